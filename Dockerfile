@@ -1,0 +1,34 @@
+FROM python:3.13-slim AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+
+# What changes seldom comes first: the environment of the service, and beside it the one that makes its wheel.
+COPY requirements.txt requirements-build.txt ./
+RUN python -m venv /opt/slipway && python -m venv /opt/builder \
+ && /opt/slipway/bin/pip install --only-binary :all: --require-hashes -r requirements.txt \
+ && /opt/builder/bin/pip install --only-binary :all: --require-hashes -r requirements-build.txt
+
+COPY pyproject.toml README.md LICENSE ./
+COPY config config
+COPY service service
+RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+ && /opt/slipway/bin/pip install --no-deps dist/*.whl \
+ && /opt/slipway/bin/pip uninstall --yes pip
+
+FROM python:3.13-slim
+LABEL org.opencontainers.image.title="slipway" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.description="Deployment requests from SQS, made true in Amazon Bedrock, answered through SNS"
+COPY --from=build /opt/slipway /opt/slipway
+# Nothing is written at run time: the root may be read-only. Probes come from outside: the health port must not be loopback.
+ENV PATH=/opt/slipway/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    SLIPWAY_HTTP_HOST=0.0.0.0
+USER 10001:10001
+WORKDIR /
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=15s --retries=3 CMD ["slipway", "health"]
+ENTRYPOINT ["slipway"]
+CMD ["serve"]

@@ -1,0 +1,68 @@
+# Slipway: what can be done here. Each works from nothing; offline too, once `make setup` has been through.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+LOCKER := .venv-lock
+UV := $(LOCKER)/bin/uv
+COMPILE := pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types contracts format lock upgrade clean
+
+help: ## say what can be made (this)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## make .venv, with the slipway command and everything to work on it
+
+$(READY): requirements-dev.txt pyproject.toml
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "There is no $(PYTHON) here. Slipway needs Python 3.11 or newer; say which: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.13" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Slipway needs Python 3.11 or newer, and $(PYTHON) is $$("$(PYTHON)" -V 2>&1). Say which: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.13" >&2; exit 1; }
+	@echo "Setting up $(VENV): a minute, the first time."
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # on all cores: pip would do it on one
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no account needed
+	@$(BIN)/slipway demo
+
+test: setup ## pass the tests
+	@$(BIN)/python -m pytest
+
+check: test lint types contracts ## all that CI runs
+
+lint: setup ## style and likely mistakes
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+
+types: setup ## mypy, strict
+	@$(BIN)/mypy
+
+contracts: setup ## who may import whom
+	@$(BIN)/lint-imports --no-cache
+
+format: setup ## lay the code out, and mend what can be mended
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+lock: $(UV) ## write requirements*.txt again from pyproject.toml, changing no version that still fits
+	@$(UV) $(COMPILE) pyproject.toml --extra local --group dev -o requirements-dev.txt
+	@$(UV) $(COMPILE) pyproject.toml -c requirements-dev.txt -o requirements.txt
+	@$(UV) $(COMPILE) --group build -c requirements-dev.txt -o requirements-build.txt
+
+upgrade: UPGRADE := --upgrade
+upgrade: lock ## the same, with the newest versions that fit
+
+$(UV):
+	@"$(PYTHON)" -m venv $(LOCKER)
+	@$(LOCKER)/bin/python -m pip install -qq --disable-pip-version-check "uv>=0.9"
+
+clean: ## take away what was made here, .venv too
+	@rm -rf $(VENV) $(LOCKER) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find service tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The adapters to AWS: the only importers of aioboto3, aiobotocore and botocore."""

@@ -1,0 +1,143 @@
+"""Bedrock's custom model deployments, in Slipway's words. Every failure is a `CallFailed`."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from service.aws.answers import Clock, Parsed, list_of, server_time, text_of
+from service.aws.calling import ONLY_IF_NOT_APPLIED, Caller
+from service.aws.limiter import Wait, simply
+from service.core.calls import Missing, Unknown
+from service.core.deployments import Created, Deployment, ModelState, Page, Status
+
+PAGE_SIZE: Final = 1000
+_ARN = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:custom-model-deployment/[a-z0-9]+")
+_MODEL_STATES = {state.value.lower(): state for state in (ModelState.CREATING, ModelState.ACTIVE, ModelState.FAILED)}
+
+
+class Bedrock:
+    """One target: an account and a Region. `wait` is where a call may be interrupted: never within an attempt."""
+
+    def __init__(self, client: Any, caller: Caller, clock: Clock = time.time) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._client = client
+        self._call = caller.call
+        self._clock = clock
+
+    async def create(
+        self,
+        *,
+        name: str,
+        model_arn: str,
+        description: str | None,
+        tags: Sequence[tuple[str, str]],
+        token: str,
+        wait: Wait = simply,
+    ) -> Created:
+        """Begin a deployment. Repeated here only while it is surely not applied, and then with the same token.
+
+        Raises `Unknown` also for a success without a well-formed ARN: look before creating again.
+        """
+        operation = "CreateCustomModelDeployment"
+        parameters: dict[str, Any] = {"modelDeploymentName": name, "modelArn": model_arn, "clientRequestToken": token}
+        if description is not None:
+            parameters["description"] = description
+        if tags:
+            parameters["tags"] = [{"key": key, "value": value} for key, value in tags]
+
+        async def send() -> Created:
+            answer = await self._client.create_custom_model_deployment(**parameters)
+            arn = text_of(answer, "customModelDeploymentArn", operation)
+            if not _ARN.fullmatch(arn):
+                raise Unknown(operation, "UnreadableAnswer", f"{arn[:100]!r} is no ARN of a deployment")
+            return Created(arn, server_time(answer, self._clock))
+
+        return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait)
+
+    async def get(self, identifier: str, *, wait: Wait = simply) -> Deployment | None:
+        """Look at a deployment, by name or ARN; None when Bedrock says that there is none."""
+        operation = "GetCustomModelDeployment"
+
+        async def send() -> Deployment:
+            answer = await self._client.get_custom_model_deployment(customModelDeploymentIdentifier=identifier)
+            return _deployment(answer, "modelDeploymentName")
+
+        try:
+            return await self._call(operation, send, wait=wait)
+        except Missing:
+            return None
+
+    async def tags(self, arn: str, *, wait: Wait = simply) -> dict[str, str] | None:
+        """Answer a deployment's tags; None when Bedrock says that there is no such deployment."""
+        operation = "ListTagsForResource"
+
+        async def send() -> dict[str, str]:
+            answer = await self._client.list_tags_for_resource(resourceARN=arn)
+            return {tag["key"]: tag["value"] for tag in list_of(answer, "tags", operation)}
+
+        try:
+            return await self._call(operation, send, wait=wait)
+        except Missing:
+            return None
+
+    async def model_state(self, model_arn: str, *, wait: Wait = simply) -> ModelState:
+        """Answer whether a custom model can be deployed. One without a status, as older ones are, is Active."""
+        operation = "GetCustomModel"
+
+        async def send() -> ModelState:
+            answer = await self._client.get_custom_model(modelIdentifier=model_arn)
+            text_of(answer, "modelArn", operation)
+            word = answer.get("modelStatus")
+            return ModelState.ACTIVE if word is None else _MODEL_STATES.get(word.lower(), ModelState.UNKNOWN)
+
+        try:
+            return await self._call(operation, send, wait=wait)
+        except Missing:
+            return ModelState.MISSING
+
+    async def page(
+        self, *, created_after: float | None, status: Status | None, token: str | None, size: int = PAGE_SIZE
+    ) -> Page:
+        """List one page of deployments, oldest first, so that one made while paging comes on a page yet to be read.
+
+        `created_after` is in seconds since the epoch: ask for a little earlier than needed, since whether the bound
+        itself is included is documented nowhere. `token` is the last page's `next_token`, or None for the first page.
+        """
+        operation = "ListCustomModelDeployments"
+        parameters: dict[str, Any] = {"maxResults": size, "sortBy": "CreationTime", "sortOrder": "Ascending"}
+        if created_after is not None:
+            parameters["createdAfter"] = datetime.fromtimestamp(created_after, UTC)
+        if status is not None:
+            parameters["statusEquals"] = status.value
+        if token is not None:
+            parameters["nextToken"] = token
+
+        async def send() -> Page:
+            answer = await self._client.list_custom_model_deployments(**parameters)
+            summaries = answer.get("modelDeploymentSummaries") or ()  # not a required field: none may be left out
+            deployments = tuple([_deployment(summary, "customModelDeploymentName") for summary in summaries])
+            return Page(deployments, answer.get("nextToken") or None)
+
+        return await self._call(operation, send)
+
+
+def _deployment(answer: Parsed, name: str) -> Deployment:
+    """Read a deployment as Get tells it, or as List does, which calls its name differently.
+
+    Raises for a field that must be there and is not, which is `Unknown`. Plainly, as a page has a thousand of them.
+    """
+    status = answer["status"]
+    updated_at = answer.get("lastUpdatedAt")
+    return Deployment(
+        arn=answer["customModelDeploymentArn"],
+        name=answer[name],
+        model_arn=answer["modelArn"],
+        status=Status.of(status),
+        status_text=status,
+        created_at=answer["createdAt"].timestamp(),
+        updated_at=None if updated_at is None else updated_at.timestamp(),
+        failure_message=answer.get("failureMessage") or None,
+    )

@@ -1,0 +1,160 @@
+"""The one retry layer: every call to AWS is paced, bounded, translated, counted, and repeated where that is safe.
+
+botocore's own retries are off. A call waits (for its turn, between attempts) only through the `Wait` it is given, so
+that its caller can be interrupted there; once begun, an attempt is never interrupted, and ends by its own time-out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+
+from service.aws.errors import is_too_fast, translate
+from service.aws.limiter import Answer, Limiter, Wait, simply
+from service.core.calls import Throttled, Unknown
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 5
+FIRST_PAUSE_SECONDS: Final = 0.2
+LONGEST_PAUSE_SECONDS: Final = 5.0
+
+SAFE_TO_REPEAT: Final = retry_if_exception_type((Throttled, Unknown))
+"""For a read, and for what is the same done twice."""
+ONLY_IF_NOT_APPLIED: Final = retry_if_exception_type(Throttled)
+"""For a call after whose lost answer one must look first."""
+NEVER: Final = retry_if_exception_type(())
+"""For a call whose caller repeats it."""
+
+APPLIED: Final = "Applied"
+Tally = Counter[tuple[str, str]]
+"""How often each operation was answered how: by `Applied`, or the name of the `CallFailed`."""
+
+log = structlog.get_logger()
+
+
+class Caller:
+    """Makes the calls of one client. `most_open` bounds how many of one operation are open at once.
+
+    `call_timeout` is in seconds and bounds an attempt from its turn to its last byte: aiobotocore itself has no
+    time-out for a body that trickles, nor for a connection from the pool.
+    """
+
+    def __init__(
+        self,
+        *,
+        most_open: int,
+        call_timeout: float,
+        rng: random.Random,
+        tally: Tally,
+        attempts: int = ATTEMPTS,
+    ) -> None:
+        self._most_open = most_open
+        self._call_timeout = call_timeout
+        self._rng = rng
+        self._tally = tally
+        self._stop = stop_after_attempt(attempts)
+        self.limiters: dict[str, Limiter] = {}
+
+    async def call(
+        self,
+        operation: str,
+        send: Callable[[], Awaitable[T]],
+        *,
+        repeat: retry_if_exception_type = SAFE_TO_REPEAT,
+        wait: Wait = simply,
+        call_timeout: float | None = None,
+    ) -> T:
+        """Answer what `send` answers, which makes the call and reads what comes back. Safe to interrupt through `wait`.
+
+        Raises `CallFailed`, the last real one. What `wait` raises goes through, when no attempt is under way.
+        """
+        limiter = self.limiters.get(operation)
+        if limiter is None:
+            limiter = self.limiters[operation] = Limiter(self._most_open)
+        attempt = _Attempt(operation, limiter, wait, call_timeout or self._call_timeout, self._tally)
+        retrying = AsyncRetrying(
+            sleep=partial(_pause, wait),
+            stop=self._stop,
+            wait=self._full_jitter,
+            retry=repeat,
+            before_sleep=attempt.log_retry,
+            reraise=True,
+        )
+        answer: T = await retrying(attempt.make, send)
+        return answer
+
+    def _full_jitter(self, state: RetryCallState) -> float:
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (state.attempt_number - 1))
+        return self._rng.uniform(0.0, longest)
+
+
+class _Attempt:
+    """What the attempts of one call share."""
+
+    __slots__ = ("_is_repeat", "_limiter", "_operation", "_tally", "_timeout", "_wait")
+
+    def __init__(self, operation: str, limiter: Limiter, wait: Wait, call_timeout: float, tally: Tally) -> None:
+        self._operation = operation
+        self._limiter = limiter
+        self._wait = wait
+        self._timeout = call_timeout
+        self._tally = tally
+        self._is_repeat = False
+
+    async def make(self, send: Callable[[], Awaitable[T]]) -> T:
+        """Attempt the call once. Between the turn and sending nothing is awaited."""
+        began = await self._limiter.turn(self._wait, again=self._is_repeat)
+        self._is_repeat = True
+        said = Answer.SILENCE
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await send()
+            said = Answer.LET_IN
+        except Exception as exc:
+            failed = translate(self._operation, exc)
+            if is_too_fast(failed):
+                said = Answer.TOO_FAST
+            elif not failed.may_have_applied:
+                said = Answer.LET_IN
+            self._tally[self._operation, type(failed).__name__] += 1
+            if failed is exc:
+                raise
+            raise failed from exc
+        finally:
+            self._limiter.done(began, said)
+        self._tally[self._operation, APPLIED] += 1
+        return answer
+
+    def log_retry(self, state: RetryCallState) -> None:
+        """Say that the call will be repeated, and why."""
+        failed = state.outcome.exception() if state.outcome else None
+        log.info(
+            "retry.scheduled",
+            operation=self._operation,
+            code=getattr(failed, "code", None),
+            attempt=state.attempt_number,
+            sleep_seconds=round(state.upcoming_sleep, 3),
+        )
+
+
+async def _pause(wait: Wait, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(seconds, _complete, future)
+    try:
+        await wait(future)
+    finally:
+        timer.cancel()
+
+
+def _complete(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

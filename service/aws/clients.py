@@ -1,0 +1,105 @@
+"""Opening the clients: one session, a client and a pool for each purpose, nothing of the SDK's that would surprise.
+
+Credentials, profile and endpoints are the SDK's own business (`AWS_PROFILE`, `AWS_ENDPOINT_URL`,
+`AWS_ENDPOINT_URL_BEDROCK`, …). Retries are off: `calling` is the one retry layer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioRefreshableCredentials
+from aiobotocore.session import AioSession
+from botocore.exceptions import BotoCoreError
+
+from service.aws.regions import Home, NotConfigured, find_home, find_regions
+from service.aws.timestamps import read_timestamp
+from service.aws.transport import StraightSession, check_body
+
+CONNECT_SECONDS: Final = 5.0
+READ_SECONDS: Final = 15.0
+"""The longest silence within an answer."""
+CALL_SECONDS: Final = 20.0
+"""The longest attempt in all."""
+LONGEST_POLL_SECONDS: Final = 20
+POLL_GRACE_SECONDS: Final = 10.0
+"""What an attempt to receive may take beyond its long poll."""
+MANDATORY_REFRESH_SECONDS: Final = 30
+"""While credentials are valid for longer, a refresh that fails fails no call."""
+
+BEDROCK_POOL: Final = 96
+CUSTODY_POOL: Final = 32
+TOPIC_POOL: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Open clients. Each has a pool of its own, so that no heartbeat waits behind a parked long poll."""
+
+    receive: Any
+    custody: Any
+    bedrock: Any
+    topic: Any
+    home: Home
+
+
+@asynccontextmanager
+async def open_clients(*, queue_url: str, topic_arn: str, version: str, most_polls: int) -> AsyncIterator[Clients]:
+    """Open the clients, and close them at the end. No call is made, except one for credentials where they need it.
+
+    Raises `NotConfigured` with a sentence for the operator.
+    """
+    session = AioSession()
+    try:
+        regions = find_regions(os.environ, session.get_config_variable("region"), queue_url, topic_arn)
+        session.set_config_variable("region", regions.bedrock)
+        await _find_credentials(session)
+    except BotoCoreError as exc:
+        raise NotConfigured(f"AWS's own settings are not right: {exc}") from exc
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_timestamp)
+    boto = aioboto3.Session(botocore_session=session)
+    async with AsyncExitStack() as stack:
+
+        async def open_one(service: str, region: str, pool: int, read_seconds: float = READ_SECONDS) -> Any:  # noqa: ANN401  aioboto3 has no types
+            config = _config(f"slipway/{version} {session.user_agent()}", pool, read_seconds)
+            client = await stack.enter_async_context(boto.client(service, region_name=region, config=config))
+            if service != "sns":  # SNS speaks XML, whose parser takes nothing else
+                client.meta.events.register(f"before-parse.{service}.*", check_body)
+            return client
+
+        yield Clients(
+            receive=await open_one("sqs", regions.queue, most_polls + 1, LONGEST_POLL_SECONDS + POLL_GRACE_SECONDS),
+            custody=await open_one("sqs", regions.queue, CUSTODY_POOL),
+            bedrock=await open_one("bedrock", regions.bedrock, BEDROCK_POOL),
+            topic=await open_one("sns", regions.topic, TOPIC_POOL),
+            home=find_home(topic_arn, regions),
+        )
+
+
+def _config(user_agent: str, pool: int, read_seconds: float) -> AioConfig:
+    """Never set as the session's default: aiobotocore then drops `http_session_cls` without a word.
+
+    `user_agent` whole, not `user_agent_extra`: botocore would put that together anew for each call, 12 % of its CPU.
+    """
+    return AioConfig(
+        http_session_cls=StraightSession,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        max_pool_connections=pool,
+        user_agent=user_agent,
+    )
+
+
+async def _find_credentials(session: AioSession) -> None:
+    credentials = await session.get_credentials()
+    if credentials is None:
+        raise NotConfigured("no AWS credentials were found: set AWS_PROFILE, or give this task or host a role")
+    if isinstance(credentials, AioRefreshableCredentials):
+        credentials._mandatory_refresh_timeout = MANDATORY_REFRESH_SECONDS  # noqa: SLF001  it has no other switch

@@ -1,0 +1,82 @@
+"""The adapters, put together: everything that the daemon needs of AWS, opened and closed in one place."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from service.aws.answers import Clock
+from service.aws.bedrock import Bedrock
+from service.aws.calling import Caller, Tally
+from service.aws.clients import CALL_SECONDS, open_clients
+from service.aws.limiter import Limiter
+from service.aws.queue import Queue
+from service.aws.regions import Home
+from service.aws.topic import Topic
+
+MOST_OPEN_BEDROCK: Final = 32
+MOST_OPEN_CUSTODY: Final = 16
+MOST_OPEN_TOPIC: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """AWS, as far as Slipway knows it."""
+
+    bedrock: Bedrock
+    queue: Queue
+    topic: Topic
+    home: Home
+    tally: Tally
+    """How often each operation was answered how, since the start; grows as calls are answered."""
+    limiters: tuple[Mapping[str, Limiter], ...]
+    """By operation, as they come into use: their rates and lines, for metrics."""
+
+
+@asynccontextmanager
+async def connect(
+    *,
+    queue_url: str,
+    topic_arn: str,
+    visibility_seconds: int,
+    most_polls: int,
+    version: str,
+    rng: random.Random,
+    clock: Clock = time.time,
+) -> AsyncIterator[Aws]:
+    """Open everything, and close it at the end. Raises `NotConfigured` with a sentence for the operator.
+
+    `clock`, in seconds since the epoch, is asked only where an answer has no `Date`.
+    """
+    tally: Tally = Counter()
+
+    def caller(most_open: int) -> Caller:
+        return Caller(most_open=most_open, call_timeout=CALL_SECONDS, rng=rng, tally=tally)
+
+    receiving, custody = caller(most_polls), caller(MOST_OPEN_CUSTODY)
+    deploying, publishing = caller(MOST_OPEN_BEDROCK), caller(MOST_OPEN_TOPIC)
+    async with open_clients(
+        queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=most_polls
+    ) as clients:
+        queue = Queue(
+            queue_url,
+            visibility_seconds=visibility_seconds,
+            receiver=clients.receive,
+            custodian=clients.custody,
+            receiving=receiving,
+            custody=custody,
+            clock=clock,
+        )
+        yield Aws(
+            bedrock=Bedrock(clients.bedrock, deploying, clock),
+            queue=queue,
+            topic=Topic(topic_arn, clients.topic, publishing),
+            home=clients.home,
+            tally=tally,
+            limiters=tuple(each.limiters for each in (receiving, custody, deploying, publishing)),
+        )

@@ -1,0 +1,186 @@
+"""One SQS queue, and its dead-letter queue, in Slipway's words. Every failure is a `CallFailed`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from service.aws.answers import Clock, Parsed, batch_of, server_time, text_of
+from service.aws.calling import NEVER, Caller
+from service.aws.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
+from service.core.calls import CallFailed, Missing
+from service.core.messages import Message, Outgoing, QueueTraits
+
+TRACE_HEADER: Final = "AWSTraceHeader"
+"""X-Ray's system attribute: among a message's attributes under this name, and sent on as what it was."""
+
+_SYSTEM_ATTRIBUTES: Final = [
+    "ApproximateReceiveCount",
+    "ApproximateFirstReceiveTimestamp",
+    "MessageGroupId",
+    TRACE_HEADER,
+]
+
+
+class Queue:
+    """The queue with this URL. Receiving has a client, and so a pool, of its own."""
+
+    def __init__(
+        self,
+        queue_url: str,
+        *,
+        visibility_seconds: int,
+        receiver: Any,  # noqa: ANN401  aioboto3 has no types
+        custodian: Any,  # noqa: ANN401  as above
+        receiving: Caller,
+        custody: Caller,
+        clock: Clock = time.time,
+    ) -> None:
+        self._url = queue_url
+        self._visibility_seconds = visibility_seconds
+        self._receiver = receiver
+        self._custodian = custodian
+        self._receiving = receiving
+        self._custody = custody
+        self._clock = clock
+        self._dead_letter_url: str | None = None
+
+    async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None) -> list[Message]:
+        """Answer at most `limit` (1 to 10) messages, waiting so long for the first.
+
+        Each is held for the visibility timeout. Not repeated here, so that who stops receives nothing more. On FIFO,
+        repeat it with the same `attempt` after `Unknown`, and nothing that it brought is lost meanwhile.
+        """
+        operation = "ReceiveMessage"
+        parameters: dict[str, Any] = {
+            "QueueUrl": self._url,
+            "MaxNumberOfMessages": limit,
+            "WaitTimeSeconds": min(wait_seconds, LONGEST_POLL_SECONDS),
+            "VisibilityTimeout": self._visibility_seconds,
+            "MessageSystemAttributeNames": _SYSTEM_ATTRIBUTES,
+            "MessageAttributeNames": ["All"],
+        }
+        if attempt is not None:
+            parameters["ReceiveRequestAttemptId"] = attempt
+
+        async def send() -> list[Message]:
+            answer = await self._receiver.receive_message(**parameters)
+            received_at = server_time(answer, self._clock)
+            return [_message(message, received_at, operation) for message in answer.get("Messages", ())]
+
+        return await self._receiving.call(operation, send, repeat=NEVER, call_timeout=wait_seconds + POLL_GRACE_SECONDS)
+
+    async def extend(self, receipts: Sequence[str], seconds: int) -> list[CallFailed | None]:
+        """Make at most ten messages invisible for so long from now; 0 gives them back at once. Safe to repeat.
+
+        Answers for each; raises `CallFailed` when the whole call failed.
+        """
+        return await self._each(
+            "ChangeMessageVisibilityBatch",
+            self._custodian.change_message_visibility_batch,
+            receipts,
+            {"VisibilityTimeout": seconds},
+        )
+
+    async def delete(self, receipts: Sequence[str]) -> list[CallFailed | None]:
+        """Delete at most ten messages. Safe to repeat.
+
+        Answers for each; raises `CallFailed` when the whole call failed.
+        """
+        return await self._each("DeleteMessageBatch", self._custodian.delete_message_batch, receipts, {})
+
+    async def send(self, outgoing: Outgoing) -> None:
+        """Send one message to this queue. Repeated after a lost answer, so it may be there twice: never not at all."""
+        await self._send(self._url, outgoing)
+
+    async def bury(self, outgoing: Outgoing) -> None:
+        """Send one message to the dead-letter queue, at least once. Raises `Missing` where there is none."""
+        if self._dead_letter_url is None:
+            self._dead_letter_url = await self._find_dead_letter_url()
+        await self._send(self._dead_letter_url, outgoing)
+
+    async def traits(self) -> QueueTraits:
+        """Ask the queue about itself."""
+        redrive = await self._redrive_policy()
+        most = redrive.get("maxReceiveCount")
+        return QueueTraits(
+            is_fifo=self._url.endswith(".fifo"),
+            max_receive_count=None if most is None else int(most),
+            has_dead_letter_queue="deadLetterTargetArn" in redrive,
+        )
+
+    async def _each(
+        self, operation: str, call: Callable[..., Any], receipts: Sequence[str], extra: Mapping[str, int]
+    ) -> list[CallFailed | None]:
+        once = list(dict.fromkeys(receipts))  # the same message twice in a batch fails all of it
+        entries = [{"Id": str(place), "ReceiptHandle": receipt, **extra} for place, receipt in enumerate(once)]
+
+        async def send() -> list[CallFailed | None]:
+            return batch_of(await call(QueueUrl=self._url, Entries=entries), len(once), operation)
+
+        answers = dict(zip(once, await self._custody.call(operation, send), strict=True))
+        return [answers[receipt] for receipt in receipts]
+
+    async def _send(self, url: str, outgoing: Outgoing) -> None:
+        operation = "SendMessage"
+        attributes = {
+            key: {"DataType": "String", "StringValue": value} for key, value in outgoing.attributes.items() if value
+        }
+        trace = attributes.pop(TRACE_HEADER, None)
+        parameters: dict[str, Any] = {"QueueUrl": url, "MessageBody": outgoing.body, "MessageAttributes": attributes}
+        if trace is not None:
+            parameters["MessageSystemAttributes"] = {TRACE_HEADER: trace}
+        if outgoing.group is not None:
+            parameters["MessageGroupId"] = outgoing.group
+        if outgoing.deduplication_id is not None:
+            parameters["MessageDeduplicationId"] = outgoing.deduplication_id
+
+        async def send() -> None:
+            text_of(await self._custodian.send_message(**parameters), "MessageId", operation)
+
+        await self._custody.call(operation, send)
+
+    async def _redrive_policy(self) -> dict[str, Any]:
+        operation = "GetQueueAttributes"
+
+        async def send() -> dict[str, Any]:
+            answer = await self._custodian.get_queue_attributes(
+                QueueUrl=self._url, AttributeNames=["QueueArn", "RedrivePolicy"]
+            )
+            policy: dict[str, Any] = json.loads(answer["Attributes"].get("RedrivePolicy") or "{}")
+            return policy
+
+        return await self._custody.call(operation, send)
+
+    async def _find_dead_letter_url(self) -> str:
+        operation = "GetQueueUrl"
+        arn = (await self._redrive_policy()).get("deadLetterTargetArn")
+        if arn is None:
+            raise Missing(operation, "NoDeadLetterQueue", f"{self._url} has no redrive policy")
+        account, name = arn.split(":")[-2:]
+
+        async def send() -> str:
+            answer = await self._custodian.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+            return text_of(answer, "QueueUrl", operation)
+
+        return await self._custody.call(operation, send)
+
+
+def _message(message: Parsed, received_at: float, operation: str) -> Message:
+    system = message.get("Attributes", {})
+    said = message.get("MessageAttributes", {}).items()
+    attributes = {key: value["StringValue"] for key, value in said if "StringValue" in value}
+    if TRACE_HEADER in system:
+        attributes[TRACE_HEADER] = system[TRACE_HEADER]
+    return Message(
+        message_id=text_of(message, "MessageId", operation),
+        body=message["Body"],
+        receipt=text_of(message, "ReceiptHandle", operation),
+        receive_count=int(system["ApproximateReceiveCount"]),
+        received_at=received_at,
+        first_received_at=int(system["ApproximateFirstReceiveTimestamp"]) / 1000,
+        group=system.get("MessageGroupId"),
+        attributes=attributes,
+    )

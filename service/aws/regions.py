@@ -1,0 +1,72 @@
+"""Where things are: the Regions and the account, from the SDK's own settings and the two that Slipway must be given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+_TOPIC: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):sns:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):[\w.-]+")
+_QUEUE: Final = re.compile(
+    r"https?://(?:[^/]*\.)?(?:sqs(?:-fips)?\.(?P<named>[a-z]{2,}(?:-[a-z]+)+-\d+)|(?P<legacy>[a-z]{2,}(?:-[a-z]+)+-\d+)\.queue)\."
+)
+_QUEUE_OLDEST: Final = "https://queue.amazonaws.com/"
+
+
+class NotConfigured(Exception):
+    """Something that must be set is not. The message is a sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where deployments are made, and by which account. Known without asking STS."""
+
+    partition: str
+    region: str
+    account: str
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Where each service is called."""
+
+    bedrock: str
+    queue: str
+    topic: str
+
+
+def find_home(topic_arn: str, regions: Regions) -> Home:
+    """Answer the account and partition that the topic belongs to, with Bedrock's Region."""
+    topic = _topic(topic_arn)
+    return Home(topic["partition"], regions.bedrock, topic["account"])
+
+
+def find_regions(environ: Mapping[str, str], profile_region: str | None, queue_url: str, topic_arn: str) -> Regions:
+    """Answer the Regions: AWS_REGION, AWS_DEFAULT_REGION, the profile's, then the queue's, decide for Bedrock.
+
+    botocore 1.40 itself does not read AWS_REGION, which is what every AWS compute service sets. The queue and the topic
+    say themselves where they are. Raises `NotConfigured`.
+    """
+    topic = _topic(topic_arn)["region"]
+    queue = _queue(queue_url)
+    named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile_region
+    bedrock = named or queue or topic
+    return Regions(bedrock=bedrock, queue=queue or bedrock, topic=topic)
+
+
+def _queue(url: str) -> str | None:
+    if url.startswith(_QUEUE_OLDEST):
+        return "us-east-1"
+    found = _QUEUE.match(url)
+    return found["named"] or found["legacy"] if found else None
+
+
+def _topic(arn: str) -> re.Match[str]:
+    found = _TOPIC.fullmatch(arn)
+    if found is None:
+        raise NotConfigured(
+            f"SLIPWAY_TOPIC_ARN {arn!r} is no topic ARN with a Region and an account;"
+            " it should look like arn:aws:sns:us-east-1:123456789012:name"
+        )
+    return found

@@ -1,0 +1,59 @@
+"""HTTP without surprises: no redirect is followed, and what is not JSON is not taken for an empty answer.
+
+aiobotocore follows redirects, and the session token would go to wherever they point. And botocore reads an empty, HTML
+or truncated 200 as a success without fields, which for a receive looks the same as an empty queue.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any, Final
+
+from aiobotocore.httpsession import AIOHTTPSession
+
+LARGEST_CHECKED: Final = 64 * 1024
+"""Beyond this only the ends of a body are looked at: reading a List of 1,000 twice would cost 4 ms."""
+
+
+class StraightSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types
+    """aiobotocore's session, except that a 3xx is the answer and nothing is sent anywhere else."""
+
+    async def _get_session(self, proxy_url: str | None) -> _NoRedirects:
+        return _NoRedirects(await super()._get_session(proxy_url))
+
+
+class _NoRedirects:
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Any) -> None:  # noqa: ANN401  the SDK's own object, handed through
+        self._session = session
+
+    def request(self, method: str, **how: object) -> Any:  # noqa: ANN401  as above
+        return self._session.request(method, allow_redirects=False, **how)
+
+
+class UnreadableAnswer(Exception):
+    """A success without the document that it must have."""
+
+
+def check_body(response_dict: dict[str, Any], operation_model: Any, **_: object) -> None:  # noqa: ANN401  SDK objects
+    """Raise `UnreadableAnswer` for a success that is to have fields and is no JSON object. A `before-parse` hook."""
+    shape = operation_model.output_shape
+    if response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES or shape is None or not shape.members:
+        return
+    body: bytes = response_dict["body"]
+    if not _is_object(body.strip()):
+        raise UnreadableAnswer(f"HTTP {response_dict['status_code']} with {len(body)} bytes that are not a JSON object")
+
+
+def _is_object(body: bytes) -> bool:
+    if not (body.startswith(b"{") and body.endswith(b"}")):
+        return False
+    if len(body) > LARGEST_CHECKED:
+        return True
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""A request that outlives its message: what is handed on under a new one, so that clock and identity stay the same.
+
+A continuation is a message attribute beside the unchanged body. What does not read as one, or claims impossible times,
+is none: then the message itself is where its request began.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from service.core.messages import CONTINUATION, Message, Outgoing
+
+OLDEST_SECONDS: Final = 30 * 86_400
+"""Twice what SQS keeps a message, and far more than the longest timeout."""
+CLOCK_SLACK_SECONDS: Final = 300
+"""How far in the future a first receipt may seem to lie: a queue's times come from many machines, some in seconds."""
+MOST_HOPS: Final = 100_000
+MOST_ATTRIBUTES: Final = 10
+LARGEST_KEPT_BYTES: Final = 256 * 1024
+"""Body and attributes of a continuation in all: what the smallest usual queue takes."""
+_LONGEST_TEXT: Final = 1_000
+_ORIGIN = re.compile(r"[!-~]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """Where a request began. `origin` is the id of the message that brought it first."""
+
+    origin: str
+    first_received_at: float
+    hops: int
+    """How often it has been handed on."""
+
+
+def read(message: Message) -> Continuation | None:
+    """Answer what an earlier owner handed on with this message; None for a first message, or for garbage."""
+    match _told(message.attributes.get(CONTINUATION, "")):
+        case {"origin": str(begun_by), "firstReceivedAt": int() | float() as first, "hops": int(hops)}:
+            oldest, newest = message.received_at - OLDEST_SECONDS, message.received_at + CLOCK_SLACK_SECONDS
+            if _ORIGIN.fullmatch(begun_by) and oldest <= first <= newest and 1 <= hops <= MOST_HOPS:
+                return Continuation(begun_by, min(float(first), message.received_at), int(hops))
+    return None
+
+
+def _told(text: str) -> object:
+    try:
+        return json.loads(text) if len(text) <= _LONGEST_TEXT else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def origin(message: Message) -> str:
+    """Answer the id of the message that brought this request first: the same through redelivery and continuation."""
+    earlier = read(message)
+    return earlier.origin if earlier else message.message_id
+
+
+def first_received_at(message: Message) -> float:
+    """Answer when the request was first received, under whatever message: what its deadline runs from."""
+    earlier = read(message)
+    return earlier.first_received_at if earlier else message.first_received_at
+
+
+def write(message: Message, *, is_fifo: bool) -> Outgoing:
+    """Make the message that carries the request on: same body and group, and as many attributes as fit.
+
+    Safe to repeat: on a FIFO queue the same hand-over has the same deduplication id, so sent twice it arrives once.
+    """
+    earlier = read(message)
+    began, hops = origin(message), min(earlier.hops + 1 if earlier else 1, MOST_HOPS)
+    told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": hops}
+    attributes = {CONTINUATION: json.dumps(told, separators=(",", ":"))}
+    size = _size(message.body) + _size(CONTINUATION, "String", attributes[CONTINUATION])
+    for name, value in message.attributes.items():
+        larger = size + _size(name, "String", value)
+        if name != CONTINUATION and len(attributes) < MOST_ATTRIBUTES and larger <= LARGEST_KEPT_BYTES:
+            attributes[name] = value
+            size = larger
+    deduplication_id = hashlib.sha256(f"{began} {hops}".encode()).hexdigest() if is_fifo else None
+    return Outgoing(message.body, attributes, message.group, deduplication_id)
+
+
+def _size(*texts: str) -> int:
+    return sum(len(text.encode(errors="surrogatepass")) for text in texts)

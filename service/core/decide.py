@@ -1,0 +1,228 @@
+"""Every choice in the life of a deploy request: one pure function from what is known to the next step.
+
+    first delivery ─────────────────────────▶ Create ──applied──▶ Watch ──ended──┐
+                                              ▲  ▲ │                             │
+    redelivery ──▶ Look ──absent──────────────┘  │ ├─ QuotaFull ──▶ Create, when there is a slot
+                   ▲  │                          │ ├─ Throttled, Denied ──▶ Pause ──▶ Create
+                   │  │                          │ ├─ no readable answer ──▶ Pause ──▶ Look
+                   └──┼──────────────────────────┼─┴─ Refused, Missing, Conflicting ──▶ Look, then AskModel
+                      │                          │                                       │
+                      │                        Pause ◀── model Creating, name reserved ──┤
+                      ▼                                                                  ▼
+                    exists                                                  Ended: the service's verdict
+                      ├─ not ours, or of another model ──▶ Ended: Failed, NameConflict
+                      ├─ Creating ──▶ Watch
+                      └─ Active, Failed ──▶ Ended, as Bedrock says
+
+Rules:
+1. `Active` and `Failed` come from Bedrock's own words. Nothing absent, throttled, denied or unreadable is an outcome.
+2. After an answer that may have been applied, look before acting again; and while in doubt, one refusal is not believed.
+3. What exists and is not ours, or is of another model, is never touched.
+4. Nobody else compares a status.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final, assert_never
+
+from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled
+from service.core.deployments import Created, Deployment, ModelState, Status
+from service.core.outcomes import Ending, Outcome, Reason
+from service.core.requests import Request
+
+REFUSALS_BELIEVED_IN_DOUBT: Final = 4
+"""While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
+
+_NAME_TAKEN = re.compile(r"already|exist|in use|reserved|conflict|duplicate", re.IGNORECASE)
+_MODEL_EARLY = re.compile(r"not (yet )?(active|ready|available)|still being|in progress|creating", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A deployment holds the name. `request_tag` is what its tag says; None where Slipway did not make it."""
+
+    deployment: Deployment
+    request_tag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Get, by name, found nothing at the last look."""
+
+
+Sight = Seen | Absent | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known of one request here and now. Each `after_…` answers the facts that follow from an answer."""
+
+    sight: Sight = None
+    """What the last look showed; None when it has not been looked, or the look is stale."""
+    attempt: Created | CallFailed | None = None
+    model: ModelState | None = None
+    in_doubt: bool = False
+    """Something may exist that we have not seen: a redelivery, or an answer that may have been applied."""
+    refusals: int = 0
+    troubles: int = 0
+    """Waits in a row without progress: what backs off."""
+    is_mine: bool = False
+    """This delivery made the deployment itself."""
+
+    def after_create(self, attempt: Created | CallFailed) -> Facts:
+        """What is known after a create. Every look is stale now, unless nothing can have come of the create."""
+        unknown = isinstance(attempt, CallFailed) and attempt.may_have_applied
+        refused = isinstance(attempt, Refused | Missing | Conflicting)
+        trouble = isinstance(attempt, CallFailed) and not isinstance(attempt, QuotaFull)
+        return replace(
+            self,
+            sight=None,
+            attempt=attempt,
+            model=None,
+            in_doubt=self.in_doubt or unknown,
+            refusals=self.refusals + refused,
+            troubles=self.troubles + 1 if trouble else 0,
+            is_mine=isinstance(attempt, Created),
+        )
+
+    def after_look(self, sight: Seen | Absent) -> Facts:
+        """What is known after Get (and, where it found something, its tags)."""
+        return replace(self, sight=sight)
+
+    def after_watch(self, deployment: Deployment, tag: str | None) -> Facts:
+        """What is known when the watcher says that the creation has ended."""
+        return replace(self, sight=Seen(deployment, tag), troubles=0)
+
+    def after_model(self, model: ModelState) -> Facts:
+        """What is known after GetCustomModel."""
+        return replace(self, model=model)
+
+    def after_pause(self) -> Facts:
+        """Time has passed: look and try afresh, remembering how often."""
+        return replace(self, sight=None, attempt=None, model=None)
+
+    def after_trouble(self) -> Facts:
+        """A look itself failed: nothing new is known, but it has been tried."""
+        return replace(self, troubles=self.troubles + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Get the deployment by name, and its tags where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskModel:
+    """Get the state of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Wait for a slot, then create."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Wait until the watcher sees the deployment end."""
+
+    arn: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let time pass, longer with each trouble in a row, then go on."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The request has its outcome."""
+
+    outcome: Outcome
+
+
+Step = Look | AskModel | Create | Watch | Pause | Ended
+
+
+def reason_for(failed: CallFailed) -> Reason:
+    """Name the trouble that a failed look or sweep is."""
+    match failed:
+        case Throttled():
+            return Reason.THROTTLED
+        case Denied():
+            return Reason.ACCESS_DENIED
+        case _:
+            return Reason.NO_ANSWER
+
+
+def decide(request: Request, facts: Facts) -> Step:
+    """Say what is next for a deploy request. Total: every combination of facts has exactly one answer."""
+    if isinstance(facts.sight, Seen):
+        return _on_existing(request, facts, facts.sight)
+    match facts.attempt:
+        case Created(arn=arn, at=at):
+            return Watch(arn, at)
+        case None | QuotaFull():
+            return Look() if facts.in_doubt and facts.sight is None else Create()
+        case Refused() | Missing() | Conflicting() as failed:
+            return _on_refusal(request, facts, failed)
+        case CallFailed() as failed:
+            return Pause(reason_for(failed), str(failed))
+    assert_never(facts.attempt)
+
+
+def _on_existing(request: Request, facts: Facts, seen: Seen) -> Step:
+    deployment = seen.deployment
+    if not facts.is_mine:
+        if seen.request_tag is None:
+            return _conflict(deployment, f"{deployment.name!r} exists and was not made by Slipway; use another name")
+        if deployment.model_arn != request.model_arn:
+            text = f"{deployment.name!r} exists with another model, {deployment.model_arn}; use another name or delete it"
+            return _conflict(deployment, text)
+    adopted = not facts.is_mine
+    match deployment.status:
+        case Status.CREATING | Status.UNKNOWN:
+            return Watch(deployment.arn, deployment.created_at)
+        case Status.ACTIVE:
+            return Ended(Outcome(Ending.ACTIVE, deployment=deployment, adopted=adopted))
+        case Status.FAILED:
+            text = deployment.failure_message or "Bedrock gave no failure message"
+            if adopted and seen.request_tag != request.request_id:
+                text = f"{deployment.name!r} is left over, Failed, from request {seen.request_tag!r}; delete it first: {text}"
+            return Ended(Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, deployment, adopted))
+    assert_never(deployment.status)
+
+
+def _conflict(deployment: Deployment, text: str) -> Ended:
+    return Ended(Outcome(Ending.FAILED, Reason.NAME_CONFLICT, text, deployment))
+
+
+def _on_refusal(request: Request, facts: Facts, failed: CallFailed) -> Step:
+    if facts.sight is None:
+        return Look()
+    if facts.model is None:
+        return AskModel()
+    text = str(failed)
+    is_early = facts.model is ModelState.UNKNOWN and _MODEL_EARLY.search(failed.text)
+    if facts.model is ModelState.CREATING or is_early:
+        return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} is not Active yet: {text}")
+    if isinstance(failed, Conflicting) or _NAME_TAKEN.search(failed.text):
+        return Pause(Reason.NAME_RESERVED, text)
+    if facts.in_doubt and facts.refusals < REFUSALS_BELIEVED_IN_DOUBT:
+        return Pause(Reason.NO_ANSWER, f"in doubt, so not believed yet: {text}")
+    return Ended(Outcome(Ending.FAILED, *_verdict(request, facts.model, text)))
+
+
+def _verdict(request: Request, model: ModelState, text: str) -> tuple[Reason, str]:
+    match model:
+        case ModelState.MISSING:
+            return Reason.MODEL_NOT_FOUND, f"modelArn {request.model_arn} does not exist"
+        case ModelState.FAILED:
+            return Reason.MODEL_FAILED, f"the model {request.model_arn} itself has Failed"
+        case _:
+            return Reason.INVALID_REQUEST, text

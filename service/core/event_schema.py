@@ -1,0 +1,80 @@
+"""The JSON Schema of events, made from the words that the events are made of."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from service.core.events import LONGEST_TEXT, Progress, event_type
+from service.core.misunderstood import Code
+from service.core.outcomes import Ending, Reason
+
+WORDS: Final = (*(ending.value for ending in Ending), *(progress.value for progress in Progress))
+
+_TIME: Final = {"type": "string", "format": "date-time"}
+_TEXT: Final = {"type": "string", "maxLength": LONGEST_TEXT}
+
+
+def event_schema() -> dict[str, object]:
+    """Answer the schema (draft 2020-12) that every event Slipway publishes is valid against."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Slipway event",
+        "description": "CloudEvents 1.0, structured JSON. An event that arrives twice has the same id both times.",
+        "type": "object",
+        "required": ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data"],
+        "additionalProperties": False,
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "format": "uuid", "description": "UUIDv5 of what was asked and how it ended."},
+            "source": {"type": "string", "pattern": "^urn:slipway:[0-9]{12}:[a-z0-9-]+$"},
+            "type": {"enum": [event_type(word) for word in WORDS]},
+            "subject": {"type": "string", "description": "The deployment's ARN, else its name, else the request's id."},
+            "time": _TIME,
+            "datacontenttype": {"const": "application/json"},
+            "data": _data(),
+        },
+    }
+
+
+def _data() -> dict[str, object]:
+    return {
+        "type": "object",
+        "required": ["requestId", "outcome", "times"],
+        "additionalProperties": False,
+        "properties": {
+            "requestId": {"type": "string", "description": "The request's own id, else that of its first message."},
+            "messageId": {"type": "string", "description": "Rejected only: the id of the message that came first."},
+            "action": {"enum": ["deploy"]},
+            "outcome": {"enum": list(WORDS), "description": "How the request ended, or how far it is."},
+            "reason": {"enum": [reason.value for reason in Reason], "description": "Why, in one word for programs."},
+            "code": {"enum": [code.value for code in Code], "description": "Rejected only: what is wrong with it."},
+            "message": _TEXT | {"description": "Why, in a sentence for people. Cut with a mark where it is too long."},
+            "modelDeploymentName": {"type": "string"},
+            "modelArn": {"type": "string"},
+            "customModelDeploymentArn": {"type": "string"},
+            "status": {"type": "string", "description": "Bedrock's own word for the deployment's status."},
+            "createdAt": _TIME,
+            "lastUpdatedAt": _TIME,
+            "failureMessage": _TEXT | {"description": "Bedrock's own words. Cut with a mark where they are too long."},
+            "adopted": {"type": "boolean", "description": "The deployment existed before this delivery looked."},
+            "tenant": {"type": "string"},
+            "tags": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["key", "value"],
+                    "properties": {"key": {"type": "string"}, "value": {"type": "string"}},
+                },
+            },
+            "times": {
+                "type": "object",
+                "required": ["receivedAt", "secondsSinceReceived"],
+                "additionalProperties": False,
+                "properties": {
+                    "receivedAt": _TIME | {"description": "When the request was first received."},
+                    "secondsSinceReceived": {"type": "number", "minimum": 0},
+                    "deadline": _TIME,
+                },
+            },
+        },
+    }

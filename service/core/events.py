@@ -1,0 +1,187 @@
+"""What comes out: outcomes and progress as CloudEvents 1.0.
+
+The id is a UUIDv5 of what was asked and how it ended, so however often a crash makes Slipway announce an outcome again,
+it is the same event. Over-long texts are cut with a mark, never dropped: an event always fits in 24 KiB, ten in a batch.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+from service.core.deployments import Deployment
+from service.core.outcomes import Ending, Outcome, Reason
+from service.core.requests import Request
+
+LONGEST_TEXT: Final = 2048
+LONGEST_ATTRIBUTE: Final = 256
+CUT_MARK: Final = " … [cut]"
+_NAMESPACE: Final = uuid.UUID("8d3a5b7c-6f0e-5c41-9a55-0c1f3f6f7a10")
+
+
+class Progress(StrEnum):
+    """What is announced on the way, where the setting `progress_events` asks for it."""
+
+    ACCEPTED = "Accepted"
+    WAITING = "Waiting"
+    CREATING = "Creating"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One event, ready for SNS. On a FIFO topic `event_id` is the deduplication id, and `group` the group."""
+
+    event_id: str
+    body: str = field(repr=False)
+    attributes: Mapping[str, str]
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """When things happened to a request, in seconds since the epoch by AWS's clock."""
+
+    now: float
+    received: float
+    deadline: float | None = None
+
+
+def announce_outcome(request: Request, outcome: Outcome, times: Times, source: str) -> Publication:
+    """Put a request's outcome into words. The same outcome of the same request always has the same id."""
+    return _publication(request, outcome.ending.value, outcome, times, source)
+
+
+def announce_progress(
+    request: Request, progress: Progress, times: Times, source: str, reason: Reason | None = None, message: str | None = None
+) -> Publication:
+    """Put a step on the way into words. Each kind of progress of a request has one id."""
+    return _publication(request, progress.value, _Underway(reason, message), times, source)
+
+
+def announce_rejection(
+    message_id: str, request_id: str | None, code: str, text: str, times: Times, source: str
+) -> Publication:
+    """Put into words why a message could not be understood. `message_id` is that of the message that came first."""
+    shown = request_id or message_id
+    data = {
+        "requestId": shown,
+        "messageId": message_id,
+        "outcome": Ending.REJECTED.value,
+        "reason": Reason.NOT_UNDERSTOOD.value,
+        "code": code,
+        "message": cut(text, LONGEST_TEXT),
+        "times": _times(times),
+    }
+    attributes = {"status": Ending.REJECTED.value, "reason": Reason.NOT_UNDERSTOOD.value, "requestId": shown}
+    return _envelope(Ending.REJECTED.value, [message_id], shown, message_id, data, attributes, times, source)
+
+
+@dataclass(frozen=True, slots=True)
+class _Underway:
+    reason: Reason | None
+    message: str | None
+    deployment: Deployment | None = None
+    adopted: bool = False
+
+
+def _publication(request: Request, word: str, state: Outcome | _Underway, times: Times, source: str) -> Publication:
+    deployment = state.deployment
+    data: dict[str, object] = {
+        "requestId": request.request_id,
+        "action": request.action,
+        "outcome": word,
+        "modelDeploymentName": request.name,
+        "modelArn": request.model_arn,
+        "adopted": state.adopted,
+        "times": _times(times),
+    }
+    if request.tenant is not None:
+        data["tenant"] = request.tenant
+    if request.tags:
+        data["tags"] = [{"key": key, "value": value} for key, value in request.tags]
+    if state.reason is not None:
+        data["reason"] = state.reason.value
+    if state.message:
+        data["message"] = cut(state.message, LONGEST_TEXT)
+    if deployment is not None:
+        data |= _deployment(deployment)
+    attributes = {
+        "status": word,
+        "action": request.action,
+        "deploymentName": request.name,
+        "requestId": request.request_id,
+        "tenant": request.tenant or "",
+        "reason": state.reason.value if state.reason else "",
+    }
+    subject = deployment.arn if deployment else request.name
+    identity = [request.identity, request.action, request.name, request.model_arn]
+    return _envelope(word, identity, subject, request.name, data, attributes, times, source)
+
+
+def _deployment(deployment: Deployment) -> dict[str, object]:
+    data: dict[str, object] = {
+        "customModelDeploymentArn": deployment.arn,
+        "status": deployment.status_text,
+        "createdAt": _iso(deployment.created_at),
+    }
+    if deployment.updated_at is not None:
+        data["lastUpdatedAt"] = _iso(deployment.updated_at)
+    if deployment.failure_message:
+        data["failureMessage"] = cut(deployment.failure_message, LONGEST_TEXT)
+    return data
+
+
+def _envelope(
+    word: str,
+    identity: list[str],
+    subject: str,
+    group: str,
+    data: Mapping[str, object],
+    attributes: Mapping[str, str],
+    times: Times,
+    source: str,
+) -> Publication:
+    event_id = str(uuid.uuid5(_NAMESPACE, json.dumps([*identity, word])))
+    kind = event_type(word)
+    body = {
+        "specversion": "1.0",
+        "id": event_id,
+        "source": source,
+        "type": kind,
+        "subject": subject,
+        "time": _iso(times.now),
+        "datacontenttype": "application/json",
+        "data": data,
+    }
+    kept = {"eventType": kind} | {key: cut(value, LONGEST_ATTRIBUTE) for key, value in attributes.items() if value}
+    return Publication(event_id, json.dumps(body, separators=(",", ":")), kept, group)
+
+
+def event_type(word: str) -> str:
+    """Answer the CloudEvents type for an ending or a progress."""
+    return f"slipway.deployment.{word.lower()}.v1"
+
+
+def cut(text: str, longest: int) -> str:
+    """Keep a text within so many characters, with a mark where something is missing, and without control characters."""
+    clean = text if text.isprintable() else "".join(ch if ch.isprintable() else " " for ch in text)
+    return clean if len(clean) <= longest else clean[: longest - len(CUT_MARK)] + CUT_MARK
+
+
+def _times(times: Times) -> dict[str, object]:
+    said: dict[str, object] = {
+        "receivedAt": _iso(times.received),
+        "secondsSinceReceived": round(max(0.0, times.now - times.received), 3),
+    }
+    if times.deadline is not None:
+        said["deadline"] = _iso(times.deadline)
+    return said
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

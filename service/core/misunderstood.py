@@ -1,0 +1,58 @@
+"""Why a message could not be understood: one word for programs, one sentence for people."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+LONGEST_REASON: Final = 1000
+LONGEST_SHOWN: Final = 60
+
+
+class Code(StrEnum):
+    """What is wrong with a message. What one does about it is in the sentence beside it."""
+
+    TOO_LARGE = "TooLarge"
+    NOT_JSON = "NotJson"
+    DUPLICATE_KEY = "DuplicateKey"
+    INVALID_NUMBER = "InvalidNumber"
+    INVALID_TEXT = "InvalidText"
+    TOO_DEEP = "TooDeep"
+    NOT_AN_OBJECT = "NotAnObject"
+    INVALID_ENVELOPE = "InvalidEnvelope"
+    UNSUPPORTED_EVENT = "UnsupportedEvent"
+    UNSUPPORTED_ACTION = "UnsupportedAction"
+    UNKNOWN_KEY = "UnknownKey"
+    MISSING_FIELD = "MissingField"
+    INVALID_FIELD = "InvalidField"
+    WRONG_PARTITION = "WrongPartition"
+    WRONG_ACCOUNT = "WrongAccount"
+    WRONG_REGION = "WrongRegion"
+
+
+class Misunderstood(Exception):
+    """A message that asks for nothing Slipway can do, and never will: the same body would be misunderstood again.
+
+    `reason` names the field, what is wrong with its value and the remedy, in at most 1,000 printable characters,
+    however hostile the value. `request_id` is the asker's own id where one could be read and is valid.
+    """
+
+    def __init__(self, code: Code, reason: str, field: str | None = None, request_id: str | None = None) -> None:
+        self.code = code
+        self.reason = reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 1] + "…"
+        self.field = field
+        self.request_id = request_id
+        super().__init__(self.reason)
+
+
+def shown(value: str) -> str:
+    """Quote a text for a reason or a log: at most 60 characters, and none that acts on a terminal or a log."""
+    safe = "".join(_escaped(character) for character in value[:LONGEST_SHOWN])
+    room = LONGEST_SHOWN - len('""')
+    return f'"{safe}"' if len(safe) <= room and len(value) <= LONGEST_SHOWN else f'"{safe[: room - 1]}…"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    return character if character.isprintable() else f"\\u{ord(character):04x}"

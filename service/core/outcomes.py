@@ -1,0 +1,75 @@
+"""How a request ends, why one waits, and what becomes of its message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.core.deployments import Deployment
+
+
+class Ending(StrEnum):
+    """How a request ended. Each is announced once, under one event id."""
+
+    ACTIVE = "Active"
+    FAILED = "Failed"
+    TIMED_OUT = "TimedOut"
+    REJECTED = "Rejected"
+
+
+class Reason(StrEnum):
+    """Why a request waits, or ended other than well: one word for programs, beside a sentence for people."""
+
+    DEPLOYMENT_FAILED = "DeploymentFailed"
+    NAME_CONFLICT = "NameConflict"
+    MODEL_NOT_FOUND = "ModelNotFound"
+    MODEL_FAILED = "ModelFailed"
+    INVALID_REQUEST = "InvalidRequest"
+    NOT_UNDERSTOOD = "NotUnderstood"
+
+    PREDECESSOR = "PredecessorRunning"
+    NO_SLOT = "NoSlot"
+    MODEL_NOT_ACTIVE = "ModelNotActive"
+    NAME_RESERVED = "NameReserved"
+    THROTTLED = "Throttled"
+    ACCESS_DENIED = "AccessDenied"
+    NO_ANSWER = "NoAnswer"
+    IN_CREATION = "InCreation"
+    DEPLOYMENT_MISSING = "DeploymentMissing"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a request ended, with what is known of its deployment. `message` is a sentence for a person."""
+
+    ending: Ending
+    reason: Reason | None = None
+    message: str | None = None
+    deployment: Deployment | None = None
+    adopted: bool = False
+    """The deployment existed before this delivery looked: made by an earlier delivery, or by another request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The outcome is published: delete the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Not finished here: give the message back, visible again after so many seconds."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """Not finished under this message: send its continuation, then delete it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """The lease is lost, somebody else has the message: touch nothing."""
+
+
+Settlement = Done | Release | Continue | Abandon

@@ -1,0 +1,185 @@
+"""What a request may hold: one table per action, from which its checks and its JSON Schema come.
+
+Bedrock's keys are those of boto3's `create_custom_model_deployment`, under botocore's own limits and patterns; three of
+these are written so that they match in linear time, and a test holds them against botocore's.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from service.core.fields import Field, Kind
+from service.core.schema import DRAFT, object_schema
+
+OWN_TAG_PREFIX: Final = "slipway:"
+REQUEST_TAG: Final = "slipway:request"
+"""Tag that carries the request's id: how a successor knows that a deployment is Slipway's, and whose."""
+
+OWN_TAGS: Final = 1
+MOST_TAGS: Final = 50
+"""Per resource, by the service's word; its API model would let 200 pass."""
+LONGEST_TIMEOUT_SECONDS: Final = 7 * 86_400
+
+_TAG_LETTERS: Final = r"A-Za-z0-9 _.:/=+@\-"
+_PLAIN: Final = r"[A-Za-z0-9_.:/=+@\-]+(?: +[A-Za-z0-9_.:/=+@\-]+)*"
+"""Tag letters, without spaces at the ends: AWS and its consoles may trim them."""
+_TAG_WORDS: Final = "letters, digits, spaces and _.:/=+@-"
+
+_ARN_PART: Final = r"[a-z0-9\-]{1,63}"
+MODEL_ARN: Final = (
+    r"arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):bedrock:([a-z0-9\-]{1,20}):([0-9]{12}):custom-model/"
+    rf"(?:imported|{_ARN_PART}\.[a-z0-9\-]{{2,126}}(?:\.{_ARN_PART}){{0,2}}(?::{_ARN_PART}){{0,2}})/[a-z0-9]{{12}}"
+)
+"""Groups: partition, Region, account."""
+
+ACTIONS: Final = ("deploy",)
+LATER_ACTIONS: Final = ("update", "delete")
+
+ACTION = Field(
+    name="action",
+    kind=Kind.TEXT,
+    choices=ACTIONS,
+    doc="What to do. The default, and for now the only action, is deploy.",
+    remedy='use "deploy", or leave the key out',
+    examples=("deploy",),
+)
+MODEL = Field(
+    name="modelArn",
+    kind=Kind.TEXT,
+    required=True,
+    least=20,
+    most=1011,
+    letters=r"a-z0-9:/.\-",
+    pattern=MODEL_ARN,
+    doc="The ARN of the custom model, in the account and Region that Slipway deploys in.",
+    remedy="give the ARN of a custom model, like arn:aws:bedrock:REGION:ACCOUNT:custom-model/BASE-MODEL/ID",
+    examples=("arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl",),
+)
+TOKEN = Field(
+    name="clientRequestToken",
+    kind=Kind.TEXT,
+    least=1,
+    most=256,
+    letters=r"a-zA-Z0-9\-",
+    pattern=r"[a-zA-Z0-9](?:[a-zA-Z0-9\-]*[a-zA-Z0-9])?",
+    doc="What makes two messages the same request. Slipway derives the token that Bedrock gets from it.",
+    remedy="use 1 to 256 letters, digits and inner hyphens, or leave the key out",
+    examples=("7b1f4c1e-0a53-4c39-9f3c-1d8f6f2f8a11",),
+)
+REQUEST_ID = Field(
+    name="requestId",
+    kind=Kind.TEXT,
+    least=1,
+    most=128,
+    letters=_TAG_LETTERS,
+    pattern=_PLAIN,
+    doc="The asker's own name for this request: shown in events and in the deployment's slipway:request tag.",
+    remedy=f"use 1 to 128 {_TAG_WORDS}, with no space at either end, or leave the key out",
+    examples=("train-2026-11-23-42",),
+)
+_TAG: Final = (
+    Field(
+        name="key",
+        kind=Kind.TEXT,
+        required=True,
+        least=1,
+        most=128,
+        letters=_TAG_LETTERS,
+        reserved=("aws:", OWN_TAG_PREFIX),
+        doc="The tag's key, distinct from the others. Prefixes aws: and slipway: are reserved.",
+        remedy=f"use 1 to 128 {_TAG_WORDS}, without the prefixes aws: and slipway:",
+        examples=("team",),
+    ),
+    Field(
+        name="value",
+        kind=Kind.TEXT,
+        required=True,
+        least=0,
+        most=256,
+        letters=_TAG_LETTERS,
+        doc="The tag's value; it may be empty.",
+        remedy=f"use at most 256 {_TAG_WORDS}",
+        examples=("support",),
+    ),
+)
+DEPLOY: Final = (
+    ACTION,
+    Field(
+        name="modelDeploymentName",
+        kind=Kind.TEXT,
+        required=True,
+        least=1,
+        most=63,
+        letters=r"0-9a-zA-Z_\-",
+        pattern=r"(?:[0-9a-zA-Z][_\-]?)+",
+        doc="The name that the deployment gets, unique in its account and Region.",
+        remedy="use 1 to 63 letters and digits, with single - or _ after any of them",
+        examples=("support-bot-v42",),
+    ),
+    MODEL,
+    Field(
+        name="description",
+        kind=Kind.TEXT,
+        least=1,
+        most=2048,
+        letters=r"^\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029",
+        doc="A line for people, shown by Bedrock. No control characters but the tab: Bedrock takes no line breaks.",
+        remedy="use 1 to 2048 characters on one line, or leave the key out",
+        examples=("nightly fine-tune",),
+    ),
+    Field(
+        name="tags",
+        kind=Kind.LIST,
+        entry=_TAG,
+        most=MOST_TAGS - OWN_TAGS,
+        doc=f"The deployment's tags, objects with key and value. Bedrock takes {MOST_TAGS}, one of them is Slipway's.",
+        remedy=f'give a list of at most {MOST_TAGS - OWN_TAGS} objects like {{"key": "team", "value": "support"}}',
+        examples=([{"key": "team", "value": "support"}],),
+    ),
+    TOKEN,
+    REQUEST_ID,
+    Field(
+        name="timeout",
+        kind=Kind.SECONDS,
+        least=1,
+        most=LONGEST_TIMEOUT_SECONDS,
+        doc="How long to try, from the first receipt: seconds, or an ISO 8601 duration without years and months. "
+        "1 second to 7 days; Slipway's setting where it is left out.",
+        remedy="use 1 second to 7 days, like PT90M, P1D or 5400",
+        examples=("PT90M", 5400),
+    ),
+    Field(
+        name="priority",
+        kind=Kind.WHOLE,
+        least=-100,
+        most=100,
+        doc="Who goes first when slots are scarce: the higher number. The default is 0.",
+        remedy="use a whole number from -100 to 100",
+        examples=(0,),
+    ),
+    Field(
+        name="tenant",
+        kind=Kind.TEXT,
+        least=1,
+        most=64,
+        letters=_TAG_LETTERS,
+        pattern=_PLAIN,
+        doc="For whom: requests that wait for slots take turns between tenants.",
+        remedy=f"use 1 to 64 {_TAG_WORDS}, with no space at either end, or leave the key out",
+        examples=("support",),
+    ),
+)
+FIELDS_OF: Final = {"deploy": DEPLOY}
+"""One row for each of `ACTIONS`."""
+
+
+def request_schema() -> dict[str, object]:
+    """Answer the JSON Schema of a request, bare of envelopes: whatever Slipway understands, it accepts."""
+    head: dict[str, object] = {
+        "$schema": DRAFT,
+        "title": "Slipway request",
+        "description": "The keyword arguments of boto3's create_custom_model_deployment, and Slipway's optional ones.",
+        "examples": [{field.name: field.examples[0] for field in DEPLOY}],
+    }
+    shapes = [object_schema(fields) for fields in FIELDS_OF.values()]
+    return head | (shapes[0] if len(shapes) == 1 else {"oneOf": shapes})

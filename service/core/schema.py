@@ -1,0 +1,66 @@
+"""The JSON Schema (draft 2020-12) of a table: whatever the table's checks accept, the schema accepts too.
+
+The schema is a little wider where JSON Schema has no words: the bounds of durations written as text, and that entries
+of a list differ in their first key, stand in descriptions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from service.core.fields import DURATION, Field, Kind
+
+DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+_TYPES: Final = {
+    Kind.TEXT: "string",
+    Kind.WHOLE: "integer",
+    Kind.NUMBER: "number",
+    Kind.FLAG: "boolean",
+    Kind.LIST: "array",
+}
+
+
+def object_schema(fields: Sequence[Field]) -> dict[str, object]:
+    """Answer the schema of an object that holds these fields and no others."""
+    schema: dict[str, object] = {"type": "object", "properties": {field.name: _field_schema(field) for field in fields}}
+    if required := [field.name for field in fields if field.required]:
+        schema["required"] = required
+    return schema | {"additionalProperties": False}
+
+
+def _field_schema(field: Field) -> dict[str, object]:
+    schema: dict[str, object] = {"description": field.doc}
+    if field.examples:
+        schema["examples"] = list(field.examples)
+    match field.kind:
+        case Kind.SECONDS:
+            number = {"type": "number"} | _bounds(field, "minimum", "maximum")
+            return schema | {"anyOf": [{"type": "string", "pattern": f"^{DURATION}$"}, number]}
+        case Kind.TEXT:
+            return schema | _text_schema(field)
+        case Kind.LIST:
+            entries = _bounds(field, "minItems", "maxItems") | {"items": object_schema(field.entry)}
+            return schema | {"type": "array"} | entries
+        case _:
+            return schema | {"type": _TYPES[field.kind]} | _bounds(field, "minimum", "maximum")
+
+
+def _text_schema(field: Field) -> dict[str, object]:
+    if field.choices:
+        return {"type": "string", "enum": list(field.choices)}
+    pattern = field.pattern or f"[{field.letters}]*"
+    schema: dict[str, object] = {"type": "string"} | _bounds(field, "minLength", "maxLength")
+    schema["pattern"] = f"^(?:{pattern})$"
+    if field.reserved:
+        schema["not"] = {"pattern": f"^(?:{'|'.join(_in_any_case(prefix) for prefix in field.reserved)})"}
+    return schema
+
+
+def _bounds(field: Field, least: str, most: str) -> dict[str, object]:
+    given = {least: field.least, most: field.most}
+    return {name: int(bound) if bound == int(bound) else bound for name, bound in given.items() if bound is not None}
+
+
+def _in_any_case(prefix: str) -> str:
+    return "".join(f"[{letter}{letter.upper()}]" if letter.isalpha() else letter for letter in prefix)

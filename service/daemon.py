@@ -1,0 +1,142 @@
+"""The composition root: makes everything, connects it, and decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from service import __version__, logs
+from service.aws.connecting import Aws, connect
+from service.aws.regions import NotConfigured
+from service.core.calls import CallFailed
+from service.core.messages import QueueTraits
+from service.core.requests import Home
+from service.edge.http import serving
+from service.edge.metrics import Measures, registry_of
+from service.edge.vitals import Pulse, Readiness
+from service.flow.intake import MOST_POLLS
+from service.flow.run import Slipway, Terms
+from service.settings import Settings, WrongSetting, load
+
+log = structlog.get_logger()
+
+EXIT_WRONG_SETTING: Final = 2
+LONGEST_GOODBYE_SECONDS: Final = 24.5
+"""A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
+
+
+def main(config: Path | None) -> int:
+    """Serve until a signal ends it; answer the exit code: 0 for a clean end, 2 for a wrong setting."""
+    try:
+        settings = load(os.environ, str(config) if config else None)
+    except WrongSetting as wrong:
+        print(f"slipway: {wrong}", file=sys.stderr)  # noqa: T201  logging is not set up yet
+        return EXIT_WRONG_SETTING
+    logs.configure(settings.log_level, settings.log_format)
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        return runner.run(serve(settings))
+
+
+async def serve(settings: Settings) -> int:
+    """Open what is needed, run, and close it again."""
+    rng = random.Random()  # noqa: S311  jitter, no secret
+    connection = connect(
+        queue_url=settings.queue_url,
+        topic_arn=settings.topic_arn,
+        visibility_seconds=settings.visibility_timeout,
+        most_polls=MOST_POLLS,
+        version=__version__,
+        rng=rng,
+    )
+    try:
+        async with connection as aws:
+            await _run(settings, aws, await aws.queue.traits(), rng)
+    except (NotConfigured, CallFailed) as wrong:
+        log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  the sentence is all there is to know
+        return EXIT_WRONG_SETTING
+    except OSError as wrong:
+        remedy = "choose another SLIPWAY_HTTP_PORT, or 0 for none"
+        log.error("daemon.refused", error=f"http_port {settings.http_port}: {wrong}", remedy=remedy)  # noqa: TRY400
+        return EXIT_WRONG_SETTING
+    log.info("daemon.stopped")
+    return 0
+
+
+async def _run(settings: Settings, aws: Aws, traits: QueueTraits, rng: random.Random) -> None:
+    slipway = Slipway(
+        _terms(settings, aws), traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrock=aws.bedrock, rng=rng
+    )
+    pulse = Pulse()
+    registry = registry_of(Measures(slipway, pulse, aws.tally))
+    async with serving(settings.http_host, settings.http_port, slipway, pulse, _readiness(aws), registry):
+        _warn(traits)
+        log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)
+        beating = asyncio.create_task(pulse.run())
+        try:
+            async with asyncio.timeout(None) as patience:
+                _listen_for_signals(slipway, patience)
+                await slipway.run()
+        except TimeoutError:
+            log.warning("daemon.left_early", held=len(slipway.custody), remedy="what is held comes back by itself")
+        finally:
+            beating.cancel()
+
+
+def _terms(settings: Settings, aws: Aws) -> Terms:
+    return Terms(
+        home=Home(aws.home.partition, aws.home.account, aws.home.region),
+        max_held=settings.max_held,
+        sweep_interval=settings.sweep_interval,
+        timeout=settings.timeout,
+        visibility_timeout=settings.visibility_timeout,
+        progress_events=settings.progress_events,
+        max_creating=settings.max_creating,
+        max_total=settings.max_total,
+        is_topic_fifo=settings.is_fifo_topic,
+    )
+
+
+def _readiness(aws: Aws) -> Readiness:
+    async def bedrock() -> None:
+        await aws.bedrock.page(created_after=None, status=None, token=None, size=1)
+
+    return Readiness({"queue": aws.queue.traits, "topic": aws.topic.check, "bedrock": bedrock})
+
+
+def _warn(traits: QueueTraits) -> None:
+    """What is allowed, and yet not good."""
+    if not traits.has_dead_letter_queue:
+        log.warning("queue.without_dead_letters", remedy="give the queue a redrive policy: rejected bodies are kept there")
+    elif traits.max_receive_count == 1:
+        log.warning("queue.max_receive_count", value=1, remedy="set maxReceiveCount to 3 or more")
+
+
+def _listen_for_signals(slipway: Slipway, patience: asyncio.Timeout) -> None:
+    """The first signal asks, the second hurries; the clock ends it in any case."""
+    loop = asyncio.get_running_loop()
+
+    def heard(name: str) -> None:
+        log.info("signal.received", signal=name)
+        if slipway.is_stopping:
+            slipway.hurry()
+        else:
+            slipway.stop()
+            patience.reschedule(loop.time() + LONGEST_GOODBYE_SECONDS)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, heard, number.name)
+
+
+def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not made for every platform
+        return None
+    return uvloop.new_event_loop  # type: ignore[return-value]

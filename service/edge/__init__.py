@@ -1,0 +1,1 @@
+"""The faces of Slipway: command line, health, metrics."""

@@ -1,0 +1,99 @@
+"""What the daemon has counted, in Prometheus's words. Read at scrape time: counting costs the work nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from service.edge.vitals import Pulse
+from service.flow.run import Slipway
+from service.flow.tally import Histogram
+
+
+class Measures(Collector):
+    """Everything there is to measure of one daemon. `calls` counts calls by operation and how they were answered."""
+
+    def __init__(self, slipway: Slipway, pulse: Pulse, calls: Mapping[tuple[str, str], int]) -> None:
+        self._slipway = slipway
+        self._pulse = pulse
+        self._calls = calls
+
+    def collect(self) -> Iterable[Metric]:
+        """Answer all metrics as they are now."""
+        yield from self._counters()
+        yield from self._gauges()
+        tally = self._slipway.tally
+        yield _histogram("slipway_request_seconds", "First receipt to published outcome.", tally.request_seconds)
+        yield _histogram("slipway_creation_seconds", "Creation of a deployment to its end.", tally.creation_seconds)
+        yield _histogram("slipway_sweep_seconds", "Duration of one sweep.", tally.sweep_seconds)
+
+    def _counters(self) -> Iterator[Metric]:
+        tally = self._slipway.tally
+        yield _counter("slipway_messages_received", "Messages received.", tally.messages_received)
+        yield _counter("slipway_duplicate_deliveries", "Messages received while held.", tally.duplicate_deliveries)
+        yield _counter("slipway_leases_extended", "Leases extended.", tally.leases_extended)
+        yield _counter("slipway_leases_lost", "Leases lost.", tally.leases_lost)
+        yield _counter("slipway_events_published", "Events acknowledged by SNS.", tally.events_published)
+        yield _counter("slipway_adoptions", "Outcomes of deployments that existed before.", tally.adoptions)
+        yield _counter("slipway_unknown_answers", "Creates without a readable answer.", tally.unknown_answers)
+        yield _counter("slipway_quota_refusals", "Creates refused for want of a slot.", tally.quota_refusals)
+        yield _counter("slipway_sweeps", "Sweeps done.", tally.sweeps)
+        yield _counter("slipway_sweeps_failed", "Sweeps that failed.", tally.sweeps_failed)
+        yield _counter("slipway_faults", "Unexpected exceptions: bugs.", tally.faults)
+        yield _labelled("slipway_requests_finished", "Requests by outcome.", "outcome", tally.endings)
+        yield _labelled("slipway_settlements", "Messages by what became of them.", "settlement", tally.settlements)
+        calls = CounterMetricFamily("slipway_calls", "Calls to AWS by answer.", labels=["operation", "answer"])
+        for (operation, answer), count in sorted(self._calls.items()):
+            calls.add_metric([operation, answer], count)
+        yield calls
+
+    def _gauges(self) -> Iterator[Metric]:
+        slipway = self._slipway
+        counts = slipway.slots.counts
+        yield GaugeMetricFamily("slipway_requests_held", "Messages held.", len(slipway.custody))
+        yield GaugeMetricFamily("slipway_deployments_in_flight", "Own deployments in creation.", slipway.watcher.in_flight)
+        yield GaugeMetricFamily("slipway_requests_waiting_for_slot", "Requests in line.", slipway.slots.waiting)
+        yield GaugeMetricFamily("slipway_requests_waiting_for_turn", "Requests behind another.", len(slipway.turns))
+        yield GaugeMetricFamily("slipway_account_deployments_creating", "In creation, everybody's.", counts.creating)
+        yield GaugeMetricFamily("slipway_account_deployments", "Deployments at the last full sweep.", counts.total)
+        yield GaugeMetricFamily("slipway_oldest_request_seconds", "Age of the oldest request.", slipway.oldest_seconds())
+        yield GaugeMetricFamily("slipway_lease_margin_seconds", "Shortest time left of a lease.", slipway.lease_margin())
+        yield GaugeMetricFamily("slipway_loop_lag_seconds", "How late the event loop is.", self._pulse.lag())
+        yield GaugeMetricFamily("slipway_loop_stall_seconds_max", "Its longest lateness.", self._pulse.longest_stall)
+
+
+def registry_of(measures: Measures) -> CollectorRegistry:
+    """Answer a registry with the daemon's measures, and those of its process."""
+    registry = CollectorRegistry()
+    registry.register(measures)
+    for standard in (ProcessCollector, PlatformCollector, GCCollector):
+        standard(registry=registry)
+    return registry
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value)
+
+
+def _labelled(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for value, count in sorted(counts.items()):
+        family.add_metric([value], count)
+    return family
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    buckets: list[tuple[str, float]] = []
+    seen = 0
+    for bound, count in zip([*map(str, histogram.bounds), "+Inf"], histogram.counts, strict=True):
+        seen += count
+        buckets.append((bound, seen))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=histogram.total)

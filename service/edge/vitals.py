@@ -1,0 +1,88 @@
+"""Whether the daemon lives, and whether it can do its work: two different questions."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from service.core.calls import CallFailed
+from service.flow.run import Slipway
+
+BEAT_SECONDS: Final = 0.5
+LONGEST_LAG_SECONDS: Final = 5.0
+LONGEST_SILENCE_SECONDS: Final = 90.0
+"""A long poll takes 20 s, and its time-out some more: three of them in a row would have to hang."""
+READINESS_SECONDS: Final = 15.0
+"""How long the answer of a readiness check is used again."""
+CHECK_TIMEOUT_SECONDS: Final = 5.0
+
+Check = Callable[[], Awaitable[object]]
+
+
+class Pulse:
+    """Measures how late the event loop is."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._due = self._loop.time() + BEAT_SECONDS
+        self.longest_stall = 0.0
+        """The longest that the loop has been late, ever."""
+
+    async def run(self) -> None:
+        """Beat for ever."""
+        while True:
+            await asyncio.sleep(max(0.0, self._due - self._loop.time()))
+            self.longest_stall = max(self.longest_stall, self.lag())
+            self._due = self._loop.time() + BEAT_SECONDS
+
+    def lag(self) -> float:
+        """Answer how many seconds the next beat is overdue now."""
+        return max(0.0, self._loop.time() - self._due)
+
+
+@dataclass(slots=True)
+class Readiness:
+    """Asks the services whether they answer, not more often than they like to be asked."""
+
+    checks: Mapping[str, Check]
+    _asked_at: float | None = None
+    _troubles: dict[str, str] = field(default_factory=dict)
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def troubles(self) -> dict[str, str]:
+        """Answer what is not reachable, and why; empty when all is well."""
+        async with self._lock:
+            now = asyncio.get_running_loop().time()
+            if self._asked_at is None or now - self._asked_at > READINESS_SECONDS:
+                results = await asyncio.gather(*(self._ask(check) for check in self.checks.values()))
+                self._troubles = {
+                    name: trouble for name, trouble in zip(self.checks, results, strict=True) if trouble is not None
+                }
+                self._asked_at = asyncio.get_running_loop().time()
+            return self._troubles
+
+    async def _ask(self, check: Check) -> str | None:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+                await check()
+        except CallFailed as failed:
+            return str(failed)
+        except TimeoutError:
+            return f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
+        return None
+
+
+def is_alive(slipway: Slipway, pulse: Pulse, started_at: float) -> tuple[bool, str]:
+    """Answer whether the daemon does what it is there for, with a sentence: else, restart it.
+
+    A receive that fails counts as one that ended: trouble outside is for readiness, and no reason for a restart.
+    """
+    now = asyncio.get_running_loop().time()
+    if (lag := pulse.lag()) > LONGEST_LAG_SECONDS:
+        return False, f"the event loop is {lag:.1f} s late"
+    silence = now - (slipway.intake.last_ended_at or started_at)
+    if silence > LONGEST_SILENCE_SECONDS and slipway.intake.is_hungry:
+        return False, f"no receive has ended for {silence:.0f} s"
+    return True, "receiving" if slipway.intake.is_hungry else "full: all that may be held is held"

@@ -1,0 +1,1 @@
+"""What Slipway does: asyncio, structlog and narrow Protocols of its own; never botocore."""

@@ -1,0 +1,78 @@
+"""Publishing: an event is announced when SNS has said so for this very entry, and not before."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from service.core.backoff import pause_seconds
+from service.core.calls import CallFailed
+from service.core.decide import reason_for
+from service.core.events import Publication
+from service.flow.batches import Batches
+from service.flow.hold import Hold
+from service.flow.tally import Tally
+
+log = structlog.get_logger()
+
+LINGER_SECONDS: Final = 0.02
+PARALLEL_CALLS: Final = 8
+LARGEST_BATCH_BYTES: Final = 240 * 1024
+"""SNS takes 256 KiB of bodies and attributes in one batch; attributes are a few hundred bytes an event."""
+
+
+class Topic(Protocol):
+    """What announcing calls of SNS."""
+
+    async def publish(self, batch: Sequence[Publication]) -> Sequence[CallFailed | None]:
+        """Publish at most ten events; answer for each whether it was."""
+
+
+class Announcer:
+    """Publishes events in batches, and does not take no for an answer while the lease holds."""
+
+    def __init__(self, topic: Topic, *, is_fifo: bool, rng: random.Random, tally: Tally) -> None:
+        self._rng = rng
+        self._tally = tally
+        self._batches = Batches(
+            topic.publish,
+            linger=LINGER_SECONDS,
+            # On a FIFO topic one call at a time: two at once could overtake each other within a group.
+            parallel=1 if is_fifo else PARALLEL_CALLS,
+            size=lambda publication: len(publication.body),
+            largest=LARGEST_BATCH_BYTES,
+        )
+
+    async def announce(self, publication: Publication, hold: Hold) -> None:
+        """Publish; return when SNS has acknowledged it. Raises `Interrupted` between attempts, never within one.
+
+        Safe to repeat: the event keeps its id.
+        """
+        troubles = 0
+        while True:
+            hold.check_lease()
+            failed = await self._batches.put(publication)
+            if failed is None:
+                self._tally.events_published += 1
+                return
+            troubles += 1
+            log.warning("publish.failed", code=failed.code, error=str(failed), event_id=publication.event_id)
+            with hold.because(reason_for(failed), str(failed)):
+                await hold.pause(pause_seconds(troubles, self._rng))
+
+    def mention(self, publication: Publication) -> None:
+        """Publish progress: in order, once, without waiting for it, and without fuss when it fails."""
+        self._batches.put(publication).add_done_callback(lambda answer: self._mentioned(publication, answer.result()))
+
+    async def drain(self) -> None:
+        """Return when everything in line has been answered."""
+        await self._batches.drain()
+
+    def _mentioned(self, publication: Publication, failed: CallFailed | None) -> None:
+        if failed is None:
+            self._tally.events_published += 1
+        else:
+            log.info("progress.dropped", code=failed.code, event_id=publication.event_id)

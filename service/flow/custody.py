@@ -1,0 +1,186 @@
+"""Keeping what is held: one loop extends all leases, and each message is settled exactly once.
+
+The message is the lease and the journal: as long as it is held nobody else sees it, and if this process dies, the lease
+runs out and another one receives the same message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Iterator, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from service.core.backoff import pause_seconds
+from service.core.calls import CallFailed, LeaseGone
+from service.core.messages import Message, Outgoing
+from service.flow.batches import Batches
+from service.flow.hold import Hold
+from service.flow.tally import Tally
+from service.flow.waits import LeaseLost, TooLongHeld, rest
+
+log = structlog.get_logger()
+
+LONGEST_HOLD_SECONDS: Final = 11 * 3600.0
+"""SQS ends every hold twelve hours after the receive; an hour is left for handing on."""
+STOPPING_PATIENCE_SECONDS: Final = 5.0
+LINGER_SECONDS: Final = 0.05
+PARALLEL_CALLS: Final = 8
+
+
+class Leases(Protocol):
+    """What custody calls of SQS."""
+
+    async def extend(self, receipts: Sequence[str], seconds: int) -> Sequence[CallFailed | None]:
+        """Make at most ten messages invisible for so long from now; 0 gives them back at once."""
+
+    async def delete(self, receipts: Sequence[str]) -> Sequence[CallFailed | None]:
+        """Delete at most ten messages."""
+
+    async def send(self, outgoing: Outgoing) -> None:
+        """Send one message to the same queue."""
+
+
+class Custody:
+    """Everything that is held, by message id."""
+
+    def __init__(
+        self, queue: Leases, *, lease_seconds: int, rng: random.Random, tally: Tally
+    ) -> None:
+        self._queue = queue
+        self._lease_seconds = lease_seconds
+        self._rng = rng
+        self._tally = tally
+        self._holds: dict[str, Hold] = {}
+        self._loop = asyncio.get_running_loop()
+        self._stopped = asyncio.Event()
+        self._patience_ends = math.inf
+        self.changed = asyncio.Event()
+        """Set when something has been let go: there is room again."""
+        self._extends = Batches[Hold](self._extend, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
+        self._deletes = Batches[Hold](self._delete, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
+        self._releases = Batches[Hold](self._release, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
+
+    def __len__(self) -> int:
+        return len(self._holds)
+
+    def __iter__(self) -> Iterator[Hold]:
+        return iter(list(self._holds.values()))
+
+    def take(self, message: Message) -> Hold | None:
+        """Hold a message from now on; None when it is held already, and this is the same piece of work again.
+
+        The newer receipt handle is the one that counts from then on, and with it the lease begins anew.
+        """
+        held = self._holds.get(message.message_id)
+        if held is not None:
+            self._tally.duplicate_deliveries += 1
+            if held.renew(message.receipt, self._lease_seconds):
+                log.info("message.duplicated", message_id=message.message_id, receive_count=message.receive_count)
+                return None
+        hold = self._holds[message.message_id] = Hold(message, self._lease_seconds)
+        return hold
+
+    def let_go(self, hold: Hold) -> None:
+        """Stop extending this lease. Safe to repeat."""
+        if self._holds.get(hold.message.message_id) is hold:
+            del self._holds[hold.message.message_id]
+            self.changed.set()
+
+    async def run(self) -> None:
+        """Look at every lease several times in its life, and extend what is past its half, until stopped."""
+        while not self._stopped.is_set():
+            for hold in self:
+                self._look_after(hold)
+            await rest(self._lease_seconds / 12, unless=self._stopped)
+
+    def hurry(self) -> None:
+        """The daemon is to end: do not try for long to settle what cannot be settled."""
+        self._patience_ends = self._loop.time() + STOPPING_PATIENCE_SECONDS
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopped.set()
+
+    async def delete(self, hold: Hold) -> None:
+        """Delete the message, whose outcome is published. Gives up when the lease is over: it will be received again."""
+        self.let_go(hold)
+        await self._insist(self._deletes, hold, "delete")
+
+    async def release(self, hold: Hold, after: int = 0) -> None:
+        """Make the message visible again, at once or after so many seconds. Gives up when the lease is over."""
+        self.let_go(hold)
+        if after:
+            failed = next(iter(await self._queue.extend([hold.receipt], after)))
+            if failed is not None:
+                log.info("release.failed", code=failed.code)
+        else:
+            await self._insist(self._releases, hold, "release")
+
+    async def hand_on(self, hold: Hold, continuation: Outgoing) -> bool:
+        """Send the request on under a new message, then delete this one; answer whether that was done.
+
+        A crash between the two leaves both: the same request twice, which is harmless. It is never left without one.
+        """
+        troubles = 0
+        while True:
+            try:
+                await self._queue.send(continuation)
+            except CallFailed as failed:
+                log.warning("continue.failed", code=failed.code, error=str(failed))
+                troubles += 1
+                if not await self._may_try_again(hold, troubles):
+                    return False
+            else:
+                await self.delete(hold)
+                return True
+
+    def _look_after(self, hold: Hold) -> None:
+        now = self._loop.time()
+        if now >= hold.lease_until:
+            self._lost(hold, "the lease ran out before it could be extended")
+        elif now - hold.taken_at >= LONGEST_HOLD_SECONDS:
+            hold.interrupt(TooLongHeld)
+        if hold.lease_until - now <= self._lease_seconds / 2 and not hold.is_extending and not hold.is_lost:
+            hold.is_extending = True
+            self._extends.put(hold).add_done_callback(lambda answer: self._extended(hold, now, answer.result()))
+
+    def _extended(self, hold: Hold, asked_at: float, failed: CallFailed | None) -> None:
+        hold.is_extending = False
+        if failed is None:
+            self._tally.leases_extended += 1
+            hold.lease_until = max(hold.lease_until, asked_at + self._lease_seconds)
+        elif isinstance(failed, LeaseGone) and self._holds.get(hold.message.message_id) is hold:
+            self._lost(hold, str(failed))
+        elif not isinstance(failed, LeaseGone):
+            log.warning("extend.failed", code=failed.code, error=str(failed), what=hold.what)
+
+    def _lost(self, hold: Hold, error: str) -> None:
+        if not hold.is_lost:
+            self._tally.leases_lost += 1
+            log.warning("lease.lost", message_id=hold.message.message_id, what=hold.what, error=error)
+            hold.interrupt(LeaseLost)
+
+    async def _insist(self, batches: Batches[Hold], hold: Hold, doing: str) -> None:
+        troubles = 0
+        while (failed := await batches.put(hold)) is not None:
+            troubles += 1
+            if isinstance(failed, LeaseGone) or not await self._may_try_again(hold, troubles):
+                log.info("settlement.given_up", doing=doing, code=failed.code, message_id=hold.message.message_id)
+                return
+
+    async def _may_try_again(self, hold: Hold, troubles: int) -> bool:
+        await asyncio.sleep(pause_seconds(troubles, self._rng, longest=self._lease_seconds / 20))
+        return self._loop.time() < min(hold.lease_until, self._patience_ends)
+
+    async def _extend(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:
+        return await self._queue.extend([hold.receipt for hold in holds], self._lease_seconds)
+
+    async def _delete(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:
+        return await self._queue.delete([hold.receipt for hold in holds])
+
+    async def _release(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:
+        return await self._queue.extend([hold.receipt for hold in holds], 0)

@@ -1,0 +1,77 @@
+"""One message held: its lease, its clock, and what its request waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service.core.messages import Message
+from service.core.outcomes import Reason
+from service.flow.waits import LeaseLost, Waits
+
+
+class Hold(Waits):
+    """A message, and everything this process knows about holding it. Times are the event loop's, unless said."""
+
+    __slots__ = ("arn", "is_extending", "lease_until", "message", "receipt", "taken_at", "what", "why", "why_text")
+
+    def __init__(self, message: Message, lease_seconds: float) -> None:
+        super().__init__()
+        self.message = message
+        self.receipt = message.receipt
+        self.taken_at = self._loop.time()
+        self.lease_until = self.taken_at + lease_seconds
+        self.is_extending = False
+        self.arn: str | None = None
+        """The deployment that the request is about, once it is known."""
+        self.what = ""
+        """What the request is about (a deployment's name), for people."""
+        self.why: Reason | None = None
+        """What the request waits for at this moment."""
+        self.why_text = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the lease is known to be lost."""
+        return LeaseLost in self._due
+
+    def renew(self, receipt: str, lease_seconds: float) -> bool:
+        """The same message was received again, here: its newer receipt counts. False when this lease is lost already."""
+        if self.is_lost:
+            return False
+        self.receipt = receipt
+        self.lease_until = self._loop.time() + lease_seconds
+        return True
+
+    def now(self) -> float:
+        """Answer the present by the queue's own clock, in seconds since the epoch."""
+        return self.message.received_at + self._loop.time() - self.taken_at
+
+    def loop_time(self, epoch: float) -> float:
+        """Turn a time by the queue's clock into one by the event loop's."""
+        return epoch - self.message.received_at + self.taken_at
+
+    def check(self) -> None:
+        """Raise if the request must not go on.
+
+        The lease is lost, too, when this process slept through its end (stopped, swapped out): the clock tells.
+        """
+        self._look_at_clock()
+        super().check()
+
+    def check_lease(self) -> None:
+        """Raise `LeaseLost` if it is; any other interruption does not matter: what was begun is to be finished."""
+        self._look_at_clock()
+        if self.is_lost:
+            raise LeaseLost
+
+    def _look_at_clock(self) -> None:
+        if self._loop.time() >= self.lease_until:
+            self.interrupt(LeaseLost)
+
+    @contextmanager
+    def because(self, why: Reason, text: str = "") -> Iterator[None]:
+        """Within, this is what the request waits for; it stays known after an interruption."""
+        self.why, self.why_text = why, text
+        yield
+        self.why, self.why_text = None, ""

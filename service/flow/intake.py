@@ -1,0 +1,139 @@
+"""Receiving: as many long polls as there is work for, never for more messages than there is room for."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from service.core.backoff import pause_seconds
+from service.core.calls import CallFailed
+from service.core.messages import Message
+from service.flow.custody import Custody
+from service.flow.hold import Hold
+from service.flow.tally import Tally
+from service.flow.waits import rest
+
+log = structlog.get_logger()
+
+POLL_SECONDS: Final = 20
+"""The longest long poll that SQS has: an idle daemon makes three calls a minute."""
+POLL_SIZE: Final = 10
+MOST_POLLS: Final = 8
+
+
+class Source(Protocol):
+    """What intake calls of SQS."""
+
+    async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None) -> Sequence[Message]:
+        """Answer at most so many messages, waiting so long for the first."""
+
+
+class Intake:
+    """Polls the queue. A poll in flight is never cancelled: SQS would hand its messages to nobody."""
+
+    def __init__(
+        self,
+        queue: Source,
+        custody: Custody,
+        begin: Callable[[Hold], None],
+        *,
+        max_held: int,
+        is_fifo: bool,
+        rng: random.Random,
+        tally: Tally,
+    ) -> None:
+        self._queue = queue
+        self._custody = custody
+        self._begin = begin
+        self._max_held = max_held
+        self._is_fifo = is_fifo
+        self._rng = rng
+        self._tally = tally
+        self._reserved = 0
+        self._polls: set[asyncio.Task[None]] = set()
+        self._wanted = 1
+        self._troubles = 0
+        self._changed = custody.changed
+        self._stopped = asyncio.Event()
+        self.last_ended_at: float | None = None
+        """When a receive last ended, well or badly, by the event loop's clock."""
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether there is room for more messages, so that a poll should be going on."""
+        return self._reserved > 0 or self._room() >= self._smallest()
+
+    def stop(self) -> None:
+        """Begin no further poll; `run` ends when those in flight have, and what they bring is begun as always."""
+        self._stopped.set()
+        self._changed.set()
+
+    def hurry(self) -> None:
+        """Do not even wait for the polls in flight: what they bring stays invisible until its lease runs out."""
+        for poll in self._polls:
+            poll.cancel()
+
+    async def run(self) -> None:
+        """Keep the right number of polls going, until stopped."""
+        while not self._stopped.is_set():
+            while len(self._polls) < self._wanted and self._room() >= self._smallest():
+                self._poll(min(POLL_SIZE, self._room()))
+            self._changed.clear()
+            await self._changed.wait()
+        if self._polls:
+            await asyncio.wait(self._polls)
+
+    def _room(self) -> int:
+        return self._max_held - len(self._custody) - self._reserved
+
+    def _smallest(self) -> int:
+        """Where much may be held, do not make a call for each single place that falls free."""
+        return max(1, min(POLL_SIZE, self._max_held // 20))
+
+    def _poll(self, limit: int) -> None:
+        self._reserved += limit
+        poll = asyncio.get_running_loop().create_task(self._receive(limit))
+        self._polls.add(poll)
+        poll.add_done_callback(self._polled)
+
+    def _polled(self, poll: asyncio.Task[None]) -> None:
+        self._polls.discard(poll)
+        self._changed.set()
+
+    async def _receive(self, limit: int) -> None:
+        attempt = str(uuid.UUID(int=self._rng.getrandbits(128))) if self._is_fifo else None
+        try:
+            messages = await self._insist(limit, attempt)
+        finally:
+            self._reserved -= limit
+        self._wanted = min(self._wanted * 2, MOST_POLLS) if len(messages) == limit else 1
+        for message in messages:
+            self._tally.messages_received += 1
+            hold = self._custody.take(message)
+            if hold is not None:
+                self._begin(hold)
+
+    async def _insist(self, limit: int, attempt: str | None) -> Sequence[Message]:
+        """Receive; on trouble wait and try again. On FIFO under the same attempt id, so that no answer is lost."""
+        while True:
+            try:
+                messages = await self._queue.receive(limit, wait_seconds=POLL_SECONDS, attempt=attempt)
+            except CallFailed as failed:
+                self._ended()
+                self._troubles += 1
+                log.warning("receive.failed", code=failed.code, error=str(failed), troubles=self._troubles)
+                await rest(pause_seconds(self._troubles, self._rng), unless=self._stopped)
+                if self._stopped.is_set():
+                    return ()
+            else:
+                self._ended()
+                self._troubles = 0
+                return messages
+
+    def _ended(self) -> None:
+        self.last_ended_at = asyncio.get_running_loop().time()

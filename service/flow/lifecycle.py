@@ -1,0 +1,195 @@
+"""One request from its first look to its outcome: ask `decide`, do what it says, tell it what came of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, Protocol, TypeVar, assert_never
+
+import structlog
+
+from service.core.backoff import pause_seconds
+from service.core.calls import CallFailed
+from service.core.decide import (
+    Absent,
+    AskModel,
+    Create,
+    Ended,
+    Facts,
+    Look,
+    Pause,
+    Seen,
+    Watch,
+    decide,
+    reason_for,
+)
+from service.core.deployments import Created, Deployment, ModelState
+from service.core.events import Progress
+from service.core.outcomes import Ending, Outcome, Reason
+from service.core.requests import REQUEST_TAG, Request, client_token, wanted_tags
+from service.flow.hold import Hold
+from service.flow.slots import Slots
+from service.flow.tally import Tally
+from service.flow.waits import DeadlinePassed, Wait
+from service.flow.watcher import Watcher
+
+log = structlog.get_logger()
+
+_SWEPT: Final = frozenset({Reason.IN_CREATION, Reason.NO_SLOT})
+LAST_LOOK_SECONDS: Final = 15.0
+"""A request whose deadline has passed is looked at once more, for no longer than this."""
+
+T = TypeVar("T")
+Tell = Callable[[Progress, Reason | None, str | None], None]
+
+
+class Bedrock(Protocol):
+    """What a lifecycle calls of Bedrock. Every wait between attempts goes through `wait`."""
+
+    async def create(
+        self,
+        *,
+        name: str,
+        model_arn: str,
+        description: str | None,
+        tags: Sequence[tuple[str, str]],
+        token: str,
+        wait: Wait,
+    ) -> Created:
+        """Begin a deployment."""
+
+    async def get(self, identifier: str, *, wait: Wait = ...) -> Deployment | None:
+        """Answer the deployment of this name; None when there is none now."""
+
+    async def tags(self, arn: str, *, wait: Wait) -> Mapping[str, str] | None:
+        """Answer a deployment's tags; None when there is no such deployment now."""
+
+    async def model_state(self, model_arn: str, *, wait: Wait) -> ModelState:
+        """Answer whether the model can be deployed."""
+
+
+class Lifecycle:
+    """Brings requests to their outcome, by their deadline."""
+
+    def __init__(self, bedrock: Bedrock, slots: Slots, watcher: Watcher, *, rng: random.Random, tally: Tally) -> None:
+        self._bedrock = bedrock
+        self._slots = slots
+        self._watcher = watcher
+        self._rng = rng
+        self._tally = tally
+
+    async def deploy(self, request: Request, hold: Hold, deadline: float, tell: Tell) -> Outcome:
+        """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
+        facts = Facts(in_doubt=hold.message.is_redelivery)
+        try:
+            with hold.until(deadline):
+                hold.check()
+                while True:
+                    step = decide(request, facts)
+                    if isinstance(step, Ended):
+                        return step.outcome
+                    facts = await self._take(step, request, facts, hold, tell)
+        except DeadlinePassed:
+            return await self._at_deadline(request, facts, hold)
+        finally:
+            if hold.arn is not None:
+                self._watcher.forget(hold.arn)
+
+    async def _take(
+        self, step: Look | AskModel | Create | Watch | Pause, request: Request, facts: Facts, hold: Hold, tell: Tell
+    ) -> Facts:
+        match step:
+            case Create():
+                return facts.after_create(await self._create(request, hold, tell))
+            case Watch(arn=arn, created_at=created_at):
+                return await self._watch(arn, created_at, facts, hold, tell)
+            case Look():
+                return await self._asking(self._look(request, hold), facts.after_look, facts, hold)
+            case AskModel():
+                asked = self._bedrock.model_state(request.model_arn, wait=hold.wait)
+                return await self._asking(asked, facts.after_model, facts, hold)
+            case Pause(reason=reason, message=message):
+                log.info("request.paused", reason=reason.value, message=message, troubles=facts.troubles)
+                with hold.because(reason, message):
+                    tell(Progress.WAITING, reason, message)
+                    await hold.pause(pause_seconds(facts.troubles, self._rng))
+                return facts.after_pause()
+        assert_never(step)
+
+    async def _create(self, request: Request, hold: Hold, tell: Tell) -> Created | CallFailed:
+        if not self._slots.has_room():
+            tell(Progress.WAITING, Reason.NO_SLOT, self._slots.quota.fullness())
+        answer: Created | CallFailed
+        with await self._slots.grant(hold, request.priority) as grant:
+            try:
+                answer = await self._bedrock.create(
+                    name=request.name,
+                    model_arn=request.model_arn,
+                    description=request.description,
+                    tags=wanted_tags(request),
+                    token=client_token(request),
+                    wait=hold.wait,
+                )
+            except CallFailed as failed:
+                answer = failed
+            else:
+                hold.arn = answer.arn
+                self._watcher.expect(answer.arn, answer.at)
+            grant.answer = answer
+        if isinstance(answer, Created):
+            log.info("deployment.created", arn=answer.arn)
+            tell(Progress.CREATING, None, None)
+        elif answer.may_have_applied:
+            self._tally.unknown_answers += 1
+            log.warning("create.unknown", code=answer.code, error=str(answer))
+        return answer
+
+    async def _look(self, request: Request, hold: Hold) -> Seen | Absent:
+        deployment = await self._bedrock.get(request.name, wait=hold.wait)
+        if deployment is None:
+            return Absent()
+        tags = await self._bedrock.tags(deployment.arn, wait=hold.wait)
+        if tags is None:
+            return Absent()
+        hold.arn = deployment.arn
+        return Seen(deployment, tags.get(REQUEST_TAG))
+
+    async def _asking(
+        self, asked: Awaitable[T], learned: Callable[[T], Facts], facts: Facts, hold: Hold
+    ) -> Facts:
+        """Answer what is known after a question; a failed one is asked again, after a pause, for as long as it takes."""
+        try:
+            return learned(await asked)
+        except CallFailed as failed:
+            log.info("look.failed", code=failed.code, error=str(failed))
+            with hold.because(reason_for(failed), str(failed)):
+                await hold.pause(pause_seconds(facts.troubles, self._rng))
+            return facts.after_trouble()
+
+    async def _watch(self, arn: str, created_at: float, facts: Facts, hold: Hold, tell: Tell) -> Facts:
+        hold.arn = arn
+        with hold.because(Reason.IN_CREATION, f"{arn} is in creation"):
+            deployment = await hold.wait(self._watcher.ended(arn, created_at))
+        tag = facts.sight.request_tag if isinstance(facts.sight, Seen) else None
+        ended_at = deployment.updated_at or hold.now()
+        self._tally.creation_seconds.add(max(0.0, ended_at - deployment.created_at))
+        return facts.after_watch(deployment, tag)
+
+    async def _at_deadline(self, request: Request, facts: Facts, hold: Hold) -> Outcome:
+        """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
+        reason, text = hold.why, hold.why_text
+        if facts.in_doubt or facts.is_mine or isinstance(facts.sight, Seen):
+            try:
+                with hold.until(hold.loop_time(hold.now()) + LAST_LOOK_SECONDS):
+                    facts = facts.after_look(await self._look(request, hold))
+            except (CallFailed, DeadlinePassed) as failed:
+                text += f"; the last look failed: {failed!r}"
+        last = decide(request, facts)
+        if isinstance(last, Ended):
+            return last.outcome
+        if reason in _SWEPT and (trouble := self._watcher.trouble) is not None:
+            reason, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
+        elif reason is Reason.IN_CREATION and hold.arn is not None and isinstance(facts.sight, Absent):
+            reason, text = Reason.DEPLOYMENT_MISSING, f"{hold.arn} was created, and is no longer found"
+        text = f"not done {request.timeout:g} s after it was first received: {text or 'not begun'}; what exists is kept"
+        return Outcome(Ending.TIMED_OUT, reason, text, facts.sight.deployment if isinstance(facts.sight, Seen) else None)

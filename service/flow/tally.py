@@ -1,0 +1,53 @@
+"""What is counted, in plain numbers: cheap to add to, and read by whoever shows them (metrics, health, tests)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Histogram:
+    """How often a number of seconds fell within each bound."""
+
+    bounds: tuple[float, ...]
+    counts: list[int] = field(default_factory=list)
+    total: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counts = [0] * (len(self.bounds) + 1)
+
+    def add(self, seconds: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.total += seconds
+
+
+_MINUTES = (1.0, 5.0, 15.0, 60.0, 180.0, 480.0, 900.0, 1800.0, 3600.0, 7200.0, 21600.0, 86400.0)
+_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0, 300.0)
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counters since the start of the process."""
+
+    messages_received: int = 0
+    duplicate_deliveries: int = 0
+    leases_lost: int = 0
+    leases_extended: int = 0
+    endings: Counter[str] = field(default_factory=Counter)
+    events_published: int = 0
+    adoptions: int = 0
+    unknown_answers: int = 0
+    quota_refusals: int = 0
+    sweeps: int = 0
+    sweeps_failed: int = 0
+    settlements: Counter[str] = field(default_factory=Counter)
+    faults: int = 0
+    """Exceptions nobody expected: each is a bug of Slipway's."""
+    request_seconds: Histogram = field(default_factory=lambda: Histogram(_MINUTES))
+    """From the first receipt to the published outcome."""
+    creation_seconds: Histogram = field(default_factory=lambda: Histogram(_MINUTES))
+    """From a deployment's creation to its end, by AWS's clock."""
+    sweep_seconds: Histogram = field(default_factory=lambda: Histogram(_SECONDS))

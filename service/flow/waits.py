@@ -1,0 +1,117 @@
+"""The only place where a coroutine of Slipway may be interrupted.
+
+Nothing is cancelled. A coroutine waits through `Waits`, and a wait (never a call) is what an interruption ends: the lease
+was lost, the daemon stops, the twelve hours of SQS run out, or the request's deadline has come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Interrupted(Exception):
+    """A wait was ended; the class says why."""
+
+
+class LeaseLost(Interrupted):
+    """Somebody else has, or may have, the message: no further create or announcement for this delivery."""
+
+
+class Stopping(Interrupted):
+    """The daemon is to end: give back what is held."""
+
+
+class TooLongHeld(Interrupted):
+    """SQS lets nobody hold a message for more than twelve hours: hand the request on."""
+
+
+class DeadlinePassed(Interrupted):
+    """The request's own time is over."""
+
+
+_URGENCY: tuple[type[Interrupted], ...] = (LeaseLost, Stopping, TooLongHeld, DeadlinePassed)
+
+
+class Wait(Protocol):
+    """Awaits a future, or raises `Interrupted` instead: what a call is given for its waits between attempts."""
+
+    async def __call__(self, future: asyncio.Future[T], /) -> T:
+        """Answer the future's result."""
+
+
+class Waits:
+    """The waits of one coroutine, one at a time. Times are the event loop's."""
+
+    __slots__ = ("_due", "_loop", "_waiting")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._due: frozenset[type[Interrupted]] = frozenset()
+        self._waiting: asyncio.Future[object] | None = None
+
+    def interrupt(self, why: type[Interrupted]) -> None:
+        """End the wait that is going on, or else the next one, and every one after it. Safe to repeat."""
+        self._due |= {why}
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(self._most_urgent())
+
+    def check(self) -> None:
+        """Raise if the coroutine must not go on: for just before anything that cannot be taken back."""
+        if self._due:
+            raise self._most_urgent()
+
+    async def wait(self, future: asyncio.Future[T]) -> T:
+        """Await a future; raise `Interrupted` instead, before or meanwhile, when the coroutine must not go on.
+
+        An interruption completes the future with that exception, so whoever was to complete it sees that it is done.
+        """
+        self.check()
+        self._waiting = future  # type: ignore[assignment]  # only done() and set_exception() are used
+        try:
+            answer = await future
+        finally:
+            self._waiting = None
+        self.check()
+        return answer
+
+    async def pause(self, seconds: float) -> None:
+        """Let time pass; raise `Interrupted` as soon as the coroutine must not go on."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        timer = self._loop.call_later(seconds, complete, future)
+        try:
+            await self.wait(future)
+        finally:
+            timer.cancel()
+
+    @contextmanager
+    def until(self, deadline: float) -> Iterator[None]:
+        """Within, waits end with `DeadlinePassed` at this time; afterwards they no longer do."""
+        if deadline <= self._loop.time():
+            self.interrupt(DeadlinePassed)
+        timer = self._loop.call_at(deadline, self.interrupt, DeadlinePassed)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._due -= {DeadlinePassed}
+
+    def _most_urgent(self) -> Interrupted:
+        return next(kind for kind in _URGENCY if kind in self._due)()
+
+
+async def rest(seconds: float, unless: asyncio.Event) -> None:
+    """Let time pass, or return as soon as the event is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await unless.wait()
+
+
+def complete(future: asyncio.Future[None]) -> None:
+    """Complete a future that may have been completed, or interrupted, before."""
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,252 @@
+"""One watcher for all deployments in flight: a List sweep per tick, not a Get per deployment."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from service.core.calls import CallFailed
+from service.core.deployments import Deployment, Page, Status
+from service.core.quota import Counts
+from service.core.sweep import Estimate, Way, cheapest
+from service.flow.tally import Tally
+from service.flow.waits import Wait, rest
+
+log = structlog.get_logger()
+
+UNSEEN_MARGIN_SECONDS: Final = 5.0
+"""How much earlier than the answer to its Create a deployment may say it was created: the `Date` of an answer has whole
+seconds, and AWS's servers do not share one clock."""
+MISSES_BEFORE_ASKING: Final = 2
+ASKED_AT_ONCE: Final = 10
+
+
+class Lists(Protocol):
+    """What the watcher calls of Bedrock."""
+
+    async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
+        """Answer one page of the account's deployments, oldest first."""
+
+    async def get(self, identifier: str, *, wait: Wait = ...) -> Deployment | None:
+        """Answer one deployment by name or ARN; None when there is none now."""
+
+
+@dataclass(slots=True)
+class _Watched:
+    created_at: float
+    added: int
+    """The sweep that was the last when this one was added: only a later one can miss it."""
+    ended: asyncio.Future[Deployment] | None = None
+    is_seen: bool = False
+    misses: int = 0
+    ask_at_miss: int = MISSES_BEFORE_ASKING
+    is_missing: bool = False
+
+
+class Watcher:
+    """Looks at everything in flight once per tick, and wakes whoever waits for a deployment that has ended.
+
+    Absence is never an outcome: what two sweeps in a row do not show is asked for by Get, and if Get does not find it
+    either, it is waited for all the same. `trouble` is the failure of the last sweep; None when it succeeded.
+    """
+
+    def __init__(
+        self,
+        bedrock: Lists,
+        *,
+        interval: float,
+        rng: random.Random,
+        tally: Tally,
+        needs_counts: Callable[[], bool],
+        counted: Callable[[Counts], None],
+    ) -> None:
+        self._bedrock = bedrock
+        self._interval = interval
+        self._rng = rng
+        self._tally = tally
+        self._needs_counts = needs_counts
+        self._counted = counted
+        self._watched: dict[str, _Watched] = {}
+        self._estimate = Estimate(0, 0, 0, 0)
+        self._sweep = 0
+        self._loop = asyncio.get_running_loop()
+        self._nudge = asyncio.Event()
+        self._began = self._loop.time()
+        self._due_at = self._began
+        self._is_stopping = False
+        self._puzzles: set[str] = set()
+        self.trouble: CallFailed | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """How many deployments are in creation, as far as this process knows."""
+        return len(self._watched)
+
+    def expect(self, arn: str, created_at: float) -> None:
+        """Count a deployment as in flight from now on, until it ends or is forgotten."""
+        if arn not in self._watched:
+            if self._due_at < self._loop.time():
+                self._due_at = self._next_tick()
+            self._watched[arn] = _Watched(created_at, self._sweep)
+            self._nudge.set()
+
+    def ended(self, arn: str, created_at: float) -> asyncio.Future[Deployment]:
+        """Answer a future for how the deployment ends. One waits for a deployment at a time: requests take turns."""
+        self.expect(arn, created_at)
+        future: asyncio.Future[Deployment] = asyncio.get_running_loop().create_future()
+        self._watched[arn].ended = future
+        return future
+
+    def forget(self, arn: str) -> None:
+        """Nobody waits for it any more. Safe to repeat."""
+        self._watched.pop(arn, None)
+
+    def is_missing(self, arn: str) -> bool:
+        """Whether neither List nor Get showed it when last asked."""
+        watched = self._watched.get(arn)
+        return watched is not None and watched.is_missing
+
+    def sweep_soon(self) -> None:
+        """Do the next sweep early: somebody needs fresh counts. However often it is asked, sweeps keep some distance."""
+        self._due_at = min(self._due_at, max(self._loop.time(), self._began + self._interval / 5))
+        self._nudge.set()
+
+    def stop(self) -> None:
+        """End `run` after the call that is under way."""
+        self._is_stopping = True
+        self._nudge.set()
+
+    async def run(self) -> None:
+        """Sweep at every tick as long as there is something to look for, until stopped."""
+        while not self._is_stopping:
+            self._nudge.clear()
+            has_work = bool(self._watched) or self._needs_counts()
+            if not has_work:
+                await self._nudge.wait()
+                continue
+            if (early := self._due_at - self._loop.time()) > 0:
+                await rest(early, unless=self._nudge)
+                continue
+            self._began = self._loop.time()
+            self._due_at = self._next_tick()
+            await self._sweep_once()
+            self._tally.sweep_seconds.add(self._loop.time() - self._began)
+
+    def _next_tick(self) -> float:
+        """Jittered, so that replicas do not march in step; never later than the interval."""
+        return self._loop.time() + self._interval * (0.8 + self._rng.random() / 5)
+
+    async def _sweep_once(self) -> None:
+        self._sweep += 1
+        needs_counts = self._needs_counts()
+        way = cheapest(self._estimate_now(), needs_counts=needs_counts)
+        try:
+            if way is Way.ONE_BY_ONE:
+                await self._ask(list(self._watched))
+            else:
+                await self._list(way)
+        except CallFailed as failed:
+            self._tally.sweeps_failed += 1
+            if self.trouble is None or self.trouble.code != failed.code:
+                log.warning("sweep.failed", way=way.value, code=failed.code, error=str(failed))
+            self.trouble = failed
+        else:
+            if self.trouble is not None:
+                log.info("sweep.recovered")
+            self.trouble = None
+            self._tally.sweeps += 1
+
+    def _estimate_now(self) -> Estimate:
+        last = self._estimate
+        return Estimate(len(self._watched), len(self._watched), last.active_since, last.failed_since)
+
+    async def _list(self, way: Way) -> None:
+        oldest = self._oldest()
+        since = None if way is Way.EVERYTHING else oldest
+        number = self._sweep
+        seen: dict[Status, int] = dict.fromkeys(Status, 0)
+        others = {"creating": 0, "total": 0}
+        found: set[str] = set()
+        statuses = (Status.ACTIVE, Status.FAILED) if way is Way.ENDED_SINCE_OLDEST else (None,)
+        for status in statuses:
+            token: str | None = None
+            while True:
+                page = await self._bedrock.page(created_after=since, status=status, token=token)
+                for deployment in page.deployments:
+                    if deployment.arn in found:
+                        continue
+                    found.add(deployment.arn)
+                    seen[deployment.status] += deployment.created_at >= oldest
+                    if deployment.arn not in self._watched or self._look_at(deployment):
+                        others["total"] += 1
+                        others["creating"] += deployment.status is Status.CREATING
+                token = page.next_token
+                if token is None or self._is_stopping:
+                    break
+        if self._is_stopping:
+            return
+        self._estimate = Estimate(
+            len(self._watched), seen[Status.CREATING], seen[Status.ACTIVE], seen[Status.FAILED]
+        )
+        if way is Way.EVERYTHING:
+            self._counted(Counts(others["creating"], others["total"]))
+        if way is not Way.ENDED_SINCE_OLDEST:
+            await self._ask(self._missed(found, number))
+
+    def _oldest(self) -> float:
+        return min(
+            (
+                watched.created_at - (1.0 if watched.is_seen else UNSEEN_MARGIN_SECONDS)
+                for watched in self._watched.values()
+            ),
+            default=math.inf,
+        )
+
+    def _missed(self, found: Iterable[str], number: int) -> list[str]:
+        """Note what this sweep should have shown and did not; answer what it is time to ask for by Get."""
+        absent = [arn for arn in self._watched.keys() - set(found) if self._watched[arn].added < number]
+        ask: list[str] = []
+        for arn in sorted(absent):
+            watched = self._watched[arn]
+            watched.misses += 1
+            if watched.misses >= watched.ask_at_miss and len(ask) < ASKED_AT_ONCE:
+                watched.ask_at_miss = watched.misses * 2
+                ask.append(arn)
+        return ask
+
+    async def _ask(self, arns: list[str]) -> None:
+        for arn in arns:
+            deployment = await self._bedrock.get(arn)
+            if self._is_stopping:
+                return
+            watched = self._watched.get(arn)
+            if deployment is not None:
+                self._look_at(deployment)
+            elif watched is not None and not watched.is_missing:
+                watched.is_missing = True
+                log.warning("deployment.missing", arn=arn)
+
+    def _look_at(self, deployment: Deployment) -> bool:
+        """Take note of one deployment in flight; answer whether it has ended, and so is in flight no more."""
+        watched = self._watched.get(deployment.arn)
+        if watched is None:
+            return True
+        watched.created_at, watched.is_seen = deployment.created_at, True
+        watched.misses, watched.ask_at_miss, watched.is_missing = 0, MISSES_BEFORE_ASKING, False
+        if deployment.status is Status.UNKNOWN and deployment.status_text not in self._puzzles:
+            self._puzzles.add(deployment.status_text)
+            log.warning("status.unknown", status=deployment.status_text, arn=deployment.arn)
+        if not deployment.status.is_end:
+            return False
+        if watched.ended is None:
+            return False
+        del self._watched[deployment.arn]
+        if not watched.ended.done():
+            watched.ended.set_result(deployment)
+        return True

@@ -1,0 +1,51 @@
+"""Logs are events with facts as keys: JSON lines for programs, colours for a person at a terminal."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.typing import Processor
+
+
+def configure(level: str, form: str, stream: TextIO = sys.stdout) -> None:
+    """Set up logging for the process. `form` is `json`, `console`, or `auto`: console only on a terminal.
+
+    Message bodies, receipts and credentials are never logged: the values that carry them do not show them in their repr,
+    and tracebacks do not show local variables.
+    """
+    is_console = form == "console" or (form == "auto" and stream.isatty())
+    number = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: list[Processor]
+    if is_console:
+        renderer = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    else:
+        plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        renderer = [structlog.processors.ExceptionRenderer(plain), structlog.processors.JSONRenderer()]
+    structlog.configure(
+        processors=[*shared, *renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=True,
+    )
+    _route_libraries(shared, renderer, stream)
+
+
+def _route_libraries(shared: list[Processor], renderer: list[Processor], stream: TextIO) -> None:
+    """Warnings of the libraries below come out in the same form."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+    )
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)

@@ -1,0 +1,166 @@
+"""The settings in force: the defaults of `config/slipway.toml`, then a file of the operator's, then the environment.
+
+Whatever is given is checked, also where something stronger overrides it; a sentence says what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, Final
+
+from service.core.fields import Field, Kind, fault, nearest
+from service.core.misunderstood import shown
+from service.setting_fields import PREFIX, SETTINGS, remedy, variable
+
+CONFIG_VARIABLE: Final = "SLIPWAY_CONFIG"
+DEFAULT: Final = "default"
+"""What `Settings.provenance` says of a value that nobody has set."""
+LONGEST_CALL_SECONDS: Final = 10.0
+
+_OF_OTHERS = re.compile(r"SLIPWAY_LOCAL_\w*|SLIPWAY_CONFIG")
+# Kubernetes gives every pod such variables for each Service in its namespace, and one is easily named slipway.
+_SERVICE_LINK = re.compile(r"SLIPWAY_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)")
+_SERVICE_LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://\S+")
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_FLAGS: Final = {"true": True, "false": False}
+_BY_NAME: Final = {each.name: each for each in SETTINGS}
+_BY_VARIABLE: Final = {variable(each.name): each for each in SETTINGS}
+
+
+class WrongSetting(Exception):
+    """A setting that cannot be used: one sentence names it as it was written, its value, its bounds and the remedy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the operator decides. Durations are seconds; 0 for a quota means that it is learned."""
+
+    queue_url: str
+    topic_arn: str
+    max_held: int
+    sweep_interval: float
+    timeout: float
+    visibility_timeout: int
+    progress_events: bool
+    max_creating: int
+    max_total: int
+    http_host: str
+    http_port: int
+    log_level: str
+    log_format: str
+    provenance: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    """Where each value came from: `default`, the path of a file, or the name of a variable."""
+
+    @property
+    def is_fifo_queue(self) -> bool:
+        """The queue keeps order within message groups."""
+        return self.queue_url.endswith(".fifo")
+
+    @property
+    def is_fifo_topic(self) -> bool:
+        """The topic wants a group and a deduplication id with each event."""
+        return self.topic_arn.endswith(".fifo")
+
+    @property
+    def call_timeout(self) -> float:
+        """How long one call to AWS may take: short enough that a lease can be extended twice before it runs out."""
+        return min(LONGEST_CALL_SECONDS, self.visibility_timeout / 3)
+
+
+def load(environ: Mapping[str, str], config: str | None = None) -> Settings:
+    """Answer the settings in force; `config` is a file's path and goes before SLIPWAY_CONFIG. Raises WrongSetting."""
+    values = default_values()
+    provenance = dict.fromkeys(values, DEFAULT)
+    path = config if config is not None else environ.get(CONFIG_VARIABLE)
+    if path is not None:
+        named_by = "--config" if config is not None else CONFIG_VARIABLE
+        given = _from_file(path, named_by)
+        values |= given
+        provenance |= dict.fromkeys(given, path)
+    given = _from_environment(environ)
+    values |= given
+    provenance |= {name: variable(name) for name in given}
+    for each in SETTINGS:
+        if each.name not in values:
+            text = f"{variable(each.name)} is not set; {remedy(each)}, in the environment or as {each.name} in a file"
+            raise WrongSetting(text)
+    return Settings(**values, provenance=provenance)
+
+
+def default_values() -> dict[str, Any]:
+    """Read the defaults: from the installed package, or from the checkout that this file is in."""
+    return _checked(tomllib.loads(_default_file().read_text("utf-8")), "the defaults")
+
+
+def _default_file() -> Traversable | Path:
+    installed = resources.files("service") / "_config" / "slipway.toml"
+    return installed if installed.is_file() else Path(__file__).parent.parent / "config" / "slipway.toml"
+
+
+def _from_file(path: str, named_by: str) -> dict[str, Any]:
+    try:
+        given = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        text = f"{named_by} names {shown(path)}, which cannot be read ({error.strerror}); name a TOML file that can"
+        raise WrongSetting(text) from error
+    except (ValueError, RecursionError) as error:
+        text = f"{named_by} names {shown(path)}, which is not TOML in UTF-8 ({error}); mend the file"
+        raise WrongSetting(text) from error
+    return _checked(given, path)
+
+
+def _checked(given: Mapping[str, object], place: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        if name not in _BY_NAME:
+            said, otherwise = f"{shown(name)} in {place}", f"the settings are {', '.join(_BY_NAME)}"
+            raise _unknown(said, nearest(name, _BY_NAME), otherwise)
+        values[name] = _value(_BY_NAME[name], value, f"{name} in {place}")
+    return values
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in environ.items():
+        if setting := _BY_VARIABLE.get(name):
+            values[setting.name] = _value(setting, _parsed(setting, text), name)
+        elif name.startswith(PREFIX) and not _is_of_others(name, text):
+            otherwise = f"unset it; the variables are {', '.join(_BY_VARIABLE)}"
+            raise _unknown(name, nearest(name, _BY_VARIABLE), otherwise)
+    return values
+
+
+def _is_of_others(name: str, text: str) -> bool:
+    is_link = _SERVICE_LINK.fullmatch(name) or (name.endswith("_PORT") and _SERVICE_LINK_VALUE.fullmatch(text))
+    return bool(is_link or _OF_OTHERS.fullmatch(name))
+
+
+def _unknown(said: str, near: str | None, otherwise: str) -> WrongSetting:
+    return WrongSetting(f"{said} is not a setting; {f'did you mean {near}?' if near else otherwise}")
+
+
+def _value(setting: Field, value: object, said: str) -> object:
+    if wrong := fault(setting, value):
+        text = f"{said} {wrong}; {remedy(setting)}"
+        raise WrongSetting(text)
+    return float(value) if setting.kind is Kind.NUMBER and isinstance(value, int) else value
+
+
+def _parsed(setting: Field, text: str) -> object:
+    """Read a variable as its setting's type; what does not read stays a text, for the check to name."""
+    match setting.kind:
+        case Kind.WHOLE if _WHOLE.fullmatch(text):
+            return int(text)
+        case Kind.NUMBER if _NUMBER.fullmatch(text):
+            return float(text)
+        case Kind.FLAG:
+            return _FLAGS.get(text.lower(), text)
+        case _:
+            return text

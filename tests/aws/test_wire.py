@@ -1,0 +1,199 @@
+"""Every way in which the wire can fail a Create: each must be seen for what it may mean, and none may be repeated."""
+
+import asyncio
+import json
+
+import pytest
+
+from service.core.calls import CallFailed, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
+from service.core.deployments import Created, Status
+from tests.aws.conftest import Open, make_bedrock, make_caller
+from tests.aws.servers import (
+    ARN,
+    DATE_SECONDS,
+    Behaviour,
+    Server,
+    answer,
+    created,
+    error,
+    head,
+    raw,
+    serving,
+    trickle,
+)
+
+MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
+GOOD = json.dumps({"customModelDeploymentArn": ARN}).encode()
+
+UNKNOWN: dict[str, Behaviour] = {
+    "reset before the response": raw(b"", then="reset"),
+    "end before the response": raw(b"", then="end"),
+    "black hole": raw(b"", then="silence"),
+    "reset within the headers": raw(head(202, len(GOOD))[:40], then="reset"),
+    "end within the headers": raw(head(202, len(GOOD))[:40], then="end"),
+    "silence within the headers": raw(head(202, len(GOOD))[:40], then="silence"),
+    "truncated body": raw(head(202, len(GOOD)) + GOOD[:-20], then="end"),
+    "reset within the body": raw(head(202, len(GOOD)) + GOOD[:-20], then="reset"),
+    "truncated chunk": raw(b"HTTP/1.1 202 X\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n" + GOOD[:20], then="end"),
+    "trickle": trickle(head(202, 10_000_000) + GOOD),
+    "garbage status line": raw(b"?!\x00\xff garbage\r\n\r\n", then="end"),
+    "oversized header": raw(b"HTTP/1.1 202 X\r\nX-Big: " + b"x" * 100_000 + b"\r\n\r\n", then="end"),
+    "200 with nothing": answer(200, b""),
+    "200 with HTML": answer(200, b"<html><body>Welcome</body></html>"),
+    "200 with truncated JSON": answer(200, GOOD[:-2]),
+    "200 with broken JSON": answer(200, b'{"customModelDeploymentArn": }'),
+    "200 with a JSON list": answer(200, [ARN]),
+    "200 without an ARN": answer(202, {}),
+    "200 with null for an ARN": answer(202, {"customModelDeploymentArn": None}),
+    "200 with another thing's ARN": answer(202, {"customModelDeploymentArn": MODEL}),
+    "204": raw(b"HTTP/1.1 204 X\r\n\r\n"),
+    "300": answer(300, {"customModelDeploymentArn": ARN}),
+    "304": raw(b"HTTP/1.1 304 X\r\n\r\n"),
+    "500 with a document": error(500, "InternalServerException"),
+    "503 with a throttle's document": error(503, "ThrottlingException"),
+    "502 with HTML": answer(502, b"<html><body>Bad Gateway</body></html>"),
+    "404 with HTML": answer(404, b"<html><body>Not Found</body></html>"),
+    "400 with nothing": answer(400, b""),
+    "429 with nothing": answer(429, b""),
+    "400 with broken JSON": answer(400, b'{"message": '),
+    "408": error(408, "RequestTimeoutException"),
+}
+
+NOT_APPLIED: dict[str, tuple[Behaviour, type[CallFailed]]] = {
+    "quota": (error(400, "ServiceQuotaExceededException"), QuotaFull),
+    "invalid": (error(400, "ValidationException"), Refused),
+    "no model": (error(404, "ResourceNotFoundException"), Missing),
+    "not allowed": (error(403, "AccessDeniedException"), Denied),
+    "expired": (error(403, "ExpiredTokenException"), Denied),
+}
+
+
+async def create(server: Server | None, clients_at: Open, url: str = "", call_timeout: float = 0.4) -> Created:
+    async with clients_at(server.url if server else url) as clients:
+        bedrock = make_bedrock(clients, make_caller(call_timeout=call_timeout))
+        return await bedrock.create(name="n", model_arn=MODEL, description=None, tags=[], token="one")
+
+
+async def test_a_create_is_applied_when_its_answer_says_so(clients_at: Open) -> None:
+    async with serving(created()) as server:
+        assert await create(server, clients_at) == Created(ARN, DATE_SECONDS)
+
+
+@pytest.mark.parametrize("fault", UNKNOWN)
+async def test_what_cannot_be_read_is_unknown_and_not_repeated(clients_at: Open, fault: str) -> None:
+    async with serving(UNKNOWN[fault], created()) as server:
+        with pytest.raises(Unknown) as failed:
+            await create(server, clients_at)
+        assert len(server.seen) == 1
+        assert failed.value.__cause__ is not None or failed.value.code == "UnreadableAnswer"
+
+
+@pytest.mark.parametrize("fault", NOT_APPLIED)
+async def test_an_error_document_says_that_nothing_was_applied(clients_at: Open, fault: str) -> None:
+    behaviour, kind = NOT_APPLIED[fault]
+    async with serving(behaviour, created()) as server:
+        with pytest.raises(kind):
+            await create(server, clients_at)
+        assert len(server.seen) == 1
+
+
+async def test_nobody_listens(clients_at: Open) -> None:
+    async with serving(created()) as server:
+        url = server.url
+    with pytest.raises(Unknown, match="EndpointConnectionError"):
+        await create(None, clients_at, url)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_an_error_and_nothing_goes_where_it_points(clients_at: Open, status: int) -> None:
+    async with (
+        serving(created()) as elsewhere,
+        serving(answer(status, b"", headers={"Location": f"{elsewhere.url}/"})) as server,
+    ):
+        with pytest.raises(Unknown, match=f"Http{status}"):
+            await create(server, clients_at)
+        assert server.seen[0].headers["x-amz-security-token"] == "made-up-session-token"
+        assert elsewhere.seen == []
+
+
+async def test_a_stale_connection_is_unknown_and_the_next_call_has_a_fresh_one(clients_at: Open) -> None:
+    async with serving(created(), raw(b"", then="end"), created()) as server, clients_at(server.url) as clients:
+        bedrock = make_bedrock(clients)
+        order = {"model_arn": MODEL, "description": None}
+        await bedrock.create(name="a", tags=[], token="a", **order)
+        with pytest.raises(Unknown):
+            await bedrock.create(name="b", tags=[], token="b", **order)
+        await bedrock.create(name="c", tags=[], token="c", **order)
+        assert len(server.connections) == 2
+
+
+async def test_a_throttled_create_is_repeated_with_the_same_token(clients_at: Open) -> None:
+    throttle = error(429, "ThrottlingException", "Rate exceeded")
+    async with serving(throttle, throttle, created()) as server:
+        assert (await create(server, clients_at, call_timeout=5.0)).arn == ARN
+        assert [request.json["clientRequestToken"] for request in server.seen] == ["one"] * 3
+
+
+async def test_a_create_that_is_always_throttled_ends_as_throttled(clients_at: Open) -> None:
+    async with serving(error(429, "ThrottlingException")) as server, clients_at(server.url) as clients:
+        caller = make_caller(attempts=3)
+        with pytest.raises(Throttled):
+            await make_bedrock(clients, caller).create(
+                name="n", model_arn=MODEL, description=None, tags=[], token="one"
+            )
+        assert len(server.seen) == 3
+        rate = caller.limiters["CreateCustomModelDeployment"].rate
+        assert rate is not None
+
+
+async def test_a_read_is_repeated_after_a_lost_answer(clients_at: Open) -> None:
+    known = {
+        "customModelDeploymentArn": ARN,
+        "modelDeploymentName": "n",
+        "modelArn": MODEL,
+        "createdAt": "2026-11-23T10:00:00.5Z",
+        "status": "HIBERNATING",
+    }
+    lost = raw(b"", then="reset")
+    async with serving(lost, answer(200, b""), answer(200, known)) as server, clients_at(server.url) as clients:
+        seen = await make_bedrock(clients).get("n")
+        assert seen is not None
+        assert seen.status is Status.UNKNOWN
+        assert seen.status_text == "HIBERNATING"
+        assert seen.created_at == DATE_SECONDS + 0.5
+
+
+async def test_calls_that_hang_do_not_hold_up_others_for_longer_than_their_time_out(clients_at: Open) -> None:
+    async with serving(raw(b"", then="silence")) as server, clients_at(server.url) as clients:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        caller = make_caller(call_timeout=0.3, most_open=4, attempts=1)
+        bedrock = make_bedrock(clients, caller)
+        answers = await asyncio.gather(*(bedrock.get(f"n{i}") for i in range(12)), return_exceptions=True)
+        assert all(isinstance(each, Unknown) for each in answers)
+        assert caller.limiters["GetCustomModelDeployment"].waiting == 0
+        assert loop.time() - began < 3 * 0.3 + 2.0
+
+
+async def test_a_full_pool_is_bounded_by_the_time_out_too(clients_at: Open) -> None:
+    async with serving(raw(b"", then="silence")) as server, clients_at(server.url) as clients:
+        caller = make_caller(call_timeout=0.5, most_open=50, attempts=1)
+
+        async def check() -> None:
+            await caller.call("GetTopicAttributes", lambda: clients.topic.get_topic_attributes(TopicArn="arn"))
+
+        answers = await asyncio.gather(*(check() for _ in range(40)), return_exceptions=True)
+        assert {type(each) for each in answers} == {Unknown}
+        assert len(server.connections) <= 16
+
+
+async def test_who_is_cancelled_is_cancelled(clients_at: Open) -> None:
+    async with serving(raw(b"", then="silence")) as server, clients_at(server.url) as clients:
+        caller = make_caller()
+        call = asyncio.ensure_future(make_bedrock(clients, caller).get("n"))
+        while not server.seen:
+            await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await caller.limiters["GetCustomModelDeployment"].turn()

@@ -1,0 +1,129 @@
+"""What is handed on under a new message, and that nothing but what Slipway wrote is taken for it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core import continuations
+from service.core.continuations import CLOCK_SLACK_SECONDS, MOST_ATTRIBUTES, OLDEST_SECONDS, Continuation
+from service.core.messages import CONTINUATION, Message
+from tests.bodies import GOOD, MESSAGE_ID, NOW, json_values, message
+
+
+def bearing(text: str) -> Message:
+    return message(attributes={CONTINUATION: text})
+
+
+def told(**changes: Any) -> str:
+    return json.dumps({"origin": "first", "firstReceivedAt": NOW - 3600, "hops": 1} | changes)
+
+
+def test_a_first_message_is_its_own_origin() -> None:
+    first = message(first_received_at=NOW - 60, receive_count=3)
+    assert continuations.read(first) is None
+    assert continuations.origin(first) == MESSAGE_ID
+    assert continuations.first_received_at(first) == NOW - 60
+
+
+def test_the_first_receipt_and_the_first_id_survive_any_number_of_hops() -> None:
+    arrived = message(first_received_at=NOW - 60)
+    seen = set()
+    for hop in range(1, 51):
+        outgoing = continuations.write(arrived, is_fifo=True)
+        seen.add(outgoing.deduplication_id)
+        now = NOW + hop * 39_600
+        arrived = message(
+            outgoing.body,
+            attributes=outgoing.attributes,
+            message_id=f"hop-{hop}",
+            received_at=now,
+            first_received_at=now,
+        )
+        assert continuations.read(arrived) == Continuation(MESSAGE_ID, NOW - 60, hop)
+        assert continuations.origin(arrived) == MESSAGE_ID
+        assert continuations.first_received_at(arrived) == NOW - 60
+    assert len(seen) == 50
+
+
+def test_handed_on_twice_it_is_the_same() -> None:
+    assert continuations.write(message(), is_fifo=True) == continuations.write(message(receipt="r2"), is_fifo=True)
+
+
+@pytest.mark.parametrize("is_fifo", [True, False])
+def test_body_and_group_are_kept_and_only_fifo_has_a_deduplication_id(*, is_fifo: bool) -> None:
+    outgoing = continuations.write(message(group="g"), is_fifo=is_fifo)
+    assert (outgoing.body, outgoing.group) == (json.dumps(GOOD), "g")
+    assert (outgoing.deduplication_id is not None) == is_fifo
+
+
+def test_nine_other_attributes_are_kept() -> None:
+    others = {f"a{number}": str(number) for number in range(10)}
+    outgoing = continuations.write(message(attributes=others | {CONTINUATION: told()}), is_fifo=False)
+    assert len(outgoing.attributes) == MOST_ATTRIBUTES
+    assert {CONTINUATION, *list(others)[:9]} == set(outgoing.attributes)
+    assert json.loads(outgoing.attributes[CONTINUATION])["hops"] == 2
+
+
+def test_attributes_that_would_make_it_too_large_stay_behind() -> None:
+    given = {"large": "x" * 300_000, "small": "y"}
+    assert set(continuations.write(message(attributes=given), is_fifo=False).attributes) == {CONTINUATION, "small"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        "[" * 900,
+        told(origin=""),
+        told(origin=7),
+        told(origin="a b"),
+        told(origin="a\n"),
+        told(origin="x" * 129),
+        told(hops=0),
+        told(hops=1.0),
+        told(hops="1"),
+        told(hops=100_001),
+        told(firstReceivedAt=None),
+        told(firstReceivedAt="0"),
+        told(firstReceivedAt=float("nan")),
+        told(firstReceivedAt=float("-inf")),
+        told(firstReceivedAt=10**900),
+        told(firstReceivedAt=NOW - OLDEST_SECONDS - 1),
+        told(firstReceivedAt=NOW + CLOCK_SLACK_SECONDS + 1),
+        told() + " " * 1000,
+        '{"origin": "first", "hops": 1}',
+    ],
+)
+def test_garbage_is_no_continuation(text: str) -> None:
+    assert continuations.read(bearing(text)) is None
+    assert continuations.origin(bearing(text)) == MESSAGE_ID
+
+
+@pytest.mark.parametrize(
+    ("claimed", "read"), [(NOW, NOW), (int(NOW), NOW), (NOW + 1, NOW), (NOW - OLDEST_SECONDS, NOW - OLDEST_SECONDS)]
+)
+def test_a_first_receipt_a_little_ahead_of_the_clock_is_now(claimed: float, read: float) -> None:
+    assert continuations.first_received_at(bearing(told(firstReceivedAt=claimed))) == read
+
+
+@given(st.one_of(st.text(st.characters()), json_values().map(json.dumps)))
+def test_no_attribute_makes_reading_or_writing_fail(text: str) -> None:
+    arrived = bearing(text)
+    assert continuations.first_received_at(arrived) <= arrived.received_at
+    assert continuations.write(arrived, is_fifo=True).deduplication_id
+
+
+@given(st.sampled_from(["origin", "firstReceivedAt", "hops"]), json_values())
+def test_a_continuation_is_within_its_bounds_or_none(key: str, value: Any) -> None:
+    found = continuations.read(bearing(told(**{key: value})))
+    if found is not None:
+        assert 1 <= found.hops <= continuations.MOST_HOPS
+        assert NOW - OLDEST_SECONDS <= found.first_received_at <= NOW

@@ -1,0 +1,314 @@
+"""What a message asks for: all that is accepted, all that is refused, and what makes two messages the same request."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.metadata import version
+from typing import Any
+
+import botocore.loaders
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.core.continuations import write
+from service.core.fields import Field, fault
+from service.core.misunderstood import LONGEST_REASON
+from service.core.request_fields import DEPLOY
+from service.core.requests import (
+    REQUEST_TAG,
+    Home,
+    Misunderstood,
+    Request,
+    client_token,
+    request_schema,
+    understand,
+    wanted_tags,
+)
+from tests.bodies import ARN, GOOD, HOME, MESSAGE_ID, eventbridge, json_values, message, requests, sns
+from tests.poison import CODES, POISON, is_sendable
+
+SCHEMA = jsonschema.Draft202012Validator(request_schema())
+BY_NAME = {field.name: field for field in DEPLOY}
+TAG_KEY, TAG_VALUE = BY_NAME["tags"].entry
+
+
+def test_the_least_request() -> None:
+    assert understand(message(), HOME) == Request(
+        identity=MESSAGE_ID,
+        request_id=MESSAGE_ID,
+        action="deploy",
+        name="support-bot-v42",
+        model_arn=ARN,
+        description=None,
+        tags=(),
+        timeout=7200.0,
+        priority=0,
+        tenant=None,
+    )
+
+
+def test_the_most_request() -> None:
+    body = GOOD | {
+        "action": "deploy",
+        "description": "a\ttab and \U0001f680",
+        "tags": [{"key": "team", "value": "support"}, {"key": "Team", "value": ""}],
+        "clientRequestToken": "token-1",
+        "requestId": "train 42",
+        "timeout": "PT90M",
+        "priority": -100,
+        "tenant": "support",
+    }
+    assert understand(message(body), HOME) == Request(
+        identity="token-1",
+        request_id="train 42",
+        action="deploy",
+        name="support-bot-v42",
+        model_arn=ARN,
+        description="a\ttab and \U0001f680",
+        tags=(("team", "support"), ("Team", "")),
+        timeout=5400.0,
+        priority=-100,
+        tenant="support",
+    )
+
+
+@settings(max_examples=300)
+@given(requests())
+def test_whatever_the_table_describes_is_understood_and_fits_the_schema(body: dict[str, Any]) -> None:
+    assert understand(message(body), HOME).name == body["modelDeploymentName"]
+    SCHEMA.validate(body)
+
+
+@settings(max_examples=300)
+@given(requests(), st.sampled_from([*BY_NAME, "other"]), json_values())
+def test_whatever_is_understood_fits_the_schema_and_nothing_else_is_raised(body: dict[str, Any], key: str, value: Any) -> None:
+    body[key] = value
+    try:
+        request = understand(message(body), HOME)
+    except Misunderstood as refused:
+        check_reason(refused)
+    else:
+        SCHEMA.validate(body)
+        assert fault(TAG_VALUE, request.request_id) is None
+
+
+@settings(max_examples=300)
+@given(st.one_of(json_values().map(json.dumps), st.text(st.characters())))
+def test_any_body_is_understood_or_misunderstood(text: str) -> None:
+    for body in (text, json.dumps(sns(text)), json.dumps(eventbridge(text))):
+        with pytest.raises(Misunderstood) as refused:
+            understand(message(body), HOME)
+        check_reason(refused.value)
+
+
+def check_reason(refused: Misunderstood) -> None:
+    assert 0 < len(refused.reason) <= LONGEST_REASON
+    assert refused.reason.isprintable()
+    assert re.fullmatch(r"[A-Z][A-Za-z]+", refused.code)
+    assert refused.field is None or refused.field.isprintable()
+
+
+@pytest.mark.parametrize(("name", "body"), POISON, ids=[name for name, _ in POISON])
+def test_poison_is_refused_with_a_reason(name: str, body: str) -> None:
+    with pytest.raises(Misunderstood) as refused:
+        understand(message(body), HOME)
+    assert refused.value.code == CODES[name]
+    check_reason(refused.value)
+    assert "; " in refused.value.reason, "a remedy follows what is wrong"
+    if refused.value.field:
+        assert refused.value.field.rpartition(".")[2] in refused.value.reason
+
+
+def test_most_of_the_poison_can_be_sent_over_sqs() -> None:
+    unsendable = {name for name, body in POISON if not is_sendable(body)}
+    assert unsendable == {"empty", "log injection", "raw NUL in a string", "lone surrogate, raw"}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            GOOD | {"modelDeploymentname": "a"},
+            'the key "modelDeploymentname" is unknown; did you mean modelDeploymentName?',
+        ),
+        (
+            {"modelDeploymentName": "a--b", "modelArn": ARN},
+            (
+                'modelDeploymentName is "a--b", which does not have the right form; '
+                "use 1 to 63 letters and digits, with single - or _ after any of them"
+            ),
+        ),
+        (
+            GOOD | {"modelArn": ARN.replace("123456789012", "210987654321")},
+            (
+                "modelArn is in account 210987654321, but this Slipway deploys in account 123456789012; "
+                "name a model in 123456789012, or send the request to the Slipway of 210987654321"
+            ),
+        ),
+        (
+            GOOD | {"modelArn": ARN.replace("us-east-1", "eu-west-1").replace("aws:", "aws-cn:", 1)},
+            (
+                "modelArn is in partition aws-cn, but this Slipway deploys in partition aws; "
+                "name a model in aws, or send the request to the Slipway of aws-cn (and 1 more problem)"
+            ),
+        ),
+        (GOOD | {"action": "update"}, 'action "update" is not yet supported; use "deploy", or leave the key out'),
+        (
+            GOOD | {"timeout": "P8D", "priority": 1000, "tenant": 7},
+            (
+                'timeout is "P8D", more than 604800 seconds; use 1 second to 7 days, like PT90M, P1D or 5400 '
+                "(and 2 more problems)"
+            ),
+        ),
+        (
+            GOOD | {"tags": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]},
+            'tags[1].key is "a", as in tags[0]; give each key once',
+        ),
+    ],
+)
+def test_reasons_name_the_field_the_fault_and_the_remedy(body: dict[str, Any], reason: str) -> None:
+    with pytest.raises(Misunderstood) as refused:
+        understand(message(body), HOME)
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("given", "request_id"),
+    [
+        ({"requestId": "train-42"}, "train-42"),
+        ({"requestId": "train-42", "clientRequestToken": "t"}, "train-42"),
+        ({"clientRequestToken": "t"}, "t"),
+        ({"requestId": "a\nb", "clientRequestToken": "t"}, "t"),
+        ({"requestId": 7}, None),
+        ({}, None),
+    ],
+)
+def test_a_rejection_has_the_askers_own_id_where_it_can_be_read(given: dict[str, Any], request_id: str | None) -> None:
+    with pytest.raises(Misunderstood) as refused:
+        understand(message(given | {"modelArn": "wrong"}), HOME)
+    assert refused.value.request_id == request_id
+
+
+@pytest.mark.parametrize(
+    ("given", "identity", "request_id"),
+    [
+        ({}, MESSAGE_ID, MESSAGE_ID),
+        ({"requestId": "train 42"}, "train 42", "train 42"),
+        ({"clientRequestToken": "token-1"}, "token-1", "token-1"),
+        ({"clientRequestToken": "token-1", "requestId": "train 42"}, "token-1", "train 42"),
+    ],
+)
+def test_identity_outlives_redelivery_and_continuation(given: dict[str, Any], identity: str, request_id: str) -> None:
+    first = message(GOOD | given)
+    handed_on = write(first, is_fifo=False)
+    for arrived in (
+        first,
+        message(GOOD | given, receive_count=9, receipt="r2"),
+        message(handed_on.body, attributes=handed_on.attributes, message_id="another"),
+    ):
+        request = understand(arrived, HOME)
+        assert (request.identity, request.request_id) == (identity, request_id)
+
+
+def test_a_strange_message_id_is_made_fit_for_a_tag() -> None:
+    request = understand(message(message_id="<é>\n" + "x" * 300), HOME)
+    assert request.request_id == "____" + "x" * 252
+    assert wanted_tags(request) == [(REQUEST_TAG, request.request_id)]
+
+
+def test_the_default_timeout_is_the_callers() -> None:
+    assert understand(message(), HOME, 60).timeout == 60
+    assert understand(message(GOOD | {"timeout": 90}), HOME, 60).timeout == 90
+
+
+def test_home_may_be_in_any_partition() -> None:
+    arn = "arn:aws-us-gov:bedrock:us-gov-west-1:000000000001:custom-model/imported/abcdefghijkl"
+    home = Home("aws-us-gov", "000000000001", "us-gov-west-1")
+    assert understand(message(GOOD | {"modelArn": arn}), home).model_arn == arn
+
+
+def test_the_token_stays_the_same_for_ever() -> None:
+    request = understand(message(GOOD | {"requestId": "train-42"}), HOME)
+    assert client_token(request) == "slipway-bb2bfe4c824d904928d176c510313fce026d25d5c42635bea45c4deff3574fe8"
+    assert client_token(request, 1) != client_token(request)
+
+
+@given(requests(), requests())
+def test_tokens_are_bedrocks_and_differ_where_the_request_does(one: dict[str, Any], other: dict[str, Any]) -> None:
+    first, second = understand(message(one), HOME), understand(message(other), HOME)
+    for request in (first, second):
+        assert fault(BY_NAME["clientRequestToken"], client_token(request)) is None
+    said = [(each.identity, each.name, each.model_arn) for each in (first, second)]
+    assert (client_token(first) == client_token(second)) == (said[0] == said[1])
+
+
+def test_tags_are_the_requesters_and_ours_and_no_more_than_bedrock_takes() -> None:
+    tags = [{"key": f"k{number}", "value": str(number)} for number in range(49)]
+    wanted = wanted_tags(understand(message(GOOD | {"requestId": "train-42", "tags": tags}), HOME))
+    assert wanted == [(tag["key"], tag["value"]) for tag in tags] + [("slipway:request", "train-42")]
+    assert len(wanted) == 50
+
+
+def test_the_schema_is_a_schema_with_words_and_an_example_that_is_understood() -> None:
+    schema: Any = request_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert all(shape["description"] and shape["examples"] for shape in schema["properties"].values())
+    for example in schema["examples"]:
+        SCHEMA.validate(example)
+        assert understand(message(example), HOME).name
+    for name, field in BY_NAME.items():
+        assert all(fault(field, value) is None for value in field.examples), name
+
+
+@pytest.mark.parametrize(("name", "body"), [row for row in POISON if CODES[row[0]] in {"UnknownKey", "MissingField"}])
+def test_the_schema_too_refuses_wrong_keys(name: str, body: str) -> None:
+    assert not SCHEMA.is_valid(json.loads(body)), name
+
+
+MODEL: dict[str, Any] = botocore.loaders.Loader().load_service_model("bedrock", "service-2")
+CREATE = MODEL["shapes"]["CreateCustomModelDeploymentRequest"]
+
+
+def shape(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = MODEL["shapes"][CREATE["members"][name]["shape"]]
+    return found
+
+
+def test_the_keys_are_those_of_botocore_and_our_own() -> None:
+    own = {"action", "requestId", "timeout", "priority", "tenant"}
+    assert set(BY_NAME) == set(CREATE["members"]) | own, f"botocore {version('botocore')}"
+    assert [field.name for field in DEPLOY if field.required] == CREATE["required"]
+
+
+@pytest.mark.parametrize("name", ["modelDeploymentName", "modelArn", "description", "clientRequestToken"])
+@settings(max_examples=200)
+@given(data=st.data())
+def test_the_constraints_are_botocores(name: str, data: st.DataObject) -> None:
+    field, theirs = BY_NAME[name], shape(name)
+    assert (field.least, field.most) == (theirs["min"], theirs["max"])
+    check_same_texts(field, theirs["pattern"], data)
+
+
+@pytest.mark.parametrize(("field", "name"), [(TAG_KEY, "TagKey"), (TAG_VALUE, "TagValue")])
+@given(data=st.data())
+def test_the_constraints_of_tags_are_botocores(field: Field, name: str, data: st.DataObject) -> None:
+    theirs = MODEL["shapes"][name]
+    assert (field.least, field.most) == (theirs["min"], theirs["max"])
+    plain_spaces_only = theirs["pattern"].replace(r"\s", " ")
+    check_same_texts(field, plain_spaces_only, data)
+
+
+def check_same_texts(field: Field, pattern: str, data: st.DataObject) -> None:
+    """Whatever their pattern lets pass, ours does, and the other way round."""
+    least, most = int(field.least or 0), int(field.most or 0)
+    theirs = data.draw(st.from_regex(pattern, fullmatch=True).filter(lambda text: least <= len(text) <= most))
+    is_reserved = theirs.lower().startswith(field.reserved) if field.reserved else False
+    is_controlled = any(ord(character) < 32 or 127 <= ord(character) < 160 for character in theirs if character != "\t")
+    is_line = bool({"\u2028", "\u2029"} & set(theirs))
+    assert (fault(field, theirs) is None) != (is_reserved or is_controlled or is_line)
+    ours = data.draw(st.from_regex(field.pattern or f"[{field.letters}]{{{least},99}}", fullmatch=True))
+    if fault(field, ours) is None:
+        assert re.fullmatch(pattern, ours)

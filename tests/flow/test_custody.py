@@ -1,0 +1,169 @@
+"""Leases are kept, lost, and given back, against a queue whose visibility timeouts really run out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+
+from service.flow.custody import LONGEST_HOLD_SECONDS, Custody
+from service.flow.hold import Hold
+from service.flow.intake import Intake
+from service.flow.tally import Tally
+from service.flow.waits import LeaseLost, TooLongHeld
+from tests.world.loop import run
+from tests.world.sqs import Queue, SqsQueue
+from tests.world.wire import Fault, Wire
+
+
+class Bench:
+    """A queue, custody of it, and an intake that only collects."""
+
+    def __init__(self, *, visibility: int = 120, max_held: int = 200, fifo: bool = False) -> None:
+        rng = random.Random(1)
+        self.sqs = SqsQueue(visibility=visibility, fifo=fifo)
+        self.wire = Wire(rng)
+        self.queue = Queue(self.sqs, self.wire)
+        self.tally = Tally()
+        self.custody = Custody(self.queue, lease_seconds=visibility, rng=rng, tally=self.tally)
+        self.holds: list[Hold] = []
+        self.intake = Intake(
+            self.queue, self.custody, self.holds.append, max_held=max_held, is_fifo=fifo, rng=rng, tally=self.tally
+        )
+        self.tasks = [asyncio.ensure_future(self.custody.run()), asyncio.ensure_future(self.intake.run())]
+
+    async def end(self) -> None:
+        self.intake.stop()
+        self.custody.stop()
+        await asyncio.gather(*self.tasks)
+
+
+def test_a_held_message_is_nobody_elses_for_as_long_as_it_is_held() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.put("{}")
+        await asyncio.sleep(3600)
+        assert [letter.receive_count for letter in bench.sqs.all] == [1]
+        assert 59 <= bench.tally.leases_extended <= 62
+        await bench.end()
+
+    run(main())
+
+
+def test_what_is_released_is_visible_at_once() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        await bench.custody.release(bench.holds[0])
+        await asyncio.sleep(1)
+        assert [hold.message.receive_count for hold in bench.holds] == [1, 2]
+        await bench.end()
+
+    run(main())
+
+
+def test_what_is_deleted_stays_deleted_even_when_entries_fail_alone() -> None:
+    async def main() -> None:
+        bench = Bench()
+        for _ in range(25):
+            bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        bench.queue.fail_entries = 7
+        await asyncio.gather(*(bench.custody.delete(hold) for hold in bench.holds))
+        assert bench.queue.failed["DeleteMessageBatch"] == 7
+        assert not bench.sqs.letters
+        await bench.end()
+
+    run(main())
+
+
+def test_throttled_extends_do_not_lose_a_lease() -> None:
+    async def main() -> None:
+        bench = Bench(visibility=60)
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        bench.wire.plan = lambda operation, number: (
+            Fault.THROTTLED if operation.startswith("Change") and number % 3 else None
+        )
+        await asyncio.sleep(1800)
+        assert bench.tally.leases_lost == 0
+        assert bench.sqs.all[0].receive_count == 1
+        await bench.end()
+
+    run(main())
+
+
+def test_a_lease_that_cannot_be_extended_is_lost_and_known_to_be() -> None:
+    async def main() -> None:
+        bench = Bench(visibility=60)
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        bench.wire.plan = lambda operation, _: Fault.DENIED if operation.startswith("Change") else None
+        bench.intake.stop()
+        with pytest.raises(LeaseLost):
+            await bench.holds[0].pause(100)
+        assert bench.tally.leases_lost == 1
+        await bench.end()
+
+    run(main())
+
+
+def test_the_same_message_twice_is_one_piece_of_work_with_the_newer_receipt() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.duplicate_next = 1
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        assert len(bench.holds) == 1
+        assert bench.tally.duplicate_deliveries == 1
+        await bench.custody.delete(bench.holds[0])
+        assert not bench.sqs.letters
+        await bench.end()
+
+    run(main())
+
+
+def test_before_the_twelve_hours_of_sqs_a_hold_is_told() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        with pytest.raises(TooLongHeld):
+            await bench.holds[0].pause(12 * 3600)
+        assert bench.holds[0].now() - bench.holds[0].message.received_at == pytest.approx(LONGEST_HOLD_SECONDS, abs=15)
+        await bench.end()
+
+    run(main())
+
+
+def test_no_more_is_held_than_the_setting_says() -> None:
+    async def main() -> None:
+        bench = Bench(max_held=25)
+        for _ in range(100):
+            bench.sqs.put("{}")
+        await asyncio.sleep(60)
+        assert len(bench.custody) == 25
+        await asyncio.gather(*(bench.custody.delete(hold) for hold in bench.holds[:5]))
+        await asyncio.sleep(60)
+        assert len(bench.custody) == 25
+        await bench.end()
+
+    run(main())
+
+
+def test_one_poll_when_idle_and_several_under_load() -> None:
+    async def main() -> None:
+        bench = Bench(max_held=1000)
+        await asyncio.sleep(3600)
+        assert bench.wire.calls["ReceiveMessage"] <= 181
+        for _ in range(500):
+            bench.sqs.put("{}")
+        began = bench.wire.calls["ReceiveMessage"]
+        await asyncio.sleep(3)
+        assert len(bench.holds) == 500
+        assert bench.wire.calls["ReceiveMessage"] - began <= 60
+        await bench.end()
+
+    run(main())

@@ -1,0 +1,152 @@
+"""Virtual time: an event loop that jumps to the next timer, and can kill or stop one of several simulated processes.
+
+A simulated process is a value in a `contextvars` variable, which every task and callback that it begets inherits. A kill is
+not a cancel: no `finally` runs and nothing is cleaned up; the dead one's callbacks are simply never called.
+"""
+
+# mypy: disable-error-code="attr-defined,misc,override"
+# It builds on the inside of asyncio's own event loop, which typeshed does not describe.
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+PROCESS: contextvars.ContextVar[str | None] = contextvars.ContextVar("PROCESS", default=None)
+"""Which simulated process runs; None is the world itself."""
+
+
+class Deadlock(AssertionError):
+    """Somebody waits, and nothing will ever happen."""
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """An event loop whose time passes only when nothing is left to do, and then at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 1000.0
+        self._selector = self
+        self._clock_resolution = 1e-9
+        self._dead: set[str] = set()
+        self._parked: dict[str, list[Callable[[], object]]] = {}
+        self.steps = 0
+        """How many callbacks have been scheduled for now: the points at which a process may be killed."""
+        self.before_step: Callable[[], None] | None = None
+
+    def time(self) -> float:
+        """Answer virtual seconds."""
+        return self._now
+
+    def select(self, timeout: float | None) -> list[object]:
+        """Be the selector: let the time pass until the next timer."""
+        if timeout is None:
+            raise Deadlock("nothing is scheduled, and the simulation has not ended")
+        self._now += timeout
+        return []
+
+    def kill(self, process: str) -> None:
+        """End a process as SIGKILL does. Nothing of it runs any more; what it has sent is on its way."""
+        self._dead.add(process)
+        self._parked.pop(process, None)
+        for handle in [*self._ready, *self._scheduled]:
+            if _process_of(handle._context) == process:
+                handle.cancel()
+
+    def stop_process(self, process: str) -> None:
+        """Halt a process as SIGSTOP does."""
+        self._parked.setdefault(process, [])
+
+    def continue_process(self, process: str) -> None:
+        """Let a halted process go on, as SIGCONT does: everything that became due meanwhile happens now."""
+        for begin in self._parked.pop(process, []):
+            begin()
+
+    def _process_events(self, event_list: list[object]) -> None:
+        """There is no I/O."""
+
+    def _write_to_self(self) -> None:
+        """There is no other thread."""
+
+    def _run_once(self) -> None:
+        if self._parked:
+            self._park()
+        super()._run_once()
+
+    def _call_soon(self, callback: Any, args: Any, context: Any) -> asyncio.Handle:
+        handle = super()._call_soon(callback, args, context)
+        process = _process_of(handle._context)
+        if process is not None and process in self._dead:
+            handle.cancel()
+        elif process is not None:
+            self.steps += 1
+            if self.before_step is not None:
+                self.before_step()
+        return handle
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        """Schedule; for a dead process, do not."""
+        handle = super().call_at(when, callback, *args, context=context)
+        if (process := _process_of(handle._context)) is not None and process in self._dead:
+            handle.cancel()
+        return handle
+
+    def _park(self) -> None:
+        """Take what is ready, or is becoming due, of halted processes out of the loop."""
+        for handle in [*self._ready]:
+            process = _process_of(handle._context)
+            if process in self._parked and not handle._cancelled:
+                self._ready.remove(handle)
+                self._parked[process].append(lambda handle=handle: self._ready.append(handle))
+        for timer in [*self._scheduled]:
+            process = _process_of(timer._context)
+            if process in self._parked and not timer._cancelled:
+                when, callback, args, context = timer._when, timer._callback, timer._args, timer._context
+                twin = _Timer(timer)
+                self._parked[process].append(
+                    lambda when=when, callback=callback, args=args, context=context, twin=twin: twin.revive(
+                        self, when, callback, args, context
+                    )
+                )
+
+
+class _Timer:
+    """A timer of a halted process: whoever cancels the original cancels what becomes of it."""
+
+    def __init__(self, original: asyncio.TimerHandle) -> None:
+        self._original = original
+        original._callback, original._args = _nothing, ()
+
+    def revive(self, loop: VirtualLoop, when: float, callback: Any, args: Any, context: Any) -> None:
+        if not self._original.cancelled():
+            loop.call_at(max(when, loop.time()), callback, *args, context=context)
+
+
+def _nothing() -> None:
+    """Stand in for a callback that was parked."""
+
+
+def _process_of(context: contextvars.Context | None) -> str | None:
+    return context.get(PROCESS) if context is not None else None
+
+
+def in_process(name: str) -> contextvars.Context:
+    """Answer a context for a simulated process."""
+    context = contextvars.copy_context()
+    context.run(PROCESS.set, name)
+    return context
+
+
+def run(main: Coroutine[Any, Any, T]) -> T:
+    """Run to the end in virtual time; raise `Deadlock` when it never would."""
+    loop = VirtualLoop()
+    asyncio.set_event_loop(loop)
+    try:
+        return loop.run_until_complete(main)
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()

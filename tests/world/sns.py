@@ -1,0 +1,65 @@
+"""A strict SNS topic: keeps everything that was published, loses acknowledgements when told to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from service.core.calls import CallFailed, Refused, Throttled
+from service.core.events import Publication
+from tests.world.wire import Wire
+
+LARGEST_BATCH = 256 * 1024
+MOST_ATTRIBUTES = 10
+
+
+@dataclass
+class Notice:
+    """An event as subscribers got it."""
+
+    at: float
+    event_id: str
+    group: str
+    attributes: dict[str, str]
+    event: dict[str, Any]
+
+
+class Topic:
+    """The topic as Slipway sees it."""
+
+    def __init__(self, wire: Wire, clock: object, *, fifo: bool = False) -> None:
+        self._wire = wire
+        self._clock = clock
+        self.is_fifo = fifo
+        self.notices: list[Notice] = []
+        self.fail_entries = 0
+        self._seen: dict[str, float] = {}
+
+    async def publish(self, batch: Sequence[Publication]) -> Sequence[CallFailed | None]:
+        """Publish a batch."""
+        size = sum(len(one.body) + sum(len(k) + len(v) for k, v in one.attributes.items()) for one in batch)
+        if len(batch) > 10 or size > LARGEST_BATCH:
+            raise Refused("PublishBatch", "BatchRequestTooLong")
+        return await self._wire.call("PublishBatch", lambda: [self._one(publication) for publication in batch])
+
+    def terminal(self) -> list[Notice]:
+        """Answer the events that end a request."""
+        ends = {"Active", "Failed", "TimedOut", "Rejected"}
+        return [notice for notice in self.notices if notice.event["data"]["outcome"] in ends]
+
+    def _one(self, publication: Publication) -> CallFailed | None:
+        if self.fail_entries:
+            self.fail_entries -= 1
+            return Throttled("PublishBatch", "ThrottledException", "this entry alone")
+        if len(publication.attributes) > MOST_ATTRIBUTES or not all(publication.attributes.values()):
+            return Refused("PublishBatch", "InvalidParameter", "attributes")
+        now = self._clock()  # type: ignore[operator]
+        if self.is_fifo and now - self._seen.get(publication.event_id, -1e9) < 300:
+            return None
+        self._seen[publication.event_id] = now
+        self.notices.append(
+            Notice(now, publication.event_id, publication.group, dict(publication.attributes), json.loads(publication.body))
+        )
+        return None

@@ -1,0 +1,160 @@
+"""One account, one queue, one topic, and as many Slipways as one likes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.core.requests import Home
+from service.flow.run import Slipway, Terms
+from tests.world.bedrock import Account, Bedrock, Rules
+from tests.world.loop import VirtualLoop, in_process
+from tests.world.sns import Notice, Topic
+from tests.world.sqs import Letter, Queue, SqsQueue
+from tests.world.wire import Plan, Wire, no_faults
+
+HOME = Home("aws", "123456789012", "us-east-1")
+MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
+OTHER_MODEL = MODEL[:-1] + "m"
+
+
+@dataclass
+class Replica:
+    """One simulated process."""
+
+    name: str
+    slipway: Slipway
+    task: asyncio.Task[None]
+
+
+@dataclass
+class World:
+    """Everything outside of Slipway. Must be made within a running virtual loop."""
+
+    seed: int = 1
+    rules: Rules = field(default_factory=Rules)
+    fifo: bool = False
+    max_receive_count: int = 5
+    plan: Plan = no_faults
+    terms: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+        visibility = self.terms.get("visibility_timeout", 120)
+        self.dead = SqsQueue(fifo=self.fifo)
+        self.sqs = SqsQueue(
+            fifo=self.fifo,
+            visibility=visibility,
+            dead_letters=self.dead,
+            max_receive_count=self.max_receive_count,
+        )
+        self.account = Account(self.rng, self.rules)
+        self.wire = Wire(self.rng, self.plan)
+        self.topic = Topic(self.wire, self.sqs.now, fifo=self.fifo)
+        self.queue = Queue(self.sqs, self.wire)
+        self.replicas: dict[str, Replica] = {}
+
+    def start(self, name: str = "a") -> Replica:
+        """Start a Slipway in a process of its own."""
+        loop = asyncio.get_running_loop()
+        context = in_process(name)
+
+        async def life() -> None:
+            await replica.slipway.run()
+
+        def begin() -> Replica:
+            slipway = Slipway(
+                self._terms(),
+                self.queue.traits(),
+                source=self.queue,
+                queue=self.queue,
+                topic=self.topic,
+                bedrock=Bedrock(self.account, self.wire),
+                rng=random.Random(f"{self.seed} {name}"),
+            )
+            return Replica(name, slipway, None)  # type: ignore[arg-type]
+
+        replica = context.run(begin)
+        replica.task = loop.create_task(life(), context=context)
+        self.replicas[name] = replica
+        return replica
+
+    def kill(self, name: str) -> None:
+        """End a replica as SIGKILL does."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.kill(name)
+        del self.replicas[name]
+
+    async def stop(self, name: str = "a") -> None:
+        """End a replica as SIGTERM does, and wait for it."""
+        replica = self.replicas.pop(name)
+        replica.slipway.stop()
+        await replica.task
+
+    def ask(self, name: str, model: str = MODEL, *, group: str = "g", **more: object) -> Letter:
+        """Put a request on the queue."""
+        body = {"modelDeploymentName": name, "modelArn": model} | more
+        letter = self.sqs.put(json.dumps(body), group=group)
+        assert letter is not None
+        return letter
+
+    async def until(self, fact: Callable[[], bool], seconds: float = 86_400.0) -> float:
+        """Wait for a fact; answer how long it took. A fact that never comes is a failure."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        while not fact():
+            assert loop.time() - began < seconds, "it never happened"
+            await asyncio.sleep(0.5)
+        return loop.time() - began
+
+    async def all_answered(self, seconds: float = 86_400.0) -> None:
+        """Wait until the queue is empty and nothing is held."""
+        await self.until(
+            lambda: not self.sqs.letters and not any(len(each.slipway.custody) for each in self.replicas.values()), seconds
+        )
+
+    def outcomes(self) -> dict[str, str]:
+        """Answer how each request ended, by the name of its deployment; check that each event is said under one id."""
+        ids: dict[str, set[str]] = {}
+        said: dict[str, str] = {}
+        for notice in self.topic.terminal():
+            data = notice.event["data"]
+            key = data.get("modelDeploymentName") or data["requestId"]
+            said[key] = data["outcome"]
+            ids.setdefault(key, set()).add(notice.event_id)
+        assert all(len(each) == 1 for each in ids.values()), "one result, one id"
+        return said
+
+    def event(self, name: str) -> dict[str, Any]:
+        """Answer the data of the terminal event about a deployment."""
+        found = [each for each in self.topic.terminal() if each.event["data"].get("modelDeploymentName") == name]
+        assert found, f"no event about {name}"
+        return dict(found[-1].event["data"])
+
+    def progress(self, name: str) -> list[Notice]:
+        """Answer the progress events about a deployment."""
+        ends = {id(notice) for notice in self.topic.terminal()}
+        return [
+            each
+            for each in self.topic.notices
+            if id(each) not in ends and each.event["data"].get("modelDeploymentName") == name
+        ]
+
+    def _terms(self) -> Terms:
+        usual: dict[str, Any] = {
+            "home": HOME,
+            "max_held": 200,
+            "sweep_interval": 15.0,
+            "timeout": 7200.0,
+            "visibility_timeout": 120,
+            "progress_events": False,
+            "max_creating": 0,
+            "max_total": 0,
+            "is_topic_fifo": self.fifo,
+        }
+        return Terms(**(usual | dict(self.terms)))
