@@ -47,9 +47,7 @@ def clients_at(monkeypatch: pytest.MonkeyPatch) -> Open:
 
 def make_caller(*, call_timeout: float = 5.0, most_open: int = 32, attempts: int = 5) -> Caller:
     tally: Tally = Counter()
-    return Caller(
-        most_open=most_open, call_timeout=call_timeout, rng=random.Random(1), tally=tally, attempts=attempts
-    )
+    return Caller(most_open=most_open, call_timeout=call_timeout, rng=random.Random(1), tally=tally, attempts=attempts)
 
 
 def make_bedrock(clients: Clients, caller: Caller | None = None) -> Bedrock:

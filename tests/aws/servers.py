@@ -7,7 +7,7 @@ import json
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghijkl"
@@ -40,8 +40,14 @@ class Server:
     behaviours: list[Behaviour]
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
-    seen_at: list[float] = field(default_factory=list)
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set with the first request."""
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self.serve(reader, writer))
+        self.tasks.add(task)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections.append(writer)
@@ -50,7 +56,7 @@ class Server:
                 request = await _read(reader)
                 behaviour = self.behaviours[min(len(self.seen), len(self.behaviours) - 1)]
                 self.seen.append(request)
-                self.seen_at.append(asyncio.get_running_loop().time())
+                self.arrived.set()
                 await behaviour(request, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
@@ -61,14 +67,15 @@ class Server:
 @asynccontextmanager
 async def serving(*behaviours: Behaviour) -> AsyncIterator[Server]:
     server = Server(list(behaviours))
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.url = "http://127.0.0.1:{}".format(listener.sockets[0].getsockname()[1])
+    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
+    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:
         listener.close()
         for writer in server.connections:
             writer.transport.abort()
+        await asyncio.gather(*server.tasks)
         await listener.wait_closed()
 
 
@@ -138,4 +145,5 @@ async def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 async def _silence(writer: asyncio.StreamWriter) -> None:
-    await writer.wait_closed()
+    with suppress(ConnectionError):
+        await writer.wait_closed()

@@ -5,14 +5,14 @@ import json
 
 import pytest
 
+from service.aws.clients import Clients
 from service.core.calls import CallFailed, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
 from service.core.deployments import Created, Status
-from tests.aws.conftest import Open, make_bedrock, make_caller
+from tests.aws.conftest import QUEUE_URL, Open, make_bedrock, make_caller
 from tests.aws.servers import (
     ARN,
     DATE_SECONDS,
     Behaviour,
-    Server,
     answer,
     created,
     error,
@@ -68,50 +68,61 @@ NOT_APPLIED: dict[str, tuple[Behaviour, type[CallFailed]]] = {
 }
 
 
-async def create(server: Server | None, clients_at: Open, url: str = "", call_timeout: float = 0.4) -> Created:
-    async with clients_at(server.url if server else url) as clients:
-        bedrock = make_bedrock(clients, make_caller(call_timeout=call_timeout))
-        return await bedrock.create(name="n", model_arn=MODEL, description=None, tags=[], token="one")
+async def create(clients: Clients, call_timeout: float = 0.4) -> Created:
+    bedrock = make_bedrock(clients, make_caller(call_timeout=call_timeout))
+    return await bedrock.create(name="n", model_arn=MODEL, description=None, tags=[], token="one")
+
+
+async def failures_of_create(clients_at: Open, faults: dict[str, Behaviour]) -> dict[str, type[CallFailed]]:
+    failures = {}
+    async with serving(*faults.values()) as server, clients_at(server.url) as clients:
+        for sent, fault in enumerate(faults, 1):
+            with pytest.raises(CallFailed) as failed:
+                await create(clients)
+            failures[fault] = type(failed.value)
+            assert len(server.seen) == sent, f"{fault} was repeated"
+            assert failed.value.__cause__ is not None or failed.value.code == "UnreadableAnswer"
+    return failures
 
 
 async def test_a_create_is_applied_when_its_answer_says_so(clients_at: Open) -> None:
-    async with serving(created()) as server:
-        assert await create(server, clients_at) == Created(ARN, DATE_SECONDS)
+    async with serving(created()) as server, clients_at(server.url) as clients:
+        assert await create(clients) == Created(ARN, DATE_SECONDS)
 
 
-@pytest.mark.parametrize("fault", UNKNOWN)
-async def test_what_cannot_be_read_is_unknown_and_not_repeated(clients_at: Open, fault: str) -> None:
-    async with serving(UNKNOWN[fault], created()) as server:
-        with pytest.raises(Unknown) as failed:
-            await create(server, clients_at)
-        assert len(server.seen) == 1
-        assert failed.value.__cause__ is not None or failed.value.code == "UnreadableAnswer"
+async def test_what_cannot_be_read_is_unknown_and_not_repeated(clients_at: Open) -> None:
+    assert await failures_of_create(clients_at, UNKNOWN) == dict.fromkeys(UNKNOWN, Unknown)
 
 
-@pytest.mark.parametrize("fault", NOT_APPLIED)
-async def test_an_error_document_says_that_nothing_was_applied(clients_at: Open, fault: str) -> None:
-    behaviour, kind = NOT_APPLIED[fault]
-    async with serving(behaviour, created()) as server:
-        with pytest.raises(kind):
-            await create(server, clients_at)
-        assert len(server.seen) == 1
+async def test_an_error_document_says_that_nothing_was_applied(clients_at: Open) -> None:
+    faults = {fault: behaviour for fault, (behaviour, _) in NOT_APPLIED.items()}
+    assert await failures_of_create(clients_at, faults) == {fault: kind for fault, (_, kind) in NOT_APPLIED.items()}
 
 
 async def test_nobody_listens(clients_at: Open) -> None:
     async with serving(created()) as server:
         url = server.url
-    with pytest.raises(Unknown, match="EndpointConnectionError"):
-        await create(None, clients_at, url)
+    async with clients_at(url) as clients:
+        with pytest.raises(Unknown, match="EndpointConnectionError"):
+            await create(clients)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_an_error_and_nothing_goes_where_it_points(clients_at: Open, status: int) -> None:
+async def test_a_redirect_is_an_error_and_nothing_goes_where_it_points(clients_at: Open) -> None:
+    async with serving(created()) as elsewhere:
+        away = {"Location": f"{elsewhere.url}/"}
+        redirects = {str(status): answer(status, b"", headers=away) for status in (301, 302, 303, 307, 308)}
+        assert await failures_of_create(clients_at, redirects) == dict.fromkeys(redirects, Unknown)
+        assert elsewhere.seen == []
+
+
+async def test_a_redirected_read_goes_nowhere_either(clients_at: Open) -> None:
     async with (
         serving(created()) as elsewhere,
-        serving(answer(status, b"", headers={"Location": f"{elsewhere.url}/"})) as server,
+        serving(answer(302, b"", headers={"Location": f"{elsewhere.url}/"})) as server,
+        clients_at(server.url) as clients,
     ):
-        with pytest.raises(Unknown, match=f"Http{status}"):
-            await create(server, clients_at)
+        with pytest.raises(Unknown, match="Http302"):
+            await make_bedrock(clients, make_caller(attempts=1)).get("n")
         assert server.seen[0].headers["x-amz-security-token"] == "made-up-session-token"
         assert elsewhere.seen == []
 
@@ -128,20 +139,17 @@ async def test_a_stale_connection_is_unknown_and_the_next_call_has_a_fresh_one(c
 
 
 async def test_a_throttled_create_is_repeated_with_the_same_token(clients_at: Open) -> None:
-    throttle = error(429, "ThrottlingException", "Rate exceeded")
-    async with serving(throttle, throttle, created()) as server:
-        assert (await create(server, clients_at, call_timeout=5.0)).arn == ARN
-        assert [request.json["clientRequestToken"] for request in server.seen] == ["one"] * 3
+    async with serving(error(429, "ThrottlingException"), created()) as server, clients_at(server.url) as clients:
+        assert (await create(clients, call_timeout=5.0)).arn == ARN
+        assert [request.json["clientRequestToken"] for request in server.seen] == ["one"] * 2
 
 
 async def test_a_create_that_is_always_throttled_ends_as_throttled(clients_at: Open) -> None:
     async with serving(error(429, "ThrottlingException")) as server, clients_at(server.url) as clients:
-        caller = make_caller(attempts=3)
+        caller = make_caller(attempts=2)
         with pytest.raises(Throttled):
-            await make_bedrock(clients, caller).create(
-                name="n", model_arn=MODEL, description=None, tags=[], token="one"
-            )
-        assert len(server.seen) == 3
+            await make_bedrock(clients, caller).create(name="n", model_arn=MODEL, description=None, tags=[], token="one")
+        assert len(server.seen) == 2
         rate = caller.limiters["CreateCustomModelDeployment"].rate
         assert rate is not None
 
@@ -175,24 +183,28 @@ async def test_calls_that_hang_do_not_hold_up_others_for_longer_than_their_time_
         assert loop.time() - began < 3 * 0.3 + 2.0
 
 
-async def test_a_full_pool_is_bounded_by_the_time_out_too(clients_at: Open) -> None:
+async def test_waiting_for_a_connection_of_a_full_pool_is_bounded_too(clients_at: Open) -> None:
     async with serving(raw(b"", then="silence")) as server, clients_at(server.url) as clients:
-        caller = make_caller(call_timeout=0.5, most_open=50, attempts=1)
+        caller = make_caller(attempts=1)
 
-        async def check() -> None:
-            await caller.call("GetTopicAttributes", lambda: clients.topic.get_topic_attributes(TopicArn="arn"))
+        async def receive(call_timeout: float) -> list[str]:
+            with pytest.raises(Unknown, match="Timeout"):
+                await caller.call(
+                    "ReceiveMessage",
+                    lambda: clients.receive.receive_message(QueueUrl=QUEUE_URL),
+                    call_timeout=call_timeout,
+                )
+            return [seen.path for seen in server.seen]
 
-        answers = await asyncio.gather(*(check() for _ in range(40)), return_exceptions=True)
-        assert {type(each) for each in answers} == {Unknown}
-        assert len(server.connections) <= 16
+        *_, seen_by_last = await asyncio.gather(receive(0.8), receive(0.8), receive(0.8), receive(0.4))
+        assert len(seen_by_last) == 3
 
 
 async def test_who_is_cancelled_is_cancelled(clients_at: Open) -> None:
     async with serving(raw(b"", then="silence")) as server, clients_at(server.url) as clients:
         caller = make_caller()
         call = asyncio.ensure_future(make_bedrock(clients, caller).get("n"))
-        while not server.seen:
-            await asyncio.sleep(0)
+        await server.arrived.wait()
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call

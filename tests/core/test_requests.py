@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from importlib.metadata import version
 from typing import Any
 
-import botocore.loaders
 import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.continuations import write
-from service.core.fields import Field, fault
+from service.core.fields import fault
 from service.core.misunderstood import LONGEST_REASON
 from service.core.request_fields import DEPLOY
 from service.core.requests import (
@@ -32,7 +30,7 @@ from tests.poison import CODES, POISON, is_sendable
 
 SCHEMA = jsonschema.Draft202012Validator(request_schema())
 BY_NAME = {field.name: field for field in DEPLOY}
-TAG_KEY, TAG_VALUE = BY_NAME["tags"].entry
+TAG_VALUE = BY_NAME["tags"].entry[1]
 
 
 def test_the_least_request() -> None:
@@ -75,14 +73,14 @@ def test_the_most_request() -> None:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(requests())
 def test_whatever_the_table_describes_is_understood_and_fits_the_schema(body: dict[str, Any]) -> None:
     assert understand(message(body), HOME).name == body["modelDeploymentName"]
     SCHEMA.validate(body)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(requests(), st.sampled_from([*BY_NAME, "other"]), json_values())
 def test_whatever_is_understood_fits_the_schema_and_nothing_else_is_raised(body: dict[str, Any], key: str, value: Any) -> None:
     body[key] = value
@@ -95,7 +93,7 @@ def test_whatever_is_understood_fits_the_schema_and_nothing_else_is_raised(body:
         assert fault(TAG_VALUE, request.request_id) is None
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(st.one_of(json_values().map(json.dumps), st.text(st.characters())))
 def test_any_body_is_understood_or_misunderstood(text: str) -> None:
     for body in (text, json.dumps(sns(text)), json.dumps(eventbridge(text))):
@@ -266,49 +264,3 @@ def test_the_schema_is_a_schema_with_words_and_an_example_that_is_understood() -
 @pytest.mark.parametrize(("name", "body"), [row for row in POISON if CODES[row[0]] in {"UnknownKey", "MissingField"}])
 def test_the_schema_too_refuses_wrong_keys(name: str, body: str) -> None:
     assert not SCHEMA.is_valid(json.loads(body)), name
-
-
-MODEL: dict[str, Any] = botocore.loaders.Loader().load_service_model("bedrock", "service-2")
-CREATE = MODEL["shapes"]["CreateCustomModelDeploymentRequest"]
-
-
-def shape(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = MODEL["shapes"][CREATE["members"][name]["shape"]]
-    return found
-
-
-def test_the_keys_are_those_of_botocore_and_our_own() -> None:
-    own = {"action", "requestId", "timeout", "priority", "tenant"}
-    assert set(BY_NAME) == set(CREATE["members"]) | own, f"botocore {version('botocore')}"
-    assert [field.name for field in DEPLOY if field.required] == CREATE["required"]
-
-
-@pytest.mark.parametrize("name", ["modelDeploymentName", "modelArn", "description", "clientRequestToken"])
-@settings(max_examples=200)
-@given(data=st.data())
-def test_the_constraints_are_botocores(name: str, data: st.DataObject) -> None:
-    field, theirs = BY_NAME[name], shape(name)
-    assert (field.least, field.most) == (theirs["min"], theirs["max"])
-    check_same_texts(field, theirs["pattern"], data)
-
-
-@pytest.mark.parametrize(("field", "name"), [(TAG_KEY, "TagKey"), (TAG_VALUE, "TagValue")])
-@given(data=st.data())
-def test_the_constraints_of_tags_are_botocores(field: Field, name: str, data: st.DataObject) -> None:
-    theirs = MODEL["shapes"][name]
-    assert (field.least, field.most) == (theirs["min"], theirs["max"])
-    plain_spaces_only = theirs["pattern"].replace(r"\s", " ")
-    check_same_texts(field, plain_spaces_only, data)
-
-
-def check_same_texts(field: Field, pattern: str, data: st.DataObject) -> None:
-    """Whatever their pattern lets pass, ours does, and the other way round."""
-    least, most = int(field.least or 0), int(field.most or 0)
-    theirs = data.draw(st.from_regex(pattern, fullmatch=True).filter(lambda text: least <= len(text) <= most))
-    is_reserved = theirs.lower().startswith(field.reserved) if field.reserved else False
-    is_controlled = any(ord(character) < 32 or 127 <= ord(character) < 160 for character in theirs if character != "\t")
-    is_line = bool({"\u2028", "\u2029"} & set(theirs))
-    assert (fault(field, theirs) is None) != (is_reserved or is_controlled or is_line)
-    ours = data.draw(st.from_regex(field.pattern or f"[{field.letters}]{{{least},99}}", fullmatch=True))
-    if fault(field, ours) is None:
-        assert re.fullmatch(pattern, ours)

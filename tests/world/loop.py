@@ -32,8 +32,11 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._now = 1000.0
         self._selector = self
         self._clock_resolution = 1e-9
-        self._dead: set[str] = set()
+        self._dead: set[str | None] = set()
+        self._is_over = False
         self._parked: dict[str, list[Callable[[], object]]] = {}
+        self._tasks: list[asyncio.Task[Any]] = []
+        self.set_task_factory(self._make_task)
         self.steps = 0
         """How many callbacks have been scheduled for now: the points at which a process may be killed."""
         self.before_step: Callable[[], None] | None = None
@@ -66,6 +69,27 @@ class VirtualLoop(asyncio.BaseEventLoop):
         for begin in self._parked.pop(process, []):
             begin()
 
+    def _make_task(self, _: object, coroutine: Any, **how: Any) -> asyncio.Task[Any]:
+        """Keep every task to the end: one that is collected as garbage would run its `finally`, and the dead do nothing."""
+        task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=self, **how)
+        task._log_destroy_pending = False
+        if PROCESS.get() is not None or how.get("context") is not None:
+            self._tasks.append(task)
+        return task
+
+    def bury(self) -> None:
+        """Close what the dead have left open, now that nothing it does matters any more."""
+        self._is_over = True
+        for task in self._tasks:
+            for _ in range(10):
+                if task.done():
+                    break
+                try:
+                    task.get_coro().close()
+                except BaseException:
+                    continue
+                break
+
     def _process_events(self, event_list: list[object]) -> None:
         """There is no I/O."""
 
@@ -80,7 +104,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def _call_soon(self, callback: Any, args: Any, context: Any) -> asyncio.Handle:
         handle = super()._call_soon(callback, args, context)
         process = _process_of(handle._context)
-        if process is not None and process in self._dead:
+        if self._is_over or process in self._dead:
             handle.cancel()
         elif process is not None:
             self.steps += 1
@@ -91,7 +115,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
         """Schedule; for a dead process, do not."""
         handle = super().call_at(when, callback, *args, context=context)
-        if (process := _process_of(handle._context)) is not None and process in self._dead:
+        if self._is_over or _process_of(handle._context) in self._dead:
             handle.cancel()
         return handle
 
@@ -148,5 +172,6 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     try:
         return loop.run_until_complete(main)
     finally:
+        loop.bury()
         asyncio.set_event_loop(None)
         loop.close()

@@ -131,7 +131,9 @@ class SqsQueue:
 
     def is_visible(self) -> bool:
         """Whether a receive would bring something."""
-        return any(letter.visible_at <= self.now() for letter in self.letters.values())
+        now = self.now()
+        hidden = {letter.group for letter in self.letters.values() if letter.visible_at > now} if self.is_fifo else set()
+        return any(letter.visible_at <= now and letter.group not in hidden for letter in self.letters.values())
 
     def change(self, receipt: str, seconds: float) -> None:
         """Change a message's visibility; refuse a handle that no longer holds it."""
@@ -148,6 +150,7 @@ class SqsQueue:
         if letter is not None and letter.receipt == receipt:
             letter.is_deleted = True
             del self.letters[letter.message_id]
+            self.arrived.set()
 
     def _held(self, receipt: str, operation: str) -> Letter:
         letter = self.letters.get(receipt.split("/", maxsplit=1)[0])
@@ -175,8 +178,9 @@ class Queue:
         until = loop.time() + wait_seconds
         while not self._queue.is_visible() and loop.time() < until:
             self._queue.arrived.clear()
-            next_visible = min((one.visible_at for one in self._queue.letters.values()), default=float("inf"))
-            soonest = min(until, loop.time() + max(0.0, next_visible - self._queue.now()) + 0.001)
+            now = self._queue.now()
+            next_visible = min((one.visible_at for one in self._queue.letters.values() if one.visible_at > now), default=1e12)
+            soonest = min(until, loop.time() + next_visible - now + 0.001)
             try:
                 async with asyncio.timeout_at(soonest):
                     await self._queue.arrived.wait()
