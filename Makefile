@@ -45,7 +45,7 @@ types: setup ## mypy, strict
 	@$(BIN)/mypy
 
 contracts: setup ## who may import whom
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 format: setup ## lay the code out, and mend what can be mended
 	@$(BIN)/ruff check --fix

@@ -99,7 +99,7 @@ def translate_entry(operation: str, entry: Mapping[str, Any]) -> CallFailed:
     """Answer what one entry of a batch's `Failed` list means. AWS's own faults may have been applied all the same."""
     code, text = str(entry.get("Code", "")), _clean(str(entry.get("Message", "")))
     kind = _kind(code, text, None)
-    if kind is Refused and not entry.get("SenderFault", True):
+    if kind is Refused and not (code and entry.get("SenderFault", True)):
         kind = Unknown
     return kind(operation, code, text)
 

@@ -135,7 +135,7 @@ def test_what_is_translated_stays_as_it_is() -> None:
         ({"Code": "NeverHeardOf", "SenderFault": True}, Refused),
         ({"Code": "RequestThrottled", "SenderFault": True}, Throttled),
         ({"Code": "KMS.DisabledException", "SenderFault": True}, Denied),
-        ({}, Refused),
+        ({}, Unknown),
     ],
     ids=str,
 )

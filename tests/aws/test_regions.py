@@ -45,5 +45,5 @@ def test_home_is_known_without_asking() -> None:
 
 @pytest.mark.parametrize("arn", ["", "t", "arn:aws:sns::123456789012:t", "arn:aws:sqs:us-east-1:123456789012:t"])
 def test_a_topic_that_is_none_is_a_sentence(arn: str) -> None:
-    with pytest.raises(NotConfigured, match="SLIPWAY_TOPIC_ARN .* should look like arn:aws:sns:"):
+    with pytest.raises(NotConfigured, match=r"SLIPWAY_TOPIC_ARN .* should look like arn:aws:sns:"):
         find_regions({}, None, QUEUE, arn)

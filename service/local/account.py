@@ -1,0 +1,279 @@
+"""Custom model deployments of one account and Region: a pure model of what Bedrock does with them.
+
+No I/O, no clock: every method takes `now`, in seconds since the epoch, and answers a value or raises `Refusal`. No public
+emulator has these operations, so this one is a product of its own. What AWS documents is checked as AWS checks it; what it
+does not document is in `Terms`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from service.local.checks import Refusal, check_create, check_identifier, check_model_arn, conflict, invalid, missing
+from service.local.terms import Terms
+
+NEVER: Final = 1e18
+LARGEST_PAGE: Final = 1000
+
+
+@dataclass(slots=True)
+class Update:
+    """The latest update of a deployment."""
+
+    model_arn: str
+    ends: float
+    fails: bool
+
+    def status(self, now: float) -> str:
+        """Answer Bedrock's word for how far it is."""
+        if now < self.ends:
+            return "Updating"
+        return "UpdateFailed" if self.fails else "UpdateCompleted"
+
+
+@dataclass(slots=True)
+class Made:
+    """A deployment that exists, or existed: the account forgets nothing, so that books can be balanced."""
+
+    arn: str
+    name: str
+    first_model_arn: str
+    description: str | None
+    tags: list[dict[str, str]]
+    token: str | None
+    created: float
+    ends: float
+    fails: bool
+    failure_message: str = ""
+    deleted: float = NEVER
+    update: Update | None = None
+
+    def exists(self, now: float) -> bool:
+        """Whether it has not been deleted by then."""
+        return now < self.deleted
+
+    def status(self, now: float) -> str:
+        """Answer Creating, Active or Failed."""
+        if now < self.ends:
+            return "Creating"
+        return "Failed" if self.fails else "Active"
+
+    def model_arn(self, now: float) -> str:
+        """Answer the model that it serves."""
+        update = self.update
+        return update.model_arn if update and update.status(now) == "UpdateCompleted" else self.first_model_arn
+
+    def updated(self, now: float) -> float:
+        """Answer when it last changed."""
+        times = [self.ends, self.update.ends if self.update else self.created]
+        return max((time for time in times if time <= now), default=self.created)
+
+
+@dataclass
+class Account:
+    """One account and Region."""
+
+    account_id: str
+    region: str
+    terms: Terms
+    rng: random.Random
+    partition: str = "aws"
+    made: list[Made] = field(default_factory=list)
+    most_creating: int = 0
+    most_total: int = 0
+    calls: Counter[str] = field(default_factory=Counter)
+    """Calls by operation and answer, as `Operation Answer`."""
+
+    def __post_init__(self) -> None:
+        self._by_name: dict[str, Made] = {}
+        self._by_arn: dict[str, Made] = {}
+        self._tokens: dict[str, tuple[float, Made]] = {}
+        self._existing: dict[str, Made] = {}
+        self._open: set[str] = set()
+        self._ids = itertools.count(self.rng.randrange(36**11))
+
+    def counts(self, now: float) -> tuple[int, int]:
+        """Answer how many are in creation, and how many take a slot of the total."""
+        for arn in [arn for arn in self._open if now >= self._by_arn[arn].ends]:
+            self._open.discard(arn)
+        total = len(self._existing)
+        if not self.terms.failed_counts:
+            total -= sum(one.status(now) == "Failed" for one in self._existing.values())
+        return len(self._open), total
+
+    def create(
+        self,
+        now: float,
+        name: str,
+        model_arn: str,
+        description: str | None = None,
+        tags: Sequence[Mapping[str, str]] = (),
+        token: str | None = None,
+    ) -> Made:
+        """CreateCustomModelDeployment."""
+        check_create(name, model_arn, description, tags, token)
+        if token is not None and (repeated := self._repeated(now, token, name, model_arn)) is not None:
+            return repeated
+        self._check_model(model_arn)
+        if self._is_taken(now, name):
+            raise Refusal(self.terms.taken_code, 400, self.terms.taken_text)
+        creating, total = self.counts(now)
+        if creating >= self.terms.max_creating or total >= self.terms.max_total:
+            raise Refusal("ServiceQuotaExceededException", 400, "You have reached the quota for custom model deployments.")
+        return self.add(now, name, model_arn, description, tags, token)
+
+    def add(
+        self,
+        now: float,
+        name: str,
+        model_arn: str,
+        description: str | None = None,
+        tags: Sequence[Mapping[str, str]] = (),
+        token: str | None = None,
+    ) -> Made:
+        """Make a deployment whatever the quotas say: what others made before."""
+        fails = self.rng.random() < self.terms.failing or bool(re.search(self.terms.fail_names or "(?!)", name))
+        is_endless = re.search(self.terms.endless_names or "(?!)", name)
+        ends = NEVER if is_endless else now + self.rng.uniform(*self.terms.creation_seconds)
+        arn = f"arn:{self.partition}:bedrock:{self.region}:{self.account_id}:custom-model-deployment/{self._identifier()}"
+        one = Made(arn, name, model_arn, description, [dict(tag) for tag in tags], token, now, ends, fails, self.terms.failure_message)
+        self.made.append(one)
+        self._by_name[name] = self._by_arn[arn] = self._existing[arn] = one
+        self._open.add(arn)
+        if token is not None:
+            self._tokens[token] = (now, one)
+        creating, total = self.counts(now)
+        self.most_creating, self.most_total = max(self.most_creating, creating), max(self.most_total, total)
+        return one
+
+    def get(self, now: float, identifier: str) -> Made:
+        """GetCustomModelDeployment, by name or ARN."""
+        one = self._find(now, identifier)
+        if now - one.created < self.terms.get_lag_seconds:
+            raise missing("Could not find the custom model deployment.")
+        return one
+
+    def list_all(
+        self,
+        now: float,
+        *,
+        created_before: float | None = None,
+        created_after: float | None = None,
+        name_contains: str | None = None,
+        status_equals: str | None = None,
+        model_arn_equals: str | None = None,
+        max_results: int = LARGEST_PAGE,
+        next_token: str | None = None,
+        ascending: bool = False,
+    ) -> tuple[list[Made], str | None]:
+        """ListCustomModelDeployments: a page, and the token of the next. A token names the last item, so pages hold still."""
+        at = now - self.terms.list_lag_seconds
+        if not 1 <= max_results <= LARGEST_PAGE:
+            raise invalid(f"maxResults must be between 1 and {LARGEST_PAGE}")
+        # `made` is in order of creation: what is left out at either end need not be looked at.
+        found = [
+            one
+            for one in self._existing.values()
+            if one.created <= at
+            and (created_before is None or one.created < created_before)
+            and (created_after is None or one.created > created_after)
+            and (name_contains is None or name_contains in one.name)
+            and (status_equals is None or one.status(at) == status_equals)
+            and (model_arn_equals is None or one.model_arn(at) == model_arn_equals)
+        ]
+        if not ascending:
+            found.reverse()
+        begin = self._place_after(found, next_token, ascending=ascending) if next_token is not None else 0
+        page = found[begin : begin + max_results]
+        return page, page[-1].arn if begin + max_results < len(found) else None
+
+    def delete(self, now: float, identifier: str) -> None:
+        """DeleteCustomModelDeployment. There is no state of being deleted: it is gone."""
+        one = self._find(now, identifier)
+        is_busy = one.status(now) == "Creating" or (one.update is not None and one.update.status(now) == "Updating")
+        if is_busy and self.terms.delete_conflicts:
+            raise conflict("The custom model deployment is being created or updated.")
+        one.deleted = now
+        self._existing.pop(one.arn, None)
+        self._open.discard(one.arn)
+
+    def update(self, now: float, identifier: str, model_arn: str) -> Made:
+        """UpdateCustomModelDeployment."""
+        check_model_arn(model_arn)
+        one = self._find(now, identifier)
+        self._check_model(model_arn)
+        if one.status(now) != "Active" or (one.update is not None and one.update.status(now) == "Updating"):
+            raise invalid("The custom model deployment must be Active and not be updating.")
+        one.first_model_arn = one.model_arn(now)
+        fails = self.rng.random() < self.terms.update_failing
+        one.update = Update(model_arn, now + self.rng.uniform(*self.terms.update_seconds), fails)
+        return one
+
+    def tags(self, now: float, arn: str) -> list[dict[str, str]]:
+        """ListTagsForResource, of a deployment."""
+        one = self._by_arn.get(arn)
+        if one is None or not one.exists(now):
+            raise missing("The resource does not exist.")
+        return one.tags
+
+    def model_status(self, model_arn: str) -> str:
+        """GetCustomModel, as far as its status goes."""
+        status = self.terms.models.get(model_arn, "Active")
+        if status == "Missing":
+            raise missing("Could not find the custom model.")
+        return status
+
+    def _find(self, now: float, identifier: str) -> Made:
+        check_identifier(identifier)
+        one = self._by_arn.get(identifier) or self._by_name.get(identifier)
+        if one is None or not one.exists(now):
+            raise missing("Could not find the custom model deployment.")
+        return one
+
+    def _repeated(self, now: float, token: str, name: str, model_arn: str) -> Made | None:
+        remembered = self._tokens.get(token)
+        if remembered is None or now - remembered[0] >= self.terms.token_seconds:
+            return None
+        one = remembered[1]
+        is_same = (one.name, one.first_model_arn) == (name, model_arn)
+        if self.terms.token_answer == "error" or (self.terms.token_answer == "same" and not is_same):  # noqa: S105  no secret
+            raise invalid("The client request token was used with other parameters.")
+        return one
+
+    def _check_model(self, model_arn: str) -> None:
+        status = self.terms.models.get(model_arn, "Active")
+        if status == "Missing":
+            raise missing("Could not find the custom model.")
+        if status != "Active":
+            raise Refusal(self.terms.model_code, 400, self.terms.model_text)
+
+    def _is_taken(self, now: float, name: str) -> bool:
+        one = self._by_name.get(name)
+        if one is None:
+            return False
+        if one.exists(now):
+            return self.terms.failed_holds_name or one.status(now) != "Failed"
+        return now - one.deleted < self.terms.name_reserved_seconds
+
+    def _place_after(self, found: list[Made], token: str, *, ascending: bool) -> int:
+        last = self._by_arn.get(token)
+        if last is None:
+            raise invalid("nextToken is not valid")
+        # By place, not by identity: what the token names may have been deleted since.
+        numbers = {one.arn: place for place, one in enumerate(found)}
+        if last.arn in numbers:
+            return numbers[last.arn] + 1
+        return sum(one.created <= last.created if ascending else one.created >= last.created for one in found)
+
+    def _identifier(self) -> str:
+        number, digits = next(self._ids) % 36**12, ""
+        for _ in range(12):
+            number, digit = divmod(number, 36)
+            digits += "0123456789abcdefghijklmnopqrstuvwxyz"[digit]
+        return digits

@@ -1,0 +1,311 @@
+"""The HTTP face of the stand-in: Bedrock's REST-JSON, close enough that boto3 and the AWS CLI do not notice.
+
+Beside it, under `/_slipway/`, what no AWS has: `terms` and `faults` (GET, PATCH), `records` (GET), `reset` (POST).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import time
+import uuid
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from aiohttp import web
+
+from service.local.account import LARGEST_PAGE, Account, Made
+from service.local.checks import Refusal, invalid
+from service.local.faults import BEFORE, Faults, Kind, Trouble
+from service.local.terms import Terms, WrongTerm
+
+DEPLOYMENTS: Final = "/model-customization/custom-model-deployments"
+ACCOUNT_ID: Final = "123456789012"
+_SCOPE: Final = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[a-z0-9-]+)/")
+Act = Callable[[Account, float, web.Request, Mapping[str, Any]], dict[str, Any]]
+
+
+class BedrockStandIn:
+    """Bedrock's custom model deployments over HTTP, on loopback. Each Region that a caller signs for is one account."""
+
+    def __init__(self, terms: Terms | None = None, *, seed: int = 1, clock: Callable[[], float] = time.time) -> None:
+        self.faults = Faults(seed)
+        self._seed = seed
+        self._clock = clock
+        self._terms = terms or Terms()
+        self._accounts: dict[str, Account] = {}
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def terms(self) -> Terms:
+        """How it behaves now. May be set at any time."""
+        return self._terms
+
+    @terms.setter
+    def terms(self, terms: Terms) -> None:
+        self._terms = terms
+        for account in self._accounts.values():
+            account.terms = terms
+
+    def account(self, region: str = "us-east-1") -> Account:
+        """Answer the account in a Region."""
+        made = self._accounts.get(region)
+        if made is None:
+            rng = random.Random(f"{self._seed} {region}")  # noqa: S311  chaos, no secret
+            made = self._accounts[region] = Account(ACCOUNT_ID, region, self._terms, rng)
+        return made
+
+    def now(self) -> float:
+        """Answer the stand-in's clock, in seconds since the epoch."""
+        return self._clock()
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Begin to answer; return the endpoint's URL. Raises OSError when the port is taken."""
+        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.5)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        bound = self._runner.addresses[0][1]
+        return f"http://{host}:{bound}"
+
+    async def close(self) -> None:
+        """Answer no more."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def _app(self) -> web.Application:
+        app = web.Application()
+        one = DEPLOYMENTS + "/{identifier:.+}"
+        app.add_routes(
+            [
+                web.post(DEPLOYMENTS, self._face("CreateCustomModelDeployment", _create, 202)),
+                web.get(DEPLOYMENTS, self._face("ListCustomModelDeployments", _list)),
+                web.get(one, self._face("GetCustomModelDeployment", _get)),
+                web.delete(one, self._face("DeleteCustomModelDeployment", _delete)),
+                web.patch(one, self._face("UpdateCustomModelDeployment", _update, 202)),
+                web.post("/listTagsForResource", self._face("ListTagsForResource", _tags)),
+                web.get("/custom-models/{identifier:.+}", self._face("GetCustomModel", _model)),
+                web.get("/_slipway/terms", self._show_terms),
+                web.patch("/_slipway/terms", self._change_terms),
+                web.get("/_slipway/faults", self._show_faults),
+                web.patch("/_slipway/faults", self._change_faults),
+                web.get("/_slipway/records", self._show_records),
+                web.post("/_slipway/reset", self._reset),
+            ]
+        )
+        return app
+
+    def _face(self, operation: str, act: Act, status: int = 200) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            account = self.account(_region(request))
+            fault, delay, is_throttled = self.faults.meet(operation, self._clock())
+            body = await request.read()
+            if delay:
+                await asyncio.sleep(delay)
+            if fault in BEFORE:
+                account.calls[f"{operation} {fault}"] += 1
+                return _broken(request, fault, b"", status)
+            try:
+                if is_throttled:
+                    raise Refusal("ThrottlingException", 429, "Rate exceeded")
+                if operation in self._terms.denied:
+                    raise Refusal("AccessDeniedException", 403, "User is not authorized to perform this operation")
+                document = json.dumps(act(account, self._clock(), request, _parsed(body))).encode()
+            except Refusal as refusal:
+                account.calls[f"{operation} {refusal.code}"] += 1
+                return _refused(refusal)
+            account.calls[f"{operation} {fault or 'OK'}"] += 1
+            return _broken(request, fault, document, status)
+
+        return answer
+
+    async def _show_terms(self, _: web.Request) -> web.Response:
+        return web.json_response(asdict(self._terms))
+
+    async def _change_terms(self, request: web.Request) -> web.Response:
+        try:
+            self.terms = self._terms.changed(await request.json())
+        except (WrongTerm, ValueError) as wrong:
+            return web.json_response({"message": str(wrong)}, status=400)
+        return await self._show_terms(request)
+
+    async def _show_faults(self, _: web.Request) -> web.Response:
+        troubles = {operation: asdict(trouble) for operation, trouble in self.faults.troubles.items()}
+        return web.json_response({"troubles": troubles, "fired": self.faults.fired, "calls": self.faults.calls})
+
+    async def _change_faults(self, request: web.Request) -> web.Response:
+        try:
+            for operation, given in (await request.json()).items():
+                if given is None:
+                    self.faults.troubles.pop(operation, None)
+                else:
+                    self.faults.troubles[operation] = Trouble.of(given)
+        except (WrongTerm, ValueError, AttributeError) as wrong:
+            return web.json_response({"message": str(wrong)}, status=400)
+        return await self._show_faults(request)
+
+    async def _show_records(self, _: web.Request) -> web.Response:
+        now = self._clock()
+        accounts = {
+            region: {
+                "mostCreating": account.most_creating,
+                "mostTotal": account.most_total,
+                "calls": account.calls,
+                "deployments": [_summary(one, now) | {"tags": one.tags, "deleted": not one.exists(now)} for one in account.made],
+            }
+            for region, account in self._accounts.items()
+        }
+        return web.json_response({"now": now, "accounts": accounts})
+
+    async def _reset(self, _: web.Request) -> web.Response:
+        self._accounts.clear()
+        self.faults = Faults(self._seed)
+        return web.json_response({})
+
+
+def _region(request: web.Request) -> str:
+    found = _SCOPE.search(request.headers.get("Authorization", ""))
+    return found["region"] if found else "us-east-1"
+
+
+def _parsed(body: bytes) -> Mapping[str, Any]:
+    if not body:
+        return {}
+    try:
+        given = json.loads(body)
+    except ValueError as error:
+        raise Refusal("SerializationException", 400, "The request body is not JSON") from error
+    if not isinstance(given, dict):
+        raise Refusal("SerializationException", 400, "The request body is no object")
+    return given
+
+
+def _refused(refusal: Refusal) -> web.Response:
+    headers = {"x-amzn-ErrorType": refusal.code, "x-amzn-RequestId": str(uuid.uuid4())}
+    return web.json_response({"message": refusal.text}, status=refusal.status, headers=headers)
+
+
+def _broken(request: web.Request, fault: Kind | None, document: bytes, status: int) -> web.StreamResponse:
+    """Answer the document, or what the fault makes of it."""
+    match fault:
+        case "error before" | "error after":
+            return _refused(Refusal("InternalServerException", 500, "An internal server error occurred. Retry your request."))
+        case "request lost" | "response lost":
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=status)
+        case "redirect":
+            return web.Response(status=307, headers={"Location": "http://127.0.0.1:9/elsewhere"})
+        case "empty":
+            document = b""
+        case "html":
+            document = b"<html><body>It works!</body></html>"
+        case "truncated":
+            document = document[: len(document) // 2]
+        case "not an object":
+            document = b"[" + document + b"]"
+        case None:
+            pass
+    headers = {"x-amzn-RequestId": str(uuid.uuid4())}
+    return web.Response(body=document, status=status, content_type="application/json", headers=headers)
+
+
+def _create(account: Account, now: float, _: web.Request, given: Mapping[str, Any]) -> dict[str, Any]:
+    one = account.create(
+        now,
+        given.get("modelDeploymentName", ""),
+        given.get("modelArn", ""),
+        given.get("description"),
+        given.get("tags") or (),
+        given.get("clientRequestToken"),
+    )
+    return {"customModelDeploymentArn": one.arn}
+
+
+def _get(account: Account, now: float, request: web.Request, _: Mapping[str, Any]) -> dict[str, Any]:
+    one = account.get(now, request.match_info["identifier"])
+    shown = _summary(one, now) | {"modelDeploymentName": one.name}
+    del shown["customModelDeploymentName"]
+    if account.terms.status_text and shown["status"] == "Creating":
+        shown["status"] = account.terms.status_text
+    if one.description is not None:
+        shown["description"] = one.description
+    if one.update is not None:
+        shown["updateDetails"] = {"modelArn": one.update.model_arn, "updateStatus": one.update.status(now)}
+    return shown
+
+
+def _list(account: Account, now: float, request: web.Request, _: Mapping[str, Any]) -> dict[str, Any]:
+    query = request.query
+    if query.get("sortBy", "CreationTime") != "CreationTime":
+        raise invalid("sortBy must be CreationTime")
+    if not query.get("maxResults", "1").isdigit():
+        raise invalid("maxResults must be a number")
+    page, following = account.list_all(
+        now,
+        created_before=_seconds(query.get("createdBefore")),
+        created_after=_seconds(query.get("createdAfter")),
+        name_contains=query.get("nameContains"),
+        status_equals=query.get("statusEquals"),
+        model_arn_equals=query.get("modelArnEquals"),
+        max_results=int(query.get("maxResults", LARGEST_PAGE)),
+        next_token=query.get("nextToken"),
+        ascending=query.get("sortOrder", "Descending") == "Ascending",
+    )
+    at = now - account.terms.list_lag_seconds
+    summaries = [_summary(one, at) for one in page]
+    if account.terms.status_text:
+        for summary in summaries:
+            if summary["status"] == "Creating":
+                summary["status"] = account.terms.status_text
+    return {"modelDeploymentSummaries": summaries} | ({"nextToken": following} if following else {})
+
+
+def _delete(account: Account, now: float, request: web.Request, _: Mapping[str, Any]) -> dict[str, Any]:
+    account.delete(now, request.match_info["identifier"])
+    return {}
+
+
+def _update(account: Account, now: float, request: web.Request, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {"customModelDeploymentArn": account.update(now, request.match_info["identifier"], given.get("modelArn", "")).arn}
+
+
+def _tags(account: Account, now: float, _: web.Request, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {"tags": account.tags(now, given.get("resourceARN", ""))}
+
+
+def _model(account: Account, now: float, request: web.Request, _: Mapping[str, Any]) -> dict[str, Any]:
+    arn = request.match_info["identifier"]
+    return {"modelArn": arn, "modelName": "model", "modelStatus": account.model_status(arn), "creationTime": _iso(now)}
+
+
+def _summary(one: Made, now: float) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "customModelDeploymentArn": one.arn,
+        "customModelDeploymentName": one.name,
+        "modelArn": one.model_arn(now),
+        "createdAt": _iso(one.created),
+        "status": one.status(now),
+        "lastUpdatedAt": _iso(one.updated(now)),
+    }
+    if shown["status"] == "Failed":
+        shown["failureMessage"] = one.failure_message
+    return shown
+
+
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise invalid(f"{text!r} is no timestamp") from error

@@ -1,0 +1,80 @@
+"""What Bedrock refuses: the constraints of its service model, and the errors in its own words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+MOST_TAGS: Final = 50
+_NAME: Final = re.compile(r"(?!.*[_-]{2})[0-9a-zA-Z][0-9a-zA-Z_-]{0,62}")
+_MODEL: Final = re.compile(
+    r"arn:aws(|-us-gov|-cn|-iso|-iso-b):bedrock:[a-z0-9-]{1,20}:[0-9]{12}:custom-model/"
+    r"(imported|[a-z0-9-]{1,63}[.][a-z0-9-]{1,63}([a-z0-9-]{1,63}[.]){0,2}[a-z0-9-]{1,63}([:][a-z0-9-]{1,63}){0,2})/[a-z0-9]{12}"
+)
+_DEPLOYMENT: Final = re.compile(
+    r"arn:aws(|-us-gov|-cn|-iso|-iso-b):bedrock:[a-z0-9-]{1,20}:[0-9]{12}:custom-model-deployment/[a-z0-9]{12}"
+)
+_TOKEN: Final = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]{0,254}[a-zA-Z0-9])?")
+_TAG: Final = re.compile(r"[a-zA-Z0-9\s._:/=+@-]*")
+
+
+class Refusal(Exception):
+    """An error document: its code, its HTTP status, its message."""
+
+    def __init__(self, code: str, status: int, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code = code
+        self.status = status
+        self.text = text
+
+
+def invalid(text: str) -> Refusal:
+    """Answer a ValidationException."""
+    return Refusal("ValidationException", 400, text)
+
+
+def missing(text: str) -> Refusal:
+    """Answer a ResourceNotFoundException."""
+    return Refusal("ResourceNotFoundException", 404, text)
+
+
+def conflict(text: str) -> Refusal:
+    """Answer a ConflictException, which Bedrock sends with 400."""
+    return Refusal("ConflictException", 400, text)
+
+
+def check_model_arn(value: object) -> None:
+    """Refuse what is no custom model's ARN."""
+    if not isinstance(value, str) or not 20 <= len(value) <= 1011 or not _MODEL.fullmatch(value):
+        raise invalid("Value at 'modelArn' failed to satisfy constraint: Member must satisfy regular expression pattern")
+
+
+def check_identifier(value: str) -> None:
+    """Refuse what is neither a name nor an ARN of a deployment."""
+    if not (_NAME.fullmatch(value) or _DEPLOYMENT.fullmatch(value)):
+        raise invalid("Value at 'customModelDeploymentIdentifier' failed to satisfy constraint")
+
+
+def check_create(
+    name: object, model_arn: object, description: object, tags: Sequence[Mapping[str, str]], token: object
+) -> None:
+    """Refuse parameters that CreateCustomModelDeployment does not take."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise invalid("Value at 'modelDeploymentName' failed to satisfy constraint: ([0-9a-zA-Z][_-]?){1,63}")
+    check_model_arn(model_arn)
+    if description is not None and not (isinstance(description, str) and 1 <= len(description) <= 2048):
+        raise invalid("Value at 'description' failed to satisfy constraint: Member must have length between 1 and 2048")
+    if token is not None and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
+        raise invalid("Value at 'clientRequestToken' failed to satisfy constraint")
+    if len(tags) > MOST_TAGS:
+        raise Refusal("TooManyTagsException", 400, "A resource can have at most 50 tags.")
+    keys = [tag.get("key", "") for tag in tags]
+    if len(set(keys)) < len(keys):
+        raise invalid("Duplicate tag keys")
+    for tag in tags:
+        key, value = tag.get("key", ""), tag.get("value", "")
+        if not (1 <= len(key) <= 128 and _TAG.fullmatch(key)) or key.lower().startswith("aws:"):
+            raise invalid("Value at 'tags' failed to satisfy constraint: key")
+        if not (len(value) <= 256 and _TAG.fullmatch(value)):
+            raise invalid("Value at 'tags' failed to satisfy constraint: value")

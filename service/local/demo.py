@@ -1,0 +1,204 @@
+"""The demonstration: AWS in a box, the real daemon as a process of its own, a handful of requests, and what becomes of them.
+
+Nothing here knows more than a user would: requests go in through SQS, what happens comes out of the topic, and the slots
+are read from the stand-in for Bedrock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from service.local.samples import sample
+from service.local.box import Box
+
+LONGEST_SECONDS: Final = 40.0
+MORE_THAN_SLOTS: Final = 5
+CREATION_SECONDS: Final = (3.0, 5.0)
+_ENDS: Final = frozenset({"Active", "Failed", "TimedOut", "Rejected"})
+_LOOKS: Final = {
+    "sent": "dim",
+    "Accepted": "cyan",
+    "Waiting": "yellow",
+    "Creating": "blue",
+    "Active": "bold green",
+    "Failed": "bold red",
+    "TimedOut": "bold red",
+    "Rejected": "bold magenta",
+}
+
+
+@dataclass(slots=True)
+class Row:
+    """One request, as the table shows it. `expected` is the outcome that the demonstration needs to see."""
+
+    request_id: str
+    what: str
+    expected: str
+    body: str
+    state: str = "sent"
+    note: str = ""
+    sent_at: float = 0.0
+    waited: bool = False
+    ended_at: float | None = None
+    event_ids: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Show:
+    """All that is on the screen."""
+
+    rows: dict[str, Row]
+    began: float
+    news: list[str] = field(default_factory=list)
+    creating: int = 0
+    total: int = 0
+    max_creating: int = 0
+    max_total: int = 0
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Take in one event from the topic."""
+        data = event["data"]
+        row = self.rows.get(data["requestId"])
+        if row is None:
+            return
+        outcome = data["outcome"]
+        row.waited |= outcome == "Waiting"
+        if outcome in _ENDS:
+            row.event_ids.add(event["id"])
+            row.ended_at = row.ended_at or time.monotonic()
+        elif row.ended_at is not None:
+            return
+        row.state = outcome
+        row.note = data.get("failureMessage") or data.get("message") or data.get("customModelDeploymentArn") or ""
+        self.news.append(f"{time.monotonic() - self.began:5.1f} s  {event['type']}  {data['requestId']}")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether every request has its outcome."""
+        return all(row.ended_at is not None for row in self.rows.values())
+
+    def draw(self) -> Group:
+        """Draw the table of requests, the slots, and the latest events."""
+        table = Table(expand=True, title="requests", title_justify="left", title_style="bold")
+        for title, ratio in (("request", 3), ("what it is", 4), ("state", 2), ("seconds", 1), ("reason, or ARN", 7)):
+            table.add_column(title, ratio=ratio, no_wrap=True, overflow="ellipsis", justify="right" if ratio == 1 else "left")
+        now = time.monotonic()
+        for row in self.rows.values():
+            seconds = (row.ended_at or now) - row.sent_at
+            table.add_row(row.request_id, row.what, Text(row.state, _LOOKS[row.state]), f"{seconds:.1f}", row.note)
+        slots = Text.assemble(
+            " slots in creation  ", _boxes(self.creating, self.max_creating, "blue"),
+            "    deployments in total  ", _boxes(self.total, self.max_total, "green"),
+        )  # fmt: skip
+        news = Text("\n".join(self.news[-6:]), "dim")
+        return Group(table, slots, Panel(news, title="events on the topic", title_align="left", height=8, border_style="dim"))
+
+
+def _boxes(used: int, of: int, colour: str) -> Text:
+    return Text.assemble(("■" * used, colour), ("□" * max(0, of - used), "dim"), f"  {used} of {of}")
+
+
+async def run_demo() -> int:
+    """Run the demonstration; answer 0 only if every result arrived, once, as expected."""
+    console = Console()
+    console.print("[bold]Slipway[/]: starting AWS in a box (SQS, SNS, Bedrock), then the daemon against it.")
+    began = time.monotonic()
+    async with Box(creation_seconds=CREATION_SECONDS) as box:
+        with tempfile.NamedTemporaryFile("w", prefix="slipway-demo-", suffix=".log", delete=False) as log:
+            daemon = await _start_daemon(box, log.fileno())
+        try:
+            show = Show(_requests(), began, max_creating=box.quotas()[0], max_total=box.quotas()[1])
+            await _send(box, show)
+            await _watch(box, show, console)
+        finally:
+            if daemon.returncode is None:
+                daemon.terminate()
+            code = await daemon.wait()
+    return _sum_up(show, console, code, log.name)
+
+
+async def _start_daemon(box: Box, log: int) -> asyncio.subprocess.Process:
+    settings = {
+        "SLIPWAY_PROGRESS_EVENTS": "true",
+        "SLIPWAY_SWEEP_INTERVAL": "0.5",
+        "SLIPWAY_HTTP_PORT": "0",
+        "SLIPWAY_LOG_FORMAT": "json",
+    }
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SLIPWAY_"))}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "service", "serve", env=ours | box.environment() | settings, stdout=log, stderr=log
+    )
+
+
+def _requests() -> dict[str, Row]:
+    rows = [
+        Row("train-plain", "a plain request", "Active", _sample("plain.json", requestId="train-plain")),
+        Row("train-wrapped", "the same, by way of SNS", "Active", sample("sns-wrapped.json")),
+        Row("train-fails", "fails in Bedrock", "Failed", _sample("failing.json", requestId="train-fails")),
+        Row("train-invalid", "cannot be understood", "Rejected", _sample("invalid.json", requestId="train-invalid")),
+    ]
+    wrapped = json.loads(json.loads(rows[1].body)["Message"])
+    rows[1].request_id = wrapped["requestId"]
+    for number in range(1, MORE_THAN_SLOTS + 1):
+        body = _sample("plain.json", modelDeploymentName=f"support-bot-b{number}", requestId=f"train-more-{number}")
+        rows.append(Row(f"train-more-{number}", "one more than there are slots", "Active", body))
+    return {row.request_id: row for row in rows}
+
+
+def _sample(name: str, **changes: str) -> str:
+    return json.dumps(json.loads(sample(name)) | changes)
+
+
+async def _send(box: Box, show: Show) -> None:
+    for row in show.rows.values():
+        row.sent_at = time.monotonic()
+        await box.send(row.body)
+
+
+async def _watch(box: Box, show: Show, console: Console) -> None:
+    async def listen() -> None:
+        while True:
+            for body in await box.receive_results():
+                show.hear(json.loads(body))
+
+    listening = asyncio.create_task(listen())
+    try:
+        with Live(show.draw(), console=console, auto_refresh=False, transient=False) as live:
+            while not show.is_over and time.monotonic() - show.began < LONGEST_SECONDS and not listening.done():
+                show.creating, show.total = box.counts()
+                live.update(show.draw(), refresh=console.is_terminal)
+                await asyncio.sleep(0.2)
+            show.creating, show.total = box.counts()
+            live.update(show.draw(), refresh=True)
+    finally:
+        listening.cancel()
+
+
+def _sum_up(show: Show, console: Console, code: int, log: str) -> int:
+    wrong = [row for row in show.rows.values() if row.state != row.expected or len(row.event_ids) != 1]
+    states = [row.state for row in show.rows.values()]
+    waited = sum(row.waited for row in show.rows.values())
+    console.print(
+        f"{len(states)} requests: {states.count('Active')} Active, {states.count('Failed')} Failed, "
+        f"{states.count('Rejected')} Rejected; {waited} waited for a slot; {time.monotonic() - show.began:.0f} s in all. "
+        f"The daemon was sent SIGTERM and ended with {code}."
+    )
+    for row in wrong:
+        console.print(f"[red]{row.request_id}: expected {row.expected}, is {row.state}[/] ({len(row.event_ids)} results)")
+    console.print(f"[dim]The daemon's log: {Path(log).as_posix()}[/]", soft_wrap=True)
+    return 1 if wrong or code else 0

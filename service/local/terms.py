@@ -1,0 +1,82 @@
+"""How the stand-in for Bedrock behaves. Everything may be changed while it runs.
+
+AWS documents little of this, so nothing is fixed: whatever a real account may answer can be asked for, and tested against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Literal, Self
+
+
+class WrongTerm(ValueError):
+    """A term that does not exist, or cannot have this value; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The behaviour of all accounts of one stand-in. Durations are seconds."""
+
+    max_creating: int = 2
+    """Deployments in creation at once: the default quota that is reported from live accounts."""
+    max_total: int = 10
+    failed_counts: bool = True
+    """Whether a Failed deployment takes a slot of the total."""
+    failed_holds_name: bool = True
+    creation_seconds: tuple[float, float] = (480.0, 1200.0)
+    """From, to: eight minutes and more were seen."""
+    failing: float = 0.0
+    """The share of deployments that fail, 0 to 1."""
+    fail_names: str = "^fails-"
+    """Deployments whose name this pattern finds fail."""
+    failure_message: str = "The model artifacts could not be loaded: incompatible adapter rank."
+    endless_names: str = "^endless-"
+    """Deployments whose name this pattern finds stay in creation for ever."""
+    status_text: str = ""
+    """What is shown instead of Creating, if anything: a status that AWS may add one day."""
+    name_reserved_seconds: float = 0.0
+    """How long a deleted deployment's name stays taken."""
+    list_lag_seconds: float = 0.0
+    """How far List is behind the truth."""
+    get_lag_seconds: float = 0.0
+    """How long Get does not find what was just created."""
+    token_seconds: float = 3600.0
+    """How long a client token is remembered."""
+    token_answer: Literal["same", "any", "error"] = "same"
+    """What a remembered token with other parameters answers: `same` is a validation error only for them, `any` the earlier
+    ARN whatever the parameters are, `error` a conflict in every case."""
+    taken_code: str = "ValidationException"
+    """The error of a name that is taken: the API declares no ConflictException for Create."""
+    taken_text: str = "A custom model deployment with this name already exists."
+    models: Mapping[str, str] = field(default_factory=dict)
+    """Status of models by ARN: Active, Creating, Failed or Missing; any other model is Active."""
+    model_code: str = "ValidationException"
+    model_text: str = "The custom model is not in the Active state."
+    denied: tuple[str, ...] = ()
+    """Operations that answer AccessDeniedException."""
+    delete_conflicts: bool = True
+    """Whether Delete while Creating or Updating answers ConflictException."""
+    update_seconds: tuple[float, float] = (60.0, 120.0)
+    update_failing: float = 0.0
+
+    def changed(self, changes: Mapping[str, Any]) -> Self:
+        """Answer these terms with some of them changed. Raises `WrongTerm`."""
+        known = {each.name: getattr(self, each.name) for each in fields(self)}
+        for name, value in changes.items():
+            if name not in known:
+                raise WrongTerm(f"there is no term {name!r}; there are {', '.join(sorted(known))}")
+            if not _fits(known[name], value):
+                raise WrongTerm(f"{name} cannot be {value!r}; it is like {known[name]!r}")
+        made = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+        return replace(self, **made)
+
+
+def _fits(example: object, value: object) -> bool:
+    if isinstance(example, bool) or isinstance(value, bool):
+        return isinstance(example, bool) and isinstance(value, bool)
+    if isinstance(example, int | float):
+        return isinstance(value, int | float) and value >= 0
+    if isinstance(example, tuple):
+        return isinstance(value, list | tuple) and (not example or len(value) == len(example))
+    return isinstance(value, type(example))

@@ -1,0 +1,166 @@
+"""The arithmetic of rates: properties, and a simulated service in virtual arithmetic."""
+
+import heapq
+import random
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core.rates import CALM_SECONDS, LOWEST_RATE, Free, Pace, Paced
+
+MOST_OPEN = 64
+
+
+@dataclass
+class Result:
+    use: float
+    throttled: float
+
+
+def simulate(rate: float, depth: float, *, seconds: float, count_from: float = 0.0, seed: int = 0, replicas: int = 1) -> Result:
+    """Clients that always want more, against a token bucket of this rate and depth, 20-40 ms away."""
+    rng = random.Random(seed)
+    paces: list[Pace] = [Free()] * replicas
+    opened = [0] * replicas
+    tokens, filled_at = depth, 0.0
+    accepted = throttled = 0
+    events: list[tuple[float, int, str, int, float, bool]] = []
+    number = 0
+    now = 0.0
+
+    def schedule(after: float, kind: str, replica: int, begun_at: float = 0.0, *, let_in: bool = False) -> None:
+        nonlocal number
+        number += 1
+        heapq.heappush(events, (now + after, number, kind, replica, begun_at, let_in))
+
+    def begin(replica: int) -> None:
+        while opened[replica] < int(paces[replica].most_open(MOST_OPEN)):
+            wait = paces[replica].ready_at(now) - now
+            if wait > 1e-9:
+                schedule(wait, "look", replica)
+                return
+            paces[replica] = paces[replica].after_begin(now, waited=True)
+            opened[replica] += 1
+            schedule(rng.uniform(0.01, 0.02), "arrive", replica, now)
+
+    for replica in range(replicas):
+        begin(replica)
+    while now < seconds:
+        now, _, kind, replica, begun_at, let_in = heapq.heappop(events)
+        if kind == "arrive":
+            tokens = min(depth, tokens + (now - filled_at) * rate)
+            filled_at = now
+            let_in = tokens >= 1
+            tokens -= let_in
+            schedule(rng.uniform(0.01, 0.02), "answer", replica, begun_at, let_in=let_in)
+            continue
+        if kind == "answer":
+            opened[replica] -= 1
+            if now >= count_from:
+                accepted += let_in
+                throttled += not let_in
+            pace = paces[replica]
+            paces[replica] = pace.after_accepted(now) if let_in else pace.after_throttled(now, begun_at)
+        begin(replica)
+    possible = rate * (now - count_from) + (depth if count_from == 0 else 0)
+    return Result(accepted / possible, throttled / (accepted + throttled))
+
+
+@pytest.mark.parametrize("rate", [1, 2, 5, 10, 20, 100])
+@pytest.mark.parametrize("seconds_of_burst", [1, 2])
+def test_it_holds_what_the_service_allows_without_knowing_it(rate: int, seconds_of_burst: int) -> None:
+    depth = max(2, rate * seconds_of_burst)
+    for seed in range(3):
+        result = simulate(rate, depth, seconds=400, count_from=60, seed=seed)
+        assert result.use >= 0.95
+        assert result.throttled < 0.05
+
+
+@pytest.mark.parametrize("rate", [5, 10, 20, 100])
+def test_it_gets_there_soon(rate: int) -> None:
+    for seed in range(5):
+        result = simulate(rate, rate, seconds=max(15, 300 / rate), seed=seed)
+        assert result.use >= 0.95
+        assert result.throttled < 0.08
+
+
+def test_a_shallow_bucket_is_still_mostly_used() -> None:
+    assert simulate(1, 1, seconds=600, count_from=60).use >= 0.9
+    assert simulate(20, 2, seconds=300, count_from=60).use >= 0.95
+
+
+@pytest.mark.parametrize("rate", [5, 20, 100])
+def test_two_replicas_share_what_there_is(rate: int) -> None:
+    result = simulate(rate, rate, seconds=400, count_from=60, replicas=2)
+    assert result.use >= 0.95
+    assert result.throttled < 0.05
+
+
+events = st.lists(
+    st.tuples(
+        st.floats(0, 30),
+        st.sampled_from(["begin", "begin at once", "accepted", "throttled", "unused"]),
+        st.floats(0, 2),
+    ),
+    max_size=80,
+)
+
+
+def apply(pace: Pace, happened: str, now: float, ago: float) -> Pace:
+    match happened:
+        case "begin":
+            return pace.after_begin(now, waited=True)
+        case "begin at once":
+            return pace.after_begin(now, waited=False)
+        case "accepted":
+            return pace.after_accepted(now)
+        case "unused":
+            return pace.after_unused()
+        case _:
+            return pace.after_throttled(now, now - ago)
+
+
+@given(events)
+def test_whatever_happens_it_stays_in_bounds(history: list[tuple[float, str, float]]) -> None:
+    pace: Pace = Free()
+    now = 0.0
+    for passed, happened, ago in history:
+        now += passed
+        before = pace
+        pace = apply(pace, happened, now, ago)
+        assert pace.ready_at(now) >= now
+        assert 1 <= pace.most_open(MOST_OPEN) <= MOST_OPEN
+        if isinstance(pace, Paced):
+            assert pace.rate >= LOWEST_RATE
+        if happened == "throttled" and isinstance(before, Paced) and isinstance(pace, Paced):
+            assert pace.rate <= max(before.rate, LOWEST_RATE)
+
+
+@given(events)
+def test_one_round_trip_cuts_once(history: list[tuple[float, str, float]]) -> None:
+    pace: Pace = Free()
+    now = 0.0
+    for passed, happened, ago in history:
+        now += passed
+        pace = apply(pace, happened, now, ago)
+    once = pace.after_throttled(now, now)
+    assert once.after_throttled(now + 0.05, now - 0.01) == once
+
+
+@given(st.floats(0.5, 200), st.floats(0, 10))
+def test_what_waits_is_never_begun_faster_than_the_rate(rate: float, idle: float) -> None:
+    pace: Pace = Paced(rate=rate, ceiling=rate, filled_at=0.0, slowed_at=0.0, measured_from=0.0)
+    now, begun = idle, 0
+    while now < idle + 5:
+        now = max(now, pace.ready_at(now))
+        pace = pace.after_begin(now, waited=False)
+        begun += 1
+    assert begun <= 5 * rate + max(1.0, rate * 0.05) + 2
+
+
+def test_calm_lifts_the_limit() -> None:
+    pace = Free().after_accepted(0.0).after_throttled(0.1, 0.0)
+    assert isinstance(pace.after_begin(10.0, waited=False), Paced)
+    assert pace.after_begin(CALM_SECONDS * 10, waited=False) == Free()
