@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -85,6 +85,42 @@ def schema(document: Document) -> None:
     typer.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 
-def _without_local() -> None:
-    typer.echo("slipway: this needs the local AWS: pip install 'slipway[local]' (in a checkout: make setup)", err=True)
-    sys.exit(EXIT_WRONG_SETTING)
+@app.command()
+def local(  # noqa: PLR0913  each is an option of the command
+    *,
+    port: Annotated[int, typer.Option(help="Port of SQS and SNS; 0 for any that is free.")] = 4566,
+    bedrock_port: Annotated[int, typer.Option(help="Port of Bedrock; 0 for any that is free.")] = 4567,
+    max_creating: Annotated[int, typer.Option(help="Quota of deployments in creation.", min=0)] = 2,
+    max_total: Annotated[int, typer.Option(help="Quota of deployments in total.", min=0)] = 10,
+    creation_seconds: Annotated[tuple[float, float], typer.Option(help="A creation takes from, to.")] = (15.0, 25.0),
+    failing: Annotated[float, typer.Option(help="Share of deployments that fail.", min=0.0, max=1.0)] = 0.0,
+    fifo: Annotated[bool, typer.Option(help="FIFO queue and topic.")] = False,
+) -> None:
+    """Serve AWS in a box until stopped: SQS, SNS, and a Bedrock that knows custom model deployments.
+
+    Prints the variables to export, after which `slipway serve`, boto3 and the AWS CLI use it.
+    """
+    try:
+        from service.local.serve import serve_box
+    except ModuleNotFoundError as missing:
+        raise _needs_local(missing) from missing
+    from service.local.terms import Terms
+
+    terms = Terms(max_creating=max_creating, max_total=max_total, creation_seconds=creation_seconds, failing=failing)
+    raise typer.Exit(asyncio.run(serve_box(terms=terms, port=port, bedrock_port=bedrock_port, fifo=fifo)))
+
+
+@app.command()
+def demo() -> None:
+    """See it work, in half a minute: AWS in a box, the daemon against it, a handful of requests. Needs no account."""
+    try:
+        from service.local.demo import run_demo
+    except ModuleNotFoundError as missing:
+        raise _needs_local(missing) from missing
+
+    raise typer.Exit(asyncio.run(run_demo()))
+
+
+def _needs_local(missing: ModuleNotFoundError) -> typer.Exit:
+    typer.echo(f"slipway: {missing.name} is not installed: pip install 'slipway-bedrock[local]'", err=True)
+    return typer.Exit(EXIT_WRONG_SETTING)

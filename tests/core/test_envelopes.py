@@ -93,6 +93,11 @@ def test_pairs_of_surrogates_are_characters() -> None:
     assert unwrapped('{"a": "\\\\ud83d"}') == {"a": "\\ud83d"}
 
 
+def test_a_byte_order_mark_is_named() -> None:
+    with pytest.raises(Misunderstood, match=r"^the body begins with a byte order mark \(U\+FEFF\); send UTF-8 without one$"):
+        unwrapped("\ufeff{}")
+
+
 def test_a_key_given_twice_is_named() -> None:
     with pytest.raises(Misunderstood) as refused:
         unwrapped('{"a": 1, "b": 2, "a": 1}')

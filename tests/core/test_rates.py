@@ -24,6 +24,7 @@ def simulate(rate: float, depth: float, *, seconds: float, count_from: float = 0
     rng = random.Random(seed)
     paces: list[Pace] = [Free()] * replicas
     opened = [0] * replicas
+    look_at = [0.0] * replicas
     tokens, filled_at = depth, 0.0
     accepted = throttled = 0
     events: list[tuple[float, int, str, int, float, bool]] = []
@@ -39,7 +40,9 @@ def simulate(rate: float, depth: float, *, seconds: float, count_from: float = 0
         while opened[replica] < int(paces[replica].most_open(MOST_OPEN)):
             wait = paces[replica].ready_at(now) - now
             if wait > 1e-9:
-                schedule(wait, "look", replica)
+                if not now < look_at[replica] <= now + wait:
+                    look_at[replica] = now + wait
+                    schedule(wait, "look", replica)
                 return
             paces[replica] = paces[replica].after_begin(now, waited=True)
             opened[replica] += 1

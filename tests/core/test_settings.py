@@ -154,6 +154,16 @@ def test_a_wrong_variable_is_named_with_its_bounds_and_the_remedy(environ: dict[
     assert refusal(environ) == sentence
 
 
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("True", True), ("false", False), ("FALSE", False)])
+def test_flags_are_read_in_any_case(text: str, *, value: bool) -> None:
+    assert load(LEAST | {"SLIPWAY_PROGRESS_EVENTS": text}).progress_events is value
+
+
+def test_durations_are_always_fractions_whoever_gave_them() -> None:
+    for found in (load(LEAST), load(LEAST | {"SLIPWAY_TIMEOUT": "90", "SLIPWAY_SWEEP_INTERVAL": "1"})):
+        assert (type(found.timeout), type(found.sweep_interval)) == (float, float)
+
+
 @pytest.mark.parametrize("text", ["1_000", "1e3", " 5", "5 ", "0x10", "\u0665", "", "9" * 5000, "nan", "inf", "5.0"])
 def test_whole_numbers_are_read_strictly(text: str) -> None:
     assert refusal({"SLIPWAY_MAX_HELD": text}).startswith("SLIPWAY_MAX_HELD is the string")
