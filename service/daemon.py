@@ -15,7 +15,8 @@ import structlog
 from service import __version__, logs
 from service.aws.connecting import Aws, connect
 from service.aws.regions import NotConfigured
-from service.core.calls import CallFailed
+from service.core.backoff import pause_seconds
+from service.core.calls import CallFailed, Missing, Refused
 from service.core.messages import QueueTraits
 from service.core.requests import Home
 from service.edge.http import serving
@@ -23,6 +24,7 @@ from service.edge.metrics import Measures, registry_of
 from service.edge.vitals import Pulse, Readiness
 from service.flow.intake import MOST_POLLS
 from service.flow.run import Slipway, Terms
+from service.flow.waits import rest
 from service.settings import Settings, WrongSetting, load
 
 log = structlog.get_logger()
@@ -57,7 +59,10 @@ async def serve(settings: Settings) -> int:
     )
     try:
         async with connection as aws:
-            await _run(settings, aws, await aws.queue.traits(), rng)
+            goodbye = _Goodbye()
+            traits = await _first_answer(aws, goodbye, rng)
+            if traits is not None:
+                await _run(settings, aws, traits, goodbye, rng)
     except (NotConfigured, CallFailed) as wrong:
         log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  the sentence is all there is to know
         return EXIT_WRONG_SETTING
@@ -69,7 +74,22 @@ async def serve(settings: Settings) -> int:
     return 0
 
 
-async def _run(settings: Settings, aws: Aws, traits: QueueTraits, rng: random.Random) -> None:
+async def _first_answer(aws: Aws, goodbye: _Goodbye, rng: random.Random) -> QueueTraits | None:
+    """Ask the queue what it is, until it answers; None when a signal came first. Raises what only the operator can mend."""
+    troubles = 0
+    while not goodbye.is_said.is_set():
+        try:
+            return await aws.queue.traits()
+        except (Missing, Refused):
+            raise
+        except CallFailed as failed:
+            troubles += 1
+            log.warning("daemon.waiting", code=failed.code, error=str(failed), remedy="waiting for the queue to answer")
+            await rest(pause_seconds(troubles, rng, longest=15.0), unless=goodbye.is_said)
+    return None
+
+
+async def _run(settings: Settings, aws: Aws, traits: QueueTraits, goodbye: _Goodbye, rng: random.Random) -> None:
     slipway = Slipway(
         _terms(settings, aws), traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrock=aws.bedrock, rng=rng
     )
@@ -81,7 +101,7 @@ async def _run(settings: Settings, aws: Aws, traits: QueueTraits, rng: random.Ra
         beating = asyncio.create_task(pulse.run())
         try:
             async with asyncio.timeout(None) as patience:
-                _listen_for_signals(slipway, patience)
+                goodbye.tell(slipway, patience)
                 await slipway.run()
         except TimeoutError:
             log.warning("daemon.left_early", held=len(slipway.custody), remedy="what is held comes back by itself")
@@ -118,25 +138,39 @@ def _warn(traits: QueueTraits) -> None:
         log.warning("queue.max_receive_count", value=1, remedy="set maxReceiveCount to 3 or more")
 
 
-def _listen_for_signals(slipway: Slipway, patience: asyncio.Timeout) -> None:
+class _Goodbye:
     """The first signal asks, the second hurries; the clock ends it in any case."""
-    loop = asyncio.get_running_loop()
 
-    def heard(name: str) -> None:
+    def __init__(self) -> None:
+        self.is_said = asyncio.Event()
+        self._slipway: Slipway | None = None
+        self._patience: asyncio.Timeout | None = None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._heard, number.name)
+
+    def tell(self, slipway: Slipway, patience: asyncio.Timeout) -> None:
+        """From now on this is what is to be stopped, within this."""
+        self._slipway, self._patience = slipway, patience
+        if self.is_said.is_set():
+            self._stop()
+
+    def _heard(self, name: str) -> None:
         log.info("signal.received", signal=name)
-        if slipway.is_stopping:
-            slipway.hurry()
-        else:
-            slipway.stop()
-            patience.reschedule(loop.time() + LONGEST_GOODBYE_SECONDS)
+        if self.is_said.is_set() and self._slipway is not None:
+            self._slipway.hurry()
+        self.is_said.set()
+        self._stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, heard, number.name)
+    def _stop(self) -> None:
+        if self._slipway is not None and self._patience is not None and not self._slipway.is_stopping:
+            self._slipway.stop()
+            self._patience.reschedule(asyncio.get_running_loop().time() + LONGEST_GOODBYE_SECONDS)
 
 
 def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:
     try:
-        import uvloop
-    except ImportError:  # not made for every platform
+        import uvloop  # noqa: PLC0415  not made for every platform
+    except ImportError:
         return None
     return uvloop.new_event_loop  # type: ignore[return-value]

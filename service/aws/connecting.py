@@ -60,9 +60,7 @@ async def connect(
 
     receiving, custody = caller(most_polls), caller(MOST_OPEN_CUSTODY)
     deploying, publishing = caller(MOST_OPEN_BEDROCK), caller(MOST_OPEN_TOPIC)
-    async with open_clients(
-        queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=most_polls
-    ) as clients:
+    async with open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=most_polls) as clients:
         queue = Queue(
             queue_url,
             visibility_seconds=visibility_seconds,

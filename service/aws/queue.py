@@ -125,9 +125,7 @@ class Queue:
 
     async def _send(self, url: str, outgoing: Outgoing) -> None:
         operation = "SendMessage"
-        attributes = {
-            key: {"DataType": "String", "StringValue": value} for key, value in outgoing.attributes.items() if value
-        }
+        attributes = {key: {"DataType": "String", "StringValue": value} for key, value in outgoing.attributes.items() if value}
         trace = attributes.pop(TRACE_HEADER, None)
         parameters: dict[str, Any] = {"QueueUrl": url, "MessageBody": outgoing.body, "MessageAttributes": attributes}
         if trace is not None:

@@ -39,7 +39,7 @@ class Outgoing:
     body: str = field(repr=False)
     attributes: Mapping[str, str] = field(default_factory=dict)
     group: str | None = None
-    """The FIFO group; None on a standard queue."""
+    """The FIFO group; on a standard queue, which may have groups for fairness, the group it came with."""
     deduplication_id: str | None = None
 
 

@@ -76,7 +76,7 @@ class Quota:
         )
 
     def after_sweep(self, counts: Counts) -> Quota:
-        """This many exist: no limit is lower than that."""
+        """So many exist: no limit is lower than that."""
         if self.mark is None:
             return self
         raised = Counts(max(self.mark.creating, counts.creating), max(self.mark.total, counts.total))

@@ -86,7 +86,7 @@ def schema(document: Document) -> None:
 
 
 @app.command()
-def local(  # noqa: PLR0913  each is an option of the command
+def local(
     *,
     port: Annotated[int, typer.Option(help="Port of SQS and SNS; 0 for any that is free.")] = 4566,
     bedrock_port: Annotated[int, typer.Option(help="Port of Bedrock; 0 for any that is free.")] = 4567,

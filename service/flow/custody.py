@@ -15,7 +15,7 @@ from typing import Final, Protocol
 import structlog
 
 from service.core.backoff import pause_seconds
-from service.core.calls import CallFailed, LeaseGone
+from service.core.calls import CallFailed, LeaseGone, Refused
 from service.core.messages import Message, Outgoing
 from service.flow.batches import Batches
 from service.flow.hold import Hold
@@ -132,7 +132,7 @@ class Custody:
             except CallFailed as failed:
                 log.warning("continue.failed", code=failed.code, error=str(failed))
                 troubles += 1
-                if not await self._may_try_again(hold, troubles):
+                if isinstance(failed, Refused) or not await self._may_try_again(hold, troubles):
                     return False
             else:
                 await self.delete(hold)

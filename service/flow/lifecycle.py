@@ -102,7 +102,7 @@ class Lifecycle:
             case Create():
                 return facts.after_create(await self._create(request, hold, tell))
             case Watch(arn=arn, created_at=created_at):
-                return await self._watch(arn, created_at, facts, hold, tell)
+                return await self._watch(arn, created_at, facts, hold)
             case Look():
                 return await self._asking(self._look(request, hold), facts.after_look, facts, hold)
             case AskModel():
@@ -166,7 +166,7 @@ class Lifecycle:
                 await hold.pause(pause_seconds(facts.troubles, self._rng))
             return facts.after_trouble()
 
-    async def _watch(self, arn: str, created_at: float, facts: Facts, hold: Hold, tell: Tell) -> Facts:
+    async def _watch(self, arn: str, created_at: float, facts: Facts, hold: Hold) -> Facts:
         hold.arn = arn
         with hold.because(Reason.IN_CREATION, f"{arn} is in creation"):
             deployment = await hold.wait(self._watcher.ended(arn, created_at))

@@ -105,8 +105,8 @@ class Slipway:
             interval=terms.sweep_interval,
             rng=rng,
             tally=tally,
-            needs_counts=lambda: self.slots.needs_counts(),
-            counted=lambda others: self.slots.swept(others),
+            needs_counts=lambda: self.slots.needs_counts(),  # noqa: PLW0108  slots and watcher need each other
+            counted=lambda others: self.slots.swept(others),  # noqa: PLW0108  as above
         )
         self.slots = Slots(
             Quota(terms.max_creating, terms.max_total),

@@ -142,7 +142,8 @@ class Account:
         is_endless = re.search(self.terms.endless_names or "(?!)", name)
         ends = NEVER if is_endless else now + self.rng.uniform(*self.terms.creation_seconds)
         arn = f"arn:{self.partition}:bedrock:{self.region}:{self.account_id}:custom-model-deployment/{self._identifier()}"
-        one = Made(arn, name, model_arn, description, [dict(tag) for tag in tags], token, now, ends, fails, self.terms.failure_message)
+        kept = [dict(tag) for tag in tags]
+        one = Made(arn, name, model_arn, description, kept, token, now, ends, fails, self.terms.failure_message)
         self.made.append(one)
         self._by_name[name] = self._by_arn[arn] = self._existing[arn] = one
         self._open.add(arn)
@@ -159,7 +160,7 @@ class Account:
             raise missing("Could not find the custom model deployment.")
         return one
 
-    def list_all(
+    def list_all(  # noqa: PLR0913  the filters of the API, by name
         self,
         now: float,
         *,

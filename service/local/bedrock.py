@@ -11,7 +11,6 @@ import random
 import re
 import time
 import uuid
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -111,10 +110,7 @@ class BedrockStandIn:
                 account.calls[f"{operation} {fault}"] += 1
                 return _broken(request, fault, b"", status)
             try:
-                if is_throttled:
-                    raise Refusal("ThrottlingException", 429, "Rate exceeded")
-                if operation in self._terms.denied:
-                    raise Refusal("AccessDeniedException", 403, "User is not authorized to perform this operation")
+                self._admit(operation, is_throttled=is_throttled)
                 document = json.dumps(act(account, self._clock(), request, _parsed(body))).encode()
             except Refusal as refusal:
                 account.calls[f"{operation} {refusal.code}"] += 1
@@ -123,6 +119,12 @@ class BedrockStandIn:
             return _broken(request, fault, document, status)
 
         return answer
+
+    def _admit(self, operation: str, *, is_throttled: bool) -> None:
+        if is_throttled:
+            raise Refusal("ThrottlingException", 429, "Rate exceeded")
+        if operation in self._terms.denied:
+            raise Refusal("AccessDeniedException", 403, "User is not authorized to perform this operation")
 
     async def _show_terms(self, _: web.Request) -> web.Response:
         return web.json_response(asdict(self._terms))
@@ -156,7 +158,9 @@ class BedrockStandIn:
                 "mostCreating": account.most_creating,
                 "mostTotal": account.most_total,
                 "calls": account.calls,
-                "deployments": [_summary(one, now) | {"tags": one.tags, "deleted": not one.exists(now)} for one in account.made],
+                "deployments": [
+                    _summary(one, now) | {"tags": one.tags, "deleted": not one.exists(now)} for one in account.made
+                ],
             }
             for region, account in self._accounts.items()
         }

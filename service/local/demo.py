@@ -23,8 +23,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from service.local.samples import sample
 from service.local.box import Box
+from service.local.samples import sample
 
 LONGEST_SECONDS: Final = 40.0
 MORE_THAN_SLOTS: Final = 5

@@ -40,7 +40,7 @@ class Trouble:
             raise WrongTerm(f"a fault has no {unknown[0]!r}; it has {', '.join(sorted(known))}")
         if given.get("kind", "error before") not in KINDS:
             raise WrongTerm(f"kind cannot be {given['kind']!r}; it is one of {', '.join(sorted(KINDS))}")
-        values = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+        values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
         return cls(**values)
 
 

@@ -43,7 +43,7 @@ class Terms:
     """How long Get does not find what was just created."""
     token_seconds: float = 3600.0
     """How long a client token is remembered."""
-    token_answer: Literal["same", "any", "error"] = "same"
+    token_answer: Literal["same", "any", "error"] = "same"  # noqa: S105  no secret
     """What a remembered token with other parameters answers: `same` is a validation error only for them, `any` the earlier
     ARN whatever the parameters are, `error` a conflict in every case."""
     taken_code: str = "ValidationException"
@@ -68,7 +68,7 @@ class Terms:
                 raise WrongTerm(f"there is no term {name!r}; there are {', '.join(sorted(known))}")
             if not _fits(known[name], value):
                 raise WrongTerm(f"{name} cannot be {value!r}; it is like {known[name]!r}")
-        made = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
+        made: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
         return replace(self, **made)
 
 

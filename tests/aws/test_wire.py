@@ -129,12 +129,10 @@ async def test_a_redirected_read_goes_nowhere_either(clients_at: Open) -> None:
 
 async def test_a_stale_connection_is_unknown_and_the_next_call_has_a_fresh_one(clients_at: Open) -> None:
     async with serving(created(), raw(b"", then="end"), created()) as server, clients_at(server.url) as clients:
-        bedrock = make_bedrock(clients)
-        order = {"model_arn": MODEL, "description": None}
-        await bedrock.create(name="a", tags=[], token="a", **order)
+        await create(clients)
         with pytest.raises(Unknown):
-            await bedrock.create(name="b", tags=[], token="b", **order)
-        await bedrock.create(name="c", tags=[], token="c", **order)
+            await create(clients)
+        await create(clients)
         assert len(server.connections) == 2
 
 

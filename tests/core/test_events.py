@@ -8,10 +8,19 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from service.core.deployments import Deployment, Status
 from service.core.event_schema import event_schema
-from service.core.events import CUT_MARK, Progress, Publication, Times, announce_outcome, announce_progress
-from service.core.events import announce_rejection, cut
+from service.core.events import (
+    CUT_MARK,
+    Progress,
+    Publication,
+    Times,
+    announce_outcome,
+    announce_progress,
+    announce_rejection,
+    cut,
+)
 from service.core.outcomes import Ending, Outcome, Reason
 from service.core.requests import Request
 

@@ -6,6 +6,7 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from service.core.quota import FIRST_WINDOW, LARGEST_WINDOW, Counts, Quota
 
 

@@ -1,8 +1,10 @@
 """The arithmetic of rates: properties, and a simulated service in virtual arithmetic."""
 
+from __future__ import annotations
+
 import heapq
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import given
@@ -19,56 +21,75 @@ class Result:
     throttled: float
 
 
+@dataclass
+class Bucket:
+    rate: float
+    depth: float
+    tokens: float = 0.0
+    filled_at: float = 0.0
+
+    def lets_in(self, now: float) -> bool:
+        self.tokens = min(self.depth, self.tokens + (now - self.filled_at) * self.rate)
+        self.filled_at = now
+        is_let_in = self.tokens >= 1
+        self.tokens -= is_let_in
+        return is_let_in
+
+
+@dataclass
+class Client:
+    """One that always wants more."""
+
+    pace: Pace = field(default_factory=Free)
+    opened: int = 0
+    look_at: float = 0.0
+
+    def begin(self, now: float, world: World) -> None:
+        while self.opened < int(self.pace.most_open(MOST_OPEN)):
+            ready_at = self.pace.ready_at(now)
+            if ready_at > now + 1e-9:
+                if not now < self.look_at <= ready_at:
+                    self.look_at = ready_at
+                    world.schedule(ready_at, "look", self)
+                return
+            self.pace = self.pace.after_begin(now, waited=True)
+            self.opened += 1
+            world.schedule(now + world.rng.uniform(0.01, 0.02), "arrive", self, now)
+
+    def take(self, answer: str, begun_at: float, now: float) -> None:
+        self.opened -= 1
+        is_let_in = answer == "let in"
+        self.pace = self.pace.after_accepted(now) if is_let_in else self.pace.after_throttled(now, begun_at)
+
+
+class World:
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.events: list[tuple[float, int, str, Client, float]] = []
+
+    def schedule(self, at: float, what: str, client: Client, begun_at: float = 0.0) -> None:
+        heapq.heappush(self.events, (at, self.rng.getrandbits(60), what, client, begun_at))
+
+
 def simulate(rate: float, depth: float, *, seconds: float, count_from: float = 0.0, seed: int = 0, replicas: int = 1) -> Result:
     """Clients that always want more, against a token bucket of this rate and depth, 20-40 ms away."""
-    rng = random.Random(seed)
-    paces: list[Pace] = [Free()] * replicas
-    opened = [0] * replicas
-    look_at = [0.0] * replicas
-    tokens, filled_at = depth, 0.0
-    accepted = throttled = 0
-    events: list[tuple[float, int, str, int, float, bool]] = []
-    number = 0
+    world, bucket = World(seed), Bucket(rate, depth, tokens=depth)
+    answers = {"let in": 0, "throttled": 0}
+    for _ in range(replicas):
+        Client().begin(0.0, world)
     now = 0.0
-
-    def schedule(after: float, kind: str, replica: int, begun_at: float = 0.0, *, let_in: bool = False) -> None:
-        nonlocal number
-        number += 1
-        heapq.heappush(events, (now + after, number, kind, replica, begun_at, let_in))
-
-    def begin(replica: int) -> None:
-        while opened[replica] < int(paces[replica].most_open(MOST_OPEN)):
-            wait = paces[replica].ready_at(now) - now
-            if wait > 1e-9:
-                if not now < look_at[replica] <= now + wait:
-                    look_at[replica] = now + wait
-                    schedule(wait, "look", replica)
-                return
-            paces[replica] = paces[replica].after_begin(now, waited=True)
-            opened[replica] += 1
-            schedule(rng.uniform(0.01, 0.02), "arrive", replica, now)
-
-    for replica in range(replicas):
-        begin(replica)
     while now < seconds:
-        now, _, kind, replica, begun_at, let_in = heapq.heappop(events)
-        if kind == "arrive":
-            tokens = min(depth, tokens + (now - filled_at) * rate)
-            filled_at = now
-            let_in = tokens >= 1
-            tokens -= let_in
-            schedule(rng.uniform(0.01, 0.02), "answer", replica, begun_at, let_in=let_in)
+        now, _, what, client, begun_at = heapq.heappop(world.events)
+        if what == "arrive":
+            said = "let in" if bucket.lets_in(now) else "throttled"
+            world.schedule(now + world.rng.uniform(0.01, 0.02), said, client, begun_at)
             continue
-        if kind == "answer":
-            opened[replica] -= 1
-            if now >= count_from:
-                accepted += let_in
-                throttled += not let_in
-            pace = paces[replica]
-            paces[replica] = pace.after_accepted(now) if let_in else pace.after_throttled(now, begun_at)
-        begin(replica)
+        if what != "look":
+            answers[what] += now >= count_from
+            client.take(what, begun_at, now)
+        client.begin(now, world)
     possible = rate * (now - count_from) + (depth if count_from == 0 else 0)
-    return Result(accepted / possible, throttled / (accepted + throttled))
+    return Result(answers["let in"] / possible, answers["throttled"] / sum(answers.values()))
 
 
 @pytest.mark.parametrize("rate", [1, 2, 5, 10, 20, 100])

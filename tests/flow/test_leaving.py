@@ -58,7 +58,7 @@ def test_killed_in_the_middle_of_two_hundred_nothing_is_lost_and_nothing_twice()
 
 
 @pytest.mark.parametrize("fifo", [False, True])
-def test_restarts_without_end_push_nothing_into_the_dead_letter_queue(fifo: bool) -> None:
+def test_restarts_without_end_push_nothing_into_the_dead_letter_queue(*, fifo: bool) -> None:
     async def main() -> None:
         world = World(rules=Rules(max_creating=100, max_total=100, creation_seconds=(180, 180)), fifo=fifo)
         for number in range(20):

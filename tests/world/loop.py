@@ -86,9 +86,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     break
                 try:
                     task.get_coro().close()
-                except BaseException:
-                    continue
-                break
+                except BaseException:  # noqa: BLE001, S110  a dead process has nothing to say any more
+                    pass
+                else:
+                    break
 
     def _process_events(self, event_list: list[object]) -> None:
         """There is no I/O."""
@@ -102,7 +103,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super()._run_once()
 
     def _call_soon(self, callback: Any, args: Any, context: Any) -> asyncio.Handle:
-        handle = super()._call_soon(callback, args, context)
+        handle: asyncio.Handle = super()._call_soon(callback, args, context)
         process = _process_of(handle._context)
         if self._is_over or process in self._dead:
             handle.cancel()

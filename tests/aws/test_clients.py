@@ -1,0 +1,104 @@
+"""How the clients are opened: with the SDK's own settings, and without what of it would surprise."""
+
+import random
+from pathlib import Path
+
+import pytest
+from aiobotocore.credentials import AioRefreshableCredentials
+
+from service.aws.clients import open_clients
+from service.aws.connecting import connect
+from service.aws.regions import Home, NotConfigured
+from service.aws.transport import StraightSession
+from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_topic
+from tests.aws.servers import answer, serving
+
+
+async def test_each_purpose_has_a_client_and_a_pool_of_its_own(clients_at: Open) -> None:
+    async with clients_at("http://127.0.0.1:9") as clients:
+        every = [clients.receive, clients.custody, clients.bedrock, clients.topic]
+        sessions = {id(client._endpoint.http_session) for client in every}  # noqa: SLF001  there is no other way to see
+        assert len(sessions) == 4
+        for client in every:
+            assert isinstance(client._endpoint.http_session, StraightSession)  # noqa: SLF001  as above
+            assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 1}
+        assert clients.receive.meta.config.read_timeout > 20
+        assert clients.home == Home("aws", "us-east-1", "123456789012")
+
+
+async def test_each_service_may_have_an_endpoint_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", "http://127.0.0.1:2")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:3")
+    async with open_clients(queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, version="0", most_polls=2) as clients:
+        assert clients.bedrock.meta.endpoint_url == "http://127.0.0.1:2"
+        assert clients.receive.meta.endpoint_url == "http://127.0.0.1:3"
+        assert clients.topic.meta.endpoint_url == "http://127.0.0.1:1"
+        assert clients.bedrock.meta.region_name == "eu-central-1"
+        assert clients.custody.meta.region_name == "us-east-1"
+        assert clients.home.region == "eu-central-1"
+
+
+async def test_a_profile_gives_region_and_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile team]\nregion = ap-south-1\naws_access_key_id = AKIDTEAM\naws_secret_access_key = made-up\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "team")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+    async with open_clients(queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, version="0", most_polls=2) as clients:
+        assert clients.bedrock.meta.region_name == "ap-south-1"
+
+
+async def test_a_profile_that_is_not_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    with pytest.raises(NotConfigured, match=r"AWS's own settings are not right: .*nobody"):
+        async with open_clients(queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, version="0", most_polls=2):
+            pass
+
+
+async def test_no_credentials_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    with pytest.raises(NotConfigured, match="no AWS credentials were found"):
+        async with open_clients(queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, version="0", most_polls=2):
+            pass
+
+
+async def test_credentials_are_used_until_shortly_before_they_expire(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    role = {"AccessKeyId": "AKIDROLE", "SecretAccessKey": "made-up", "Token": "t", "Expiration": "2999-01-01T00:00:00Z"}
+    async with serving(answer(200, role)) as server:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{server.url}/role")
+        async with open_clients(queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, version="0", most_polls=2) as clients:
+            credentials = clients.bedrock._request_signer._credentials  # noqa: SLF001  there is no other way to see
+            assert isinstance(credentials, AioRefreshableCredentials)
+            assert credentials._mandatory_refresh_timeout == 30  # noqa: SLF001  as above
+
+
+async def test_a_call_says_who_makes_it_and_is_signed_for_its_region(clients_at: Open) -> None:
+    body = b"<R><GetTopicAttributesResult><Attributes><entry><key>Owner</key><value>me</value></entry></Attributes>"
+    body += b"</GetTopicAttributesResult></R>"
+    async with serving(answer(200, body)) as server, clients_at(server.url) as clients:
+        await make_topic(clients).check()
+        headers = server.seen[0].headers
+        assert headers["user-agent"].startswith("slipway/0 aiobotocore/")
+        assert "/us-east-1/sns/aws4_request" in headers["authorization"]
+
+
+async def test_everything_is_put_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(answer(200, {"Successful": [{"Id": "0"}], "Failed": []})) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        async with connect(
+            queue_url=QUEUE_URL,
+            topic_arn=TOPIC_ARN,
+            visibility_seconds=120,
+            most_polls=2,
+            version="0",
+            rng=random.Random(1),
+        ) as aws:
+            assert await aws.queue.delete(["a"]) == [None]
+            assert aws.tally == {("DeleteMessageBatch", "Applied"): 1}
+            assert [list(limiters) for limiters in aws.limiters] == [[], ["DeleteMessageBatch"], [], []]

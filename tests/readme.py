@@ -1,0 +1,68 @@
+"""The parts of the README that are made from the code: `python -m tests.readme` writes them, a test holds them."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from service.core.deployments import Deployment, Status
+from service.core.events import Times, announce_outcome
+from service.core.messages import Message
+from service.core.outcomes import Ending, Outcome
+from service.core.requests import Home, understand
+from service.setting_fields import SETTINGS, bounds, variable, written
+from service.settings import default_values
+
+ROOT = Path(__file__).parents[1]
+README = ROOT / "README.md"
+SAMPLES = ROOT / "config" / "samples"
+HOME = Home("aws", "123456789012", "us-east-1")
+RECEIVED = 1_795_464_000.0
+
+
+def made(text: str) -> str:
+    """Answer the README with all its made parts as they should be."""
+    text = re.sub(
+        r"(<!-- sample:(\S+) -->\n)(```json\n.*?```\n)?", lambda found: found[1] + _sample(found[2]), text, flags=re.DOTALL
+    )
+    for name, part in (("settings", _settings()), ("event", _event())):
+        begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+        before, rest = text.split(begin)
+        text = before + begin + part + end + rest.split(end, 1)[1]
+    return text
+
+
+def _sample(name: str) -> str:
+    return f"```json\n{(SAMPLES / name).read_text('utf-8').rstrip()}\n```\n"
+
+
+def _settings() -> str:
+    defaults = default_values()
+    rows = ["| variable | default | may be | what it is |", "|---|---|---|---|"]
+    for setting in SETTINGS:
+        default = written(defaults[setting.name]).strip('"') if setting.name in defaults else "must be set"
+        rows.append(f"| `{variable(setting.name)}` | {default} | {bounds(setting)} | {setting.doc} |")
+    return "\n".join(rows) + "\n"
+
+
+def _event() -> str:
+    """The event that ends the plain sample, made by the code that makes all events."""
+    body = (SAMPLES / "plain.json").read_text("utf-8")
+    request = understand(Message("0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a", body, "", 1, RECEIVED, RECEIVED), HOME)
+    arn = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/k3v9x2m7q1zd"
+    deployment = Deployment(arn, request.name, request.model_arn, Status.ACTIVE, "Active", RECEIVED + 1.2, RECEIVED + 731.5)
+    times = Times(RECEIVED + 738.4, RECEIVED, RECEIVED + request.timeout)
+    publication = announce_outcome(
+        request, Outcome(Ending.ACTIVE, deployment=deployment), times, "urn:slipway:123456789012:us-east-1"
+    )
+    return f"```json\n{json.dumps(json.loads(publication.body), indent=2)}\n```\n"
+
+
+def main() -> None:
+    """Write the README's made parts."""
+    README.write_text(made(README.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""The README says what is so: its made parts are the code's, its commands exist, its links lead somewhere."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+
+from service.core.event_schema import event_schema
+from service.core.messages import Message
+from service.core.outcomes import Ending, Reason
+from service.core.requests import Misunderstood, understand
+from tests.readme import HOME, README, ROOT, SAMPLES, made
+
+TEXT = README.read_text("utf-8")
+
+
+def test_the_made_parts_are_what_the_code_makes() -> None:
+    assert made(TEXT) == TEXT, "python -m tests.readme writes them"
+
+
+def test_every_make_command_exists() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    commands = re.findall(r"^make (\w+)", TEXT, re.MULTILINE)
+    assert {"demo", "test"} <= set(commands)
+    for command in commands:
+        assert re.search(rf"^{command}:", makefile, re.MULTILINE), command
+
+
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"`slipway (\w+)", TEXT)) | {"serve"}))
+def test_every_slipway_command_exists_and_has_help(command: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "service", command, "--help"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_every_link_leads_to_a_file() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if not link.startswith("http")]
+    assert links
+    here = "service/flow"
+    for link in links:
+        assert (ROOT / link).exists() or (ROOT / here / link).exists(), link
+
+
+def test_the_policy_is_json_and_names_every_call_that_is_made() -> None:
+    found = re.search(r"<!-- policy:begin -->\n```json\n(.*?)```", TEXT, re.DOTALL)
+    assert found
+    actions = {action for statement in json.loads(found[1])["Statement"] for action in statement["Action"]}
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "service" / "aws").glob("*.py"))
+    for operation in re.findall(r'operation = "(\w+)"', code):
+        single = operation.removesuffix("Batch")
+        assert any(action.endswith(f":{single}") for action in actions), operation
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_is_explained_in_the_readme_or_is_bedrocks_verdict(reason: Reason) -> None:
+    verdicts = {
+        Reason.DEPLOYMENT_FAILED,
+        Reason.MODEL_NOT_FOUND,
+        Reason.MODEL_FAILED,
+        Reason.INVALID_REQUEST,
+        Reason.NOT_UNDERSTOOD,
+    }
+    assert f"`{reason.value}`" in TEXT or reason in verdicts
+
+
+def test_every_ending_is_named() -> None:
+    for ending in Ending:
+        assert f"`{ending.value}`" in TEXT
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.stem)
+def test_every_sample_is_what_its_name_says(path: object) -> None:
+    assert hasattr(path, "read_text")
+    message = Message("m-1", path.read_text("utf-8"), "", 1, 0.0, 0.0)
+    if path.stem == "invalid":  # type: ignore[attr-defined]
+        with pytest.raises(Misunderstood):
+            understand(message, HOME)
+    else:
+        assert understand(message, HOME).action == "deploy"
+
+
+def test_the_sample_event_is_valid() -> None:
+    found = re.search(r"<!-- event:begin -->\n```json\n(.*?)```", TEXT, re.DOTALL)
+    assert found
+    jsonschema.Draft202012Validator(event_schema()).validate(json.loads(found[1]))
