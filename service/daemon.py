@@ -18,7 +18,6 @@ from service.aws.regions import NotConfigured
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed, Missing, Refused
 from service.core.messages import QueueTraits
-from service.core.requests import Home
 from service.edge.http import serving
 from service.edge.metrics import Measures, registry_of
 from service.edge.vitals import Pulse, Readiness
@@ -53,6 +52,7 @@ async def serve(settings: Settings) -> int:
         queue_url=settings.queue_url,
         topic_arn=settings.topic_arn,
         visibility_seconds=settings.visibility_timeout,
+        call_timeout=settings.call_timeout,
         most_polls=MOST_POLLS,
         version=__version__,
         rng=rng,
@@ -111,7 +111,7 @@ async def _run(settings: Settings, aws: Aws, traits: QueueTraits, goodbye: _Good
 
 def _terms(settings: Settings, aws: Aws) -> Terms:
     return Terms(
-        home=Home(aws.home.partition, aws.home.account, aws.home.region),
+        home=aws.home,
         max_held=settings.max_held,
         sweep_interval=settings.sweep_interval,
         timeout=settings.timeout,

@@ -18,15 +18,14 @@ from aiobotocore.credentials import AioRefreshableCredentials
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
-from service.aws.regions import Home, NotConfigured, find_home, find_regions
+from service.aws.regions import NotConfigured, find_home, find_regions
 from service.aws.timestamps import read_timestamp
 from service.aws.transport import StraightSession, check_body
+from service.core.requests import Home
 
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 15.0
 """The longest silence within an answer."""
-CALL_SECONDS: Final = 20.0
-"""The longest attempt in all."""
 LONGEST_POLL_SECONDS: Final = 20
 POLL_GRACE_SECONDS: Final = 10.0
 """What an attempt to receive may take beyond its long poll."""

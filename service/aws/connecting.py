@@ -13,11 +13,11 @@ from typing import Final
 from service.aws.answers import Clock
 from service.aws.bedrock import Bedrock
 from service.aws.calling import Caller, Tally
-from service.aws.clients import CALL_SECONDS, open_clients
+from service.aws.clients import open_clients
 from service.aws.limiter import Limiter
 from service.aws.queue import Queue
-from service.aws.regions import Home
 from service.aws.topic import Topic
+from service.core.requests import Home
 
 MOST_OPEN_BEDROCK: Final = 32
 MOST_OPEN_CUSTODY: Final = 16
@@ -44,6 +44,7 @@ async def connect(
     queue_url: str,
     topic_arn: str,
     visibility_seconds: int,
+    call_timeout: float,
     most_polls: int,
     version: str,
     rng: random.Random,
@@ -51,12 +52,13 @@ async def connect(
 ) -> AsyncIterator[Aws]:
     """Open everything, and close it at the end. Raises `NotConfigured` with a sentence for the operator.
 
+    `call_timeout`, in seconds, bounds each attempt of a call; a long poll has its own time on top.
     `clock`, in seconds since the epoch, is asked only where an answer has no `Date`.
     """
     tally: Tally = Counter()
 
     def caller(most_open: int) -> Caller:
-        return Caller(most_open=most_open, call_timeout=CALL_SECONDS, rng=rng, tally=tally)
+        return Caller(most_open=most_open, call_timeout=call_timeout, rng=rng, tally=tally)
 
     receiving, custody = caller(most_polls), caller(MOST_OPEN_CUSTODY)
     deploying, publishing = caller(MOST_OPEN_BEDROCK), caller(MOST_OPEN_TOPIC)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from service.core.requests import Home
+
 _TOPIC: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):sns:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):[\w.-]+")
 _QUEUE: Final = re.compile(
     r"https?://(?:[^/]*\.)?(?:sqs(?:-fips)?\.(?P<named>[a-z]{2,}(?:-[a-z]+)+-\d+)|(?P<legacy>[a-z]{2,}(?:-[a-z]+)+-\d+)\.queue)\."
@@ -16,15 +18,6 @@ _QUEUE_OLDEST: Final = "https://queue.amazonaws.com/"
 
 class NotConfigured(Exception):
     """Something that must be set is not. The message is a sentence for the operator."""
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """Where deployments are made, and by which account. Known without asking STS."""
-
-    partition: str
-    region: str
-    account: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +32,7 @@ class Regions:
 def find_home(topic_arn: str, regions: Regions) -> Home:
     """Answer the account and partition that the topic belongs to, with Bedrock's Region."""
     topic = _topic(topic_arn)
-    return Home(topic["partition"], regions.bedrock, topic["account"])
+    return Home(topic["partition"], topic["account"], regions.bedrock)
 
 
 def find_regions(environ: Mapping[str, str], profile_region: str | None, queue_url: str, topic_arn: str) -> Regions:

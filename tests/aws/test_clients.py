@@ -8,8 +8,9 @@ from aiobotocore.credentials import AioRefreshableCredentials
 
 from service.aws.clients import open_clients
 from service.aws.connecting import connect
-from service.aws.regions import Home, NotConfigured
+from service.aws.regions import NotConfigured
 from service.aws.transport import StraightSession
+from service.core.requests import Home
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_topic
 from tests.aws.servers import answer, serving
 
@@ -23,7 +24,7 @@ async def test_each_purpose_has_a_client_and_a_pool_of_its_own(clients_at: Open)
             assert isinstance(client._endpoint.http_session, StraightSession)  # noqa: SLF001  as above
             assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 1}
         assert clients.receive.meta.config.read_timeout > 20
-        assert clients.home == Home("aws", "us-east-1", "123456789012")
+        assert clients.home == Home("aws", "123456789012", "us-east-1")
 
 
 async def test_each_service_may_have_an_endpoint_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.aws.regions import Home, NotConfigured, Regions, find_home, find_regions
+from service.aws.regions import NotConfigured, Regions, find_home, find_regions
+from service.core.requests import Home
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/q"
 TOPIC = "arn:aws:sns:us-west-2:123456789012:t"
@@ -40,7 +41,7 @@ def test_a_queue_says_where_it_is(url: str, region: str) -> None:
 
 def test_home_is_known_without_asking() -> None:
     regions = Regions(bedrock="us-gov-west-1", queue="x", topic="y")
-    assert find_home("arn:aws-us-gov:sns:y:123456789012:t.fifo", regions) == Home("aws-us-gov", "us-gov-west-1", "123456789012")
+    assert find_home("arn:aws-us-gov:sns:y:123456789012:t.fifo", regions) == Home("aws-us-gov", "123456789012", "us-gov-west-1")
 
 
 @pytest.mark.parametrize("arn", ["", "t", "arn:aws:sns::123456789012:t", "arn:aws:sqs:us-east-1:123456789012:t"])

@@ -8,10 +8,12 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from service.core.calls import Conflicting, Missing, QuotaFull, Refused
+from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refused
 from service.core.deployments import Created, Deployment, ModelState, Page, Status
 from service.flow.waits import Wait
+from tests.world.loop import PROCESS
 from tests.world.sqs import EPOCH
+from tests.world.watching import Watching
 from tests.world.wire import Wire
 
 
@@ -30,6 +32,12 @@ class Rules:
     name_reserved_seconds: float = 0.0
     taken_is_conflict: bool = False
     taken_text: str = "Deployment name already exists"
+    token_answer_is_conflict: bool = False
+    """Whether a repeated token is answered as a conflict, instead of with the deployment that it made."""
+    is_model_readable: bool = True
+    early_text: str = "The provided model is not usable"
+    invalid_names: frozenset[str] = frozenset()
+    """Names whose requests the account refuses, for reasons of its own."""
     models: dict[str, ModelState] = field(default_factory=dict)
 
 
@@ -47,6 +55,8 @@ class Made:
     text: str | None = None
     """A status of the service's own, instead of those that it documents."""
     deleted: float | None = None
+    is_ours: bool = False
+    """Made by a create call, and not by others."""
 
 
 class Account:
@@ -60,6 +70,7 @@ class Account:
         self._rng = rng
         self._loop = asyncio.get_running_loop()
         self._tokens: dict[str, tuple[float, str]] = {}
+        self.watching = Watching()
         self._ids = itertools.count(1)
 
     def now(self) -> float:
@@ -76,12 +87,16 @@ class Account:
             return Status.CREATING
         return Status.FAILED if one.fails else Status.ACTIVE
 
-    def create(self, name: str, model_arn: str, tags: Mapping[str, str], token: str) -> Created:
+    def create(self, name: str, model_arn: str, tags: Mapping[str, str], token: str, process: str | None = None) -> Created:
         """Begin a deployment, or refuse to."""
         operation, now = "CreateCustomModelDeployment", self.now()
         remembered = self._tokens.get(token)
         if remembered is not None and now - remembered[0] < self.rules.token_memory_seconds:
+            if self.rules.token_answer_is_conflict:
+                raise Conflicting(operation, "ConflictException", "a request with this token is already known")
             return Created(remembered[1], now)
+        if name in self.rules.invalid_names:
+            raise Refused(operation, "ValidationException", "1 validation error detected")
         if self._is_taken(name, now):
             kind = Conflicting if self.rules.taken_is_conflict else Refused
             raise kind(operation, "ConflictException" if kind is Conflicting else "ValidationException", self.rules.taken_text)
@@ -89,12 +104,14 @@ class Account:
             case ModelState.MISSING:
                 raise Missing(operation, "ResourceNotFoundException", "model not found")
             case ModelState.CREATING | ModelState.FAILED:
-                raise Refused(operation, "ValidationException", "The provided model is not usable")
+                raise Refused(operation, "ValidationException", self.rules.early_text)
         existing = self.existing()
         creating = sum(self.status(one) is Status.CREATING for one in existing)
         if creating >= self.rules.max_creating or len(existing) >= self.rules.max_total:
             raise QuotaFull(operation, "ServiceQuotaExceededException", "limit reached")
         one = self.add(name, model_arn, tags)
+        one.is_ours = True
+        self.watching.created(one, token, process)
         self._tokens[token] = (now, one.arn)
         return Created(one.arn, now)
 
@@ -136,6 +153,10 @@ class Account:
         end = begin + self.rules.page_size
         return Page(tuple(wanted[begin:end]), str(end) if end < len(wanted) else None)
 
+    def model_state(self, model_arn: str) -> ModelState:
+        """Answer what GetCustomModel says."""
+        return self.rules.models.get(model_arn, ModelState.ACTIVE) if self.rules.is_model_readable else ModelState.UNKNOWN
+
     def _is_taken(self, name: str, now: float) -> bool:
         return any(
             one.name == name and (one.deleted is None or now - one.deleted < self.rules.name_reserved_seconds)
@@ -169,14 +190,24 @@ class Bedrock:
         wait: Wait,
     ) -> Created:
         """Begin a deployment."""
-        del description, wait
-        return await self._wire.call(
-            "CreateCustomModelDeployment", lambda: self._account.create(name, model_arn, dict(tags), token)
-        )
+        del description
+        wire, process = self._wire, PROCESS.get()
+        wire.watching.creating(name, token, wait, process)
+        try:
+            answer = await wire.call(
+                "CreateCustomModelDeployment",
+                lambda: self._account.create(name, model_arn, dict(tags), token, wire.sender),
+            )
+        except CallFailed as failed:
+            wire.watching.create_answered(name, failed, wait, process)
+            raise
+        wire.watching.create_answered(name, None, wait, process)
+        return answer
 
     async def get(self, identifier: str, *, wait: Wait | None = None) -> Deployment | None:
         """Get by name or ARN."""
         del wait
+        self._wire.watching.looking(identifier, PROCESS.get())
         return await self._wire.call("GetCustomModelDeployment", lambda: self._account.get(identifier))
 
     async def tags(self, arn: str, *, wait: Wait) -> Mapping[str, str] | None:
@@ -193,7 +224,7 @@ class Bedrock:
         """Get the model."""
         del wait
         return await self._wire.call(
-            "GetCustomModel", lambda: self._account.rules.models.get(model_arn, ModelState.ACTIVE)
+            "GetCustomModel", lambda: self._account.model_state(model_arn)
         )
 
     async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:

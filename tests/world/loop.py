@@ -60,6 +60,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if _process_of(handle._context) == process:
                 handle.cancel()
 
+    def is_dead(self, process: str | None) -> bool:
+        """Whether a process has been killed: the rest of the callback within which it was does nothing more either."""
+        return process in self._dead
+
+    def block(self, seconds: float) -> None:
+        """Let time pass in which nothing runs: somebody blocks the loop."""
+        self._now += seconds
+
     def stop_process(self, process: str) -> None:
         """Halt a process as SIGSTOP does."""
         self._parked.setdefault(process, [])
@@ -111,6 +119,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.steps += 1
             if self.before_step is not None:
                 self.before_step()
+                if process in self._dead:
+                    handle.cancel()
         return handle
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
@@ -129,7 +139,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self._parked[process].append(lambda handle=handle: self._ready.append(handle))
         for timer in [*self._scheduled]:
             process = _process_of(timer._context)
-            if process in self._parked and not timer._cancelled:
+            if process in self._parked and not timer._cancelled and timer._callback is not _nothing:
                 when, callback, args, context = timer._when, timer._callback, timer._args, timer._context
                 twin = _Timer(timer)
                 self._parked[process].append(

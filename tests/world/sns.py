@@ -9,6 +9,7 @@ from typing import Any
 
 from service.core.calls import CallFailed, Refused, Throttled
 from service.core.events import Publication
+from tests.world.loop import PROCESS
 from tests.world.wire import Wire
 
 LARGEST_BATCH = 256 * 1024
@@ -39,6 +40,9 @@ class Topic:
 
     async def publish(self, batch: Sequence[Publication]) -> Sequence[CallFailed | None]:
         """Publish a batch."""
+        process = PROCESS.get()
+        for one in batch:
+            self._wire.watching.publishing(one, process)
         size = sum(len(one.body) + sum(len(k) + len(v) for k, v in one.attributes.items()) for one in batch)
         if len(batch) > 10 or size > LARGEST_BATCH:
             raise Refused("PublishBatch", "BatchRequestTooLong")
@@ -50,11 +54,12 @@ class Topic:
         return [notice for notice in self.notices if notice.event["data"]["outcome"] in ends]
 
     def _one(self, publication: Publication) -> CallFailed | None:
-        if self.fail_entries:
-            self.fail_entries -= 1
+        if self.fail_entries or (self._wire.is_partial and self._is_unlucky(publication)):
+            self.fail_entries = max(0, self.fail_entries - 1)
             return Throttled("PublishBatch", "ThrottledException", "this entry alone")
         if len(publication.attributes) > MOST_ATTRIBUTES or not all(publication.attributes.values()):
             return Refused("PublishBatch", "InvalidParameter", "attributes")
+        self._wire.watching.published(publication, self._wire.sender)
         now = self._clock()  # type: ignore[operator]
         if self.is_fifo and now - self._seen.get(publication.event_id, -1e9) < 300:
             return None
@@ -63,3 +68,6 @@ class Topic:
             Notice(now, publication.event_id, publication.group, dict(publication.attributes), json.loads(publication.body))
         )
         return None
+
+    def _is_unlucky(self, publication: Publication) -> bool:
+        return self._wire.calls["PublishBatch"] % 2 == int(publication.event_id[0], 16) % 2

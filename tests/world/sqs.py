@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from service.core.calls import CallFailed, LeaseGone, Refused, Throttled
 from service.core.messages import Message, Outgoing, QueueTraits
+from tests.world.loop import PROCESS, VirtualLoop
+from tests.world.watching import Watching
 from tests.world.wire import Wire
 
 EPOCH = 1_764_000_000.0
@@ -54,7 +57,9 @@ class SqsQueue:
         self.most_in_flight = most_in_flight
         self.letters: dict[str, Letter] = {}
         self.all: list[Letter] = []
-        self.arrived = asyncio.Event()
+        self.polls: list[Callable[[], None]] = []
+        """Long polls that wait for a message."""
+        self.watching = Watching()
         self.duplicate_next = 0
         self._ids = itertools.count(1)
         self._seen_deduplication: dict[str, float] = {}
@@ -75,6 +80,7 @@ class SqsQueue:
         if self.is_fifo and deduplication_id is not None:
             seen = self._seen_deduplication.get(deduplication_id)
             if seen is not None and self.now() - seen < DEDUPLICATION_SECONDS:
+                self.watching.put(None, body, dict(attributes or {}))
                 return None
             self._seen_deduplication[deduplication_id] = self.now()
         letter = Letter(
@@ -82,10 +88,17 @@ class SqsQueue:
         )
         self.letters[letter.message_id] = letter
         self.all.append(letter)
-        self.arrived.set()
+        self.watching.put(letter, letter.body, letter.attributes)
+        self.wake()
         return letter
 
-    def take(self, limit: int) -> list[Message]:
+    def wake(self) -> None:
+        """Something may have become visible: let those who poll look again."""
+        waiting, self.polls = self.polls, []
+        for poll in waiting:
+            poll()
+
+    def take(self, limit: int, process: str | None = None) -> list[Message]:
         """Hand over what is visible, and make it invisible."""
         now = self.now()
         taken: list[Message] = []
@@ -104,10 +117,12 @@ class SqsQueue:
                 continue
             if self.max_receive_count is not None and letter.receive_count >= self.max_receive_count:
                 del self.letters[letter.message_id]
+                self.watching.buried(letter)
                 assert self.dead_letters is not None
                 self.dead_letters.put(letter.body, letter.attributes, letter.group)
                 continue
             taken.append(self._hand_over(letter, now))
+            self.watching.received(letter, process)
             if self.duplicate_next and not self.is_fifo:
                 self.duplicate_next -= 1
                 letter.visible_at = now
@@ -132,25 +147,46 @@ class SqsQueue:
     def is_visible(self) -> bool:
         """Whether a receive would bring something."""
         now = self.now()
-        hidden = {letter.group for letter in self.letters.values() if letter.visible_at > now} if self.is_fifo else set()
+        held = [letter for letter in self.letters.values() if letter.visible_at > now]
+        if self.is_fifo and sum(letter.receipt is not None for letter in held) >= self.most_in_flight:
+            return False
+        hidden = {letter.group for letter in held} if self.is_fifo else set()
         return any(letter.visible_at <= now and letter.group not in hidden for letter in self.letters.values())
 
-    def change(self, receipt: str, seconds: float) -> None:
+    def next_visible(self) -> float:
+        """Answer when the next message becomes visible by itself, in seconds from now."""
+        now = self.now()
+        return min((one.visible_at - now for one in self.letters.values() if one.visible_at > now), default=math.inf)
+
+    def change(self, receipt: str, seconds: float, process: str | None = None) -> None:
         """Change a message's visibility; refuse a handle that no longer holds it."""
         letter = self._held(receipt, "ChangeMessageVisibility")
         if self.now() + seconds - letter.received_at > LONGEST_HOLD:
             raise LeaseGone("ChangeMessageVisibility", "InvalidParameterValue", "over twelve hours")
         letter.visible_at = self.now() + seconds
+        self.watching.changed(letter, seconds, process)
         if seconds == 0:
-            self.arrived.set()
+            self.wake()
 
-    def remove(self, receipt: str) -> None:
+    def lapse(self, letter: Letter) -> None:
+        """Make a message visible although it is held."""
+        letter.visible_at = self.now()
+        self.wake()
+
+    def bring_back(self, letter: Letter) -> None:
+        """Let a message that was deleted come once more, as SQS says it may."""
+        letter.is_deleted, letter.visible_at = False, self.now()
+        self.letters[letter.message_id] = letter
+        self.wake()
+
+    def remove(self, receipt: str, process: str | None = None) -> None:
         """Delete; a handle of an older receive does nothing, and says nothing, as on AWS."""
         letter = self.letters.get(receipt.split("/", maxsplit=1)[0])
         if letter is not None and letter.receipt == receipt:
             letter.is_deleted = True
             del self.letters[letter.message_id]
-            self.arrived.set()
+            self.watching.deleted(letter, process)
+            self.wake()
 
     def _held(self, receipt: str, operation: str) -> Letter:
         letter = self.letters.get(receipt.split("/", maxsplit=1)[0])
@@ -174,29 +210,41 @@ class Queue:
     async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None) -> Sequence[Message]:
         """Long-poll."""
         del attempt
+        wire, process, queue = self._wire, PROCESS.get(), self._queue
         loop = asyncio.get_running_loop()
+        ready: asyncio.Future[None] = loop.create_future()
         until = loop.time() + wait_seconds
-        while not self._queue.is_visible() and loop.time() < until:
-            self._queue.arrived.clear()
-            now = self._queue.now()
-            next_visible = min((one.visible_at for one in self._queue.letters.values() if one.visible_at > now), default=1e12)
-            soonest = min(until, loop.time() + next_visible - now + 0.001)
-            try:
-                async with asyncio.timeout_at(soonest):
-                    await self._queue.arrived.wait()
-            except TimeoutError:
-                continue
-        return await self._wire.call("ReceiveMessage", lambda: self._queue.take(limit))
+
+        def poll() -> None:
+            if isinstance(loop, VirtualLoop) and loop.is_dead(process):
+                return  # its connection is closed; one that is halted is handed messages all the same
+            if loop.time() >= until or queue.is_visible():
+                ready.set_result(None)
+                return
+            queue.polls.append(poll)
+            loop.call_at(min(until, loop.time() + queue.next_visible() + 0.001), look_again, context=wire.world)
+
+        def look_again() -> None:
+            if poll in queue.polls:
+                queue.polls.remove(poll)
+                poll()
+
+        wire.world.copy().run(poll)
+        return await wire.call(
+            "ReceiveMessage", lambda: queue.take(limit, wire.sender), wait_seconds=wait_seconds, ready=ready
+        )
 
     async def extend(self, receipts: Sequence[str], seconds: int) -> Sequence[CallFailed | None]:
         """Change visibilities."""
         return await self._batch(
-            "ChangeMessageVisibilityBatch", receipts, lambda receipt: self._queue.change(receipt, seconds)
+            "ChangeMessageVisibilityBatch",
+            receipts,
+            lambda receipt: self._queue.change(receipt, seconds, self._wire.sender),
         )
 
     async def delete(self, receipts: Sequence[str]) -> Sequence[CallFailed | None]:
         """Delete messages."""
-        return await self._batch("DeleteMessageBatch", receipts, self._queue.remove)
+        return await self._batch("DeleteMessageBatch", receipts, lambda receipt: self._queue.remove(receipt, self._wire.sender))
 
     async def send(self, outgoing: Outgoing) -> None:
         """Send one message."""
@@ -216,19 +264,23 @@ class Queue:
     def _put(self, queue: SqsQueue, outgoing: Outgoing) -> None:
         queue.put(outgoing.body, dict(outgoing.attributes), outgoing.group, outgoing.deduplication_id)
 
-    async def _batch(self, operation: str, receipts: Sequence[str], act: object) -> list[CallFailed | None]:
+    async def _batch(
+        self, operation: str, receipts: Sequence[str], act: Callable[[str], None]
+    ) -> list[CallFailed | None]:
         if len(receipts) > 10 or len(set(receipts)) < len(receipts):
             raise Refused(operation, "TooManyEntriesInBatchRequest or BatchEntryIdsNotDistinct")
 
-        def one(receipt: str) -> CallFailed | None:
-            if self.fail_entries:
-                self.fail_entries -= 1
+        def one(number: int, receipt: str) -> CallFailed | None:
+            if self.fail_entries or (self._wire.is_partial and number % 2 == self._wire.calls[operation] % 2):
+                self.fail_entries = max(0, self.fail_entries - 1)
                 self.failed[operation] += 1
                 return Throttled(operation, "RequestThrottled", "this entry alone")
             try:
-                act(receipt)  # type: ignore[operator]
+                act(receipt)
             except CallFailed as failed:
+                if isinstance(failed, LeaseGone):
+                    self._queue.watching.lease_gone(receipt, self._wire.sender)
                 return failed
             return None
 
-        return await self._wire.call(operation, lambda: [one(receipt) for receipt in receipts])
+        return await self._wire.call(operation, lambda: [one(*each) for each in enumerate(receipts)])

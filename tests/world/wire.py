@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import TypeVar
 
 from service.core.calls import CallFailed, Denied, Throttled, Unknown
-from tests.world.loop import PROCESS, in_process
+from tests.world.loop import PROCESS, VirtualLoop, in_process
+from tests.world.watching import Watching
 
 T = TypeVar("T")
 
@@ -25,12 +26,16 @@ class Fault(StrEnum):
     ERROR_BEFORE = "5xx before apply"
     ERROR_AFTER = "5xx after apply"
     ZOMBIE = "zombie request"
+    LATE = "answer after the time-out"
+    SLOW = "slow answer"
+    PARTIAL = "partial batch failure"
 
 
 Plan = Callable[[str, int], Fault | None]
 """Answers which fault, if any, the n-th call of an operation meets: a function of its arguments and a seed, of nothing else."""
 
 TIMEOUT_SECONDS = 10.0
+SLOW_SECONDS = 8.0
 ZOMBIE_SECONDS = 60.0
 
 
@@ -48,21 +53,61 @@ class Wire:
         self._latency = latency
         self.calls: Counter[str] = Counter()
         self.fired: Counter[str] = Counter()
-        self._world = in_process("world")
-        self._world.run(PROCESS.set, None)
+        self.watching = Watching()
+        self.sender: str | None = None
+        """Whose call is being applied at this moment."""
+        self.is_partial = False
+        """Whether entries of the batch that is being applied at this moment are to fail alone."""
+        self.world = in_process("world")
+        self.world.run(PROCESS.set, None)
 
-    async def call(self, operation: str, apply: Callable[[], T]) -> T:
-        """Do `apply` on the world's side after a while, and bring its answer, unless a fault comes between."""
-        loop = asyncio.get_running_loop()
-        self.calls[operation] += 1
+    async def call(
+        self,
+        operation: str,
+        apply: Callable[[], T],
+        *,
+        wait_seconds: float = 0.0,
+        ready: asyncio.Future[None] | None = None,
+    ) -> T:
+        """Do `apply` on the world's side after a while, and bring its answer, unless a fault comes between.
+
+        `ready` is what the world waits for before, as in a long poll of `wait_seconds`.
+        Like the real adapters it answers `Unknown` when the answer has taken too long, whatever it was: so it also does
+        when the process was halted meanwhile.
+        """
+        loop, process = asyncio.get_running_loop(), PROCESS.get()
         answer: asyncio.Future[T] = loop.create_future()
+        if isinstance(loop, VirtualLoop) and loop.is_dead(process):
+            return await answer
+        began = loop.time()
+        self.calls[operation] += 1
+        self.watching.began(operation, process)
         fault = self.plan(operation, self.calls[operation])
         if fault is not None:
             self.fired[fault] += 1
-        self._later(lambda: self._arrive(operation, apply, answer, fault))
-        return await answer
+            self.watching.fired(fault, operation)
+        if ready is None:
+            self._later(lambda: self._arrive(operation, apply, answer, fault, process))
+        else:
+            ready.add_done_callback(
+                lambda _: self._later(lambda: self._arrive(operation, apply, answer, fault, process)), context=self.world
+            )
+        result = await answer
+        if loop.time() - began > TIMEOUT_SECONDS + wait_seconds + 1.0:
+            raise Unknown(operation, "TimeoutError")
+        return result
 
-    def _arrive(self, operation: str, apply: Callable[[], T], answer: asyncio.Future[T], fault: Fault | None) -> None:
+    def as_sent(self, process: str | None, apply: Callable[[], T]) -> T:
+        """Do something on the world's side that a process has asked for."""
+        self.sender = process
+        try:
+            return apply()
+        finally:
+            self.sender, self.is_partial = None, False
+
+    def _arrive(
+        self, operation: str, apply: Callable[[], T], answer: asyncio.Future[T], fault: Fault | None, process: str | None
+    ) -> None:
         match fault:
             case Fault.THROTTLED:
                 return self._fail(answer, Throttled(operation, "ThrottlingException", "Rate exceeded"))
@@ -73,26 +118,33 @@ class Wire:
             case Fault.REQUEST_LOST:
                 return self._fail(answer, Unknown(operation, "TimeoutError"), TIMEOUT_SECONDS)
             case Fault.ZOMBIE:
-                self._later(lambda: _quietly(apply), ZOMBIE_SECONDS)
+                self._later(lambda: self.as_sent(process, lambda: _quietly(apply)), ZOMBIE_SECONDS)
                 return self._fail(answer, Unknown(operation, "TimeoutError"), TIMEOUT_SECONDS)
+            case Fault.PARTIAL:
+                self.is_partial = True
             case _:
                 pass
         try:
-            result = apply()
+            result = self.as_sent(process, apply)
         except CallFailed as failed:
             return self._fail(answer, failed)
-        if fault is Fault.RESPONSE_LOST:
-            return self._fail(answer, Unknown(operation, "ConnectionClosedError"))
-        if fault is Fault.ERROR_AFTER:
-            return self._fail(answer, Unknown(operation, "InternalServerException", "500"))
-        return self._later(lambda: None if answer.done() else answer.set_result(result))
+        match fault:
+            case Fault.RESPONSE_LOST:
+                return self._fail(answer, Unknown(operation, "ConnectionClosedError"))
+            case Fault.ERROR_AFTER:
+                return self._fail(answer, Unknown(operation, "InternalServerException", "500"))
+            case Fault.LATE:
+                return self._fail(answer, Unknown(operation, "TimeoutError"), TIMEOUT_SECONDS)
+            case _:
+                seconds = SLOW_SECONDS if fault is Fault.SLOW else None
+                return self._later(lambda: None if answer.done() else answer.set_result(result), seconds)
 
     def _fail(self, answer: asyncio.Future[T], failed: CallFailed, after: float | None = None) -> None:
         self._later(lambda: None if answer.done() else answer.set_exception(failed), after)
 
     def _later(self, act: Callable[[], object], after: float | None = None) -> None:
         seconds = self._rng.uniform(*self._latency) if after is None else after
-        asyncio.get_running_loop().call_later(seconds, act, context=self._world)
+        asyncio.get_running_loop().call_later(seconds, act, context=self.world)
 
 
 def _quietly(apply: Callable[[], object]) -> None:

@@ -15,6 +15,7 @@ from tests.world.bedrock import Account, Bedrock, Rules
 from tests.world.loop import VirtualLoop, in_process
 from tests.world.sns import Notice, Topic
 from tests.world.sqs import Letter, Queue, SqsQueue
+from tests.world.watching import Watching
 from tests.world.wire import Plan, Wire, no_faults
 
 HOME = Home("aws", "123456789012", "us-east-1")
@@ -57,6 +58,10 @@ class World:
         self.topic = Topic(self.wire, self.sqs.now, fifo=self.fifo)
         self.queue = Queue(self.sqs, self.wire)
         self.replicas: dict[str, Replica] = {}
+
+    def watch(self, watching: Watching) -> None:
+        """Let somebody look on."""
+        self.sqs.watching = self.account.watching = self.wire.watching = watching
 
     def start(self, name: str = "a") -> Replica:
         """Start a Slipway in a process of its own."""

@@ -1,0 +1,48 @@
+"""SQS and SNS as a process of their own: what `queues` starts, and what ends when its standard input does.
+
+So it dies with whoever started it, however that one died, kill -9 included. It is a process because moto answers in
+threads: in the process of a demonstration or a test they would take turns with what is being watched.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from functools import cache
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from service.local.moto_mended import mend_moto
+
+
+class _KeepsConnections(MotoRequestHandler):
+    """Answers on connections that stay open, where moto starts a thread and a connection for every call."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave in one piece
+
+    def send_response(self, code: int, message: str | None = None) -> None:
+        """Begin an answer, and log nothing. moto names the server itself: twice is refused by aiohttp in its strict mode."""
+        self.send_response_only(code, message)
+        self.send_header("Date", self.date_time_string())
+
+
+def main() -> None:
+    """Serve on the listening socket whose descriptor is the only argument, until standard input ends."""
+    mend_moto()
+    application = DomainDispatcherApplication(create_backend_app)
+    # At every request it would list the folder that moto lies in and look at each entry: 40 % of the work of a send.
+    application.get_backend_for_host = cache(application.get_backend_for_host)  # type: ignore[method-assign]
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_KeepsConnections, fd=int(sys.argv[1]))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdout.write("serving\n")
+    sys.stdout.flush()
+    sys.stdin.buffer.read()
+    os._exit(0)  # at once: threads in long polls are not waited for
+
+
+if __name__ == "__main__":
+    main()

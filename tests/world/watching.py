@@ -1,0 +1,57 @@
+"""Who looks on while the world works: called on the world's side, as things happen and never later."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from service.core.calls import CallFailed
+    from service.core.events import Publication
+    from tests.world.bedrock import Made
+    from tests.world.sqs import Letter
+
+
+class Watching:
+    """Sees everything and does nothing: what a monitor overrides. `process` is whose call it was; None is the world."""
+
+    def began(self, operation: str, process: str | None) -> None:
+        """Note a call that a process has begun."""
+
+    def fired(self, fault: str, operation: str) -> None:
+        """Note a fault that has befallen a call."""
+
+    def received(self, letter: Letter, process: str | None) -> None:
+        """Note a message handed over."""
+
+    def put(self, letter: Letter | None, body: str, attributes: dict[str, str]) -> None:
+        """Note a message sent; None where FIFO deduplication swallowed it."""
+
+    def deleted(self, letter: Letter, process: str | None) -> None:
+        """Note a message deleted, by a receipt that held it."""
+
+    def buried(self, letter: Letter) -> None:
+        """Note a message that went to the dead-letter queue because it had been received too often."""
+
+    def changed(self, letter: Letter, seconds: float, process: str | None) -> None:
+        """Note a visibility changed."""
+
+    def lease_gone(self, receipt: str, process: str | None) -> None:
+        """Note a receipt refused."""
+
+    def creating(self, name: str, token: str, wait: Any, process: str | None) -> None:
+        """Note a create begun."""
+
+    def created(self, made: Made, token: str, process: str | None) -> None:
+        """Note a deployment made."""
+
+    def create_answered(self, name: str, failed: CallFailed | None, wait: Any, process: str | None) -> None:
+        """Note what a process was told of its create."""
+
+    def looking(self, name: str, process: str | None) -> None:
+        """Note a Get by name or ARN begun."""
+
+    def publishing(self, publication: Publication, process: str | None) -> None:
+        """Note an event being sent."""
+
+    def published(self, publication: Publication, process: str | None) -> None:
+        """Note an event accepted by the topic."""
