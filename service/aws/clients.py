@@ -92,6 +92,7 @@ def _config(user_agent: str, pool: int, read_seconds: float) -> AioConfig:
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,
         max_pool_connections=pool,
+        parameter_validation=False,  # ours is stricter, and comes first; botocore's costs 5 to 15 % of a call
         user_agent=user_agent,
     )
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import itertools
 import random
 import re
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from service.local.checks import Refusal, check_create, check_identifier, check_model_arn, conflict, invalid, missing
@@ -20,6 +23,7 @@ from service.local.terms import Terms
 
 NEVER: Final = 1e18
 LARGEST_PAGE: Final = 1000
+_created: Final = attrgetter("created")
 
 
 @dataclass(slots=True)
@@ -41,6 +45,8 @@ class Update:
 class Made:
     """A deployment that exists, or existed: the account forgets nothing, so that books can be balanced."""
 
+    number: int
+    """Its place among all that were ever made: orders those of one instant too."""
     arn: str
     name: str
     first_model_arn: str
@@ -138,12 +144,14 @@ class Account:
         token: str | None = None,
     ) -> Made:
         """Make a deployment whatever the quotas say: what others made before."""
+        if self.made:
+            now = max(now, self.made[-1].created)  # `made` stays in order, though a machine's clock is set back
         fails = self.rng.random() < self.terms.failing or bool(re.search(self.terms.fail_names or "(?!)", name))
         is_endless = re.search(self.terms.endless_names or "(?!)", name)
         ends = NEVER if is_endless else now + self.rng.uniform(*self.terms.creation_seconds)
         arn = f"arn:{self.partition}:bedrock:{self.region}:{self.account_id}:custom-model-deployment/{self._identifier()}"
         kept = [dict(tag) for tag in tags]
-        one = Made(arn, name, model_arn, description, kept, token, now, ends, fails, self.terms.failure_message)
+        one = Made(len(self.made), arn, name, model_arn, description, kept, token, now, ends, fails, self.terms.failure_message)
         self.made.append(one)
         self._by_name[name] = self._by_arn[arn] = self._existing[arn] = one
         self._open.add(arn)
@@ -177,22 +185,22 @@ class Account:
         at = now - self.terms.list_lag_seconds
         if not 1 <= max_results <= LARGEST_PAGE:
             raise invalid(f"maxResults must be between 1 and {LARGEST_PAGE}")
-        # `made` is in order of creation: what is left out at either end need not be looked at.
-        found = [
+        # `made` is in order of creation: what the bounds or the pages before leave out need not be looked at.
+        begin = bisect_right(self.made, created_after, key=_created) if created_after is not None else 0
+        end = bisect_left(self.made, created_before, key=_created) if created_before is not None else len(self.made)
+        if next_token is not None:
+            begin, end = self._beyond(next_token, begin, end, ascending=ascending)
+        numbers = range(begin, end) if ascending else range(end - 1, begin - 1, -1)
+        wanted = (
             one
-            for one in self._existing.values()
-            if one.created <= at
-            and (created_before is None or one.created < created_before)
-            and (created_after is None or one.created > created_after)
+            for one in map(self.made.__getitem__, numbers)
+            if one.created <= at < one.deleted
             and (name_contains is None or name_contains in one.name)
             and (status_equals is None or one.status(at) == status_equals)
             and (model_arn_equals is None or one.model_arn(at) == model_arn_equals)
-        ]
-        if not ascending:
-            found.reverse()
-        begin = self._place_after(found, next_token, ascending=ascending) if next_token is not None else 0
-        page = found[begin : begin + max_results]
-        return page, page[-1].arn if begin + max_results < len(found) else None
+        )
+        page = list(islice(wanted, max_results))
+        return page, page[-1].arn if next(wanted, None) is not None else None
 
     def delete(self, now: float, identifier: str) -> None:
         """DeleteCustomModelDeployment. There is no state of being deleted: it is gone."""
@@ -262,15 +270,12 @@ class Account:
             return self.terms.failed_holds_name or one.status(now) != "Failed"
         return now - one.deleted < self.terms.name_reserved_seconds
 
-    def _place_after(self, found: list[Made], token: str, *, ascending: bool) -> int:
+    def _beyond(self, token: str, begin: int, end: int, *, ascending: bool) -> tuple[int, int]:
+        """Answer the bounds of what comes after the token's deployment, which may have been deleted since."""
         last = self._by_arn.get(token)
         if last is None:
             raise invalid("nextToken is not valid")
-        # By place, not by identity: what the token names may have been deleted since.
-        numbers = {one.arn: place for place, one in enumerate(found)}
-        if last.arn in numbers:
-            return numbers[last.arn] + 1
-        return sum(one.created <= last.created if ascending else one.created >= last.created for one in found)
+        return (max(begin, last.number + 1), end) if ascending else (begin, min(end, last.number))
 
     def _identifier(self) -> str:
         number, digits = next(self._ids) % 36**12, ""

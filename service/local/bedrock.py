@@ -13,20 +13,21 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from aiohttp import web
 
-from service.local.account import LARGEST_PAGE, Account, Made
-from service.local.checks import Refusal, invalid
+from service.local import operations
+from service.local.account import Account
+from service.local.checks import Refusal
 from service.local.faults import BEFORE, Faults, Kind, Trouble
+from service.local.operations import Asked, Document, summarise
 from service.local.terms import Terms, WrongTerm
 
 DEPLOYMENTS: Final = "/model-customization/custom-model-deployments"
 ACCOUNT_ID: Final = "123456789012"
 _SCOPE: Final = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[a-z0-9-]+)/")
-Act = Callable[[Account, float, web.Request, Mapping[str, Any]], dict[str, Any]]
+Act = Callable[[Account, float, Asked], Document]
 
 
 class BedrockStandIn:
@@ -82,13 +83,13 @@ class BedrockStandIn:
         one = DEPLOYMENTS + "/{identifier:.+}"
         app.add_routes(
             [
-                web.post(DEPLOYMENTS, self._face("CreateCustomModelDeployment", _create, 202)),
-                web.get(DEPLOYMENTS, self._face("ListCustomModelDeployments", _list)),
-                web.get(one, self._face("GetCustomModelDeployment", _get)),
-                web.delete(one, self._face("DeleteCustomModelDeployment", _delete)),
-                web.patch(one, self._face("UpdateCustomModelDeployment", _update, 202)),
-                web.post("/listTagsForResource", self._face("ListTagsForResource", _tags)),
-                web.get("/custom-models/{identifier:.+}", self._face("GetCustomModel", _model)),
+                web.post(DEPLOYMENTS, self._face("CreateCustomModelDeployment", operations.create_deployment, 202)),
+                web.get(DEPLOYMENTS, self._face("ListCustomModelDeployments", operations.list_deployments)),
+                web.get(one, self._face("GetCustomModelDeployment", operations.get_deployment)),
+                web.delete(one, self._face("DeleteCustomModelDeployment", operations.delete_deployment)),
+                web.patch(one, self._face("UpdateCustomModelDeployment", operations.update_deployment, 202)),
+                web.post("/listTagsForResource", self._face("ListTagsForResource", operations.list_tags)),
+                web.get("/custom-models/{identifier:.+}", self._face("GetCustomModel", operations.get_model)),
                 web.get("/_slipway/terms", self._show_terms),
                 web.patch("/_slipway/terms", self._change_terms),
                 web.get("/_slipway/faults", self._show_faults),
@@ -111,7 +112,7 @@ class BedrockStandIn:
                 return _broken(request, fault, b"", status)
             try:
                 self._admit(operation, is_throttled=is_throttled)
-                document = json.dumps(act(account, self._clock(), request, _parsed(body))).encode()
+                document = json.dumps(act(account, self._clock(), _asked(request, body))).encode()
             except Refusal as refusal:
                 account.calls[f"{operation} {refusal.code}"] += 1
                 return _refused(refusal)
@@ -159,7 +160,7 @@ class BedrockStandIn:
                 "mostTotal": account.most_total,
                 "calls": account.calls,
                 "deployments": [
-                    _summary(one, now) | {"tags": one.tags, "deleted": not one.exists(now)} for one in account.made
+                    summarise(one, now) | {"tags": one.tags, "deleted": not one.exists(now)} for one in account.made
                 ],
             }
             for region, account in self._accounts.items()
@@ -175,6 +176,10 @@ class BedrockStandIn:
 def _region(request: web.Request) -> str:
     found = _SCOPE.search(request.headers.get("Authorization", ""))
     return found["region"] if found else "us-east-1"
+
+
+def _asked(request: web.Request, body: bytes) -> Asked:
+    return Asked(request.match_info.get("identifier", ""), request.query, _parsed(body))
 
 
 def _parsed(body: bytes) -> Mapping[str, Any]:
@@ -217,99 +222,3 @@ def _broken(request: web.Request, fault: Kind | None, document: bytes, status: i
             pass
     headers = {"x-amzn-RequestId": str(uuid.uuid4())}
     return web.Response(body=document, status=status, content_type="application/json", headers=headers)
-
-
-def _create(account: Account, now: float, _: web.Request, given: Mapping[str, Any]) -> dict[str, Any]:
-    one = account.create(
-        now,
-        given.get("modelDeploymentName", ""),
-        given.get("modelArn", ""),
-        given.get("description"),
-        given.get("tags") or (),
-        given.get("clientRequestToken"),
-    )
-    return {"customModelDeploymentArn": one.arn}
-
-
-def _get(account: Account, now: float, request: web.Request, _: Mapping[str, Any]) -> dict[str, Any]:
-    one = account.get(now, request.match_info["identifier"])
-    shown = _summary(one, now) | {"modelDeploymentName": one.name}
-    del shown["customModelDeploymentName"]
-    if account.terms.status_text and shown["status"] == "Creating":
-        shown["status"] = account.terms.status_text
-    if one.description is not None:
-        shown["description"] = one.description
-    if one.update is not None:
-        shown["updateDetails"] = {"modelArn": one.update.model_arn, "updateStatus": one.update.status(now)}
-    return shown
-
-
-def _list(account: Account, now: float, request: web.Request, _: Mapping[str, Any]) -> dict[str, Any]:
-    query = request.query
-    if query.get("sortBy", "CreationTime") != "CreationTime":
-        raise invalid("sortBy must be CreationTime")
-    if not query.get("maxResults", "1").isdigit():
-        raise invalid("maxResults must be a number")
-    page, following = account.list_all(
-        now,
-        created_before=_seconds(query.get("createdBefore")),
-        created_after=_seconds(query.get("createdAfter")),
-        name_contains=query.get("nameContains"),
-        status_equals=query.get("statusEquals"),
-        model_arn_equals=query.get("modelArnEquals"),
-        max_results=int(query.get("maxResults", LARGEST_PAGE)),
-        next_token=query.get("nextToken"),
-        ascending=query.get("sortOrder", "Descending") == "Ascending",
-    )
-    at = now - account.terms.list_lag_seconds
-    summaries = [_summary(one, at) for one in page]
-    if account.terms.status_text:
-        for summary in summaries:
-            if summary["status"] == "Creating":
-                summary["status"] = account.terms.status_text
-    return {"modelDeploymentSummaries": summaries} | ({"nextToken": following} if following else {})
-
-
-def _delete(account: Account, now: float, request: web.Request, _: Mapping[str, Any]) -> dict[str, Any]:
-    account.delete(now, request.match_info["identifier"])
-    return {}
-
-
-def _update(account: Account, now: float, request: web.Request, given: Mapping[str, Any]) -> dict[str, Any]:
-    return {"customModelDeploymentArn": account.update(now, request.match_info["identifier"], given.get("modelArn", "")).arn}
-
-
-def _tags(account: Account, now: float, _: web.Request, given: Mapping[str, Any]) -> dict[str, Any]:
-    return {"tags": account.tags(now, given.get("resourceARN", ""))}
-
-
-def _model(account: Account, now: float, request: web.Request, _: Mapping[str, Any]) -> dict[str, Any]:
-    arn = request.match_info["identifier"]
-    return {"modelArn": arn, "modelName": "model", "modelStatus": account.model_status(arn), "creationTime": _iso(now)}
-
-
-def _summary(one: Made, now: float) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "customModelDeploymentArn": one.arn,
-        "customModelDeploymentName": one.name,
-        "modelArn": one.model_arn(now),
-        "createdAt": _iso(one.created),
-        "status": one.status(now),
-        "lastUpdatedAt": _iso(one.updated(now)),
-    }
-    if shown["status"] == "Failed":
-        shown["failureMessage"] = one.failure_message
-    return shown
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _seconds(text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:
-        return datetime.fromisoformat(text).timestamp()
-    except ValueError as error:
-        raise invalid(f"{text!r} is no timestamp") from error

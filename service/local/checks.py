@@ -44,6 +44,18 @@ def conflict(text: str) -> Refusal:
     return Refusal("ConflictException", 400, text)
 
 
+def read_tags(given: object) -> list[dict[str, str]]:
+    """Answer the tags of a request. Raises `Refusal` for what is no list of keys and values."""
+    tags = [] if given is None else given
+    if not isinstance(tags, list) or not all(isinstance(tag, dict) and _is_tag(tag) for tag in tags):
+        raise Refusal("SerializationException", 400, "tags must be a list of objects with a key and a value")
+    return tags
+
+
+def _is_tag(tag: Mapping[str, object]) -> bool:
+    return isinstance(tag.get("key"), str) and isinstance(tag.get("value"), str)
+
+
 def check_model_arn(value: object) -> None:
     """Refuse what is no custom model's ARN."""
     if not isinstance(value, str) or not 20 <= len(value) <= 1011 or not _MODEL.fullmatch(value):

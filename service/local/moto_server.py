@@ -17,12 +17,11 @@ from werkzeug.serving import make_server
 from service.local.moto_mended import mend_moto
 
 
-class _KeepsConnections(MotoRequestHandler):
-    """Answers on connections that stay open, where moto starts a thread and a connection for every call."""
+class _Brief(MotoRequestHandler):
+    """Answers each call in one piece, on a connection of its own: werkzeug cannot keep one for the next call."""
 
-    protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1  # head and body leave in one piece
+    wbufsize = -1
 
     def send_response(self, code: int, message: str | None = None) -> None:
         """Begin an answer, and log nothing. moto names the server itself: twice is refused by aiohttp in its strict mode."""
@@ -36,7 +35,7 @@ def main() -> None:
     application = DomainDispatcherApplication(create_backend_app)
     # At every request it would list the folder that moto lies in and look at each entry: 40 % of the work of a send.
     application.get_backend_for_host = cache(application.get_backend_for_host)  # type: ignore[method-assign]
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_KeepsConnections, fd=int(sys.argv[1]))
+    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Brief, fd=int(sys.argv[1]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write("serving\n")
     sys.stdout.flush()

@@ -6,6 +6,7 @@ Of the emulators that can be had, moto is the one whose tested version pip resol
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 from types import TracebackType
@@ -37,6 +38,7 @@ class Queues:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 pass_fds=[descriptor],
+                env={name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))},
                 start_new_session=True,  # Ctrl-C is for the parent, which ends this one when it is done with it
             )
         try:

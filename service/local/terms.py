@@ -5,7 +5,7 @@ AWS documents little of this, so nothing is fixed: whatever a real account may a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self
 
@@ -66,17 +66,27 @@ class Terms:
         for name, value in changes.items():
             if name not in known:
                 raise WrongTerm(f"there is no term {name!r}; there are {', '.join(sorted(known))}")
-            if not _fits(known[name], value):
+            if not fits(known[name], value):
                 raise WrongTerm(f"{name} cannot be {value!r}; it is like {known[name]!r}")
         made: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
         return replace(self, **made)
 
 
-def _fits(example: object, value: object) -> bool:
+def fits(example: object, value: object) -> bool:
+    """Answer whether a value from JSON can stand where the example stands: numbers from 0, pairs in order, strings."""
     if isinstance(example, bool) or isinstance(value, bool):
         return isinstance(example, bool) and isinstance(value, bool)
     if isinstance(example, int | float):
         return isinstance(value, int | float) and value >= 0
     if isinstance(example, tuple):
-        return isinstance(value, list | tuple) and (not example or len(value) == len(example))
-    return isinstance(value, type(example))
+        return isinstance(value, list | tuple) and (_is_range(value) if example else all(isinstance(one, str) for one in value))
+    if isinstance(example, Mapping):
+        return isinstance(value, Mapping) and all(isinstance(one, str) for one in value.values())
+    return isinstance(value, str)
+
+
+def _is_range(value: Sequence[object]) -> bool:
+    match value:
+        case (int() | float() as low, int() | float() as high):
+            return 0 <= low <= high
+    return False

@@ -96,6 +96,7 @@ async def test_everything_is_put_together(monkeypatch: pytest.MonkeyPatch) -> No
             queue_url=QUEUE_URL,
             topic_arn=TOPIC_ARN,
             visibility_seconds=120,
+            call_timeout=10.0,
             most_polls=2,
             version="0",
             rng=random.Random(1),

@@ -1,0 +1,129 @@
+"""Bedrock's operations from request to document, in the words of its REST-JSON. No I/O: the HTTP face is in `bedrock`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from service.local.account import LARGEST_PAGE, Account, Made
+from service.local.checks import invalid, read_tags
+
+Document = dict[str, Any]
+_STATUSES: Final = frozenset({"Creating", "Active", "Failed"})
+_ORDERS: Final = frozenset({"Ascending", "Descending"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request says: the identifier in its path, its query, its body."""
+
+    identifier: str = ""
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+
+def create_deployment(account: Account, now: float, asked: Asked) -> Document:
+    """CreateCustomModelDeployment."""
+    one = account.create(
+        now,
+        asked.body.get("modelDeploymentName", ""),
+        asked.body.get("modelArn", ""),
+        asked.body.get("description"),
+        read_tags(asked.body.get("tags")),
+        asked.body.get("clientRequestToken"),
+    )
+    return {"customModelDeploymentArn": one.arn}
+
+
+def get_deployment(account: Account, now: float, asked: Asked) -> Document:
+    """GetCustomModelDeployment, which tells more than List does, and has another name for the name."""
+    one = account.get(now, asked.identifier)
+    shown = summarise(one, now, account.terms.status_text)
+    shown["modelDeploymentName"] = shown.pop("customModelDeploymentName")
+    if one.description is not None:
+        shown["description"] = one.description
+    if one.update is not None:
+        shown["updateDetails"] = {"modelArn": one.update.model_arn, "updateStatus": one.update.status(now)}
+    return shown
+
+
+def list_deployments(account: Account, now: float, asked: Asked) -> Document:
+    """ListCustomModelDeployments."""
+    query = asked.query
+    if query.get("sortBy", "CreationTime") != "CreationTime":
+        raise invalid("sortBy must be CreationTime")
+    if query.get("sortOrder", "Descending") not in _ORDERS:
+        raise invalid("sortOrder must be Ascending or Descending")
+    if query.get("statusEquals", "Active") not in _STATUSES:
+        raise invalid("statusEquals must be Creating, Active or Failed")
+    if not query.get("maxResults", "1").isdecimal():
+        raise invalid("maxResults must be a number")
+    page, following = account.list_all(
+        now,
+        created_before=_seconds(query.get("createdBefore")),
+        created_after=_seconds(query.get("createdAfter")),
+        name_contains=query.get("nameContains"),
+        status_equals=query.get("statusEquals"),
+        model_arn_equals=query.get("modelArnEquals"),
+        max_results=int(query.get("maxResults", LARGEST_PAGE)),
+        next_token=query.get("nextToken"),
+        ascending=query.get("sortOrder") == "Ascending",
+    )
+    at = now - account.terms.list_lag_seconds
+    summaries = [summarise(one, at, account.terms.status_text) for one in page]
+    return {"modelDeploymentSummaries": summaries} | ({"nextToken": following} if following else {})
+
+
+def delete_deployment(account: Account, now: float, asked: Asked) -> Document:
+    """DeleteCustomModelDeployment."""
+    account.delete(now, asked.identifier)
+    return {}
+
+
+def update_deployment(account: Account, now: float, asked: Asked) -> Document:
+    """UpdateCustomModelDeployment."""
+    return {"customModelDeploymentArn": account.update(now, asked.identifier, asked.body.get("modelArn", "")).arn}
+
+
+def list_tags(account: Account, now: float, asked: Asked) -> Document:
+    """ListTagsForResource."""
+    return {"tags": account.tags(now, str(asked.body.get("resourceARN", "")))}
+
+
+def get_model(account: Account, now: float, asked: Asked) -> Document:
+    """GetCustomModel, as far as deploying goes."""
+    arn = asked.identifier
+    return {"modelArn": arn, "modelName": "model", "modelStatus": account.model_status(arn), "creationTime": _iso(now)}
+
+
+def summarise(one: Made, at: float, status_text: str = "") -> Document:
+    """Answer a deployment as List shows it; `status_text`, if any, stands for Creating."""
+    status = one.status(at)
+    shown = {
+        "customModelDeploymentArn": one.arn,
+        "customModelDeploymentName": one.name,
+        "modelArn": one.model_arn(at),
+        "createdAt": _iso(one.created),
+        "status": status_text if status_text and status == "Creating" else status,
+        "lastUpdatedAt": _iso(one.updated(at)),
+    }
+    if status == "Failed":
+        shown["failureMessage"] = one.failure_message
+    return shown
+
+
+@lru_cache(maxsize=65_536)
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError as error:
+        raise invalid(f"{text!r} is no timestamp") from error
