@@ -10,7 +10,8 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --fork-strategy
 	--no-annotate --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types contracts format lock upgrade clean
+MINUTES ?= 20
+.PHONY: help setup demo test prove check lint types contracts format lock upgrade clean
 
 help: ## say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,6 +35,9 @@ demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no 
 
 test: setup ## pass the tests
 	@$(BIN)/python -m pytest
+
+prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json
+	@$(BIN)/python -m tests.proof prove --minutes $(MINUTES)
 
 check: test lint types contracts ## all that CI runs
 

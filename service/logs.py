@@ -7,7 +7,7 @@ import sys
 from typing import TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 
 def configure(level: str, form: str, stream: TextIO = sys.stdout) -> None:
@@ -28,7 +28,7 @@ def configure(level: str, form: str, stream: TextIO = sys.stdout) -> None:
         renderer = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     else:
         plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        renderer = [structlog.processors.ExceptionRenderer(plain), structlog.processors.JSONRenderer()]
+        renderer = [_event_first, structlog.processors.ExceptionRenderer(plain), structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
@@ -36,6 +36,12 @@ def configure(level: str, form: str, stream: TextIO = sys.stdout) -> None:
         cache_logger_on_first_use=True,
     )
     _route_libraries(shared, renderer, stream)
+
+
+def _event_first(_: object, __: str, entry: EventDict) -> EventDict:
+    """When, how bad and what stand at the beginning of a line, for people who read JSON."""
+    first: EventDict = {key: entry.pop(key, None) for key in ("timestamp", "level", "event")}
+    return {**first, **entry}
 
 
 def _route_libraries(shared: list[Processor], renderer: list[Processor], stream: TextIO) -> None:

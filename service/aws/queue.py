@@ -172,13 +172,15 @@ def _message(message: Parsed, received_at: float, operation: str) -> Message:
     attributes = {key: value["StringValue"] for key, value in said if "StringValue" in value}
     if TRACE_HEADER in system:
         attributes[TRACE_HEADER] = system[TRACE_HEADER]
+    first_received_at = int(system["ApproximateFirstReceiveTimestamp"]) / 1000
     return Message(
         message_id=text_of(message, "MessageId", operation),
         body=message["Body"],
         receipt=text_of(message, "ReceiptHandle", operation),
         receive_count=int(system["ApproximateReceiveCount"]),
-        received_at=received_at,
-        first_received_at=int(system["ApproximateFirstReceiveTimestamp"]) / 1000,
+        # A `Date` has whole seconds; the first receive was now, and is told in milliseconds.
+        received_at=min(max(received_at, first_received_at), received_at + 1.0),
+        first_received_at=first_received_at,
         group=system.get("MessageGroupId"),
         attributes=attributes,
     )

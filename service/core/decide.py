@@ -68,6 +68,8 @@ class Facts:
     refusals: int = 0
     troubles: int = 0
     """Waits in a row without progress: what backs off."""
+    is_model_proven: bool = False
+    """The model was Active before the last create: a refusal is not because it was not."""
     is_mine: bool = False
     """This delivery made the deployment itself."""
 
@@ -101,7 +103,8 @@ class Facts:
 
     def after_pause(self) -> Facts:
         """Time has passed: look and try afresh, remembering how often."""
-        return replace(self, sight=None, attempt=None, model=None)
+        proven = self.is_model_proven or self.model is ModelState.ACTIVE
+        return replace(self, sight=None, attempt=None, model=None, is_model_proven=proven)
 
     def after_trouble(self) -> Facts:
         """A look itself failed: nothing new is known, but it has been tried."""
@@ -215,6 +218,8 @@ def _on_refusal(request: Request, facts: Facts, failed: CallFailed) -> Step:
         return Pause(Reason.NAME_RESERVED, text)
     if facts.in_doubt and facts.refusals < REFUSALS_BELIEVED_IN_DOUBT:
         return Pause(Reason.NO_ANSWER, f"in doubt, so not believed yet: {text}")
+    if facts.model is ModelState.ACTIVE and not facts.is_model_proven:
+        return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} may have become Active just now: {text}")
     return Ended(Outcome(Ending.FAILED, *_verdict(request, facts.model, text)))
 
 

@@ -48,10 +48,11 @@ class Custody:
     """Everything that is held, by message id."""
 
     def __init__(
-        self, queue: Leases, *, lease_seconds: int, rng: random.Random, tally: Tally
+        self, queue: Leases, *, lease_seconds: int, max_receive_count: int | None, rng: random.Random, tally: Tally
     ) -> None:
         self._queue = queue
         self._lease_seconds = lease_seconds
+        self._max_receive_count = max_receive_count
         self._rng = rng
         self._tally = tally
         self._holds: dict[str, Hold] = {}
@@ -78,8 +79,10 @@ class Custody:
         held = self._holds.get(message.message_id)
         if held is not None:
             self._tally.duplicate_deliveries += 1
-            if held.renew(message.receipt, self._lease_seconds):
+            if held.renew(message, self._lease_seconds):
                 log.info("message.duplicated", message_id=message.message_id, receive_count=message.receive_count)
+                if self._max_receive_count is not None and message.receive_count >= self._max_receive_count:
+                    held.interrupt(TooLongHeld)  # were this process to die now, nobody would receive it again
                 return None
         hold = self._holds[message.message_id] = Hold(message, self._lease_seconds)
         return hold
@@ -146,10 +149,13 @@ class Custody:
             hold.interrupt(TooLongHeld)
         if hold.lease_until - now <= self._lease_seconds / 2 and not hold.is_extending and not hold.is_lost:
             hold.is_extending = True
-            self._extends.put(hold).add_done_callback(lambda answer: self._extended(hold, now, answer.result()))
+            receipt = hold.receipt
+            self._extends.put(hold).add_done_callback(lambda answer: self._extended(hold, receipt, now, answer.result()))
 
-    def _extended(self, hold: Hold, asked_at: float, failed: CallFailed | None) -> None:
+    def _extended(self, hold: Hold, receipt: str, asked_at: float, failed: CallFailed | None) -> None:
         hold.is_extending = False
+        if isinstance(failed, LeaseGone) and hold.receipt != receipt:
+            return  # received again meanwhile, here: it was the older receipt that is gone
         if failed is None:
             self._tally.leases_extended += 1
             hold.lease_until = max(hold.lease_until, asked_at + self._lease_seconds)

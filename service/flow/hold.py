@@ -13,7 +13,7 @@ from service.flow.waits import LeaseLost, Waits
 class Hold(Waits):
     """A message, and everything this process knows about holding it. Times are the event loop's, unless said."""
 
-    __slots__ = ("arn", "is_extending", "lease_until", "message", "receipt", "taken_at", "what", "why", "why_text")
+    __slots__ = ("arn", "is_extending", "lease_until", "message", "receipt", "taken_at", "watched", "what", "why", "why_text")
 
     def __init__(self, message: Message, lease_seconds: float) -> None:
         super().__init__()
@@ -24,6 +24,8 @@ class Hold(Waits):
         self.is_extending = False
         self.arn: str | None = None
         """The deployment that the request is about, once it is known."""
+        self.watched: str | None = None
+        """The deployment that the watcher looks after for this request, and for no other."""
         self.what = ""
         """What the request is about (a deployment's name), for people."""
         self.why: Reason | None = None
@@ -35,12 +37,14 @@ class Hold(Waits):
         """Whether the lease is known to be lost."""
         return LeaseLost in self._due
 
-    def renew(self, receipt: str, lease_seconds: float) -> bool:
-        """The same message was received again, here: its newer receipt counts. False when this lease is lost already."""
+    def renew(self, message: Message, lease_seconds: float) -> bool:
+        """The same message was received again, here: what came with it counts. False when this lease is lost already."""
         if self.is_lost:
             return False
-        self.receipt = receipt
-        self.lease_until = self._loop.time() + lease_seconds
+        self.message = message
+        self.receipt = message.receipt
+        self.taken_at = self._loop.time()
+        self.lease_until = self.taken_at + lease_seconds
         return True
 
     def now(self) -> float:

@@ -120,7 +120,7 @@ class Intake:
 
     async def _insist(self, limit: int, attempt: str | None) -> Sequence[Message]:
         """Receive; on trouble wait and try again. On FIFO under the same attempt id, so that no answer is lost."""
-        while True:
+        while not self._stopped.is_set():
             try:
                 messages = await self._queue.receive(limit, wait_seconds=POLL_SECONDS, attempt=attempt)
             except CallFailed as failed:
@@ -128,12 +128,11 @@ class Intake:
                 self._troubles += 1
                 log.warning("receive.failed", code=failed.code, error=str(failed), troubles=self._troubles)
                 await rest(pause_seconds(self._troubles, self._rng), unless=self._stopped)
-                if self._stopped.is_set():
-                    return ()
             else:
                 self._ended()
                 self._troubles = 0
                 return messages
+        return ()
 
     def _ended(self) -> None:
         self.last_ended_at = asyncio.get_running_loop().time()

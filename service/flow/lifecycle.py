@@ -8,6 +8,7 @@ from typing import Final, Protocol, TypeVar, assert_never
 
 import structlog
 
+from service.core import continuations
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed
 from service.core.decide import (
@@ -80,7 +81,8 @@ class Lifecycle:
 
     async def deploy(self, request: Request, hold: Hold, deadline: float, tell: Tell) -> Outcome:
         """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
-        facts = Facts(in_doubt=hold.message.is_redelivery)
+        # Whoever had the message before, or handed the request on, may have made the deployment already.
+        facts = Facts(in_doubt=hold.message.is_redelivery or continuations.read(hold.message) is not None)
         try:
             with hold.until(deadline):
                 hold.check()
@@ -92,8 +94,9 @@ class Lifecycle:
         except DeadlinePassed:
             return await self._at_deadline(request, facts, hold)
         finally:
-            if hold.arn is not None:
-                self._watcher.forget(hold.arn)
+            # Not what was merely looked at: another request may be waiting for the same deployment.
+            if hold.watched is not None:
+                self._watcher.forget(hold.watched)
 
     async def _take(
         self, step: Look | AskModel | Create | Watch | Pause, request: Request, facts: Facts, hold: Hold, tell: Tell
@@ -133,7 +136,7 @@ class Lifecycle:
             except CallFailed as failed:
                 answer = failed
             else:
-                hold.arn = answer.arn
+                hold.arn = hold.watched = answer.arn
                 self._watcher.expect(answer.arn, answer.at)
             grant.answer = answer
         if isinstance(answer, Created):
@@ -167,7 +170,7 @@ class Lifecycle:
             return facts.after_trouble()
 
     async def _watch(self, arn: str, created_at: float, facts: Facts, hold: Hold) -> Facts:
-        hold.arn = arn
+        hold.arn = hold.watched = arn
         with hold.because(Reason.IN_CREATION, f"{arn} is in creation"):
             deployment = await hold.wait(self._watcher.ended(arn, created_at))
         tag = facts.sight.request_tag if isinstance(facts.sight, Seen) else None

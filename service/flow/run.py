@@ -96,7 +96,13 @@ class Slipway:
         self._tasks: set[asyncio.Task[None]] = set()
         self.is_stopping = False
         self.tally = tally = Tally()
-        self.custody = Custody(queue, lease_seconds=terms.visibility_timeout, rng=rng, tally=tally)
+        self.custody = Custody(
+            queue,
+            lease_seconds=terms.visibility_timeout,
+            max_receive_count=traits.max_receive_count,
+            rng=rng,
+            tally=tally,
+        )
         self.intake = intake.Intake(
             source, self.custody, self._begin, max_held=terms.max_held, is_fifo=traits.is_fifo, rng=rng, tally=tally
         )

@@ -27,7 +27,7 @@ class Stopping(Interrupted):
 
 
 class TooLongHeld(Interrupted):
-    """SQS lets nobody hold a message for more than twelve hours: hand the request on."""
+    """SQS lets nobody hold this message for longer (twelve hours), or hand it out once more: hand the request on."""
 
 
 class DeadlinePassed(Interrupted):

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
@@ -84,7 +85,8 @@ class Show:
         elif row.ended_at is not None:
             return
         row.state = outcome
-        row.note = data.get("failureMessage") or data.get("message") or data.get("customModelDeploymentArn") or ""
+        arn = data.get("customModelDeploymentArn", "").rpartition(":")[2]
+        row.note = data.get("failureMessage") or data.get("message") or arn
         self.news.append(f"{time.monotonic() - self.began:5.1f} s  {event['type']}  {data['requestId']}")
 
     @property
@@ -94,9 +96,12 @@ class Show:
 
     def draw(self) -> Group:
         """Draw the table of requests, the slots, and the latest events."""
-        table = Table(expand=True, title="requests", title_justify="left", title_style="bold")
-        for title, ratio in (("request", 3), ("what it is", 4), ("state", 2), ("seconds", 1), ("reason, or ARN", 7)):
-            table.add_column(title, ratio=ratio, no_wrap=True, overflow="ellipsis", justify="right" if ratio == 1 else "left")
+        table = Table(expand=True, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+        table.add_column("request", no_wrap=True, min_width=13)
+        table.add_column("what it is", no_wrap=True, min_width=17)
+        table.add_column("state", no_wrap=True, min_width=8)
+        table.add_column("s", no_wrap=True, min_width=4, justify="right")
+        table.add_column("reason, or ARN", no_wrap=True, overflow="ellipsis", ratio=1)
         now = time.monotonic()
         for row in self.rows.values():
             seconds = (row.ended_at or now) - row.sent_at
@@ -118,13 +123,13 @@ async def run_demo() -> int:
     console = Console()
     console.print("[bold]Slipway[/]: starting AWS in a box (SQS, SNS, Bedrock), then the daemon against it.")
     began = time.monotonic()
-    async with Box(creation_seconds=CREATION_SECONDS) as box:
+    async with Box(creation_seconds=CREATION_SECONDS) as aws:
         with tempfile.NamedTemporaryFile("w", prefix="slipway-demo-", suffix=".log", delete=False) as log:
-            daemon = await _start_daemon(box, log.fileno())
+            daemon = await _start_daemon(aws, log.fileno())
         try:
-            show = Show(_requests(), began, max_creating=box.quotas()[0], max_total=box.quotas()[1])
-            await _send(box, show)
-            await _watch(box, show, console)
+            show = Show(_requests(), began, max_creating=aws.quotas()[0], max_total=aws.quotas()[1])
+            await _send(aws, show)
+            await _watch(aws, show, console)
         finally:
             if daemon.returncode is None:
                 daemon.terminate()
@@ -132,7 +137,7 @@ async def run_demo() -> int:
     return _sum_up(show, console, code, log.name)
 
 
-async def _start_daemon(box: Box, log: int) -> asyncio.subprocess.Process:
+async def _start_daemon(aws: Box, log: int) -> asyncio.subprocess.Process:
     settings = {
         "SLIPWAY_PROGRESS_EVENTS": "true",
         "SLIPWAY_SWEEP_INTERVAL": "0.5",
@@ -141,22 +146,22 @@ async def _start_daemon(box: Box, log: int) -> asyncio.subprocess.Process:
     }
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SLIPWAY_"))}
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "service", "serve", env=ours | box.environment() | settings, stdout=log, stderr=log
+        sys.executable, "-m", "service", "serve", env=ours | aws.environment() | settings, stdout=log, stderr=log
     )
 
 
 def _requests() -> dict[str, Row]:
     rows = [
         Row("train-plain", "a plain request", "Active", _sample("plain.json", requestId="train-plain")),
-        Row("train-wrapped", "the same, by way of SNS", "Active", sample("sns-wrapped.json")),
+        Row("train-wrapped", "wrapped by SNS", "Active", sample("sns-wrapped.json")),
         Row("train-fails", "fails in Bedrock", "Failed", _sample("failing.json", requestId="train-fails")),
-        Row("train-invalid", "cannot be understood", "Rejected", _sample("invalid.json", requestId="train-invalid")),
+        Row("train-invalid", "not understood", "Rejected", _sample("invalid.json", requestId="train-invalid")),
     ]
     wrapped = json.loads(json.loads(rows[1].body)["Message"])
     rows[1].request_id = wrapped["requestId"]
     for number in range(1, MORE_THAN_SLOTS + 1):
         body = _sample("plain.json", modelDeploymentName=f"support-bot-b{number}", requestId=f"train-more-{number}")
-        rows.append(Row(f"train-more-{number}", "one more than there are slots", "Active", body))
+        rows.append(Row(f"train-more-{number}", "more than slots", "Active", body))
     return {row.request_id: row for row in rows}
 
 
@@ -164,26 +169,26 @@ def _sample(name: str, **changes: str) -> str:
     return json.dumps(json.loads(sample(name)) | changes)
 
 
-async def _send(box: Box, show: Show) -> None:
+async def _send(aws: Box, show: Show) -> None:
     for row in show.rows.values():
         row.sent_at = time.monotonic()
-        await box.send(row.body)
+        await aws.send(row.body)
 
 
-async def _watch(box: Box, show: Show, console: Console) -> None:
+async def _watch(aws: Box, show: Show, console: Console) -> None:
     async def listen() -> None:
         while True:
-            for body in await box.receive_results():
+            for body in await aws.receive_results():
                 show.hear(json.loads(body))
 
     listening = asyncio.create_task(listen())
     try:
         with Live(show.draw(), console=console, auto_refresh=False, transient=False) as live:
             while not show.is_over and time.monotonic() - show.began < LONGEST_SECONDS and not listening.done():
-                show.creating, show.total = box.counts()
+                show.creating, show.total = aws.counts()
                 live.update(show.draw(), refresh=console.is_terminal)
                 await asyncio.sleep(0.2)
-            show.creating, show.total = box.counts()
+            show.creating, show.total = aws.counts()
             live.update(show.draw(), refresh=True)
     finally:
         listening.cancel()
@@ -191,6 +196,7 @@ async def _watch(box: Box, show: Show, console: Console) -> None:
 
 def _sum_up(show: Show, console: Console, code: int, log: str) -> int:
     wrong = [row for row in show.rows.values() if row.state != row.expected or len(row.event_ids) != 1]
+    console.print()
     states = [row.state for row in show.rows.values()]
     waited = sum(row.waited for row in show.rows.values())
     console.print(

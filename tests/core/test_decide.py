@@ -90,7 +90,7 @@ def test_a_refusal_looks_then_asks_for_the_model(kind: type[CallFailed]) -> None
     ],
 )
 def test_a_refusal_with_a_model_that_explains_it_is_a_verdict(model: ModelState, reason: Reason) -> None:
-    facts = Facts().after_create(a_failure(Refused)).after_look(Absent()).after_model(model)
+    facts = Facts(is_model_proven=True).after_create(a_failure(Refused)).after_look(Absent()).after_model(model)
     step = decide(REQUEST, facts)
     assert isinstance(step, Ended)
     assert (step.outcome.ending, step.outcome.reason) == (Ending.FAILED, reason)

@@ -26,7 +26,7 @@ class Bench:
         self.wire = Wire(rng)
         self.queue = Queue(self.sqs, self.wire)
         self.tally = Tally()
-        self.custody = Custody(self.queue, lease_seconds=visibility, rng=rng, tally=self.tally)
+        self.custody = Custody(self.queue, lease_seconds=visibility, max_receive_count=None, rng=rng, tally=self.tally)
         self.holds: list[Hold] = []
         self.intake = Intake(
             self.queue, self.custody, self.holds.append, max_held=max_held, is_fifo=fifo, rng=rng, tally=self.tally

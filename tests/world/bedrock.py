@@ -34,6 +34,8 @@ class Rules:
     taken_text: str = "Deployment name already exists"
     token_answer_is_conflict: bool = False
     """Whether a repeated token is answered as a conflict, instead of with the deployment that it made."""
+    is_quota_first: bool = False
+    """Whether a full account says so before it looks at the name."""
     is_model_readable: bool = True
     early_text: str = "The provided model is not usable"
     invalid_names: frozenset[str] = frozenset()
@@ -97,6 +99,8 @@ class Account:
             return Created(remembered[1], now)
         if name in self.rules.invalid_names:
             raise Refused(operation, "ValidationException", "1 validation error detected")
+        if self.rules.is_quota_first:
+            self._refuse_if_full(operation)
         if self._is_taken(name, now):
             kind = Conflicting if self.rules.taken_is_conflict else Refused
             raise kind(operation, "ConflictException" if kind is Conflicting else "ValidationException", self.rules.taken_text)
@@ -105,10 +109,7 @@ class Account:
                 raise Missing(operation, "ResourceNotFoundException", "model not found")
             case ModelState.CREATING | ModelState.FAILED:
                 raise Refused(operation, "ValidationException", self.rules.early_text)
-        existing = self.existing()
-        creating = sum(self.status(one) is Status.CREATING for one in existing)
-        if creating >= self.rules.max_creating or len(existing) >= self.rules.max_total:
-            raise QuotaFull(operation, "ServiceQuotaExceededException", "limit reached")
+        self._refuse_if_full(operation)
         one = self.add(name, model_arn, tags)
         one.is_ours = True
         self.watching.created(one, token, process)
@@ -145,9 +146,7 @@ class Account:
         at = self.now() - self.rules.list_lag_seconds
         shown = [self._shown(one, at) for one in self.existing() if one.created <= at]
         wanted = [
-            one
-            for one in shown
-            if (created_after is None or one.created_at > created_after) and status in {None, one.status}
+            one for one in shown if (created_after is None or one.created_at > created_after) and status in {None, one.status}
         ]
         begin = int(token or 0)
         end = begin + self.rules.page_size
@@ -156,6 +155,12 @@ class Account:
     def model_state(self, model_arn: str) -> ModelState:
         """Answer what GetCustomModel says."""
         return self.rules.models.get(model_arn, ModelState.ACTIVE) if self.rules.is_model_readable else ModelState.UNKNOWN
+
+    def _refuse_if_full(self, operation: str) -> None:
+        existing = self.existing()
+        creating = sum(self.status(one) is Status.CREATING for one in existing)
+        if creating >= self.rules.max_creating or len(existing) >= self.rules.max_total:
+            raise QuotaFull(operation, "ServiceQuotaExceededException", "limit reached")
 
     def _is_taken(self, name: str, now: float) -> bool:
         return any(
@@ -223,12 +228,8 @@ class Bedrock:
     async def model_state(self, model_arn: str, *, wait: Wait) -> ModelState:
         """Get the model."""
         del wait
-        return await self._wire.call(
-            "GetCustomModel", lambda: self._account.model_state(model_arn)
-        )
+        return await self._wire.call("GetCustomModel", lambda: self._account.model_state(model_arn))
 
     async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
         """List."""
-        return await self._wire.call(
-            "ListCustomModelDeployments", lambda: self._account.page(created_after, status, token)
-        )
+        return await self._wire.call("ListCustomModelDeployments", lambda: self._account.page(created_after, status, token))

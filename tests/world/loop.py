@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import heapq
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -137,32 +138,20 @@ class VirtualLoop(asyncio.BaseEventLoop):
             if process in self._parked and not handle._cancelled:
                 self._ready.remove(handle)
                 self._parked[process].append(lambda handle=handle: self._ready.append(handle))
-        for timer in [*self._scheduled]:
-            process = _process_of(timer._context)
-            if process in self._parked and not timer._cancelled and timer._callback is not _nothing:
-                when, callback, args, context = timer._when, timer._callback, timer._args, timer._context
-                twin = _Timer(timer)
-                self._parked[process].append(
-                    lambda when=when, callback=callback, args=args, context=context, twin=twin: twin.revive(
-                        self, when, callback, args, context
-                    )
-                )
+        due = [timer for timer in self._scheduled if _process_of(timer._context) in self._parked]
+        if due:
+            self._scheduled[:] = [timer for timer in self._scheduled if _process_of(timer._context) not in self._parked]
+            heapq.heapify(self._scheduled)
+            for timer in sorted(due):
+                timer._scheduled = False
+                if not timer._cancelled:
+                    self._parked[_process_of(timer._context) or ""].append(lambda timer=timer: self._revive(timer))
 
-
-class _Timer:
-    """A timer of a halted process: whoever cancels the original cancels what becomes of it."""
-
-    def __init__(self, original: asyncio.TimerHandle) -> None:
-        self._original = original
-        original._callback, original._args = _nothing, ()
-
-    def revive(self, loop: VirtualLoop, when: float, callback: Any, args: Any, context: Any) -> None:
-        if not self._original.cancelled():
-            loop.call_at(max(when, loop.time()), callback, *args, context=context)
-
-
-def _nothing() -> None:
-    """Stand in for a callback that was parked."""
+    def _revive(self, timer: asyncio.TimerHandle) -> None:
+        """Put a timer back: what it was set for may have passed long ago."""
+        if not timer.cancelled():
+            timer._scheduled = True
+            heapq.heappush(self._scheduled, timer)
 
 
 def _process_of(context: contextvars.Context | None) -> str | None:

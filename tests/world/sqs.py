@@ -230,9 +230,7 @@ class Queue:
                 poll()
 
         wire.world.copy().run(poll)
-        return await wire.call(
-            "ReceiveMessage", lambda: queue.take(limit, wire.sender), wait_seconds=wait_seconds, ready=ready
-        )
+        return await wire.call("ReceiveMessage", lambda: queue.take(limit, wire.sender), wait_seconds=wait_seconds, ready=ready)
 
     async def extend(self, receipts: Sequence[str], seconds: int) -> Sequence[CallFailed | None]:
         """Change visibilities."""
@@ -264,9 +262,7 @@ class Queue:
     def _put(self, queue: SqsQueue, outgoing: Outgoing) -> None:
         queue.put(outgoing.body, dict(outgoing.attributes), outgoing.group, outgoing.deduplication_id)
 
-    async def _batch(
-        self, operation: str, receipts: Sequence[str], act: Callable[[str], None]
-    ) -> list[CallFailed | None]:
+    async def _batch(self, operation: str, receipts: Sequence[str], act: Callable[[str], None]) -> list[CallFailed | None]:
         if len(receipts) > 10 or len(set(receipts)) < len(receipts):
             raise Refused(operation, "TooManyEntriesInBatchRequest or BatchEntryIdsNotDistinct")
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import TypeVar
 
@@ -38,6 +39,19 @@ TIMEOUT_SECONDS = 10.0
 SLOW_SECONDS = 8.0
 ZOMBIE_SECONDS = 60.0
 
+_NEVER_APPLIED: dict[Fault | None, tuple[type[CallFailed], str, float | None]] = {
+    Fault.THROTTLED: (Throttled, "ThrottlingException", None),
+    Fault.DENIED: (Denied, "AccessDeniedException", None),
+    Fault.ERROR_BEFORE: (Unknown, "InternalServerException", None),
+    Fault.REQUEST_LOST: (Unknown, "TimeoutError", TIMEOUT_SECONDS),
+    Fault.ZOMBIE: (Unknown, "TimeoutError", TIMEOUT_SECONDS),
+}
+_ANSWER_LOST: dict[Fault | None, tuple[str, float | None]] = {
+    Fault.RESPONSE_LOST: ("ConnectionClosedError", None),
+    Fault.ERROR_AFTER: ("InternalServerException", None),
+    Fault.LATE: ("TimeoutError", TIMEOUT_SECONDS),
+}
+
 
 def no_faults(_operation: str, _number: int) -> Fault | None:
     """Plan nothing bad."""
@@ -56,6 +70,8 @@ class Wire:
         self.watching = Watching()
         self.sender: str | None = None
         """Whose call is being applied at this moment."""
+        self.fault: Fault | None = None
+        """What befalls the call that is being applied at this moment."""
         self.is_partial = False
         """Whether entries of the batch that is being applied at this moment are to fail alone."""
         self.world = in_process("world")
@@ -103,41 +119,32 @@ class Wire:
         try:
             return apply()
         finally:
-            self.sender, self.is_partial = None, False
+            self.sender, self.fault, self.is_partial = None, None, False
 
     def _arrive(
         self, operation: str, apply: Callable[[], T], answer: asyncio.Future[T], fault: Fault | None, process: str | None
     ) -> None:
-        match fault:
-            case Fault.THROTTLED:
-                return self._fail(answer, Throttled(operation, "ThrottlingException", "Rate exceeded"))
-            case Fault.DENIED:
-                return self._fail(answer, Denied(operation, "AccessDeniedException", "not authorized"))
-            case Fault.ERROR_BEFORE:
-                return self._fail(answer, Unknown(operation, "InternalServerException", "500"))
-            case Fault.REQUEST_LOST:
-                return self._fail(answer, Unknown(operation, "TimeoutError"), TIMEOUT_SECONDS)
-            case Fault.ZOMBIE:
-                self._later(lambda: self.as_sent(process, lambda: _quietly(apply)), ZOMBIE_SECONDS)
-                return self._fail(answer, Unknown(operation, "TimeoutError"), TIMEOUT_SECONDS)
-            case Fault.PARTIAL:
-                self.is_partial = True
-            case _:
-                pass
+        if fault in _NEVER_APPLIED:
+            kind, code, seconds = _NEVER_APPLIED[fault]
+            if fault is Fault.ZOMBIE:
+                self._later(lambda: self._rise(process, apply), ZOMBIE_SECONDS)
+            return self._fail(answer, kind(operation, code, str(fault)), seconds)
+        self.fault, self.is_partial = fault, fault is Fault.PARTIAL
         try:
             result = self.as_sent(process, apply)
         except CallFailed as failed:
             return self._fail(answer, failed)
-        match fault:
-            case Fault.RESPONSE_LOST:
-                return self._fail(answer, Unknown(operation, "ConnectionClosedError"))
-            case Fault.ERROR_AFTER:
-                return self._fail(answer, Unknown(operation, "InternalServerException", "500"))
-            case Fault.LATE:
-                return self._fail(answer, Unknown(operation, "TimeoutError"), TIMEOUT_SECONDS)
-            case _:
-                seconds = SLOW_SECONDS if fault is Fault.SLOW else None
-                return self._later(lambda: None if answer.done() else answer.set_result(result), seconds)
+        if fault in _ANSWER_LOST:
+            code, seconds = _ANSWER_LOST[fault]
+            return self._fail(answer, Unknown(operation, code), seconds)
+        seconds = SLOW_SECONDS if fault is Fault.SLOW else None
+        return self._later(lambda: None if answer.done() else answer.set_result(result), seconds)
+
+    def _rise(self, process: str | None, apply: Callable[[], object]) -> None:
+        """Apply what was sent long ago, and given up."""
+        self.fault = Fault.ZOMBIE
+        with suppress(CallFailed):
+            self.as_sent(process, apply)
 
     def _fail(self, answer: asyncio.Future[T], failed: CallFailed, after: float | None = None) -> None:
         self._later(lambda: None if answer.done() else answer.set_exception(failed), after)
@@ -145,10 +152,3 @@ class Wire:
     def _later(self, act: Callable[[], object], after: float | None = None) -> None:
         seconds = self._rng.uniform(*self._latency) if after is None else after
         asyncio.get_running_loop().call_later(seconds, act, context=self.world)
-
-
-def _quietly(apply: Callable[[], object]) -> None:
-    try:
-        apply()
-    except CallFailed:
-        return

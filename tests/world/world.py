@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import random
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ class Replica:
     name: str
     slipway: Slipway
     task: asyncio.Task[None]
+    context: contextvars.Context
 
 
 @dataclass
@@ -81,7 +83,7 @@ class World:
                 bedrock=Bedrock(self.account, self.wire),
                 rng=random.Random(f"{self.seed} {name}"),
             )
-            return Replica(name, slipway, None)  # type: ignore[arg-type]
+            return Replica(name, slipway, None, context)  # type: ignore[arg-type]
 
         replica = context.run(begin)
         replica.task = loop.create_task(life(), context=context)

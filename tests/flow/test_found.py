@@ -1,0 +1,103 @@
+"""Bugs that the proof found (see tests/proof), each as small as it can be told. The seed is of the world that showed it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from service.core.deployments import ModelState
+from tests.world.bedrock import Rules
+from tests.world.loop import run
+from tests.world.wire import Fault
+from tests.world.world import MODEL, World
+
+
+def test_a_request_that_was_handed_on_is_looked_for_before_it_takes_a_slot() -> None:
+    """Seed 0: its own deployment may be what fills the account."""
+
+    async def main() -> None:
+        world = World(rules=Rules(max_total=1, is_quota_first=True, token_memory_seconds=0.0), max_receive_count=1)
+        world.start("a")
+        world.ask("bot")
+        await world.until(lambda: len(world.account.made) == 1)
+        await world.stop("a")
+        world.start("b")
+        await world.all_answered(3000)
+        assert world.outcomes() == {"bot": "Active"}
+        assert world.wire.calls["CreateCustomModelDeployment"] == 1
+        await world.stop("b")
+
+    run(main())
+
+
+def test_a_message_that_comes_again_here_for_the_last_time_is_handed_on_at_once() -> None:
+    """Seeds 1 and 40: the hold kept its first receive count, and a kill then sent the message to the dead-letter queue."""
+
+    async def main() -> None:
+        world = World(max_receive_count=2)
+        world.start("a")
+        letter = world.ask("bot")
+        await world.until(lambda: len(world.account.made) == 1)
+        world.sqs.lapse(letter)
+        await asyncio.sleep(10)
+        world.kill("a")
+        world.start("b")
+        await world.all_answered(3000)
+        assert not world.dead.all
+        assert world.outcomes() == {"bot": "Active"}
+        await world.stop("b")
+
+    run(main())
+
+
+def test_a_refusal_from_before_the_model_was_active_is_not_believed() -> None:
+    """Seed 73: the create was refused because of the model, which was Active by the time it was asked about."""
+
+    async def main() -> None:
+        world = World(
+            rules=Rules(models={MODEL: ModelState.CREATING}),
+            plan=lambda op, n: Fault.REQUEST_LOST if op == "GetCustomModel" and n == 1 else None,
+        )
+        world.start()
+        world.ask("bot")
+        await asyncio.sleep(5)
+        world.rules.models.clear()
+        await world.all_answered()
+        assert world.outcomes() == {"bot": "Active"}
+        await world.stop()
+
+    run(main())
+
+
+def test_a_request_that_times_out_behind_another_leaves_its_watch_alone() -> None:
+    """Seed 173: its last look found the deployment, and on its way out it had the watcher forget it."""
+
+    async def main() -> None:
+        world = World(
+            rules=Rules(creation_seconds=(600.0, 600.0)),
+            plan=lambda op, n: Fault.SLOW if op == "GetCustomModelDeployment" and n == 2 else None,
+        )
+        world.start("a")
+        world.ask("bot", requestId="first")
+        world.ask("bot", requestId="second", timeout=60)
+        await asyncio.sleep(30)
+        world.kill("a")
+        world.start("b")
+        await world.all_answered(1000)
+        assert [each.event["data"]["outcome"] for each in world.topic.terminal()] == ["TimedOut", "Active"]
+        await world.stop("b")
+
+    run(main())
+
+
+def test_told_to_stop_as_it_begins_nothing_is_received() -> None:
+    """Seed 93: the first poll had been decided on, and not sent."""
+
+    async def main() -> None:
+        world = World()
+        world.ask("bot")
+        replica = world.start()
+        asyncio.get_running_loop().call_soon(replica.slipway.stop, context=replica.context)
+        await replica.task
+        assert world.wire.calls["ReceiveMessage"] == 0
+
+    run(main())
