@@ -194,3 +194,13 @@ async def test_waiting_for_a_queue_that_does_not_answer_yet_ends_cleanly_on_sigt
     async with Box(terms=QUICK) as box, daemon(box, AWS_ENDPOINT_URL="http://127.0.0.1:9") as process:
         await process.until(lambda: bool(process.lines("daemon.waiting")))
         assert (await process.end(signal.SIGTERM))[0] == 0
+
+
+async def test_a_second_signal_hurries() -> None:
+    async with Box(terms=QUICK) as box, daemon(box) as process:
+        await process.until(lambda: bool(process.lines("daemon.started")))
+        process.process.send_signal(signal.SIGTERM)
+        await process.until(lambda: bool(process.lines("daemon.stopping")))
+        code, took = await process.end(signal.SIGINT)
+        assert code == 0
+        assert took < 10, "not the twenty seconds of the long poll that is open"
