@@ -63,9 +63,7 @@ def announce_progress(
     return _publication(request, progress.value, _Underway(reason, message), times, source)
 
 
-def announce_rejection(
-    message_id: str, request_id: str | None, code: str, text: str, times: Times, source: str
-) -> Publication:
+def announce_rejection(message_id: str, request_id: str | None, code: str, text: str, times: Times, source: str) -> Publication:
     """Put into words why a message could not be understood. `message_id` is that of the message that came first."""
     shown = request_id or message_id
     data = {

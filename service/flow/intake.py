@@ -60,6 +60,7 @@ class Intake:
         self._troubles = 0
         self._changed = custody.changed
         self._stopped = asyncio.Event()
+        self._fault: BaseException | None = None
         self.last_ended_at: float | None = None
         """When a receive last ended, well or badly, by the event loop's clock."""
 
@@ -79,12 +80,17 @@ class Intake:
             poll.cancel()
 
     async def run(self) -> None:
-        """Keep the right number of polls going, until stopped."""
+        """Keep the right number of polls going, until stopped.
+
+        What nobody expected of a poll is raised here: better to begin anew as another process than to go on deaf.
+        """
         while not self._stopped.is_set():
             while len(self._polls) < self._wanted and self._room() >= self._smallest():
                 self._poll(min(POLL_SIZE, self._room()))
             self._changed.clear()
             await self._changed.wait()
+            if self._fault is not None:
+                raise self._fault
         if self._polls:
             await asyncio.wait(self._polls)
 
@@ -103,6 +109,8 @@ class Intake:
 
     def _polled(self, poll: asyncio.Task[None]) -> None:
         self._polls.discard(poll)
+        if not poll.cancelled():
+            self._fault = self._fault or poll.exception()
         self._changed.set()
 
     async def _receive(self, limit: int) -> None:

@@ -157,9 +157,7 @@ class Lifecycle:
         hold.arn = deployment.arn
         return Seen(deployment, tags.get(REQUEST_TAG))
 
-    async def _asking(
-        self, asked: Awaitable[T], learned: Callable[[T], Facts], facts: Facts, hold: Hold
-    ) -> Facts:
+    async def _asking(self, asked: Awaitable[T], learned: Callable[[T], Facts], facts: Facts, hold: Hold) -> Facts:
         """Answer what is known after a question; a failed one is asked again, after a pause, for as long as it takes."""
         try:
             return learned(await asked)

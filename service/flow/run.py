@@ -231,9 +231,7 @@ class Slipway:
             if self._terms.progress_events and progress not in told:
                 told.add(progress)
                 times = _times(hold, request)
-                self._announcer.mention(
-                    announce_progress(request, progress, times, self._terms.source, reason, message)
-                )
+                self._announcer.mention(announce_progress(request, progress, times, self._terms.source, reason, message))
 
         return tell
 

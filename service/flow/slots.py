@@ -35,9 +35,7 @@ class Slots:
     What others made is known from sweeps; what this process has in creation it knows itself.
     """
 
-    def __init__(
-        self, quota: Quota, *, in_creation: Callable[[], int], sweep_soon: Callable[[], None], tally: Tally
-    ) -> None:
+    def __init__(self, quota: Quota, *, in_creation: Callable[[], int], sweep_soon: Callable[[], None], tally: Tally) -> None:
         self.quota = quota
         self._in_creation = in_creation
         self._sweep_soon = sweep_soon

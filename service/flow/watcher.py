@@ -191,9 +191,7 @@ class Watcher:
                     break
         if self._is_stopping:
             return
-        self._estimate = Estimate(
-            len(self._watched), seen[Status.CREATING], seen[Status.ACTIVE], seen[Status.FAILED]
-        )
+        self._estimate = Estimate(len(self._watched), seen[Status.CREATING], seen[Status.ACTIVE], seen[Status.FAILED])
         if way is Way.EVERYTHING:
             self._counted(Counts(others["creating"], others["total"]))
         if way is not Way.ENDED_SINCE_OLDEST:
@@ -201,10 +199,7 @@ class Watcher:
 
     def _oldest(self) -> float:
         return min(
-            (
-                watched.created_at - (1.0 if watched.is_seen else UNSEEN_MARGIN_SECONDS)
-                for watched in self._watched.values()
-            ),
+            (watched.created_at - (1.0 if watched.is_seen else UNSEEN_MARGIN_SECONDS) for watched in self._watched.values()),
             default=math.inf,
         )
 

@@ -155,8 +155,11 @@ def test_a_status_nobody_knows_is_waited_out() -> None:
 ATTEMPTS = [
     None,
     Created(ARN, 1.0),
-    *(a_failure(kind, text) for kind in (Throttled, QuotaFull, Denied, Missing, Conflicting, Refused, Unknown)
-      for text in ("", "already exists")),
+    *(
+        a_failure(kind, text)
+        for kind in (Throttled, QuotaFull, Denied, Missing, Conflicting, Refused, Unknown)
+        for text in ("", "already exists")
+    ),
 ]
 SIGHTS = [
     None,

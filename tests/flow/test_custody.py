@@ -84,9 +84,7 @@ def test_throttled_extends_do_not_lose_a_lease() -> None:
         bench = Bench(visibility=60)
         bench.sqs.put("{}")
         await asyncio.sleep(1)
-        bench.wire.plan = lambda operation, number: (
-            Fault.THROTTLED if operation.startswith("Change") and number % 3 else None
-        )
+        bench.wire.plan = lambda operation, number: Fault.THROTTLED if operation.startswith("Change") and number % 3 else None
         await asyncio.sleep(1800)
         assert bench.tally.leases_lost == 0
         assert bench.sqs.all[0].receive_count == 1

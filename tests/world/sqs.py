@@ -126,6 +126,7 @@ class SqsQueue:
             if self.duplicate_next and not self.is_fifo:
                 self.duplicate_next -= 1
                 letter.visible_at = now
+                self.watching.lapsed(letter)
         return taken
 
     def _hand_over(self, letter: Letter, now: float) -> Message:
@@ -171,6 +172,7 @@ class SqsQueue:
     def lapse(self, letter: Letter) -> None:
         """Make a message visible although it is held."""
         letter.visible_at = self.now()
+        self.watching.lapsed(letter)
         self.wake()
 
     def bring_back(self, letter: Letter) -> None:

@@ -23,6 +23,9 @@ class Watching:
     def received(self, letter: Letter, process: str | None) -> None:
         """Note a message handed over."""
 
+    def lapsed(self, letter: Letter) -> None:
+        """Note a message that SQS has made visible although it is held."""
+
     def put(self, letter: Letter | None, body: str, attributes: dict[str, str]) -> None:
         """Note a message sent; None where FIFO deduplication swallowed it."""
 
