@@ -79,7 +79,8 @@ class Slots:
             with hold.because(Reason.NO_SLOT, f"no slot: {self.quota.fullness()}"):
                 await hold.wait(turn)
         except BaseException:
-            if turn.done() and turn.exception() is None:
+            # One that was interrupted before it could wait is still to be granted: to nobody, and for ever.
+            if not turn.cancel() and turn.exception() is None:
                 self.finished(None)
             raise
         return Grant(self)

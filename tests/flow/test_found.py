@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from service.core.deployments import ModelState
+from service.core.messages import Message
+from service.core.quota import Counts, Quota
+from service.flow.hold import Hold
+from service.flow.slots import Slots
+from service.flow.tally import Tally
+from service.flow.waits import Stopping
 from tests.world.bedrock import Rules
 from tests.world.loop import run
 from tests.world.wire import Fault
@@ -99,5 +107,20 @@ def test_told_to_stop_as_it_begins_nothing_is_received() -> None:
         asyncio.get_running_loop().call_soon(replica.slipway.stop, context=replica.context)
         await replica.task
         assert world.wire.calls["ReceiveMessage"] == 0
+
+    run(main())
+
+
+def test_an_interruption_before_the_line_for_a_slot_leaves_no_place_in_it() -> None:
+    """Seed 435: the place was granted later, to nobody, and its slot never came back."""
+
+    async def main() -> None:
+        slots = Slots(Quota(max_creating=1), in_creation=lambda: 0, sweep_soon=lambda: None, tally=Tally())
+        hold = Hold(Message("m", "", "r", 1, 0.0, 0.0), 60.0)
+        hold.interrupt(Stopping)
+        with pytest.raises(Stopping):
+            await slots.grant(hold)
+        slots.swept(Counts(0, 0))
+        assert slots.has_room()
 
     run(main())
