@@ -11,7 +11,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --fork-strategy
 
 .DEFAULT_GOAL := help
 MINUTES ?= 20
-.PHONY: help setup demo test prove check lint types contracts format lock upgrade clean
+.PHONY: help setup demo test proof prove check lint types contracts format lock upgrade clean
 
 help: ## say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,12 +34,15 @@ demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no 
 	@$(BIN)/slipway demo
 
 test: setup ## pass the tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --ignore tests/proof
+
+proof: setup ## the quick tiers of the proof: kills at every step, seeded chaos, planted bugs, real processes
+	@$(BIN)/python -m pytest tests/proof
 
 prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json
 	@$(BIN)/python -m tests.proof prove --minutes $(MINUTES)
 
-check: test lint types contracts ## all that CI runs
+check: test lint types contracts proof ## all that CI runs
 
 lint: setup ## style and likely mistakes
 	@$(BIN)/ruff check

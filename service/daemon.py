@@ -23,7 +23,8 @@ from service.edge.http import serving
 from service.edge.metrics import Measures, registry_of
 from service.edge.vitals import Pulse, Readiness
 from service.flow.intake import MOST_POLLS
-from service.flow.run import Slipway, Terms
+from service.flow.run import Slipway
+from service.flow.terms import Terms
 from service.flow.waits import rest
 from service.settings import Settings, WrongSetting, load
 

@@ -1,70 +1,35 @@
 """The one file that runs the rest: a coroutine per held message, and how it all begins and ends.
 
-A message is understood, waits for its predecessors and a slot, becomes a deployment, is watched to its end, announced, and
-only then deleted. Read `_answer` first.
+What becomes of a message is in `answer`; here it is begun, settled, and given back when the daemon is to end.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 from structlog.contextvars import bound_contextvars
 
 from service.core import continuations
-from service.core.backoff import pause_seconds
-from service.core.burial import copy_of
-from service.core.calls import CallFailed
-from service.core.decide import reason_for
-from service.core.events import Progress, Times, announce_outcome, announce_progress, announce_rejection
-from service.core.messages import Outgoing, QueueTraits
-from service.core.misunderstood import Misunderstood
-from service.core.outcomes import Abandon, Continue, Done, Outcome, Reason, Release, Settlement
+from service.core.messages import QueueTraits
+from service.core.outcomes import Abandon, Continue, Done, Release, Settlement
 from service.core.quota import Quota
-from service.core.requests import Home, Request, understand
 from service.flow import intake, lifecycle, watcher
 from service.flow.announce import Announcer, Topic
+from service.flow.answer import Answers, Graveyard
 from service.flow.custody import Custody, Leases
 from service.flow.hold import Hold
 from service.flow.slots import Slots
 from service.flow.tally import Tally
+from service.flow.terms import Terms
 from service.flow.turns import Turns
-from service.flow.waits import DeadlinePassed, LeaseLost, Stopping, TooLongHeld
+from service.flow.waits import LeaseLost, Stopping, TooLongHeld
 
 log = structlog.get_logger()
 
 FAULT_RELEASE_SECONDS = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What the operator has decided. Times in seconds; a limit of 0 is learned."""
-
-    home: Home
-    max_held: int
-    sweep_interval: float
-    timeout: float
-    visibility_timeout: int
-    progress_events: bool
-    max_creating: int
-    max_total: int
-    is_topic_fifo: bool
-
-    @property
-    def source(self) -> str:
-        """The CloudEvents source: the same for every replica, since together with the id it says what is the same."""
-        return f"urn:slipway:{self.home.account}:{self.home.region}"
-
-
-class Graveyard(Protocol):
-    """Where the copy of what could not be understood goes."""
-
-    async def bury(self, outgoing: Outgoing) -> None:
-        """Send one message to the dead-letter queue."""
 
 
 class Queue(Leases, Graveyard, Protocol):
@@ -122,7 +87,16 @@ class Slipway:
         )
         self.turns = Turns()
         self._announcer = Announcer(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
-        self._lifecycle = lifecycle.Lifecycle(bedrock, self.slots, self.watcher, rng=rng, tally=tally)
+        self._answers = Answers(
+            terms,
+            traits,
+            graveyard=queue,
+            announcer=self._announcer,
+            life=lifecycle.Lifecycle(bedrock, self.slots, self.watcher, rng=rng, tally=tally),
+            turns=self.turns,
+            tally=tally,
+            rng=rng,
+        )
 
     async def run(self) -> None:
         """Serve the queue until `stop`; return when everything held has been settled or given back."""
@@ -173,7 +147,7 @@ class Slipway:
         settlement: Settlement
         with bound_contextvars(message_id=hold.message.message_id):
             try:
-                settlement = Continue() if self._is_last_life(hold) else await self._answer(hold)
+                settlement = Continue() if self._is_last_life(hold) else await self._answers.answer(hold)
             except LeaseLost:
                 settlement = Abandon()
             except Stopping:
@@ -192,74 +166,6 @@ class Slipway:
                 log.exception("settlement.faulted")
             finally:
                 self.custody.let_go(hold)
-
-    async def _answer(self, hold: Hold) -> Settlement:
-        """What becomes of one message: understand, take turns, deploy, announce."""
-        try:
-            request = understand(hold.message, self._terms.home, self._terms.timeout)
-        except Misunderstood as misunderstood:
-            return await self._reject(hold, misunderstood)
-        hold.what = request.name
-        with bound_contextvars(request_id=request.request_id, deployment=request.name):
-            log.info("request.accepted", receive_count=hold.message.receive_count, model_arn=request.model_arn)
-            async with AsyncExitStack() as turns:
-                deadline = hold.loop_time(_times(hold, request).deadline or 0.0)
-                tell = self._teller(request, hold)
-                tell(Progress.ACCEPTED, None, None)
-                await self._take_turns(turns, request, hold, deadline)
-                outcome = await self._lifecycle.deploy(request, hold, deadline, tell)
-                publication = announce_outcome(request, outcome, _times(hold, request), self._terms.source)
-                await self._announcer.announce(publication, hold)
-            self._finished(request, outcome, hold, publication.event_id)
-        return Done()
-
-    async def _take_turns(self, turns: AsyncExitStack, request: Request, hold: Hold, deadline: float) -> None:
-        """Wait for those before this one: of the same FIFO group, and for the same deployment."""
-        keys = [f"deployment {request.name}"]
-        if self._traits.is_fifo and hold.message.group is not None:
-            keys.insert(0, f"group {hold.message.group}")
-        # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
-        with suppress(DeadlinePassed), hold.until(deadline):
-            for key in keys:
-                await turns.enter_async_context(self.turns.turn(key, hold))
-
-    def _teller(self, request: Request, hold: Hold) -> lifecycle.Tell:
-        """Answer what announces progress: each kind once, and nothing unless the settings ask for it."""
-        told: set[Progress] = set()
-
-        def tell(progress: Progress, reason: Reason | None, message: str | None) -> None:
-            if self._terms.progress_events and progress not in told:
-                told.add(progress)
-                times = _times(hold, request)
-                self._announcer.mention(announce_progress(request, progress, times, self._terms.source, reason, message))
-
-        return tell
-
-    async def _reject(self, hold: Hold, misunderstood: Misunderstood) -> Settlement:
-        origin = continuations.origin(hold.message)
-        publication = announce_rejection(
-            origin, misunderstood.request_id, misunderstood.code, misunderstood.reason, _times(hold), self._terms.source
-        )
-        await self._announcer.announce(publication, hold)
-        if self._traits.has_dead_letter_queue:
-            await self._bury(hold, misunderstood)
-        self.tally.endings["Rejected"] += 1
-        log.warning("request.rejected", code=misunderstood.code.value, field=misunderstood.field, reason=misunderstood.reason)
-        return Done()
-
-    async def _bury(self, hold: Hold, misunderstood: Misunderstood) -> None:
-        """Copy what was rejected to the dead-letter queue, with the reason beside it, for a person to look at."""
-        copy = copy_of(hold.message, misunderstood, is_fifo=self._traits.is_fifo)
-        troubles = 0
-        while True:
-            hold.check_lease()
-            try:
-                return await self._queue.bury(copy)
-            except CallFailed as failed:
-                troubles += 1
-                log.warning("bury.failed", code=failed.code, error=str(failed))
-                with hold.because(reason_for(failed), str(failed)):
-                    await hold.pause(pause_seconds(troubles, self._rng))
 
     def _is_last_life(self, hold: Hold) -> bool:
         """The next receive would go to the dead-letter queue: whatever befell the earlier ones, begin a new count."""
@@ -288,30 +194,6 @@ class Slipway:
             log.error("continue.given_up", what=hold.what, remedy="released instead; its receive count goes on")
             await self.custody.release(hold)
 
-    def _finished(self, request: Request, outcome: Outcome, hold: Hold, event_id: str) -> None:
-        """The one line that says everything about a request that has ended."""
-        times = _times(hold, request)
-        seconds = max(0.0, times.now - times.received)
-        self.tally.endings[outcome.ending.value] += 1
-        self.tally.adoptions += outcome.adopted
-        self.tally.request_seconds.add(seconds)
-        log.info(
-            "request.finished",
-            outcome=outcome.ending.value,
-            reason=outcome.reason and outcome.reason.value,
-            arn=outcome.deployment and outcome.deployment.arn,
-            adopted=outcome.adopted,
-            receive_count=hold.message.receive_count,
-            seconds=round(seconds, 3),
-            event_id=event_id,
-            error=outcome.message,
-        )
-
 
 def _age(hold: Hold) -> float:
     return max(0.0, hold.now() - continuations.first_received_at(hold.message))
-
-
-def _times(hold: Hold, request: Request | None = None) -> Times:
-    received = continuations.first_received_at(hold.message)
-    return Times(hold.now(), received, received + request.timeout if request else None)

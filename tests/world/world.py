@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.core.requests import Home
-from service.flow.run import Slipway, Terms
+from service.flow.run import Slipway
+from service.flow.terms import Terms
 from tests.world.bedrock import Account, Bedrock, Rules
 from tests.world.loop import VirtualLoop, in_process
 from tests.world.sns import Notice, Topic

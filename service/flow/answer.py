@@ -1,0 +1,155 @@
+"""What becomes of one message: understand it, take turns, deploy, announce."""
+
+from __future__ import annotations
+
+import random
+from contextlib import AsyncExitStack, suppress
+from typing import Protocol
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from service.core import continuations
+from service.core.backoff import pause_seconds
+from service.core.burial import copy_of
+from service.core.calls import CallFailed
+from service.core.decide import reason_for
+from service.core.events import Progress, Times, announce_outcome, announce_progress, announce_rejection
+from service.core.messages import Outgoing, QueueTraits
+from service.core.misunderstood import Misunderstood
+from service.core.outcomes import Done, Outcome, Reason, Settlement
+from service.core.requests import Request, understand
+from service.flow.announce import Announcer
+from service.flow.hold import Hold
+from service.flow.lifecycle import Lifecycle, Tell
+from service.flow.tally import Tally
+from service.flow.terms import Terms
+from service.flow.turns import Turns
+from service.flow.waits import DeadlinePassed
+
+log = structlog.get_logger()
+
+
+class Graveyard(Protocol):
+    """Where the copy of what could not be understood goes."""
+
+    async def bury(self, outgoing: Outgoing) -> None:
+        """Send one message to the dead-letter queue."""
+
+
+class Answers:
+    """Brings each message to its settlement. Read `answer` first."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        traits: QueueTraits,
+        *,
+        graveyard: Graveyard,
+        announcer: Announcer,
+        life: Lifecycle,
+        turns: Turns,
+        tally: Tally,
+        rng: random.Random,
+    ) -> None:
+        self._terms = terms
+        self._traits = traits
+        self._graveyard = graveyard
+        self._announcer = announcer
+        self._lifecycle = life
+        self._turns = turns
+        self._tally = tally
+        self._rng = rng
+
+    async def answer(self, hold: Hold) -> Settlement:
+        """What becomes of one message: understand, take turns, deploy, announce."""
+        try:
+            request = understand(hold.message, self._terms.home, self._terms.timeout)
+        except Misunderstood as misunderstood:
+            return await self._reject(hold, misunderstood)
+        hold.what = request.name
+        with bound_contextvars(request_id=request.request_id, deployment=request.name):
+            log.info("request.accepted", receive_count=hold.message.receive_count, model_arn=request.model_arn)
+            async with AsyncExitStack() as turns:
+                deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
+                tell = self._teller(request, hold)
+                tell(Progress.ACCEPTED, None, None)
+                await self._take_turns(turns, request, hold, deadline)
+                outcome = await self._lifecycle.deploy(request, hold, deadline, tell)
+                publication = announce_outcome(request, outcome, times_of(hold, request), self._terms.source)
+                await self._announcer.announce(publication, hold)
+            self._finished(request, outcome, hold, publication.event_id)
+        return Done()
+
+    async def _take_turns(self, turns: AsyncExitStack, request: Request, hold: Hold, deadline: float) -> None:
+        """Wait for those before this one: of the same FIFO group, and for the same deployment."""
+        keys = [f"deployment {request.name}"]
+        if self._traits.is_fifo and hold.message.group is not None:
+            keys.insert(0, f"group {hold.message.group}")
+        # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
+        with suppress(DeadlinePassed), hold.until(deadline):
+            for key in keys:
+                await turns.enter_async_context(self._turns.turn(key, hold))
+
+    def _teller(self, request: Request, hold: Hold) -> Tell:
+        """Answer what announces progress: each kind once, and nothing unless the settings ask for it."""
+        told: set[Progress] = set()
+
+        def tell(progress: Progress, reason: Reason | None, message: str | None) -> None:
+            if self._terms.progress_events and progress not in told:
+                told.add(progress)
+                times = times_of(hold, request)
+                self._announcer.mention(announce_progress(request, progress, times, self._terms.source, reason, message))
+
+        return tell
+
+    async def _reject(self, hold: Hold, misunderstood: Misunderstood) -> Settlement:
+        origin = continuations.origin(hold.message)
+        publication = announce_rejection(
+            origin, misunderstood.request_id, misunderstood.code, misunderstood.reason, times_of(hold), self._terms.source
+        )
+        await self._announcer.announce(publication, hold)
+        if self._traits.has_dead_letter_queue:
+            await self._bury(hold, misunderstood)
+        self._tally.endings["Rejected"] += 1
+        log.warning("request.rejected", code=misunderstood.code.value, field=misunderstood.field, reason=misunderstood.reason)
+        return Done()
+
+    async def _bury(self, hold: Hold, misunderstood: Misunderstood) -> None:
+        """Copy what was rejected to the dead-letter queue, with the reason beside it, for a person to look at."""
+        copy = copy_of(hold.message, misunderstood, is_fifo=self._traits.is_fifo)
+        troubles = 0
+        while True:
+            hold.check_lease()
+            try:
+                return await self._graveyard.bury(copy)
+            except CallFailed as failed:
+                troubles += 1
+                log.warning("bury.failed", code=failed.code, error=str(failed))
+                with hold.because(reason_for(failed), str(failed)):
+                    await hold.pause(pause_seconds(troubles, self._rng))
+
+    def _finished(self, request: Request, outcome: Outcome, hold: Hold, event_id: str) -> None:
+        """The one line that says everything about a request that has ended."""
+        times = times_of(hold, request)
+        seconds = max(0.0, times.now - times.received)
+        self._tally.endings[outcome.ending.value] += 1
+        self._tally.adoptions += outcome.adopted
+        self._tally.request_seconds.add(seconds)
+        log.info(
+            "request.finished",
+            outcome=outcome.ending.value,
+            reason=outcome.reason and outcome.reason.value,
+            arn=outcome.deployment and outcome.deployment.arn,
+            adopted=outcome.adopted,
+            receive_count=hold.message.receive_count,
+            seconds=round(seconds, 3),
+            event_id=event_id,
+            error=outcome.message,
+        )
+
+
+def times_of(hold: Hold, request: Request | None = None) -> Times:
+    """Answer when things happened to what is held, by the queue's own clock."""
+    received = continuations.first_received_at(hold.message)
+    return Times(hold.now(), received, received + request.timeout if request else None)

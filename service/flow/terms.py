@@ -1,0 +1,27 @@
+"""What the operator has decided, as far as the flow needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.core.requests import Home
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the operator has decided. Times in seconds; a limit of 0 is learned."""
+
+    home: Home
+    max_held: int
+    sweep_interval: float
+    timeout: float
+    visibility_timeout: int
+    progress_events: bool
+    max_creating: int
+    max_total: int
+    is_topic_fifo: bool
+
+    @property
+    def source(self) -> str:
+        """The CloudEvents source: the same for every replica, since together with the id it says what is the same."""
+        return f"urn:slipway:{self.home.account}:{self.home.region}"

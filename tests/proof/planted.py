@@ -1,0 +1,322 @@
+"""Bugs planted into the real code on purpose: what shows that the proof can see.
+
+Each is a piece of a module, found exactly once or the plant has rotted, and what is put in its place while the module is
+imported, in a process of its own. `caught_by` says where it is known to be caught: a seed, or a lifetime's misfortune.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, ModuleType
+
+MOST_SEEDS = 200
+RECORD = Path(__file__).with_name("planted.json")
+
+
+class Rotten(Exception):
+    """What was to be replaced is no longer there, exactly once."""
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One bug."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+
+
+PLANTS = (
+    Plant(
+        "delete before publish",
+        "service.flow.answer",
+        "                await self._announcer.announce(publication, hold)\n            self._finished",
+        "                await self.custody.delete(hold)\n"
+        "                await self._announcer.announce(publication, hold)\n            self._finished",
+    ),
+    Plant(
+        "absent means failed",
+        "service.flow.watcher",
+        "                watched.is_missing = True\n",
+        "                watched.is_missing = True\n"
+        "                if watched.ended is not None and not watched.ended.done():\n"
+        "                    watched.ended.set_result(Deployment(arn, '', '', Status.FAILED, 'Failed', 0.0))\n",
+    ),
+    Plant(
+        "a token for each call",
+        "service.core.requests",
+        "    said = json.dumps([request.identity,",
+        '    said = json.dumps([__import__("uuid").uuid4().hex, request.identity,',
+    ),
+    Plant(
+        "create again after no answer, without a look",
+        "service.core.decide",
+        "            in_doubt=self.in_doubt or unknown,\n",
+        "            in_doubt=self.in_doubt,\n",
+    ),
+    Plant(
+        "a redelivery creates without a look",
+        "service.flow.lifecycle",
+        "Facts(in_doubt=hold.message.is_redelivery or",
+        "Facts(in_doubt=False and",
+    ),
+    Plant(
+        "a full quota is a failure",
+        "service.core.decide",
+        "        case None | QuotaFull():\n",
+        "        case QuotaFull() as full:\n"
+        "            return Ended(Outcome(Ending.FAILED, Reason.NO_SLOT, str(full)))\n"
+        "        case None:\n",
+    ),
+    Plant(
+        "throttled is a failure",
+        "service.core.decide",
+        "            return Pause(reason_for(failed), str(failed))\n",
+        "            return Ended(Outcome(Ending.FAILED, reason_for(failed), str(failed)))\n",
+    ),
+    Plant(
+        "what waits is not extended",
+        "service.flow.custody",
+        "and not hold.is_extending and not hold.is_lost:",
+        "and not hold.is_extending and not hold.is_lost and hold.why is None:",
+    ),
+    Plant(
+        "a lost lease interrupts nothing",
+        "service.flow.custody",
+        "            hold.interrupt(LeaseLost)\n",
+        "            pass\n",
+    ),
+    Plant("a lost lease is announced", "service.flow.announce", "            hold.check_lease()\n", "            pass\n"),
+    Plant(
+        "nothing is given back on stop",
+        "service.flow.run",
+        "                await self.custody.release(hold, after)\n",
+        "                pass\n",
+    ),
+    Plant(
+        "stop waits for the deployment",
+        "service.flow.run",
+        "        for hold in self.custody:\n            hold.interrupt(Stopping)\n",
+        "",
+    ),
+    Plant(
+        "the deadline runs from this delivery",
+        "service.flow.answer",
+        "    received = continuations.first_received_at(hold.message)\n",
+        "    received = hold.message.received_at\n",
+    ),
+    Plant(
+        "a random event id",
+        "service.core.events",
+        "str(uuid.uuid5(_NAMESPACE, json.dumps([*identity, word])))",
+        "str(uuid.uuid4())",
+    ),
+    Plant(
+        "anybody's deployment is adopted",
+        "service.core.decide",
+        "        if seen.request_tag is None:\n",
+        "        if seen is None:\n",
+    ),
+    Plant(
+        "a failed batch is taken for done",
+        "service.flow.batches",
+        "            answers = [failed] * len(batch)\n",
+        "            answers = [None] * len(batch)\n",
+    ),
+    Plant(
+        "an entry that failed alone is taken for published",
+        "service.flow.announce",
+        "            if failed is None:\n",
+        "            if True:\n",
+    ),
+    Plant(
+        "a hand-over that failed is taken for done",
+        "service.flow.custody",
+        "                if isinstance(failed, Refused) or not await self._may_try_again(hold, troubles):\n"
+        "                    return False\n",
+        "                await self.delete(hold)\n                return True\n",
+    ),
+    Plant(
+        "delete before the hand-over",
+        "service.flow.custody",
+        "                await self._queue.send(continuation)\n",
+        "                await self.delete(hold)\n                await self._queue.send(continuation)\n",
+    ),
+    Plant(
+        "the last life is lived like any other",
+        "service.flow.run",
+        "Continue() if self._is_last_life(hold) else await self._answers.answer(hold)",
+        "await self._answers.answer(hold)",
+    ),
+    Plant(
+        "a release of the last life",
+        "service.flow.run",
+        "if hold.message.receive_count >= (self._traits.max_receive_count or 1 << 62):",
+        "if hold is None:",
+    ),
+    Plant(
+        "a duplicate of the last life is held on to",
+        "service.flow.custody",
+        "                    held.interrupt(TooLongHeld)  # were",
+        "                    pass  # were",
+    ),
+    Plant("an unknown status is Active", "service.core.deployments", "text.lower(), cls.UNKNOWN)", "text.lower(), cls.ACTIVE)"),
+    Plant(
+        "an interrupted turn leaks its slot",
+        "service.flow.slots",
+        "                self.finished(None)\n",
+        "                pass\n",
+    ),
+    Plant(
+        "the turn is not passed on",
+        "service.flow.turns",
+        "                line[0].set_result(None)\n",
+        "                pass\n",
+    ),
+    Plant(
+        "poison is rejected in silence",
+        "service.flow.answer",
+        "        await self._announcer.announce(publication, hold)\n        if self._traits",
+        "        if self._traits",
+    ),
+    Plant(
+        "poison is not buried",
+        "service.flow.answer",
+        "            await self._bury(hold, misunderstood)\n",
+        "            pass\n",
+    ),
+    Plant(
+        "as much is held as comes",
+        "service.flow.intake",
+        "        return self._max_held - len(self._custody) - self._reserved\n",
+        "        return 10\n",
+    ),
+    Plant(
+        "a hand-over resets the clock",
+        "service.core.continuations",
+        '"firstReceivedAt": first_received_at(message)',
+        '"firstReceivedAt": message.received_at',
+    ),
+    Plant(
+        "the watch of another request is forgotten",
+        "service.flow.lifecycle",
+        "            if hold.watched is not None:\n                self._watcher.forget(hold.watched)\n",
+        "            if hold.arn is not None:\n                self._watcher.forget(hold.arn)\n",
+    ),
+    Plant(
+        "a refusal from before the model was Active is believed",
+        "service.core.decide",
+        "    if facts.model is ModelState.ACTIVE and not facts.is_model_proven:\n",
+        "    if facts.model is None:\n",
+    ),
+    Plant(
+        "nothing says whose deployment it is",
+        "service.core.requests",
+        "    return [*request.tags, (REQUEST_TAG, request.request_id)]\n",
+        "    return [*request.tags]\n",
+    ),
+    Plant(
+        "a refusal is tried again at once",
+        "service.flow.lifecycle",
+        "                    await hold.pause(pause_seconds(facts.troubles, self._rng))\n"
+        "                return facts.after_pause()\n",
+        "                    await hold.pause(0.0)\n                return facts.after_pause()\n",
+    ),
+    Plant("sweeps keep no distance", "service.flow.watcher", "self._began + self._interval / 5", "self._began"),
+)
+BY_NAME = {plant.name: plant for plant in PLANTS}
+
+
+class _Planter(importlib.machinery.SourceFileLoader):
+    """Loads a module with a bug in it."""
+
+    def __init__(self, plant: Plant, path: str) -> None:
+        super().__init__(plant.module, path)
+        self._plant = plant
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(bugged(self._plant, Path(self.path).read_text()), self.path, "exec")
+
+
+class _Finder:
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != self._plant.module:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        assert spec is not None
+        assert spec.origin is not None
+        return importlib.util.spec_from_file_location(name, spec.origin, loader=_Planter(self._plant, spec.origin))
+
+
+def bugged(plant: Plant, source: str) -> str:
+    """Answer a module's source with the bug in it."""
+    if source.count(plant.old) != 1:
+        raise Rotten(f"{plant.name}: {source.count(plant.old)} times in {plant.module}: {plant.old!r}")
+    return source.replace(plant.old, plant.new)
+
+
+def plant(name: str) -> None:
+    """Put a bug into this process, before anything of the service is imported."""
+    if BY_NAME[name].module in sys.modules:
+        raise RuntimeError(f"{BY_NAME[name].module} is imported already")
+    sys.meta_path.insert(0, _Finder(BY_NAME[name]))
+
+
+def catch(name: str, known: str | None = None) -> str | None:
+    """Plant a bug in this process and say what caught it: `seed 7`, or a misfortune; None when nothing did."""
+    plant(name)
+    # Only now: what they import has the bug in it.
+    from tests.proof import lifetime, worlds  # noqa: PLC0415
+
+    if known is not None and known.startswith("seed "):
+        return known if worlds.run_world(int(known.removeprefix("seed "))).broken else None
+    if known is not None:
+        return known if lifetime.live(*lifetime.spoken(known)).broken else None
+    for seed in range(MOST_SEEDS):
+        if worlds.run_world(seed).broken:
+            return f"seed {seed}"
+    told = lifetime.first_broken(lifetime.threes()) or lifetime.first_broken(lifetime.singles())
+    return None if told is None else " and ".join(map(str, told.misfortunes))
+
+
+def catch_apart(name: str, known: str | None = None) -> str | None:
+    """Do `catch` in a process of its own."""
+    command = [sys.executable, "-m", "tests.proof", "catch", name, *([known] if known else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    if done.returncode:
+        raise RuntimeError(f"{name}: {done.stderr[-2000:]}")
+    answer: str | None = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def catch_all(*, is_anew: bool = False, at_once: int = 2) -> dict[str, str | None]:
+    """Answer what catches each bug: where it is known to be caught if it still is, else by looking anew."""
+    known: dict[str, str | None] = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+
+    def one(name: str) -> str | None:
+        if not is_anew and (where := known.get(name)) and (caught := catch_apart(name, where)):
+            return caught
+        return catch_apart(name)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        return dict(zip(BY_NAME, pool.map(one, BY_NAME), strict=True))
+
+
+def in_table(caught: dict[str, str | None]) -> str:
+    """Put what caught what below each other, as Markdown."""
+    rows = [f"| {name} | {where or 'NOT CAUGHT'} |" for name, where in caught.items()]
+    return "\n".join(["| planted bug | caught by |", "|---|---|", *rows])
