@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 SAMPLES = ROOT / "config" / "samples"
 HOME = Home("aws", "123456789012", "us-east-1")
+LAST_PROOF = ROOT / "tests" / "proof" / "last.json"
+OFTEN = 100
 RECEIVED = 1_795_464_000.0
 
 
@@ -26,7 +28,7 @@ def made(text: str) -> str:
     text = re.sub(
         r"(<!-- sample:(\S+) -->\n)(```json\n.*?```\n)?", lambda found: found[1] + _sample(found[2]), text, flags=re.DOTALL
     )
-    for name, part in (("settings", _settings()), ("event", _event())):
+    for name, part in (("settings", _settings()), ("event", _event()), ("proof", _proof())):
         begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
         before, rest = text.split(begin)
         text = before + begin + part + end + rest.split(end, 1)[1]
@@ -57,6 +59,27 @@ def _event() -> str:
         request, Outcome(Ending.ACTIVE, deployment=deployment), times, "urn:slipway:123456789012:us-east-1"
     )
     return f"```json\n{json.dumps(json.loads(publication.body), indent=2)}\n```\n"
+
+
+def _proof() -> str:
+    """What the last long run of the proof, which is kept, came to."""
+    if not LAST_PROOF.exists():
+        return ""
+    last = json.loads(LAST_PROOF.read_text("utf-8"))
+    faults = last["faults"]
+    rows = [
+        "| the last long run | |",
+        "|---|---|",
+        f"| lifetimes | {last['lifetimes']:,} |",
+        f"| simulated hours | {last['simulated_hours']:,} |",
+        f"| kills (9) in them | {last['kills']:,} |",
+        f"| kinds of faults | {len(faults)}; {sum(count >= OFTEN for count in faults.values())} fired {OFTEN} times or more |",
+        f"| faults in all | {sum(faults.values()):,} |",
+        f"| violations | {last['violations']} |",
+        f"| planted bugs caught | {sum(seed is not None for seed in last['planted'].values())} of {len(last['planted'])} |",
+    ]
+    said = [f"{name} ({caught or 'not caught'})" for name, caught in last["planted"].items()]
+    return "\n".join(rows) + "\n\n" + "Planted, and what caught it: " + "; ".join(said) + ".\n"
 
 
 def main() -> None:
