@@ -32,7 +32,7 @@ def configure(level: str, form: str, stream: TextIO = sys.stdout) -> None:
     structlog.configure(
         processors=[*shared, *renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
     _route_libraries(shared, renderer, stream)

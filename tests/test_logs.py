@@ -1,0 +1,62 @@
+"""Logs: every entry is an event with a name of one form, and carries nothing that it must not."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+
+import pytest
+import structlog
+
+from service import logs
+from service.core.messages import Message, Outgoing
+from tests.readme import ROOT
+
+NAMES = re.compile(r"log\.\w+\(\s*f?\"([^\"]+)\"")
+
+
+def test_every_event_is_a_noun_and_what_happened_to_it() -> None:
+    found = {
+        name
+        for path in (ROOT / "service").rglob("*.py")
+        for name in NAMES.findall(path.read_text("utf-8"))
+        if "structlog" in path.read_text("utf-8")
+    }
+    assert len(found) > 20
+    assert [name for name in sorted(found) if not re.fullmatch(r"[a-z]+\.[a-z_]+", name)] == []
+
+
+def test_a_value_that_carries_a_body_or_a_receipt_does_not_show_it() -> None:
+    message = Message("m", "the body", "the receipt", 1, 0.0, 0.0, None, {"key": "the attribute"})
+    assert not re.search("the (body|receipt|attribute)", repr(message))
+    assert "the body" not in repr(Outgoing("the body"))
+
+
+@pytest.fixture
+def written() -> io.StringIO:
+    """A stream that is not a terminal, with logging set up on it."""
+    stream = io.StringIO()
+    logs.configure("info", "auto", stream)
+    return stream
+
+
+def test_a_line_is_json_with_when_how_bad_and_what_first(written: io.StringIO) -> None:
+    structlog.get_logger().info("request.finished", outcome="Active")
+    structlog.get_logger().debug("request.whispered")
+    (line,) = written.getvalue().splitlines()
+    entry = json.loads(line)
+    assert list(entry) == ["timestamp", "level", "event", "outcome"]
+
+
+def test_a_traceback_shows_no_local_variables(written: io.StringIO) -> None:
+    def fail() -> None:
+        secret = "the receipt"
+        raise ValueError(len(secret))
+
+    try:
+        fail()
+    except ValueError:
+        structlog.get_logger().exception("request.faulted")
+    assert "the receipt" not in written.getvalue()
+    assert json.loads(written.getvalue())["exception"][0]["exc_type"] == "ValueError"
