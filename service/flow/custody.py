@@ -116,12 +116,15 @@ class Custody:
     async def release(self, hold: Hold, after: int = 0) -> None:
         """Make the message visible again, at once or after so many seconds. Gives up when the lease is over."""
         self.let_go(hold)
-        if after:
-            failed = next(iter(await self._queue.extend([hold.receipt], after)))
-            if failed is not None:
-                log.info("release.failed", code=failed.code)
-        else:
-            await self._insist(self._releases, hold, "release")
+        if not after:
+            return await self._insist(self._releases, hold, "release")
+        try:
+            (failed,) = await self._queue.extend([hold.receipt], after)
+        except CallFailed as whole:
+            failed = whole
+        if failed is not None:
+            log.info("release.failed", code=failed.code, remedy="its lease runs out by itself")
+        return None
 
     async def hand_on(self, hold: Hold, continuation: Outgoing) -> bool:
         """Send the request on under a new message, then delete this one; answer whether that was done.
