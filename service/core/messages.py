@@ -51,3 +51,15 @@ class QueueTraits:
     max_receive_count: int | None = None
     """From the redrive policy; None without one. A message received this often goes to the dead-letter queue next."""
     has_dead_letter_queue: bool = False
+
+    def should_hand_on(self, receive_count: int) -> bool:
+        """Whether so few receives are left that the request had better begin a new count, under a new message.
+
+        Each kill costs a receive, and one between the last receive and the hand-over would send the request to the
+        dead-letter queue: so half of them are kept in hand. Not on FIFO, where a new message goes to the end of its group.
+        Never at the first receive, or a queue that allows only one would never end.
+        """
+        if self.max_receive_count is None or receive_count <= 1:
+            return False
+        kept_in_hand = 0 if self.is_fifo else self.max_receive_count // 2
+        return receive_count >= self.max_receive_count - kept_in_hand

@@ -16,7 +16,7 @@ import structlog
 
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed, LeaseGone, Refused
-from service.core.messages import Message, Outgoing
+from service.core.messages import Message, Outgoing, QueueTraits
 from service.flow.batches import Batches
 from service.flow.hold import Hold
 from service.flow.tally import Tally
@@ -47,12 +47,10 @@ class Leases(Protocol):
 class Custody:
     """Everything that is held, by message id."""
 
-    def __init__(
-        self, queue: Leases, *, lease_seconds: int, max_receive_count: int | None, rng: random.Random, tally: Tally
-    ) -> None:
+    def __init__(self, queue: Leases, *, lease_seconds: int, traits: QueueTraits, rng: random.Random, tally: Tally) -> None:
         self._queue = queue
         self._lease_seconds = lease_seconds
-        self._max_receive_count = max_receive_count
+        self._traits = traits
         self._rng = rng
         self._tally = tally
         self._holds: dict[str, Hold] = {}
@@ -81,7 +79,7 @@ class Custody:
             self._tally.duplicate_deliveries += 1
             if held.renew(message, self._lease_seconds):
                 log.info("message.duplicated", message_id=message.message_id, receive_count=message.receive_count)
-                if self._max_receive_count is not None and message.receive_count >= self._max_receive_count:
+                if self._traits.should_hand_on(message.receive_count):
                     held.interrupt(TooLongHeld)  # were this process to die now, nobody would receive it again
                 return None
         hold = self._holds[message.message_id] = Hold(message, self._lease_seconds)

@@ -64,7 +64,7 @@ class Slipway:
         self.custody = Custody(
             queue,
             lease_seconds=terms.visibility_timeout,
-            max_receive_count=traits.max_receive_count,
+            traits=traits,
             rng=rng,
             tally=tally,
         )
@@ -147,7 +147,8 @@ class Slipway:
         settlement: Settlement
         with bound_contextvars(message_id=hold.message.message_id):
             try:
-                settlement = Continue() if self._is_last_life(hold) else await self._answers.answer(hold)
+                has_few_lives = self._traits.should_hand_on(hold.message.receive_count)
+                settlement = Continue() if has_few_lives else await self._answers.answer(hold)
             except LeaseLost:
                 settlement = Abandon()
             except Stopping:
@@ -166,11 +167,6 @@ class Slipway:
                 log.exception("settlement.faulted")
             finally:
                 self.custody.let_go(hold)
-
-    def _is_last_life(self, hold: Hold) -> bool:
-        """The next receive would go to the dead-letter queue: whatever befell the earlier ones, begin a new count."""
-        most, count = self._traits.max_receive_count, hold.message.receive_count
-        return most is not None and count > 1 and count >= most
 
     async def _settle(self, hold: Hold, settlement: Settlement) -> None:
         self.tally.settlements[type(settlement).__name__] += 1

@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from service.core.messages import QueueTraits
 from service.flow.custody import LONGEST_HOLD_SECONDS, Custody
 from service.flow.hold import Hold
 from service.flow.intake import Intake
@@ -26,7 +27,7 @@ class Bench:
         self.wire = Wire(rng)
         self.queue = Queue(self.sqs, self.wire)
         self.tally = Tally()
-        self.custody = Custody(self.queue, lease_seconds=visibility, max_receive_count=None, rng=rng, tally=self.tally)
+        self.custody = Custody(self.queue, lease_seconds=visibility, traits=QueueTraits(), rng=rng, tally=self.tally)
         self.holds: list[Hold] = []
         self.intake = Intake(
             self.queue, self.custody, self.holds.append, max_held=max_held, is_fifo=fifo, rng=rng, tally=self.tally

@@ -154,7 +154,7 @@ PLANTS = (
     Plant(
         "the last life is lived like any other",
         "service.flow.run",
-        "Continue() if self._is_last_life(hold) else await self._answers.answer(hold)",
+        "Continue() if has_few_lives else await self._answers.answer(hold)",
         "await self._answers.answer(hold)",
     ),
     Plant(
