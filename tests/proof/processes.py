@@ -69,6 +69,8 @@ class Plan:
     """How long it rolls."""
     failing_every: int = 20
     """Each so-manyth deployment fails, and must be told so."""
+    storm_seconds: float = 7200.0
+    """The storm ends by then, however few the kills: a busy machine is slow to start daemons."""
     quiet_seconds: float = 300.0
     """How long, after the last signal, everything may take to come to its end."""
     fifo: bool = False
@@ -138,6 +140,7 @@ class Run:
         self._points = _dealt(POINTS, self._rng)
         self._kinds = _dealt([*kinds, *[signal.SIGKILL] * (BLOWS - len(kinds))], self._rng)
         self._is_quiet = asyncio.Event()
+        self._storm_ends = 0.0
         self._sent: dict[str, bool] = {}
         """Whether each request's deployment is to fail."""
         self._due = asyncio.Event()
@@ -157,6 +160,7 @@ class Run:
             account = self.box.bedrock.account()
             account.made = _Watched(account.made, lambda: self._happened(MADE))
             began = time.monotonic()
+            self._storm_ends = began + plan.storm_seconds
             replicas = [_Replica(self, number) for number in range(plan.replicas)]
             async with asyncio.TaskGroup() as group:
                 heard = group.create_task(self._tell_of_results())
@@ -176,16 +180,20 @@ class Run:
         return self._report
 
     def is_enough(self) -> bool:
-        return self._report.kills >= self.plan.kills
+        """Whether the storm is over."""
+        return self._report.kills >= self.plan.kills or time.monotonic() >= self._storm_ends
 
     def next_blow(self) -> tuple[str, signal.Signals]:
         """Answer where to strike, and how: each its share of times, in an order of the seed's."""
         return next(self._points), next(self._kinds)
 
     async def _until_enough(self) -> None:
-        while not self.is_enough():
-            self._due.clear()
-            await self._due.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._storm_ends - time.monotonic()):
+                while not self.is_enough():
+                    self._due.clear()
+                    await self._due.wait()
+        self._due.set()
 
     def signalled(self, name: str, point: str) -> None:
         """A signal was sent."""
@@ -225,7 +233,7 @@ class Run:
         """Send the requests: as many at a time as keeps work before the daemons until the last signal."""
         plan = self.plan
         while len(self._sent) < plan.requests:
-            share = 1.0 if plan.rolling_seconds else (self._report.kills + 5) / (plan.kills or 1)
+            share = 1.0 if plan.rolling_seconds or self.is_enough() else (self._report.kills + 5) / (plan.kills or 1)
             while len(self._sent) < min(plan.requests, share * plan.requests):
                 await self._send()
             if len(self._sent) < plan.requests:

@@ -208,7 +208,8 @@ class _Chaos:
             seed=self.seed,
             rules=self.rules,
             fifo=self.is_fifo,
-            max_receive_count=rng.choice([1, 2, 3, 5, 5, 6]),
+            # Not 1: there SQS itself buries whatever is received twice, and the daemon warns at its start.
+            max_receive_count=rng.choice([2, 2, 3, 5, 5, 6]),
             plan=self._plan(),
             terms={
                 "visibility_timeout": rng.choice([30, 60, 120]),
