@@ -36,7 +36,7 @@ demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no 
 test: setup ## pass the tests
 	@$(BIN)/python -m pytest --ignore tests/proof
 
-proof: setup ## the quick tiers of the proof: kills at every step, seeded chaos, planted bugs, real processes
+proof: setup ## the quick tiers of the proof: kills at every step, seeded chaos, planted bugs
 	@$(BIN)/python -m pytest tests/proof
 
 prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json

@@ -26,10 +26,12 @@ from typing import Any, TypeVar
 
 import aioboto3
 
+from service.core.messages import CONTINUATION
 from service.core.requests import REQUEST_TAG
 from service.local.account import Made
 from service.local.box import Box
 from service.local.terms import Terms
+from service.setting_fields import variable
 from tests.wire.daemons import Daemon, Results, a_request, listening
 
 T = TypeVar("T")
@@ -57,11 +59,13 @@ class Plan:
     visibility_seconds: int = 10
     creation_seconds: tuple[float, float] = (2.0, 4.0)
     max_creating: int = 20
+    max_held: int = 12
+    """By each daemon: few, so that there is work in the queue for the next one, whose named points then come soon."""
     max_receive_count: int = 5
     term_share: float = 0.15
     stop_share: float = 0.05
     longest_life: float = 2.0
-    """From when it has started: a point that is not reached by then is some time."""
+    """From when it has started; a named point is waited for twice as long, and is then some time."""
     stopped_seconds: tuple[float, float] = (1.0, 30.0)
     rolling_seconds: float = 0.0
     """Over zero: no kills, but a replica is restarted so often, one after the other."""
@@ -232,8 +236,9 @@ class Run:
     async def _feed(self) -> None:
         """Send the requests: as many at a time as keeps work before the daemons until the last signal."""
         plan = self.plan
+        ahead = max(5.0, 0.15 * plan.kills)
         while len(self._sent) < plan.requests:
-            share = 1.0 if plan.rolling_seconds or self.is_enough() else (self._report.kills + 5) / (plan.kills or 1)
+            share = 1.0 if plan.rolling_seconds or self.is_enough() else (self._report.kills + ahead) / (plan.kills or 1)
             while len(self._sent) < min(plan.requests, share * plan.requests):
                 await self._send()
             if len(self._sent) < plan.requests:
@@ -256,16 +261,17 @@ class Run:
             turn += 1
 
     async def _settle(self, sqs: Any) -> None:
-        """Wait until all is answered and the queue is empty; a while longer is a violation, and no reason to hang."""
+        """Wait until nothing is left in the queue, and all that was announced has been heard: then no more will come."""
         began = time.monotonic()
+        queues = (self.box.queue_url, self.box.results_url)
         try:
             async with asyncio.timeout(self.plan.quiet_seconds):
-                await self._results.until(lambda: len(self._results.outcomes()) >= len(self._sent), self.plan.quiet_seconds)
-                while sum(await _counts(sqs, self.box.queue_url)):
+                while any([sum(await _counts(sqs, url)) for url in queues]):
                     await rest(1.0, unless=asyncio.Event())
         except TimeoutError:
-            missing = sorted(self._sent.keys() - self._results.outcomes().keys())
-            self.violated(f"liveness: quiet for {self.plan.quiet_seconds:.0f} s and {len(missing)} unanswered: {missing[:20]}")
+            self.violated(f"liveness: quiet for {self.plan.quiet_seconds:.0f} s, and still not done")
+        with suppress(TimeoutError):
+            await self._results.until(lambda: len(self._results.outcomes()) >= len(self._sent), 5.0)
         self._report.quiet_seconds = time.monotonic() - began
 
     async def _balance(self, sqs: Any) -> None:
@@ -303,7 +309,7 @@ class Run:
             if found:
                 self.violated(f"{name}: {str(found)[:1000]}")
         if left or dead:
-            self.violated(f"{left} messages left, {dead} dead letters")
+            self.violated(f"{left} messages left, {dead} dead letters: {await _letters(sqs, self.box.dead_letter_url)}")
 
 
 class _Replica:
@@ -320,8 +326,8 @@ class _Replica:
     async def live(self) -> None:
         """Start daemons and end them, until it is over; each is started as soon as the last has ended."""
         while not self.over.is_set():
-            visibility = str(self._plan.visibility_seconds)
-            daemon = Daemon(self._run.box, {"SLIPWAY_VISIBILITY_TIMEOUT": visibility})
+            settings = {"visibility_timeout": self._plan.visibility_seconds, "max_held": self._plan.max_held}
+            daemon = Daemon(self._run.box, {variable(name): str(value) for name, value in settings.items()})
             await daemon.start()
             try:
                 await self._one_life(daemon)
@@ -359,7 +365,7 @@ class _Replica:
             return point
         await _first_of(daemon.until(lambda: bool(daemon.lines("daemon.started"))), daemon.process.wait())
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._plan.longest_life):
+            async with asyncio.timeout(2 * self._plan.longest_life):
                 match point:
                     case "some time":
                         await rest(self._rng.uniform(0.0, self._plan.longest_life), unless=self.over)
@@ -373,7 +379,7 @@ class _Replica:
                         async with self._run.armed(point) as happened:
                             await happened.wait()
                     case logged:
-                        count = self._rng.randrange(1, 6)
+                        count = self._rng.randrange(1, 4)
                         await daemon.until(lambda: len(daemon.lines(logged)) >= count)
                 return point
         return SOME_TIME
@@ -455,6 +461,16 @@ async def _counts(sqs: Any, queue_url: str) -> tuple[int, int]:
     return visible, hidden
 
 
+async def _letters(sqs: Any, queue_url: str) -> list[str]:
+    """Answer the requests of some dead letters, each with its receive count and what it continues, if anything."""
+    asked = {"MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"], "AttributeNames": ["ApproximateReceiveCount"]}
+    got = await sqs.receive_message(QueueUrl=queue_url, **asked)
+    return [
+        f"{message['Body'][:60]} {message['Attributes']} {message.get('MessageAttributes', {}).get(CONTINUATION)}"
+        for message in got.get("Messages", [])
+    ]
+
+
 async def _set_max_receive_count(sqs: Any, box: Box, most: int) -> None:
     got = await sqs.get_queue_attributes(QueueUrl=box.queue_url, AttributeNames=["RedrivePolicy"])
     policy = json.loads(got["Attributes"]["RedrivePolicy"]) | {"maxReceiveCount": most}
@@ -485,6 +501,7 @@ def _plan(arguments: list[str] | None = None) -> Plan:
         visibility_seconds=given.visibility,
         creation_seconds=(about * 0.7, about * 1.3) if not given.rolling_restart else (about, about),
         max_creating=given.max_creating,
+        max_held=200 if given.rolling_restart else usual.max_held,
         max_receive_count=given.max_receive_count,
         rolling_seconds=given.rolling_restart,
         minutes=given.minutes,
@@ -504,6 +521,7 @@ def main(arguments: list[str] | None = None) -> int:
     async def run(plan: Plan) -> Report:
         return await Run(plan, say).report()
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `timeout` too lets no daemon be left behind
     report = asyncio.run(run(_plan(arguments)))
     sys.stdout.write("".join(f"{line}\n" for line in report.lines()))
     sys.stdout.write(json.dumps(report.document()) + "\n")
