@@ -40,7 +40,6 @@ TOLD_SLACK = 10.0
 PUBLISH_SLACK = 30.0
 """How long an event that was handed over for publishing may stand in line behind calls that time out."""
 LEAVING_SECONDS = 25.0
-# Hand-overs are many at once when a storm of throttles meets spent receives; no limiter paces them here, as it does outside.
 MOST_CALLS_A_MINUTE = {
     "ListCustomModelDeployments": 0,
     "ReceiveMessage": 60,
