@@ -10,6 +10,7 @@ from typing import Any, Final
 from service.aws.answers import Clock, Parsed, batch_of, server_time, text_of
 from service.aws.calling import NEVER, Caller
 from service.aws.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
+from service.aws.limiter import Wait, simply
 from service.core.calls import CallFailed, Missing
 from service.core.messages import Message, Outgoing, QueueTraits
 
@@ -47,11 +48,12 @@ class Queue:
         self._clock = clock
         self._dead_letter_url: str | None = None
 
-    async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None) -> list[Message]:
+    async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait = simply) -> list[Message]:
         """Answer at most `limit` (1 to 10) messages, waiting so long for the first.
 
-        Each is held for the visibility timeout. Not repeated here, so that who stops receives nothing more. On FIFO,
-        repeat it with the same `attempt` after `Unknown`, and nothing that it brought is lost meanwhile.
+        Each is held for the visibility timeout. Not repeated here, and its turn is waited for through `wait`, so that who
+        stops receives nothing more. On FIFO, repeat it with the same `attempt` after `Unknown`, and nothing that it brought
+        is lost meanwhile.
         """
         operation = "ReceiveMessage"
         parameters: dict[str, Any] = {
@@ -70,7 +72,9 @@ class Queue:
             received_at = server_time(answer, self._clock)
             return [_message(message, received_at, operation) for message in answer.get("Messages", ())]
 
-        return await self._receiving.call(operation, send, repeat=NEVER, call_timeout=wait_seconds + POLL_GRACE_SECONDS)
+        return await self._receiving.call(
+            operation, send, repeat=NEVER, wait=wait, call_timeout=wait_seconds + POLL_GRACE_SECONDS
+        )
 
     async def extend(self, receipts: Sequence[str], seconds: int) -> list[CallFailed | None]:
         """Make at most ten messages invisible for so long from now; 0 gives them back at once. Safe to repeat.
@@ -91,15 +95,31 @@ class Queue:
         """
         return await self._each("DeleteMessageBatch", self._custodian.delete_message_batch, receipts, {})
 
-    async def send(self, outgoing: Outgoing) -> None:
-        """Send one message to this queue. Repeated after a lost answer, so it may be there twice: never not at all."""
-        await self._send(self._url, outgoing)
+    async def send(self, batch: Sequence[Outgoing]) -> list[CallFailed | None]:
+        """Send at most ten messages, 1 MiB in all, to this queue.
+
+        Answers for each; raises `CallFailed` when the whole call failed. Repeated after a lost answer, so one may be
+        there twice: never not at all.
+        """
+        operation = "SendMessageBatch"
+        entries = [{"Id": str(place), **_outgoing(outgoing)} for place, outgoing in enumerate(batch)]
+
+        async def send() -> list[CallFailed | None]:
+            return batch_of(
+                await self._custodian.send_message_batch(QueueUrl=self._url, Entries=entries), len(batch), operation
+            )
+
+        return await self._custody.call(operation, send)
 
     async def bury(self, outgoing: Outgoing) -> None:
         """Send one message to the dead-letter queue, at least once. Raises `Missing` where there is none."""
-        if self._dead_letter_url is None:
-            self._dead_letter_url = await self._find_dead_letter_url()
-        await self._send(self._dead_letter_url, outgoing)
+        operation = "SendMessage"
+        url = self._dead_letter_url = self._dead_letter_url or await self._find_dead_letter_url()
+
+        async def send() -> None:
+            text_of(await self._custodian.send_message(QueueUrl=url, **_outgoing(outgoing)), "MessageId", operation)
+
+        await self._custody.call(operation, send)
 
     async def traits(self) -> QueueTraits:
         """Ask the queue about itself."""
@@ -122,23 +142,6 @@ class Queue:
 
         answers = dict(zip(once, await self._custody.call(operation, send), strict=True))
         return [answers[receipt] for receipt in receipts]
-
-    async def _send(self, url: str, outgoing: Outgoing) -> None:
-        operation = "SendMessage"
-        attributes = {key: {"DataType": "String", "StringValue": value} for key, value in outgoing.attributes.items() if value}
-        trace = attributes.pop(TRACE_HEADER, None)
-        parameters: dict[str, Any] = {"QueueUrl": url, "MessageBody": outgoing.body, "MessageAttributes": attributes}
-        if trace is not None:
-            parameters["MessageSystemAttributes"] = {TRACE_HEADER: trace}
-        if outgoing.group is not None:
-            parameters["MessageGroupId"] = outgoing.group
-        if outgoing.deduplication_id is not None:
-            parameters["MessageDeduplicationId"] = outgoing.deduplication_id
-
-        async def send() -> None:
-            text_of(await self._custodian.send_message(**parameters), "MessageId", operation)
-
-        await self._custody.call(operation, send)
 
     async def _redrive_policy(self) -> dict[str, Any]:
         operation = "GetQueueAttributes"
@@ -164,6 +167,19 @@ class Queue:
             return text_of(answer, "QueueUrl", operation)
 
         return await self._custody.call(operation, send)
+
+
+def _outgoing(outgoing: Outgoing) -> dict[str, Any]:
+    attributes = {key: {"DataType": "String", "StringValue": value} for key, value in outgoing.attributes.items() if value}
+    trace = attributes.pop(TRACE_HEADER, None)
+    parameters: dict[str, Any] = {"MessageBody": outgoing.body, "MessageAttributes": attributes}
+    if trace is not None:
+        parameters["MessageSystemAttributes"] = {TRACE_HEADER: trace}
+    if outgoing.group is not None:
+        parameters["MessageGroupId"] = outgoing.group
+    if outgoing.deduplication_id is not None:
+        parameters["MessageDeduplicationId"] = outgoing.deduplication_id
+    return parameters
 
 
 def _message(message: Parsed, received_at: float, operation: str) -> Message:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from service.aws.answers import Parsed, batch_of
-from service.aws.calling import Caller
+from service.aws.calling import NEVER, Caller
 from service.core.calls import CallFailed, Unknown
 from service.core.events import Publication
 
@@ -25,10 +25,10 @@ class Topic:
         self._is_fifo = topic_arn.endswith(".fifo")
 
     async def publish(self, batch: Sequence[Publication]) -> list[CallFailed | None]:
-        """Publish events, in order, at least once; answer for each None where SNS has it, else what it met.
+        """Publish events, in order; answer for each None where SNS has it, else what it met. Raises none of it.
 
-        Raises none of it. A subscriber may see one twice, under the same event id. What does not fit in
-        one call goes in several.
+        Not repeated here: who announces must still have the right to, each time. Safe to repeat: a subscriber may see one
+        twice, under the same event id. What does not fit in one call goes in several.
         """
         answers: list[CallFailed | None] = []
         for part in _calls(batch):
@@ -57,7 +57,7 @@ class Topic:
             answer = await self._client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
             return batch_of(answer, len(entries), operation)
 
-        return await self._call(operation, send)
+        return await self._call(operation, send, repeat=NEVER)
 
     def _entry(self, place: int, publication: Publication) -> Parsed:
         entry = {

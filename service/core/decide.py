@@ -36,6 +36,7 @@ REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 """While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
 
 _NAME_TAKEN = re.compile(r"already|exist|in use|reserved|conflict|duplicate", re.IGNORECASE)
+_TOKEN_KNOWN = re.compile(r"request ?token|idempoten", re.IGNORECASE)
 _MODEL_EARLY = re.compile(r"not (yet )?(active|ready|available)|still being|in progress|creating", re.IGNORECASE)
 
 
@@ -216,6 +217,8 @@ def _on_refusal(request: Request, facts: Facts, failed: CallFailed) -> Step:
         return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} is not Active yet: {text}")
     if isinstance(failed, Conflicting) or _NAME_TAKEN.search(failed.text):
         return Pause(Reason.NAME_RESERVED, text)
+    if _TOKEN_KNOWN.search(failed.text):
+        return Pause(Reason.NO_ANSWER, f"an earlier create with its token was taken on, and is not to be seen yet: {text}")
     if facts.in_doubt and facts.refusals < REFUSALS_BELIEVED_IN_DOUBT:
         return Pause(Reason.NO_ANSWER, f"in doubt, so not believed yet: {text}")
     if facts.model is ModelState.ACTIVE and not facts.is_model_proven:

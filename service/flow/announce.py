@@ -20,6 +20,7 @@ log = structlog.get_logger()
 
 LINGER_SECONDS: Final = 0.02
 PARALLEL_CALLS: Final = 8
+TRIES_TO_MENTION: Final = 3
 LARGEST_BATCH_BYTES: Final = 240 * 1024
 """SNS takes 256 KiB of bodies and attributes in one batch; attributes are a few hundred bytes an event."""
 
@@ -28,7 +29,7 @@ class Topic(Protocol):
     """What announcing calls of SNS."""
 
     async def publish(self, batch: Sequence[Publication]) -> Sequence[CallFailed | None]:
-        """Publish at most ten events; answer for each whether it was."""
+        """Publish at most ten events, once; answer for each whether it was."""
 
 
 class Announcer:
@@ -61,18 +62,21 @@ class Announcer:
             troubles += 1
             log.warning("publish.failed", code=failed.code, error=str(failed), event_id=publication.event_id)
             with hold.because(reason_for(failed), str(failed)):
-                await hold.pause(pause_seconds(troubles, self._rng))
+                await hold.pause(pause_seconds(troubles - 1, self._rng))
 
-    def mention(self, publication: Publication) -> None:
-        """Publish progress: in order, once, without waiting for it, and without fuss when it fails."""
-        self._batches.put(publication).add_done_callback(lambda answer: self._mentioned(publication, answer.result()))
+    def mention(self, publication: Publication, tries: int = TRIES_TO_MENTION) -> None:
+        """Publish progress: in order, without waiting for it, and without fuss when it fails again and again."""
+        answer = self._batches.put(publication)
+        answer.add_done_callback(lambda answer: self._mentioned(publication, answer.result(), tries - 1))
 
     async def drain(self) -> None:
         """Return when everything in line has been answered."""
         await self._batches.drain()
 
-    def _mentioned(self, publication: Publication, failed: CallFailed | None) -> None:
+    def _mentioned(self, publication: Publication, failed: CallFailed | None, tries: int) -> None:
         if failed is None:
             self._tally.events_published += 1
+        elif tries:
+            self.mention(publication, tries)
         else:
             log.info("progress.dropped", code=failed.code, event_id=publication.event_id)

@@ -29,6 +29,8 @@ LONGEST_HOLD_SECONDS: Final = 11 * 3600.0
 STOPPING_PATIENCE_SECONDS: Final = 5.0
 LINGER_SECONDS: Final = 0.05
 PARALLEL_CALLS: Final = 8
+LARGEST_BATCH_BYTES: Final = 1000 * 1024
+"""SQS takes 1 MiB in one batch, ids and attribute types counted."""
 
 
 class Leases(Protocol):
@@ -40,8 +42,8 @@ class Leases(Protocol):
     async def delete(self, receipts: Sequence[str]) -> Sequence[CallFailed | None]:
         """Delete at most ten messages."""
 
-    async def send(self, outgoing: Outgoing) -> None:
-        """Send one message to the same queue."""
+    async def send(self, batch: Sequence[Outgoing]) -> Sequence[CallFailed | None]:
+        """Send at most ten messages to the same queue."""
 
 
 class Custody:
@@ -62,6 +64,8 @@ class Custody:
         self._extends = Batches[Hold](self._extend, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._deletes = Batches[Hold](self._delete, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._releases = Batches[Hold](self._release, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
+        # At once: until it is sent, a kill costs one of the message's last receives.
+        self._sends = Batches(queue.send, linger=0.0, parallel=PARALLEL_CALLS, size=_size_of, largest=LARGEST_BATCH_BYTES)
 
     def __len__(self) -> int:
         return len(self._holds)
@@ -131,16 +135,14 @@ class Custody:
         """
         troubles = 0
         while True:
-            try:
-                await self._queue.send(continuation)
-            except CallFailed as failed:
-                log.warning("continue.failed", code=failed.code, error=str(failed))
-                troubles += 1
-                if isinstance(failed, Refused) or not await self._may_try_again(hold, troubles):
-                    return False
-            else:
+            failed = await self._sends.put(continuation)
+            if failed is None:
                 await self.delete(hold)
                 return True
+            log.warning("continue.failed", code=failed.code, error=str(failed))
+            troubles += 1
+            if isinstance(failed, Refused) or not await self._may_try_again(hold, troubles):
+                return False
 
     def _look_after(self, hold: Hold) -> None:
         now = self._loop.time()
@@ -191,3 +193,8 @@ class Custody:
 
     async def _release(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:
         return await self._queue.extend([hold.receipt for hold in holds], 0)
+
+
+def _size_of(outgoing: Outgoing) -> int:
+    texts = (outgoing.body, *outgoing.attributes.keys(), *outgoing.attributes.values())
+    return sum(len(text.encode(errors="surrogatepass")) for text in texts)

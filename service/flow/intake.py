@@ -16,7 +16,7 @@ from service.core.messages import Message
 from service.flow.custody import Custody
 from service.flow.hold import Hold
 from service.flow.tally import Tally
-from service.flow.waits import rest
+from service.flow.waits import Stopping, Wait, Waits, rest
 
 log = structlog.get_logger()
 
@@ -29,8 +29,8 @@ MOST_POLLS: Final = 8
 class Source(Protocol):
     """What intake calls of SQS."""
 
-    async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None) -> Sequence[Message]:
-        """Answer at most so many messages, waiting so long for the first."""
+    async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
+        """Answer at most so many messages, waiting so long for the first. Until it is sent it waits through `wait`."""
 
 
 class Intake:
@@ -56,6 +56,7 @@ class Intake:
         self._tally = tally
         self._reserved = 0
         self._polls: set[asyncio.Task[None]] = set()
+        self._waits: set[Waits] = set()
         self._wanted = 1
         self._troubles = 0
         self._changed = custody.changed
@@ -72,6 +73,8 @@ class Intake:
     def stop(self) -> None:
         """Begin no further poll; `run` ends when those in flight have, and what they bring is begun as always."""
         self._stopped.set()
+        for waits in self._waits:
+            waits.interrupt(Stopping)
         self._changed.set()
 
     def hurry(self) -> None:
@@ -115,9 +118,14 @@ class Intake:
 
     async def _receive(self, limit: int) -> None:
         attempt = str(uuid.UUID(int=self._rng.getrandbits(128))) if self._is_fifo else None
+        waits = Waits()
+        self._waits.add(waits)
         try:
-            messages = await self._insist(limit, attempt)
+            messages = await self._insist(limit, attempt, waits.wait)
+        except Stopping:
+            messages = ()
         finally:
+            self._waits.discard(waits)
             self._reserved -= limit
         self._wanted = min(self._wanted * 2, MOST_POLLS) if len(messages) == limit else 1
         for message in messages:
@@ -126,11 +134,11 @@ class Intake:
             if hold is not None:
                 self._begin(hold)
 
-    async def _insist(self, limit: int, attempt: str | None) -> Sequence[Message]:
+    async def _insist(self, limit: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
         """Receive; on trouble wait and try again. On FIFO under the same attempt id, so that no answer is lost."""
         while not self._stopped.is_set():
             try:
-                messages = await self._queue.receive(limit, wait_seconds=POLL_SECONDS, attempt=attempt)
+                messages = await self._queue.receive(limit, wait_seconds=POLL_SECONDS, attempt=attempt, wait=wait)
             except CallFailed as failed:
                 self._ended()
                 self._troubles += 1

@@ -103,7 +103,7 @@ class Lifecycle:
     ) -> Facts:
         match step:
             case Create():
-                return facts.after_create(await self._create(request, hold, tell))
+                return await self._create(request, facts, hold, tell)
             case Watch(arn=arn, created_at=created_at):
                 return await self._watch(arn, created_at, facts, hold)
             case Look():
@@ -119,11 +119,14 @@ class Lifecycle:
                 return facts.after_pause()
         assert_never(step)
 
-    async def _create(self, request: Request, hold: Hold, tell: Tell) -> Created | CallFailed:
-        if not self._slots.has_room():
+    async def _create(self, request: Request, facts: Facts, hold: Hold, tell: Tell) -> Facts:
+        must_wait = not self._slots.has_room()
+        if must_wait:
             tell(Progress.WAITING, Reason.NO_SLOT, self._slots.quota.fullness())
         answer: Created | CallFailed
         with await self._slots.grant(hold, request.priority) as grant:
+            if must_wait and facts.in_doubt and (more := await self._look_again(request, facts, hold)):
+                return more
             try:
                 answer = await self._bedrock.create(
                     name=request.name,
@@ -145,7 +148,15 @@ class Lifecycle:
         elif answer.may_have_applied:
             self._tally.unknown_answers += 1
             log.warning("create.unknown", code=answer.code, error=str(answer))
-        return answer
+        return facts.after_create(answer)
+
+    async def _look_again(self, request: Request, facts: Facts, hold: Hold) -> Facts | None:
+        """Answer what is known after a wait in line, when that is more than before it; None while still nothing is seen."""
+        try:
+            sight = await self._look(request, hold)
+        except CallFailed:
+            return facts.after_pause()
+        return facts.after_look(sight) if isinstance(sight, Seen) else None
 
     async def _look(self, request: Request, hold: Hold) -> Seen | Absent:
         deployment = await self._bedrock.get(request.name, wait=hold.wait)

@@ -126,12 +126,14 @@ class Account:
         check_create(name, model_arn, description, tags, token)
         if token is not None and (repeated := self._repeated(now, token, name, model_arn)) is not None:
             return repeated
+        if re.search(self.terms.invalid_names or "(?!)", name):
+            raise invalid("1 validation error detected")
+        if self.terms.quota_first:
+            self._refuse_if_full(now)
         self._check_model(model_arn)
         if self._is_taken(now, name):
             raise Refusal(self.terms.taken_code, 400, self.terms.taken_text)
-        creating, total = self.counts(now)
-        if creating >= self.terms.max_creating or total >= self.terms.max_total:
-            raise Refusal("ServiceQuotaExceededException", 400, "You have reached the quota for custom model deployments.")
+        self._refuse_if_full(now)
         return self.add(now, name, model_arn, description, tags, token)
 
     def add(
@@ -199,7 +201,7 @@ class Account:
             and (status_equals is None or one.status(at) == status_equals)
             and (model_arn_equals is None or one.model_arn(at) == model_arn_equals)
         )
-        page = list(islice(wanted, max_results))
+        page = list(islice(wanted, min(max_results, max(1, self.terms.page_size))))
         return page, page[-1].arn if next(wanted, None) is not None else None
 
     def delete(self, now: float, identifier: str) -> None:
@@ -208,6 +210,10 @@ class Account:
         is_busy = one.status(now) == "Creating" or (one.update is not None and one.update.status(now) == "Updating")
         if is_busy and self.terms.delete_conflicts:
             raise conflict("The custom model deployment is being created or updated.")
+        self.forget(now, one)
+
+    def forget(self, now: float, one: Made) -> None:
+        """Delete a deployment whatever its status."""
         one.deleted = now
         self._existing.pop(one.arn, None)
         self._open.discard(one.arn)
@@ -234,9 +240,9 @@ class Account:
     def model_status(self, model_arn: str) -> str:
         """GetCustomModel, as far as its status goes."""
         status = self.terms.models.get(model_arn, "Active")
-        if status == "Missing":
+        if status == "Missing" and not self.terms.model_shown:
             raise missing("Could not find the custom model.")
-        return status
+        return self.terms.model_shown or status
 
     def _find(self, now: float, identifier: str) -> Made:
         check_identifier(identifier)
@@ -254,6 +260,11 @@ class Account:
         if self.terms.token_answer == "error" or (self.terms.token_answer == "same" and not is_same):  # noqa: S105  no secret
             raise invalid("The client request token was used with other parameters.")
         return one
+
+    def _refuse_if_full(self, now: float) -> None:
+        creating, total = self.counts(now)
+        if creating >= self.terms.max_creating or total >= self.terms.max_total:
+            raise Refusal("ServiceQuotaExceededException", 400, "You have reached the quota for custom model deployments.")
 
     def _check_model(self, model_arn: str) -> None:
         status = self.terms.models.get(model_arn, "Active")

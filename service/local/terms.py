@@ -24,6 +24,8 @@ class Terms:
     failed_counts: bool = True
     """Whether a Failed deployment takes a slot of the total."""
     failed_holds_name: bool = True
+    quota_first: bool = False
+    """Whether a full account says so before it looks at the name."""
     creation_seconds: tuple[float, float] = (480.0, 1200.0)
     """From, to: eight minutes and more were seen."""
     failing: float = 0.0
@@ -33,12 +35,16 @@ class Terms:
     failure_message: str = "The model artifacts could not be loaded: incompatible adapter rank."
     endless_names: str = "^endless-"
     """Deployments whose name this pattern finds stay in creation for ever."""
+    invalid_names: str = ""
+    """Deployments whose name this pattern finds, if there is one, are refused: for reasons that AWS alone knows."""
     status_text: str = ""
     """What is shown instead of Creating, if anything: a status that AWS may add one day."""
     name_reserved_seconds: float = 0.0
     """How long a deleted deployment's name stays taken."""
     list_lag_seconds: float = 0.0
     """How far List is behind the truth."""
+    page_size: int = 1000
+    """How many a page of List holds at most, however many are asked for."""
     get_lag_seconds: float = 0.0
     """How long Get does not find what was just created."""
     token_seconds: float = 3600.0
@@ -51,6 +57,8 @@ class Terms:
     taken_text: str = "A custom model deployment with this name already exists."
     models: Mapping[str, str] = field(default_factory=dict)
     """Status of models by ARN: Active, Creating, Failed or Missing; any other model is Active."""
+    model_shown: str = ""
+    """What GetCustomModel says of every model, if anything, instead of the truth: a status that nobody knows."""
     model_code: str = "ValidationException"
     model_text: str = "The custom model is not in the Active state."
     denied: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiobotocore.stub import AioStubber
 
-from service.core.calls import Missing, Refused
+from service.core.calls import Missing, Refused, Unknown
 from service.core.deployments import Created, Deployment, ModelState, Page, Status
 from service.core.events import Publication
 from service.core.messages import Message, Outgoing, QueueTraits
@@ -203,19 +203,27 @@ async def test_send(clients_at: Open) -> None:
         queue = make_queue(clients)
         with AioStubber(clients.custody) as stub:
             stub.add_response(
-                "send_message",
-                {"MessageId": "m"},
+                "send_message_batch",
+                {"Successful": [{"Id": "0", "MessageId": "m", "MD5OfMessageBody": "x"}], "Failed": []},
                 {
                     "QueueUrl": QUEUE_URL,
-                    "MessageBody": "b",
-                    "MessageAttributes": {"said": text},
-                    "MessageSystemAttributes": {"AWSTraceHeader": {"DataType": "String", "StringValue": "Root=1"}},
-                    "MessageGroupId": "g",
-                    "MessageDeduplicationId": "d",
+                    "Entries": [
+                        {
+                            "Id": "0",
+                            "MessageBody": "b",
+                            "MessageAttributes": {"said": text},
+                            "MessageSystemAttributes": {"AWSTraceHeader": {"DataType": "String", "StringValue": "Root=1"}},
+                            "MessageGroupId": "g",
+                            "MessageDeduplicationId": "d",
+                        },
+                        {"Id": "1", "MessageBody": "c", "MessageAttributes": {}},
+                    ],
                 },
             )
             said = {"said": "so", "AWSTraceHeader": "Root=1", "nothing": ""}
-            await queue.send(Outgoing("b", said, "g", "d"))
+            first, second = await queue.send([Outgoing("b", said, "g", "d"), Outgoing("c")])
+            assert first is None
+            assert isinstance(second, Unknown)
 
 
 async def test_traits_and_burying(clients_at: Open) -> None:

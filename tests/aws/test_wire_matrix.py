@@ -27,6 +27,7 @@ from tests.aws.servers import ARN, Behaviour, Seen, answer, head, raw, serving, 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 BURYING_URL = f"{QUEUE_URL}-that-buries"
 DEAD_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters"
+KNOWN_DEAD_URL = f"{DEAD_URL}-known"
 DEAD_LETTERS = "arn:aws:sqs:us-east-1:123456789012:dead-letters"
 CALL_SECONDS = 10.0
 """Never reached, however busy the machine is: what answers, or breaks, does so at once."""
@@ -41,14 +42,19 @@ class Adapters:
     bedrock: Bedrock
     queue: Queue
     burying: Queue
+    knowing: Queue
+    """It has buried before, and knows where."""
     topic: Topic
 
     @classmethod
     def of(cls, clients: Clients, caller: Caller) -> Adapters:
+        knowing = make_queue(clients, caller=caller)
+        knowing._dead_letter_url = KNOWN_DEAD_URL  # noqa: SLF001  as it is once something has been buried
         return cls(
             make_bedrock(clients, caller),
             make_queue(clients, caller=caller),
             make_queue(clients, url=BURYING_URL, caller=caller),
+            knowing,
             make_topic(clients, caller=caller),
         )
 
@@ -154,9 +160,8 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         Operation("ChangeMessageVisibilityBatch", lambda at: _first(at.queue.extend(["r"], 30)), good=BATCH, lacking=b"{}"),
         Operation("DeleteMessageBatch", lambda at: _first(at.queue.delete(["r"])), good=BATCH, lacking=b"{}"),
-        Operation(
-            "SendMessage", lambda at: at.queue.send(Outgoing("b", {"a": "b"})), good=_json({"MessageId": "m"}), lacking=b"{}"
-        ),
+        Operation("SendMessageBatch", lambda at: _first(at.queue.send([Outgoing("b", {"a": "b"})])), good=BATCH, lacking=b"{}"),
+        Operation("SendMessage", lambda at: at.knowing.bury(Outgoing("b")), good=_json({"MessageId": "m"}), lacking=b"{}"),
         Operation("GetQueueAttributes", lambda at: at.queue.traits(), good=ATTRIBUTES, lacking=b"{}"),
         Operation(
             "GetQueueUrl",
@@ -268,7 +273,7 @@ READ_BY_GET = {"GetCustomModelDeployment", "ListCustomModelDeployments", "GetCus
 """aiohttp itself repeats a GET, once and at once, when the connection broke before there was an answer: harmless to a read."""
 
 REPEATED_ONLY_IF_NOT_APPLIED = {"CreateCustomModelDeployment"}
-NEVER_REPEATED = {"ReceiveMessage"}
+NEVER_REPEATED = {"ReceiveMessage", "PublishBatch"}
 
 
 @dataclass

@@ -96,6 +96,17 @@ def test_a_refusal_with_a_model_that_explains_it_is_a_verdict(model: ModelState,
     assert (step.outcome.ending, step.outcome.reason) == (Ending.FAILED, reason)
 
 
+def test_that_its_own_token_is_known_is_never_a_verdict() -> None:
+    """Seed 31: an earlier create was applied, and nothing was to be seen of it for long."""
+    text = "The client request token was used with other parameters."
+    told = Facts(is_model_proven=True, in_doubt=True, refusals=REFUSALS_BELIEVED_IN_DOUBT).after_create(
+        a_failure(Refused, text)
+    )
+    step = decide(REQUEST, told.after_look(Absent()).after_model(ModelState.ACTIVE))
+    assert isinstance(step, Pause)
+    assert step.reason is Reason.NO_ANSWER
+
+
 def test_a_model_in_creation_is_patience() -> None:
     facts = Facts().after_create(a_failure(Refused)).after_look(Absent()).after_model(ModelState.CREATING)
     step = decide(REQUEST, facts)

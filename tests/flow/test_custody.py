@@ -13,6 +13,7 @@ from service.flow.hold import Hold
 from service.flow.intake import Intake
 from service.flow.tally import Tally
 from service.flow.waits import LeaseLost, TooLongHeld
+from tests.world.callers import Callers
 from tests.world.loop import run
 from tests.world.sqs import Queue, SqsQueue
 from tests.world.wire import Fault, Wire
@@ -25,7 +26,7 @@ class Bench:
         rng = random.Random(1)
         self.sqs = SqsQueue(visibility=visibility, fifo=fifo)
         self.wire = Wire(rng)
-        self.queue = Queue(self.sqs, self.wire)
+        self.queue = Queue(self.sqs, self.wire, Callers(rng, min(10.0, visibility / 3)))
         self.tally = Tally()
         self.custody = Custody(self.queue, lease_seconds=visibility, traits=QueueTraits(), rng=rng, tally=self.tally)
         self.holds: list[Hold] = []

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Sequence
 
 import pytest
 
 from service.core.deployments import ModelState
-from service.core.messages import Message
+from service.core.messages import Message, QueueTraits
 from service.core.quota import Counts, Quota
+from service.flow.custody import Custody
 from service.flow.hold import Hold
+from service.flow.intake import Intake
 from service.flow.slots import Slots
 from service.flow.tally import Tally
-from service.flow.waits import Stopping
+from service.flow.waits import Stopping, Wait, complete
 from tests.world.bedrock import Rules
+from tests.world.callers import Callers
 from tests.world.loop import run
-from tests.world.wire import Fault
+from tests.world.sqs import Queue, SqsQueue
+from tests.world.wire import Fault, Wire
 from tests.world.world import MODEL, World
 
 
@@ -23,7 +29,7 @@ def test_a_request_that_was_handed_on_is_looked_for_before_it_takes_a_slot() -> 
     """Seed 0: its own deployment may be what fills the account."""
 
     async def main() -> None:
-        world = World(rules=Rules(max_total=1, is_quota_first=True, token_memory_seconds=0.0), max_receive_count=1)
+        world = World(rules=Rules(max_total=1, quota_first=True, token_seconds=0.0), max_receive_count=1)
         world.start("a")
         world.ask("bot")
         await world.until(lambda: len(world.account.made) == 1)
@@ -68,7 +74,7 @@ def test_a_refusal_from_before_the_model_was_active_is_not_believed() -> None:
         world.start()
         world.ask("bot")
         await asyncio.sleep(5)
-        world.rules.models.clear()
+        world.account.rule(models={})
         await world.all_answered()
         assert world.outcomes() == {"bot": "Active"}
         await world.stop()
@@ -122,5 +128,53 @@ def test_an_interruption_before_the_line_for_a_slot_leaves_no_place_in_it() -> N
             await slots.grant(hold)
         slots.swept(Counts(0, 0))
         assert slots.has_room()
+
+    run(main())
+
+
+def test_a_look_from_before_a_long_wait_in_line_is_not_relied_on() -> None:
+    """Seed 32: nothing was to be seen of its deployment yet; when its slot came the look was old, and it made a second one."""
+
+    async def main() -> None:
+        rules = Rules(
+            creation_seconds=(200.0, 200.0), failing=1.0, failed_holds_name=False, token_seconds=0.0, get_lag_seconds=90.0
+        )
+        world = World(rules=rules, terms={"max_creating": 1, "visibility_timeout": 30})
+        world.start()
+        world.ask("bot")
+        await world.until(lambda: len(world.account.made) == 1)
+        world.kill("a")
+        world.start("b")
+        await world.all_answered()
+        assert (world.outcomes(), len(world.account.made)) == ({"bot": "Failed"}, 1)
+        await world.stop("b")
+
+    run(main())
+
+
+def test_told_to_stop_while_a_poll_waits_for_its_turn_it_is_not_sent() -> None:
+    """Seed 126: the limiter had it wait after a throttle, and let it go after SIGTERM."""
+
+    async def main() -> None:
+        sent: list[int] = []
+
+        class Source:
+            async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
+                turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                asyncio.get_running_loop().call_later(60.0, complete, turn)
+                await wait(turn)
+                sent.append(limit)
+                return ()
+
+        rng, tally = random.Random(1), Tally()
+        custody = Custody(
+            Queue(SqsQueue(), Wire(rng), Callers(rng, 10.0)), lease_seconds=60, traits=QueueTraits(), rng=rng, tally=tally
+        )
+        intake = Intake(Source(), custody, lambda _: None, max_held=1, is_fifo=False, rng=rng, tally=tally)
+        running = asyncio.ensure_future(intake.run())
+        await asyncio.sleep(1.0)
+        intake.stop()
+        await running
+        assert not sent
 
     run(main())

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from service.core.deployments import ModelState
-from service.core.requests import REQUEST_TAG
-from tests.world.bedrock import Rules
+from tests.world.bedrock import Rules, request_of
 from tests.world.loop import run
 from tests.world.wire import Fault
 from tests.world.world import MODEL, OTHER_MODEL, World
@@ -21,7 +20,7 @@ def test_a_request_becomes_an_active_deployment_for_one_create_and_a_few_sweeps(
         assert world.outcomes() == {"bot": "Active"}
         data = world.event("bot")
         assert data["customModelDeploymentArn"] == world.account.made[0].arn
-        assert world.account.made[0].tags[REQUEST_TAG] == "r-1"
+        assert request_of(world.account.made[0]) == "r-1"
         assert world.wire.calls["CreateCustomModelDeployment"] == 1
         assert world.wire.calls["GetCustomModelDeployment"] == 0
         await world.stop()
@@ -37,7 +36,7 @@ def test_a_failed_deployment_is_announced_in_bedrocks_own_words() -> None:
         await world.all_answered()
         data = world.event("bot")
         assert (data["outcome"], data["reason"]) == ("Failed", "DeploymentFailed")
-        assert data["failureMessage"] == "The model could not be loaded"
+        assert data["failureMessage"] == world.account.rules.failure_message
         await world.stop()
 
     run(main())
@@ -61,7 +60,7 @@ def test_two_in_creation_ten_in_total_twelve_requests_and_one_deleted_by_hand() 
         world.account.delete("bot-4")
         await world.all_answered()
         assert set(world.outcomes().values()) == {"Active"}
-        assert (world.account.most_creating, world.account.most_total) == (2, 10)
+        assert (world.account.model.most_creating, world.account.model.most_total) == (2, 10)
         await world.stop()
 
     run(main())
@@ -75,7 +74,7 @@ def test_limits_from_settings_are_kept_and_count_what_others_made() -> None:
         for number in range(9):
             world.ask(f"bot-{number}")
         await world.all_answered()
-        assert world.account.most_creating == 3
+        assert world.account.model.most_creating == 3
         assert world.wire.calls["CreateCustomModelDeployment"] == 9
         await world.stop()
 
@@ -99,7 +98,7 @@ def test_a_lost_answer_is_looked_for_and_adopted() -> None:
 def test_a_zombie_create_makes_no_twin() -> None:
     async def main() -> None:
         world = World(
-            rules=Rules(token_memory_seconds=0),
+            rules=Rules(token_seconds=0),
             plan=lambda op, n: Fault.ZOMBIE if op.startswith("Create") and n == 1 else None,
         )
         world.start()
@@ -164,7 +163,7 @@ def test_a_model_in_creation_is_waited_for() -> None:
         world.ask("bot")
         await asyncio.sleep(1800)
         assert not world.topic.terminal()
-        world.rules.models.clear()
+        world.account.rule(models={})
         await world.all_answered()
         assert world.outcomes() == {"bot": "Active"}
         await world.stop()
@@ -231,14 +230,14 @@ def test_absence_is_never_an_outcome() -> None:
 
 def test_a_status_that_nobody_knows_is_waited_out() -> None:
     async def main() -> None:
-        world = World()
+        world = World(rules=Rules(creation_seconds=(4000.0, 4000.0)))
         world.start()
         world.ask("bot")
         await asyncio.sleep(5)
-        world.account.made[0].text = "Polishing"
+        world.account.rule(status_text="Polishing")
         await asyncio.sleep(3600)
         assert not world.topic.terminal()
-        world.account.made[0].text = None
+        world.account.rule(status_text="")
         await world.all_answered()
         assert world.outcomes() == {"bot": "Active"}
         await world.stop()

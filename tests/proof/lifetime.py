@@ -15,7 +15,8 @@ from tests.world.world import World
 
 LONGEST_SECONDS = 20_000.0
 FAULTS = tuple(Fault)
-ENTRY_FAULTS = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"})
+ENTRY_FAULTS = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"})
+BEDROCK_FAULTS = frozenset({Fault.EMPTY, Fault.DATELESS})
 AT_STEPS = ("kill -9", "SIGTERM", "SIGSTOP", "duplicate")
 
 
@@ -67,7 +68,7 @@ class _Lifetime:
         assert isinstance(loop, VirtualLoop)
         self.loop = loop
         self.world = World(
-            rules=Rules(creation_seconds=(100.0, 100.0), token_memory_seconds=30.0, is_quota_first=True, max_total=1),
+            rules=Rules(creation_seconds=(100.0, 100.0), token_seconds=30.0, quota_first=True, max_total=1),
             max_receive_count=3,
             plan=lambda operation, number: self.on_call.get((operation, number)),
             terms={"max_held": 5, "sweep_interval": 15.0, "visibility_timeout": 60, "timeout": 10_800.0},
@@ -165,8 +166,14 @@ def singles(kinds: tuple[str, ...] = AT_STEPS) -> Iterator[tuple[At, ...]]:
             yield (At(kind, step=step),)
     for operation, number in sorted(_calls_with_room(plain.calls)):
         for fault in FAULTS:
-            if fault is not Fault.PARTIAL or operation in ENTRY_FAULTS:
+            if _can_befall(fault, operation):
                 yield (At(fault.value, operation=operation, number=number),)
+
+
+def _can_befall(fault: Fault, operation: str) -> bool:
+    if fault is Fault.PARTIAL:
+        return operation in ENTRY_FAULTS
+    return fault not in BEDROCK_FAULTS or operation.startswith(("Create", "Get", "List"))
 
 
 def threes() -> Iterator[tuple[At, ...]]:
@@ -188,7 +195,7 @@ def pairs(part: int = 0, parts: int = 1, stride: int = 7) -> Iterator[tuple[At, 
 
 def _calls_with_room(calls: dict[str, int]) -> Iterator[tuple[str, int]]:
     """Every call of the plain lifetime; one more of each, which a first fault may bring about; and those it never made."""
-    more = dict.fromkeys(("GetCustomModelDeployment", "ListTagsForResource", "SendMessage"), 0)
+    more = dict.fromkeys(("GetCustomModelDeployment", "ListTagsForResource", "SendMessageBatch"), 0)
     for operation, count in (more | calls).items():
         for number in range(1, min(count, 6) + 2):
             yield operation, number

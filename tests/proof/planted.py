@@ -141,15 +141,15 @@ PLANTS = (
     Plant(
         "a hand-over that failed is taken for done",
         "service.flow.custody",
-        "                if isinstance(failed, Refused) or not await self._may_try_again(hold, troubles):\n"
-        "                    return False\n",
-        "                await self.delete(hold)\n                return True\n",
+        "            if isinstance(failed, Refused) or not await self._may_try_again(hold, troubles):\n"
+        "                return False\n",
+        "            await self.delete(hold)\n            return True\n",
     ),
     Plant(
         "delete before the hand-over",
         "service.flow.custody",
-        "                await self._queue.send(continuation)\n",
-        "                await self.delete(hold)\n                await self._queue.send(continuation)\n",
+        "            failed = await self._sends.put(continuation)\n",
+        "            await self.delete(hold)\n            failed = await self._sends.put(continuation)\n",
     ),
     Plant(
         "the last life is lived like any other",

@@ -18,7 +18,6 @@ from typing import Any
 
 import structlog
 
-from service.core.deployments import ModelState
 from tests.poison import POISON, is_sendable
 from tests.proof.monitor import LEAVING_SECONDS, Life, Monitor
 from tests.world.bedrock import Rules
@@ -40,8 +39,14 @@ _ANSWERS = (
     Fault.ZOMBIE,
     Fault.LATE,
     Fault.SLOW,
+    Fault.EMPTY,
+    Fault.DATELESS,
 )
-_BATCHES = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"})
+_OF_BEDROCK_ALONE = frozenset({Fault.EMPTY, Fault.DATELESS})
+_OTHER_TERMS = {"max_held": 1, "sweep_interval": 40.0, "progress_events": True, "max_creating": 0}
+"""Of a replica of a version before or after: as settings change from one to the next."""
+_OF_BEDROCK = ("Create", "Get", "List")
+_BATCHES = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"})
 _ONCE = frozenset({Fault.ZOMBIE})
 MISCHIEF = {
     "kill -9": 5,
@@ -61,12 +66,14 @@ MISCHIEF = {
     "others come": 2,
     "others go": 2,
     "name held by others": 1,
+    "wall clock": 1,
     "loop blocked": 2,
     "visibility lapse": 3,
     "message back after delete": 2,
     "unknown status": 2,
     "list lag": 1,
     "another replica": 1,
+    "another version": 2,
 }
 
 
@@ -180,33 +187,35 @@ class _Chaos:
         if self.is_long:
             shortest = longest = 47_000.0
         self.creation = longest
-        models = {MODELS[1]: ModelState.CREATING, MODELS[2]: ModelState.MISSING, MODELS[3]: ModelState.FAILED}
+        models: dict[str, str] = {MODELS[1]: "Creating", MODELS[2]: "Missing", MODELS[3]: "Failed"}
         readable = rng.random() < 0.8
         if not readable:
             del models[MODELS[3]]  # nobody could tell it from one that is not ready yet
-        self.rules = Rules(
+        rules = Rules(
             max_creating=20 if self.is_long else rng.choice([1, 2, 2, 3, 5, 20]),
             max_total=rng.choice([3, 10, 10, 50]),
+            failed_counts=rng.random() < 0.7,
+            failed_holds_name=rng.random() < 0.7,
             creation_seconds=(shortest, longest),
             failing=rng.choice([0.0, 0.1, 0.4]),
             page_size=rng.choice([1, 2, 3, 1000, 1000]),
             list_lag_seconds=rng.choice([0.0, 0.0, 5.0, 90.0]),
             get_lag_seconds=rng.choice([0.0, 0.0, 2.0, 30.0]),
-            token_memory_seconds=rng.choice([0.0, 30.0, 600.0, 86_400.0]),
+            token_seconds=rng.choice([0.0, 30.0, 600.0, 86_400.0]),
+            token_answer=rng.choice(["same", "same", "any", "error"]),
             name_reserved_seconds=rng.choice([0.0, 0.0, 120.0]),
-            taken_is_conflict=rng.random() < 0.5,
+            taken_code=rng.choice(["ConflictException", "ValidationException"]),
             taken_text=rng.choice(["Deployment name already exists", "name is in use", "The name is reserved"]),
-            token_answer_is_conflict=rng.random() < 0.2,
-            is_quota_first=rng.random() < 0.4,
-            is_model_readable=readable,
-            early_text="The provided model is not usable" if readable else "The model is not ready",
-            invalid_names=frozenset({"bot-3"}) if rng.random() < 0.3 else frozenset(),
+            quota_first=rng.random() < 0.4,
+            model_shown="" if readable else "Baking",
+            model_text="The provided model is not usable" if readable else "The model is not ready",
+            invalid_names="^bot-3$" if rng.random() < 0.3 else "",
             models=models,
         )
         interval = 120.0 if self.is_long else rng.choice([5.0, 15.0, 15.0, 60.0])
         self.world = World(
             seed=self.seed,
-            rules=self.rules,
+            rules=rules,
             fifo=self.is_fifo,
             # Not 1: there SQS itself buries whatever is received twice, and the daemon warns at its start.
             max_receive_count=rng.choice([2, 2, 3, 5, 5, 6]),
@@ -217,7 +226,7 @@ class _Chaos:
                 "sweep_interval": interval,
                 "timeout": 172_800.0 if self.is_long else rng.choice([3600.0, 21_600.0, 21_600.0]),
                 "progress_events": rng.random() < 0.3,
-                "max_creating": rng.choice([0, 0, self.rules.max_creating]),
+                "max_creating": rng.choice([0, 0, rules.max_creating]),
             },
         )
         self.chaos_seconds = rng.choice([300.0, 900.0, 1800.0])
@@ -242,7 +251,9 @@ class _Chaos:
             choice = int(drawn / likely * 1e6)
             if operation in _BATCHES and choice % 3 == 0:
                 return Fault.PARTIAL
-            return kinds[choice % len(kinds)]
+            kind = kinds[choice % len(kinds)]
+            is_other = kind in _OF_BEDROCK_ALONE and not operation.startswith(_OF_BEDROCK)
+            return Fault.RESPONSE_LOST if is_other else kind
 
         return plan
 
@@ -336,9 +347,9 @@ class _Chaos:
 
     # What people and machines do.
 
-    def _start(self) -> Life:
+    def _start(self, **terms: Any) -> Life:
         self.number += 1
-        replica = self.world.start(f"p{self.number}")
+        replica = self.world.start(f"p{self.number}", **terms)
         life = self.monitor.lives[replica.name] = Life(replica, self.loop.time())
         self.monitor.note(f"start    {replica.name}")
         return life
@@ -405,6 +416,7 @@ class _Chaos:
 
     def _befall(self, kind: str, life: Life | None) -> bool:  # noqa: C901, PLR0912, PLR0915  one arm for each kind
         rng, world, now = self.rng, self.world, self.loop.time()
+        rules = world.account.rules
         self.monitor.note(f"mischief {kind}")
         match kind:
             case "kill -9" if life:
@@ -430,20 +442,18 @@ class _Chaos:
                 world.sqs.most_in_flight = rng.choice([0, 2, 5])
                 self.loop.call_later(rng.uniform(30, 200), lambda: setattr(world.sqs, "most_in_flight", 120_000))
             case "deleted by a person":
-                existing = [one for one in world.account.existing() if one.is_ours]
+                existing = [one for one in world.account.existing() if one.token is not None]
                 if not existing:
                     return False
                 self._delete(rng.choice(existing).name)
             case "quota lowered":
-                self.rules.max_creating = max(1, self.rules.max_creating - 1)
-                self.rules.max_total = max(2, self.rules.max_total - 3)
+                world.account.rule(max_creating=max(1, rules.max_creating - 1), max_total=max(2, rules.max_total - 3))
             case "quota raised":
-                self.rules.max_creating += 2
-                self.rules.max_total += 5
+                world.account.rule(max_creating=rules.max_creating + 2, max_total=rules.max_total + 5)
             case "others come":
                 world.account.add(f"theirs-{self.loop.steps}", MODELS[0], {"team": "other"})
             case "others go":
-                theirs = [one for one in world.account.existing() if not one.is_ours]
+                theirs = [one for one in world.account.existing() if one.token is None]
                 if not theirs:
                     return False
                 self._delete(rng.choice(theirs).name)
@@ -452,6 +462,8 @@ class _Chaos:
                 if any(one.name == name for one in world.account.existing()):
                     return False
                 world.account.add(name, MODELS[0], {"team": "other"})
+            case "wall clock":
+                world.wall_clock_error = rng.choice([-2.0, 2.0]) * 86_400.0
             case "loop blocked":
                 self.loop.block(5.0)
             case "visibility lapse":
@@ -465,16 +477,14 @@ class _Chaos:
                     return False
                 world.sqs.bring_back(rng.choice(gone))
             case "unknown status":
-                existing = [one for one in world.account.existing() if one.is_ours]
-                if not existing:
-                    return False
-                one = rng.choice(existing)
-                one.text = "Polishing"
-                self.loop.call_later(rng.uniform(10, 300), lambda: setattr(one, "text", None))
+                world.account.rule(status_text="Polishing")
+                self.loop.call_later(rng.uniform(10, 300), lambda: world.account.rule(status_text=""))
             case "list lag":
-                self.rules.list_lag_seconds = rng.choice([30.0, 200.0])
+                world.account.rule(list_lag_seconds=rng.choice([30.0, 200.0]))
             case "another replica":
                 self._start()
+            case "another version":
+                self._start(**_OTHER_TERMS)
             case _:
                 return False
         return True
@@ -501,7 +511,8 @@ class _Chaos:
             asked.is_stuck = asked.is_stuck or asked.name == name
 
     def _model_is_ready(self) -> None:
-        self.rules.models.pop(MODELS[1], None)
+        left = {arn: status for arn, status in self.world.account.rules.models.items() if arn != MODELS[1]}
+        self.world.account.rule(models=left)
         self.monitor.model_changes[MODELS[1]] = self.loop.time()
 
     # The end.
@@ -513,8 +524,8 @@ class _Chaos:
         self.world.wire.plan = no_faults
         self.windows.clear()
         self.world.sqs.most_in_flight, self.world.sqs.duplicate_next = 120_000, 0
-        self.rules.max_total = 1000
-        self.rules.list_lag_seconds = min(self.rules.list_lag_seconds, 5.0)
+        rules = self.world.account.rules
+        self.world.account.rule(max_total=1000, list_lag_seconds=min(rules.list_lag_seconds, 5.0), status_text="")
         for life in self.monitor.live():
             self._continue(life)
         await asyncio.sleep(15.0)
@@ -525,7 +536,7 @@ class _Chaos:
             await asyncio.sleep(1.0)
         last = self._start()
         began = self.loop.time()
-        at_once = min(self.rules.max_creating, self.world.terms["max_held"], 3 if self.is_fifo else 100)
+        at_once = min(rules.max_creating, self.world.terms["max_held"], 3 if self.is_fifo else 100)
         rounds = 1 + self.lifetimes // at_once
         patience = PATIENCE_SECONDS + rounds * (self.creation * 1.2 + 3 * self.world.terms["sweep_interval"])
         while self.world.sqs.letters or len(last.replica.slipway.custody):

@@ -1,79 +1,69 @@
-"""Bedrock on the event loop: accounts with quotas, creation that takes its time, lists that lag."""
+"""Bedrock on the event loop: the account of `slipway local`, the real adapter, and between them a wire that loses things."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import random
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import formatdate
+from typing import Any
 
-from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refused
-from service.core.deployments import Created, Deployment, ModelState, Page, Status
-from service.flow.waits import Wait
+from botocore.exceptions import ClientError
+
+from service.aws.bedrock import Bedrock
+from service.aws.calling import Caller
+from service.aws.errors import translate
+from service.aws.limiter import Wait, simply
+from service.aws.timestamps import read_timestamp
+from service.core.calls import CallFailed
+from service.core.deployments import Created
+from service.core.requests import REQUEST_TAG
+from service.local import account as local
+from service.local import operations
+from service.local.account import Made
+from service.local.checks import Refusal
+from service.local.operations import Asked, Document
+from service.local.terms import Terms as Rules
 from tests.world.loop import PROCESS
 from tests.world.sqs import EPOCH
 from tests.world.watching import Watching
-from tests.world.wire import Wire
+from tests.world.wire import Fault, Wire
+
+__all__ = ["Account", "Made", "Rules", "WatchedBedrock", "request_of"]
+
+Operation = Callable[[local.Account, float, Asked], Document]
+USUAL = Rules(creation_seconds=(300.0, 900.0), token_seconds=600.0)
+_TIMES = ("createdAt", "lastUpdatedAt")
 
 
-@dataclass
-class Rules:
-    """How this account behaves; may be changed while it runs."""
-
-    max_creating: int = 2
-    max_total: int = 10
-    creation_seconds: tuple[float, float] = (300.0, 900.0)
-    failing: float = 0.0
-    page_size: int = 1000
-    list_lag_seconds: float = 0.0
-    get_lag_seconds: float = 0.0
-    token_memory_seconds: float = 600.0
-    name_reserved_seconds: float = 0.0
-    taken_is_conflict: bool = False
-    taken_text: str = "Deployment name already exists"
-    token_answer_is_conflict: bool = False
-    """Whether a repeated token is answered as a conflict, instead of with the deployment that it made."""
-    is_quota_first: bool = False
-    """Whether a full account says so before it looks at the name."""
-    is_model_readable: bool = True
-    early_text: str = "The provided model is not usable"
-    invalid_names: frozenset[str] = frozenset()
-    """Names whose requests the account refuses, for reasons of its own."""
-    models: dict[str, ModelState] = field(default_factory=dict)
-
-
-@dataclass
-class Made:
-    """A deployment as the account keeps it."""
-
-    arn: str
-    name: str
-    model_arn: str
-    tags: dict[str, str]
-    created: float
-    ends: float
-    fails: bool
-    text: str | None = None
-    """A status of the service's own, instead of those that it documents."""
-    deleted: float | None = None
-    is_ours: bool = False
-    """Made by a create call, and not by others."""
+def request_of(made: Made) -> str | None:
+    """Answer what a deployment's tag says of whose it is; None where Slipway did not make it."""
+    return next((tag["value"] for tag in made.tags if tag["key"] == REQUEST_TAG), None)
 
 
 class Account:
-    """One account and Region."""
+    """One account and Region, on the event loop's clock."""
 
     def __init__(self, rng: random.Random, rules: Rules) -> None:
-        self.rules = rules
-        self.made: list[Made] = []
-        self.most_creating = 0
-        self.most_total = 0
-        self._rng = rng
-        self._loop = asyncio.get_running_loop()
-        self._tokens: dict[str, tuple[float, str]] = {}
+        self.model = local.Account("123456789012", "us-east-1", rules, rng)
         self.watching = Watching()
-        self._ids = itertools.count(1)
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def rules(self) -> Rules:
+        """How this account behaves."""
+        return self.model.terms
+
+    def rule(self, **changes: Any) -> None:
+        """Let it behave otherwise from now on."""
+        self.model.terms = replace(self.model.terms, **changes)
+
+    @property
+    def made(self) -> list[Made]:
+        """All deployments that were ever made."""
+        return self.model.made
 
     def now(self) -> float:
         """Answer the account's own clock."""
@@ -81,108 +71,132 @@ class Account:
 
     def existing(self) -> list[Made]:
         """Answer what there is now."""
-        return [one for one in self.made if one.deleted is None]
+        now = self.now()
+        return [one for one in self.made if one.exists(now)]
 
-    def status(self, one: Made, at: float | None = None) -> Status:
-        """Answer a deployment's status at a time."""
-        if (self.now() if at is None else at) < one.ends:
-            return Status.CREATING
-        return Status.FAILED if one.fails else Status.ACTIVE
-
-    def create(self, name: str, model_arn: str, tags: Mapping[str, str], token: str, process: str | None = None) -> Created:
-        """Begin a deployment, or refuse to."""
-        operation, now = "CreateCustomModelDeployment", self.now()
-        remembered = self._tokens.get(token)
-        if remembered is not None and now - remembered[0] < self.rules.token_memory_seconds:
-            if self.rules.token_answer_is_conflict:
-                raise Conflicting(operation, "ConflictException", "a request with this token is already known")
-            return Created(remembered[1], now)
-        if name in self.rules.invalid_names:
-            raise Refused(operation, "ValidationException", "1 validation error detected")
-        if self.rules.is_quota_first:
-            self._refuse_if_full(operation)
-        if self._is_taken(name, now):
-            kind = Conflicting if self.rules.taken_is_conflict else Refused
-            raise kind(operation, "ConflictException" if kind is Conflicting else "ValidationException", self.rules.taken_text)
-        match self.rules.models.get(model_arn, ModelState.ACTIVE):
-            case ModelState.MISSING:
-                raise Missing(operation, "ResourceNotFoundException", "model not found")
-            case ModelState.CREATING | ModelState.FAILED:
-                raise Refused(operation, "ValidationException", self.rules.early_text)
-        self._refuse_if_full(operation)
-        one = self.add(name, model_arn, tags)
-        one.is_ours = True
-        self.watching.created(one, token, process)
-        self._tokens[token] = (now, one.arn)
-        return Created(one.arn, now)
+    def status(self, one: Made) -> str:
+        """Answer a deployment's status, whatever is shown of it."""
+        return one.status(self.now())
 
     def add(self, name: str, model_arn: str, tags: Mapping[str, str]) -> Made:
         """Make a deployment, whatever the quotas say: for what others did before."""
-        now = self.now()
-        arn = f"arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/{next(self._ids):012d}"
-        fails = self._rng.random() < self.rules.failing
-        one = Made(arn, name, model_arn, dict(tags), now, now + self._rng.uniform(*self.rules.creation_seconds), fails)
-        self.made.append(one)
-        existing = self.existing()
-        self.most_total = max(self.most_total, len(existing))
-        self.most_creating = max(self.most_creating, sum(self.status(each) is Status.CREATING for each in existing))
-        return one
+        return self.model.add(self.now(), name, model_arn, None, [{"key": key, "value": tags[key]} for key in tags])
 
     def delete(self, name: str) -> None:
-        """Delete what has this name."""
+        """Delete what has this name, as somebody with more rights may, whatever its status."""
+        now = self.now()
         for one in self.existing():
             if one.name == name:
-                one.deleted = self.now()
-
-    def get(self, identifier: str) -> Deployment | None:
-        """Answer one by name or ARN."""
-        for one in self.existing():
-            if identifier in {one.name, one.arn} and self.now() - one.created >= self.rules.get_lag_seconds:
-                return self._shown(one, self.now())
-        return None
-
-    def page(self, created_after: float | None, status: Status | None, token: str | None) -> Page:
-        """Answer a page of what List shows, which may be behind the truth."""
-        at = self.now() - self.rules.list_lag_seconds
-        shown = [self._shown(one, at) for one in self.existing() if one.created <= at]
-        wanted = [
-            one for one in shown if (created_after is None or one.created_at > created_after) and status in {None, one.status}
-        ]
-        begin = int(token or 0)
-        end = begin + self.rules.page_size
-        return Page(tuple(wanted[begin:end]), str(end) if end < len(wanted) else None)
-
-    def model_state(self, model_arn: str) -> ModelState:
-        """Answer what GetCustomModel says."""
-        return self.rules.models.get(model_arn, ModelState.ACTIVE) if self.rules.is_model_readable else ModelState.UNKNOWN
-
-    def _refuse_if_full(self, operation: str) -> None:
-        existing = self.existing()
-        creating = sum(self.status(one) is Status.CREATING for one in existing)
-        if creating >= self.rules.max_creating or len(existing) >= self.rules.max_total:
-            raise QuotaFull(operation, "ServiceQuotaExceededException", "limit reached")
-
-    def _is_taken(self, name: str, now: float) -> bool:
-        return any(
-            one.name == name and (one.deleted is None or now - one.deleted < self.rules.name_reserved_seconds)
-            for one in self.made
-        )
-
-    def _shown(self, one: Made, at: float) -> Deployment:
-        status = self.status(one, at)
-        failure = "The model could not be loaded" if status is Status.FAILED else None
-        updated = one.ends if status.is_end else one.created
-        if one.text is not None:
-            return Deployment(one.arn, one.name, one.model_arn, Status.of(one.text), one.text, one.created, updated, failure)
-        return Deployment(one.arn, one.name, one.model_arn, status, status.value, one.created, updated, failure)
+                self.model.forget(now, one)
 
 
-class Bedrock:
-    """The account as Slipway sees it."""
+class _Client:
+    """aioboto3's client for Bedrock, as far as the adapter calls it: documents of the model, brought over the wire."""
 
     def __init__(self, account: Account, wire: Wire) -> None:
         self._account = account
         self._wire = wire
+        self.holds: dict[str, object] = {}
+        """Whose create it is, by token."""
+
+    async def create_custom_model_deployment(self, **body: Any) -> Document:
+        wire, process = self._wire, PROCESS.get()
+        name, token = body["modelDeploymentName"], body["clientRequestToken"]
+        wire.watching.creating(name, token, self.holds.get(token), process)
+        failed: CallFailed | None = None
+        try:
+            return await self._call("CreateCustomModelDeployment", self._create, Asked(body=body))
+        except CallFailed as exc:
+            failed = exc
+            raise
+        finally:
+            wire.watching.create_answered(name, failed, self.holds.get(token), process)
+
+    async def get_custom_model_deployment(self, *, customModelDeploymentIdentifier: str) -> Document:  # noqa: N803  AWS's
+        self._wire.watching.looking(customModelDeploymentIdentifier, PROCESS.get())
+        return await self._call(
+            "GetCustomModelDeployment", operations.get_deployment, Asked(customModelDeploymentIdentifier), self._is_unseen
+        )
+
+    async def list_custom_model_deployments(self, **query: Any) -> Document:
+        said = {key: value.isoformat() if isinstance(value, datetime) else str(value) for key, value in query.items()}
+        answer = await self._call("ListCustomModelDeployments", self._list, Asked(query=said))
+        return answer | {"modelDeploymentSummaries": [_read(one) for one in answer.get("modelDeploymentSummaries", ())]}
+
+    async def list_tags_for_resource(self, *, resourceARN: str) -> Document:  # noqa: N803  AWS's name
+        return await self._call("ListTagsForResource", operations.list_tags, Asked(body={"resourceARN": resourceARN}))
+
+    async def get_custom_model(self, *, modelIdentifier: str) -> Document:  # noqa: N803  AWS's name
+        return await self._call("GetCustomModel", operations.get_model, Asked(modelIdentifier))
+
+    async def _call(
+        self, operation: str, act: Operation, asked: Asked, on_refusal: Callable[[Asked, Refusal], None] | None = None
+    ) -> Document:
+        account, wire = self._account, self._wire
+
+        def apply() -> Document:
+            now = account.now()
+            try:
+                answer = act(account.model, now, asked)
+            except Refusal as refusal:
+                if on_refusal is not None:
+                    on_refusal(asked, refusal)
+                raise translate(operation, _document_of(operation, refusal)) from refusal
+            headers = {} if wire.fault is Fault.DATELESS else {"date": formatdate(now, usegmt=True)}
+            fields = {} if wire.fault is Fault.EMPTY else _read(answer)
+            return fields | {"ResponseMetadata": {"HTTPHeaders": headers}}
+
+        return await wire.call(operation, apply)
+
+    def _create(self, model: local.Account, now: float, asked: Asked) -> Document:
+        """Create, and tell who looks on of what AWS documents nowhere, when it has come to it."""
+        name, token = asked.body["modelDeploymentName"], asked.body["clientRequestToken"]
+        watching, before = self._account.watching, len(model.made)
+        holder = next((one for one in reversed(model.made) if one.name == name), None)
+        known = any(one.token == token for one in model.made)
+        try:
+            answer = operations.create_deployment(model, now, asked)
+        except Refusal as refusal:
+            if refusal.text == model.terms.taken_text and holder is not None:
+                who = "us" if holder.token is not None else "others"
+                watching.happened(f"name taken by {who}" if holder.exists(now) else "name still reserved after delete")
+            elif refusal.code == "ServiceQuotaExceededException":
+                watching.happened("quota full")
+            elif refusal.text == model.terms.model_text:
+                watching.happened("model not Active yet")
+            raise
+        if len(model.made) > before:
+            if known:
+                watching.happened("token forgotten")
+            watching.created(model.made[-1], token, self._wire.sender)
+        else:
+            watching.happened("token remembered")
+        return answer
+
+    def _is_unseen(self, asked: Asked, refusal: Refusal) -> None:
+        if refusal.code == "ResourceNotFoundException" and any(
+            asked.identifier in {one.name, one.arn} for one in self._account.existing()
+        ):
+            self._account.watching.happened("Get 404 just after Create")
+
+    def _list(self, model: local.Account, now: float, asked: Asked) -> Document:
+        at, watching = now - model.terms.list_lag_seconds, self._account.watching
+        if model.made and at < model.made[-1].created:
+            watching.happened("stale List page, missing item")
+        if "nextToken" in asked.query:
+            watching.happened("several pages")
+        answer = operations.list_deployments(model, now, asked)
+        if any(one["status"] == model.terms.status_text for one in answer["modelDeploymentSummaries"]):
+            watching.happened("unknown status value")
+        return answer
+
+
+class WatchedBedrock(Bedrock):
+    """The real adapter, except that who looks on learns for which message a create is made."""
+
+    def __init__(self, account: Account, wire: Wire, caller: Caller, clock: Callable[[], float]) -> None:
+        self._fake = _Client(account, wire)
+        super().__init__(self._fake, caller, clock)
 
     async def create(
         self,
@@ -192,44 +206,18 @@ class Bedrock:
         description: str | None,
         tags: Sequence[tuple[str, str]],
         token: str,
-        wait: Wait,
+        wait: Wait = simply,
     ) -> Created:
         """Begin a deployment."""
-        del description
-        wire, process = self._wire, PROCESS.get()
-        wire.watching.creating(name, token, wait, process)
-        try:
-            answer = await wire.call(
-                "CreateCustomModelDeployment",
-                lambda: self._account.create(name, model_arn, dict(tags), token, wire.sender),
-            )
-        except CallFailed as failed:
-            wire.watching.create_answered(name, failed, wait, process)
-            raise
-        wire.watching.create_answered(name, None, wait, process)
-        return answer
+        self._fake.holds[token] = getattr(wait, "__self__", None)
+        return await super().create(name=name, model_arn=model_arn, description=description, tags=tags, token=token, wait=wait)
 
-    async def get(self, identifier: str, *, wait: Wait | None = None) -> Deployment | None:
-        """Get by name or ARN."""
-        del wait
-        self._wire.watching.looking(identifier, PROCESS.get())
-        return await self._wire.call("GetCustomModelDeployment", lambda: self._account.get(identifier))
 
-    async def tags(self, arn: str, *, wait: Wait) -> Mapping[str, str] | None:
-        """List tags."""
-        del wait
-        account = self._account
+def _read(document: Document) -> Document:
+    """Answer what botocore's parser makes of a document."""
+    return document | {key: read_timestamp(document[key]).astimezone(UTC) for key in _TIMES if key in document}
 
-        def apply() -> Mapping[str, str] | None:
-            return next((one.tags for one in account.existing() if one.arn == arn), None)
 
-        return await self._wire.call("ListTagsForResource", apply)
-
-    async def model_state(self, model_arn: str, *, wait: Wait) -> ModelState:
-        """Get the model."""
-        del wait
-        return await self._wire.call("GetCustomModel", lambda: self._account.model_state(model_arn))
-
-    async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
-        """List."""
-        return await self._wire.call("ListCustomModelDeployments", lambda: self._account.page(created_after, status, token))
+def _document_of(operation: str, refusal: Refusal) -> ClientError:
+    error = {"Code": refusal.code, "Message": refusal.text}
+    return ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": refusal.status}}, operation)

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from service.aws.calling import NEVER
 from service.core.calls import CallFailed, Refused, Throttled
 from service.core.events import Publication
+from tests.world.callers import Callers
 from tests.world.loop import PROCESS
 from tests.world.wire import Wire
 
 LARGEST_BATCH = 256 * 1024
 MOST_ATTRIBUTES = 10
+DEDUPLICATION_SECONDS = 300.0
 
 
 @dataclass
@@ -28,7 +31,7 @@ class Notice:
 
 
 class Topic:
-    """The topic as Slipway sees it."""
+    """The topic, and everything that was announced to it."""
 
     def __init__(self, wire: Wire, clock: object, *, fifo: bool = False) -> None:
         self._wire = wire
@@ -38,8 +41,8 @@ class Topic:
         self.fail_entries = 0
         self._seen: dict[str, float] = {}
 
-    async def publish(self, batch: Sequence[Publication]) -> Sequence[CallFailed | None]:
-        """Publish a batch."""
+    async def publish(self, batch: Sequence[Publication]) -> list[CallFailed | None]:
+        """Publish a batch, once."""
         process = PROCESS.get()
         for one in batch:
             self._wire.watching.publishing(one, process)
@@ -61,8 +64,12 @@ class Topic:
             return Refused("PublishBatch", "InvalidParameter", "attributes")
         self._wire.watching.published(publication, self._wire.sender)
         now = self._clock()  # type: ignore[operator]
-        if self.is_fifo and now - self._seen.get(publication.event_id, -1e9) < 300:
+        before = self._seen.get(publication.event_id)
+        if self.is_fifo and before is not None and now - before < DEDUPLICATION_SECONDS:
+            self._wire.watching.happened("deduplicated by the topic")
             return None
+        if before is not None:
+            self._wire.watching.happened("retry beyond the dedup window" if self.is_fifo else "published again")
         self._seen[publication.event_id] = now
         self.notices.append(
             Notice(now, publication.event_id, publication.group, dict(publication.attributes), json.loads(publication.body))
@@ -71,3 +78,15 @@ class Topic:
 
     def _is_unlucky(self, publication: Publication) -> bool:
         return self._wire.calls["PublishBatch"] % 2 == int(publication.event_id[0], 16) % 2
+
+
+class Publisher:
+    """The topic as one Slipway sees it: paced and repeated as real calls are."""
+
+    def __init__(self, topic: Topic, callers: Callers) -> None:
+        self._topic = topic
+        self._callers = callers
+
+    async def publish(self, batch: Sequence[Publication]) -> Sequence[CallFailed | None]:
+        """Publish a batch."""
+        return await self._callers.publishing.call("PublishBatch", lambda: self._topic.publish(batch), repeat=NEVER)

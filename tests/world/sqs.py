@@ -6,18 +6,26 @@ import asyncio
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from service.aws.calling import NEVER
+from service.aws.clients import POLL_GRACE_SECONDS
+from service.aws.limiter import Wait
 from service.core.calls import CallFailed, LeaseGone, Refused, Throttled
 from service.core.messages import Message, Outgoing, QueueTraits
+from tests.world.callers import Callers
 from tests.world.loop import PROCESS, VirtualLoop
 from tests.world.watching import Watching
 from tests.world.wire import Wire
 
+E = TypeVar("E", str, Outgoing)
+
 EPOCH = 1_764_000_000.0
 LONGEST_HOLD = 12 * 3600.0
 DEDUPLICATION_SECONDS = 300.0
+MOST_ENTRIES = 10
 
 
 @dataclass
@@ -200,18 +208,29 @@ class SqsQueue:
 
 
 class Queue:
-    """The queue as Slipway sees it: the calls of its Protocols, over a wire."""
+    """The queue as Slipway sees it: the calls of its Protocols, paced and repeated as real ones are, over a wire."""
 
-    def __init__(self, queue: SqsQueue, wire: Wire) -> None:
+    def __init__(self, queue: SqsQueue, wire: Wire, callers: Callers) -> None:
         self._queue = queue
         self._wire = wire
+        self._callers = callers
         self.fail_entries = 0
         """So many of the next entries of batches fail alone, within an answer of 200."""
         self.failed: Counter[str] = Counter()
 
-    async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None) -> Sequence[Message]:
+    async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
         """Long-poll."""
         del attempt
+        operation = "ReceiveMessage"
+        return await self._callers.receiving.call(
+            operation,
+            lambda: self._poll(operation, limit, wait_seconds),
+            repeat=NEVER,
+            wait=wait,
+            call_timeout=wait_seconds + POLL_GRACE_SECONDS,
+        )
+
+    def _poll(self, operation: str, limit: int, wait_seconds: int) -> Coroutine[None, None, list[Message]]:
         wire, process, queue = self._wire, PROCESS.get(), self._queue
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
@@ -221,7 +240,8 @@ class Queue:
             if isinstance(loop, VirtualLoop) and loop.is_dead(process):
                 return  # its connection is closed; one that is halted is handed messages all the same
             if loop.time() >= until or queue.is_visible():
-                ready.set_result(None)
+                if not ready.done():
+                    ready.set_result(None)
                 return
             queue.polls.append(poll)
             loop.call_at(min(until, loop.time() + queue.next_visible() + 0.001), look_again, context=wire.world)
@@ -232,7 +252,7 @@ class Queue:
                 poll()
 
         wire.world.copy().run(poll)
-        return await wire.call("ReceiveMessage", lambda: queue.take(limit, wire.sender), wait_seconds=wait_seconds, ready=ready)
+        return wire.call(operation, lambda: queue.take(limit, wire.sender), wait_seconds=wait_seconds, ready=ready)
 
     async def extend(self, receipts: Sequence[str], seconds: int) -> Sequence[CallFailed | None]:
         """Change visibilities."""
@@ -246,15 +266,18 @@ class Queue:
         """Delete messages."""
         return await self._batch("DeleteMessageBatch", receipts, lambda receipt: self._queue.remove(receipt, self._wire.sender))
 
-    async def send(self, outgoing: Outgoing) -> None:
-        """Send one message."""
-        await self._wire.call("SendMessage", lambda: self._put(self._queue, outgoing))
+    async def send(self, batch: Sequence[Outgoing]) -> Sequence[CallFailed | None]:
+        """Send messages."""
+        return await self._batch("SendMessageBatch", batch, lambda outgoing: self._put(self._queue, outgoing))
 
     async def bury(self, outgoing: Outgoing) -> None:
         """Send one message to the dead-letter queue."""
         dead_letters = self._queue.dead_letters
         assert dead_letters is not None
-        await self._wire.call("SendMessage", lambda: self._put(dead_letters, outgoing))
+        operation = "SendMessage"
+        await self._callers.custody.call(
+            operation, lambda: self._wire.call(operation, lambda: self._put(dead_letters, outgoing))
+        )
 
     def traits(self) -> QueueTraits:
         """Say what the queue is."""
@@ -264,21 +287,23 @@ class Queue:
     def _put(self, queue: SqsQueue, outgoing: Outgoing) -> None:
         queue.put(outgoing.body, dict(outgoing.attributes), outgoing.group, outgoing.deduplication_id)
 
-    async def _batch(self, operation: str, receipts: Sequence[str], act: Callable[[str], None]) -> list[CallFailed | None]:
-        if len(receipts) > 10 or len(set(receipts)) < len(receipts):
+    async def _batch(self, operation: str, entries: Sequence[E], act: Callable[[E], None]) -> list[CallFailed | None]:
+        if len(entries) > MOST_ENTRIES or len(set(map(id, entries))) < len(entries):
             raise Refused(operation, "TooManyEntriesInBatchRequest or BatchEntryIdsNotDistinct")
 
-        def one(number: int, receipt: str) -> CallFailed | None:
+        def one(number: int, entry: E) -> CallFailed | None:
             if self.fail_entries or (self._wire.is_partial and number % 2 == self._wire.calls[operation] % 2):
                 self.fail_entries = max(0, self.fail_entries - 1)
                 self.failed[operation] += 1
                 return Throttled(operation, "RequestThrottled", "this entry alone")
             try:
-                act(receipt)
+                act(entry)
             except CallFailed as failed:
                 if isinstance(failed, LeaseGone):
-                    self._queue.watching.lease_gone(receipt, self._wire.sender)
+                    self._queue.watching.lease_gone(str(entry), self._wire.sender)
                 return failed
             return None
 
-        return await self._wire.call(operation, lambda: [one(*each) for each in enumerate(receipts)])
+        return await self._callers.custody.call(
+            operation, lambda: self._wire.call(operation, lambda: [one(*each) for each in enumerate(entries)])
+        )

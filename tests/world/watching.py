@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from service.core.calls import CallFailed
     from service.core.events import Publication
-    from tests.world.bedrock import Made
+    from service.local.account import Made
     from tests.world.sqs import Letter
 
 
@@ -41,13 +41,16 @@ class Watching:
     def lease_gone(self, receipt: str, process: str | None) -> None:
         """Note a receipt refused."""
 
-    def creating(self, name: str, token: str, wait: Any, process: str | None) -> None:
-        """Note a create begun."""
+    def happened(self, what: str) -> None:
+        """Note that something came about which AWS documents nowhere, or which is rare."""
+
+    def creating(self, name: str, token: str, hold: object, process: str | None) -> None:
+        """Note a create being sent, for what is held."""
 
     def created(self, made: Made, token: str, process: str | None) -> None:
         """Note a deployment made."""
 
-    def create_answered(self, name: str, failed: CallFailed | None, wait: Any, process: str | None) -> None:
+    def create_answered(self, name: str, failed: CallFailed | None, hold: object, process: str | None) -> None:
         """Note what a process was told of its create."""
 
     def looking(self, name: str, process: str | None) -> None:

@@ -30,6 +30,8 @@ class Fault(StrEnum):
     LATE = "answer after the time-out"
     SLOW = "slow answer"
     PARTIAL = "partial batch failure"
+    EMPTY = "200 without fields"
+    DATELESS = "answer without Date"
 
 
 Plan = Callable[[str, int], Fault | None]

@@ -13,9 +13,11 @@ from typing import Any
 from service.core.requests import Home
 from service.flow.run import Slipway
 from service.flow.terms import Terms
-from tests.world.bedrock import Account, Bedrock, Rules
+from service.settings import LONGEST_CALL_SECONDS
+from tests.world.bedrock import USUAL, Account, Rules, WatchedBedrock
+from tests.world.callers import Callers
 from tests.world.loop import VirtualLoop, in_process
-from tests.world.sns import Notice, Topic
+from tests.world.sns import Notice, Publisher, Topic
 from tests.world.sqs import Letter, Queue, SqsQueue
 from tests.world.watching import Watching
 from tests.world.wire import Plan, Wire, no_faults
@@ -40,7 +42,7 @@ class World:
     """Everything outside of Slipway. Must be made within a running virtual loop."""
 
     seed: int = 1
-    rules: Rules = field(default_factory=Rules)
+    rules: Rules = USUAL
     fifo: bool = False
     max_receive_count: int = 5
     plan: Plan = no_faults
@@ -59,15 +61,16 @@ class World:
         self.account = Account(self.rng, self.rules)
         self.wire = Wire(self.rng, self.plan)
         self.topic = Topic(self.wire, self.sqs.now, fifo=self.fifo)
-        self.queue = Queue(self.sqs, self.wire)
+        self.wall_clock_error = 0.0
+        """How wrong the clocks of the machines are that Slipway runs on, in seconds."""
         self.replicas: dict[str, Replica] = {}
 
     def watch(self, watching: Watching) -> None:
         """Let somebody look on."""
         self.sqs.watching = self.account.watching = self.wire.watching = watching
 
-    def start(self, name: str = "a") -> Replica:
-        """Start a Slipway in a process of its own."""
+    def start(self, name: str = "a", **terms: Any) -> Replica:
+        """Start a Slipway in a process of its own, on these terms where they are not the world's."""
         loop = asyncio.get_running_loop()
         context = in_process(name)
 
@@ -75,14 +78,18 @@ class World:
             await replica.slipway.run()
 
         def begin() -> Replica:
+            rng = random.Random(f"{self.seed} {name}")
+            wanted = self._terms(**terms)
+            callers = Callers(rng, min(LONGEST_CALL_SECONDS, wanted.visibility_timeout / 3))
+            queue = Queue(self.sqs, self.wire, callers)
             slipway = Slipway(
-                self._terms(),
-                self.queue.traits(),
-                source=self.queue,
-                queue=self.queue,
-                topic=self.topic,
-                bedrock=Bedrock(self.account, self.wire),
-                rng=random.Random(f"{self.seed} {name}"),
+                wanted,
+                queue.traits(),
+                source=queue,
+                queue=queue,
+                topic=Publisher(self.topic, callers),
+                bedrock=WatchedBedrock(self.account, self.wire, callers.deploying, self._wall_clock),
+                rng=rng,
             )
             return Replica(name, slipway, None, context)  # type: ignore[arg-type]
 
@@ -153,7 +160,10 @@ class World:
             if id(each) not in ends and each.event["data"].get("modelDeploymentName") == name
         ]
 
-    def _terms(self) -> Terms:
+    def _wall_clock(self) -> float:
+        return self.sqs.now() + self.wall_clock_error
+
+    def _terms(self, **terms: Any) -> Terms:
         usual: dict[str, Any] = {
             "home": HOME,
             "max_held": 200,
@@ -165,4 +175,4 @@ class World:
             "max_total": 0,
             "is_topic_fifo": self.fifo,
         }
-        return Terms(**(usual | dict(self.terms)))
+        return Terms(**(usual | dict(self.terms) | terms))
