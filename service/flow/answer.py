@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from service.core import continuations
 from service.core.backoff import pause_seconds
@@ -24,7 +24,7 @@ from service.flow.hold import Hold
 from service.flow.lifecycle import Lifecycle, Tell
 from service.flow.tally import Tally
 from service.flow.terms import Terms
-from service.flow.turns import Turns
+from service.flow.turns import Turn, Turns
 from service.flow.waits import DeadlinePassed
 
 log = structlog.get_logger()
@@ -68,28 +68,27 @@ class Answers:
         except Misunderstood as misunderstood:
             return await self._reject(hold, misunderstood)
         hold.what = request.name
-        with bound_contextvars(request_id=request.request_id, deployment=request.name):
-            log.info("request.accepted", receive_count=hold.message.receive_count, model_arn=request.model_arn)
-            async with AsyncExitStack() as turns:
-                deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
-                tell = self._teller(request, hold)
-                tell(Progress.ACCEPTED, None, None)
-                await self._take_turns(turns, request, hold, deadline)
-                outcome = await self._lifecycle.deploy(request, hold, deadline, tell)
-                publication = announce_outcome(request, outcome, times_of(hold, request), self._terms.source)
-                await self._announcer.announce(publication, hold)
-            self._finished(request, outcome, hold, publication.event_id)
+        bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
+        log.info("request.accepted", receive_count=hold.message.receive_count, model_arn=request.model_arn)
+        with self._turn(request, hold) as turn:
+            deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
+            tell = self._teller(request, hold)
+            tell(Progress.ACCEPTED, None, None)
+            # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
+            with suppress(DeadlinePassed), hold.until(deadline):
+                await turn.come()
+            outcome = await self._lifecycle.deploy(request, hold, deadline, tell)
+            publication = announce_outcome(request, outcome, times_of(hold, request), self._terms.source)
+            await self._announcer.announce(publication, hold)
+        self._finished(request, outcome, hold, publication.event_id)
         return Done()
 
-    async def _take_turns(self, turns: AsyncExitStack, request: Request, hold: Hold, deadline: float) -> None:
-        """Wait for those before this one: of the same FIFO group, and for the same deployment."""
+    def _turn(self, request: Request, hold: Hold) -> Turn:
+        """Answer the turn behind those before this one: of the same FIFO group, and for the same deployment."""
         keys = [f"deployment {request.name}"]
         if self._traits.is_fifo and hold.message.group is not None:
             keys.insert(0, f"group {hold.message.group}")
-        # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
-        with suppress(DeadlinePassed), hold.until(deadline):
-            for key in keys:
-                await turns.enter_async_context(self._turns.turn(key, hold))
+        return self._turns.turn(keys, hold)
 
     def _teller(self, request: Request, hold: Hold) -> Tell:
         """Answer what announces progress: each kind once, and nothing unless the settings ask for it."""

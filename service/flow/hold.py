@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from service.core.messages import Message
 from service.core.outcomes import Reason
@@ -73,9 +72,23 @@ class Hold(Waits):
         if self._loop.time() >= self.lease_until:
             self.interrupt(LeaseLost)
 
-    @contextmanager
-    def because(self, why: Reason, text: str = "") -> Iterator[None]:
+    def because(self, why: Reason, text: str = "") -> Because:
         """Within, this is what the request waits for; it stays known after an interruption."""
         self.why, self.why_text = why, text
-        yield
-        self.why, self.why_text = None, ""
+        return Because(self)
+
+
+class Because:
+    """Why a request waits. A class and no generator: most requests that are held wait within one."""
+
+    __slots__ = ("_hold",)
+
+    def __init__(self, hold: Hold) -> None:
+        self._hold = hold
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._hold.why, self._hold.why_text = None, ""

@@ -10,7 +10,7 @@ import random
 from typing import Protocol
 
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from service.core import continuations
 from service.core.messages import QueueTraits
@@ -145,28 +145,28 @@ class Slipway:
     async def _serve(self, hold: Hold) -> None:
         """Answer one message and settle it. The one place where an exception of any kind ends."""
         settlement: Settlement
-        with bound_contextvars(message_id=hold.message.message_id):
-            try:
-                has_few_lives = self._traits.should_hand_on(hold.message.receive_count)
-                settlement = Continue() if has_few_lives else await self._answers.answer(hold)
-            except LeaseLost:
-                settlement = Abandon()
-            except Stopping:
-                settlement = Release()
-            except TooLongHeld:
-                # Order within a FIFO group would be lost by a new message: there it is received anew instead.
-                settlement = Release() if self._traits.is_fifo else Continue()
-            except Exception:
-                self.tally.faults += 1
-                log.exception("request.faulted")
-                settlement = Release(FAULT_RELEASE_SECONDS)
-            try:
-                await self._settle(hold, settlement)
-            except Exception:
-                self.tally.faults += 1
-                log.exception("settlement.faulted")
-            finally:
-                self.custody.let_go(hold)
+        bind_contextvars(message_id=hold.message.message_id)  # the task's own, and gone with it
+        try:
+            has_few_lives = self._traits.should_hand_on(hold.message.receive_count)
+            settlement = Continue() if has_few_lives else await self._answers.answer(hold)
+        except LeaseLost:
+            settlement = Abandon()
+        except Stopping:
+            settlement = Release()
+        except TooLongHeld:
+            # Order within a FIFO group would be lost by a new message: there it is received anew instead.
+            settlement = Release() if self._traits.is_fifo else Continue()
+        except Exception:
+            self.tally.faults += 1
+            log.exception("request.faulted")
+            settlement = Release(FAULT_RELEASE_SECONDS)
+        try:
+            await self._settle(hold, settlement)
+        except Exception:
+            self.tally.faults += 1
+            log.exception("settlement.faulted")
+        finally:
+            self.custody.let_go(hold)
 
     async def _settle(self, hold: Hold, settlement: Settlement) -> None:
         self.tally.settlements[type(settlement).__name__] += 1

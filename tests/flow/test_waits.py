@@ -99,7 +99,8 @@ def test_turns_go_in_order_and_close_up_when_one_leaves() -> None:
 
         async def work(number: int) -> None:
             try:
-                async with turns.turn("name", holds[number]):
+                with turns.turn(["name"], holds[number]) as turn:
+                    await turn.come()
                     order.append(number)
                     await asyncio.sleep(1)
             except Stopping:
