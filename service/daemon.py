@@ -19,6 +19,7 @@ from service.aws.regions import NotConfigured
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed, Missing, Refused
 from service.core.messages import QueueTraits
+from service.edge.holdings import Lines
 from service.edge.http import serving
 from service.edge.metrics import Measures, registry_of
 from service.edge.vitals import Pulse, Readiness
@@ -99,7 +100,8 @@ async def _run(settings: Settings, aws: Aws, traits: QueueTraits, goodbye: _Good
     )
     pulse = Pulse()
     registry = registry_of(Measures(slipway, pulse, aws.tally))
-    async with serving(settings.http_host, settings.http_port, slipway, pulse, _readiness(aws), registry):
+    endpoint = serving(settings.http_host, settings.http_port, slipway, pulse, _readiness(aws), registry, lambda: _lines(aws))
+    async with endpoint:
         _warn(traits)
         log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)
         beating = asyncio.create_task(pulse.run())
@@ -132,6 +134,11 @@ def _readiness(aws: Aws) -> Readiness:
         await aws.bedrock.page(created_after=None, status=None, token=None, size=1)
 
     return Readiness({"queue": aws.queue.traits, "topic": aws.topic.check, "bedrock": bedrock})
+
+
+def _lines(aws: Aws) -> Lines:
+    """How fast each operation is called, and how many calls of it wait: what a throttled account looks like from here."""
+    return {name: (limiter.rate, limiter.waiting) for each in aws.limiters for name, limiter in each.items()}
 
 
 def _warn(traits: QueueTraits) -> None:

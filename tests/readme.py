@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+
+import typer
 
 from service.core.deployments import Deployment, Status
 from service.core.events import Times, announce_outcome
 from service.core.messages import Message
 from service.core.outcomes import Ending, Outcome
 from service.core.requests import Home, understand
+from service.edge.cli import app
+from service.edge.exits import MEANINGS, Exit
 from service.setting_fields import SETTINGS, bounds, variable, written
 from service.settings import default_values
 
@@ -28,7 +33,7 @@ def made(text: str) -> str:
     text = re.sub(
         r"(<!-- sample:(\S+) -->\n)(```json\n.*?```\n)?", lambda found: found[1] + _sample(found[2]), text, flags=re.DOTALL
     )
-    for name, part in (("settings", _settings()), ("event", _event()), ("proof", _proof())):
+    for name, part in (("settings", _settings()), ("event", _event()), ("proof", _proof()), ("commands", _commands())):
         begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
         before, rest = text.split(begin)
         text = before + begin + part + end + rest.split(end, 1)[1]
@@ -46,6 +51,29 @@ def _settings() -> str:
         default = written(defaults[setting.name]).strip('"') if setting.name in defaults else "must be set"
         rows.append(f"| `{variable(setting.name)}` | {default} | {bounds(setting)} | {setting.doc} |")
     return "\n".join(rows) + "\n"
+
+
+def _commands() -> str:
+    """What there is to type, by the first sentence of its help; and what it exits with."""
+    rows = ["| command | what it does |", "|---|---|"]
+    rows += [f"| `slipway {name}` | {_first_sentence(command.help or '')} |" for name, command in commands()]
+    exits = [f"| {exit_.value} | {MEANINGS[exit_]} |" for exit_ in Exit]
+    return "\n".join([*rows, "", "| exit code | means |", "|---|---|", *exits]) + "\n"
+
+
+def commands(command: object = None, name: str = "") -> Iterator[tuple[str, typer.core.TyperCommand]]:
+    """Answer every command with its whole name, in the order of the help."""
+    command = command or typer.main.get_command(app)
+    if isinstance(command, typer.core.TyperGroup):
+        for word, inner in command.commands.items():
+            yield from commands(inner, f"{name} {word}".strip())
+    elif isinstance(command, typer.core.TyperCommand):
+        yield name, command
+
+
+def _first_sentence(text: str) -> str:
+    first = " ".join(text.partition("\n\n")[0].split())
+    return first.partition(". ")[0].rstrip(".")
 
 
 def _event() -> str:

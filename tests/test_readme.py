@@ -9,12 +9,14 @@ import sys
 
 import jsonschema
 import pytest
+import typer
 
 from service.core.event_schema import event_schema
 from service.core.messages import Message
 from service.core.outcomes import Ending, Reason
 from service.core.requests import Misunderstood, understand
-from tests.readme import HOME, README, ROOT, SAMPLES, made
+from service.edge.exits import MEANINGS, Exit
+from tests.readme import HOME, README, ROOT, SAMPLES, commands, made
 
 TEXT = README.read_text("utf-8")
 
@@ -37,6 +39,17 @@ def test_every_slipway_command_exists_and_has_help(command: str) -> None:
         [sys.executable, "-m", "service", command, "--help"], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=str)
+def test_every_command_says_what_it_does_and_how_it_is_typed(name: str, command: typer.core.TyperCommand) -> None:
+    assert f"| `slipway {name}` |" in TEXT
+    if command.params and name not in {"serve", "health", "schema", "local"}:
+        assert f"slipway {name}" in (command.help or ""), "an example"
+
+
+def test_every_exit_code_has_a_meaning() -> None:
+    assert set(MEANINGS) == set(Exit)
 
 
 def test_every_link_leads_to_a_file() -> None:

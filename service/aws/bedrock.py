@@ -63,7 +63,7 @@ class Bedrock:
 
         async def send() -> Deployment:
             answer = await self._client.get_custom_model_deployment(customModelDeploymentIdentifier=identifier)
-            return _deployment(answer, "modelDeploymentName")
+            return read_deployment(answer, "modelDeploymentName")
 
         try:
             return await self._call(operation, send, wait=wait)
@@ -118,13 +118,13 @@ class Bedrock:
         async def send() -> Page:
             answer = await self._client.list_custom_model_deployments(**parameters)
             summaries = answer.get("modelDeploymentSummaries") or ()  # not a required field: none may be left out
-            deployments = tuple([_deployment(summary, "customModelDeploymentName") for summary in summaries])
+            deployments = tuple([read_deployment(summary, "customModelDeploymentName") for summary in summaries])
             return Page(deployments, answer.get("nextToken") or None)
 
         return await self._call(operation, send)
 
 
-def _deployment(answer: Parsed, name: str) -> Deployment:
+def read_deployment(answer: Parsed, name: str) -> Deployment:
     """Read a deployment as Get tells it, or as List does, which calls its name differently.
 
     Raises for a field that must be there and is not, which is `Unknown`. Plainly, as a page has a thousand of them.

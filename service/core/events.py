@@ -10,11 +10,11 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
 from service.core.deployments import Deployment
+from service.core.iso import iso as _iso
 from service.core.outcomes import Ending, Outcome, Reason
 from service.core.requests import Request
 
@@ -179,7 +179,3 @@ def _times(times: Times) -> dict[str, object]:
     if times.deadline is not None:
         said["deadline"] = _iso(times.deadline)
     return said
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

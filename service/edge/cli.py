@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from service import __version__
+from service.edge import cli_mending
 
 app = typer.Typer(
     name="slipway",
@@ -18,7 +19,10 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
+
+app.add_typer(cli_mending.app)
 
 EXIT_WRONG_SETTING = 2
 """Also what typer exits with when an option is wrong."""

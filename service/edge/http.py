@@ -1,22 +1,29 @@
-"""The daemon's small HTTP face: `/livez`, `/readyz`, `/metrics`."""
+"""The daemon's small HTTP face: `/livez`, `/readyz`, `/metrics`, `/requests`. It only tells; nothing can be changed here."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from service.edge.holdings import Lines, holdings
 from service.edge.vitals import Pulse, Readiness, is_alive
 from service.flow.run import Slipway
 
 
 @asynccontextmanager
 async def serving(
-    host: str, port: int, slipway: Slipway, pulse: Pulse, readiness: Readiness, registry: CollectorRegistry
+    host: str,
+    port: int,
+    slipway: Slipway,
+    pulse: Pulse,
+    readiness: Readiness,
+    registry: CollectorRegistry,
+    lines: Callable[[], Lines],
 ) -> AsyncIterator[None]:
     """Within, the endpoint answers; with port 0 there is none. Raises OSError when the port cannot be had."""
     if not port:
@@ -35,8 +42,14 @@ async def serving(
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def requests(request: web.Request) -> web.Response:
+        asked = request.query
+        return web.json_response(holdings(slipway, lines(), asked.get("about"), asked.get("after")))
+
     app = web.Application()
-    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    app.add_routes(
+        [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics), web.get("/requests", requests)]
+    )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

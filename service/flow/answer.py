@@ -15,13 +15,15 @@ from service.core.burial import copy_of
 from service.core.calls import CallFailed
 from service.core.decide import reason_for
 from service.core.events import Progress, Times, announce_outcome, announce_progress, announce_rejection
+from service.core.held import Finished
 from service.core.messages import Outgoing, QueueTraits
 from service.core.misunderstood import Misunderstood
-from service.core.outcomes import Done, Outcome, Reason, Settlement
+from service.core.outcomes import Done, Ending, Outcome, Reason, Settlement
 from service.core.requests import Request, understand
 from service.flow.announce import Announcer
 from service.flow.hold import Hold
 from service.flow.lifecycle import Lifecycle, Tell
+from service.flow.recent import Recent
 from service.flow.tally import Tally
 from service.flow.terms import Terms
 from service.flow.turns import Turn, Turns
@@ -58,6 +60,7 @@ class Answers:
         self._announcer = announcer
         self._lifecycle = life
         self._turns = turns
+        self.recent = Recent()
         self._tally = tally
         self._rng = rng
 
@@ -67,7 +70,7 @@ class Answers:
             request = understand(hold.message, self._terms.home, self._terms.timeout)
         except Misunderstood as misunderstood:
             return await self._reject(hold, misunderstood)
-        hold.what = request.name
+        hold.request, hold.what = request, request.name
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
         log.info("request.accepted", receive_count=hold.message.receive_count, model_arn=request.model_arn)
         with self._turn(request, hold) as turn:
@@ -111,6 +114,17 @@ class Answers:
         if self._traits.has_dead_letter_queue:
             await self._bury(hold, misunderstood)
         self._tally.endings["Rejected"] += 1
+        self.recent.add(
+            Finished(
+                request_id=misunderstood.request_id or origin,
+                message_id=origin,
+                outcome=Ending.REJECTED.value,
+                event_id=publication.event_id,
+                at=hold.now(),
+                reason=Reason.NOT_UNDERSTOOD.value,
+                text=misunderstood.reason,
+            )
+        )
         log.warning("request.rejected", code=misunderstood.code.value, field=misunderstood.field, reason=misunderstood.reason)
         return Done()
 
@@ -135,6 +149,20 @@ class Answers:
         self._tally.endings[outcome.ending.value] += 1
         self._tally.adoptions += outcome.adopted
         self._tally.request_seconds.add(seconds)
+        self.recent.add(
+            Finished(
+                request_id=request.request_id,
+                message_id=continuations.origin(hold.message),
+                outcome=outcome.ending.value,
+                event_id=event_id,
+                at=times.now,
+                action=request.action,
+                name=request.name,
+                arn=outcome.deployment.arn if outcome.deployment else None,
+                reason=outcome.reason.value if outcome.reason else None,
+                text=outcome.message,
+            )
+        )
         log.info(
             "request.finished",
             outcome=outcome.ending.value,

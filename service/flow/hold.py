@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from types import TracebackType
+from typing import Final
 
 from service.core.messages import Message
 from service.core.outcomes import Reason
+from service.core.requests import Request
 from service.flow.waits import LeaseLost, Waits
+
+LONGEST_MEMORY: Final = 8
+"""How many waits of a request are remembered, for whoever asks why it takes so long."""
+
+
+@dataclass(slots=True)
+class Waited:
+    """One wait, or several in a row for the same reason. `since` is by the queue's clock."""
+
+    reason: Reason
+    text: str
+    since: float
+    times: int = 1
 
 
 class Hold(Waits):
     """A message, and everything this process knows about holding it. Times are the event loop's, unless said."""
 
-    __slots__ = ("arn", "is_extending", "lease_until", "message", "receipt", "taken_at", "watched", "what", "why", "why_text")
+    __slots__ = (
+        "arn", "is_extending", "lease_until", "message", "receipt", "request", "taken_at", "waited", "watched", "what", "why",
+        "why_text",
+    )  # fmt: skip
 
     def __init__(self, message: Message, lease_seconds: float) -> None:
         super().__init__()
@@ -25,11 +44,15 @@ class Hold(Waits):
         """The deployment that the request is about, once it is known."""
         self.watched: str | None = None
         """The deployment that the watcher looks after for this request, and for no other."""
+        self.request: Request | None = None
+        """What the message asks for, once it is understood."""
         self.what = ""
         """What the request is about (a deployment's name), for people."""
         self.why: Reason | None = None
         """What the request waits for at this moment."""
         self.why_text = ""
+        self.waited: tuple[Waited, ...] = ()
+        """What it has waited for, the latest last."""
 
     @property
     def is_lost(self) -> bool:
@@ -75,7 +98,16 @@ class Hold(Waits):
     def because(self, why: Reason, text: str = "") -> Because:
         """Within, this is what the request waits for; it stays known after an interruption."""
         self.why, self.why_text = why, text
+        self._remember(why, text)
         return Because(self)
+
+    def _remember(self, why: Reason, text: str) -> None:
+        last = self.waited[-1] if self.waited else None
+        if last is not None and last.reason is why:
+            last.text = text
+            last.times += 1
+        else:
+            self.waited = (*self.waited[1 - LONGEST_MEMORY :], Waited(why, text, self.now()))
 
 
 class Because:

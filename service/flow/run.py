@@ -97,6 +97,7 @@ class Slipway:
             tally=tally,
             rng=rng,
         )
+        self.recent = self._answers.recent
 
     async def run(self) -> None:
         """Serve the queue until `stop`; return when everything held has been settled or given back."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -27,6 +28,7 @@ class _Place:
     first_received: float
     number: int
     turn: asyncio.Future[None] = field(compare=False)
+    message_id: str = field(compare=False)
 
 
 class Slots:
@@ -58,6 +60,11 @@ class Slots:
         mine = self._in_creation()
         return Counts(others.creating + mine, others.total + mine)
 
+    def places(self) -> dict[str, int]:
+        """Answer the place in line, from 1, of each message whose request waits for a slot here."""
+        line = sorted(place for place in self._line if not place.turn.done())
+        return {place.message_id: number for number, place in enumerate(line, 1)}
+
     def needs_counts(self) -> bool:
         """Whether the next sweep should count what others made: only while somebody waits for a slot."""
         return bool(self._line) and self.quota.is_limiting()
@@ -70,13 +77,14 @@ class Slots:
         """Answer the right to make one create, when it is this request's turn. Raises `Interrupted` while waiting."""
         turn: asyncio.Future[None] = self._loop.create_future()
         self._number += 1
-        place = _Place(-priority, hold.message.first_received_at, self._number, turn)
+        place = _Place(-priority, hold.message.first_received_at, self._number, turn, hold.message.message_id)
         heapq.heappush(self._line, place)
         self._pump()
         if not turn.done() and len(self._line) == 1:
             self._sweep_soon()
+        full = nullcontext() if turn.done() else hold.because(Reason.NO_SLOT, f"no slot: {self.quota.fullness()}")
         try:
-            with hold.because(Reason.NO_SLOT, f"no slot: {self.quota.fullness()}"):
+            with full:
                 await hold.wait(turn)
         except BaseException:
             # One that was interrupted before it could wait is still to be granted: to nobody, and for ever.

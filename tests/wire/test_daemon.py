@@ -170,6 +170,11 @@ async def test_health_says_what_is_so() -> None:
         assert status == 200
         assert 'slipway_requests_finished_total{outcome="Active"} 1.0' in text
         assert 'slipway_calls_total{answer="Applied",operation="CreateCustomModelDeployment"} 1.0' in text
+        for name in (
+            "oldest_request_seconds", "unknown_answers_total", "adoptions_total", "duplicate_deliveries_total",
+            "lease_margin_seconds", "leases_lost_total", "loop_lag_seconds",
+        ):  # fmt: skip
+            assert f"\nslipway_{name} " in text, "what carries the proof into production"
 
 
 async def test_not_ready_says_why() -> None:

@@ -1,0 +1,109 @@
+"""The account's deployments, as a person looks through them: by every filter that List has, with their tags."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from service.aws.bedrock import Bedrock, read_deployment
+from service.aws.calling import Caller
+from service.core.audit import Existing
+from service.core.calls import Missing
+from service.core.deployments import Deployment, Page, Status
+from service.core.requests import REQUEST_TAG
+
+LARGEST_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which deployments, and in which order. Times are seconds since the epoch."""
+
+    name_contains: str | None = None
+    status: Status | None = None
+    model_arn: str | None = None
+    created_before: float | None = None
+    created_after: float | None = None
+    oldest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """All that Bedrock says of one deployment."""
+
+    deployment: Deployment
+    description: str | None
+    tags: dict[str, str]
+
+
+class Catalogue:
+    """The deployments of one account and Region. Every failure is a `CallFailed`."""
+
+    def __init__(self, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._client = client
+        self._call = caller.call
+        self._bedrock = Bedrock(client, caller)
+
+    async def page(self, filters: Filters, *, token: str | None = None, size: int = LARGEST_PAGE) -> Page:
+        """Answer one page. `token` is the last page's `next_token`, or None for the first."""
+        operation = "ListCustomModelDeployments"
+        parameters: dict[str, Any] = {
+            "maxResults": size,
+            "sortBy": "CreationTime",
+            "sortOrder": "Ascending" if filters.oldest_first else "Descending",
+            "nameContains": filters.name_contains,
+            "statusEquals": filters.status and filters.status.value,
+            "modelArnEquals": filters.model_arn,
+            "createdBefore": _date(filters.created_before),
+            "createdAfter": _date(filters.created_after),
+            "nextToken": token,
+        }
+        given = {name: value for name, value in parameters.items() if value is not None}
+
+        async def send() -> Page:
+            answer = await self._client.list_custom_model_deployments(**given)
+            summaries = answer.get("modelDeploymentSummaries") or ()
+            deployments = tuple([read_deployment(summary, "customModelDeploymentName") for summary in summaries])
+            return Page(deployments, answer.get("nextToken") or None)
+
+        return await self._call(operation, send)
+
+    async def all(self, filters: Filters | None = None) -> list[Deployment]:
+        """Answer every deployment that the filters let through, each once, though pages may shift meanwhile."""
+        found: dict[str, Deployment] = {}
+        token: str | None = None
+        while True:
+            page = await self.page(filters or Filters(oldest_first=True), token=token)
+            found |= {deployment.arn: deployment for deployment in page.deployments}
+            token = page.next_token
+            if token is None:
+                return list(found.values())
+
+    async def with_tags(self, deployments: Iterable[Deployment]) -> list[Existing]:
+        """Answer whose each deployment is, by one call each; without those that are gone meanwhile."""
+        listed = list(deployments)
+        tags = await asyncio.gather(*(self._bedrock.tags(deployment.arn) for deployment in listed))
+        pairs = zip(listed, tags, strict=True)
+        return [Existing(deployment, found.get(REQUEST_TAG)) for deployment, found in pairs if found is not None]
+
+    async def details(self, identifier: str) -> Details | None:
+        """Answer all about one deployment, by name or ARN; None when there is none."""
+        operation = "GetCustomModelDeployment"
+
+        async def send() -> tuple[Deployment, str | None]:
+            answer = await self._client.get_custom_model_deployment(customModelDeploymentIdentifier=identifier)
+            return read_deployment(answer, "modelDeploymentName"), answer.get("description")
+
+        try:
+            deployment, description = await self._call(operation, send)
+        except Missing:
+            return None
+        tags = await self._bedrock.tags(deployment.arn)
+        return None if tags is None else Details(deployment, description, tags)
+
+
+def _date(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,90 @@
+"""`slipway audit`: gathers what the audit compares, and prints what it found."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from service.aws.visiting import Visit
+from service.client.daemons import ask_all
+from service.core.audit import Evidence, Finding, Kind, Report, audit
+from service.core.told import NotAnEvent, Told, read_archive
+from service.edge.errands import CannotDo
+from service.edge.exits import Exit
+from service.edge.printing import is_terminal, print_json, print_line, print_table
+from service.settings import Settings
+
+SECOND_LOOK_SECONDS: Final = 3.0
+"""SQS counts approximately, and a request may be between two daemons: an orphan is one only if it still is, so much later."""
+
+
+async def audit_account(
+    visit: Visit, settings: Settings, daemons: Sequence[str], events: Sequence[Told] | None, *, as_json: bool
+) -> Exit:
+    """Look, compare, print; answer whether anything was found."""
+    report = audit(await _evidence(visit, settings, daemons, events))
+    if any(finding.kind is Kind.ORPHAN for finding in report.findings):
+        await asyncio.sleep(SECOND_LOOK_SECONDS)
+        report = _in_both(report, audit(await _evidence(visit, settings, daemons, events)))
+    _print(report, as_json=as_json)
+    return Exit.NOT_WELL if report.findings else Exit.OK
+
+
+def read_events(path: str) -> list[Told]:
+    """Read the archive at this path, `-` being standard input. Raises CannotDo."""
+    try:
+        if path == "-":
+            return list(read_archive(sys.stdin))
+        with Path(path).open(encoding="utf-8") as lines:
+            return list(read_archive(lines))
+    except NotAnEvent as wrong:
+        raise CannotDo(f"--events {path}: {wrong}") from wrong
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise CannotDo(f"--events {path} cannot be read ({wrong}); name a file of events, one a line") from wrong
+
+
+async def _evidence(visit: Visit, settings: Settings, daemons: Sequence[str], events: Sequence[Told] | None) -> Evidence:
+    """Bedrock first, the daemons then, the queue's counts last: what moves on meanwhile is seen where it went."""
+    existing = await visit.catalogue.with_tags(await visit.catalogue.all())
+    said = await ask_all(daemons)
+    return Evidence(
+        existing=existing,
+        backlog=await visit.inspector.backlog(settings.queue_url),
+        held=said.held if daemons else None,
+        finished=said.finished,
+        events=events,
+    )
+
+
+def _in_both(first: Report, second: Report) -> Report:
+    """What the second look found; but of orphans only those that the first one found too."""
+    orphans = {finding.arn for finding in first.findings if finding.kind is Kind.ORPHAN}
+    kept = [one for one in second.findings if one.kind is not Kind.ORPHAN or one.arn in orphans]
+    return Report(tuple(kept), second.unknown)
+
+
+def _print(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"findings": [_json(finding) for finding in report.findings], "unknown": list(report.unknown)})
+        return
+    rows = [(one.kind.value, one.name, one.request_id or "", f"{one.text}; {one.remedy}") for one in report.findings]
+    if rows:
+        print_table(("what", "deployment", "request", "what is so, and what to do"), rows)
+    elif is_terminal():
+        print_line("Nothing found.")
+    for sentence in report.unknown:
+        print_line(f"not known\t{sentence}" if not is_terminal() else f"Not known: {sentence}")
+
+
+def _json(finding: Finding) -> dict[str, object]:
+    return {
+        "kind": finding.kind.value,
+        "modelDeploymentName": finding.name,
+        "customModelDeploymentArn": finding.arn,
+        "requestId": finding.request_id,
+        "message": finding.text,
+        "remedy": finding.remedy,
+    }

@@ -1,0 +1,59 @@
+"""One errand of the command line: settings, a connection, and whatever goes wrong said in one line, with what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import typer
+
+from service import __version__, logs
+from service.aws.regions import NotConfigured
+from service.aws.visiting import Visit, visiting
+from service.client.daemons import NotReached
+from service.core.calls import CallFailed, Denied, Missing, Throttled
+from service.edge.exits import Exit
+from service.settings import Settings, WrongSetting, load
+
+
+class CannotDo(Exception):
+    """What was asked cannot be done as it was asked: one sentence names the option, the problem and the remedy."""
+
+
+def run_errand(config: Path | None, errand: Callable[[Visit, Settings], Awaitable[Exit]]) -> typer.Exit:
+    """Do it and answer how to exit. What went wrong is said on standard error, and the exit is `NOT_DONE`."""
+    try:
+        settings = load(os.environ, str(config) if config else None)
+        logs.configure("error", "console", sys.stderr)
+        return typer.Exit(asyncio.run(_visit(settings, errand)))
+    except CallFailed as failed:
+        say(f"{failed}; {_remedy(failed)}")
+    except (WrongSetting, NotConfigured, NotReached, CannotDo) as wrong:
+        say(str(wrong))
+    return typer.Exit(Exit.NOT_DONE)
+
+
+def say(sentence: str) -> None:
+    """Tell the person at the terminal something that is not the answer."""
+    typer.echo(f"slipway: {sentence}", err=True)
+
+
+async def _visit(settings: Settings, errand: Callable[[Visit, Settings], Awaitable[Exit]]) -> Exit:
+    connection = visiting(queue_url=settings.queue_url, topic_arn=settings.topic_arn, version=__version__)
+    async with connection as visit:
+        return await errand(visit, settings)
+
+
+def _remedy(failed: CallFailed) -> str:
+    match failed:
+        case Denied():
+            return "check the credentials (AWS_PROFILE, AWS_REGION) and their permissions"
+        case Missing():
+            return "check SLIPWAY_QUEUE_URL, SLIPWAY_TOPIC_ARN and the Region"
+        case Throttled():
+            return "try again in a minute"
+        case _:
+            return "check the network and the endpoints (AWS_ENDPOINT_URL), then try again"

@@ -1,0 +1,98 @@
+"""`/requests`: what this daemon holds and has finished, why it waits, and how AWS answers it. Read-only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+from heapq import nsmallest
+from typing import Final
+
+from service.core import continuations
+from service.core.decide import reason_for
+from service.core.held import Held, Wait
+from service.core.outcomes import Reason
+from service.flow.hold import Hold
+from service.flow.run import Slipway
+
+PAGE: Final = 500
+"""Requests in one answer: what the event loop can write without being late for anything else."""
+_SWEPT: Final = frozenset({Reason.IN_CREATION, Reason.NO_SLOT})
+
+Lines = Mapping[str, tuple[float | None, int]]
+"""By operation: calls a second (None while there is no limit), and how many calls wait for their turn."""
+
+
+def holdings(slipway: Slipway, lines: Lines, about: str | None = None, after: str | None = None) -> dict[str, object]:
+    """Answer one page as JSON. `about` keeps what a person may mean by it; `after` is the last page's `next`.
+
+    What is finished is on the last page only, so that a request which ends while pages are read is seen on one of them.
+    """
+    places = slipway.slots.places()
+    holds = (hold for hold in slipway.custody if about is None or _is_about(hold, about))
+    page = nsmallest(PAGE + 1, (hold for hold in holds if after is None or _cursor(hold) > after), key=_cursor)
+    is_last = len(page) <= PAGE
+    finished = [one.to_json() for one in slipway.recent if about is None or one.is_about(about)] if is_last else []
+    counts = slipway.slots.counts
+    return {
+        "requests": [_held(hold, slipway, places.get(hold.message.message_id)).to_json() for hold in page[:PAGE]],
+        "finished": finished,
+        "next": None if is_last else _cursor(page[PAGE - 1]),
+        "held": len(slipway.custody),
+        "isStopping": slipway.is_stopping,
+        "slots": {
+            "creating": counts.creating,
+            "total": counts.total,
+            "waiting": slipway.slots.waiting,
+            "quota": slipway.slots.quota.fullness(),
+        },
+        "sweepTrouble": str(slipway.watcher.trouble) if slipway.watcher.trouble else None,
+        "calls": {name: {"perSecond": rate, "waiting": waiting} for name, (rate, waiting) in sorted(lines.items())},
+    }
+
+
+def _cursor(hold: Hold) -> str:
+    """The oldest first. As text it sorts as the time does, which has as many digits before the point for centuries."""
+    return f"{continuations.first_received_at(hold.message):017.6f} {hold.message.message_id}"
+
+
+def _is_about(hold: Hold, word: str) -> bool:
+    """Whether a person who says this word may mean it: a request's id, a message's, or a deployment's name or ARN."""
+    request_id = hold.request and hold.request.request_id
+    return word in {request_id, hold.message.message_id, hold.what, hold.arn}
+
+
+def _held(hold: Hold, slipway: Slipway, place: int | None) -> Held:
+    message, request = hold.message, hold.request
+    received_at = continuations.first_received_at(message)
+    why, text = hold.why, hold.why_text
+    if why in _SWEPT and (trouble := slipway.watcher.trouble) is not None:
+        why, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
+    elif why is Reason.NO_SLOT:
+        text = f"no slot: {slipway.slots.quota.fullness()}"  # as it is now, not as it was when the wait began
+    elif why is Reason.IN_CREATION and hold.arn is not None and slipway.watcher.is_missing(hold.arn):
+        why, text = Reason.DEPLOYMENT_MISSING, f"{hold.arn} was created, and is no longer found"
+    held = Held(
+        message_id=message.message_id,
+        receive_count=message.receive_count,
+        received_at=received_at,
+        now=hold.now(),
+        lease_seconds=hold.lease_until - asyncio.get_running_loop().time(),
+        waits_for=why.value if why else None,
+        why=text,
+        place=place,
+        waited=tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in hold.waited),
+        arn=hold.arn,
+    )
+    if request is None:
+        return held
+    return replace(
+        held,
+        request_id=request.request_id,
+        action=request.action,
+        name=request.name,
+        model_arn=request.model_arn,
+        tenant=request.tenant,
+        priority=request.priority,
+        deadline=received_at + request.timeout,
+    )
