@@ -125,6 +125,7 @@ def _terms(settings: Settings, aws: Aws) -> Terms:
         progress_events=settings.progress_events,
         max_creating=settings.max_creating,
         max_total=settings.max_total,
+        allow_force=settings.allow_force,
         is_topic_fifo=settings.is_fifo_topic,
     )
 

@@ -103,6 +103,12 @@ SETTINGS: Final = (
         reason="a learned limit follows the quota when AWS raises it.",
     ),
     Field(
+        name="allow_force",
+        kind=Kind.FLAG,
+        doc="Whether a request that says force may delete what Slipway did not make.",
+        reason="what others made is theirs, until somebody who runs Slipway decides otherwise.",
+    ),
+    Field(
         name="http_host",
         kind=Kind.TEXT,
         least=1,

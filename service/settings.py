@@ -51,6 +51,7 @@ class Settings:
     progress_events: bool
     max_creating: int
     max_total: int
+    allow_force: bool
     http_host: str
     http_port: int
     log_level: str

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.core.fields import Field, Kind
 from service.core.messages import Message
-from service.core.request_fields import DEPLOY, MODEL, MODEL_ARN
+from service.core.request_fields import DEPLOY, DEPLOYMENT_ARN, FIELDS_OF, IDENTIFIER, MODEL, MODEL_ARN
 from service.core.requests import Home
 
 HOME = Home("aws", "123456789012", "us-east-1")
@@ -19,6 +19,7 @@ ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0
 GOOD: dict[str, Any] = {"modelDeploymentName": "support-bot-v42", "modelArn": ARN}
 MESSAGE_ID = "5fea7756-0ea4-451a-a703-a558b933e274"
 NOW = 1_795_000_000.0
+_NAME = next(field for field in DEPLOY if field.name == "modelDeploymentName")
 
 
 def message(body: object = GOOD, *, attributes: Mapping[str, str] | None = None, **other: Any) -> Message:
@@ -51,6 +52,8 @@ def values(field: Field) -> st.SearchStrategy[Any]:
         return st.sampled_from(field.choices)
     if field is MODEL:
         return st.from_regex(MODEL_ARN, fullmatch=True).map(_at_home)
+    if field is IDENTIFIER:
+        return st.one_of(values(_NAME), st.from_regex(DEPLOYMENT_ARN, fullmatch=True).map(_at_home))
     match field.kind:
         case Kind.TEXT if field.pattern:
             return st.from_regex(field.pattern, fullmatch=True).filter(lambda text: least <= len(text) <= most)
@@ -80,10 +83,13 @@ def durations() -> st.SearchStrategy[str]:
     return st.one_of(clock.map("".join), st.sampled_from(["P1W", "P7D", "PT90M", "PT1S", "PT1.5S", "PT604800S"]))
 
 
-def requests() -> st.SearchStrategy[dict[str, Any]]:
-    """Whatever a request may be."""
-    required = {field.name: values(field) for field in DEPLOY if field.required}
-    optional = {field.name: values(field) for field in DEPLOY if not field.required}
+def requests(action: str | None = None) -> st.SearchStrategy[dict[str, Any]]:
+    """Whatever a request may be, or a request for one action."""
+    if action is None:
+        return st.one_of(*(requests(each) for each in FIELDS_OF))
+    fields = FIELDS_OF[action]
+    required = {field.name: values(field) for field in fields if field.required}
+    optional = {field.name: values(field) for field in fields if not field.required}
     return st.fixed_dictionaries(required, optional=optional)
 
 

@@ -97,6 +97,7 @@ _TEXTS = (
     ("lone surrogate in a tag", _raw('"tags": [{"key": "a", "value": "\\uDBFF"}]'), "InvalidText"),
     ("lone surrogate inside SNS", json.dumps(sns('{"a": "\\ud800"}')), "InvalidText"),
 )
+_THEIRS = "arn:aws:bedrock:us-east-1:210987654321:custom-model-deployment/abcdefghijkl"
 _ENVELOPES = (
     ("six SNS envelopes", _wrapped(6), "TooDeep"),
     ("SNS without text", json.dumps(sns("")), "NotJson"),
@@ -123,8 +124,14 @@ _REQUESTS = (
     ("a key of 200,000 characters", _but(**{"k" * 200_000: 1}), "UnknownKey"),
     ("20,000 unknown keys", json.dumps({f"k{number}": 1 for number in range(20_000)}), "UnknownKey"),
     ("dunder keys", _but(__class__="x", __init__="y"), "UnknownKey"),
-    ("update", _but(action="update"), "UnsupportedAction"),
-    ("delete", json.dumps({"action": "delete", "customModelDeploymentIdentifier": "a"}), "UnsupportedAction"),
+    ("another action", _but(action="destroy"), "InvalidField"),
+    ("delete, by the wrong key", json.dumps({"action": "delete", "modelDeploymentName": "a"}), "UnknownKey"),
+    ("delete, of nothing", json.dumps({"action": "delete"}), "MissingField"),
+    (
+        "delete, in another account",
+        json.dumps({"action": "delete", "customModelDeploymentIdentifier": _THEIRS}),
+        "WrongAccount",
+    ),
     ("unheard-of action", _but(action="Deploy"), "InvalidField"),
     ("action of another type", _but(action=["deploy"]), "InvalidField"),
     ("name too long", _but(modelDeploymentName="a" * 64), "InvalidField"),

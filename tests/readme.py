@@ -9,6 +9,7 @@ from pathlib import Path
 
 import typer
 
+from service.core.actions import Deploy
 from service.core.deployments import Deployment, Status
 from service.core.events import Times, announce_outcome
 from service.core.messages import Message
@@ -80,6 +81,7 @@ def _event() -> str:
     """The event that ends the plain sample, made by the code that makes all events."""
     body = (SAMPLES / "plain.json").read_text("utf-8")
     request = understand(Message("0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a", body, "", 1, RECEIVED, RECEIVED), HOME)
+    assert isinstance(request, Deploy)
     arn = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/k3v9x2m7q1zd"
     deployment = Deployment(arn, request.name, request.model_arn, Status.ACTIVE, "Active", RECEIVED + 1.2, RECEIVED + 731.5)
     times = Times(RECEIVED + 738.4, RECEIVED, RECEIVED + request.timeout)

@@ -83,6 +83,18 @@ class Bedrock:
         except Missing:
             return None
 
+    async def delete(self, arn: str, *, wait: Wait = simply) -> None:
+        """Delete a deployment. It is gone when Get says so, and not before. Harmless when repeated.
+
+        Raises `Missing` where there is none, and `Conflicting` while it is being created or updated.
+        """
+
+        async def send() -> None:
+            await self._client.delete_custom_model_deployment(customModelDeploymentIdentifier=arn)
+
+        operation = "DeleteCustomModelDeployment"
+        await self._call(operation, send, wait=wait)
+
     async def model_state(self, model_arn: str, *, wait: Wait = simply) -> ModelState:
         """Answer whether a custom model can be deployed. One without a status, as older ones are, is Active."""
         operation = "GetCustomModel"

@@ -13,7 +13,7 @@ from service.aws.calling import Caller
 from service.core.audit import Existing
 from service.core.calls import Missing
 from service.core.deployments import Deployment, Page, Status
-from service.core.requests import REQUEST_TAG
+from service.core.marks import REQUEST_TAG
 
 LARGEST_PAGE = 1000
 

@@ -19,12 +19,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.core.decide import Ended, Facts, Seen, decide
+from service.core.actions import Deploy
+from service.core.decide import Facts, decide
 from service.core.deployments import Deployment, Status
 from service.core.held import Finished, Held
 from service.core.iso import iso
+from service.core.marks import Marks
 from service.core.outcomes import Ending, Reason
-from service.core.requests import Request
+from service.core.steps import Ended, Seen
 from service.core.told import Told
 
 
@@ -199,8 +201,11 @@ def _conflicts(evidence: Evidence) -> Iterator[Finding]:
 
 def _blocks(held: Held, there: Existing) -> str | None:
     """Say how what holds the name will end the request: by the daemon's own decision, so that the two never differ."""
-    request = Request(held.request_id or "", held.request_id or "", "deploy", held.name, held.model_arn, None, (), 1.0)
-    step = decide(request, Facts(sight=Seen(there.deployment, there.request_tag)))
+    if held.action != Deploy.action:
+        return None
+    held_id = held.request_id or ""
+    request = Deploy(identity=held_id, request_id=held_id, name=held.name, model_arn=held.model_arn, timeout=1.0)
+    step = decide(request, Facts(sight=Seen(there.deployment, Marks(there.request_tag))))
     if not isinstance(step, Ended):
         return None
     is_leftover = step.outcome.ending is Ending.FAILED and there.request_tag != held.request_id

@@ -65,6 +65,11 @@ def first_received_at(message: Message) -> float:
     return earlier.first_received_at if earlier else message.first_received_at
 
 
+def is_in_doubt(message: Message) -> bool:
+    """Whether somebody may have worked on this request before: received before, or handed on."""
+    return message.is_redelivery or read(message) is not None
+
+
 def write(message: Message, *, is_fifo: bool) -> Outgoing:
     """Make the message that carries the request on: same body and group, and as many attributes as fit.
 

@@ -27,10 +27,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled
+from service.core.actions import Deploy
+from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refused
 from service.core.deployments import Created, Deployment, ModelState, Status
+from service.core.marks import Marks
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.requests import Request
+from service.core.steps import Absent, Ended, Look, Pause, Seen, Sight, reason_for
 
 REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 """While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
@@ -38,22 +40,6 @@ REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 _NAME_TAKEN = re.compile(r"already|exist|in use|reserved|conflict|duplicate", re.IGNORECASE)
 _TOKEN_KNOWN = re.compile(r"request ?token|idempoten", re.IGNORECASE)
 _MODEL_EARLY = re.compile(r"not (yet )?(active|ready|available)|still being|in progress|creating", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """A deployment holds the name. `request_tag` is what its tag says; None where Slipway did not make it."""
-
-    deployment: Deployment
-    request_tag: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Absent:
-    """Get, by name, found nothing at the last look."""
-
-
-Sight = Seen | Absent | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +80,9 @@ class Facts:
         """What is known after Get (and, where it found something, its tags)."""
         return replace(self, sight=sight)
 
-    def after_watch(self, deployment: Deployment, tag: str | None) -> Facts:
+    def after_watch(self, deployment: Deployment, marks: Marks) -> Facts:
         """What is known when the watcher says that the creation has ended."""
-        return replace(self, sight=Seen(deployment, tag), troubles=0)
+        return replace(self, sight=Seen(deployment, marks), troubles=0)
 
     def after_model(self, model: ModelState) -> Facts:
         """What is known after GetCustomModel."""
@@ -110,11 +96,6 @@ class Facts:
     def after_trouble(self) -> Facts:
         """A look itself failed: nothing new is known, but it has been tried."""
         return replace(self, troubles=self.troubles + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Get the deployment by name, and its tags where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,36 +116,10 @@ class Watch:
     created_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Let time pass, longer with each trouble in a row, then go on."""
-
-    reason: Reason
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The request has its outcome."""
-
-    outcome: Outcome
-
-
 Step = Look | AskModel | Create | Watch | Pause | Ended
 
 
-def reason_for(failed: CallFailed) -> Reason:
-    """Name the trouble that a failed look or sweep is."""
-    match failed:
-        case Throttled():
-            return Reason.THROTTLED
-        case Denied():
-            return Reason.ACCESS_DENIED
-        case _:
-            return Reason.NO_ANSWER
-
-
-def decide(request: Request, facts: Facts) -> Step:
+def decide(request: Deploy, facts: Facts) -> Step:
     """Say what is next for a deploy request. Total: every combination of facts has exactly one answer."""
     if isinstance(facts.sight, Seen):
         return _on_existing(request, facts, facts.sight)
@@ -180,10 +135,10 @@ def decide(request: Request, facts: Facts) -> Step:
     assert_never(facts.attempt)
 
 
-def _on_existing(request: Request, facts: Facts, seen: Seen) -> Step:
+def _on_existing(request: Deploy, facts: Facts, seen: Seen) -> Step:
     deployment = seen.deployment
     if not facts.is_mine:
-        if seen.request_tag is None:
+        if seen.marks.request is None:
             return _conflict(deployment, f"{deployment.name!r} exists and was not made by Slipway; use another name")
         if deployment.model_arn != request.model_arn:
             text = f"{deployment.name!r} exists with another model, {deployment.model_arn}; use another name or delete it"
@@ -196,8 +151,8 @@ def _on_existing(request: Request, facts: Facts, seen: Seen) -> Step:
             return Ended(Outcome(Ending.ACTIVE, deployment=deployment, adopted=adopted))
         case Status.FAILED:
             text = deployment.failure_message or "Bedrock gave no failure message"
-            if adopted and seen.request_tag != request.request_id:
-                text = f"{deployment.name!r} is left over, Failed, from request {seen.request_tag!r}; delete it first: {text}"
+            if adopted and seen.marks.request != request.request_id:
+                text = f"{deployment.name!r} is left over, Failed, from request {seen.marks.request!r}; delete it first: {text}"
             return Ended(Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, deployment, adopted))
     assert_never(deployment.status)
 
@@ -206,7 +161,7 @@ def _conflict(deployment: Deployment, text: str) -> Ended:
     return Ended(Outcome(Ending.FAILED, Reason.NAME_CONFLICT, text, deployment))
 
 
-def _on_refusal(request: Request, facts: Facts, failed: CallFailed) -> Step:
+def _on_refusal(request: Deploy, facts: Facts, failed: CallFailed) -> Step:
     if facts.sight is None:
         return Look()
     if facts.model is None:
@@ -226,7 +181,7 @@ def _on_refusal(request: Request, facts: Facts, failed: CallFailed) -> Step:
     return Ended(Outcome(Ending.FAILED, *_verdict(request, facts.model, text)))
 
 
-def _verdict(request: Request, model: ModelState, text: str) -> tuple[Reason, str]:
+def _verdict(request: Deploy, model: ModelState, text: str) -> tuple[Reason, str]:
     match model:
         case ModelState.MISSING:
             return Reason.MODEL_NOT_FOUND, f"modelArn {request.model_arn} does not exist"

@@ -7,6 +7,7 @@ from typing import Final
 from service.core.events import LONGEST_TEXT, Progress, event_type
 from service.core.misunderstood import Code
 from service.core.outcomes import Ending, Reason
+from service.core.request_fields import ACTIONS
 
 WORDS: Final = (*(ending.value for ending in Ending), *(progress.value for progress in Progress))
 
@@ -44,7 +45,7 @@ def _data() -> dict[str, object]:
         "properties": {
             "requestId": {"type": "string", "description": "The request's own id, else that of its first message."},
             "messageId": {"type": "string", "description": "Rejected only: the id of the message that came first."},
-            "action": {"enum": ["deploy"]},
+            "action": {"enum": list(ACTIONS)},
             "outcome": {"enum": list(WORDS), "description": "How the request ended, or how far it is."},
             "reason": {"enum": [reason.value for reason in Reason], "description": "Why, in one word for programs."},
             "code": {"enum": [code.value for code in Code], "description": "Rejected only: what is wrong with it."},
@@ -57,6 +58,7 @@ def _data() -> dict[str, object]:
             "lastUpdatedAt": _TIME,
             "failureMessage": _TEXT | {"description": "Bedrock's own words. Cut with a mark where they are too long."},
             "adopted": {"type": "boolean", "description": "The deployment existed before this delivery looked."},
+            "alreadyGone": {"type": "boolean", "description": "There was nothing to delete."},
             "tenant": {"type": "string"},
             "tags": {
                 "type": "array",

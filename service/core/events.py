@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from service.core.actions import Delete, Deploy, Request
 from service.core.deployments import Deployment
 from service.core.iso import iso as _iso
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.requests import Request
 
 LONGEST_TEXT: Final = 2048
 LONGEST_ATTRIBUTE: Final = 256
@@ -84,49 +84,61 @@ class _Underway:
     reason: Reason | None
     message: str | None
     deployment: Deployment | None = None
-    adopted: bool = False
 
 
 def _publication(request: Request, word: str, state: Outcome | _Underway, times: Times, source: str) -> Publication:
     deployment = state.deployment
-    data: dict[str, object] = {
-        "requestId": request.request_id,
-        "action": request.action,
-        "outcome": word,
-        "modelDeploymentName": request.name,
-        "modelArn": request.model_arn,
-        "adopted": state.adopted,
-        "times": _times(times),
-    }
+    name = deployment.name if deployment else "" if request.is_by_arn else request.name
+    data: dict[str, object] = {"requestId": request.request_id, "action": request.action, "outcome": word}
+    if name:
+        data["modelDeploymentName"] = name
+    else:
+        data["customModelDeploymentArn"] = request.name
+    if isinstance(request, Deploy):
+        data["modelArn"] = request.model_arn
+    elif deployment is not None:
+        data["modelArn"] = deployment.model_arn
+    if isinstance(state, Outcome):
+        data |= _particulars(request, state)
+    data["times"] = _times(times)
     if request.tenant is not None:
         data["tenant"] = request.tenant
-    if request.tags:
+    if isinstance(request, Deploy) and request.tags:
         data["tags"] = [{"key": key, "value": value} for key, value in request.tags]
     if state.reason is not None:
         data["reason"] = state.reason.value
     if state.message:
         data["message"] = cut(state.message, LONGEST_TEXT)
     if deployment is not None:
-        data |= _deployment(deployment)
+        data |= _deployment(deployment, exists=word != Ending.DELETED.value)
     attributes = {
         "status": word,
         "action": request.action,
-        "deploymentName": request.name,
+        "deploymentName": name,
         "requestId": request.request_id,
         "tenant": request.tenant or "",
         "reason": state.reason.value if state.reason else "",
     }
     subject = deployment.arn if deployment else request.name
-    identity = [request.identity, request.action, request.name, request.model_arn]
-    return _envelope(word, identity, subject, request.name, data, attributes, times, source)
+    return _envelope(word, request.essence, subject, request.name, data, attributes, times, source)
 
 
-def _deployment(deployment: Deployment) -> dict[str, object]:
-    data: dict[str, object] = {
-        "customModelDeploymentArn": deployment.arn,
-        "status": deployment.status_text,
-        "createdAt": _iso(deployment.created_at),
-    }
+def _particulars(request: Request, outcome: Outcome) -> dict[str, object]:
+    """What is told of one action only."""
+    match request:
+        case Deploy():
+            return {"adopted": outcome.adopted}
+        case Delete() if outcome.ending is Ending.DELETED:
+            return {"alreadyGone": outcome.already_gone}
+        case _:
+            return {}
+
+
+def _deployment(deployment: Deployment, *, exists: bool) -> dict[str, object]:
+    data: dict[str, object] = {"customModelDeploymentArn": deployment.arn}
+    if exists:
+        data["status"] = deployment.status_text
+    data["createdAt"] = _iso(deployment.created_at)
     if deployment.updated_at is not None:
         data["lastUpdatedAt"] = _iso(deployment.updated_at)
     if deployment.failure_message:

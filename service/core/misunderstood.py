@@ -21,7 +21,6 @@ class Code(StrEnum):
     NOT_AN_OBJECT = "NotAnObject"
     INVALID_ENVELOPE = "InvalidEnvelope"
     UNSUPPORTED_EVENT = "UnsupportedEvent"
-    UNSUPPORTED_ACTION = "UnsupportedAction"
     UNKNOWN_KEY = "UnknownKey"
     MISSING_FIELD = "MissingField"
     INVALID_FIELD = "InvalidField"

@@ -13,6 +13,7 @@ class Ending(StrEnum):
 
     ACTIVE = "Active"
     FAILED = "Failed"
+    DELETED = "Deleted"
     TIMED_OUT = "TimedOut"
     REJECTED = "Rejected"
 
@@ -24,6 +25,8 @@ class Reason(StrEnum):
     NAME_CONFLICT = "NameConflict"
     MODEL_NOT_FOUND = "ModelNotFound"
     MODEL_FAILED = "ModelFailed"
+    NOT_OURS = "NotOurs"
+    FORCE_NOT_ALLOWED = "ForceNotAllowed"
     INVALID_REQUEST = "InvalidRequest"
     NOT_UNDERSTOOD = "NotUnderstood"
 
@@ -35,6 +38,7 @@ class Reason(StrEnum):
     ACCESS_DENIED = "AccessDenied"
     NO_ANSWER = "NoAnswer"
     IN_CREATION = "InCreation"
+    BUSY = "Busy"
     DEPLOYMENT_MISSING = "DeploymentMissing"
 
 
@@ -48,6 +52,8 @@ class Outcome:
     deployment: Deployment | None = None
     adopted: bool = False
     """The deployment existed before this delivery looked: made by an earlier delivery, or by another request."""
+    already_gone: bool = False
+    """There was nothing to delete."""
 
 
 @dataclass(frozen=True, slots=True)

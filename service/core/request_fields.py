@@ -1,21 +1,18 @@
 """What a request may hold: one table per action, from which its checks and its JSON Schema come.
 
-Bedrock's keys are those of boto3's `create_custom_model_deployment`, under botocore's own limits and patterns; three of
-these are written so that they match in linear time, and a test holds them against botocore's.
+Bedrock's keys are those of boto3's `create_…` and `delete_custom_model_deployment`, under botocore's own limits and patterns;
+four of these are written so that they match in linear time, and a test holds them against botocore's.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from service.core.fields import Field, Kind
+from service.core.marks import OWN_PREFIX, OWN_TAGS
 from service.core.schema import DRAFT, object_schema
 
-OWN_TAG_PREFIX: Final = "slipway:"
-REQUEST_TAG: Final = "slipway:request"
-"""Tag that carries the request's id: how a successor knows that a deployment is Slipway's, and whose."""
-
-OWN_TAGS: Final = 1
 MOST_TAGS: Final = 50
 """Per resource, by the service's word; its API model would let 200 pass."""
 LONGEST_TIMEOUT_SECONDS: Final = 7 * 86_400
@@ -32,15 +29,20 @@ MODEL_ARN: Final = (
 )
 """Groups: partition, Region, account."""
 
-ACTIONS: Final = ("deploy",)
-LATER_ACTIONS: Final = ("update", "delete")
+DEPLOYMENT_ARN: Final = (
+    r"arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):bedrock:([a-z0-9\-]{1,20}):([0-9]{12}):custom-model-deployment/[a-z0-9]{12}"
+)
+"""Groups: partition, Region, account."""
+_NAME: Final = r"(?:[0-9a-zA-Z][_\-]?){1,63}"
+
+ACTIONS: Final = ("deploy", "delete")
 
 ACTION = Field(
     name="action",
     kind=Kind.TEXT,
     choices=ACTIONS,
-    doc="What to do. The default, and for now the only action, is deploy.",
-    remedy='use "deploy", or leave the key out',
+    doc="What to do. The default is deploy.",
+    remedy=f"use one of {', '.join(ACTIONS)}, or leave the key out to deploy",
     examples=("deploy",),
 )
 MODEL = Field(
@@ -54,6 +56,18 @@ MODEL = Field(
     doc="The ARN of the custom model, in the account and Region that Slipway deploys in.",
     remedy="give the ARN of a custom model, like arn:aws:bedrock:REGION:ACCOUNT:custom-model/BASE-MODEL/ID",
     examples=("arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl",),
+)
+IDENTIFIER = Field(
+    name="customModelDeploymentIdentifier",
+    kind=Kind.TEXT,
+    required=True,
+    least=1,
+    most=93,
+    letters=r"0-9a-zA-Z_:/\-",
+    pattern=f"(?:{_NAME}|{DEPLOYMENT_ARN})",
+    doc="The deployment, by its name or its ARN.",
+    remedy="give a deployment's name, or its ARN like arn:aws:bedrock:REGION:ACCOUNT:custom-model-deployment/ID",
+    examples=("support-bot-v42",),
 )
 TOKEN = Field(
     name="clientRequestToken",
@@ -85,7 +99,7 @@ _TAG: Final = (
         least=1,
         most=128,
         letters=_TAG_LETTERS,
-        reserved=("aws:", OWN_TAG_PREFIX),
+        reserved=("aws:", OWN_PREFIX),
         doc="The tag's key, distinct from the others. Prefixes aws: and slipway: are reserved.",
         remedy=f"use 1 to 128 {_TAG_WORDS}, without the prefixes aws: and slipway:",
         examples=("team",),
@@ -102,8 +116,45 @@ _TAG: Final = (
         examples=("support",),
     ),
 )
+TIMEOUT = Field(
+    name="timeout",
+    kind=Kind.SECONDS,
+    least=1,
+    most=LONGEST_TIMEOUT_SECONDS,
+    doc="How long to try, from the first receipt: seconds, or an ISO 8601 duration without years and months. "
+    "1 second to 7 days; Slipway's setting where it is left out.",
+    remedy="use 1 second to 7 days, like PT90M, P1D or 5400",
+    examples=("PT90M", 5400),
+)
+PRIORITY = Field(
+    name="priority",
+    kind=Kind.WHOLE,
+    least=-100,
+    most=100,
+    doc="Who goes first when slots are scarce: the higher number. The default is 0.",
+    remedy="use a whole number from -100 to 100",
+    examples=(0,),
+)
+TENANT = Field(
+    name="tenant",
+    kind=Kind.TEXT,
+    least=1,
+    most=64,
+    letters=_TAG_LETTERS,
+    pattern=_PLAIN,
+    doc="For whom: requests that wait for slots take turns between tenants.",
+    remedy=f"use 1 to 64 {_TAG_WORDS}, with no space at either end, or leave the key out",
+    examples=("support",),
+)
+
+
+def _only(action: str, *, required: bool = True) -> Field:
+    """Answer the field `action` of the table of one action."""
+    return replace(ACTION, choices=(action,), examples=(action,), required=required)
+
+
 DEPLOY: Final = (
-    ACTION,
+    _only("deploy", required=False),
     Field(
         name="modelDeploymentName",
         kind=Kind.TEXT,
@@ -132,44 +183,31 @@ DEPLOY: Final = (
         kind=Kind.LIST,
         entry=_TAG,
         most=MOST_TAGS - OWN_TAGS,
-        doc=f"The deployment's tags, objects with key and value. Bedrock takes {MOST_TAGS}, one of them is Slipway's.",
+        doc=f"The deployment's tags, objects with key and value. Bedrock takes {MOST_TAGS}; {OWN_TAGS} are kept for Slipway's.",
         remedy=f'give a list of at most {MOST_TAGS - OWN_TAGS} objects like {{"key": "team", "value": "support"}}',
         examples=([{"key": "team", "value": "support"}],),
     ),
     TOKEN,
     REQUEST_ID,
-    Field(
-        name="timeout",
-        kind=Kind.SECONDS,
-        least=1,
-        most=LONGEST_TIMEOUT_SECONDS,
-        doc="How long to try, from the first receipt: seconds, or an ISO 8601 duration without years and months. "
-        "1 second to 7 days; Slipway's setting where it is left out.",
-        remedy="use 1 second to 7 days, like PT90M, P1D or 5400",
-        examples=("PT90M", 5400),
-    ),
-    Field(
-        name="priority",
-        kind=Kind.WHOLE,
-        least=-100,
-        most=100,
-        doc="Who goes first when slots are scarce: the higher number. The default is 0.",
-        remedy="use a whole number from -100 to 100",
-        examples=(0,),
-    ),
-    Field(
-        name="tenant",
-        kind=Kind.TEXT,
-        least=1,
-        most=64,
-        letters=_TAG_LETTERS,
-        pattern=_PLAIN,
-        doc="For whom: requests that wait for slots take turns between tenants.",
-        remedy=f"use 1 to 64 {_TAG_WORDS}, with no space at either end, or leave the key out",
-        examples=("support",),
-    ),
+    TIMEOUT,
+    PRIORITY,
+    TENANT,
 )
-FIELDS_OF: Final = {"deploy": DEPLOY}
+DELETE: Final = (
+    _only("delete"),
+    IDENTIFIER,
+    Field(
+        name="force",
+        kind=Kind.FLAG,
+        doc="Also if Slipway did not make it; needs the setting allow_force too. The default is false.",
+        remedy="use true or false, or leave the key out",
+        examples=(False,),
+    ),
+    REQUEST_ID,
+    TIMEOUT,
+    TENANT,
+)
+FIELDS_OF: Final = {"deploy": DEPLOY, "delete": DELETE}
 """One row for each of `ACTIONS`."""
 
 
@@ -178,8 +216,8 @@ def request_schema() -> dict[str, object]:
     head: dict[str, object] = {
         "$schema": DRAFT,
         "title": "Slipway request",
-        "description": "The keyword arguments of boto3's create_custom_model_deployment, and Slipway's optional ones.",
-        "examples": [{field.name: field.examples[0] for field in DEPLOY}],
+        "description": "The keyword arguments of boto3's calls about custom model deployments, and Slipway's optional ones.",
+        "examples": [{field.name: field.examples[0] for field in fields} for fields in FIELDS_OF.values()],
     }
-    shapes = [object_schema(fields) for fields in FIELDS_OF.values()]
-    return head | (shapes[0] if len(shapes) == 1 else {"oneOf": shapes})
+    shapes = [{"title": action} | object_schema(fields) for action, fields in FIELDS_OF.items()]
+    return head | {"oneOf": shapes}

@@ -1,4 +1,4 @@
-"""What a message asks for: a frozen value, fully validated."""
+"""From a message to what it asks for: everything that can be checked without a call is checked here."""
 
 from __future__ import annotations
 
@@ -8,67 +8,33 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from service.core import continuations
+from service.core.actions import AnyRequest, Delete, Deploy
 from service.core.envelopes import unwrapped
-from service.core.fields import Problem, fault, problems, seconds
+from service.core.fields import Field, Problem, fault, problems, seconds
 from service.core.messages import Message
-from service.core.misunderstood import Code, Misunderstood, shown
+from service.core.misunderstood import Code, Misunderstood
 from service.core.request_fields import (
     ACTION,
+    DEPLOYMENT_ARN,
     FIELDS_OF,
-    LATER_ACTIONS,
+    IDENTIFIER,
     MODEL,
     MODEL_ARN,
-    OWN_TAG_PREFIX,
     REQUEST_ID,
-    REQUEST_TAG,
     TOKEN,
     request_schema,
 )
 
-__all__ = [
-    "DEFAULT_TIMEOUT_SECONDS",
-    "OWN_TAG_PREFIX",
-    "REQUEST_TAG",
-    "Home",
-    "Misunderstood",
-    "Request",
-    "client_token",
-    "request_schema",
-    "understand",
-    "wanted_tags",
-]
+__all__ = ["DEFAULT_TIMEOUT_SECONDS", "Home", "Misunderstood", "client_token", "request_schema", "understand"]
 
 DEFAULT_TIMEOUT_SECONDS: Final = 7200.0
 """For callers without settings; a test holds it to the setting `timeout`."""
 _MOST_COUNTED: Final = 10
 _NOT_FOR_TAGS = re.compile(r"[^A-Za-z0-9_.:/=+@-]")
 _LONGEST_TAG_VALUE: Final = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One deployment that somebody wants.
-
-    `identity` is what makes two messages the same request: `clientRequestToken`, else `requestId`, else the id of the
-    message that brought it first. `request_id` is what events and tags show. `timeout` is in seconds, from the first
-    receipt.
-    """
-
-    identity: str
-    request_id: str
-    """`requestId`, else the identity; always fit to be a tag's value as it is."""
-    action: Literal["deploy"]
-    name: str
-    model_arn: str
-    description: str | None
-    tags: tuple[tuple[str, str], ...]
-    """The requester's own tags; Slipway's are added by `wanted_tags`."""
-    timeout: float
-    priority: int = 0
-    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +46,7 @@ class Home:
     region: str
 
 
-def understand(message: Message, home: Home, default_timeout: float = DEFAULT_TIMEOUT_SECONDS) -> Request:
+def understand(message: Message, home: Home, default_timeout: float = DEFAULT_TIMEOUT_SECONDS) -> AnyRequest:
     """Read what a message asks for, and check all that can be checked without a call.
 
     Raises Misunderstood, and nothing else, whatever the message holds. The same message always has the same answer.
@@ -92,7 +58,7 @@ def understand(message: Message, home: Home, default_timeout: float = DEFAULT_TI
     return _request(given, continuations.origin(message), default_timeout)
 
 
-def client_token(request: Request, generation: int = 0) -> str:
+def client_token(request: Deploy, generation: int = 0) -> str:
     """Derive the token that Bedrock gets: the same for ever for the same request, and in the form that Bedrock takes.
 
     `generation` counts on where a new deployment is wanted although an earlier one was made with the same token.
@@ -101,27 +67,19 @@ def client_token(request: Request, generation: int = 0) -> str:
     return f"slipway-{hashlib.sha256(said.encode()).hexdigest()}"
 
 
-def wanted_tags(request: Request) -> list[tuple[str, str]]:
-    """Answer all tags that the deployment gets: the requester's, then the one that says whose it is."""
-    return [*request.tags, (REQUEST_TAG, request.request_id)]
-
-
 def _request_problems(given: Mapping[str, object], home: Home) -> Iterator[Problem]:
     action = given.get(ACTION.name, "deploy")
-    if action in LATER_ACTIONS:
-        text = f"action {shown(str(action))} is not yet supported; {ACTION.remedy}"
-        yield Problem(Code.UNSUPPORTED_ACTION, ACTION.name, text)
-        return
     if wrong := fault(ACTION, action):
         yield Problem(Code.INVALID_FIELD, ACTION.name, f"{ACTION.name} {wrong}; {ACTION.remedy}")
         return
     yield from problems(FIELDS_OF[str(action)], given)
-    yield from _strangeness(given.get(MODEL.name), home)
+    for field, pattern in ((MODEL, MODEL_ARN), (IDENTIFIER, DEPLOYMENT_ARN)):
+        yield from _strangeness(field, pattern, given.get(field.name), home)
 
 
-def _strangeness(arn: object, home: Home) -> Iterator[Problem]:
-    """Find a valid model ARN of another place than home."""
-    found = re.fullmatch(MODEL_ARN, arn) if isinstance(arn, str) and fault(MODEL, arn) is None else None
+def _strangeness(field: Field, pattern: str, arn: object, home: Home) -> Iterator[Problem]:
+    """Find a valid ARN of another place than home."""
+    found = re.fullmatch(pattern, arn) if isinstance(arn, str) and fault(field, arn) is None else None
     if found is None:
         return
     partition, region, account = found.groups()
@@ -132,9 +90,10 @@ def _strangeness(arn: object, home: Home) -> Iterator[Problem]:
     )
     for code, what, there, here in rows:
         if there != here:
-            remedy = f"name a model in {here}, or send the request to the Slipway of {there}"
-            text = f"modelArn is in {what} {there}, but this Slipway deploys in {what} {here}; {remedy}"
-            yield Problem(code, MODEL.name, text)
+            noun = "model" if field is MODEL else "deployment"
+            remedy = f"name a {noun} in {here}, or send the request to the Slipway of {there}"
+            text = f"{field.name} is in {what} {there}, but this Slipway deploys in {what} {here}; {remedy}"
+            yield Problem(code, field.name, text)
 
 
 def _misunderstood(found: list[Problem], request_id: str | None) -> Misunderstood:
@@ -153,19 +112,21 @@ def _readable_id(given: Mapping[str, object]) -> str | None:
     return None
 
 
-def _request(given: Mapping[str, Any], origin: str, default_timeout: float) -> Request:
+def _request(given: Mapping[str, Any], origin: str, default_timeout: float) -> AnyRequest:
     """Build the value from what `problems` has found sound."""
     identity: str = given.get(TOKEN.name) or given.get(REQUEST_ID.name) or origin
     timeout = seconds(given.get("timeout"))
-    return Request(
-        identity=identity,
-        request_id=given.get(REQUEST_ID.name) or _NOT_FOR_TAGS.sub("_", identity)[:_LONGEST_TAG_VALUE],
-        action="deploy",
-        name=given["modelDeploymentName"],
-        model_arn=given[MODEL.name],
-        description=given.get("description"),
-        tags=tuple((tag["key"], tag["value"]) for tag in given.get("tags", ())),
-        timeout=float(timeout if timeout is not None else default_timeout),
-        priority=given.get("priority", 0),
-        tenant=given.get("tenant"),
-    )
+    common: dict[str, Any] = {
+        "identity": identity,
+        "request_id": given.get(REQUEST_ID.name) or _NOT_FOR_TAGS.sub("_", identity)[:_LONGEST_TAG_VALUE],
+        "name": given.get("modelDeploymentName") or given.get(IDENTIFIER.name),
+        "timeout": float(timeout if timeout is not None else default_timeout),
+        "priority": given.get("priority", 0),
+        "tenant": given.get("tenant"),
+    }
+    match given.get(ACTION.name, "deploy"):
+        case "delete":
+            return Delete(**common, force=given.get("force", False))
+        case _:
+            tags = tuple((tag["key"], tag["value"]) for tag in given.get("tags", ()))
+            return Deploy(**common, model_arn=given[MODEL.name], description=given.get("description"), tags=tags)

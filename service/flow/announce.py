@@ -10,8 +10,8 @@ import structlog
 
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed
-from service.core.decide import reason_for
 from service.core.events import Publication
+from service.core.steps import reason_for
 from service.flow.batches import Batches
 from service.flow.hold import Hold
 from service.flow.tally import Tally

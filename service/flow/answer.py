@@ -1,4 +1,4 @@
-"""What becomes of one message: understand it, take turns, deploy, announce."""
+"""What becomes of one message: understand it, take turns, do what it asks, announce."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from service.core import continuations
+from service.core.actions import AnyRequest
 from service.core.backoff import pause_seconds
 from service.core.burial import copy_of
 from service.core.calls import CallFailed
-from service.core.decide import reason_for
 from service.core.events import Progress, Times, announce_outcome, announce_progress, announce_rejection
 from service.core.held import Finished
 from service.core.messages import Outgoing, QueueTraits
 from service.core.misunderstood import Misunderstood
 from service.core.outcomes import Done, Ending, Outcome, Reason, Settlement
-from service.core.requests import Request, understand
+from service.core.requests import understand
+from service.core.steps import reason_for
 from service.flow.announce import Announcer
 from service.flow.hold import Hold
-from service.flow.lifecycle import Lifecycle, Tell
+from service.flow.lives import Lives
+from service.flow.looking import Tell
 from service.flow.recent import Recent
 from service.flow.tally import Tally
 from service.flow.terms import Terms
@@ -49,7 +51,7 @@ class Answers:
         *,
         graveyard: Graveyard,
         announcer: Announcer,
-        life: Lifecycle,
+        lives: Lives,
         turns: Turns,
         tally: Tally,
         rng: random.Random,
@@ -58,21 +60,21 @@ class Answers:
         self._traits = traits
         self._graveyard = graveyard
         self._announcer = announcer
-        self._lifecycle = life
+        self._lives = lives
         self._turns = turns
         self.recent = Recent()
         self._tally = tally
         self._rng = rng
 
     async def answer(self, hold: Hold) -> Settlement:
-        """What becomes of one message: understand, take turns, deploy, announce."""
+        """What becomes of one message: understand, take turns, do what it asks, announce."""
         try:
             request = understand(hold.message, self._terms.home, self._terms.timeout)
         except Misunderstood as misunderstood:
             return await self._reject(hold, misunderstood)
         hold.request, hold.what = request, request.name
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
-        log.info("request.accepted", receive_count=hold.message.receive_count, model_arn=request.model_arn)
+        log.info("request.accepted", action=request.action, receive_count=hold.message.receive_count)
         with self._turn(request, hold) as turn:
             deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
             tell = self._teller(request, hold)
@@ -80,20 +82,20 @@ class Answers:
             # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
             with suppress(DeadlinePassed), hold.until(deadline):
                 await turn.come()
-            outcome = await self._lifecycle.deploy(request, hold, deadline, tell)
+            outcome = await self._lives.live(request, hold, deadline, tell)
             publication = announce_outcome(request, outcome, times_of(hold, request), self._terms.source)
             await self._announcer.announce(publication, hold)
         self._finished(request, outcome, hold, publication.event_id)
         return Done()
 
-    def _turn(self, request: Request, hold: Hold) -> Turn:
+    def _turn(self, request: AnyRequest, hold: Hold) -> Turn:
         """Answer the turn behind those before this one: of the same FIFO group, and for the same deployment."""
         keys = [f"deployment {request.name}"]
         if self._traits.is_fifo and hold.message.group is not None:
             keys.insert(0, f"group {hold.message.group}")
         return self._turns.turn(keys, hold)
 
-    def _teller(self, request: Request, hold: Hold) -> Tell:
+    def _teller(self, request: AnyRequest, hold: Hold) -> Tell:
         """Answer what announces progress: each kind once, and nothing unless the settings ask for it."""
         told: set[Progress] = set()
 
@@ -142,7 +144,7 @@ class Answers:
                 with hold.because(reason_for(failed), str(failed)):
                     await hold.pause(pause_seconds(troubles, self._rng))
 
-    def _finished(self, request: Request, outcome: Outcome, hold: Hold, event_id: str) -> None:
+    def _finished(self, request: AnyRequest, outcome: Outcome, hold: Hold, event_id: str) -> None:
         """The one line that says everything about a request that has ended."""
         times = times_of(hold, request)
         seconds = max(0.0, times.now - times.received)
@@ -176,7 +178,7 @@ class Answers:
         )
 
 
-def times_of(hold: Hold, request: Request | None = None) -> Times:
+def times_of(hold: Hold, request: AnyRequest | None = None) -> Times:
     """Answer when things happened to what is held, by the queue's own clock."""
     received = continuations.first_received_at(hold.message)
     return Times(hold.now(), received, received + request.timeout if request else None)

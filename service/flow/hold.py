@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final
 
+from service.core.actions import AnyRequest
 from service.core.messages import Message
 from service.core.outcomes import Reason
-from service.core.requests import Request
 from service.flow.waits import LeaseLost, Waits
 
 LONGEST_MEMORY: Final = 8
@@ -44,7 +44,7 @@ class Hold(Waits):
         """The deployment that the request is about, once it is known."""
         self.watched: str | None = None
         """The deployment that the watcher looks after for this request, and for no other."""
-        self.request: Request | None = None
+        self.request: AnyRequest | None = None
         """What the message asks for, once it is understood."""
         self.what = ""
         """What the request is about (a deployment's name), for people."""

@@ -1,34 +1,25 @@
-"""One request from its first look to its outcome: ask `decide`, do what it says, tell it what came of it."""
+"""One deploy request from its first look to its outcome: ask `decide`, do what it says, tell it what came of it."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Final, Protocol, TypeVar, assert_never
+from collections.abc import Sequence
+from typing import Final, Protocol, assert_never
 
 import structlog
 
 from service.core import continuations
-from service.core.backoff import pause_seconds
+from service.core.actions import Deploy
 from service.core.calls import CallFailed
-from service.core.decide import (
-    Absent,
-    AskModel,
-    Create,
-    Ended,
-    Facts,
-    Look,
-    Pause,
-    Seen,
-    Watch,
-    decide,
-    reason_for,
-)
-from service.core.deployments import Created, Deployment, ModelState
+from service.core.decide import AskModel, Create, Facts, Watch, decide
+from service.core.deployments import Created, ModelState
 from service.core.events import Progress
-from service.core.outcomes import Ending, Outcome, Reason
-from service.core.requests import REQUEST_TAG, Request, client_token, wanted_tags
+from service.core.marks import Marks, wanted_tags
+from service.core.outcomes import Outcome, Reason
+from service.core.requests import client_token
+from service.core.steps import Absent, Ended, Look, Pause, Seen, reason_for
 from service.flow.hold import Hold
+from service.flow.looking import Gets, Looking, Tell, timed_out
 from service.flow.slots import Slots
 from service.flow.tally import Tally
 from service.flow.waits import DeadlinePassed, Wait
@@ -37,14 +28,9 @@ from service.flow.watcher import Watcher
 log = structlog.get_logger()
 
 _SWEPT: Final = frozenset({Reason.IN_CREATION, Reason.NO_SLOT})
-LAST_LOOK_SECONDS: Final = 15.0
-"""A request whose deadline has passed is looked at once more, for no longer than this."""
-
-T = TypeVar("T")
-Tell = Callable[[Progress, Reason | None, str | None], None]
 
 
-class Bedrock(Protocol):
+class Bedrock(Gets, Protocol):
     """What a lifecycle calls of Bedrock. Every wait between attempts goes through `wait`."""
 
     async def create(
@@ -59,12 +45,6 @@ class Bedrock(Protocol):
     ) -> Created:
         """Begin a deployment."""
 
-    async def get(self, identifier: str, *, wait: Wait = ...) -> Deployment | None:
-        """Answer the deployment of this name; None when there is none now."""
-
-    async def tags(self, arn: str, *, wait: Wait) -> Mapping[str, str] | None:
-        """Answer a deployment's tags; None when there is no such deployment now."""
-
     async def model_state(self, model_arn: str, *, wait: Wait) -> ModelState:
         """Answer whether the model can be deployed."""
 
@@ -76,13 +56,13 @@ class Lifecycle:
         self._bedrock = bedrock
         self._slots = slots
         self._watcher = watcher
-        self._rng = rng
+        self._looking = Looking(bedrock, rng)
         self._tally = tally
 
-    async def deploy(self, request: Request, hold: Hold, deadline: float, tell: Tell) -> Outcome:
+    async def deploy(self, request: Deploy, hold: Hold, deadline: float, tell: Tell) -> Outcome:
         """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
         # Whoever had the message before, or handed the request on, may have made the deployment already.
-        facts = Facts(in_doubt=hold.message.is_redelivery or continuations.read(hold.message) is not None)
+        facts = Facts(in_doubt=continuations.is_in_doubt(hold.message))
         try:
             with hold.until(deadline):
                 hold.check()
@@ -99,7 +79,7 @@ class Lifecycle:
                 self._watcher.forget(hold.watched)
 
     async def _take(
-        self, step: Look | AskModel | Create | Watch | Pause, request: Request, facts: Facts, hold: Hold, tell: Tell
+        self, step: Look | AskModel | Create | Watch | Pause, request: Deploy, facts: Facts, hold: Hold, tell: Tell
     ) -> Facts:
         match step:
             case Create():
@@ -107,19 +87,16 @@ class Lifecycle:
             case Watch(arn=arn, created_at=created_at):
                 return await self._watch(arn, created_at, facts, hold)
             case Look():
-                return await self._asking(self._look(request, hold), facts.after_look, facts, hold)
+                return await self._looking.ask(self._looking.look(request.name, hold), facts.after_look, facts, hold)
             case AskModel():
                 asked = self._bedrock.model_state(request.model_arn, wait=hold.wait)
-                return await self._asking(asked, facts.after_model, facts, hold)
-            case Pause(reason=reason, message=message):
-                log.info("request.paused", reason=reason.value, message=message, troubles=facts.troubles)
-                with hold.because(reason, message):
-                    tell(Progress.WAITING, reason, message)
-                    await hold.pause(pause_seconds(facts.troubles, self._rng))
+                return await self._looking.ask(asked, facts.after_model, facts, hold)
+            case Pause():
+                await self._looking.pause(step, facts.troubles, hold, tell)
                 return facts.after_pause()
         assert_never(step)
 
-    async def _create(self, request: Request, facts: Facts, hold: Hold, tell: Tell) -> Facts:
+    async def _create(self, request: Deploy, facts: Facts, hold: Hold, tell: Tell) -> Facts:
         must_wait = not self._slots.has_room()
         if must_wait:
             tell(Progress.WAITING, Reason.NO_SLOT, self._slots.quota.fullness())
@@ -132,7 +109,7 @@ class Lifecycle:
                     name=request.name,
                     model_arn=request.model_arn,
                     description=request.description,
-                    tags=wanted_tags(request),
+                    tags=wanted_tags(request, continuations.first_received_at(hold.message)),
                     token=client_token(request),
                     wait=hold.wait,
                 )
@@ -150,52 +127,32 @@ class Lifecycle:
             log.warning("create.unknown", code=answer.code, error=str(answer))
         return facts.after_create(answer)
 
-    async def _look_again(self, request: Request, facts: Facts, hold: Hold) -> Facts | None:
+    async def _look_again(self, request: Deploy, facts: Facts, hold: Hold) -> Facts | None:
         """Answer what is known after a wait in line, when that is more than before it; None while still nothing is seen."""
         try:
-            sight = await self._look(request, hold)
+            sight = await self._looking.look(request.name, hold)
         except CallFailed:
             return facts.after_pause()
         return facts.after_look(sight) if isinstance(sight, Seen) else None
-
-    async def _look(self, request: Request, hold: Hold) -> Seen | Absent:
-        deployment = await self._bedrock.get(request.name, wait=hold.wait)
-        if deployment is None:
-            return Absent()
-        tags = await self._bedrock.tags(deployment.arn, wait=hold.wait)
-        if tags is None:
-            return Absent()
-        hold.arn = deployment.arn
-        return Seen(deployment, tags.get(REQUEST_TAG))
-
-    async def _asking(self, asked: Awaitable[T], learned: Callable[[T], Facts], facts: Facts, hold: Hold) -> Facts:
-        """Answer what is known after a question; a failed one is asked again, after a pause, for as long as it takes."""
-        try:
-            return learned(await asked)
-        except CallFailed as failed:
-            log.info("look.failed", code=failed.code, error=str(failed))
-            with hold.because(reason_for(failed), str(failed)):
-                await hold.pause(pause_seconds(facts.troubles, self._rng))
-            return facts.after_trouble()
 
     async def _watch(self, arn: str, created_at: float, facts: Facts, hold: Hold) -> Facts:
         hold.arn = hold.watched = arn
         with hold.because(Reason.IN_CREATION, f"{arn} is in creation"):
             deployment = await hold.wait(self._watcher.ended(arn, created_at))
-        tag = facts.sight.request_tag if isinstance(facts.sight, Seen) else None
+        marks = facts.sight.marks if isinstance(facts.sight, Seen) else Marks()
         ended_at = deployment.updated_at or hold.now()
         self._tally.creation_seconds.add(max(0.0, ended_at - deployment.created_at))
-        return facts.after_watch(deployment, tag)
+        return facts.after_watch(deployment, marks)
 
-    async def _at_deadline(self, request: Request, facts: Facts, hold: Hold) -> Outcome:
+    async def _at_deadline(self, request: Deploy, facts: Facts, hold: Hold) -> Outcome:
         """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
         reason, text = hold.why, hold.why_text
         if facts.in_doubt or facts.is_mine or isinstance(facts.sight, Seen):
-            try:
-                with hold.until(hold.loop_time(hold.now()) + LAST_LOOK_SECONDS):
-                    facts = facts.after_look(await self._look(request, hold))
-            except (CallFailed, DeadlinePassed) as failed:
-                text += f"; the last look failed: {failed!r}"
+            sight = await self._looking.last_look(request.name, hold)
+            if isinstance(sight, str):
+                text += sight
+            else:
+                facts = facts.after_look(sight)
         last = decide(request, facts)
         if isinstance(last, Ended):
             return last.outcome
@@ -203,5 +160,4 @@ class Lifecycle:
             reason, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
         elif reason is Reason.IN_CREATION and hold.arn is not None and isinstance(facts.sight, Absent):
             reason, text = Reason.DEPLOYMENT_MISSING, f"{hold.arn} was created, and is no longer found"
-        text = f"not done {request.timeout:g} s after it was first received: {text or 'not begun'}; what exists is kept"
-        return Outcome(Ending.TIMED_OUT, reason, text, facts.sight.deployment if isinstance(facts.sight, Seen) else None)
+        return timed_out(request.timeout, reason, text, facts.sight.deployment if isinstance(facts.sight, Seen) else None)

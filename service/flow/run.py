@@ -16,7 +16,7 @@ from service.core import continuations
 from service.core.messages import QueueTraits
 from service.core.outcomes import Abandon, Continue, Done, Release, Settlement
 from service.core.quota import Quota
-from service.flow import intake, lifecycle, watcher
+from service.flow import intake, lives, watcher
 from service.flow.announce import Announcer, Topic
 from service.flow.answer import Answers, Graveyard
 from service.flow.custody import Custody, Leases
@@ -36,7 +36,7 @@ class Queue(Leases, Graveyard, Protocol):
     """The queue, as far as custody needs it: apart from receiving, which has connections of its own."""
 
 
-class Bedrock(lifecycle.Bedrock, watcher.Lists, Protocol):
+class Bedrock(lives.Bedrock, watcher.Lists, Protocol):
     """Everything that is called of Bedrock."""
 
 
@@ -92,7 +92,7 @@ class Slipway:
             traits,
             graveyard=queue,
             announcer=self._announcer,
-            life=lifecycle.Lifecycle(bedrock, self.slots, self.watcher, rng=rng, tally=tally),
+            lives=lives.Lives(bedrock, terms, self.slots, self.watcher, rng=rng, tally=tally),
             turns=self.turns,
             tally=tally,
             rng=rng,

@@ -19,6 +19,7 @@ class Terms:
     progress_events: bool
     max_creating: int
     max_total: int
+    allow_force: bool
     is_topic_fifo: bool
 
     @property

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.core.fields import Field, fault
-from service.core.request_fields import DEPLOY
+from service.core.request_fields import DELETE, DEPLOY, IDENTIFIER
 
 BY_NAME = {field.name: field for field in DEPLOY}
 TAG_KEY, TAG_VALUE = BY_NAME["tags"].entry
@@ -38,6 +38,20 @@ def test_the_constraints_are_botocores(name: str, data: st.DataObject) -> None:
     field, theirs = BY_NAME[name], shape(name)
     assert (field.least, field.most) == (theirs["min"], theirs["max"])
     check_same_texts(field, theirs["pattern"], data)
+
+
+def test_a_delete_names_what_botocores_does() -> None:
+    theirs = MODEL["shapes"]["DeleteCustomModelDeploymentRequest"]
+    own = {"action", "force", "requestId", "timeout", "tenant"}
+    assert {field.name for field in DELETE} == set(theirs["members"]) | own
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_the_constraints_of_identifiers_are_botocores(data: st.DataObject) -> None:
+    theirs = MODEL["shapes"]["CustomModelDeploymentIdentifier"]
+    assert (IDENTIFIER.least, IDENTIFIER.most) == (theirs["min"], theirs["max"])
+    check_same_texts(IDENTIFIER, theirs["pattern"].replace("^", ""), data)
 
 
 @pytest.mark.parametrize(("field", "name"), [(TAG_KEY, "TagKey"), (TAG_VALUE, "TagValue")])

@@ -6,28 +6,21 @@ import itertools
 
 import pytest
 
+from service.core.actions import Deploy
 from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
-from service.core.decide import (
-    REFUSALS_BELIEVED_IN_DOUBT,
-    Absent,
-    AskModel,
-    Create,
-    Ended,
-    Facts,
-    Look,
-    Pause,
-    Seen,
-    Watch,
-    decide,
-)
+from service.core.decide import REFUSALS_BELIEVED_IN_DOUBT, AskModel, Create, Facts, Watch, decide
 from service.core.deployments import Created, Deployment, ModelState, Status
+from service.core.marks import Marks
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.requests import Request
+from service.core.steps import Absent, Ended, Look, Pause, Seen
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 OTHER_MODEL = MODEL[:-1] + "m"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghijkl"
-REQUEST = Request("i-1", "r-1", "deploy", "bot", MODEL, None, (), 7200.0)
+REQUEST = Deploy(identity="i-1", request_id="r-1", name="bot", model_arn=MODEL, timeout=7200.0)
+NOBODYS = Marks()
+OURS = Marks(request="r-1")
+EARLIER = Marks(request="r-0")
 
 
 def a_deployment(status: Status, model: str = MODEL, failure: str | None = None) -> Deployment:
@@ -133,13 +126,13 @@ def test_in_doubt_one_refusal_is_not_believed() -> None:
 
 
 def test_what_slipway_did_not_make_is_a_conflict() -> None:
-    step = decide(REQUEST, Facts().after_look(Seen(a_deployment(Status.ACTIVE), None)))
+    step = decide(REQUEST, Facts().after_look(Seen(a_deployment(Status.ACTIVE), NOBODYS)))
     assert isinstance(step, Ended)
     assert (step.outcome.ending, step.outcome.reason) == (Ending.FAILED, Reason.NAME_CONFLICT)
 
 
 def test_another_model_under_the_name_is_a_conflict() -> None:
-    step = decide(REQUEST, Facts().after_look(Seen(a_deployment(Status.ACTIVE, OTHER_MODEL), "r-1")))
+    step = decide(REQUEST, Facts().after_look(Seen(a_deployment(Status.ACTIVE, OTHER_MODEL), OURS)))
     assert isinstance(step, Ended)
     assert step.outcome.reason is Reason.NAME_CONFLICT
     assert OTHER_MODEL in str(step.outcome.message)
@@ -147,20 +140,20 @@ def test_another_model_under_the_name_is_a_conflict() -> None:
 
 def test_ours_and_active_is_adopted() -> None:
     found = a_deployment(Status.ACTIVE)
-    assert decide(REQUEST, Facts().after_look(Seen(found, "r-0"))) == Ended(
+    assert decide(REQUEST, Facts().after_look(Seen(found, EARLIER))) == Ended(
         Outcome(Ending.ACTIVE, deployment=found, adopted=True)
     )
 
 
 def test_a_failed_leftover_of_another_request_says_whose_it_is() -> None:
-    step = decide(REQUEST, Facts().after_look(Seen(a_deployment(Status.FAILED, failure="no capacity"), "r-0")))
+    step = decide(REQUEST, Facts().after_look(Seen(a_deployment(Status.FAILED, failure="no capacity"), EARLIER)))
     assert isinstance(step, Ended)
     assert "'r-0'" in str(step.outcome.message)
     assert "no capacity" in str(step.outcome.message)
 
 
 def test_a_status_nobody_knows_is_waited_out() -> None:
-    assert decide(REQUEST, Facts().after_look(Seen(a_deployment(Status.UNKNOWN), "r-1"))) == Watch(ARN, 1.0)
+    assert decide(REQUEST, Facts().after_look(Seen(a_deployment(Status.UNKNOWN), OURS))) == Watch(ARN, 1.0)
 
 
 ATTEMPTS = [
@@ -175,8 +168,8 @@ ATTEMPTS = [
 SIGHTS = [
     None,
     Absent(),
-    *(Seen(a_deployment(status, model), tag)
-      for status in Status for model in (MODEL, OTHER_MODEL) for tag in (None, "r-1")),
+    *(Seen(a_deployment(status, model), marks)
+      for status in Status for model in (MODEL, OTHER_MODEL) for marks in (NOBODYS, OURS)),
 ]  # fmt: skip
 
 
@@ -202,6 +195,6 @@ def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> N
                 assert sight.deployment.status is Status.FAILED
             else:
                 assert outcome.reason is Reason.NAME_CONFLICT or isinstance(attempt, Refused | Missing | Conflicting)
-            if isinstance(sight, Seen) and sight.request_tag is None and not is_mine:
+            if isinstance(sight, Seen) and sight.marks.request is None and not is_mine:
                 assert outcome.reason is Reason.NAME_CONFLICT
     assert seen == len(SIGHTS) * len(ATTEMPTS) * (len(ModelState) + 1) * 2 * 3 * 2

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.actions import Deploy
 from service.core.deployments import Deployment, Status
 from service.core.event_schema import event_schema
 from service.core.events import (
@@ -22,11 +23,18 @@ from service.core.events import (
     cut,
 )
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.requests import Request
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghijkl"
-REQUEST = Request("i-1", "r-1", "deploy", "bot", MODEL, None, (("team", "support"),), 7200.0, 0, "support")
+REQUEST = Deploy(
+    identity="i-1",
+    request_id="r-1",
+    name="bot",
+    model_arn=MODEL,
+    tags=(("team", "support"),),
+    timeout=7200.0,
+    tenant="support",
+)
 TIMES = Times(1_764_000_100.0, 1_764_000_000.0, 1_764_007_200.0)
 SOURCE = "urn:slipway:123456789012:us-east-1"
 SCHEMA = jsonschema.Draft202012Validator(event_schema(), format_checker=jsonschema.FormatChecker())
@@ -100,7 +108,7 @@ def test_whatever_bedrock_or_a_message_says_the_event_fits(failure: str, request
 
 def test_fifty_long_tags_still_fit_ten_to_a_batch() -> None:
     tags = tuple((f"{number:0128}", "v" * 256) for number in range(47))
-    request = Request("i", "r", "deploy", "bot", MODEL, None, tags, 1.0)
+    request = Deploy(identity="i", request_id="r", name="bot", model_arn=MODEL, tags=tags, timeout=1.0)
     parsed(announce_outcome(request, an_outcome(Ending.FAILED, "x" * 9999), TIMES, SOURCE))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
@@ -11,33 +12,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.core.actions import Delete, Deploy
 from service.core.continuations import write
 from service.core.fields import fault
+from service.core.marks import OWN_TAGS, RECEIVED_TAG, REQUEST_TAG, wanted_tags
 from service.core.misunderstood import LONGEST_REASON
-from service.core.request_fields import DEPLOY
-from service.core.requests import (
-    REQUEST_TAG,
-    Home,
-    Misunderstood,
-    Request,
-    client_token,
-    request_schema,
-    understand,
-    wanted_tags,
-)
-from tests.bodies import ARN, GOOD, HOME, MESSAGE_ID, eventbridge, json_values, message, requests, sns
+from service.core.request_fields import DEPLOY, FIELDS_OF, MOST_TAGS
+from service.core.requests import Home, Misunderstood, client_token, request_schema, understand
+from tests.bodies import ARN, GOOD, HOME, MESSAGE_ID, NOW, eventbridge, json_values, message, requests, sns
 from tests.poison import CODES, POISON, is_sendable
 
+DEPLOYMENT = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghijkl"
 SCHEMA = jsonschema.Draft202012Validator(request_schema())
 BY_NAME = {field.name: field for field in DEPLOY}
+KEYS = sorted({field.name for fields in FIELDS_OF.values() for field in fields})
 TAG_VALUE = BY_NAME["tags"].entry[1]
 
 
+def a_deploy(body: object = GOOD, **other: Any) -> Deploy:
+    request = understand(message(body, **other), HOME)
+    assert isinstance(request, Deploy)
+    return request
+
+
 def test_the_least_request() -> None:
-    assert understand(message(), HOME) == Request(
+    assert understand(message(), HOME) == Deploy(
         identity=MESSAGE_ID,
         request_id=MESSAGE_ID,
-        action="deploy",
         name="support-bot-v42",
         model_arn=ARN,
         description=None,
@@ -59,10 +60,9 @@ def test_the_most_request() -> None:
         "priority": -100,
         "tenant": "support",
     }
-    assert understand(message(body), HOME) == Request(
+    assert understand(message(body), HOME) == Deploy(
         identity="token-1",
         request_id="train 42",
-        action="deploy",
         name="support-bot-v42",
         model_arn=ARN,
         description="a\ttab and \U0001f680",
@@ -73,15 +73,26 @@ def test_the_most_request() -> None:
     )
 
 
+@pytest.mark.parametrize("named", ["support-bot-v42", DEPLOYMENT])
+def test_a_delete(named: str) -> None:
+    body = {"action": "delete", "customModelDeploymentIdentifier": named, "requestId": "r-1"}
+    request = Delete(identity="r-1", request_id="r-1", name=named, timeout=7200.0)
+    assert understand(message(body), HOME) == request
+    assert understand(message(body | {"force": True}), HOME) == replace(request, force=True)
+    assert request.is_by_arn == named.startswith("arn:")
+
+
 @settings(max_examples=200)
 @given(requests())
-def test_whatever_the_table_describes_is_understood_and_fits_the_schema(body: dict[str, Any]) -> None:
-    assert understand(message(body), HOME).name == body["modelDeploymentName"]
+def test_whatever_the_tables_describe_is_understood_and_fits_the_schema(body: dict[str, Any]) -> None:
+    request = understand(message(body), HOME)
+    assert request.action == body.get("action", "deploy")
+    assert request.name in body.values()
     SCHEMA.validate(body)
 
 
 @settings(max_examples=200)
-@given(requests(), st.sampled_from([*BY_NAME, "other"]), json_values())
+@given(requests(), st.sampled_from([*KEYS, "other"]), json_values())
 def test_whatever_is_understood_fits_the_schema_and_nothing_else_is_raised(body: dict[str, Any], key: str, value: Any) -> None:
     body[key] = value
     try:
@@ -153,7 +164,17 @@ def test_most_of_the_poison_can_be_sent_over_sqs() -> None:
                 "name a model in aws, or send the request to the Slipway of aws-cn (and 1 more problem)"
             ),
         ),
-        (GOOD | {"action": "update"}, 'action "update" is not yet supported; use "deploy", or leave the key out'),
+        (
+            GOOD | {"action": "destroy"},
+            'action is "destroy", not one of deploy, delete; use one of deploy, delete, or leave the key out to deploy',
+        ),
+        (
+            {"action": "delete", "customModelDeploymentIdentifier": DEPLOYMENT.replace("us-east-1", "eu-west-1")},
+            (
+                "customModelDeploymentIdentifier is in Region eu-west-1, but this Slipway deploys in Region us-east-1; "
+                "name a deployment in us-east-1, or send the request to the Slipway of eu-west-1"
+            ),
+        ),
         (
             GOOD | {"timeout": "P8D", "priority": 1000, "tenant": 7},
             (
@@ -214,7 +235,7 @@ def test_identity_outlives_redelivery_and_continuation(given: dict[str, Any], id
 def test_a_strange_message_id_is_made_fit_for_a_tag() -> None:
     request = understand(message(message_id="<é>\n" + "x" * 300), HOME)
     assert request.request_id == "____" + "x" * 252
-    assert wanted_tags(request) == [(REQUEST_TAG, request.request_id)]
+    assert wanted_tags(a_deploy(message_id="<é>\n" + "x" * 300), NOW)[0] == (REQUEST_TAG, request.request_id)
 
 
 def test_the_default_timeout_is_the_callers() -> None:
@@ -225,18 +246,20 @@ def test_the_default_timeout_is_the_callers() -> None:
 def test_home_may_be_in_any_partition() -> None:
     arn = "arn:aws-us-gov:bedrock:us-gov-west-1:000000000001:custom-model/imported/abcdefghijkl"
     home = Home("aws-us-gov", "000000000001", "us-gov-west-1")
-    assert understand(message(GOOD | {"modelArn": arn}), home).model_arn == arn
+    understood = understand(message(GOOD | {"modelArn": arn}), home)
+    assert isinstance(understood, Deploy)
+    assert understood.model_arn == arn
 
 
 def test_the_token_stays_the_same_for_ever() -> None:
-    request = understand(message(GOOD | {"requestId": "train-42"}), HOME)
+    request = a_deploy(GOOD | {"requestId": "train-42"})
     assert client_token(request) == "slipway-bb2bfe4c824d904928d176c510313fce026d25d5c42635bea45c4deff3574fe8"
     assert client_token(request, 1) != client_token(request)
 
 
-@given(requests(), requests())
+@given(requests("deploy"), requests("deploy"))
 def test_tokens_are_bedrocks_and_differ_where_the_request_does(one: dict[str, Any], other: dict[str, Any]) -> None:
-    first, second = understand(message(one), HOME), understand(message(other), HOME)
+    first, second = a_deploy(one), a_deploy(other)
     for request in (first, second):
         assert fault(BY_NAME["clientRequestToken"], client_token(request)) is None
     said = [(each.identity, each.name, each.model_arn) for each in (first, second)]
@@ -244,21 +267,25 @@ def test_tokens_are_bedrocks_and_differ_where_the_request_does(one: dict[str, An
 
 
 def test_tags_are_the_requesters_and_ours_and_no_more_than_bedrock_takes() -> None:
-    tags = [{"key": f"k{number}", "value": str(number)} for number in range(49)]
-    wanted = wanted_tags(understand(message(GOOD | {"requestId": "train-42", "tags": tags}), HOME))
-    assert wanted == [(tag["key"], tag["value"]) for tag in tags] + [("slipway:request", "train-42")]
-    assert len(wanted) == 50
+    tags = [{"key": f"k{number}", "value": str(number)} for number in range(MOST_TAGS - OWN_TAGS)]
+    wanted = wanted_tags(a_deploy(GOOD | {"requestId": "train-42", "tags": tags}), NOW)
+    own = [(REQUEST_TAG, "train-42"), (RECEIVED_TAG, "2026-11-18T11:06:40.000Z")]
+    assert wanted == [(tag["key"], tag["value"]) for tag in tags] + own
+    with pytest.raises(Misunderstood):
+        understand(message(GOOD | {"tags": [*tags, {"key": "one", "value": "too many"}]}), HOME)
 
 
 def test_the_schema_is_a_schema_with_words_and_an_example_that_is_understood() -> None:
     schema: Any = request_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
-    assert all(shape["description"] and shape["examples"] for shape in schema["properties"].values())
+    assert [shape["title"] for shape in schema["oneOf"]] == list(FIELDS_OF)
+    for each in schema["oneOf"]:
+        assert all(shape["description"] and shape["examples"] for shape in each["properties"].values())
     for example in schema["examples"]:
         SCHEMA.validate(example)
         assert understand(message(example), HOME).name
-    for name, field in BY_NAME.items():
-        assert all(fault(field, value) is None for value in field.examples), name
+    for field in (field for fields in FIELDS_OF.values() for field in fields):
+        assert all(fault(field, value) is None for value in field.examples), field.name
 
 
 @pytest.mark.parametrize(("name", "body"), [row for row in POISON if CODES[row[0]] in {"UnknownKey", "MissingField"}])

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from service.core.actions import Delete, Deploy
 from service.core.request_fields import DEPLOY
 from service.core.requests import Misunderstood, understand
 from tests.bodies import HOME, message
 
 SAMPLES = Path(__file__).parents[2] / "config" / "samples"
-GOOD = ("eventbridge-wrapped", "failing", "full", "plain", "sns-wrapped")
+DEPLOYS = ("eventbridge-wrapped", "failing", "full", "plain", "sns-wrapped")
+OTHERS = {"delete": Delete}
 
 
 def text(name: str) -> str:
@@ -20,16 +22,27 @@ def text(name: str) -> str:
 
 
 def test_each_sample_is_held_here() -> None:
-    assert sorted(path.stem for path in SAMPLES.iterdir()) == sorted([*GOOD, "invalid"])
+    assert sorted(path.stem for path in SAMPLES.iterdir()) == sorted([*DEPLOYS, *OTHERS, "invalid"])
 
 
-@pytest.mark.parametrize("name", GOOD)
+def a_deploy(name: str) -> Deploy:
+    request = understand(message(text(name)), HOME)
+    assert isinstance(request, Deploy)
+    return request
+
+
+@pytest.mark.parametrize("name", DEPLOYS)
 def test_good_samples_are_understood(name: str) -> None:
-    assert understand(message(text(name)), HOME).model_arn.startswith("arn:aws:bedrock:us-east-1:123456789012:custom-model/")
+    assert a_deploy(name).model_arn.startswith("arn:aws:bedrock:us-east-1:123456789012:custom-model/")
+
+
+@pytest.mark.parametrize(("name", "kind"), OTHERS.items())
+def test_samples_of_other_actions_are_understood(name: str, kind: type) -> None:
+    assert isinstance(understand(message(text(name)), HOME), kind)
 
 
 def test_samples_ask_for_different_deployments() -> None:
-    asked = [understand(message(text(name)), HOME) for name in GOOD]
+    asked = [a_deploy(name) for name in DEPLOYS]
     assert len({request.name for request in asked}) == len(asked)
     assert len({request.model_arn for request in asked}) == len(asked)
 

@@ -55,6 +55,7 @@ def test_the_defaults() -> None:
         progress_events=False,
         max_creating=0,
         max_total=0,
+        allow_force=False,
         http_host="127.0.0.1",
         http_port=8080,
         log_level="info",

@@ -6,12 +6,13 @@ import json
 
 import pytest
 
+from service.core.actions import AnyRequest
 from service.core.deployments import Deployment, Status
 from service.core.events import Progress, Times, announce_outcome, announce_progress, announce_rejection
 from service.core.iso import epoch, iso
 from service.core.messages import Message
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.requests import Home, Request, understand
+from service.core.requests import Home, understand
 from service.core.told import NotAnEvent, read_archive, read_event
 from tests.world.world import MODEL
 
@@ -19,7 +20,7 @@ ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/k3v9x2m7q1
 SOURCE = "urn:slipway:123456789012:us-east-1"
 
 
-def request() -> Request:
+def request() -> AnyRequest:
     body = json.dumps({"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"})
     return understand(Message("m-1", body, "", 1, 0.0, 0.0), Home("aws", "123456789012", "us-east-1"))
 

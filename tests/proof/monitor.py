@@ -26,6 +26,7 @@ from service.core.calls import CallFailed
 from service.core.deployments import ModelState, Status
 from service.core.events import Publication
 from service.core.messages import CONTINUATION
+from service.core.outcomes import Ending
 from service.flow.hold import Hold
 from service.local.account import NEVER
 from tests.world.bedrock import Made, request_of
@@ -35,7 +36,7 @@ from tests.world.watching import Watching
 from tests.world.wire import Fault
 from tests.world.world import Replica, World
 
-ENDS = frozenset({"Active", "Failed", "TimedOut", "Rejected"})
+ENDS = frozenset(Ending)
 TOLD_SLACK = 10.0
 """How long an answer that says that a lease is gone may be on its way."""
 PUBLISH_SLACK = 30.0

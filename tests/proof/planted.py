@@ -66,8 +66,8 @@ PLANTS = (
     Plant(
         "a redelivery creates without a look",
         "service.flow.lifecycle",
-        "Facts(in_doubt=hold.message.is_redelivery or",
-        "Facts(in_doubt=False and",
+        "Facts(in_doubt=continuations.is_in_doubt(hold.message))",
+        "Facts()",
     ),
     Plant(
         "a full quota is a failure",
@@ -123,7 +123,7 @@ PLANTS = (
     Plant(
         "anybody's deployment is adopted",
         "service.core.decide",
-        "        if seen.request_tag is None:\n",
+        "        if seen.marks.request is None:\n",
         "        if seen is None:\n",
     ),
     Plant(
@@ -220,16 +220,16 @@ PLANTS = (
     ),
     Plant(
         "nothing says whose deployment it is",
-        "service.core.requests",
-        "    return [*request.tags, (REQUEST_TAG, request.request_id)]\n",
-        "    return [*request.tags]\n",
+        "service.core.marks",
+        "    return [*request.tags, (REQUEST_TAG, request.request_id), ",
+        "    return [*request.tags, ",
     ),
     Plant(
         "a refusal is tried again at once",
-        "service.flow.lifecycle",
-        "                    await hold.pause(pause_seconds(facts.troubles, self._rng))\n"
-        "                return facts.after_pause()\n",
-        "                    await hold.pause(0.0)\n                return facts.after_pause()\n",
+        "service.flow.looking",
+        "            tell(Progress.WAITING, step.reason, step.message)\n"
+        "            await hold.pause(pause_seconds(troubles, self._rng))\n",
+        "            tell(Progress.WAITING, step.reason, step.message)\n            await hold.pause(0.0)\n",
     ),
     Plant("sweeps keep no distance", "service.flow.watcher", "self._began + self._interval / 5", "self._began"),
 )

@@ -26,8 +26,8 @@ from typing import Any, TypeVar
 
 import aioboto3
 
+from service.core.marks import REQUEST_TAG
 from service.core.messages import CONTINUATION
-from service.core.requests import REQUEST_TAG
 from service.local.account import Made
 from service.local.box import Box
 from service.local.terms import Terms

@@ -13,9 +13,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from service.core.outcomes import Ending
 from service.local.box import Box
 from service.local.samples import sample
 
+ENDS = frozenset(Ending)
 MODEL = json.loads(sample("plain.json"))["modelArn"]
 
 
@@ -109,7 +111,7 @@ class Results:
         said: dict[str, set[tuple[str, str]]] = {}
         for event in self.events:
             data = event["data"]
-            if data["outcome"] in {"Active", "Failed", "TimedOut", "Rejected"}:
+            if data["outcome"] in ENDS:
                 said.setdefault(data["requestId"], set()).add((data["outcome"], event["id"]))
         return said
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core.requests import REQUEST_TAG
+from service.core.marks import REQUEST_TAG
 from service.local.box import Box
 from service.local.terms import Terms
 from tests.wire.commands import at_terminal, slipway

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from service.core.event_schema import event_schema
-from service.core.requests import REQUEST_TAG
+from service.core.marks import RECEIVED_TAG, REQUEST_TAG
 from service.local.box import Box
 from service.local.faults import Trouble
 from service.local.samples import sample
@@ -52,7 +52,7 @@ def test_a_boto3_program_asks_and_a_subscription_hears() -> None:
             assert [event["data"]["outcome"] for event in results.events] == ["Accepted", "Creating", "Active"]
             made = box.bedrock.account().made[0]
             assert results.events[-1]["data"]["customModelDeploymentArn"] == made.arn
-            assert {tag["key"] for tag in made.tags} == {"team", REQUEST_TAG}
+            assert {tag["key"] for tag in made.tags} == {"team", REQUEST_TAG, RECEIVED_TAG}
             assert len(process.lines("request.finished")) == 1
             process.process.send_signal(signal.SIGTERM)
             await process.until(lambda: bool(process.lines("daemon.stopping")))

@@ -19,7 +19,7 @@ from service.aws.limiter import Wait, simply
 from service.aws.timestamps import read_timestamp
 from service.core.calls import CallFailed
 from service.core.deployments import Created
-from service.core.requests import REQUEST_TAG
+from service.core.marks import REQUEST_TAG
 from service.local import account as local
 from service.local import operations
 from service.local.account import Made
@@ -116,6 +116,11 @@ class _Client:
         self._wire.watching.looking(customModelDeploymentIdentifier, PROCESS.get())
         return await self._call(
             "GetCustomModelDeployment", operations.get_deployment, Asked(customModelDeploymentIdentifier), self._is_unseen
+        )
+
+    async def delete_custom_model_deployment(self, *, customModelDeploymentIdentifier: str) -> Document:  # noqa: N803  AWS's
+        return await self._call(
+            "DeleteCustomModelDeployment", operations.delete_deployment, Asked(customModelDeploymentIdentifier)
         )
 
     async def list_custom_model_deployments(self, **query: Any) -> Document:

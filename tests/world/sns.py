@@ -10,6 +10,7 @@ from typing import Any
 from service.aws.calling import NEVER
 from service.core.calls import CallFailed, Refused, Throttled
 from service.core.events import Publication
+from service.core.outcomes import Ending
 from tests.world.callers import Callers
 from tests.world.loop import PROCESS
 from tests.world.wire import Wire
@@ -17,6 +18,8 @@ from tests.world.wire import Wire
 LARGEST_BATCH = 256 * 1024
 MOST_ATTRIBUTES = 10
 DEDUPLICATION_SECONDS = 300.0
+
+ENDS = frozenset(Ending)
 
 
 @dataclass
@@ -53,8 +56,7 @@ class Topic:
 
     def terminal(self) -> list[Notice]:
         """Answer the events that end a request."""
-        ends = {"Active", "Failed", "TimedOut", "Rejected"}
-        return [notice for notice in self.notices if notice.event["data"]["outcome"] in ends]
+        return [notice for notice in self.notices if notice.event["data"]["outcome"] in ENDS]
 
     def _one(self, publication: Publication) -> CallFailed | None:
         if self.fail_entries or (self._wire.is_partial and self._is_unlucky(publication)):

@@ -113,7 +113,10 @@ class World:
 
     def ask(self, name: str, model: str = MODEL, *, group: str = "g", **more: object) -> Letter:
         """Put a request on the queue."""
-        body = {"modelDeploymentName": name, "modelArn": model} | more
+        return self.send({"modelDeploymentName": name, "modelArn": model} | more, group=group)
+
+    def send(self, body: Mapping[str, object], *, group: str = "g") -> Letter:
+        """Put a body on the queue."""
         letter = self.sqs.put(json.dumps(body), group=group)
         assert letter is not None
         return letter
@@ -151,6 +154,13 @@ class World:
         assert found, f"no event about {name}"
         return dict(found[-1].event["data"])
 
+    def ending(self, request_id: str) -> dict[str, Any]:
+        """Answer the data of the terminal event of a request; check that it is said under one id, and in one way."""
+        found = [each for each in self.topic.terminal() if each.event["data"]["requestId"] == request_id]
+        assert found, f"no event of {request_id}"
+        assert len({each.event_id for each in found}) == 1, "one result, one id"
+        return dict(found[-1].event["data"])
+
     def progress(self, name: str) -> list[Notice]:
         """Answer the progress events about a deployment."""
         ends = {id(notice) for notice in self.topic.terminal()}
@@ -173,6 +183,7 @@ class World:
             "progress_events": False,
             "max_creating": 0,
             "max_total": 0,
+            "allow_force": False,
             "is_topic_fifo": self.fifo,
         }
         return Terms(**(usual | dict(self.terms) | terms))

@@ -1,0 +1,67 @@
+"""What can be asked for: one frozen value for each action, fully validated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What every request has.
+
+    `identity` is what makes two messages the same request: `clientRequestToken`, else `requestId`, else the id of the
+    message that brought it first. `request_id` is what events and tags show. `timeout` is in seconds, from the first
+    receipt.
+    """
+
+    action: ClassVar[str]
+
+    identity: str
+    request_id: str
+    """`requestId`, else the identity; always fit to be a tag's value as it is."""
+    name: str
+    """The deployment's name; its ARN, where a request names what exists already by that."""
+    timeout: float
+    priority: int = 0
+    tenant: str | None = None
+
+    @property
+    def is_by_arn(self) -> bool:
+        """Whether `name` is an ARN."""
+        return self.name.startswith("arn:")
+
+    @property
+    def essence(self) -> list[str]:
+        """What tells this request from all others: the same for ever, and what event ids are made of."""
+        return [self.identity, self.action, self.name]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy(Request):
+    """A deployment that somebody wants."""
+
+    action = "deploy"
+
+    model_arn: str
+    description: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    """The requester's own tags; Slipway's are added by `marks.wanted_tags`."""
+
+    @property
+    def essence(self) -> list[str]:
+        """With the model: one name may be asked for with two."""
+        return [self.identity, self.action, self.name, self.model_arn]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delete(Request):
+    """A deployment that somebody wants no more."""
+
+    action = "delete"
+
+    force: bool = False
+    """Also if Slipway did not make it, where the settings allow that."""
+
+
+AnyRequest = Deploy | Delete

@@ -1,0 +1,152 @@
+"""Every choice in the life of a delete request: one pure function from what is known to the next step.
+
+    Look ──absent──▶ sent, or absent again and again ──▶ Ended: Deleted (alreadyGone, if it was not sent)
+     ▲ │             else Pause ──▶ Look
+     │ └─exists──┬─ not ours, and not forced ──▶ Ended: Failed, NotOurs or ForceNotAllowed
+     │           ├─ asked for later than this was ──▶ Ended: Deleted, alreadyGone
+     │           └─ else Delete ──┬─ applied ───────────────────────────▶ Look, until it is absent
+     │                            ├─ Conflicting ──▶ Pause (Busy) ──────▶ Look
+     │                            ├─ Refused, and again ──▶ Ended: Failed, the service's verdict
+     └────────────────────────────┴─ anything else ──▶ Pause ───────────▶ Look
+
+Rules:
+1. `Deleted` is said when Get says that it is gone, and never because a delete was accepted.
+2. What Slipway did not make is deleted only when the request and the settings both say so.
+3. The first look fixes the ARN: what is made afterwards under the same name is another deployment.
+4. A redelivered delete may have been done, and answered, before. It leaves alone what was asked for after it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from service.core.actions import Delete
+from service.core.calls import CallFailed, Conflicting, Missing, Refused
+from service.core.deployments import Deployment, Status
+from service.core.outcomes import Ending, Outcome, Reason
+from service.core.steps import Absent, Ended, Look, Pause, Seen, Sight, reason_for
+
+ABSENCES_BELIEVED: Final = 4
+"""Get may not show yet what was made a moment ago: 7 to 14 seconds lie between the first of so many looks and the last."""
+REFUSALS_BELIEVED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Bedrock took the delete on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known of one request here and now. Each `after_…` answers the facts that follow from an answer."""
+
+    received: float
+    """When the request was first received, in seconds since the epoch."""
+    in_doubt: bool = False
+    """Somebody had it before, and may have done it."""
+    may_force: bool = False
+    """The settings let a request delete what Slipway did not make."""
+    target: Deployment | None = None
+    """What is to be deleted, as it was last seen."""
+    sight: Sight = None
+    attempt: Sent | CallFailed | None = None
+    is_sent: bool = False
+    """A delete was taken on, or may have been."""
+    absences: int = 0
+    refusals: int = 0
+    troubles: int = 0
+    """Waits in a row without progress: what backs off."""
+
+    def after_look(self, sight: Seen | Absent) -> Facts:
+        """What is known after Get (and, where it found something, its tags)."""
+        if isinstance(sight, Absent):
+            return replace(self, sight=sight, attempt=None, absences=self.absences + 1)
+        return replace(self, sight=sight, target=sight.deployment)
+
+    def after_delete(self, attempt: Sent | CallFailed) -> Facts:
+        """What is known after a delete: every look is stale now."""
+        return replace(
+            self,
+            sight=None,
+            attempt=attempt,
+            is_sent=self.is_sent or isinstance(attempt, Sent) or attempt.may_have_applied,
+            refusals=self.refusals + isinstance(attempt, Refused),
+            troubles=self.troubles + 1,
+        )
+
+    def after_pause(self) -> Facts:
+        """Time has passed: look and try afresh, remembering how often."""
+        return replace(self, sight=None, attempt=None, troubles=self.troubles + 1)
+
+    def after_trouble(self) -> Facts:
+        """A look itself failed: nothing new is known, but it has been tried."""
+        return replace(self, troubles=self.troubles + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete this deployment, by its ARN."""
+
+    arn: str
+
+
+Step = Look | Remove | Pause | Ended
+
+
+def decide(request: Delete, facts: Facts) -> Step:
+    """Say what is next for a delete request. Total: every combination of facts has exactly one answer."""
+    match facts.sight:
+        case Absent():
+            return _on_absence(request, facts)
+        case Seen() as seen:
+            return _on_existing(request, facts, seen)
+        case None:
+            return _on_answer(facts)
+
+
+def _on_absence(request: Delete, facts: Facts) -> Step:
+    if facts.is_sent:
+        return Ended(Outcome(Ending.DELETED, deployment=facts.target))
+    if facts.target is not None or facts.absences >= ABSENCES_BELIEVED:
+        text = f"{request.name} is not there; nothing was to be done"
+        return Ended(Outcome(Ending.DELETED, message=text, deployment=facts.target, already_gone=True))
+    return Pause(Reason.DEPLOYMENT_MISSING, f"{request.name} is not found; it may have been made a moment ago")
+
+
+def _on_existing(request: Delete, facts: Facts, seen: Seen) -> Step:
+    deployment = seen.deployment
+    if seen.marks.request is None and not (request.force and facts.may_force):
+        return _not_ours(request, deployment)
+    if facts.in_doubt and not facts.is_sent and seen.marks.is_later_than(facts.received):
+        text = f"what has the name {deployment.name!r} now was asked for after this delete was; it is kept"
+        return Ended(Outcome(Ending.DELETED, message=text, already_gone=True))
+    match facts.attempt:
+        case Sent():
+            return Pause(Reason.BUSY, f"{deployment.arn} is being deleted")
+        case Refused() as refused if facts.refusals >= REFUSALS_BELIEVED and deployment.status is not Status.CREATING:
+            return Ended(Outcome(Ending.FAILED, Reason.INVALID_REQUEST, str(refused), deployment))
+        case Refused() | Missing() as refused:
+            return Pause(Reason.BUSY, f"not believed yet: {refused}")
+        case _:
+            return Remove(deployment.arn)
+
+
+def _not_ours(request: Delete, deployment: Deployment) -> Ended:
+    if request.force:
+        text = (
+            f"{deployment.name!r} was not made by Slipway, and the setting allow_force is false; have it set, or delete by hand"
+        )
+        return Ended(Outcome(Ending.FAILED, Reason.FORCE_NOT_ALLOWED, text, deployment))
+    text = f"{deployment.name!r} was not made by Slipway; say force, where the settings allow it, or delete it by hand"
+    return Ended(Outcome(Ending.FAILED, Reason.NOT_OURS, text, deployment))
+
+
+def _on_answer(facts: Facts) -> Step:
+    match facts.attempt:
+        case None | Sent() | Refused() | Missing():
+            return Look()
+        case Conflicting() as failed:
+            return Pause(Reason.BUSY, f"it is being created or updated: {failed}")
+        case failed:
+            return Pause(reason_for(failed), str(failed))

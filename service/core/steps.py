@@ -1,0 +1,58 @@
+"""What the decisions about all actions have in common: what was seen of a deployment, and the steps that every one knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.core.calls import CallFailed, Denied, Throttled
+from service.core.deployments import Deployment
+from service.core.marks import Marks
+from service.core.outcomes import Outcome, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A deployment is there, and this is what its tags say."""
+
+    deployment: Deployment
+    marks: Marks
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Get found nothing at the last look."""
+
+
+Sight = Seen | Absent | None
+"""None when it has not been looked, or the look is stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Get the deployment, and its tags where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let time pass, longer with each trouble in a row, then go on."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The request has its outcome."""
+
+    outcome: Outcome
+
+
+def reason_for(failed: CallFailed) -> Reason:
+    """Name the trouble that a failed look or sweep is."""
+    match failed:
+        case Throttled():
+            return Reason.THROTTLED
+        case Denied():
+            return Reason.ACCESS_DENIED
+        case _:
+            return Reason.NO_ANSWER

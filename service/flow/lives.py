@@ -1,0 +1,41 @@
+"""The life of a request, whatever it asks for."""
+
+from __future__ import annotations
+
+import random
+from typing import Protocol, assert_never
+
+from service.core.actions import AnyRequest, Delete, Deploy
+from service.core.outcomes import Outcome
+from service.flow import lifecycle, removing
+from service.flow.hold import Hold
+from service.flow.lifecycle import Lifecycle
+from service.flow.looking import Tell
+from service.flow.removing import Removing
+from service.flow.slots import Slots
+from service.flow.tally import Tally
+from service.flow.terms import Terms
+from service.flow.watcher import Watcher
+
+
+class Bedrock(lifecycle.Bedrock, removing.Deletes, Protocol):
+    """What the lives of requests call of Bedrock."""
+
+
+class Lives:
+    """Brings each request to its outcome, by its deadline."""
+
+    def __init__(
+        self, bedrock: Bedrock, terms: Terms, slots: Slots, watcher: Watcher, *, rng: random.Random, tally: Tally
+    ) -> None:
+        self._lifecycle = Lifecycle(bedrock, slots, watcher, rng=rng, tally=tally)
+        self._removing = Removing(bedrock, may_force=terms.allow_force, rng=rng)
+
+    async def live(self, request: AnyRequest, hold: Hold, deadline: float, tell: Tell) -> Outcome:
+        """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
+        match request:
+            case Deploy():
+                return await self._lifecycle.deploy(request, hold, deadline, tell)
+            case Delete():
+                return await self._removing.remove(request, hold, deadline, tell)
+        assert_never(request)

@@ -1,0 +1,101 @@
+"""Looking at one deployment, and asking again for as long as it takes: what the lives of all requests have in common."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Protocol, Self, TypeVar
+
+import structlog
+
+from service.core.backoff import pause_seconds
+from service.core.calls import CallFailed
+from service.core.deployments import Deployment
+from service.core.events import Progress
+from service.core.marks import Marks
+from service.core.outcomes import Ending, Outcome, Reason
+from service.core.steps import Absent, Pause, Seen, reason_for
+from service.flow.hold import Hold
+from service.flow.waits import DeadlinePassed, Wait
+
+log = structlog.get_logger()
+
+LAST_LOOK_SECONDS: Final = 15.0
+"""A request whose deadline has passed is looked at once more, for no longer than this."""
+
+T = TypeVar("T")
+Tell = Callable[[Progress, Reason | None, str | None], None]
+
+
+class Gets(Protocol):
+    """What looking calls of Bedrock. Every wait between attempts goes through `wait`."""
+
+    async def get(self, identifier: str, *, wait: Wait = ...) -> Deployment | None:
+        """Answer the deployment of this name or ARN; None when there is none now."""
+
+    async def tags(self, arn: str, *, wait: Wait) -> Mapping[str, str] | None:
+        """Answer a deployment's tags; None when there is no such deployment now."""
+
+
+class Facts(Protocol):
+    """What is known of a request, as far as asking goes."""
+
+    @property
+    def troubles(self) -> int:
+        """Waits in a row without progress."""
+
+    def after_trouble(self) -> Self:
+        """Answer what is known when a question could not be answered."""
+
+
+F = TypeVar("F", bound=Facts)
+
+
+class Looking:
+    """One request's eyes, and its patience."""
+
+    def __init__(self, bedrock: Gets, rng: random.Random) -> None:
+        self._bedrock = bedrock
+        self._rng = rng
+
+    async def look(self, identifier: str, hold: Hold) -> Seen | Absent:
+        """Get a deployment by name or ARN, and its tags. Raises `CallFailed`, and `Interrupted`."""
+        deployment = await self._bedrock.get(identifier, wait=hold.wait)
+        if deployment is None:
+            return Absent()
+        tags = await self._bedrock.tags(deployment.arn, wait=hold.wait)
+        if tags is None:
+            return Absent()
+        hold.arn = deployment.arn
+        return Seen(deployment, Marks.of(tags))
+
+    async def last_look(self, identifier: str, hold: Hold) -> Seen | Absent | str:
+        """Look once more when the deadline has passed; answer in words why nothing was seen, where nothing was."""
+        try:
+            with hold.until(hold.loop_time(hold.now()) + LAST_LOOK_SECONDS):
+                return await self.look(identifier, hold)
+        except (CallFailed, DeadlinePassed) as failed:
+            return f"; the last look failed: {failed!r}"
+
+    async def ask(self, asked: Awaitable[T], learned: Callable[[T], F], facts: F, hold: Hold) -> F:
+        """Answer what is known after a question; a failed one is asked again, after a pause, for as long as it takes."""
+        try:
+            return learned(await asked)
+        except CallFailed as failed:
+            log.info("look.failed", code=failed.code, error=str(failed))
+            with hold.because(reason_for(failed), str(failed)):
+                await hold.pause(pause_seconds(facts.troubles, self._rng))
+            return facts.after_trouble()
+
+    async def pause(self, step: Pause, troubles: int, hold: Hold, tell: Tell) -> None:
+        """Let time pass, longer with each trouble in a row; it is known why."""
+        log.info("request.paused", reason=step.reason.value, message=step.message, troubles=troubles)
+        with hold.because(step.reason, step.message):
+            tell(Progress.WAITING, step.reason, step.message)
+            await hold.pause(pause_seconds(troubles, self._rng))
+
+
+def timed_out(timeout: float, reason: Reason | None, text: str, deployment: Deployment | None) -> Outcome:
+    """Answer the outcome of a request that was not done by its deadline, and what it waited for."""
+    said = f"not done {timeout:g} s after it was first received: {text or 'not begun'}; what exists is kept"
+    return Outcome(Ending.TIMED_OUT, reason, said, deployment)

@@ -1,0 +1,91 @@
+"""One delete request from its first look to its outcome: ask `decide`, do what it says, tell it what came of it."""
+
+from __future__ import annotations
+
+import random
+from typing import Protocol, assert_never
+
+import structlog
+
+from service.core import continuations
+from service.core.actions import Delete
+from service.core.calls import CallFailed
+from service.core.outcomes import Outcome
+from service.core.removing import Facts, Remove, Sent, decide
+from service.core.steps import Ended, Look, Pause
+from service.flow.hold import Hold
+from service.flow.looking import Gets, Looking, Tell, timed_out
+from service.flow.waits import DeadlinePassed, Wait
+
+log = structlog.get_logger()
+
+
+class Deletes(Gets, Protocol):
+    """What deleting calls of Bedrock. Every wait between attempts goes through `wait`."""
+
+    async def delete(self, arn: str, *, wait: Wait) -> None:
+        """Delete a deployment. Harmless where there is none, or when repeated."""
+
+
+class Removing:
+    """Brings delete requests to their outcome, by their deadline."""
+
+    def __init__(self, bedrock: Deletes, *, may_force: bool, rng: random.Random) -> None:
+        self._bedrock = bedrock
+        self._may_force = may_force
+        self._looking = Looking(bedrock, rng)
+
+    async def remove(self, request: Delete, hold: Hold, deadline: float, tell: Tell) -> Outcome:
+        """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
+        facts = Facts(
+            received=continuations.first_received_at(hold.message),
+            in_doubt=continuations.is_in_doubt(hold.message),
+            may_force=self._may_force,
+        )
+        try:
+            with hold.until(deadline):
+                hold.check()
+                while True:
+                    step = decide(request, facts)
+                    if isinstance(step, Ended):
+                        return step.outcome
+                    facts = await self._take(step, request, facts, hold, tell)
+        except DeadlinePassed:
+            return await self._at_deadline(request, facts, hold)
+
+    async def _take(self, step: Look | Remove | Pause, request: Delete, facts: Facts, hold: Hold, tell: Tell) -> Facts:
+        match step:
+            case Look():
+                return await self._looking.ask(
+                    self._looking.look(_identifier(request, facts), hold), facts.after_look, facts, hold
+                )
+            case Remove(arn=arn):
+                return facts.after_delete(await self._delete(arn, hold))
+            case Pause():
+                await self._looking.pause(step, facts.troubles, hold, tell)
+                return facts.after_pause()
+        assert_never(step)
+
+    async def _delete(self, arn: str, hold: Hold) -> Sent | CallFailed:
+        hold.check()
+        try:
+            await self._bedrock.delete(arn, wait=hold.wait)
+        except CallFailed as failed:
+            log.info("delete.refused", arn=arn, code=failed.code, error=str(failed))
+            return failed
+        log.info("deployment.deleted", arn=arn)
+        return Sent()
+
+    async def _at_deadline(self, request: Delete, facts: Facts, hold: Hold) -> Outcome:
+        """The deadline has come: say so, unless a last look shows that it is gone, or never was Slipway's."""
+        reason, text = hold.why, hold.why_text
+        sight = await self._looking.last_look(_identifier(request, facts), hold)
+        if isinstance(sight, str):
+            return timed_out(request.timeout, reason, text + sight, facts.target)
+        last = decide(request, facts.after_look(sight))
+        return last.outcome if isinstance(last, Ended) else timed_out(request.timeout, reason, text, facts.target)
+
+
+def _identifier(request: Delete, facts: Facts) -> str:
+    """By its ARN, once that is known: what is made later under the same name is another deployment."""
+    return facts.target.arn if facts.target else request.name

@@ -1,0 +1,39 @@
+"""What is written on a deployment is read again; what a person has spoilt is as if it were not there."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.core.actions import Deploy
+from service.core.fields import fault
+from service.core.marks import OWN_PREFIX, OWN_TAGS, Marks, wanted_tags
+from service.core.request_fields import DEPLOY
+
+MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
+REQUEST = Deploy(identity="i-1", request_id="r-1", name="bot", model_arn=MODEL, timeout=7200.0)
+TAG_VALUE = next(field for field in DEPLOY if field.name == "tags").entry[1]
+
+
+@given(st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000))
+def test_what_is_written_is_read_again(received: float) -> None:
+    tags = wanted_tags(REQUEST, received)
+    assert all(key.startswith(OWN_PREFIX) and fault(TAG_VALUE, value) is None for key, value in tags)
+    assert len(tags) <= OWN_TAGS
+    marks = Marks.of(dict(tags))
+    assert marks.request == "r-1"
+    assert marks.received == pytest.approx(received, abs=0.0006)
+    assert not marks.is_later_than(received)
+    assert marks.is_later_than(received - 1)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-41T00:00:00Z"])
+def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
+    marks = Marks.of({"slipway:request": "r-1", "slipway:received": text})
+    assert marks == Marks(request="r-1", received=None)
+    assert not marks.is_later_than(0.0)
+
+
+def test_without_slipways_tag_it_is_nobodys() -> None:
+    assert Marks.of({"team": "support"}).request is None

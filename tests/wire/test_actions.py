@@ -1,0 +1,110 @@
+"""Every action and option from end to end: a boto3 program sends it, the real daemon does it, its event comes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import boto3
+import pytest_asyncio
+from botocore.config import Config
+
+from service.local.box import Box
+from service.local.samples import sample
+from service.local.terms import Terms
+from tests.wire.daemons import MODEL, Daemon, Results, a_request, daemon, listening
+
+QUICK = Terms(max_creating=5, max_total=100, creation_seconds=(0.1, 0.3), update_seconds=(0.1, 0.3))
+
+
+class Asker:
+    """A user's program: boto3 and the queue's URL, nothing of Slipway's."""
+
+    def __init__(self, box: Box, process: Daemon, results: Results) -> None:
+        self.box = box
+        self.daemon = process
+        self.results = results
+        names = box.environment()
+        self._sqs = boto3.client(
+            "sqs",
+            endpoint_url=names["AWS_ENDPOINT_URL"],
+            region_name=names["AWS_REGION"],
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+
+    def send(self, body: str) -> None:
+        """Send a request."""
+        self._sqs.send_message(QueueUrl=self.box.queue_url, MessageBody=body)
+
+    async def ask(self, body: str) -> dict[str, Any]:
+        """Send a request, and answer the data of the event that ends it."""
+        self.send(body)
+        return await self.answer(json.loads(body)["requestId"])
+
+    async def answer(self, request_id: str) -> dict[str, Any]:
+        """Answer the data of the event that ends a request, when it has come."""
+        await self.results.until(lambda: request_id in self.results.outcomes())
+        return self.event(request_id)
+
+    def event(self, request_id: str) -> dict[str, Any]:
+        """Answer the data of the event that ended a request."""
+        (_, event_id), *others = self.results.outcomes()[request_id]
+        assert not others, "one result"
+        return next(dict(event["data"]) for event in self.results.events if event["id"] == event_id)
+
+
+@pytest_asyncio.fixture
+async def asker() -> AsyncIterator[Asker]:
+    async with Box(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
+        yield Asker(box, process, results)
+
+
+async def test_delete_by_name_and_again(asker: Asker) -> None:
+    await asker.ask(a_request("support-bot-v41"))
+    data = await asker.ask(sample("delete.json"))
+    account, now = asker.box.bedrock.account(), asker.box.bedrock.now()
+    assert not account.made[0].exists(now)
+    assert data["action"] == "delete"
+    assert (data["outcome"], data["alreadyGone"]) == ("Deleted", False)
+    assert (data["modelDeploymentName"], data["customModelDeploymentArn"]) == ("support-bot-v41", account.made[0].arn)
+    assert "status" not in data, "it has none any more"
+
+
+async def test_delete_by_arn_waits_until_the_creation_has_ended(asker: Asker) -> None:
+    asker.box.bedrock.terms = QUICK.changed({"creation_seconds": [3600.0, 3600.0]})
+    account = asker.box.bedrock.account()
+    made = account.create(asker.box.bedrock.now(), "bot", MODEL, tags=[{"key": "slipway:request", "value": "another"}])
+    asker.send(json.dumps({"action": "delete", "customModelDeploymentIdentifier": made.arn, "requestId": "d"}))
+    await asker.daemon.until(lambda: any(line.get("reason") == "Busy" for line in asker.daemon.lines("request.paused")))
+    assert made.exists(asker.box.bedrock.now())
+    made.ends = asker.box.bedrock.now()
+    data = await asker.answer("d")
+    assert (data["outcome"], data["alreadyGone"]) == ("Deleted", False)
+    assert not made.exists(asker.box.bedrock.now())
+
+
+async def test_delete_of_what_is_not_there(asker: Asker) -> None:
+    data = await asker.ask(json.dumps({"action": "delete", "customModelDeploymentIdentifier": "nothing", "requestId": "d"}))
+    assert (data["outcome"], data["alreadyGone"]) == ("Deleted", True)
+
+
+async def test_delete_keeps_what_slipway_did_not_make(asker: Asker) -> None:
+    account = asker.box.bedrock.account()
+    made = account.add(asker.box.bedrock.now(), "theirs", MODEL)
+    request = {"action": "delete", "customModelDeploymentIdentifier": "theirs"}
+    data = await asker.ask(json.dumps(request | {"requestId": "d-1"}))
+    assert (data["outcome"], data["reason"]) == ("Failed", "NotOurs")
+    data = await asker.ask(json.dumps(request | {"requestId": "d-2", "force": True}))
+    assert (data["outcome"], data["reason"]) == ("Failed", "ForceNotAllowed")
+    assert made.exists(asker.box.bedrock.now())
+
+
+async def test_delete_by_force_where_the_settings_allow_it() -> None:
+    async with Box(terms=QUICK) as box, daemon(box, SLIPWAY_ALLOW_FORCE="true") as process, listening(box) as results:
+        box.bedrock.account().add(box.bedrock.now() - 60, "theirs", MODEL)
+        body = {"action": "delete", "customModelDeploymentIdentifier": "theirs", "requestId": "d", "force": True}
+        data = await Asker(box, process, results).ask(json.dumps(body))
+        assert (data["outcome"], data["alreadyGone"]) == ("Deleted", False)
