@@ -11,6 +11,7 @@ from typing import Any, Final
 from service.aws.answers import Clock, Parsed, list_of, server_time, text_of
 from service.aws.calling import ONLY_IF_NOT_APPLIED, Caller
 from service.aws.limiter import Wait, simply
+from service.aws.timestamps import read_timestamp
 from service.core.calls import Missing, Unknown
 from service.core.deployments import Created, Deployment, ModelState, Page, Status
 
@@ -139,7 +140,8 @@ class Bedrock:
 def read_deployment(answer: Parsed, name: str) -> Deployment:
     """Read a deployment as Get tells it, or as List does, which calls its name differently.
 
-    Raises for a field that must be there and is not, which is `Unknown`. Plainly, as a page has a thousand of them.
+    Raises for a field that must be there and is not, which is `Unknown`. Plainly, as a page has a thousand of them, whose
+    times come as they were written (see `parsing`).
     """
     status = answer["status"]
     updated_at = answer.get("lastUpdatedAt")
@@ -149,7 +151,11 @@ def read_deployment(answer: Parsed, name: str) -> Deployment:
         model_arn=answer["modelArn"],
         status=Status.of(status),
         status_text=status,
-        created_at=answer["createdAt"].timestamp(),
-        updated_at=None if updated_at is None else updated_at.timestamp(),
+        created_at=_seconds(answer["createdAt"]),
+        updated_at=None if updated_at is None else _seconds(updated_at),
         failure_message=answer.get("failureMessage") or None,
     )
+
+
+def _seconds(time: datetime | str | float) -> float:
+    return (time if isinstance(time, datetime) else read_timestamp(time)).timestamp()

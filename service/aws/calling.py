@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from service.aws.errors import is_too_fast, translate
 from service.aws.limiter import Answer, Limiter, Wait, simply
-from service.core.calls import Throttled, Unknown
+from service.core.calls import CallFailed, Throttled, Unknown
 
 T = TypeVar("T")
 
@@ -80,6 +80,33 @@ class Caller:
         if limiter is None:
             limiter = self.limiters[operation] = Limiter(self._most_open)
         attempt = _Attempt(operation, limiter, wait, call_timeout or self._call_timeout, self._tally)
+        try:
+            return await attempt.make(send)
+        except CallFailed as failed:
+            return await self._after(failed, attempt, send, repeat, wait)
+
+    async def _after(
+        self,
+        failed: CallFailed,
+        attempt: _Attempt,
+        send: Callable[[], Awaitable[T]],
+        repeat: retry_if_exception_type,
+        wait: Wait,
+    ) -> T:
+        """Repeat what has failed once, if it may be.
+
+        tenacity is told of the first attempt only when it has failed: setting it up takes 0.06 ms, and leaves 20 objects
+        in cycles, which is much for every call that simply succeeds.
+        """
+        first: CallFailed | None = failed
+
+        async def make() -> T:
+            nonlocal first
+            if first is None:
+                return await attempt.make(send)
+            met, first = first, None
+            raise met
+
         retrying = AsyncRetrying(
             sleep=partial(_pause, wait),
             stop=self._stop,
@@ -88,7 +115,7 @@ class Caller:
             before_sleep=attempt.log_retry,
             reraise=True,
         )
-        answer: T = await retrying(attempt.make, send)
+        answer: T = await retrying(make)
         return answer
 
     def _full_jitter(self, state: RetryCallState) -> float:

@@ -18,8 +18,9 @@ from aiobotocore.credentials import AioRefreshableCredentials
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
+from service.aws.forms import encode_form
+from service.aws.parsing import Parsers
 from service.aws.regions import NotConfigured, find_home, find_regions
-from service.aws.timestamps import read_timestamp
 from service.aws.transport import StraightSession, check_body
 from service.core.requests import Home
 
@@ -61,14 +62,16 @@ async def open_clients(*, queue_url: str, topic_arn: str, version: str, most_pol
         await _find_credentials(session)
     except BotoCoreError as exc:
         raise NotConfigured(f"AWS's own settings are not right: {exc}") from exc
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_timestamp)
+    session.register_component("response_parser_factory", Parsers())
     boto = aioboto3.Session(botocore_session=session)
     async with AsyncExitStack() as stack:
 
         async def open_one(service: str, region: str, pool: int, read_seconds: float = READ_SECONDS) -> Any:  # noqa: ANN401  aioboto3 has no types
             config = _config(f"slipway/{version} {session.user_agent()}", pool, read_seconds)
             client = await stack.enter_async_context(boto.client(service, region_name=region, config=config))
-            if service != "sns":  # SNS speaks XML, whose parser takes nothing else
+            if service == "sns":  # it speaks forms and XML, whose parser takes nothing else
+                client.meta.events.register("before-call.sns", encode_form)
+            else:
                 client.meta.events.register(f"before-parse.{service}.*", check_body)
             return client
 
