@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 CONTINUATION = "SlipwayContinuation"
 """The one message attribute that Slipway adds when it hands a request on under a new message."""
+
+RECEIVES_KEPT_IN_HAND: Final = 8
+"""Of those that the queue allows, where it allows as many: in storms of kills seconds apart, two or three were too few."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +59,11 @@ class QueueTraits:
     def should_hand_on(self, receive_count: int) -> bool:
         """Whether so few receives are left that the request had better begin a new count, under a new message.
 
-        Each kill costs a receive, and one between the last receive and the hand-over would send the request to the
-        dead-letter queue: so half of them are kept in hand. Not on FIFO, where a new message goes to the end of its group.
-        Never at the first receive, or a queue that allows only one would never end.
+        Each kill costs a receive, and kills that come just after the receive, before the hand-over is sent, cost them all:
+        so some are kept in hand. Not on FIFO, where a new message goes to the end of its group. Never at the first receive,
+        or a queue that allows only one would never end.
         """
-        if self.max_receive_count is None or receive_count <= 1:
+        if self.max_receive_count is None:
             return False
-        kept_in_hand = 0 if self.is_fifo else self.max_receive_count // 2
-        return receive_count >= self.max_receive_count - kept_in_hand
+        kept_in_hand = 0 if self.is_fifo else RECEIVES_KEPT_IN_HAND
+        return receive_count >= max(2, self.max_receive_count - kept_in_hand)

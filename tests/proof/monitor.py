@@ -17,7 +17,7 @@ import hashlib
 import json
 import re
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,8 @@ TOLD_SLACK = 10.0
 PUBLISH_SLACK = 30.0
 """How long an event that was handed over for publishing may stand in line behind calls that time out."""
 LEAVING_SECONDS = 25.0
+KILLED_BEFORE_SECONDS = 12.0
+"""A call may be under way for ten seconds, before which nothing can be handed on."""
 MOST_CALLS_A_MINUTE = {"ReceiveMessage": 60}
 MOST_OTHER_CALLS_A_MINUTE = 100
 """By one process. For each call that meets a fault there may be one more, up to as many again."""
@@ -101,8 +103,9 @@ class Delivery:
 class Monitor(Watching):
     """Sees everything; `broken` has each broken promise in one line, first things first."""
 
-    def __init__(self, world: World, lines: int = 50) -> None:
+    def __init__(self, world: World, lines: int = 50, on_early: Callable[[], None] = lambda: None) -> None:
         self._world = world
+        self._on_early = on_early
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self._loop = loop
@@ -257,8 +260,8 @@ class Monitor(Watching):
             or any(
                 (
                     # It never came: the answer was lost, or the process ended or was halted before it could hand it on.
-                    life.killed_at is not None and (life.killed_at - last.at < 30.0 or self._world.max_receive_count == 1),
-                    life.is_halted or life.halted_at >= last.at - 30.0 or life.continued_at >= last.at,
+                    life.killed_at is not None and life.killed_at - last.at < KILLED_BEFORE_SECONDS,
+                    life.is_halted or life.halted_at >= last.at - KILLED_BEFORE_SECONDS or life.continued_at >= last.at,
                     life.is_hurried,
                     self._faulty_at(last.at, end),
                     # SQS handed it out again although it was held, and nobody had given it back.
@@ -291,6 +294,7 @@ class Monitor(Watching):
         now = self._loop.time()
         if self._world.wire.fault in _ANSWER_LOST or self._world.wire.fault is Fault.SLOW:
             return  # it is not told
+        self.faults["stale receipt handle"] += 1
         told = self._told_gone.setdefault((process, receipt), now)
         self.note(f"gone     {receipt} for {process}")
         life = self.lives.get(process or "")
@@ -300,6 +304,13 @@ class Monitor(Watching):
 
     def happened(self, what: str) -> None:
         self.faults[what] += 1
+        if what == "model not Active yet":
+            self._on_early()
+
+    def holder(self, letter: Letter) -> str | None:
+        """Answer who was handed a message last, if it still is hidden from others."""
+        last = next(reversed(self._deliveries.get(letter.message_id, [])), None)
+        return last.process if last is not None and letter.visible_at > self._world.sqs.now() else None
 
     def creating(self, name: str, token: str, hold: object, process: str | None) -> None:
         if self._loop.is_dead(process):
@@ -338,7 +349,9 @@ class Monitor(Watching):
         if request_of(made) != asked.request_id:
             self.breaks("I3", f"{made.name} is made without the tag of its request: {made.tags}")
         earlier = self._made.setdefault(token, [])
-        if any(one.exists(self._world.account.now()) for one in earlier):
+        # A request that AWS applies a minute later, with its token forgotten and its name free, nobody can call back.
+        is_unstoppable = self._world.wire.fault is Fault.ZOMBIE and not self._world.account.rules.failed_holds_name
+        if not is_unstoppable and any(one.exists(self._world.account.now()) for one in earlier):
             self.breaks("I2", f"{made.name} is made twice")
         earlier.append(made)
 

@@ -19,9 +19,10 @@ from typing import Any
 import structlog
 
 from tests.poison import POISON, is_sendable
-from tests.proof.monitor import LEAVING_SECONDS, Life, Monitor
+from tests.proof.monitor import KILLED_BEFORE_SECONDS, LEAVING_SECONDS, Life, Monitor
 from tests.world.bedrock import Rules
-from tests.world.loop import PROCESS, VirtualLoop, run
+from tests.world.loop import PROCESS, Deadlock, VirtualLoop, run
+from tests.world.sqs import Letter
 from tests.world.wire import Fault, Plan, no_faults
 from tests.world.world import MODEL, World
 
@@ -29,6 +30,8 @@ MODELS = [MODEL[:-1] + letter for letter in "lmnop"]
 SMALL_POISON = [body for _, body in POISON if is_sendable(body) and len(body) < 5000]
 LOOP_START = 1000.0
 PATIENCE_SECONDS = 3600.0
+MOST_TURNS = 1_000_000
+"""Of the loop in one world: the busiest goes round 75,000 times."""
 _ANSWERS = (
     Fault.THROTTLED,
     Fault.DENIED,
@@ -69,12 +72,37 @@ MISCHIEF = {
     "wall clock": 1,
     "loop blocked": 2,
     "visibility lapse": 3,
+    "lapses, then kill -9": 2,
     "message back after delete": 2,
     "unknown status": 2,
     "list lag": 1,
     "another replica": 1,
     "another version": 2,
 }
+
+LONG = "creation of over 12 hours"
+HAPPENINGS = frozenset(
+    {
+        "poison",
+        "quota full",
+        "model not Active yet",
+        "name taken by us",
+        "name taken by others",
+        "name still reserved after delete",
+        "token remembered",
+        "token forgotten",
+        "Get 404 just after Create",
+        "stale List page, missing item",
+        "several pages",
+        "unknown status value",
+        "stale receipt handle",
+        "published again",
+        "deduplicated by the topic",
+        "retry beyond the dedup window",
+        LONG,
+    }
+)
+"""What comes about by itself, and must have."""
 
 
 @dataclass
@@ -101,8 +129,13 @@ class Report:
 
 def run_world(seed: int, lines: int = 50) -> Report:
     """Live through one world, to the end or to the first broken promise; keep the last lines of what happened."""
+    chaos = _Chaos(seed, lines)
     with quietly(is_told=lines > 1000):
-        return run(_Chaos(seed, lines).live())
+        try:
+            return run(chaos.live())
+        except Deadlock as stuck:
+            chaos.monitor.breaks("harness", str(stuck))
+            return chaos.report()
 
 
 @contextmanager
@@ -149,13 +182,17 @@ class _Chaos:
 
     async def live(self) -> Report:
         self._make()
-        self.monitor = Monitor(self.world, self.lines)
+        self.monitor = Monitor(self.world, self.lines, self._refused)
         self.loop.set_exception_handler(self._loop_complains)
         self.world.watch(self.monitor)
         try:
             await self._days()
         except AssertionError as wrong:
             self.monitor.breaks("harness", repr(wrong))
+        return self.report()
+
+    def report(self) -> Report:
+        """Answer what has become of it."""
         return Report(
             self.seed,
             self.monitor.broken,
@@ -164,7 +201,7 @@ class _Chaos:
             self.lifetimes,
             self.loop.time() - LOOP_START,
             self.kills,
-            self.done + self.monitor.faults,
+            self.done + self.monitor.faults + Counter({LONG: len(self.world.account.made) if self.is_long else 0}),
             self.monitor.busiest,
             sum(one.is_excused for one in {id(each): each for each in self.monitor.asked.values()}.values()),
         )
@@ -180,8 +217,10 @@ class _Chaos:
         rng, loop = self.rng, asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self.loop = loop
+        loop.turns_left = MOST_TURNS
         self.is_fifo = rng.random() < 0.3
         self.is_long = rng.random() < 0.005
+        self.is_model_prompt = rng.random() < 0.3
         shortest = rng.choice([20.0, 120.0, 400.0])
         longest = shortest * rng.choice([1.0, 2.0, 5.0])
         if self.is_long:
@@ -471,6 +510,11 @@ class _Chaos:
                 if not held:
                     return False
                 world.sqs.lapse(rng.choice(held))
+            case "lapses, then kill -9" if life:
+                held = [one for one in world.sqs.letters.values() if self.monitor.holder(one) == life.replica.name]
+                if not held:
+                    return False
+                self._lapses(rng.choice(held), life)
             case "message back after delete":
                 gone = [one for one in world.sqs.all if one.is_deleted]
                 if not gone or self.is_fifo:
@@ -488,6 +532,22 @@ class _Chaos:
             case _:
                 return False
         return True
+
+    def _lapses(self, letter: Letter, life: Life) -> None:
+        """Let a message come again and again to whoever holds it, and end the holder when all its receives are spent."""
+
+        def lapse() -> None:
+            if not self.is_quiet and letter.visible_at > self.world.sqs.now():
+                self.world.sqs.lapse(letter)
+
+        def end() -> None:
+            if not self.is_quiet and life.killed_at is None and not life.replica.task.done():
+                self._kill(life)
+                self._start_later()
+
+        for number in range(self.world.max_receive_count):
+            self.loop.call_later(2.0 * number, lapse)
+        self.loop.call_later(2.0 * self.world.max_receive_count + KILLED_BEFORE_SECONDS, end)
 
     def _again(self, life: Life) -> None:
         if life.killed_at is None and not life.replica.task.done():
@@ -509,6 +569,11 @@ class _Chaos:
         self.world.account.delete(name)
         for asked in self.monitor.asked.values():
             asked.is_stuck = asked.is_stuck or asked.name == name
+
+    def _refused(self) -> None:
+        """A model was not Active yet. In some worlds it is so just then: between the refusal and the question why."""
+        if self.is_model_prompt and MODELS[1] in self.world.account.rules.models:
+            self._model_is_ready()
 
     def _model_is_ready(self) -> None:
         left = {arn: status for arn, status in self.world.account.rules.models.items() if arn != MODELS[1]}

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import heapq
+import math
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -41,6 +42,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.steps = 0
         """How many callbacks have been scheduled for now: the points at which a process may be killed."""
         self.before_step: Callable[[], None] | None = None
+        self.turns_left = math.inf
+        """How often the loop may go round yet: a bug may keep it busy for ever."""
 
     def time(self) -> float:
         """Answer virtual seconds."""
@@ -107,6 +110,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """There is no other thread."""
 
     def _run_once(self) -> None:
+        self.turns_left -= 1
+        if self.turns_left < 0:
+            raise Deadlock("it goes round and round")
         if self._parked:
             self._park()
         super()._run_once()
