@@ -10,9 +10,9 @@ from typing import Any
 
 from service.aws.bedrock import Bedrock, read_deployment
 from service.aws.calling import Caller
-from service.core.audit import Existing
 from service.core.calls import Missing
 from service.core.deployments import Deployment, Page, Status
+from service.core.foresight import Existing
 from service.core.marks import REQUEST_TAG
 
 LARGEST_PAGE = 1000
@@ -37,6 +37,11 @@ class Details:
     deployment: Deployment
     description: str | None
     tags: dict[str, str]
+
+    @property
+    def request_tag(self) -> str | None:
+        """What its tag says of whose it is; None where Slipway did not make it."""
+        return self.tags.get(REQUEST_TAG)
 
 
 class Catalogue:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +14,8 @@ from service.aws.calling import Caller, Tally
 from service.aws.catalogue import Catalogue
 from service.aws.clients import open_clients
 from service.aws.inspecting import Inspector
+from service.aws.listening import Listener
+from service.aws.sending import Sender
 from service.core.requests import Home
 
 MOST_OPEN: Final = 8
@@ -28,6 +30,9 @@ class Visit:
     bedrock: Bedrock
     catalogue: Catalogue
     inspector: Inspector
+    sender: Sender
+    listen_to: Callable[[str], Listener]
+    """Answers what hears the events in the queue with this URL."""
     home: Home
 
 
@@ -45,5 +50,7 @@ async def visiting(*, queue_url: str, topic_arn: str, version: str) -> AsyncIter
             bedrock=Bedrock(clients.bedrock, caller()),
             catalogue=Catalogue(clients.bedrock, caller()),
             inspector=Inspector(clients.custody, clients.topic, caller()),
+            sender=Sender(queue_url, clients.custody, caller()),
+            listen_to=lambda url: Listener(url, clients.receive, caller()),
             home=clients.home,
         )

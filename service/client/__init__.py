@@ -1,1 +1,13 @@
-"""Slipway's own client: what asks a daemon, and what puts requests on the queue."""
+"""Slipway's own client: put a request on the queue, and follow it to its end.
+
+async with opened() as client:
+    ticket = await client.submit({"modelDeploymentName": "bot", "modelArn": "arn:aws:bedrock:…"})
+    async for news in client.follow(ticket):
+        print(news.state, news.text)
+"""
+
+from service.client.client import Client, opened
+from service.core.following import News, Ticket
+from service.core.misunderstood import Misunderstood
+
+__all__ = ["Client", "Misunderstood", "News", "Ticket", "opened"]

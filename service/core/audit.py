@@ -20,13 +20,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from service.core.actions import Deploy
-from service.core.decide import Facts, decide
 from service.core.deployments import Deployment, Status
+from service.core.foresight import Existing, foresee
 from service.core.held import Finished, Held
 from service.core.iso import iso
-from service.core.marks import Marks
 from service.core.outcomes import Ending, Reason
-from service.core.steps import Ended, Seen
 from service.core.told import Told
 
 
@@ -50,14 +48,6 @@ class Finding:
     request_id: str | None
     text: str
     remedy: str
-
-
-@dataclass(frozen=True, slots=True)
-class Existing:
-    """A deployment, and what its tag says of its request; None where Slipway did not make it."""
-
-    deployment: Deployment
-    request_tag: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,16 +190,11 @@ def _conflicts(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _blocks(held: Held, there: Existing) -> str | None:
-    """Say how what holds the name will end the request: by the daemon's own decision, so that the two never differ."""
-    if held.action != Deploy.action:
+    """Say how what holds the name will end the request; None where it will not."""
+    outcome = foresee(held.request_id or "", held.model_arn, there) if held.action == Deploy.action else None
+    if outcome is None or outcome.ending is not Ending.FAILED or there.request_tag == held.request_id:
         return None
-    held_id = held.request_id or ""
-    request = Deploy(identity=held_id, request_id=held_id, name=held.name, model_arn=held.model_arn, timeout=1.0)
-    step = decide(request, Facts(sight=Seen(there.deployment, Marks(there.request_tag))))
-    if not isinstance(step, Ended):
-        return None
-    is_leftover = step.outcome.ending is Ending.FAILED and there.request_tag != held.request_id
-    return step.outcome.message if is_leftover else None
+    return outcome.message
 
 
 def _conflict(there: Existing, request_id: str, text: str) -> Finding:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from service import __version__
-from service.edge import cli_mending
+from service.edge import cli_asking, cli_mending
 
 app = typer.Typer(
     name="slipway",
@@ -22,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+app.add_typer(cli_asking.app)
 app.add_typer(cli_mending.app)
 
 EXIT_WRONG_SETTING = 2

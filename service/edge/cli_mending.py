@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-app = typer.Typer()
+from service.edge.options import AsJson, Config, Daemons
 
-Config = Annotated[Path | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")]
-Daemons = Annotated[
-    list[str] | None,
-    typer.Option("--daemon", metavar="URL", help="A daemon's address, like http://127.0.0.1:8080; again for each replica."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app = typer.Typer()
 
 
 @app.command()

@@ -31,6 +31,8 @@ def run_errand(config: Path | None, errand: Callable[[Visit, Settings], Awaitabl
         return typer.Exit(asyncio.run(_visit(settings, errand)))
     except CallFailed as failed:
         say(f"{failed}; {_remedy(failed)}")
+    except KeyboardInterrupt:
+        return typer.Exit(Exit.STOPPED_WATCHING)
     except (WrongSetting, NotConfigured, NotReached, CannotDo) as wrong:
         say(str(wrong))
     return typer.Exit(Exit.NOT_DONE)

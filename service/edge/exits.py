@@ -13,11 +13,21 @@ class Exit(IntEnum):
     OK = 0
     NOT_WELL = 1
     NOT_DONE = 2
+    TIMED_OUT = 3
+    REJECTED = 4
+    CANCELLED = 5
+    UNHEARD = 6
+    STOPPED_WATCHING = 130
 
 
 MEANINGS: Final[Mapping[Exit, str]] = {
     Exit.OK: "it ended well, it lives, or nothing was found",
     Exit.NOT_WELL: "it ended `Failed`, it does not live, or something was found",
     Exit.NOT_DONE: "an option or a setting is wrong, or somebody who was to be asked did not answer",
+    Exit.TIMED_OUT: "`--wait`: it ended `TimedOut`",
+    Exit.REJECTED: "`--wait`: it ended `Rejected`",
+    Exit.CANCELLED: "`--wait`: it ended `Cancelled`",
+    Exit.UNHEARD: "`--wait`: it has ended, and how is only in its event; or `--at-most` was over first",
+    Exit.STOPPED_WATCHING: "Ctrl-C: watching has stopped, and nothing else",
 }
 """The README's table is made of these."""

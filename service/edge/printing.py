@@ -13,6 +13,9 @@ LOOKS: Final = {
     "Failed": "bold red",
     "TimedOut": "bold red",
     "Rejected": "bold magenta",
+    "Waiting": "yellow",
+    "Updated": "green",
+    "Deleted": "green",
     "orphan": "bold red",
     "late": "yellow",
     "leftover": "yellow",
@@ -37,7 +40,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
     """Print rows: with a heading for a person, else one line a row with tabs between, and nothing else."""
     if not is_terminal():
         for row in rows:
-            _write("\t".join(_flat(cell) for cell in row))
+            _write("\t".join(flat(cell) for cell in row))
         return
     from rich import box  # noqa: PLC0415  half of what starting would cost, and not needed in a pipe
     from rich.console import Console  # noqa: PLC0415  as above
@@ -49,7 +52,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title:
         is_last = place == len(columns) - 1
         table.add_column(column, overflow="fold", ratio=1 if is_last else None, no_wrap=not is_last)
     for row in rows:
-        table.add_row(*(Text(_flat(cell), LOOKS.get(cell, "")) for cell in row))
+        table.add_row(*(Text(flat(cell), LOOKS.get(cell, "")) for cell in row))
     Console().print(table)
 
 
@@ -62,13 +65,13 @@ def print_facts(facts: Mapping[str, str]) -> None:
     """Print what is known of one thing: a name and a value a line."""
     width = max(map(len, facts), default=0) if is_terminal() else 0
     for name, value in facts.items():
-        _write(f"{name:<{width}}  {_flat(value)}" if width else f"{name}\t{_flat(value)}")
+        _write(f"{name:<{width}}  {flat(value)}" if width else f"{name}\t{flat(value)}")
 
 
 def _write(line: str) -> None:
     sys.stdout.write(line + "\n")
 
 
-def _flat(cell: str) -> str:
-    """One line, and nothing that acts on a terminal: texts come from AWS, and from whoever sent a request."""
+def flat(cell: str) -> str:
+    """Answer one line, and nothing that acts on a terminal: texts come from AWS, and from whoever sent a request."""
     return cell if cell.isprintable() else "".join(letter if letter.isprintable() else " " for letter in cell)

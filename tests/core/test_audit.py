@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.core.audit import Backlog, Evidence, Existing, Kind, audit
+from service.core.audit import Backlog, Evidence, Kind, audit
 from service.core.deployments import Deployment, Status
+from service.core.foresight import Existing
 from service.core.held import Finished, Held
 from service.core.told import Told
 from tests.world.world import MODEL

@@ -1,0 +1,110 @@
+"""How a request is getting on, from all that can be seen of it from outside. Pure: what was seen goes in, news come out.
+
+An end is said only when it is one, by the first of these that knows:
+
+1. the event, from a queue that is subscribed to the topic: complete, whatever the outcome;
+2. a daemon that has finished the request lately;
+3. Bedrock: a deployment that carries the request's own tag and has ended;
+4. the queue, empty for a minute: every message in it was settled, this one too, and an outcome is published before its
+   message is deleted. What Bedrock shows then is how it ended; where it shows nothing, only the event says more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from service.core.actions import Delete, Deploy
+from service.core.foresight import Existing, foresee
+from service.core.held import Finished, Held
+from service.core.outcomes import Ending
+from service.core.told import Told
+
+QUIET_SECONDS: Final = 60.0
+"""SQS's counts are approximate, and right a minute after the last send."""
+UNHEARD: Final = "Unheard"
+"""The outcome that is none: the request has ended, and how is only in its event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A request that was put on the queue."""
+
+    request_id: str
+    message_id: str
+    action: str
+    name: str
+    model_arn: str
+    """Empty, but for what deploys."""
+    sent_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glimpse:
+    """What was seen of one request at one look. None where nobody could be asked, or nothing is known."""
+
+    told: Told | None = None
+    """The event that ends it."""
+    finished: Finished | None = None
+    held: Held | None = None
+    existing: Existing | None = None
+    """What holds the deployment's name."""
+    was_there: bool = False
+    """Whether an earlier look has shown something under that name."""
+    quiet_seconds: float = 0.0
+    """For how long every look has found the queue empty."""
+    waiting: int = 0
+    """Messages in the queue that nobody has received."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """How far a request is, or how it ended. `reason` is a word for programs, `text` a sentence for people."""
+
+    state: str
+    reason: str | None = None
+    text: str | None = None
+    arn: str | None = None
+    place: int | None = None
+    is_end: bool = False
+    source: str = ""
+    """Who says so: event, daemon, Bedrock or queue."""
+
+
+def news(ticket: Ticket, glimpse: Glimpse) -> News:
+    """Say how the request is getting on."""
+    if (told := glimpse.told) is not None:
+        return News(told.outcome, told.reason, told.text, told.arn, is_end=True, source="event")
+    if (finished := glimpse.finished) is not None:
+        return News(finished.outcome, finished.reason, finished.text, finished.arn, is_end=True, source="daemon")
+    if (held := glimpse.held) is not None:
+        state = "Creating" if held.waits_for == "InCreation" else "Waiting" if held.waits_for else "Working"
+        return News(state, held.waits_for, held.why or None, held.arn, held.place, source="daemon")
+    is_quiet = glimpse.quiet_seconds >= QUIET_SECONDS
+    if ticket.action == Deploy.action and glimpse.existing is not None:
+        is_own = glimpse.existing.request_tag == ticket.request_id
+        seen = _as_bedrock_shows(ticket, glimpse.existing) if is_own or is_quiet else None
+        if seen is not None and (seen.is_end or not is_quiet):
+            return seen
+    if ticket.action == Delete.action and glimpse.existing is None and (is_quiet or glimpse.was_there):
+        return News(Ending.DELETED.value, None, None, is_end=True, source="Bedrock")
+    if is_quiet:
+        text = "the queue is empty, so it has ended; how is in its event on the topic"
+        return News(UNHEARD, None, text, _arn(glimpse.existing), is_end=True, source="queue")
+    text = f"{glimpse.waiting} in the queue that nobody has received" if glimpse.waiting else "received, or about to be"
+    return News("Sent", None, text, source="queue")
+
+
+def _as_bedrock_shows(ticket: Ticket, there: Existing) -> News:
+    outcome = foresee(ticket.request_id, ticket.model_arn, there)
+    if outcome is None:
+        return News("Creating", None, None, there.deployment.arn, source="Bedrock")
+    text = outcome.message
+    if outcome.ending is Ending.ACTIVE and there.request_tag != ticket.request_id:
+        text = f"made for request {there.request_tag!r}, and adopted"
+    reason = outcome.reason.value if outcome.reason else None
+    return News(outcome.ending.value, reason, text, there.deployment.arn, is_end=True, source="Bedrock")
+
+
+def _arn(there: Existing | None) -> str | None:
+    return None if there is None else there.deployment.arn

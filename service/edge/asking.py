@@ -1,0 +1,146 @@
+"""`slipway deploy` and its like: put a request on the queue, and, where it is asked for, follow it to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Final
+
+from service.aws.catalogue import Filters
+from service.aws.visiting import Visit
+from service.client import Client, Misunderstood, News, Ticket
+from service.client.daemons import ask_troubles
+from service.core.calls import CallFailed
+from service.core.deployments import Status
+from service.edge.errands import CannotDo, say
+from service.edge.exits import Exit
+from service.edge.printing import is_terminal, print_json, print_line, print_table
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.edge.live import LiveLine
+
+_EXITS: Final = {
+    "Active": Exit.OK,
+    "Updated": Exit.OK,
+    "Deleted": Exit.OK,
+    "TimedOut": Exit.TIMED_OUT,
+    "Rejected": Exit.REJECTED,
+    "Cancelled": Exit.CANCELLED,
+    "Unheard": Exit.UNHEARD,
+}
+USUAL_FROM: Final = 20
+"""Of how many deployments it is reckoned how long a creation takes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a request is followed, if it is."""
+
+    wait: bool = False
+    at_most: float | None = None
+    daemons: Sequence[str] = ()
+    events_queue: str | None = None
+    as_json: bool = False
+
+
+async def ask_for(
+    visit: Visit, settings: Settings, body: Mapping[str, object], options: Mapping[str, str], manner: Manner
+) -> Exit:
+    """Send it; follow it. `options` says by which option each key of the body was given."""
+    daemons = await _daemons(settings, manner.daemons)
+    listener = visit.listen_to(manner.events_queue) if manner.events_queue else None
+    client = Client(visit, settings, daemons, listener)
+    try:
+        ticket = await client.submit({key: value for key, value in body.items() if value is not None})
+    except Misunderstood as wrong:
+        key = (wrong.field or "").partition("[")[0]
+        raise CannotDo(f"{options.get(key, key)}: {wrong.reason}; nothing was sent") from wrong
+    if not manner.wait:
+        _say_sent(ticket, manner)
+        return Exit.OK
+    return await _follow(client, ticket, manner)
+
+
+async def _daemons(settings: Settings, named: Sequence[str]) -> Sequence[str]:
+    """Those that were named, each of which must answer; else the one on this machine, whenever it does."""
+    for url in named:
+        await ask_troubles(url)
+    return named or ([f"http://127.0.0.1:{settings.http_port}"] if settings.http_port else [])
+
+
+def _say_sent(ticket: Ticket, manner: Manner) -> None:
+    if manner.as_json:
+        print_json({"requestId": ticket.request_id, "messageId": ticket.message_id, "modelDeploymentName": ticket.name})
+    elif is_terminal():
+        print_line(f"Sent, as request {ticket.request_id}. What becomes of it: slipway explain {ticket.request_id}")
+    else:
+        print_line(ticket.request_id)
+
+
+async def _follow(client: Client, ticket: Ticket, manner: Manner) -> Exit:
+    shown = await _shown(client, ticket, manner)
+    last: News | None = None
+    try:
+        with shown:
+            async with asyncio.timeout(manner.at_most):
+                async for last in client.follow(ticket):
+                    shown.show(last)
+    except TimeoutError:
+        say(f"--at-most is over; the request goes on: slipway explain {ticket.request_id}")
+        return Exit.UNHEARD
+    except asyncio.CancelledError:
+        say(f"stopped watching; the request goes on, and what becomes of it tells: slipway explain {ticket.request_id}")
+        return Exit.STOPPED_WATCHING
+    return _EXITS.get(last.state if last else "Unheard", Exit.NOT_WELL)
+
+
+async def _shown(client: Client, ticket: Ticket, manner: Manner) -> LiveLine | _Lines:
+    if manner.as_json or not is_terminal():
+        return _Lines(manner)
+    from service.edge.live import LiveLine  # noqa: PLC0415  what draws is not needed in a pipe
+
+    return LiveLine(ticket, await _usual(client))
+
+
+async def _usual(client: Client) -> float | None:
+    """Answer how many seconds a creation takes here, by the latest ones; None where there are none to go by."""
+    try:
+        page = await client.visit.catalogue.page(Filters(status=Status.ACTIVE), size=USUAL_FROM)
+    except CallFailed:
+        return None
+    took = [one.updated_at - one.created_at for one in page.deployments if one.updated_at is not None]
+    return median(took) if took else None
+
+
+class _Lines:
+    """One line for each change, for programs."""
+
+    def __init__(self, manner: Manner) -> None:
+        self._as_json = manner.as_json
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, news: News) -> None:
+        """Print what is new."""
+        if self._as_json:
+            said = {
+                "state": news.state,
+                "isEnd": news.is_end,
+                "reason": news.reason,
+                "message": news.text,
+                "customModelDeploymentArn": news.arn,
+                "place": news.place,
+                "source": news.source,
+            }
+            print_json({key: value for key, value in said.items() if value is not None})
+        else:
+            print_table((), [(news.state, news.reason or "", news.arn or "", news.text or "")])
+        sys.stdout.flush()

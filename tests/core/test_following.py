@@ -1,0 +1,85 @@
+"""Following a request from outside: an end is said only when it is one, by whoever knows."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.core.deployments import Deployment, Status
+from service.core.following import QUIET_SECONDS, UNHEARD, Glimpse, News, Ticket, news
+from service.core.foresight import Existing
+from service.core.held import Finished, Held
+from service.core.told import Told
+from tests.world.world import MODEL, OTHER_MODEL
+
+ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/k3v9x2m7q1zd"
+TICKET = Ticket("r-1", "m-1", "deploy", "bot", MODEL, 100.0)
+
+
+def existing(status: Status, tag: str | None = "r-1", model: str = MODEL) -> Existing:
+    failure = "rank 512" if status is Status.FAILED else None
+    return Existing(Deployment(ARN, "bot", model, status, status.value, 100.0, None, failure), tag)
+
+
+def held(waits_for: str | None, why: str = "") -> Held:
+    return Held(message_id="m-1", receive_count=1, received_at=1.0, now=2.0, lease_seconds=9.0, waits_for=waits_for, why=why)
+
+
+def test_the_event_goes_before_everything() -> None:
+    told = Told(event_id="e", at=1.0, request_id="r-1", outcome="TimedOut", reason="NoSlot", text="full")
+    seen = news(TICKET, Glimpse(told=told, held=held("NoSlot"), existing=existing(Status.ACTIVE)))
+    assert seen == News("TimedOut", "NoSlot", "full", None, is_end=True, source="event")
+
+
+def test_a_daemon_knows_how_it_ended_and_why_it_waits() -> None:
+    finished = Finished(
+        request_id="r-1", message_id="m", outcome="Failed", event_id="e", at=2.0, reason="NameConflict", text="x"
+    )
+    assert news(TICKET, Glimpse(finished=finished, held=held(None))) == News(
+        "Failed", "NameConflict", "x", is_end=True, source="daemon"
+    )
+    states = [news(TICKET, Glimpse(held=held(reason))).state for reason in ("InCreation", "NoSlot", None)]
+    assert states == ["Creating", "Waiting", "Working"]
+
+
+def test_a_deployment_with_its_own_tag_ends_it() -> None:
+    active = news(TICKET, Glimpse(existing=existing(Status.ACTIVE)))
+    assert (active.state, active.arn, active.is_end, active.source) == ("Active", ARN, True, "Bedrock")
+    failed = news(TICKET, Glimpse(existing=existing(Status.FAILED)))
+    assert (failed.state, failed.reason, failed.text, failed.is_end) == ("Failed", "DeploymentFailed", "rank 512", True)
+    creating = news(TICKET, Glimpse(existing=existing(Status.CREATING)))
+    assert (creating.state, creating.is_end) == ("Creating", False)
+
+
+@pytest.mark.parametrize(
+    ("there", "outcome", "reason"),
+    [
+        (existing(Status.ACTIVE, "r-0"), "Active", None),
+        (existing(Status.ACTIVE, None), "Failed", "NameConflict"),
+        (existing(Status.ACTIVE, "r-0", OTHER_MODEL), "Failed", "NameConflict"),
+        (existing(Status.FAILED, "r-0"), "Failed", "DeploymentFailed"),
+        (existing(Status.CREATING, "r-0"), UNHEARD, None),
+        (existing(Status.CREATING), UNHEARD, None),
+        (None, UNHEARD, None),
+    ],
+)
+def test_what_is_another_requests_ends_it_only_when_the_queue_has_long_been_empty(
+    there: Existing | None, outcome: str, reason: str | None
+) -> None:
+    assert not news(TICKET, Glimpse(existing=there, quiet_seconds=QUIET_SECONDS - 1)).is_end
+    end = news(TICKET, Glimpse(existing=there, quiet_seconds=QUIET_SECONDS))
+    assert (end.state, end.reason, end.is_end) == (outcome, reason, True)
+
+
+def test_a_deletion_has_ended_when_what_was_there_is_gone() -> None:
+    ticket = Ticket("r-1", "m-1", "delete", "bot", "", 100.0)
+    assert not news(ticket, Glimpse(existing=existing(Status.ACTIVE, "r-0"))).is_end
+    assert not news(ticket, Glimpse()).is_end, "it may be made yet, by a request before this one"
+    for gone in (Glimpse(was_there=True), Glimpse(quiet_seconds=QUIET_SECONDS)):
+        assert (news(ticket, gone).state, news(ticket, gone).is_end) == ("Deleted", True)
+    kept = news(ticket, Glimpse(existing=existing(Status.ACTIVE, None), quiet_seconds=QUIET_SECONDS))
+    assert (kept.state, kept.is_end) == (UNHEARD, True)
+
+
+def test_before_anybody_has_it_the_queue_is_what_is_said() -> None:
+    assert "3 in the queue that nobody has received" in str(news(TICKET, Glimpse(waiting=3)).text)
+    assert not news(TICKET, Glimpse(waiting=3)).is_end
