@@ -1,7 +1,8 @@
-"""HTTP without surprises: no redirect is followed, and what is not JSON is not taken for an empty answer.
+"""HTTP without surprises: nothing is sent elsewhere or twice, and what is not JSON is not taken for an empty answer.
 
-aiobotocore follows redirects, and the session token would go to wherever they point. And botocore reads an empty, HTML
-or truncated 200 as a success without fields, which for a receive looks the same as an empty queue.
+aiobotocore follows redirects, and the session token would go to wherever they point; and it does not look whose
+certificate a server shows. botocore reads an empty, HTML or truncated 200 as a success without fields, which for a
+receive looks the same as an empty queue.
 """
 
 from __future__ import annotations
@@ -29,17 +30,20 @@ class StraightSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has 
         session._retry_connection = False  # noqa: SLF001  it has no other switch
         return _NoRedirects(session)
 
-    def _create_connector(self, proxy_url: str | None) -> TCPConnector:
-        if proxy_url or self._cert_file or not self._verify:
-            connector: TCPConnector = super()._create_connector(proxy_url)
-            return connector
-        return TCPConnector(limit=self._max_pool_connections, ssl=_trust(get_cert_path(self._verify)), **self._connector_args)
+    def _create_connector(self, proxy_url: str | None) -> TCPConnector:  # noqa: ARG002  through a proxy nobody is trusted more
+        trusted = _trust(get_cert_path(self._verify or True))
+        return TCPConnector(limit=self._max_pool_connections, ssl=trusted, **self._connector_args)
 
 
 @cache
 def _trust(certificates: str) -> SSLContext:
-    """Answer aiobotocore's TLS context for these authorities: one for all clients, as reading them blocks for 35 ms."""
+    """Answer the TLS context for these authorities: one for all clients, as reading them blocks for 35 ms.
+
+    aiobotocore's own takes a certificate of any host for AWS's, as urllib3, whose it is, looks at the name elsewhere;
+    and through a proxy it takes any certificate at all.
+    """
     context: SSLContext = create_urllib3_context()
+    context.check_hostname = True
     context.load_verify_locations(certificates)
     return context
 

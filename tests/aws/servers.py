@@ -9,6 +9,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from ssl import SSLContext
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghijkl"
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
@@ -65,10 +66,11 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(*behaviours: Behaviour) -> AsyncIterator[Server]:
+async def serving(*behaviours: Behaviour, tls: SSLContext | None = None) -> AsyncIterator[Server]:
     server = Server(list(behaviours))
-    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(server.accept, "127.0.0.1", 0, ssl=tls)
+    origin = "http://127.0.0.1" if tls is None else "https://localhost"
+    server.url = f"{origin}:{listener.sockets[0].getsockname()[1]}"
     try:
         yield server
     finally:

@@ -2,7 +2,6 @@
 
 import random
 from pathlib import Path
-from ssl import CERT_REQUIRED, SSLContext
 
 import pytest
 from aiobotocore.credentials import AioRefreshableCredentials
@@ -26,18 +25,6 @@ async def test_each_purpose_has_a_client_and_a_pool_of_its_own(clients_at: Open)
             assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 1}
         assert clients.receive.meta.config.read_timeout > 20
         assert clients.home == Home("aws", "123456789012", "us-east-1")
-
-
-async def test_all_clients_share_one_tls_context(clients_at: Open) -> None:
-    async with clients_at("https://127.0.0.1:9") as clients:
-        contexts = set()
-        for client in (clients.receive, clients.bedrock, clients.topic):
-            async with client._endpoint.http_session._create_connector(None) as connector:  # noqa: SLF001  as above
-                contexts.add(connector._ssl)  # noqa: SLF001  as above
-        (context,) = contexts
-        assert isinstance(context, SSLContext)
-        assert context.verify_mode is CERT_REQUIRED
-        assert context.check_hostname
 
 
 async def test_each_service_may_have_an_endpoint_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
