@@ -19,6 +19,7 @@ from service.aws.regions import NotConfigured
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed, Missing, Refused
 from service.core.messages import QueueTraits
+from service.core.triggers import Trigger
 from service.edge.holdings import Lines
 from service.edge.http import serving
 from service.edge.metrics import Measures, registry_of
@@ -27,7 +28,7 @@ from service.flow.intake import MOST_POLLS
 from service.flow.run import Slipway
 from service.flow.terms import Terms
 from service.flow.waits import rest
-from service.settings import Settings, WrongSetting, load
+from service.settings import Settings, WrongSetting, load, load_triggers
 
 log = structlog.get_logger()
 
@@ -41,16 +42,17 @@ def main(config: Path | None) -> int:
     """Serve until a signal ends it; answer the exit code: 0 for a clean end, 2 for a wrong setting."""
     try:
         settings = load(os.environ, str(config) if config else None)
+        triggers = load_triggers(settings.triggers)
     except WrongSetting as wrong:
         print(f"slipway: {wrong}", file=sys.stderr)  # noqa: T201  logging is not set up yet
         return EXIT_WRONG_SETTING
     logs.configure(settings.log_level, settings.log_format)
     _calm_collector()
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        return runner.run(serve(settings))
+        return runner.run(serve(settings, triggers))
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: Settings, triggers: tuple[Trigger, ...] = ()) -> int:
     """Open what is needed, run, and close it again."""
     rng = random.Random()  # noqa: S311  jitter, no secret
     connection = connect(
@@ -67,7 +69,7 @@ async def serve(settings: Settings) -> int:
             goodbye = _Goodbye()
             traits = await _first_answer(aws, goodbye, rng)
             if traits is not None:
-                await _run(settings, aws, traits, goodbye, rng)
+                await _run(settings, _terms(settings, aws, triggers), aws, traits, goodbye, rng)
     except (NotConfigured, CallFailed) as wrong:
         log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  the sentence is all there is to know
         return EXIT_WRONG_SETTING
@@ -94,10 +96,8 @@ async def _first_answer(aws: Aws, goodbye: _Goodbye, rng: random.Random) -> Queu
     return None
 
 
-async def _run(settings: Settings, aws: Aws, traits: QueueTraits, goodbye: _Goodbye, rng: random.Random) -> None:
-    slipway = Slipway(
-        _terms(settings, aws), traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrock=aws.bedrock, rng=rng
-    )
+async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, goodbye: _Goodbye, rng: random.Random) -> None:
+    slipway = Slipway(terms, traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrock=aws.bedrock, rng=rng)
     pulse = Pulse()
     registry = registry_of(Measures(slipway, pulse, aws.tally))
     endpoint = serving(settings.http_host, settings.http_port, slipway, pulse, _readiness(aws), registry, lambda: _lines(aws))
@@ -115,7 +115,7 @@ async def _run(settings: Settings, aws: Aws, traits: QueueTraits, goodbye: _Good
             beating.cancel()
 
 
-def _terms(settings: Settings, aws: Aws) -> Terms:
+def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> Terms:
     return Terms(
         home=aws.home,
         max_held=settings.max_held,
@@ -127,6 +127,7 @@ def _terms(settings: Settings, aws: Aws) -> Terms:
         max_total=settings.max_total,
         allow_force=settings.allow_force,
         is_topic_fifo=settings.is_fifo_topic,
+        triggers=triggers,
     )
 
 

@@ -109,6 +109,16 @@ SETTINGS: Final = (
         reason="what others made is theirs, until somebody who runs Slipway decides otherwise.",
     ),
     Field(
+        name="triggers",
+        kind=Kind.TEXT,
+        least=0,
+        most=4096,
+        doc="The TOML file with the rules that make requests of upstream events, like config/triggers.toml; empty for the "
+        "triggers.toml beside a settings file of your own, if there is one.",
+        reason="without rules nothing but a request is one, and events of AWS itself are rejected.",
+        remedy="use the path of a TOML file, of at most 4096 characters",
+    ),
+    Field(
         name="http_host",
         kind=Kind.TEXT,
         least=1,

@@ -16,9 +16,11 @@ from typing import Any, Final
 
 from service.core.fields import Field, Kind, fault, nearest
 from service.core.misunderstood import shown
+from service.core.triggers import Trigger, WrongTriggers, read_triggers
 from service.setting_fields import PREFIX, SETTINGS, remedy, variable
 
 CONFIG_VARIABLE: Final = "SLIPWAY_CONFIG"
+TRIGGERS_FILE: Final = "triggers.toml"
 DEFAULT: Final = "default"
 """What `Settings.provenance` says of a value that nobody has set."""
 LONGEST_CALL_SECONDS: Final = 10.0
@@ -52,6 +54,8 @@ class Settings:
     max_creating: int
     max_total: int
     allow_force: bool
+    triggers: str
+    """The path of a file; empty where there are no triggers."""
     http_host: str
     http_port: int
     log_level: str
@@ -77,6 +81,31 @@ class Settings:
 
 def load(environ: Mapping[str, str], config: str | None = None) -> Settings:
     """Answer the settings in force; `config` is a file's path and goes before SLIPWAY_CONFIG. Raises WrongSetting."""
+    values, provenance = _in_force(environ, config)
+    for each in SETTINGS:
+        if each.name not in values:
+            text = f"{variable(each.name)} is not set; {remedy(each)}, in the environment or as {each.name} in a file"
+            raise WrongSetting(text)
+    return Settings(**values, provenance=provenance)
+
+
+def find_triggers(environ: Mapping[str, str], config: str | None = None) -> str:
+    """Answer the path of the triggers in force, whatever else is set or not; empty without. Raises WrongSetting."""
+    return str(_in_force(environ, config)[0]["triggers"])
+
+
+def load_triggers(path: str) -> tuple[Trigger, ...]:
+    """Read a file of triggers; without a path there are none. Raises WrongSetting."""
+    if not path:
+        return ()
+    given = _toml(path, variable("triggers"))
+    try:
+        return read_triggers(given)
+    except WrongTriggers as wrong:
+        raise WrongSetting(f"{path}: {wrong}") from wrong
+
+
+def _in_force(environ: Mapping[str, str], config: str | None) -> tuple[dict[str, Any], dict[str, str]]:
     values = default_values()
     provenance = dict.fromkeys(values, DEFAULT)
     path = config if config is not None else environ.get(CONFIG_VARIABLE)
@@ -88,11 +117,9 @@ def load(environ: Mapping[str, str], config: str | None = None) -> Settings:
     given = _from_environment(environ)
     values |= given
     provenance |= {name: variable(name) for name in given}
-    for each in SETTINGS:
-        if each.name not in values:
-            text = f"{variable(each.name)} is not set; {remedy(each)}, in the environment or as {each.name} in a file"
-            raise WrongSetting(text)
-    return Settings(**values, provenance=provenance)
+    if path is not None and not values["triggers"] and (beside := Path(path).parent / TRIGGERS_FILE).is_file():
+        values["triggers"] = provenance["triggers"] = str(beside)
+    return values, provenance
 
 
 def default_values() -> dict[str, Any]:
@@ -106,15 +133,18 @@ def _default_file() -> Traversable | Path:
 
 
 def _from_file(path: str, named_by: str) -> dict[str, Any]:
+    return _checked(_toml(path, named_by), path)
+
+
+def _toml(path: str, named_by: str) -> dict[str, Any]:
     try:
-        given = tomllib.loads(Path(path).read_text("utf-8"))
+        return tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         text = f"{named_by} names {shown(path)}, which cannot be read ({error.strerror}); name a TOML file that can"
         raise WrongSetting(text) from error
     except (ValueError, RecursionError) as error:
         text = f"{named_by} names {shown(path)}, which is not TOML in UTF-8 ({error}); mend the file"
         raise WrongSetting(text) from error
-    return _checked(given, path)
 
 
 def _checked(given: Mapping[str, object], place: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.core.fields import Field, Kind
 from service.core.messages import Message
-from service.core.request_fields import DEPLOY, DEPLOYMENT_ARN, FIELDS_OF, IDENTIFIER, MODEL, MODEL_ARN
+from service.core.request_fields import DEPLOY, DEPLOYMENT_ARN, FIELDS_OF, IDENTIFIER, JOB, MODEL
 from service.core.requests import Home
 
 HOME = Home("aws", "123456789012", "us-east-1")
@@ -50,8 +50,8 @@ def values(field: Field) -> st.SearchStrategy[Any]:
     least, most = int(field.least or 0), int(field.most or 0)
     if field.choices:
         return st.sampled_from(field.choices)
-    if field is MODEL:
-        return st.from_regex(MODEL_ARN, fullmatch=True).map(_at_home)
+    if field is MODEL or field is JOB:
+        return st.from_regex(field.pattern or "", fullmatch=True).map(_at_home)
     if field is IDENTIFIER:
         return st.one_of(values(_NAME), st.from_regex(DEPLOYMENT_ARN, fullmatch=True).map(_at_home))
     match field.kind:
@@ -89,8 +89,12 @@ def requests(action: str | None = None) -> st.SearchStrategy[dict[str, Any]]:
         return st.one_of(*(requests(each) for each in FIELDS_OF))
     fields = FIELDS_OF[action]
     required = {field.name: values(field) for field in fields if field.required}
-    optional = {field.name: values(field) for field in fields if not field.required}
-    return st.fixed_dictionaries(required, optional=optional)
+    optional = {field.name: values(field) for field in fields if not field.required and field is not JOB}
+    by_model = st.fixed_dictionaries(required, optional=optional)
+    if JOB not in fields:
+        return by_model
+    others = {name: strategy for name, strategy in required.items() if name != MODEL.name}
+    return by_model | st.fixed_dictionaries(others | {JOB.name: values(JOB)}, optional=optional)
 
 
 def json_values() -> st.SearchStrategy[Any]:
@@ -100,5 +104,7 @@ def json_values() -> st.SearchStrategy[Any]:
 
 
 def _at_home(arn: str) -> str:
+    if not arn.startswith("arn:"):
+        return arn
     tail = re.sub(r"^arn:[^:]*:bedrock:[^:]*:[^:]*:", "", arn)
     return f"arn:{HOME.partition}:bedrock:{HOME.region}:{HOME.account}:{tail}"

@@ -49,7 +49,7 @@ def _settings() -> str:
     defaults = default_values()
     rows = ["| variable | default | may be | what it is |", "|---|---|---|---|"]
     for setting in SETTINGS:
-        default = written(defaults[setting.name]).strip('"') if setting.name in defaults else "must be set"
+        default = written(defaults[setting.name]).strip('"') or "none" if setting.name in defaults else "must be set"
         rows.append(f"| `{variable(setting.name)}` | {default} | {bounds(setting)} | {setting.doc} |")
     return "\n".join(rows) + "\n"
 

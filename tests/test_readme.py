@@ -17,6 +17,7 @@ from service.core.messages import Message
 from service.core.outcomes import Ending, Reason
 from service.core.requests import Misunderstood, understand
 from service.edge.exits import MEANINGS, Exit
+from service.settings import load_triggers
 from tests.readme import HOME, README, ROOT, SAMPLES, commands, made
 
 TEXT = README.read_text("utf-8")
@@ -96,7 +97,8 @@ def test_every_sample_is_what_its_name_says(path: Path) -> None:
         with pytest.raises(Misunderstood):
             understand(message, HOME)
     else:
-        assert understand(message, HOME).action == json.loads(path.read_text()).get("action", "deploy")
+        triggers = load_triggers(str(ROOT / "config" / "triggers.toml"))
+        assert understand(message, HOME, triggers=triggers).action == json.loads(path.read_text()).get("action", "deploy")
 
 
 def test_the_sample_event_is_valid() -> None:

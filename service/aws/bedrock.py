@@ -14,6 +14,7 @@ from service.aws.limiter import Wait, simply
 from service.aws.timestamps import read_timestamp
 from service.core.calls import Missing, Unknown
 from service.core.deployments import Created, Deployment, ModelState, Page, Status
+from service.core.models import Job, JobStatus
 
 PAGE_SIZE: Final = 1000
 _ARN = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:custom-model-deployment/[a-z0-9]+")
@@ -110,6 +111,20 @@ class Bedrock:
             return await self._call(operation, send, wait=wait)
         except Missing:
             return ModelState.MISSING
+
+    async def job(self, identifier: str, *, wait: Wait = simply) -> Job | None:
+        """Look at a customization job, by ARN or name; None when Bedrock says that there is none."""
+        operation = "GetModelCustomizationJob"
+
+        async def send() -> Job:
+            answer = await self._client.get_model_customization_job(jobIdentifier=identifier)
+            arn, status = text_of(answer, "jobArn", operation), JobStatus.of(answer.get("status") or "")
+            return Job(arn, status, answer.get("outputModelArn") or None, answer.get("failureMessage") or None)
+
+        try:
+            return await self._call(operation, send, wait=wait)
+        except Missing:
+            return None
 
     async def page(
         self, *, created_after: float | None, status: Status | None, token: str | None, size: int = PAGE_SIZE

@@ -25,6 +25,8 @@ class Request:
     timeout: float
     priority: int = 0
     tenant: str | None = None
+    trigger: str | None = None
+    """The rule that made the request of an upstream event."""
 
     @property
     def is_by_arn(self) -> bool:
@@ -44,6 +46,9 @@ class Deploy(Request):
     action = "deploy"
 
     model_arn: str
+    """Empty as long as only the customization job is known that makes the model."""
+    customization_job: str | None = None
+    """ARN or name; what was asked for instead of a model."""
     description: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     """The requester's own tags; Slipway's are added by `marks.wanted_tags`."""
@@ -51,7 +56,17 @@ class Deploy(Request):
     @property
     def essence(self) -> list[str]:
         """With the model: one name may be asked for with two."""
-        return [self.identity, self.action, self.name, self.model_arn]
+        return [self.identity, self.action, self.name, self.asked_model]
+
+    @property
+    def asked_model(self) -> str:
+        """What was asked for, the model or the job that makes it: the same whether its model is known yet or not."""
+        return self.customization_job or self.model_arn
+
+    @property
+    def should_ask_model(self) -> bool:
+        """Whether the model may well be on its way still: better to ask for it before than to have a create refused."""
+        return self.customization_job is not None or self.trigger is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,7 +140,8 @@ def _on_existing(request: Deploy, facts: Facts, seen: Seen) -> Step:
     if not facts.is_mine:
         if seen.marks.request is None:
             return _conflict(deployment, f"{deployment.name!r} exists and was not made by Slipway; use another name")
-        if deployment.model_arn != request.model_arn:
+        is_unknown_but_ours = not request.model_arn and seen.marks.request == request.request_id
+        if deployment.model_arn != request.model_arn and not is_unknown_but_ours:
             text = f"{deployment.name!r} exists with another model, {deployment.model_arn}; use another name or delete it"
             return _conflict(deployment, text)
     adopted = not facts.is_mine

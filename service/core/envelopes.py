@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from itertools import accumulate
 from typing import Final, Never
 
@@ -31,16 +32,24 @@ _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SNS_NOTICES: Final = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 
 
-def unwrapped(body: str) -> dict[str, object]:
-    """Answer the innermost object of a body. Raises Misunderstood, and nothing else, for whatever else it is."""
+def is_event(given: Mapping[str, object]) -> bool:
+    """Whether this is an event of EventBridge."""
+    return "detail-type" in given and isinstance(given.get("source"), str)
+
+
+def unwrapped(body: str, *, keep_event: bool = False) -> dict[str, object]:
+    """Answer the innermost object of a body; with `keep_event`, the event in it where there is one, as it came.
+
+    Raises Misunderstood, and nothing else, for whatever else it is.
+    """
     _refuse_size(body)
     given = _object_in(body, "the body")
     for _ in range(MOST_ENVELOPES):
-        inner = _opened(given)
+        inner = None if keep_event and is_event(given) else _opened(given)
         if inner is None:
             return given
         given = inner
-    if _opened(given) is not None:
+    if not (keep_event and is_event(given)) and _opened(given) is not None:
         reason = f"the body is in more than {MOST_ENVELOPES} envelopes; send it over fewer SNS and EventBridge hops"
         raise Misunderstood(Code.TOO_DEEP, reason)
     return given
@@ -69,7 +78,7 @@ def _event_detail(event: dict[str, object]) -> dict[str, object]:
         kind = shown(str(event["detail-type"])[:LONGEST_SHOWN])
         reason = (
             f"source {shown(source)} (detail-type {kind}) is an event of AWS itself, not a request; "
-            "give the rule an input transformer that makes a request of it"
+            "name a file of triggers (SLIPWAY_TRIGGERS), or give the rule an input transformer that makes a request of it"
         )
         raise Misunderstood(Code.UNSUPPORTED_EVENT, reason, "source")
     if not isinstance(detail, dict):

@@ -94,15 +94,11 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
         data["modelDeploymentName"] = name
     else:
         data["customModelDeploymentArn"] = request.name
-    if isinstance(request, Deploy):
-        data["modelArn"] = request.model_arn
-    elif deployment is not None:
-        data["modelArn"] = deployment.model_arn
+    data |= _model(request, deployment)
     if isinstance(state, Outcome):
         data |= _particulars(request, state)
     data["times"] = _times(times)
-    if request.tenant is not None:
-        data["tenant"] = request.tenant
+    data |= {key: value for key, value in (("trigger", request.trigger), ("tenant", request.tenant)) if value is not None}
     if isinstance(request, Deploy) and request.tags:
         data["tags"] = [{"key": key, "value": value} for key, value in request.tags]
     if state.reason is not None:
@@ -121,6 +117,16 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
     }
     subject = deployment.arn if deployment else request.name
     return _envelope(word, request.essence, subject, request.name, data, attributes, times, source)
+
+
+def _model(request: Request, deployment: Deployment | None) -> dict[str, object]:
+    """Which model it is about, as far as that is known; and the job that makes it, where that was asked for."""
+    asked = request if isinstance(request, Deploy) else None
+    model_arn = (asked.model_arn if asked else "") or (deployment.model_arn if deployment else "")
+    said: dict[str, object] = {"modelArn": model_arn} if model_arn else {}
+    if asked and asked.customization_job is not None:
+        said["customizationJob"] = asked.customization_job
+    return said
 
 
 def _particulars(request: Request, outcome: Outcome) -> dict[str, object]:

@@ -47,6 +47,8 @@ class Field:
     remedy: str = ""
     """What somebody who gave a wrong value is told to do; settings, where it is empty, say the bounds."""
     required: bool = False
+    instead: str = ""
+    """The key that may be given instead of this one, where the table has it: exactly one of both then."""
     letters: str = r"^\x00-\x1f\x7f-\x9f"
     """The inside of a regular expression's [...]: every character that a text may have."""
     pattern: str | None = None
@@ -83,10 +85,13 @@ def problems(fields: Sequence[Field], given: Mapping[str, object], inside: str =
             yield Problem(Code.UNKNOWN_KEY, inside + shown(key)[1:-1], text)
     for field in fields:
         path = inside + field.name
+        other = field.instead if field.instead in by_name and field.instead in given else None
         if field.name not in given:
-            if field.required:
+            if field.required and other is None:
                 yield Problem(Code.MISSING_FIELD, path, f"{path} is missing; {field.remedy}")
             continue
+        if other is not None:
+            yield Problem(Code.INVALID_FIELD, path, f"{path} and {other} are both given; give one of the two")
         value = given[field.name]
         if wrong := fault(field, value):
             yield Problem(Code.INVALID_FIELD, path, f"{path} {wrong}; {field.remedy}")

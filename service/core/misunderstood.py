@@ -21,6 +21,7 @@ class Code(StrEnum):
     NOT_AN_OBJECT = "NotAnObject"
     INVALID_ENVELOPE = "InvalidEnvelope"
     UNSUPPORTED_EVENT = "UnsupportedEvent"
+    TRIGGER_UNFILLED = "TriggerUnfilled"
     UNKNOWN_KEY = "UnknownKey"
     MISSING_FIELD = "MissingField"
     INVALID_FIELD = "InvalidField"

@@ -28,6 +28,11 @@ MODEL_ARN: Final = (
     rf"(?:imported|{_ARN_PART}\.[a-z0-9\-]{{2,126}}(?:\.{_ARN_PART}){{0,2}}(?::{_ARN_PART}){{0,2}})/[a-z0-9]{{12}}"
 )
 """Groups: partition, Region, account."""
+JOB_ARN: Final = (
+    r"arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):bedrock:([a-z0-9\-]{1,20}):([0-9]{12}):model-customization-job/"
+    rf"{_ARN_PART}\.[a-z0-9\-]{{2,126}}(?:\.{_ARN_PART}){{0,2}}(?::{_ARN_PART}){{0,2}}/[a-z0-9]{{12}}"
+)
+"""Groups: partition, Region, account."""
 
 DEPLOYMENT_ARN: Final = (
     r"arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):bedrock:([a-z0-9\-]{1,20}):([0-9]{12}):custom-model-deployment/[a-z0-9]{12}"
@@ -45,10 +50,23 @@ ACTION = Field(
     remedy=f"use one of {', '.join(ACTIONS)}, or leave the key out to deploy",
     examples=("deploy",),
 )
+NAME = Field(
+    name="modelDeploymentName",
+    kind=Kind.TEXT,
+    required=True,
+    least=1,
+    most=63,
+    letters=r"0-9a-zA-Z_\-",
+    pattern=r"(?:[0-9a-zA-Z][_\-]?)+",
+    doc="The name that the deployment gets, unique in its account and Region.",
+    remedy="use 1 to 63 letters and digits, with single - or _ after any of them",
+    examples=("support-bot-v42",),
+)
 MODEL = Field(
     name="modelArn",
     kind=Kind.TEXT,
     required=True,
+    instead="customizationJob",
     least=20,
     most=1011,
     letters=r"a-z0-9:/.\-",
@@ -56,6 +74,17 @@ MODEL = Field(
     doc="The ARN of the custom model, in the account and Region that Slipway deploys in.",
     remedy="give the ARN of a custom model, like arn:aws:bedrock:REGION:ACCOUNT:custom-model/BASE-MODEL/ID",
     examples=("arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl",),
+)
+JOB = Field(
+    name="customizationJob",
+    kind=Kind.TEXT,
+    least=1,
+    most=1011,
+    letters=r"A-Za-z0-9:/.+\-",
+    pattern=rf"{JOB_ARN}|[a-zA-Z0-9][a-zA-Z0-9+.\-]*",
+    doc="Instead of modelArn: the ARN or name of the Bedrock customization job that makes the model. Slipway waits for both.",
+    remedy="give the ARN or the name of a model customization job, or leave the key out and give modelArn",
+    examples=("arn:aws:bedrock:us-east-1:123456789012:model-customization-job/amazon.nova-lite-v1:0:300k/abcdefghijkl",),
 )
 IDENTIFIER = Field(
     name="customModelDeploymentIdentifier",
@@ -155,19 +184,9 @@ def _only(action: str, *, required: bool = True) -> Field:
 
 DEPLOY: Final = (
     _only("deploy", required=False),
-    Field(
-        name="modelDeploymentName",
-        kind=Kind.TEXT,
-        required=True,
-        least=1,
-        most=63,
-        letters=r"0-9a-zA-Z_\-",
-        pattern=r"(?:[0-9a-zA-Z][_\-]?)+",
-        doc="The name that the deployment gets, unique in its account and Region.",
-        remedy="use 1 to 63 letters and digits, with single - or _ after any of them",
-        examples=("support-bot-v42",),
-    ),
+    NAME,
     MODEL,
+    JOB,
     Field(
         name="description",
         kind=Kind.TEXT,
@@ -217,7 +236,7 @@ def request_schema() -> dict[str, object]:
         "$schema": DRAFT,
         "title": "Slipway request",
         "description": "The keyword arguments of boto3's calls about custom model deployments, and Slipway's optional ones.",
-        "examples": [{field.name: field.examples[0] for field in fields} for fields in FIELDS_OF.values()],
+        "examples": [{field.name: field.examples[0] for field in fields if field is not JOB} for fields in FIELDS_OF.values()],
     }
     shapes = [{"title": action} | object_schema(fields) for action, fields in FIELDS_OF.items()]
     return head | {"oneOf": shapes}

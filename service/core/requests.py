@@ -5,30 +5,34 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 from service.core import continuations
 from service.core.actions import AnyRequest, Delete, Deploy
-from service.core.envelopes import unwrapped
+from service.core.envelopes import is_event, unwrapped
 from service.core.fields import Field, Problem, fault, problems, seconds
 from service.core.messages import Message
-from service.core.misunderstood import Code, Misunderstood
+from service.core.misunderstood import Code, Misunderstood, shown
 from service.core.request_fields import (
     ACTION,
     DEPLOYMENT_ARN,
     FIELDS_OF,
     IDENTIFIER,
+    JOB,
+    JOB_ARN,
     MODEL,
     MODEL_ARN,
+    NAME,
     REQUEST_ID,
     TOKEN,
     request_schema,
 )
+from service.core.triggers import Trigger, Unmatched, first_match
 
-__all__ = ["DEFAULT_TIMEOUT_SECONDS", "Home", "Misunderstood", "client_token", "request_schema", "understand"]
+__all__ = ["DEFAULT_TIMEOUT_SECONDS", "Home", "Misunderstood", "Unmatched", "client_token", "request_schema", "understand"]
 
 DEFAULT_TIMEOUT_SECONDS: Final = 7200.0
 """For callers without settings; a test holds it to the setting `timeout`."""
@@ -46,16 +50,24 @@ class Home:
     region: str
 
 
-def understand(message: Message, home: Home, default_timeout: float = DEFAULT_TIMEOUT_SECONDS) -> AnyRequest:
+def understand(
+    message: Message, home: Home, default_timeout: float = DEFAULT_TIMEOUT_SECONDS, triggers: Sequence[Trigger] = ()
+) -> AnyRequest:
     """Read what a message asks for, and check all that can be checked without a call.
 
-    Raises Misunderstood, and nothing else, whatever the message holds. The same message always has the same answer.
+    With `triggers`, an upstream event asks for what the first rule that matches it makes of it. Raises `Misunderstood` or
+    `Unmatched`, and nothing else, whatever the message holds. The same message always has the same answer.
     """
-    given = unwrapped(message.body)
+    given = unwrapped(message.body, keep_event=bool(triggers))
+    trigger = None
+    if triggers and is_event(given):
+        trigger = first_match(triggers, given)
+        given = trigger.make(given)
     found = list(islice(_request_problems(given, home), _MOST_COUNTED))
     if found:
-        raise _misunderstood(found, _readable_id(given))
-    return _request(given, continuations.origin(message), default_timeout)
+        made_by = f"trigger {shown(trigger.name)} made a wrong request: " if trigger else ""
+        raise _misunderstood(found, _readable_id(given), made_by)
+    return _request(given, continuations.origin(message), default_timeout, trigger.name if trigger else None)
 
 
 def client_token(request: Deploy, generation: int = 0) -> str:
@@ -63,7 +75,7 @@ def client_token(request: Deploy, generation: int = 0) -> str:
 
     `generation` counts on where a new deployment is wanted although an earlier one was made with the same token.
     """
-    said = json.dumps([request.identity, request.name, request.model_arn, generation])
+    said = json.dumps([request.identity, request.name, request.asked_model, generation])
     return f"slipway-{hashlib.sha256(said.encode()).hexdigest()}"
 
 
@@ -73,7 +85,7 @@ def _request_problems(given: Mapping[str, object], home: Home) -> Iterator[Probl
         yield Problem(Code.INVALID_FIELD, ACTION.name, f"{ACTION.name} {wrong}; {ACTION.remedy}")
         return
     yield from problems(FIELDS_OF[str(action)], given)
-    for field, pattern in ((MODEL, MODEL_ARN), (IDENTIFIER, DEPLOYMENT_ARN)):
+    for field, pattern in ((MODEL, MODEL_ARN), (JOB, JOB_ARN), (IDENTIFIER, DEPLOYMENT_ARN)):
         yield from _strangeness(field, pattern, given.get(field.name), home)
 
 
@@ -90,17 +102,17 @@ def _strangeness(field: Field, pattern: str, arn: object, home: Home) -> Iterato
     )
     for code, what, there, here in rows:
         if there != here:
-            noun = "model" if field is MODEL else "deployment"
+            noun = {MODEL.name: "model", JOB.name: "job"}.get(field.name, "deployment")
             remedy = f"name a {noun} in {here}, or send the request to the Slipway of {there}"
             text = f"{field.name} is in {what} {there}, but this Slipway deploys in {what} {here}; {remedy}"
             yield Problem(code, field.name, text)
 
 
-def _misunderstood(found: list[Problem], request_id: str | None) -> Misunderstood:
+def _misunderstood(found: list[Problem], request_id: str | None, made_by: str) -> Misunderstood:
     first, more = found[0], len(found) - 1
     noun = "problem" if more == 1 else "problems"
     tail = f" (and {'at least ' if len(found) == _MOST_COUNTED else ''}{more} more {noun})" if more else ""
-    return Misunderstood(first.code, first.text + tail, first.field, request_id)
+    return Misunderstood(first.code, made_by + first.text + tail, first.field, request_id)
 
 
 def _readable_id(given: Mapping[str, object]) -> str | None:
@@ -112,21 +124,28 @@ def _readable_id(given: Mapping[str, object]) -> str | None:
     return None
 
 
-def _request(given: Mapping[str, Any], origin: str, default_timeout: float) -> AnyRequest:
+def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trigger: str | None) -> AnyRequest:
     """Build the value from what `problems` has found sound."""
     identity: str = given.get(TOKEN.name) or given.get(REQUEST_ID.name) or origin
     timeout = seconds(given.get("timeout"))
     common: dict[str, Any] = {
         "identity": identity,
         "request_id": given.get(REQUEST_ID.name) or _NOT_FOR_TAGS.sub("_", identity)[:_LONGEST_TAG_VALUE],
-        "name": given.get("modelDeploymentName") or given.get(IDENTIFIER.name),
+        "name": given.get(NAME.name) or given.get(IDENTIFIER.name),
         "timeout": float(timeout if timeout is not None else default_timeout),
         "priority": given.get("priority", 0),
         "tenant": given.get("tenant"),
+        "trigger": trigger,
     }
     match given.get(ACTION.name, "deploy"):
         case "delete":
             return Delete(**common, force=given.get("force", False))
         case _:
             tags = tuple((tag["key"], tag["value"]) for tag in given.get("tags", ()))
-            return Deploy(**common, model_arn=given[MODEL.name], description=given.get("description"), tags=tags)
+            return Deploy(
+                **common,
+                model_arn=given.get(MODEL.name, ""),
+                customization_job=given.get(JOB.name),
+                description=given.get("description"),
+                tags=tags,
+            )

@@ -24,8 +24,11 @@ _TYPES: Final = {
 def object_schema(fields: Sequence[Field]) -> dict[str, object]:
     """Answer the schema of an object that holds these fields and no others."""
     schema: dict[str, object] = {"type": "object", "properties": {field.name: _field_schema(field) for field in fields}}
-    if required := [field.name for field in fields if field.required]:
+    names = {field.name for field in fields}
+    if required := [field.name for field in fields if field.required and field.instead not in names]:
         schema["required"] = required
+    if either := [field for field in fields if field.instead in names]:
+        schema["allOf"] = [{"oneOf": [{"required": [each.name]}, {"required": [each.instead]}]} for each in either]
     return schema | {"additionalProperties": False}
 
 

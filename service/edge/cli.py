@@ -90,6 +90,28 @@ def schema(document: Document) -> None:
     typer.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 
+rules = typer.Typer(no_args_is_help=True)
+app.add_typer(rules, name="triggers", help="Rules that make requests of upstream events.")
+
+
+@rules.command("test")
+def triggers_test(
+    file: Annotated[str, typer.Argument(help="A file with an event; - for standard input.")] = "-",
+    *,
+    triggers: Annotated[str | None, typer.Option(help="The file with the rules; also SLIPWAY_TRIGGERS.")] = None,
+    config: Annotated[str | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
+) -> None:
+    """Show which rule matches a sample event, and the request that comes of it. A dry run: nothing is called.
+
+    Exits 0 with a request; 1 when no rule matches, or it would be rejected; 2 when rules or event cannot be read.
+
+    Example: slipway triggers test event.json --triggers triggers.toml
+    """
+    from service.edge.trying import try_triggers
+
+    raise typer.Exit(try_triggers(file, triggers, config))
+
+
 @app.command()
 def local(
     *,

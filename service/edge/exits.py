@@ -22,7 +22,7 @@ class Exit(IntEnum):
 
 MEANINGS: Final[Mapping[Exit, str]] = {
     Exit.OK: "it ended well, it lives, or nothing was found",
-    Exit.NOT_WELL: "it ended `Failed`, it does not live, or something was found",
+    Exit.NOT_WELL: "it ended `Failed`, it does not live, something was found, or no trigger matches",
     Exit.NOT_DONE: "an option or a setting is wrong, or somebody who was to be asked did not answer",
     Exit.TIMED_OUT: "`--wait`: it ended `TimedOut`",
     Exit.REJECTED: "`--wait`: it ended `Rejected`",

@@ -42,6 +42,7 @@ class Measures(Collector):
         yield _counter("slipway_leases_extended", "Leases extended.", tally.leases_extended)
         yield _counter("slipway_leases_lost", "Leases lost.", tally.leases_lost)
         yield _counter("slipway_events_published", "Events acknowledged by SNS.", tally.events_published)
+        yield _counter("slipway_events_unmatched", "Upstream events that no trigger matches.", tally.events_unmatched)
         yield _counter("slipway_adoptions", "Outcomes of deployments that existed before.", tally.adoptions)
         yield _counter("slipway_unknown_answers", "Creates without a readable answer.", tally.unknown_answers)
         yield _counter("slipway_quota_refusals", "Creates refused for want of a slot.", tally.quota_refusals)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import random
 from contextlib import suppress
-from typing import Protocol
 
 import structlog
 from structlog.contextvars import bind_contextvars
 
 from service.core import continuations
 from service.core.actions import AnyRequest
-from service.core.backoff import pause_seconds
 from service.core.burial import copy_of
-from service.core.calls import CallFailed
 from service.core.events import Progress, Times, announce_outcome, announce_progress, announce_rejection
 from service.core.held import Finished
-from service.core.messages import Outgoing, QueueTraits
+from service.core.messages import QueueTraits
 from service.core.misunderstood import Misunderstood
 from service.core.outcomes import Done, Ending, Outcome, Reason, Settlement
-from service.core.requests import understand
-from service.core.steps import reason_for
+from service.core.requests import Unmatched, understand
 from service.flow.announce import Announcer
+from service.flow.burials import Burials
 from service.flow.hold import Hold
 from service.flow.lives import Lives
 from service.flow.looking import Tell
@@ -34,13 +30,6 @@ from service.flow.waits import DeadlinePassed
 log = structlog.get_logger()
 
 
-class Graveyard(Protocol):
-    """Where the copy of what could not be understood goes."""
-
-    async def bury(self, outgoing: Outgoing) -> None:
-        """Send one message to the dead-letter queue."""
-
-
 class Answers:
     """Brings each message to its settlement. Read `answer` first."""
 
@@ -49,32 +38,32 @@ class Answers:
         terms: Terms,
         traits: QueueTraits,
         *,
-        graveyard: Graveyard,
+        burials: Burials,
         announcer: Announcer,
         lives: Lives,
         turns: Turns,
         tally: Tally,
-        rng: random.Random,
     ) -> None:
         self._terms = terms
         self._traits = traits
-        self._graveyard = graveyard
+        self._burials = burials
         self._announcer = announcer
         self._lives = lives
         self._turns = turns
         self.recent = Recent()
         self._tally = tally
-        self._rng = rng
 
     async def answer(self, hold: Hold) -> Settlement:
         """What becomes of one message: understand, take turns, do what it asks, announce."""
         try:
-            request = understand(hold.message, self._terms.home, self._terms.timeout)
+            request = understand(hold.message, self._terms.home, self._terms.timeout, self._terms.triggers)
         except Misunderstood as misunderstood:
             return await self._reject(hold, misunderstood)
+        except Unmatched as unmatched:
+            return self._pass_over(unmatched)
         hold.request, hold.what = request, request.name
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
-        log.info("request.accepted", action=request.action, receive_count=hold.message.receive_count)
+        log.info("request.accepted", action=request.action, receive_count=hold.message.receive_count, trigger=request.trigger)
         with self._turn(request, hold) as turn:
             deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
             tell = self._teller(request, hold)
@@ -107,6 +96,12 @@ class Answers:
 
         return tell
 
+    def _pass_over(self, unmatched: Unmatched) -> Settlement:
+        """An event that asks for nothing: counted, and done with."""
+        self._tally.events_unmatched += 1
+        log.info("event.unmatched", source=unmatched.source, detail_type=unmatched.detail_type)
+        return Done()
+
     async def _reject(self, hold: Hold, misunderstood: Misunderstood) -> Settlement:
         origin = continuations.origin(hold.message)
         publication = announce_rejection(
@@ -114,7 +109,7 @@ class Answers:
         )
         await self._announcer.announce(publication, hold)
         if self._traits.has_dead_letter_queue:
-            await self._bury(hold, misunderstood)
+            await self._burials.bury(copy_of(hold.message, misunderstood, is_fifo=self._traits.is_fifo), hold)
         self._tally.endings["Rejected"] += 1
         self.recent.add(
             Finished(
@@ -129,20 +124,6 @@ class Answers:
         )
         log.warning("request.rejected", code=misunderstood.code.value, field=misunderstood.field, reason=misunderstood.reason)
         return Done()
-
-    async def _bury(self, hold: Hold, misunderstood: Misunderstood) -> None:
-        """Copy what was rejected to the dead-letter queue, with the reason beside it, for a person to look at."""
-        copy = copy_of(hold.message, misunderstood, is_fifo=self._traits.is_fifo)
-        troubles = 0
-        while True:
-            hold.check_lease()
-            try:
-                return await self._graveyard.bury(copy)
-            except CallFailed as failed:
-                troubles += 1
-                log.warning("bury.failed", code=failed.code, error=str(failed))
-                with hold.because(reason_for(failed), str(failed)):
-                    await hold.pause(pause_seconds(troubles, self._rng))
 
     def _finished(self, request: AnyRequest, outcome: Outcome, hold: Hold, event_id: str) -> None:
         """The one line that says everything about a request that has ended."""

@@ -7,10 +7,11 @@ from typing import Protocol, assert_never
 
 from service.core.actions import AnyRequest, Delete, Deploy
 from service.core.outcomes import Outcome
-from service.flow import lifecycle, removing
+from service.flow import lifecycle, models, removing
 from service.flow.hold import Hold
 from service.flow.lifecycle import Lifecycle
 from service.flow.looking import Tell
+from service.flow.models import Models
 from service.flow.removing import Removing
 from service.flow.slots import Slots
 from service.flow.tally import Tally
@@ -18,7 +19,7 @@ from service.flow.terms import Terms
 from service.flow.watcher import Watcher
 
 
-class Bedrock(lifecycle.Bedrock, removing.Deletes, Protocol):
+class Bedrock(lifecycle.Bedrock, models.Makers, removing.Deletes, Protocol):
     """What the lives of requests call of Bedrock."""
 
 
@@ -28,6 +29,7 @@ class Lives:
     def __init__(
         self, bedrock: Bedrock, terms: Terms, slots: Slots, watcher: Watcher, *, rng: random.Random, tally: Tally
     ) -> None:
+        self._models = Models(bedrock, rng=rng)
         self._lifecycle = Lifecycle(bedrock, slots, watcher, rng=rng, tally=tally)
         self._removing = Removing(bedrock, may_force=terms.allow_force, rng=rng)
 
@@ -35,7 +37,10 @@ class Lives:
         """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
         match request:
             case Deploy():
-                return await self._lifecycle.deploy(request, hold, deadline, tell)
+                ready = await self._models.ready(request, hold, deadline, tell)
+                if isinstance(ready, Outcome):
+                    return ready
+                return await self._lifecycle.deploy(ready, hold, deadline, tell)
             case Delete():
                 return await self._removing.remove(request, hold, deadline, tell)
         assert_never(request)

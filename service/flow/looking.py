@@ -87,6 +87,18 @@ class Looking:
                 await hold.pause(pause_seconds(facts.troubles, self._rng))
             return facts.after_trouble()
 
+    async def insist(self, question: Callable[[], Awaitable[T]], hold: Hold) -> T:
+        """Answer a question that is asked again, after a pause, for as long as it takes. Raises `Interrupted`."""
+        troubles = 0
+        while True:
+            try:
+                return await question()
+            except CallFailed as failed:
+                log.info("look.failed", code=failed.code, error=str(failed))
+                with hold.because(reason_for(failed), str(failed)):
+                    await hold.pause(pause_seconds(troubles, self._rng))
+                troubles += 1
+
     async def pause(self, step: Pause, troubles: int, hold: Hold, tell: Tell) -> None:
         """Let time pass, longer with each trouble in a row; it is known why."""
         log.info("request.paused", reason=step.reason.value, message=step.message, troubles=troubles)

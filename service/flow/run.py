@@ -18,7 +18,8 @@ from service.core.outcomes import Abandon, Continue, Done, Release, Settlement
 from service.core.quota import Quota
 from service.flow import intake, lives, watcher
 from service.flow.announce import Announcer, Topic
-from service.flow.answer import Answers, Graveyard
+from service.flow.answer import Answers
+from service.flow.burials import Burials, Graveyard
 from service.flow.custody import Custody, Leases
 from service.flow.hold import Hold
 from service.flow.slots import Slots
@@ -90,12 +91,11 @@ class Slipway:
         self._answers = Answers(
             terms,
             traits,
-            graveyard=queue,
+            burials=Burials(queue, rng=rng),
             announcer=self._announcer,
             lives=lives.Lives(bedrock, terms, self.slots, self.watcher, rng=rng, tally=tally),
             turns=self.turns,
             tally=tally,
-            rng=rng,
         )
         self.recent = self._answers.recent
 

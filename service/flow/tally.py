@@ -38,6 +38,8 @@ class Tally:
     leases_extended: int = 0
     endings: Counter[str] = field(default_factory=Counter)
     events_published: int = 0
+    events_unmatched: int = 0
+    """Upstream events that no trigger matches."""
     adoptions: int = 0
     unknown_answers: int = 0
     quota_refusals: int = 0

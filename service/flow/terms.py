@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.core.requests import Home
+from service.core.triggers import Trigger
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Terms:
     max_total: int
     allow_force: bool
     is_topic_fifo: bool
+    triggers: tuple[Trigger, ...] = ()
+    """Rules that make requests of upstream events; without any, events of AWS itself are rejected."""
 
     @property
     def source(self) -> str:

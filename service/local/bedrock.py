@@ -90,6 +90,9 @@ class BedrockStandIn:
                 web.patch(one, self._face("UpdateCustomModelDeployment", operations.update_deployment, 202)),
                 web.post("/listTagsForResource", self._face("ListTagsForResource", operations.list_tags)),
                 web.get("/custom-models/{identifier:.+}", self._face("GetCustomModel", operations.get_model)),
+                web.get(
+                    "/model-customization-jobs/{identifier:.+}", self._face("GetModelCustomizationJob", operations.get_job)
+                ),
                 web.get("/_slipway/terms", self._show_terms),
                 web.patch("/_slipway/terms", self._change_terms),
                 web.get("/_slipway/faults", self._show_faults),

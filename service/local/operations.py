@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from service.local.account import LARGEST_PAGE, Account, Made
-from service.local.checks import invalid, read_tags
+from service.local.checks import invalid, missing, read_tags
 
 Document = dict[str, Any]
 _STATUSES: Final = frozenset({"Creating", "Active", "Failed"})
@@ -97,6 +98,22 @@ def get_model(account: Account, now: float, asked: Asked) -> Document:
     """GetCustomModel, as far as deploying goes."""
     arn = asked.identifier
     return {"modelArn": arn, "modelName": "model", "modelStatus": account.model_status(arn), "creationTime": _iso(now)}
+
+
+def get_job(account: Account, now: float, asked: Asked) -> Document:
+    """GetModelCustomizationJob, as far as deploying goes."""
+    status = account.terms.jobs.get(asked.identifier, "Completed")
+    if status == "Missing":
+        raise missing("Could not find the model customization job.")
+    head = f"arn:{account.partition}:bedrock:{account.region}:{account.account_id}:model-customization-job/"
+    made_up = hashlib.sha256(asked.identifier.encode()).hexdigest()[:12]
+    arn = asked.identifier if asked.identifier.startswith("arn:") else f"{head}amazon.nova-lite-v1:0:300k/{made_up}"
+    shown = {"jobArn": arn, "jobName": asked.identifier.rpartition("/")[2], "status": status, "creationTime": _iso(now)}
+    if status == "Completed":
+        shown |= {"outputModelName": "model", "outputModelArn": arn.replace(":model-customization-job/", ":custom-model/")}
+    if status == "Failed":
+        shown["failureMessage"] = "The training data could not be read."
+    return shown
 
 
 def summarise(one: Made, at: float, status_text: str = "") -> Document:

@@ -59,6 +59,9 @@ class Terms:
     """Status of models by ARN: Active, Creating, Failed or Missing; any other model is Active."""
     model_shown: str = ""
     """What GetCustomModel says of every model, if anything, instead of the truth: a status that nobody knows."""
+    jobs: Mapping[str, str] = field(default_factory=dict)
+    """Status of customization jobs by ARN or name: InProgress, Completed, Failed, Stopped or Missing; any other job is
+    Completed. Its model has the ARN of the job, with `custom-model` in it."""
     model_code: str = "ValidationException"
     model_text: str = "The custom model is not in the Active state."
     denied: tuple[str, ...] = ()

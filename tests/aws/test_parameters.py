@@ -12,10 +12,12 @@ from service.core.calls import Missing, Refused, Unknown
 from service.core.deployments import Created, Deployment, ModelState, Page, Status
 from service.core.events import Publication
 from service.core.messages import Message, Outgoing, QueueTraits
+from service.core.models import Job, JobStatus
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_queue, make_topic
 from tests.aws.servers import ARN, DATE, DATE_SECONDS
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
+JOB = MODEL.replace("custom-model", "model-customization-job")
 NOWHERE = "http://127.0.0.1:9"
 AT = datetime.fromtimestamp(DATE_SECONDS, UTC)
 
@@ -88,11 +90,17 @@ async def test_what_is_not_there_is_none(clients_at: Open) -> None:
     async with clients_at(NOWHERE) as clients:
         bedrock = make_bedrock(clients)
         with AioStubber(clients.bedrock) as stub:
-            for operation in ("get_custom_model_deployment", "list_tags_for_resource", "get_custom_model"):
+            for operation in (
+                "get_custom_model_deployment",
+                "list_tags_for_resource",
+                "get_custom_model",
+                "get_model_customization_job",
+            ):
                 stub.add_client_error(operation, "ResourceNotFoundException", http_status_code=404)
             assert await bedrock.get("n") is None
             assert await bedrock.tags(ARN) is None
             assert await bedrock.model_state(MODEL) is ModelState.MISSING
+            assert await bedrock.job("tune-7") is None
 
 
 @pytest.mark.parametrize(
@@ -111,6 +119,27 @@ async def test_the_state_of_a_model(clients_at: Open, word: str | None, state: M
         with AioStubber(clients.bedrock) as stub:
             stub.add_response("get_custom_model", known, {"modelIdentifier": MODEL})
             assert await make_bedrock(clients).model_state(MODEL) is state
+
+
+@pytest.mark.parametrize(
+    ("told", "job"),
+    [
+        ({"status": "Completed", "outputModelArn": MODEL}, Job(JOB, JobStatus.COMPLETED, MODEL)),
+        ({"status": "Failed", "failureMessage": "no data"}, Job(JOB, JobStatus.FAILED, None, "no data")),
+        ({}, Job(JOB, JobStatus.UNKNOWN)),
+    ],
+)
+async def test_a_customization_job(clients_at: Open, told: dict[str, str], job: Job) -> None:
+    needed = {"jobName": "tune-7", "outputModelName": "m", "roleArn": "arn:aws:iam::123456789012:role/r", "creationTime": AT}
+    data: dict[str, Any] = {"trainingDataConfig": {}, "validationDataConfig": {"validators": []}}
+    needed |= data | {
+        "outputDataConfig": {"s3Uri": "s3://b/k"},
+        "baseModelArn": "arn:aws:bedrock:us-east-1::foundation-model/m",
+    }
+    async with clients_at(NOWHERE) as clients:
+        with AioStubber(clients.bedrock) as stub:
+            stub.add_response("get_model_customization_job", needed | {"jobArn": JOB} | told, {"jobIdentifier": "tune-7"})
+            assert await make_bedrock(clients).job("tune-7") == job
 
 
 async def test_pages(clients_at: Open) -> None:

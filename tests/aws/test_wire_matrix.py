@@ -100,6 +100,7 @@ async def _first(answers: Awaitable[list[CallFailed | None]]) -> object:
     return first
 
 
+JOB = MODEL.replace("custom-model", "model-customization-job")
 DEPLOYMENT = {"customModelDeploymentArn": ARN, "modelArn": MODEL, "createdAt": "2026-11-23T10:00:00Z", "status": "Active"}
 LISTED = DEPLOYMENT | {"customModelDeploymentName": "n", "lastUpdatedAt": "2026-11-23T10:00:00Z"}
 MESSAGE = {
@@ -150,6 +151,13 @@ OPERATIONS: Mapping[str, Operation] = {
             lambda at: at.bedrock.model_state(MODEL),
             good=_json({"modelArn": MODEL, "modelStatus": "Active"}),
             lacking=_json({"modelStatus": "Active"}),
+            is_rest=True,
+        ),
+        Operation(
+            "GetModelCustomizationJob",
+            lambda at: at.bedrock.job(JOB),
+            good=_json({"jobArn": JOB, "status": "Completed", "outputModelArn": MODEL}),
+            lacking=_json({"status": "Completed", "outputModelArn": MODEL}),
             is_rest=True,
         ),
         Operation(
@@ -264,6 +272,7 @@ NOT_THERE: Mapping[str, object] = {
     "GetCustomModelDeployment": None,
     "ListTagsForResource": None,
     "GetCustomModel": ModelState.MISSING,
+    "GetModelCustomizationJob": None,
 }
 """To these, Bedrock's 404 is an answer."""
 
@@ -296,6 +305,8 @@ def _name_of(seen: Seen) -> str:
         return "ListTagsForResource"
     if seen.path.startswith("/custom-models/"):
         return "GetCustomModel"
+    if seen.path.startswith("/model-customization-jobs/"):
+        return "GetModelCustomizationJob"
     if seen.method == "POST":
         return "CreateCustomModelDeployment"
     return "GetCustomModelDeployment" if seen.path.endswith("/n") else "ListCustomModelDeployments"

@@ -26,7 +26,7 @@ def shape(name: str) -> dict[str, Any]:
 
 
 def test_the_keys_are_those_of_botocore_and_our_own() -> None:
-    own = {"action", "requestId", "timeout", "priority", "tenant"}
+    own = {"action", "customizationJob", "requestId", "timeout", "priority", "tenant"}
     assert set(BY_NAME) == set(CREATE["members"]) | own, f"botocore {version('botocore')}"
     assert [field.name for field in DEPLOY if field.required] == CREATE["required"]
 
@@ -61,6 +61,15 @@ def test_the_constraints_of_tags_are_botocores(field: Field, name: str, data: st
     assert (field.least, field.most) == (theirs["min"], theirs["max"])
     plain_spaces_only = theirs["pattern"].replace(r"\s", " ")
     check_same_texts(field, plain_spaces_only, data)
+
+
+@settings(max_examples=200)
+@given(data=st.data())
+def test_a_customization_job_is_named_as_botocore_would(data: st.DataObject) -> None:
+    field, theirs = BY_NAME["customizationJob"], MODEL["shapes"]["ModelCustomizationJobIdentifier"]
+    assert field.most == theirs["max"]
+    known_partitions = theirs["pattern"].replace("aws(-[^:]+)?", "(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b)")
+    check_same_texts(field, known_partitions, data)
 
 
 def check_same_texts(field: Field, pattern: str, data: st.DataObject) -> None:

@@ -154,14 +154,14 @@ def test_most_of_the_poison_can_be_sent_over_sqs() -> None:
             GOOD | {"modelArn": ARN.replace("123456789012", "210987654321")},
             (
                 "modelArn is in account 210987654321, but this Slipway deploys in account 123456789012; "
-                "name a model in 123456789012, or send the request to the Slipway of 210987654321"
+                "name one in 123456789012, or send the request to the Slipway of 210987654321"
             ),
         ),
         (
             GOOD | {"modelArn": ARN.replace("us-east-1", "eu-west-1").replace("aws:", "aws-cn:", 1)},
             (
                 "modelArn is in partition aws-cn, but this Slipway deploys in partition aws; "
-                "name a model in aws, or send the request to the Slipway of aws-cn (and 1 more problem)"
+                "name one in aws, or send the request to the Slipway of aws-cn (and 1 more problem)"
             ),
         ),
         (
@@ -262,7 +262,7 @@ def test_tokens_are_bedrocks_and_differ_where_the_request_does(one: dict[str, An
     first, second = a_deploy(one), a_deploy(other)
     for request in (first, second):
         assert fault(BY_NAME["clientRequestToken"], client_token(request)) is None
-    said = [(each.identity, each.name, each.model_arn) for each in (first, second)]
+    said = [(each.identity, each.name, each.asked_model) for each in (first, second)]
     assert (client_token(first) == client_token(second)) == (said[0] == said[1])
 
 

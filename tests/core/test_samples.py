@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from service.core.actions import Delete, Deploy
-from service.core.request_fields import DEPLOY
+from service.core.request_fields import DEPLOY, JOB
 from service.core.requests import Misunderstood, understand
+from service.settings import load_triggers
 from tests.bodies import HOME, message
 
-SAMPLES = Path(__file__).parents[2] / "config" / "samples"
-DEPLOYS = ("eventbridge-wrapped", "failing", "full", "plain", "sns-wrapped")
+CONFIG = Path(__file__).parents[2] / "config"
+SAMPLES, TRIGGERS = CONFIG / "samples", CONFIG / "triggers.toml"
+DEPLOYS = ("customization-job", "eventbridge-wrapped", "failing", "full", "plain", "sns-wrapped")
 OTHERS = {"delete": Delete}
+UPSTREAM = ("bedrock-job-completed", "sagemaker-package-approved", "sagemaker-training-completed")
 
 
 def text(name: str) -> str:
@@ -22,7 +25,7 @@ def text(name: str) -> str:
 
 
 def test_each_sample_is_held_here() -> None:
-    assert sorted(path.stem for path in SAMPLES.iterdir()) == sorted([*DEPLOYS, *OTHERS, "invalid"])
+    assert sorted(path.stem for path in SAMPLES.iterdir()) == sorted([*DEPLOYS, *OTHERS, *UPSTREAM, "invalid"])
 
 
 def a_deploy(name: str) -> Deploy:
@@ -33,7 +36,23 @@ def a_deploy(name: str) -> Deploy:
 
 @pytest.mark.parametrize("name", DEPLOYS)
 def test_good_samples_are_understood(name: str) -> None:
-    assert a_deploy(name).model_arn.startswith("arn:aws:bedrock:us-east-1:123456789012:custom-model/")
+    assert a_deploy(name).asked_model.startswith("arn:aws:bedrock:us-east-1:123456789012:")
+
+
+@pytest.mark.parametrize("name", UPSTREAM)
+def test_upstream_events_are_requests_by_the_triggers_that_come_along(name: str) -> None:
+    request = understand(message(text(name)), HOME, triggers=load_triggers(str(TRIGGERS)))
+    assert request.request_id == json.loads(text(name))["id"]
+    assert isinstance(request, Deploy)
+    assert request.asked_model.startswith("arn:aws:bedrock:us-east-1:123456789012:")
+    with pytest.raises(Misunderstood, match="is an event of AWS itself"):
+        understand(message(text(name)), HOME)
+
+
+def test_every_trigger_that_comes_along_matches_a_sample() -> None:
+    rules = load_triggers(str(TRIGGERS))
+    asked = [understand(message(text(name)), HOME, triggers=rules) for name in (*UPSTREAM, "eventbridge-wrapped")]
+    assert {request.trigger for request in asked} == {rule.name for rule in rules}
 
 
 @pytest.mark.parametrize(("name", "kind"), OTHERS.items())
@@ -44,7 +63,7 @@ def test_samples_of_other_actions_are_understood(name: str, kind: type) -> None:
 def test_samples_ask_for_different_deployments() -> None:
     asked = [a_deploy(name) for name in DEPLOYS]
     assert len({request.name for request in asked}) == len(asked)
-    assert len({request.model_arn for request in asked}) == len(asked)
+    assert len({request.asked_model for request in asked}) == len(asked)
 
 
 def test_the_failing_sample_has_a_name_that_the_stand_in_lets_fail() -> None:
@@ -52,7 +71,7 @@ def test_the_failing_sample_has_a_name_that_the_stand_in_lets_fail() -> None:
 
 
 def test_the_full_sample_has_every_key() -> None:
-    assert set(json.loads(text("full"))) == {field.name for field in DEPLOY}
+    assert set(json.loads(text("full"))) == {field.name for field in DEPLOY} - {JOB.name}
 
 
 def test_the_invalid_sample_is_refused_with_help() -> None:

@@ -12,7 +12,7 @@ import pytest
 from service.core.fields import Field, Kind
 from service.core.requests import DEFAULT_TIMEOUT_SECONDS
 from service.setting_fields import SETTINGS, commented, variable
-from service.settings import Settings, WrongSetting, default_values, load
+from service.settings import Settings, WrongSetting, default_values, find_triggers, load, load_triggers
 
 CONFIG = Path(__file__).parents[2] / "config" / "slipway.toml"
 QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/slipway-requests"
@@ -56,6 +56,7 @@ def test_the_defaults() -> None:
         max_creating=0,
         max_total=0,
         allow_force=False,
+        triggers="",
         http_host="127.0.0.1",
         http_port=8080,
         log_level="info",
@@ -74,6 +75,42 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_defaults(t
         "timeout": "default",
         "topic_arn": "SLIPWAY_TOPIC_ARN",
     }
+
+
+GOOD_TRIGGERS = """
+[[trigger]]
+name = "own"
+pattern = { source = ["s"] }
+request = "{detail}"
+"""
+
+
+def test_triggers_lie_beside_a_settings_file_unless_a_file_is_named(tmp_path: Path) -> None:
+    path, beside = written(tmp_path, "max_held = 50\n"), tmp_path / "triggers.toml"
+    assert load(LEAST, path).triggers == ""
+    beside.write_text(GOOD_TRIGGERS, "utf-8")
+    found = load(LEAST, path)
+    assert (found.triggers, found.provenance["triggers"]) == (str(beside), str(beside))
+    assert [trigger.name for trigger in load_triggers(found.triggers)] == ["own"]
+    assert load(LEAST | {"SLIPWAY_TRIGGERS": "/elsewhere.toml"}, path).triggers == "/elsewhere.toml"
+    assert find_triggers({}, path) == str(beside)
+    assert load_triggers("") == ()
+
+
+def test_triggers_that_cannot_be_used_are_refused_with_their_file_rule_and_key(tmp_path: Path) -> None:
+    def said(text: str) -> str:
+        path = tmp_path / "triggers.toml"
+        path.write_text(text, "utf-8")
+        with pytest.raises(WrongSetting) as refused:
+            load_triggers(str(path))
+        return str(refused.value).replace(str(tmp_path), "")
+
+    assert said("[[trigger]]\nname = 'a'\npattern = {source = 's'}\n").startswith(
+        '/triggers.toml: rule "a": pattern: source: is "s", not a list'
+    )
+    assert "which is not TOML in UTF-8" in said("[[trigger")
+    with pytest.raises(WrongSetting, match=r'^SLIPWAY_TRIGGERS names "/nowhere", which cannot be read'):
+        load_triggers("/nowhere")
 
 
 def test_a_named_file_goes_before_the_variable(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
 
+from service.core.request_fields import MODEL_ARN
 from service.local.bedrock import BedrockStandIn
 from tests.local.conftest import CREATE, MODEL, OTHER_MODEL, Clock, open_boto3
 
@@ -35,6 +37,19 @@ async def create(bedrock: Any, name: str = "support-bot", **more: Any) -> str:
     answer = await bedrock.create_custom_model_deployment(modelDeploymentName=name, modelArn=MODEL, **more)
     assert answer["ResponseMetadata"]["HTTPStatusCode"] == 202
     return str(answer["customModelDeploymentArn"])
+
+
+async def test_customization_jobs_are_completed_unless_the_terms_say_otherwise(bedrock: Any, standin: BedrockStandIn) -> None:
+    arn = MODEL.replace("custom-model", "model-customization-job")
+    standin.terms = standin.terms.changed({"jobs": {"late": "InProgress", "broken": "Failed", "gone": "Missing"}})
+    shown = await bedrock.get_model_customization_job(jobIdentifier=arn)
+    assert (shown["jobArn"], shown["status"], shown["outputModelArn"]) == (arn, "Completed", MODEL)
+    by_name = await bedrock.get_model_customization_job(jobIdentifier="tune-7")
+    assert re.fullmatch(MODEL_ARN, by_name["outputModelArn"])
+    late = await bedrock.get_model_customization_job(jobIdentifier="late")
+    assert (late["status"], "outputModelArn" in late) == ("InProgress", False)
+    assert (await bedrock.get_model_customization_job(jobIdentifier="broken"))["failureMessage"]
+    assert await refused(bedrock.get_model_customization_job(jobIdentifier="gone")) == ("ResourceNotFoundException", 404)
 
 
 async def test_a_deployment_s_life(bedrock: Any, clock: Clock, http: aiohttp.ClientSession) -> None:

@@ -191,8 +191,8 @@ PLANTS = (
     Plant(
         "poison is not buried",
         "service.flow.answer",
-        "            await self._bury(hold, misunderstood)\n",
-        "            pass\n",
+        "        if self._traits.has_dead_letter_queue:\n",
+        "        if False:\n",
     ),
     Plant(
         "as much is held as comes",

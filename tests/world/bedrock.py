@@ -134,6 +134,9 @@ class _Client:
     async def get_custom_model(self, *, modelIdentifier: str) -> Document:  # noqa: N803  AWS's name
         return await self._call("GetCustomModel", operations.get_model, Asked(modelIdentifier))
 
+    async def get_model_customization_job(self, *, jobIdentifier: str) -> Document:  # noqa: N803  AWS's name
+        return await self._call("GetModelCustomizationJob", operations.get_job, Asked(jobIdentifier))
+
     async def _call(
         self, operation: str, act: Operation, asked: Asked, on_refusal: Callable[[Asked, Refusal], None] | None = None
     ) -> Document:

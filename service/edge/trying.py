@@ -1,0 +1,88 @@
+"""Trying triggers: which rule matches a sample event, and what request comes of it. A dry run, without AWS."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from service.core.actions import AnyRequest, Deploy
+from service.core.messages import Message
+from service.core.misunderstood import Misunderstood
+from service.core.requests import Home, Unmatched, understand
+from service.core.triggers import Trigger
+from service.edge.exits import Exit
+from service.settings import WrongSetting, find_triggers, load_triggers
+
+_PLACE: Final = ("123456789012", "us-east-1")
+"""Where an event is from that does not say so."""
+
+
+def try_triggers(sample: str, triggers: str | None, config: str | None) -> Exit:
+    """Print what becomes of the event in a file (`-` for standard input); answer the exit code.
+
+    Well if a request comes of it; not well when no rule matches, or the request would be rejected; not done when rules or
+    event cannot be read.
+    """
+    try:
+        rules = load_triggers(triggers or find_triggers(os.environ, config))
+        body = sys.stdin.read() if sample == "-" else Path(sample).read_text("utf-8")
+    except (WrongSetting, OSError, UnicodeDecodeError) as wrong:
+        typer.echo(f"slipway: {wrong}", err=True)
+        return Exit.NOT_DONE
+    if not rules:
+        typer.echo("slipway: there are no triggers; name their file with --triggers or SLIPWAY_TRIGGERS", err=True)
+        return Exit.NOT_DONE
+    return _try(body, rules)
+
+
+def _try(body: str, rules: tuple[Trigger, ...]) -> Exit:
+    now = time.time()
+    try:
+        request = understand(Message("message-id", body, "", 1, now, now), _home(body), triggers=rules)
+    except Unmatched as unmatched:
+        typer.echo(f"{unmatched}: it would be counted, and deleted", err=True)
+        return Exit.NOT_WELL
+    except Misunderstood as wrong:
+        typer.echo(f"it would be rejected ({wrong.code.value}): {wrong.reason}", err=True)
+        return Exit.NOT_WELL
+    how = f"matched by trigger {request.trigger}" if request.trigger else "no event: a request as it is"
+    typer.echo(how, err=True)
+    typer.echo(json.dumps(_shown(request), indent=2, ensure_ascii=False))
+    return Exit.OK
+
+
+def _home(body: str) -> Home:
+    """Answer where the event is from: whoever will deploy what it asks for is taken to be there."""
+    try:
+        event = json.loads(body)
+    except (ValueError, RecursionError):
+        event = None
+    found = event if isinstance(event, dict) else {}
+    account, region = (str(found.get(key, other)) for key, other in zip(("account", "region"), _PLACE, strict=True))
+    return Home("aws", account, region)
+
+
+def _shown(request: AnyRequest) -> dict[str, object]:
+    """Answer a request in the keys of its body."""
+    name = "modelDeploymentName" if isinstance(request, Deploy) else "customModelDeploymentIdentifier"
+    shown: dict[str, object] = {"action": request.action, name: request.name}
+    if isinstance(request, Deploy):
+        shown |= {
+            "modelArn": request.model_arn,
+            "customizationJob": request.customization_job,
+            "description": request.description,
+            "tags": [{"key": key, "value": value} for key, value in request.tags],
+        }
+    shown |= {
+        "requestId": request.request_id,
+        "timeout": request.timeout,
+        "priority": request.priority,
+        "tenant": request.tenant,
+    }
+    return {key: value for key, value in shown.items() if value not in (None, "", [])}

@@ -1,0 +1,60 @@
+"""`slipway triggers test`: the rule, the request, and an exit code for scripts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.edge.cli import app
+from tests.readme import ROOT, SAMPLES
+
+RULES = str(ROOT / "config" / "triggers.toml")
+EVENT = (SAMPLES / "bedrock-job-completed.json").read_text("utf-8")
+
+
+def ran(*arguments: str, given: str | None = None, **environment: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["triggers", "test", *arguments], input=given, env=environment)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_matching_event_shows_its_rule_and_its_request() -> None:
+    code, out, err = ran(str(SAMPLES / "bedrock-job-completed.json"), "--triggers", RULES)
+    assert (code, err) == (0, "matched by trigger bedrock-customization-completed\n")
+    shown = json.loads(out)
+    assert shown["modelDeploymentName"] == "support-tune-2026-11-23"
+    assert shown["customizationJob"] == json.loads(EVENT)["detail"]["jobArn"]
+
+
+def test_an_event_may_come_from_standard_input_and_the_rules_from_the_environment() -> None:
+    code, out, _ = ran(given=EVENT, SLIPWAY_TRIGGERS=RULES)
+    assert code == 0
+    assert json.loads(out)["requestId"] == json.loads(EVENT)["id"]
+
+
+def test_an_event_that_no_rule_matches() -> None:
+    code, out, err = ran("-", "--triggers", RULES, given=EVENT.replace('"Completed"', '"Stopped"'))
+    assert (code, out) == (1, "")
+    assert err.startswith("no trigger matches Model Customization Job State Change of aws.bedrock")
+
+
+def test_an_event_that_would_be_rejected() -> None:
+    code, out, err = ran("-", "--triggers", RULES, given=EVENT.replace('"jobArn"', '"job"'))
+    assert (code, out) == (1, "")
+    assert "it would be rejected (TriggerUnfilled)" in err
+    assert "{detail.jobArn}" in err
+
+
+def test_without_an_event_of_json_or_rules_nothing_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLIPWAY_TRIGGERS", raising=False)
+    assert ran("-", "--triggers", RULES, given="{")[0] == 1
+    assert ran(str(tmp_path / "none.json"), "--triggers", RULES)[0] == 2
+    code, _, err = ran("-", given=EVENT)
+    assert (code, err) == (2, "slipway: there are no triggers; name their file with --triggers or SLIPWAY_TRIGGERS\n")
+    wrong = tmp_path / "triggers.toml"
+    wrong.write_text("[[trigger]]\n", "utf-8")
+    code, _, err = ran("-", "--triggers", str(wrong), given=EVENT)
+    assert code == 2
+    assert "rule 1: name is missing" in err
