@@ -154,14 +154,14 @@ def test_most_of_the_poison_can_be_sent_over_sqs() -> None:
             GOOD | {"modelArn": ARN.replace("123456789012", "210987654321")},
             (
                 "modelArn is in account 210987654321, but this Slipway deploys in account 123456789012; "
-                "name one in 123456789012, or send the request to the Slipway of 210987654321"
+                "name a model in 123456789012, or send the request to the Slipway of 210987654321"
             ),
         ),
         (
             GOOD | {"modelArn": ARN.replace("us-east-1", "eu-west-1").replace("aws:", "aws-cn:", 1)},
             (
                 "modelArn is in partition aws-cn, but this Slipway deploys in partition aws; "
-                "name one in aws, or send the request to the Slipway of aws-cn (and 1 more problem)"
+                "name a model in aws, or send the request to the Slipway of aws-cn (and 1 more problem)"
             ),
         ),
         (
