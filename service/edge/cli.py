@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from service import __version__
-from service.edge import cli_asking, cli_mending
+from service.edge import cli_asking, cli_looking, cli_mending
 
 app = typer.Typer(
     name="slipway",
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 
 app.add_typer(cli_asking.app)
+app.add_typer(cli_looking.app)
 app.add_typer(cli_mending.app)
 
 EXIT_WRONG_SETTING = 2

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Final, Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from service.client import News, Ticket
-from service.edge.printing import LOOKS, flat
+from service.edge.printing import LOOKS, flat, table_of
 
 REFRESHES_A_SECOND: Final = 4
 _MINUTE: Final = 60
@@ -76,6 +78,18 @@ class LiveLine:
             if self._usual is not None:
                 said += f" of usually {clock(self._usual)}"
         return said
+
+
+@contextmanager
+def moving_table(columns: Sequence[str]) -> Iterator[Callable[[Sequence[Sequence[str]], str], None]]:
+    """Within, a table stands on the screen; what is answered puts rows into it, and a line below. The last one stays."""
+    console = Console()
+    with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+
+        def update(rows: Sequence[Sequence[str]], below: str) -> None:
+            live.update(Group(table_of(columns, rows), Text(below, "dim")), refresh=True)
+
+        yield update
 
 
 def clock(seconds: float) -> str:

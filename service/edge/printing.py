@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 LOOKS: Final = {
     "Active": "green",
@@ -36,24 +39,29 @@ def print_json(document: object) -> None:
     _write(json.dumps(document, indent=indent, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows: with a heading for a person, else one line a row with tabs between, and nothing else."""
     if not is_terminal():
         for row in rows:
             _write("\t".join(flat(cell) for cell in row))
         return
-    from rich import box  # noqa: PLC0415  half of what starting would cost, and not needed in a pipe
-    from rich.console import Console  # noqa: PLC0415  as above
-    from rich.table import Table  # noqa: PLC0415  as above
+    from rich.console import Console  # noqa: PLC0415  half of what starting would cost, and not needed in a pipe
+
+    Console().print(table_of(columns, rows))
+
+
+def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Answer a table whose last column takes what room there is."""
+    from rich import box, table  # noqa: PLC0415  as above
     from rich.text import Text  # noqa: PLC0415  as above
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, title=title or None, title_justify="left")
+    made = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for place, column in enumerate(columns):
         is_last = place == len(columns) - 1
-        table.add_column(column, overflow="fold", ratio=1 if is_last else None, no_wrap=not is_last)
+        made.add_column(column, overflow="fold", ratio=1 if is_last else None, no_wrap=not is_last)
     for row in rows:
-        table.add_row(*(Text(flat(cell), LOOKS.get(cell, "")) for cell in row))
-    Console().print(table)
+        made.add_row(*(Text(flat(cell), LOOKS.get(cell, "")) for cell in row))
+    return made
 
 
 def print_line(line: str) -> None:

@@ -1,0 +1,119 @@
+"""Commands that look, and change nothing."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from service.edge.options import AsJson, Config, Daemons
+
+app = typer.Typer()
+
+
+class StatusWord(StrEnum):
+    """The statuses that List takes."""
+
+    CREATING = "Creating"
+    ACTIVE = "Active"
+    FAILED = "Failed"
+
+
+@app.command("list")
+def list_(
+    *,
+    name_contains: Annotated[str | None, typer.Option(metavar="TEXT", help="Only names with this in them.")] = None,
+    status: Annotated[StatusWord | None, typer.Option(help="Only these.", case_sensitive=False)] = None,
+    model: Annotated[str | None, typer.Option(metavar="ARN", help="Only deployments of this model.")] = None,
+    created_before: Annotated[str | None, typer.Option(metavar="TIME", help="In ISO 8601, like 2026-11-23T20:00:00Z.")] = None,
+    created_after: Annotated[str | None, typer.Option(metavar="TIME", help="In ISO 8601.")] = None,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Else the newest come first.")] = False,
+    limit: Annotated[int, typer.Option(help="How many to show.", min=1, max=1000)] = 50,
+    token: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """List deployments, Slipway's and others', with the request that each was made for.
+
+    Example: slipway list --status failed --name-contains support --json
+    """
+    from service.aws.catalogue import Filters
+    from service.core.deployments import Status
+    from service.edge.errands import run_errand
+    from service.edge.looking import list_deployments
+
+    filters = Filters(
+        name_contains=name_contains,
+        status=None if status is None else Status.of(status.value),
+        model_arn=model,
+        created_before=_time(created_before, "--created-before"),
+        created_after=_time(created_after, "--created-after"),
+        oldest_first=oldest_first,
+    )
+    raise run_errand(config, lambda visit, _: list_deployments(visit, filters, limit=limit, token=token, as_json=as_json))
+
+
+@app.command()
+def get(
+    identifier: Annotated[str, typer.Argument(metavar="NAME_OR_ARN", help="The deployment.")],
+    *,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show all that Bedrock says of one deployment, with its tags. Exits 1 when there is none.
+
+    Example: slipway get support-bot-v42
+    """
+    from service.edge.errands import run_errand
+    from service.edge.looking import get_deployment
+
+    raise run_errand(config, lambda visit, _: get_deployment(visit, identifier, as_json=as_json))
+
+
+@app.command()
+def watch(
+    *,
+    every: Annotated[float, typer.Option(metavar="SECONDS", help="Time between two looks.", min=1)] = 5.0,
+    count: Annotated[int, typer.Option(help="End after so many looks; 0 is never.", min=0)] = 0,
+    daemon: Daemons = None,
+    config: Config = None,
+) -> None:
+    """Watch the deployments and slots of the account: a live table, or in a pipe one line of JSON for each look.
+
+    Examples: slipway watch; slipway watch --count 1 | jq .slots
+    """
+    from service.edge.errands import run_errand
+    from service.edge.looking import watch_target
+
+    raise run_errand(config, lambda visit, settings: watch_target(visit, settings, daemon or [], every=every, count=count))
+
+
+@app.command()
+def explain(
+    word: Annotated[str, typer.Argument(metavar="REQUEST_OR_NAME", help="A request's id, or a deployment's name or ARN.")],
+    *,
+    daemon: Daemons = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is known of a request: what it waits for, its place, deadline, troubles, and what will happen next.
+
+    Asks the daemons (--daemon, else the one on this machine), Bedrock and the queue. Exits 1 when nothing is known of it.
+
+    Example: slipway explain support-bot-v42 --daemon http://10.0.0.1:8080
+    """
+    from service.edge.errands import run_errand
+    from service.edge.explaining import explain_word
+
+    raise run_errand(config, lambda visit, settings: explain_word(visit, settings, word, daemon or [], as_json=as_json))
+
+
+def _time(text: str | None, option: str) -> float | None:
+    from service.core.iso import epoch
+
+    try:
+        return None if text is None else epoch(text)
+    except ValueError:
+        said = f"{text!r} is no time; give it in ISO 8601, like 2026-11-23T20:00:00Z"
+        raise typer.BadParameter(said, param_hint=option) from None

@@ -1,0 +1,96 @@
+"""`slipway explain`: asks everybody who may know something, and prints what they know together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from service.aws.visiting import Visit
+from service.client.daemons import NotReached, ask_requests, ask_troubles
+from service.core.calls import CallFailed, Refused
+from service.core.explaining import Explanation, Knowledge, explain
+from service.core.foresight import Existing
+from service.core.held import Finished, Held
+from service.edge.errands import CannotDo
+from service.edge.exits import Exit
+from service.edge.printing import flat, print_json, print_line
+from service.settings import Settings
+
+MOST_SEARCHED = 200
+"""So many deployments are searched for a request's tag, at one call each."""
+
+
+async def explain_word(visit: Visit, settings: Settings, word: str, daemons: Sequence[str], *, as_json: bool) -> Exit:
+    """Find out, and say it; answer whether anything is known."""
+    explanation = explain(await _knowledge(visit, settings, word, daemons))
+    if as_json:
+        print_json({"state": explanation.state, "reason": explanation.reason, "lines": list(explanation.lines)})
+    else:
+        _print(explanation)
+    return Exit.OK if explanation.is_known else Exit.NOT_WELL
+
+
+def _print(explanation: Explanation) -> None:
+    print_line(f"{explanation.state}{f', {explanation.reason}' if explanation.reason else ''}")
+    for line in explanation.lines:
+        print_line(flat(line))
+
+
+async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequence[str]) -> Knowledge:
+    held: list[Held] = []
+    finished: list[Finished] = []
+    lines: dict[str, Mapping[str, object]] = {}
+    troubles: dict[str, str] = {}
+    unanswered: list[str] = []
+    urls = named or ([f"http://127.0.0.1:{settings.http_port}"] if settings.http_port else [])
+    answered = 0
+    for url in urls:
+        try:
+            said = await ask_requests(url, word)
+            troubles |= await ask_troubles(url)
+        except NotReached as wrong:
+            if named:
+                raise
+            unanswered.append(f"{wrong}; name the daemons with --daemon")
+            continue
+        answered += 1
+        held += said.held
+        finished += said.finished
+        lines |= said.extras.get("calls", {})
+    existing, backlog = None, None
+    try:
+        names = [*(one.name for one in held), *(one.name for one in finished)]
+        existing = await _existing(visit, word, [name for name in names if name])
+        backlog = await visit.inspector.backlog(settings.queue_url)
+    except CallFailed as failed:
+        if not answered:
+            raise CannotDo(
+                f"no daemon answers, and AWS neither: {failed}; name a daemon with --daemon, or check the credentials"
+            ) from failed
+        unanswered.append(f"AWS, from here: {failed}")
+    return Knowledge(
+        word=word,
+        held=tuple(held),
+        finished=tuple(finished),
+        existing=existing,
+        backlog=backlog,
+        lines=lines if answered else None,
+        troubles=troubles,
+        unanswered=tuple(unanswered),
+    )
+
+
+async def _existing(visit: Visit, word: str, names: Sequence[str]) -> Existing | None:
+    """By name or ARN; else by the tag of the request, where there are few enough to be searched."""
+    for identifier in dict.fromkeys([*names, word]):
+        try:
+            details = await visit.catalogue.details(identifier)
+        except Refused:
+            continue  # a request's id need not be a name
+        if details is not None:
+            return Existing(details.deployment, details.request_tag)
+    if names:
+        return None
+    deployments = await visit.catalogue.all()
+    if len(deployments) > MOST_SEARCHED:
+        return None
+    return next((one for one in await visit.catalogue.with_tags(deployments) if one.request_tag == word), None)

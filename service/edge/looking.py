@@ -1,0 +1,158 @@
+"""`slipway list`, `get` and `watch`: what there is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from service.aws.catalogue import Details, Filters
+from service.aws.visiting import Visit
+from service.client.daemons import NotReached, ask_all
+from service.core.deployments import Status
+from service.core.foresight import Existing
+from service.core.iso import iso
+from service.edge.errands import say
+from service.edge.exits import Exit
+from service.edge.printing import is_terminal, print_facts, print_json, print_line, print_table
+from service.settings import Settings
+
+COLUMNS: Final = ("deployment", "status", "request", "created", "model")
+
+
+async def list_deployments(visit: Visit, filters: Filters, *, limit: int, token: str | None, as_json: bool) -> Exit:
+    """Print one page, and how to go on where there is more."""
+    page = await visit.catalogue.page(filters, token=token, size=limit)
+    existing = await visit.catalogue.with_tags(page.deployments)
+    if as_json:
+        print_json({"deployments": [_json(one) for one in existing], "nextToken": page.next_token})
+        return Exit.OK
+    print_table(COLUMNS, [_row(one) for one in existing])
+    if is_terminal() and not existing:
+        print_line("None.")
+    if page.next_token is not None:
+        say(f"there is more: --token {page.next_token}")
+    return Exit.OK
+
+
+async def get_deployment(visit: Visit, identifier: str, *, as_json: bool) -> Exit:
+    """Print all about one; answer whether there is one."""
+    details = await visit.catalogue.details(identifier)
+    if details is None:
+        say(f"there is no deployment {identifier!r}; slipway list shows those that there are")
+        return Exit.NOT_WELL
+    if as_json:
+        document = _json(Existing(details.deployment, details.request_tag))
+        print_json(document | {"description": details.description, "tags": details.tags})
+    else:
+        print_facts(_facts(details))
+    return Exit.OK
+
+
+async def watch_target(visit: Visit, settings: Settings, daemons: Sequence[str], *, every: float, count: int) -> Exit:
+    """Show what there is, again and again, `count` times or (0) until Ctrl-C."""
+    watching = _Watching(visit, settings, daemons)
+    looks = 0
+    with _screen() as show:
+        while True:
+            began = time.monotonic()
+            show(*await watching.look())
+            looks += 1
+            if looks == count:
+                return Exit.OK
+            await asyncio.sleep(max(0.0, every - (time.monotonic() - began)))
+
+
+class Slots(NamedTuple):
+    """How full the target is, and who waits. None where no daemon answers."""
+
+    creating: int
+    total: int
+    held: int | None = None
+    waiting: int | None = None
+    quota: str | None = None
+
+
+class _Watching:
+    """Looks at a target, asking for each deployment's tags once only."""
+
+    def __init__(self, visit: Visit, settings: Settings, daemons: Sequence[str]) -> None:
+        self._visit = visit
+        self._daemons = daemons or ([f"http://127.0.0.1:{settings.http_port}"] if settings.http_port else [])
+        self._is_named = bool(daemons)
+        self._known: dict[str, Existing] = {}
+
+    async def look(self) -> tuple[list[Existing], Slots]:
+        """Answer what there is, the newest first, and the slots."""
+        deployments = await self._visit.catalogue.all()
+        new = [deployment for deployment in deployments if deployment.arn not in self._known]
+        tags = {one.deployment.arn: one for one in await self._visit.catalogue.with_tags(new)} | self._known
+        self._known = {one.arn: replace(tags[one.arn], deployment=one) for one in deployments if one.arn in tags}
+        existing = sorted(self._known.values(), key=lambda one: -one.deployment.created_at)
+        slots = Slots(sum(one.status is Status.CREATING for one in deployments), len(deployments))
+        try:
+            said = await ask_all(self._daemons)
+        except NotReached:
+            if self._is_named:
+                raise
+            return existing, slots
+        if not self._daemons:
+            return existing, slots
+        line = said.extras["slots"]
+        return existing, slots._replace(held=len(said.held), waiting=line["waiting"], quota=line["quota"])
+
+
+Show = Callable[[Sequence[Existing], Slots], None]
+
+
+@contextmanager
+def _screen() -> Iterator[Show]:
+    """Answer what shows a look: a table that moves, for a person; a line of JSON for a program."""
+    if not is_terminal():
+        yield lambda existing, slots: print_json(
+            {"at": iso(time.time()), "slots": slots._asdict(), "deployments": [_json(one) for one in existing]}
+        )
+        return
+    from service.edge.live import moving_table  # noqa: PLC0415  what draws is not needed in a pipe
+
+    with moving_table(COLUMNS) as update:
+        yield lambda existing, slots: update([_row(one) for one in existing], _said(slots))
+
+
+def _said(slots: Slots) -> str:
+    said = f"{slots.creating} in creation, {slots.total} in all"
+    if slots.held is not None:
+        said += f"; {slots.held} requests held, {slots.waiting} in line for a slot; quota: {slots.quota}"
+    return said
+
+
+def _row(one: Existing) -> tuple[str, ...]:
+    deployment = one.deployment
+    created = iso(deployment.created_at)[:19] + "Z"
+    model = deployment.model_arn.rpartition(":custom-model/")[2]
+    failure = f": {deployment.failure_message}" if deployment.failure_message else ""
+    return deployment.name, deployment.status_text, one.request_tag or "-", created, model + failure
+
+
+def _json(one: Existing) -> dict[str, object]:
+    deployment = one.deployment
+    said = {
+        "modelDeploymentName": deployment.name,
+        "customModelDeploymentArn": deployment.arn,
+        "modelArn": deployment.model_arn,
+        "status": deployment.status_text,
+        "createdAt": iso(deployment.created_at),
+        "lastUpdatedAt": None if deployment.updated_at is None else iso(deployment.updated_at),
+        "failureMessage": deployment.failure_message,
+        "requestId": one.request_tag,
+    }
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _facts(details: Details) -> dict[str, str]:
+    document = _json(Existing(details.deployment, details.request_tag)) | {"description": details.description}
+    facts = {key: str(value) for key, value in document.items() if value is not None}
+    return facts | {f"tag {key}": value for key, value in sorted(details.tags.items())}
