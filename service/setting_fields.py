@@ -105,7 +105,7 @@ SETTINGS: Final = (
     Field(
         name="allow_force",
         kind=Kind.FLAG,
-        doc="Whether a request that says force may delete what Slipway did not make.",
+        doc="Whether a request that says force may update or delete what Slipway did not make.",
         reason="what others made is theirs, until somebody who runs Slipway decides otherwise.",
     ),
     Field(

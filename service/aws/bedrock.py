@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from service.aws.calling import ONLY_IF_NOT_APPLIED, Caller
 from service.aws.limiter import Wait, simply
 from service.aws.timestamps import read_timestamp
 from service.core.calls import Missing, Unknown
-from service.core.deployments import Created, Deployment, ModelState, Page, Status
+from service.core.deployments import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
 from service.core.models import Job, JobStatus
 
 PAGE_SIZE: Final = 1000
@@ -97,6 +97,28 @@ class Bedrock:
         operation = "DeleteCustomModelDeployment"
         await self._call(operation, send, wait=wait)
 
+    async def update(self, arn: str, model_arn: str, *, wait: Wait = simply) -> None:
+        """Begin to let a deployment serve another model. Harmless when repeated.
+
+        Raises `Missing` where the deployment or the model does not exist, and `Refused` also while it is being updated.
+        """
+
+        async def send() -> None:
+            await self._client.update_custom_model_deployment(customModelDeploymentIdentifier=arn, modelArn=model_arn)
+
+        operation = "UpdateCustomModelDeployment"
+        await self._call(operation, send, wait=wait)
+
+    async def tag(self, arn: str, tags: Mapping[str, str], *, wait: Wait = simply) -> None:
+        """Write tags over those of the same keys. Harmless when repeated."""
+        said = [{"key": key, "value": value} for key, value in tags.items()]
+
+        async def send() -> None:
+            await self._client.tag_resource(resourceARN=arn, tags=said)
+
+        operation = "TagResource"
+        await self._call(operation, send, wait=wait)
+
     async def model_state(self, model_arn: str, *, wait: Wait = simply) -> ModelState:
         """Answer whether a custom model can be deployed. One without a status, as older ones are, is Active."""
         operation = "GetCustomModel"
@@ -160,6 +182,7 @@ def read_deployment(answer: Parsed, name: str) -> Deployment:
     """
     status = answer["status"]
     updated_at = answer.get("lastUpdatedAt")
+    update = answer.get("updateDetails")
     return Deployment(
         arn=answer["customModelDeploymentArn"],
         name=answer[name],
@@ -169,6 +192,7 @@ def read_deployment(answer: Parsed, name: str) -> Deployment:
         created_at=_seconds(answer["createdAt"]),
         updated_at=None if updated_at is None else _seconds(updated_at),
         failure_message=answer.get("failureMessage") or None,
+        update=None if update is None else UpdateDetails(update["modelArn"], UpdateStatus.of(update["updateStatus"])),
     )
 
 

@@ -21,6 +21,7 @@ from botocore.exceptions import BotoCoreError
 from service.aws.forms import encode_form
 from service.aws.parsing import Parsers
 from service.aws.regions import NotConfigured, find_home, find_regions
+from service.aws.teaching import teach_update
 from service.aws.transport import StraightSession, check_body
 from service.core.requests import Home
 
@@ -62,6 +63,7 @@ async def open_clients(*, queue_url: str, topic_arn: str, version: str, most_pol
         await _find_credentials(session)
     except BotoCoreError as exc:
         raise NotConfigured(f"AWS's own settings are not right: {exc}") from exc
+    teach_update(session.get_component("data_loader"))
     session.register_component("response_parser_factory", Parsers())
     boto = aioboto3.Session(botocore_session=session)
     async with AsyncExitStack() as stack:

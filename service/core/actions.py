@@ -79,4 +79,22 @@ class Delete(Request):
     """Also if Slipway did not make it, where the settings allow that."""
 
 
-AnyRequest = Deploy | Delete
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update(Request):
+    """Another model that somebody wants an existing deployment to serve."""
+
+    action = "update"
+
+    model_arn: str
+    rollback: bool = False
+    """If it fails, the former model is what is to be served."""
+    force: bool = False
+    """Also if Slipway did not make it, where the settings allow that."""
+
+    @property
+    def essence(self) -> list[str]:
+        """With the model: one deployment may be told to serve two."""
+        return [self.identity, self.action, self.name, self.model_arn]
+
+
+AnyRequest = Deploy | Update | Delete

@@ -32,7 +32,7 @@ from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refu
 from service.core.deployments import Created, Deployment, ModelState, Status
 from service.core.marks import Marks
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.steps import Absent, Ended, Look, Pause, Seen, Sight, reason_for
+from service.core.steps import Absent, AskModel, Ended, Look, Pause, Seen, Sight, reason_for
 
 REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 """While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
@@ -96,11 +96,6 @@ class Facts:
     def after_trouble(self) -> Facts:
         """A look itself failed: nothing new is known, but it has been tried."""
         return replace(self, troubles=self.troubles + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class AskModel:
-    """Get the state of the model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,33 @@ _BY_WORD = {status.value.lower(): status for status in (Status.CREATING, Status.
 _ENDS = frozenset({Status.ACTIVE, Status.FAILED})
 
 
+class UpdateStatus(StrEnum):
+    """How far an update is. What AWS may add one day is `UNKNOWN`, and means: wait."""
+
+    UPDATING = "Updating"
+    COMPLETED = "UpdateCompleted"
+    FAILED = "UpdateFailed"
+    UNKNOWN = "Unknown"
+
+    @classmethod
+    def of(cls, text: str) -> UpdateStatus:
+        """Read AWS's word in any case."""
+        return _UPDATE_BY_WORD.get(text.lower(), cls.UNKNOWN)
+
+
+_UPDATE_BY_WORD = {
+    status.value.lower(): status for status in (UpdateStatus.UPDATING, UpdateStatus.COMPLETED, UpdateStatus.FAILED)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateDetails:
+    """What Get says of the latest update, which may be long over: of which model, and how far."""
+
+    model_arn: str
+    status: UpdateStatus
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """A custom model deployment as Get or List told it. Times are seconds since the epoch, by AWS's clock."""
@@ -42,6 +69,8 @@ class Deployment:
     created_at: float
     updated_at: float | None = None
     failure_message: str | None = None
+    update: UpdateDetails | None = None
+    """Get tells it, List does not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from service.core.actions import Delete, Deploy, Request
+from service.core.actions import Delete, Deploy, Request, Update
 from service.core.deployments import Deployment
 from service.core.iso import iso as _iso
 from service.core.outcomes import Ending, Outcome, Reason
@@ -121,11 +121,11 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
 
 def _model(request: Request, deployment: Deployment | None) -> dict[str, object]:
     """Which model it is about, as far as that is known; and the job that makes it, where that was asked for."""
-    asked = request if isinstance(request, Deploy) else None
+    asked = request if isinstance(request, Deploy | Update) else None
     model_arn = (asked.model_arn if asked else "") or (deployment.model_arn if deployment else "")
     said: dict[str, object] = {"modelArn": model_arn} if model_arn else {}
-    if asked and asked.customization_job is not None:
-        said["customizationJob"] = asked.customization_job
+    if isinstance(request, Deploy) and request.customization_job is not None:
+        said["customizationJob"] = request.customization_job
     return said
 
 
@@ -133,6 +133,10 @@ def _particulars(request: Request, outcome: Outcome) -> dict[str, object]:
     """What is told of one action only."""
     match request:
         case Deploy():
+            return {"adopted": outcome.adopted}
+        case Update() if outcome.former is not None:
+            return {"adopted": outcome.adopted, "formerModelArn": outcome.former}
+        case Update():
             return {"adopted": outcome.adopted}
         case Delete() if outcome.ending is Ending.DELETED:
             return {"alreadyGone": outcome.already_gone}

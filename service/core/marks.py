@@ -5,11 +5,13 @@ A tag's value has at most 256 letters, digits, spaces and _.:/=+@-; times are IS
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from service.core.actions import Deploy
+from service.core.actions import Deploy, Request
 from service.core.iso import epoch, iso
 
 OWN_PREFIX: Final = "slipway:"
@@ -17,8 +19,53 @@ REQUEST_TAG: Final = "slipway:request"
 """The id of the request that made it: how a successor knows that a deployment is Slipway's, and whose."""
 RECEIVED_TAG: Final = "slipway:received"
 """When that request was first received, by the queue's clock: what was asked for later is not undone by what came before."""
+UPDATE_TAG: Final = "slipway:update"
+"""Whose update the latest is: a key made of the request, and when that was first received."""
+FORMER_TAG: Final = "slipway:former"
+"""The model that was served before that update."""
 OWN_TAGS: Final = 7
 """How many of a deployment's tags are kept free for Slipway's."""
+
+
+_LONGEST_VALUE: Final = 256
+_ROUNDING_SECONDS: Final = 0.001
+_AGAIN: Final = "again"
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateMark:
+    """What an update writes before it begins."""
+
+    key: str
+    received: float
+    former: str | None
+    """The model that was served before; None where its ARN is too long for a tag."""
+    had_failed: bool = False
+    """Bedrock told of an update to the same model already: what it tells of that is not this one."""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tags that say so."""
+        former = self.former if self.former and len(self.former) <= _LONGEST_VALUE else ""
+        words = [self.key, iso(self.received), *([_AGAIN] if self.had_failed else [])]
+        return {UPDATE_TAG: " ".join(words), FORMER_TAG: former}
+
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> Self | None:
+        """Read what was written; None where nothing was, or a person has spoilt it."""
+        match tags.get(UPDATE_TAG, "").split():
+            case [key, time, *rest] if (received := _seconds(time)) is not None:
+                return cls(key, received, tags.get(FORMER_TAG) or None, _AGAIN in rest)
+        return None
+
+    def is_later_than(self, received: float) -> bool:
+        """Whether its request was first received after this time."""
+        return self.received > received + _ROUNDING_SECONDS
+
+
+def update_key(request: Request) -> str:
+    """Answer what tells an update from all others: the same for ever for the same request."""
+    return hashlib.sha256(json.dumps(request.essence).encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +75,16 @@ class Marks:
     request: str | None = None
     """None where Slipway did not make it."""
     received: float | None = None
+    update: UpdateMark | None = None
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Self:
         """Read a deployment's tags. What a person has spoilt is as if it were not there."""
-        return cls(tags.get(REQUEST_TAG), _seconds(tags.get(RECEIVED_TAG)))
+        return cls(tags.get(REQUEST_TAG), _seconds(tags.get(RECEIVED_TAG)), UpdateMark.of(tags))
 
     def is_later_than(self, received: float) -> bool:
         """Whether it was made for a request that was first received after this time."""
         return self.received is not None and self.received > received + _ROUNDING_SECONDS
-
-
-_ROUNDING_SECONDS: Final = 0.001
 
 
 def wanted_tags(request: Deploy, received: float) -> list[tuple[str, str]]:

@@ -13,6 +13,8 @@ class Ending(StrEnum):
 
     ACTIVE = "Active"
     FAILED = "Failed"
+    UPDATED = "Updated"
+    ROLLED_BACK = "RolledBack"
     DELETED = "Deleted"
     TIMED_OUT = "TimedOut"
     REJECTED = "Rejected"
@@ -25,6 +27,9 @@ class Reason(StrEnum):
     NAME_CONFLICT = "NameConflict"
     MODEL_NOT_FOUND = "ModelNotFound"
     MODEL_FAILED = "ModelFailed"
+    UPDATE_FAILED = "UpdateFailed"
+    SUPERSEDED = "Superseded"
+    DEPLOYMENT_NOT_FOUND = "DeploymentNotFound"
     NOT_OURS = "NotOurs"
     FORCE_NOT_ALLOWED = "ForceNotAllowed"
     INVALID_REQUEST = "InvalidRequest"
@@ -38,6 +43,7 @@ class Reason(StrEnum):
     ACCESS_DENIED = "AccessDenied"
     NO_ANSWER = "NoAnswer"
     IN_CREATION = "InCreation"
+    UPDATING = "Updating"
     BUSY = "Busy"
     DEPLOYMENT_MISSING = "DeploymentMissing"
 
@@ -52,6 +58,8 @@ class Outcome:
     deployment: Deployment | None = None
     adopted: bool = False
     """The deployment existed before this delivery looked: made by an earlier delivery, or by another request."""
+    former: str | None = None
+    """The model that was served before an update."""
     already_gone: bool = False
     """There was nothing to delete."""
 

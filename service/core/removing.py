@@ -25,16 +25,12 @@ from service.core.actions import Delete
 from service.core.calls import CallFailed, Conflicting, Missing, Refused
 from service.core.deployments import Deployment, Status
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.steps import Absent, Ended, Look, Pause, Seen, Sight, reason_for
+from service.core.ownership import not_ours
+from service.core.steps import Absent, Ended, Look, Pause, Seen, Sent, Sight, reason_for
 
 ABSENCES_BELIEVED: Final = 4
 """Get may not show yet what was made a moment ago: 7 to 14 seconds lie between the first of so many looks and the last."""
 REFUSALS_BELIEVED: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """Bedrock took the delete on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +112,8 @@ def _on_absence(request: Delete, facts: Facts) -> Step:
 
 def _on_existing(request: Delete, facts: Facts, seen: Seen) -> Step:
     deployment = seen.deployment
-    if seen.marks.request is None and not (request.force and facts.may_force):
-        return _not_ours(request, deployment)
+    if seen.marks.request is None and (others := not_ours(deployment, is_forced=request.force, may_force=facts.may_force)):
+        return Ended(others)
     if facts.in_doubt and not facts.is_sent and seen.marks.is_later_than(facts.received):
         text = f"what has the name {deployment.name!r} now was asked for after this delete was; it is kept"
         return Ended(Outcome(Ending.DELETED, message=text, already_gone=True))
@@ -130,16 +126,6 @@ def _on_existing(request: Delete, facts: Facts, seen: Seen) -> Step:
             return Pause(Reason.BUSY, f"not believed yet: {refused}")
         case _:
             return Remove(deployment.arn)
-
-
-def _not_ours(request: Delete, deployment: Deployment) -> Ended:
-    if request.force:
-        text = (
-            f"{deployment.name!r} was not made by Slipway, and the setting allow_force is false; have it set, or delete by hand"
-        )
-        return Ended(Outcome(Ending.FAILED, Reason.FORCE_NOT_ALLOWED, text, deployment))
-    text = f"{deployment.name!r} was not made by Slipway; say force, where the settings allow it, or delete it by hand"
-    return Ended(Outcome(Ending.FAILED, Reason.NOT_OURS, text, deployment))
 
 
 def _on_answer(facts: Facts) -> Step:

@@ -1,7 +1,7 @@
 """What a request may hold: one table per action, from which its checks and its JSON Schema come.
 
-Bedrock's keys are those of boto3's `create_…` and `delete_custom_model_deployment`, under botocore's own limits and patterns;
-four of these are written so that they match in linear time, and a test holds them against botocore's.
+Bedrock's keys are those of boto3's `create_…`, `update_…` and `delete_custom_model_deployment`, under botocore's own
+limits and patterns; four of these are written so that they match in linear time, and a test holds them against botocore's.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DEPLOYMENT_ARN: Final = (
 """Groups: partition, Region, account."""
 _NAME: Final = r"(?:[0-9a-zA-Z][_\-]?){1,63}"
 
-ACTIONS: Final = ("deploy", "delete")
+ACTIONS: Final = ("deploy", "update", "delete")
 
 ACTION = Field(
     name="action",
@@ -164,6 +164,13 @@ PRIORITY = Field(
     remedy="use a whole number from -100 to 100",
     examples=(0,),
 )
+FORCE = Field(
+    name="force",
+    kind=Kind.FLAG,
+    doc="Also if Slipway did not make it; needs the setting allow_force too. The default is false.",
+    remedy="use true or false, or leave the key out",
+    examples=(False,),
+)
 TENANT = Field(
     name="tenant",
     kind=Kind.TEXT,
@@ -212,21 +219,31 @@ DEPLOY: Final = (
     PRIORITY,
     TENANT,
 )
-DELETE: Final = (
-    _only("delete"),
+UPDATE: Final = (
+    _only("update"),
     IDENTIFIER,
+    MODEL,
     Field(
-        name="force",
+        name="rollback",
         kind=Kind.FLAG,
-        doc="Also if Slipway did not make it; needs the setting allow_force too. The default is false.",
+        doc="Whether the former model is to be served again, and that announced as RolledBack, if the update fails.",
         remedy="use true or false, or leave the key out",
-        examples=(False,),
+        examples=(True,),
     ),
+    FORCE,
     REQUEST_ID,
     TIMEOUT,
     TENANT,
 )
-FIELDS_OF: Final = {"deploy": DEPLOY, "delete": DELETE}
+DELETE: Final = (
+    _only("delete"),
+    IDENTIFIER,
+    FORCE,
+    REQUEST_ID,
+    TIMEOUT,
+    TENANT,
+)
+FIELDS_OF: Final = {"deploy": DEPLOY, "update": UPDATE, "delete": DELETE}
 """One row for each of `ACTIONS`."""
 
 

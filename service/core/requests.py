@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from service.core import continuations
-from service.core.actions import AnyRequest, Delete, Deploy
+from service.core.actions import AnyRequest, Delete, Deploy, Update
 from service.core.envelopes import is_event, unwrapped
 from service.core.fields import Field, Problem, fault, problems, seconds
 from service.core.messages import Message
@@ -138,6 +138,9 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
         "trigger": trigger,
     }
     match given.get(ACTION.name, "deploy"):
+        case "update":
+            flags = {name: given.get(name, False) for name in ("rollback", "force")}
+            return Update(**common, model_arn=given[MODEL.name], **flags)
         case "delete":
             return Delete(**common, force=given.get("force", False))
         case _:

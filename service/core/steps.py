@@ -28,8 +28,26 @@ Sight = Seen | Absent | None
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """Bedrock took a call on whose end it does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class Look:
     """Get the deployment, and its tags where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskModel:
+    """Get the state of the model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """Let a while pass, and Get the deployment: List does not show what is waited for."""
+
+    reason: Reason
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from heapq import nsmallest
 from typing import Final
 
 from service.core import continuations
-from service.core.actions import Deploy
+from service.core.actions import Deploy, Update
 from service.core.held import Held, Wait
 from service.core.outcomes import Reason
 from service.core.steps import reason_for
@@ -92,7 +92,7 @@ def _held(hold: Hold, slipway: Slipway, place: int | None) -> Held:
         request_id=request.request_id,
         action=request.action,
         name=request.name,
-        model_arn=request.model_arn if isinstance(request, Deploy) else "",
+        model_arn=request.model_arn if isinstance(request, Deploy | Update) else "",
         tenant=request.tenant,
         priority=request.priority,
         deadline=received_at + request.timeout,

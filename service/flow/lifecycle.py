@@ -11,13 +11,13 @@ import structlog
 from service.core import continuations
 from service.core.actions import Deploy
 from service.core.calls import CallFailed
-from service.core.decide import AskModel, Create, Facts, Watch, decide
+from service.core.decide import Create, Facts, Watch, decide
 from service.core.deployments import Created, ModelState
 from service.core.events import Progress
 from service.core.marks import Marks, wanted_tags
 from service.core.outcomes import Outcome, Reason
 from service.core.requests import client_token
-from service.core.steps import Absent, Ended, Look, Pause, Seen, reason_for
+from service.core.steps import Absent, AskModel, Ended, Look, Pause, Seen, reason_for
 from service.flow.hold import Hold
 from service.flow.looking import Gets, Looking, Tell, timed_out
 from service.flow.slots import Slots

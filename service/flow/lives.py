@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from typing import Protocol, assert_never
 
-from service.core.actions import AnyRequest, Delete, Deploy
+from service.core.actions import AnyRequest, Delete, Deploy, Update
 from service.core.outcomes import Outcome
-from service.flow import lifecycle, models, removing
+from service.flow import lifecycle, models, removing, updating
 from service.flow.hold import Hold
 from service.flow.lifecycle import Lifecycle
 from service.flow.looking import Tell
@@ -16,10 +16,11 @@ from service.flow.removing import Removing
 from service.flow.slots import Slots
 from service.flow.tally import Tally
 from service.flow.terms import Terms
+from service.flow.updating import Updating
 from service.flow.watcher import Watcher
 
 
-class Bedrock(lifecycle.Bedrock, models.Makers, removing.Deletes, Protocol):
+class Bedrock(lifecycle.Bedrock, models.Makers, updating.Updates, removing.Deletes, Protocol):
     """What the lives of requests call of Bedrock."""
 
 
@@ -31,6 +32,7 @@ class Lives:
     ) -> None:
         self._models = Models(bedrock, rng=rng)
         self._lifecycle = Lifecycle(bedrock, slots, watcher, rng=rng, tally=tally)
+        self._updating = Updating(bedrock, may_force=terms.allow_force, poll_seconds=terms.sweep_interval, rng=rng)
         self._removing = Removing(bedrock, may_force=terms.allow_force, rng=rng)
 
     async def live(self, request: AnyRequest, hold: Hold, deadline: float, tell: Tell) -> Outcome:
@@ -41,6 +43,8 @@ class Lives:
                 if isinstance(ready, Outcome):
                     return ready
                 return await self._lifecycle.deploy(ready, hold, deadline, tell)
+            case Update():
+                return await self._updating.update(request, hold, deadline, tell)
             case Delete():
                 return await self._removing.remove(request, hold, deadline, tell)
         assert_never(request)

@@ -11,8 +11,8 @@ from service.core import continuations
 from service.core.actions import Delete
 from service.core.calls import CallFailed
 from service.core.outcomes import Outcome
-from service.core.removing import Facts, Remove, Sent, decide
-from service.core.steps import Ended, Look, Pause
+from service.core.removing import Facts, Remove, decide
+from service.core.steps import Ended, Look, Pause, Sent
 from service.flow.hold import Hold
 from service.flow.looking import Gets, Looking, Tell, timed_out
 from service.flow.waits import DeadlinePassed, Wait

@@ -18,7 +18,17 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from service.local.checks import Refusal, check_create, check_identifier, check_model_arn, conflict, invalid, missing
+from service.local.checks import (
+    MOST_TAGS,
+    Refusal,
+    check_create,
+    check_identifier,
+    check_model_arn,
+    check_tags,
+    conflict,
+    invalid,
+    missing,
+)
 from service.local.terms import Terms
 
 NEVER: Final = 1e18
@@ -31,8 +41,11 @@ class Update:
     """The latest update of a deployment."""
 
     model_arn: str
+    began: float
     ends: float
     fails: bool
+    before: Update | None = None
+    """The one before it, which had ended."""
 
     def status(self, now: float) -> str:
         """Answer Bedrock's word for how far it is."""
@@ -77,7 +90,11 @@ class Made:
 
     def updated(self, now: float) -> float:
         """Answer when it last changed."""
-        times = [self.ends, self.update.ends if self.update else self.created]
+        times = [self.ends]
+        update = self.update
+        while update is not None:
+            times += [update.began, update.ends]
+            update = update.before
         return max((time for time in times if time <= now), default=self.created)
 
 
@@ -226,9 +243,23 @@ class Account:
         if one.status(now) != "Active" or (one.update is not None and one.update.status(now) == "Updating"):
             raise invalid("The custom model deployment must be Active and not be updating.")
         one.first_model_arn = one.model_arn(now)
-        fails = self.rng.random() < self.terms.update_failing
-        one.update = Update(model_arn, now + self.rng.uniform(*self.terms.update_seconds), fails)
+        is_bad = bool(re.search(self.terms.bad_models or "(?!)", model_arn))
+        fails = self.rng.random() < self.terms.update_failing or is_bad
+        one.update = Update(model_arn, now, now + self.rng.uniform(*self.terms.update_seconds), fails, one.update)
         return one
+
+    def shown_update(self, now: float, one: Made) -> Update | None:
+        """Answer the update of which Get tells: for a while still the one before."""
+        update = one.update
+        return update.before if update and now - update.began < self.terms.details_lag_seconds else update
+
+    def tag(self, now: float, arn: str, tags: Sequence[Mapping[str, str]]) -> None:
+        """TagResource, of a deployment: over those of the same keys."""
+        check_tags(tags)
+        wanted = {tag["key"]: tag["value"] for tag in self.tags(now, arn)} | {tag["key"]: tag["value"] for tag in tags}
+        if len(wanted) > MOST_TAGS:
+            raise Refusal("TooManyTagsException", 400, "A resource can have at most 50 tags.")
+        self._by_arn[arn].tags[:] = [{"key": key, "value": value} for key, value in wanted.items()]
 
     def tags(self, now: float, arn: str) -> list[dict[str, str]]:
         """ListTagsForResource, of a deployment."""

@@ -79,6 +79,11 @@ def check_create(
         raise invalid("Value at 'description' failed to satisfy constraint: Member must have length between 1 and 2048")
     if token is not None and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
         raise invalid("Value at 'clientRequestToken' failed to satisfy constraint")
+    check_tags(tags)
+
+
+def check_tags(tags: Sequence[Mapping[str, str]]) -> None:
+    """Refuse tags that no resource takes."""
     if len(tags) > MOST_TAGS:
         raise Refusal("TooManyTagsException", 400, "A resource can have at most 50 tags.")
     keys = [tag.get("key", "") for tag in tags]

@@ -46,8 +46,8 @@ def get_deployment(account: Account, now: float, asked: Asked) -> Document:
     shown["modelDeploymentName"] = shown.pop("customModelDeploymentName")
     if one.description is not None:
         shown["description"] = one.description
-    if one.update is not None:
-        shown["updateDetails"] = {"modelArn": one.update.model_arn, "updateStatus": one.update.status(now)}
+    if (update := account.shown_update(now, one)) is not None:
+        shown["updateDetails"] = {"modelArn": update.model_arn, "updateStatus": update.status(now)}
     return shown
 
 
@@ -92,6 +92,12 @@ def update_deployment(account: Account, now: float, asked: Asked) -> Document:
 def list_tags(account: Account, now: float, asked: Asked) -> Document:
     """ListTagsForResource."""
     return {"tags": account.tags(now, str(asked.body.get("resourceARN", "")))}
+
+
+def tag_resource(account: Account, now: float, asked: Asked) -> Document:
+    """TagResource."""
+    account.tag(now, str(asked.body.get("resourceARN", "")), read_tags(asked.body.get("tags")))
+    return {}
 
 
 def get_model(account: Account, now: float, asked: Asked) -> Document:

@@ -70,6 +70,10 @@ class Terms:
     """Whether Delete while Creating or Updating answers ConflictException."""
     update_seconds: tuple[float, float] = (60.0, 120.0)
     update_failing: float = 0.0
+    bad_models: str = "/badbadbadbad$"
+    """Updates to a model whose ARN this pattern finds fail."""
+    details_lag_seconds: float = 0.0
+    """How long after an update began Get still shows the details of the one before."""
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """Answer these terms with some of them changed. Raises `WrongTerm`."""

@@ -9,7 +9,7 @@ import pytest
 from aiobotocore.stub import AioStubber
 
 from service.core.calls import Missing, Refused, Unknown
-from service.core.deployments import Created, Deployment, ModelState, Page, Status
+from service.core.deployments import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
 from service.core.events import Publication
 from service.core.messages import Message, Outgoing, QueueTraits
 from service.core.models import Job, JobStatus
@@ -318,3 +318,41 @@ async def test_a_topic_can_be_checked(clients_at: Open) -> None:
             stub.add_client_error("get_topic_attributes", "InvalidParameter", http_status_code=400)
             with pytest.raises(Refused):
                 await topic.check()
+
+
+async def test_update_delete_and_tag(clients_at: Open) -> None:
+    async with clients_at(NOWHERE) as clients:
+        bedrock = make_bedrock(clients)
+        with AioStubber(clients.bedrock) as stub:
+            stub.add_response(
+                "update_custom_model_deployment",
+                {"customModelDeploymentArn": ARN},
+                {"customModelDeploymentIdentifier": ARN, "modelArn": MODEL},
+            )
+            stub.add_response("delete_custom_model_deployment", {}, {"customModelDeploymentIdentifier": ARN})
+            stub.add_response("tag_resource", {}, {"resourceARN": ARN, "tags": [{"key": "slipway:former", "value": MODEL}]})
+            await bedrock.update(ARN, MODEL)
+            await bedrock.delete(ARN)
+            await bedrock.tag(ARN, {"slipway:former": MODEL})
+            stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [("Updating", UpdateStatus.UPDATING), ("UPDATEFAILED", UpdateStatus.FAILED), ("?", UpdateStatus.UNKNOWN)],
+)
+async def test_get_tells_of_an_update(clients_at: Open, word: str, status: UpdateStatus) -> None:
+    told = {
+        "customModelDeploymentArn": ARN,
+        "modelDeploymentName": "n",
+        "modelArn": MODEL,
+        "createdAt": AT,
+        "status": "Active",
+        "updateDetails": {"modelArn": MODEL, "updateStatus": word},
+    }
+    async with clients_at(NOWHERE) as clients:
+        with AioStubber(clients.bedrock) as stub:
+            stub.add_response("get_custom_model_deployment", told, {"customModelDeploymentIdentifier": "n"})
+            deployment = await make_bedrock(clients).get("n")
+        assert deployment is not None
+        assert deployment.update == UpdateDetails(MODEL, status)

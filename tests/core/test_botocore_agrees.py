@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from importlib.metadata import version
 from typing import Any
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.aws import teaching
 from service.core.fields import Field, fault
-from service.core.request_fields import DELETE, DEPLOY, IDENTIFIER
+from service.core.request_fields import DELETE, DEPLOY, IDENTIFIER, UPDATE
 
 BY_NAME = {field.name: field for field in DEPLOY}
 TAG_KEY, TAG_VALUE = BY_NAME["tags"].entry
 MODEL: dict[str, Any] = botocore.loaders.Loader().load_service_model("bedrock", "service-2")
+EXTRAS = json.loads((teaching._MODELS / "bedrock/2023-04-20/service-2.sdk-extras.json").read_text())["merge"]  # noqa: SLF001
 CREATE = MODEL["shapes"]["CreateCustomModelDeploymentRequest"]
 
 
@@ -38,6 +41,12 @@ def test_the_constraints_are_botocores(name: str, data: st.DataObject) -> None:
     field, theirs = BY_NAME[name], shape(name)
     assert (field.least, field.most) == (theirs["min"], theirs["max"])
     check_same_texts(field, theirs["pattern"], data)
+
+
+def test_an_update_names_what_botocores_does() -> None:
+    theirs = EXTRAS["shapes"]["UpdateCustomModelDeploymentRequest"]
+    own = {"action", "rollback", "force", "requestId", "timeout", "tenant"}
+    assert {field.name for field in UPDATE} == set(theirs["members"]) | own
 
 
 def test_a_delete_names_what_botocores_does() -> None:

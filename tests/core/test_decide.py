@@ -8,11 +8,11 @@ import pytest
 
 from service.core.actions import Deploy
 from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
-from service.core.decide import REFUSALS_BELIEVED_IN_DOUBT, AskModel, Create, Facts, Watch, decide
+from service.core.decide import REFUSALS_BELIEVED_IN_DOUBT, Create, Facts, Watch, decide
 from service.core.deployments import Created, Deployment, ModelState, Status
 from service.core.marks import Marks
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.steps import Absent, Ended, Look, Pause, Seen
+from service.core.steps import Absent, AskModel, Ended, Look, Pause, Seen
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 OTHER_MODEL = MODEL[:-1] + "m"

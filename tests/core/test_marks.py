@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from service.core.actions import Deploy
 from service.core.fields import fault
-from service.core.marks import OWN_PREFIX, OWN_TAGS, Marks, wanted_tags
+from service.core.marks import OWN_PREFIX, OWN_TAGS, Marks, UpdateMark, update_key, wanted_tags
 from service.core.request_fields import DEPLOY
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
@@ -26,6 +26,30 @@ def test_what_is_written_is_read_again(received: float) -> None:
     assert marks.received == pytest.approx(received, abs=0.0006)
     assert not marks.is_later_than(received)
     assert marks.is_later_than(received - 1)
+
+
+@given(
+    st.integers(0, 4_000_000_000_000).map(lambda milliseconds: milliseconds / 1000),
+    st.booleans(),
+    st.sampled_from([MODEL, None]),
+)
+def test_an_updates_mark_is_read_again(received: float, had_failed: bool, former: str | None) -> None:  # noqa: FBT001  drawn
+    mark = UpdateMark(update_key(REQUEST), received, former, had_failed)
+    assert all(fault(TAG_VALUE, value) is None for value in mark.tags.values())
+    read = Marks.of(mark.tags).update
+    assert read is not None
+    assert (read.key, read.former, read.had_failed) == (mark.key, former, had_failed)
+    assert read.received == pytest.approx(received, abs=0.0006)
+
+
+def test_a_former_model_that_no_tag_can_hold_is_not_known() -> None:
+    read = UpdateMark.of(UpdateMark("key", 1.0, "x" * 257).tags)
+    assert read == UpdateMark("key", 1.0, None)
+
+
+@pytest.mark.parametrize("text", ["", "key", "key yesterday", "  "])
+def test_a_mark_that_was_spoilt_is_none(text: str) -> None:
+    assert Marks.of({"slipway:update": text}).update is None
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-41T00:00:00Z"])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.actions import Delete, Deploy
+from service.core.actions import Delete, Deploy, Update
 from service.core.continuations import write
 from service.core.fields import fault
 from service.core.marks import OWN_TAGS, RECEIVED_TAG, REQUEST_TAG, wanted_tags
@@ -80,6 +80,13 @@ def test_a_delete(named: str) -> None:
     assert understand(message(body), HOME) == request
     assert understand(message(body | {"force": True}), HOME) == replace(request, force=True)
     assert request.is_by_arn == named.startswith("arn:")
+
+
+def test_an_update() -> None:
+    body = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": ARN, "requestId": "r-1"}
+    request = Update(identity="r-1", request_id="r-1", name="bot", model_arn=ARN, timeout=7200.0)
+    assert understand(message(body), HOME) == request
+    assert understand(message(body | {"rollback": True, "force": True}), HOME) == replace(request, rollback=True, force=True)
 
 
 @settings(max_examples=200)
@@ -166,7 +173,10 @@ def test_most_of_the_poison_can_be_sent_over_sqs() -> None:
         ),
         (
             GOOD | {"action": "destroy"},
-            'action is "destroy", not one of deploy, delete; use one of deploy, delete, or leave the key out to deploy',
+            (
+                'action is "destroy", not one of deploy, update, delete; '
+                "use one of deploy, update, delete, or leave the key out to deploy"
+            ),
         ),
         (
             {"action": "delete", "customModelDeploymentIdentifier": DEPLOYMENT.replace("us-east-1", "eu-west-1")},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core.actions import Delete, Deploy
+from service.core.actions import Delete, Deploy, Update
 from service.core.request_fields import DEPLOY, JOB
 from service.core.requests import Misunderstood, understand
 from service.settings import load_triggers
@@ -16,7 +16,7 @@ from tests.bodies import HOME, message
 CONFIG = Path(__file__).parents[2] / "config"
 SAMPLES, TRIGGERS = CONFIG / "samples", CONFIG / "triggers.toml"
 DEPLOYS = ("customization-job", "eventbridge-wrapped", "failing", "full", "plain", "sns-wrapped")
-OTHERS = {"delete": Delete}
+OTHERS = {"delete": Delete, "update": Update}
 UPSTREAM = ("bedrock-job-completed", "sagemaker-package-approved", "sagemaker-training-completed")
 
 

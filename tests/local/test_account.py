@@ -192,6 +192,29 @@ def test_an_update_serves_the_old_model_until_it_has_succeeded(failing: float, m
     assert (one.model_arn(90.0), one.update.status(90.0)) == (model, word)
 
 
+def test_an_update_to_a_bad_model_fails_and_get_may_show_the_one_before_for_a_while() -> None:
+    account = make_account(bad_models="o$", details_lag_seconds=10.0)
+    one = account.create(0.0, "a", MODEL)
+    account.update(60.0, "a", OTHER_MODEL)
+    assert account.shown_update(65.0, one) is None
+    assert account.shown_update(70.0, one) is one.update
+    assert one.model_arn(90.0) == MODEL
+    account.update(100.0, "a", OTHER_MODEL)
+    shown = account.shown_update(105.0, one)
+    assert shown is not None
+    assert shown.status(105.0) == "UpdateFailed"
+
+
+def test_tags_are_written_over_and_beside_each_other() -> None:
+    account = make_account()
+    one = account.create(0.0, "a", MODEL, tags=[{"key": "team", "value": "x"}])
+    account.tag(1.0, one.arn, [{"key": "team", "value": "y"}, {"key": "more", "value": ""}])
+    assert account.tags(1.0, one.arn) == [{"key": "team", "value": "y"}, {"key": "more", "value": ""}]
+    assert code_of(lambda: account.tag(1.0, one.arn, tags(49))) == "TooManyTagsException"
+    assert code_of(lambda: account.tag(1.0, one.arn, [{"key": "aws:x", "value": ""}])) == "ValidationException"
+    assert code_of(lambda: account.tag(1.0, f"{one.arn}x", [])) == "ResourceNotFoundException"
+
+
 @given(
     seed=st.integers(0, 1000),
     steps=st.lists(st.tuples(st.sampled_from("cdu"), st.integers(0, 5), st.floats(0, 40)), max_size=60),

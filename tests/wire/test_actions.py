@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import boto3
+import pytest
 import pytest_asyncio
 from botocore.config import Config
 
@@ -16,6 +17,8 @@ from service.local.terms import Terms
 from tests.wire.daemons import MODEL, Daemon, Results, a_request, daemon, listening
 
 QUICK = Terms(max_creating=5, max_total=100, creation_seconds=(0.1, 0.3), update_seconds=(0.1, 0.3))
+
+BAD = MODEL[: -len("abcdefghijkl")] + "badbadbadbad"
 
 
 class Asker:
@@ -60,6 +63,34 @@ class Asker:
 async def asker() -> AsyncIterator[Asker]:
     async with Box(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
         yield Asker(box, process, results)
+
+
+async def test_update_and_back(asker: Asker) -> None:
+    await asker.ask(a_request("support-bot-v42"))
+    data = await asker.ask(sample("update.json"))
+    new = json.loads(sample("update.json"))["modelArn"]
+    assert (data["action"], data["outcome"]) == ("update", "Updated")
+    assert (data["modelArn"], data["formerModelArn"], data["status"]) == (new, MODEL, "Active")
+    made = asker.box.bedrock.account().made[0]
+    assert made.model_arn(asker.box.bedrock.now()) == new
+    body = {"action": "update", "customModelDeploymentIdentifier": made.arn, "modelArn": MODEL, "requestId": "back"}
+    data = await asker.ask(json.dumps(body))
+    assert (data["outcome"], data["formerModelArn"]) == ("Updated", new)
+
+
+@pytest.mark.parametrize(("rollback", "outcome"), [(False, "Failed"), (True, "RolledBack")])
+async def test_update_that_fails(asker: Asker, *, rollback: bool, outcome: str) -> None:
+    await asker.ask(a_request("bot"))
+    body = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": BAD, "requestId": "u"}
+    data = await asker.ask(json.dumps(body | {"rollback": rollback}))
+    assert (data["outcome"], data["reason"], data["formerModelArn"]) == (outcome, "UpdateFailed", MODEL)
+    assert asker.box.bedrock.account().made[0].model_arn(asker.box.bedrock.now()) == MODEL
+
+
+async def test_update_of_what_is_not_there(asker: Asker) -> None:
+    body = {"action": "update", "customModelDeploymentIdentifier": "nothing", "modelArn": MODEL, "requestId": "u"}
+    data = await asker.ask(json.dumps(body))
+    assert (data["outcome"], data["reason"]) == ("Failed", "DeploymentNotFound")
 
 
 async def test_delete_by_name_and_again(asker: Asker) -> None:

@@ -123,6 +123,18 @@ class _Client:
             "DeleteCustomModelDeployment", operations.delete_deployment, Asked(customModelDeploymentIdentifier)
         )
 
+    async def update_custom_model_deployment(
+        self,
+        *,
+        customModelDeploymentIdentifier: str,  # noqa: N803  AWS's name
+        modelArn: str,  # noqa: N803  AWS's name
+    ) -> Document:
+        asked = Asked(customModelDeploymentIdentifier, body={"modelArn": modelArn})
+        return await self._call("UpdateCustomModelDeployment", operations.update_deployment, asked)
+
+    async def tag_resource(self, **body: Any) -> Document:
+        return await self._call("TagResource", operations.tag_resource, Asked(body=body))
+
     async def list_custom_model_deployments(self, **query: Any) -> Document:
         said = {key: value.isoformat() if isinstance(value, datetime) else str(value) for key, value in query.items()}
         answer = await self._call("ListCustomModelDeployments", self._list, Asked(query=said))

@@ -1,0 +1,240 @@
+"""Every choice in the life of an update request: one pure function from what is known to the next step.
+
+    Look ──absent──▶ Pause ──▶ Look; absent again and again ──▶ Ended: Failed, DeploymentNotFound
+     ▲ └─exists─┬─ not ours, and not forced; Failed ───────────▶ Ended: Failed
+     │          ├─ updated, or made, for what was asked later ──▶ Ended: Failed, Superseded
+     │          ├─ Creating; being updated for somebody else ───▶ Pause (Busy) ──▶ Look
+     │          ├─ being updated to the wanted model ───────────▶ Poll, until it is not ──▶ Look
+     │          ├─ serves the wanted model ─────────────────────▶ Ended: Updated
+     │          ├─ ours, UpdateFailed ─┬─ rollback was asked for ▶ Ended: RolledBack, since the former is still served
+     │          │                      └─ else ─────────────────▶ Ended: Failed, UpdateFailed
+     │          ├─ not marked as ours ──▶ Mark it, with the model that it serves ──▶ Look
+     │          └─ marked ──▶ Update ──┬─ applied ──▶ Poll
+     │                                 ├─ Refused, Missing, and again ──▶ AskModel ──▶ Ended: the service's verdict
+     └─────────────────────────────────┴─ anything else ──▶ Pause ──▶ Look
+
+Rules:
+1. `Updated` is said when Bedrock serves the wanted model; `updateDetails` may be left over from an earlier update, and
+   are believed only when they are about the wanted model, and cannot have been there before this request's update.
+2. Before the first update the deployment is marked with this request and the model that it served: a successor, and only
+   so, knows that it was updated, and what to return to.
+3. Of two updates the one that was asked for later wins: what came before does not undo it.
+4. What Slipway did not make is touched only when the request and the settings both say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+from service.core.actions import Update
+from service.core.calls import CallFailed, Conflicting, Missing, Refused
+from service.core.deployments import Deployment, ModelState, Status, UpdateStatus
+from service.core.marks import UpdateMark, update_key
+from service.core.outcomes import Ending, Outcome, Reason
+from service.core.ownership import not_ours
+from service.core.steps import Absent, AskModel, Ended, Look, Pause, Poll, Seen, Sent, Sight, reason_for
+
+ABSENCES_BELIEVED: Final = 4
+REFUSALS_BELIEVED: Final = 3
+UNSEEN_BELIEVED: Final = 5
+"""Get may not show for a while an update that was taken on; after so many looks it is sent again, and after twice as many
+what Get shows is taken for the answer to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known of one request here and now. Each `after_…` answers the facts that follow from an answer."""
+
+    received: float
+    """When the request was first received, in seconds since the epoch."""
+    in_doubt: bool = False
+    may_force: bool = False
+    """The settings let a request touch what Slipway did not make."""
+    sight: Sight = None
+    attempt: Sent | CallFailed | None = None
+    sent_to: str | None = None
+    """The model of the last update that this delivery sent and Bedrock took on."""
+    has_begun: bool = False
+    """Since then it was seen under way."""
+    model: ModelState | None = None
+    unseen: int = 0
+    absences: int = 0
+    refusals: int = 0
+    troubles: int = 0
+    """Waits in a row without progress: what backs off."""
+
+    def after_look(self, sight: Seen | Absent) -> Facts:
+        """What is known after Get and, where it found something, its tags."""
+        if isinstance(sight, Absent):
+            return replace(self, sight=sight, absences=self.absences + 1)
+        begun = self.has_begun or (self.sent_to is not None and _is_updating(sight.deployment, self.sent_to))
+        return replace(self, sight=sight, absences=0, has_begun=begun)
+
+    def after_poll(self, deployment: Deployment | None) -> Facts:
+        """What is known after a Get alone, while an update is under way: when it no longer is, look at everything."""
+        if isinstance(self.sight, Seen) and deployment is not None and deployment.update == self.sight.deployment.update:
+            return replace(self, sight=replace(self.sight, deployment=deployment), has_begun=True, troubles=0)
+        return replace(self, sight=None, troubles=0)
+
+    def after_mark(self) -> Facts:
+        """The deployment is marked, or may be: every look is stale now."""
+        return replace(self, sight=None)
+
+    def after_update(self, to: str, attempt: Sent | CallFailed) -> Facts:
+        """What is known after an update: every look is stale now."""
+        facts = replace(self, sight=None, attempt=attempt, model=None)
+        if isinstance(attempt, Sent):
+            return replace(facts, sent_to=to, troubles=0)
+        refused = isinstance(attempt, Refused | Missing)
+        return replace(facts, refusals=self.refusals + refused, troubles=self.troubles + 1)
+
+    def after_model(self, model: ModelState) -> Facts:
+        """What is known after GetCustomModel."""
+        return replace(self, model=model)
+
+    def after_pause(self) -> Facts:
+        """Time has passed: look and try afresh, remembering how often."""
+        facts = replace(self, sight=None, attempt=None, model=None, troubles=self.troubles + 1)
+        if self.sent_to is None:
+            return facts
+        facts = replace(facts, unseen=self.unseen + 1)
+        return replace(facts, sent_to=None) if facts.unseen % UNSEEN_BELIEVED == 0 else facts
+
+    def after_trouble(self) -> Facts:
+        """A question could not be answered: nothing new is known, but it has been tried."""
+        return replace(self, troubles=self.troubles + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Write on the deployment, for whoever may come after, whose update this is and what was served before."""
+
+    arn: str
+    mark: UpdateMark
+
+
+@dataclass(frozen=True, slots=True)
+class SendUpdate:
+    """Update the deployment to this model."""
+
+    arn: str
+    model_arn: str
+
+
+Step = Look | Mark | SendUpdate | Poll | AskModel | Pause | Ended
+
+
+def decide(request: Update, facts: Facts) -> Step:
+    """Say what is next for an update request. Total: every combination of facts has exactly one answer."""
+    match facts.sight:
+        case Absent():
+            return _on_absence(request, facts)
+        case Seen() as seen:
+            return _on_existing(request, facts, seen)
+        case None:
+            return _on_answer(facts)
+
+
+def _on_absence(request: Update, facts: Facts) -> Step:
+    text = f"{request.name} is not found"
+    if facts.absences < ABSENCES_BELIEVED:
+        return Pause(Reason.DEPLOYMENT_MISSING, f"{text}; it may have been made a moment ago")
+    return Ended(Outcome(Ending.FAILED, Reason.DEPLOYMENT_NOT_FOUND, f"{text}; there is nothing to update"))
+
+
+def _on_answer(facts: Facts) -> Step:
+    match facts.attempt:
+        case None | Sent() | Refused() | Missing():
+            return Look()
+        case Conflicting() as failed:
+            return Pause(Reason.BUSY, str(failed))
+        case failed:
+            return Pause(reason_for(failed), str(failed))
+
+
+def _on_existing(request: Update, facts: Facts, seen: Seen) -> Step:
+    deployment, mark = seen.deployment, seen.marks.update
+    is_marked = mark is not None and mark.key == update_key(request)
+    if seen.marks.request is None and (others := not_ours(deployment, is_forced=request.force, may_force=facts.may_force)):
+        return Ended(others)
+    later = mark if mark is not None and not is_marked and mark.is_later_than(facts.received) else None
+    if later or (facts.in_doubt and seen.marks.is_later_than(facts.received)):
+        text = f"{deployment.name!r} was {'updated' if later else 'made'} for a request that came after this one; it is kept"
+        return Ended(Outcome(Ending.FAILED, Reason.SUPERSEDED, text, deployment))
+    match deployment.status:
+        case Status.FAILED:
+            text = f"{deployment.name!r} itself is Failed: {deployment.failure_message or 'Bedrock gave no failure message'}"
+            return Ended(Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, deployment))
+        case Status.CREATING | Status.UNKNOWN:
+            return Pause(Reason.BUSY, f"{deployment.arn} is {deployment.status_text}")
+        case Status.ACTIVE:
+            return _on_active(request, facts, deployment, mark if is_marked else None)
+
+
+def _on_active(request: Update, facts: Facts, deployment: Deployment, mark: UpdateMark | None) -> Step:
+    update = deployment.update
+    former = mark.former if mark else None
+    if update is not None and update.status in {UpdateStatus.UPDATING, UpdateStatus.UNKNOWN}:
+        if update.model_arn == request.model_arn or (mark and update.model_arn == former):
+            return Poll(Reason.UPDATING, f"{deployment.arn} is being updated to {update.model_arn}")
+        return Pause(Reason.BUSY, f"{deployment.arn} is being updated to {update.model_arn}, for somebody else")
+    if deployment.model_arn == request.model_arn:
+        return Ended(Outcome(Ending.UPDATED, deployment=deployment, adopted=mark is None, former=former))
+    if mark is None:
+        is_failed_already = update is not None and update.model_arn == request.model_arn
+        fresh = UpdateMark(update_key(request), facts.received, deployment.model_arn, is_failed_already)
+        return Mark(deployment.arn, fresh)
+    if _has_failed(request, facts, deployment, mark):
+        return _on_failure(request, deployment, mark)
+    return _send(facts, deployment, request.model_arn)
+
+
+def _has_failed(request: Update, facts: Facts, deployment: Deployment, mark: UpdateMark) -> bool:
+    """Whether Bedrock says that this request's own update has failed, and not an earlier one to the same model."""
+    update = deployment.update
+    if update is None or update.model_arn != request.model_arn or update.status is not UpdateStatus.FAILED:
+        return False
+    if not mark.had_failed:
+        return True
+    return facts.sent_to == request.model_arn and (facts.has_begun or facts.unseen >= 2 * UNSEEN_BELIEVED)
+
+
+def _on_failure(request: Update, deployment: Deployment, mark: UpdateMark) -> Step:
+    failed = f"the update to {request.model_arn} failed; Bedrock gives no reason"
+    if request.rollback and mark.former in {None, deployment.model_arn}:
+        text = f"{failed}; the former model, {deployment.model_arn}, is served as before"
+        return Ended(Outcome(Ending.ROLLED_BACK, Reason.UPDATE_FAILED, text, deployment, former=mark.former))
+    text = f"{failed}; {deployment.model_arn} is served"
+    return Ended(Outcome(Ending.FAILED, Reason.UPDATE_FAILED, text, deployment, former=mark.former))
+
+
+def _send(facts: Facts, deployment: Deployment, to: str) -> Step:
+    """Update, unless that has been tried and something is to be waited for, or asked, first."""
+    if facts.sent_to == to:
+        return Pause(Reason.UPDATING, f"{deployment.arn} was told to serve {to}, and does not show it yet")
+    if not isinstance(facts.attempt, Refused | Missing):
+        return SendUpdate(deployment.arn, to)
+    text = str(facts.attempt)
+    match facts.model:
+        case None:
+            return AskModel()
+        case ModelState.MISSING:
+            return _verdict(Reason.MODEL_NOT_FOUND, f"modelArn {to} does not exist", deployment)
+        case ModelState.FAILED:
+            return _verdict(Reason.MODEL_FAILED, f"the model {to} itself has Failed", deployment)
+        case ModelState.CREATING:
+            return Pause(Reason.MODEL_NOT_ACTIVE, f"{to} is not Active yet: {text}")
+        case _ if facts.refusals >= REFUSALS_BELIEVED:
+            return _verdict(Reason.INVALID_REQUEST, text, deployment)
+        case _:
+            return Pause(Reason.BUSY, f"not believed yet: {text}")
+
+
+def _verdict(reason: Reason, text: str, deployment: Deployment) -> Ended:
+    return Ended(Outcome(Ending.FAILED, reason, text, deployment))
+
+
+def _is_updating(deployment: Deployment, to: str) -> bool:
+    update = deployment.update
+    return update is not None and update.model_arn == to and update.status is UpdateStatus.UPDATING
