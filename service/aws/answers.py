@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,13 +30,26 @@ def list_of(answer: Parsed, key: str, operation: str) -> list[Any]:
     return value
 
 
-def server_time(answer: Parsed, clock: Clock) -> float:
-    """Answer when AWS gave the answer, by its own clock; by ours where it does not say."""
-    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "")
-    try:
-        return read_http_date(date)
-    except (ValueError, TypeError):
-        return clock()
+class AwsClock:
+    """AWS's own clock, as answers tell it: an answer without a `Date` comes as long after the last one as the loop says.
+
+    Only before there has been one is the machine's clock asked, which may be wrong, and may jump.
+    """
+
+    def __init__(self, machine: Clock) -> None:
+        self._machine = machine
+        self._told: tuple[float, float] | None = None
+        """The last `Date`, and when it came by the event loop's clock."""
+
+    def read(self, answer: Parsed) -> float:
+        """Answer when AWS gave this answer, in seconds since the epoch."""
+        now = asyncio.get_running_loop().time()
+        try:
+            date = read_http_date(answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", ""))
+        except (ValueError, TypeError):
+            return self._machine() if self._told is None else self._told[0] + now - self._told[1]
+        self._told = date, now
+        return date
 
 
 def batch_of(answer: Parsed, size: int, operation: str) -> list[CallFailed | None]:

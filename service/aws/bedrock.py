@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from service.aws.answers import Clock, Parsed, list_of, server_time, text_of
+from service.aws.answers import AwsClock, Clock, Parsed, list_of, text_of
 from service.aws.calling import ONLY_IF_NOT_APPLIED, Caller
 from service.aws.limiter import Wait, simply
 from service.aws.timestamps import read_timestamp
@@ -27,7 +27,7 @@ class Bedrock:
     def __init__(self, client: Any, caller: Caller, clock: Clock = time.time) -> None:  # noqa: ANN401  aioboto3 has no types
         self._client = client
         self._call = caller.call
-        self._clock = clock
+        self._clock = AwsClock(clock)
 
     async def create(
         self,
@@ -55,7 +55,7 @@ class Bedrock:
             arn = text_of(answer, "customModelDeploymentArn", operation)
             if not _ARN.fullmatch(arn):
                 raise Unknown(operation, "UnreadableAnswer", f"{arn[:100]!r} is no ARN of a deployment")
-            return Created(arn, server_time(answer, self._clock))
+            return Created(arn, self._clock.read(answer))
 
         return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait)
 
@@ -65,7 +65,7 @@ class Bedrock:
 
         async def send() -> Deployment:
             answer = await self._client.get_custom_model_deployment(customModelDeploymentIdentifier=identifier)
-            return read_deployment(answer, "modelDeploymentName")
+            return read_deployment(answer, "modelDeploymentName", operation)
 
         try:
             return await self._call(operation, send, wait=wait)
@@ -78,7 +78,10 @@ class Bedrock:
 
         async def send() -> dict[str, str]:
             answer = await self._client.list_tags_for_resource(resourceARN=arn)
-            return {tag["key"]: tag["value"] for tag in list_of(answer, "tags", operation)}
+            tags = {tag["key"]: tag["value"] for tag in list_of(answer, "tags", operation)}
+            if not all(isinstance(text, str) for pair in tags.items() for text in pair):
+                raise Unknown(operation, "UnreadableAnswer", "a tag that is no text")
+            return tags
 
         try:
             return await self._call(operation, send, wait=wait)
@@ -168,32 +171,38 @@ class Bedrock:
         async def send() -> Page:
             answer = await self._client.list_custom_model_deployments(**parameters)
             summaries = answer.get("modelDeploymentSummaries") or ()  # not a required field: none may be left out
-            deployments = tuple([read_deployment(summary, "customModelDeploymentName") for summary in summaries])
-            return Page(deployments, answer.get("nextToken") or None)
+            deployments = tuple([read_deployment(summary, "customModelDeploymentName", operation) for summary in summaries])
+            return Page(deployments, text_of(answer, "nextToken", operation) if answer.get("nextToken") else None)
 
         return await self._call(operation, send)
 
 
-def read_deployment(answer: Parsed, name: str) -> Deployment:
+def read_deployment(answer: Parsed, name: str, operation: str) -> Deployment:
     """Read a deployment as Get tells it, or as List does, which calls its name differently.
 
-    Raises for a field that must be there and is not, which is `Unknown`. Plainly, as a page has a thousand of them, whose
-    times come as they were written (see `parsing`).
+    Raises for a field that must be there and is not what it must be, which is `Unknown`: the SDK hands through whatever
+    JSON there is, and a model that is no text would be another model than the request's. Plainly, as a page has a thousand
+    of them, whose times come as they were written (see `parsing`).
     """
-    status = answer["status"]
-    updated_at = answer.get("lastUpdatedAt")
+    status = text_of(answer, "status", operation)
+    updated_at, failure = answer.get("lastUpdatedAt"), answer.get("failureMessage")
     update = answer.get("updateDetails")
     return Deployment(
-        arn=answer["customModelDeploymentArn"],
-        name=answer[name],
-        model_arn=answer["modelArn"],
+        arn=text_of(answer, "customModelDeploymentArn", operation),
+        name=text_of(answer, name, operation),
+        model_arn=text_of(answer, "modelArn", operation),
         status=Status.of(status),
         status_text=status,
         created_at=_seconds(answer["createdAt"]),
         updated_at=None if updated_at is None else _seconds(updated_at),
-        failure_message=answer.get("failureMessage") or None,
-        update=None if update is None else UpdateDetails(update["modelArn"], UpdateStatus.of(update["updateStatus"])),
+        failure_message=failure if failure and isinstance(failure, str) else None,
+        update=None if update is None else _update(update, operation),
     )
+
+
+def _update(details: Parsed, operation: str) -> UpdateDetails:
+    model, status = text_of(details, "modelArn", operation), text_of(details, "updateStatus", operation)
+    return UpdateDetails(model, UpdateStatus.of(status))
 
 
 def _seconds(time: datetime | str | float) -> float:

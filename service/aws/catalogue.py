@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from service.aws.answers import text_of
 from service.aws.bedrock import Bedrock, read_deployment
 from service.aws.calling import Caller
 from service.core.calls import Missing
@@ -71,8 +72,8 @@ class Catalogue:
         async def send() -> Page:
             answer = await self._client.list_custom_model_deployments(**given)
             summaries = answer.get("modelDeploymentSummaries") or ()
-            deployments = tuple([read_deployment(summary, "customModelDeploymentName") for summary in summaries])
-            return Page(deployments, answer.get("nextToken") or None)
+            deployments = tuple([read_deployment(summary, "customModelDeploymentName", operation) for summary in summaries])
+            return Page(deployments, text_of(answer, "nextToken", operation) if answer.get("nextToken") else None)
 
         return await self._call(operation, send)
 
@@ -100,7 +101,7 @@ class Catalogue:
 
         async def send() -> tuple[Deployment, str | None]:
             answer = await self._client.get_custom_model_deployment(customModelDeploymentIdentifier=identifier)
-            return read_deployment(answer, "modelDeploymentName"), answer.get("description")
+            return read_deployment(answer, "modelDeploymentName", operation), answer.get("description")
 
         try:
             deployment, description = await self._call(operation, send)

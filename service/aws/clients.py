@@ -7,7 +7,7 @@ Credentials, profile and endpoints are the SDK's own business (`AWS_PROFILE`, `A
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,10 +15,12 @@ from typing import Any, Final
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioRefreshableCredentials
+from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
 from service.aws.forms import encode_form
+from service.aws.keys import Keeper
 from service.aws.parsing import Parsers
 from service.aws.regions import NotConfigured, find_home, find_regions
 from service.aws.teaching import teach_update
@@ -31,8 +33,6 @@ READ_SECONDS: Final = 15.0
 LONGEST_POLL_SECONDS: Final = 20
 POLL_GRACE_SECONDS: Final = 10.0
 """What an attempt to receive may take beyond its long poll."""
-MANDATORY_REFRESH_SECONDS: Final = 30
-"""While credentials are valid for longer, a refresh that fails fails no call."""
 
 BEDROCK_POOL: Final = 96
 CUSTODY_POOL: Final = 32
@@ -51,12 +51,21 @@ class Clients:
 
 
 @asynccontextmanager
-async def open_clients(*, queue_url: str, topic_arn: str, version: str, most_polls: int) -> AsyncIterator[Clients]:
+async def open_clients(
+    *,
+    queue_url: str,
+    topic_arn: str,
+    version: str,
+    most_polls: int,
+    sdk: Callable[[], AioSession] = AioSession,
+    transport: type[AIOHTTPSession] = StraightSession,
+) -> AsyncIterator[Clients]:
     """Open the clients, and close them at the end. No call is made, except one for credentials where they need it.
 
+    `sdk` is where settings and credentials come from, `transport` what carries HTTP: others than AWS's run in memory.
     Raises `NotConfigured` with a sentence for the operator.
     """
-    session = AioSession()
+    session = sdk()
     try:
         regions = find_regions(os.environ, session.get_config_variable("region"), queue_url, topic_arn)
         session.set_config_variable("region", regions.bedrock)
@@ -69,7 +78,7 @@ async def open_clients(*, queue_url: str, topic_arn: str, version: str, most_pol
     async with AsyncExitStack() as stack:
 
         async def open_one(service: str, region: str, pool: int, read_seconds: float = READ_SECONDS) -> Any:  # noqa: ANN401  aioboto3 has no types
-            config = _config(f"slipway/{version} {session.user_agent()}", pool, read_seconds)
+            config = _config(f"slipway/{version} {session.user_agent()}", pool, read_seconds, transport)
             client = await stack.enter_async_context(boto.client(service, region_name=region, config=config))
             if service == "sns":  # it speaks forms and XML, whose parser takes nothing else
                 client.meta.events.register("before-call.sns", encode_form)
@@ -86,13 +95,13 @@ async def open_clients(*, queue_url: str, topic_arn: str, version: str, most_pol
         )
 
 
-def _config(user_agent: str, pool: int, read_seconds: float) -> AioConfig:
+def _config(user_agent: str, pool: int, read_seconds: float, transport: type[AIOHTTPSession]) -> AioConfig:
     """Never set as the session's default: aiobotocore then drops `http_session_cls` without a word.
 
     `user_agent` whole, not `user_agent_extra`: botocore would put that together anew for each call, 12 % of its CPU.
     """
     return AioConfig(
-        http_session_cls=StraightSession,
+        http_session_cls=transport,
         retries={"mode": "standard", "total_max_attempts": 1},
         connect_timeout=CONNECT_SECONDS,
         read_timeout=read_seconds,
@@ -107,4 +116,4 @@ async def _find_credentials(session: AioSession) -> None:
     if credentials is None:
         raise NotConfigured("no AWS credentials were found: set AWS_PROFILE, or give this task or host a role")
     if isinstance(credentials, AioRefreshableCredentials):
-        credentials._mandatory_refresh_timeout = MANDATORY_REFRESH_SECONDS  # noqa: SLF001  it has no other switch
+        Keeper(credentials)

@@ -13,7 +13,7 @@ from typing import Final
 from service.aws.answers import Clock
 from service.aws.bedrock import Bedrock
 from service.aws.calling import Caller, Tally
-from service.aws.clients import open_clients
+from service.aws.clients import Clients, open_clients
 from service.aws.limiter import Limiter
 from service.aws.queue import Queue
 from service.aws.topic import Topic
@@ -53,8 +53,33 @@ async def connect(
     """Open everything, and close it at the end. Raises `NotConfigured` with a sentence for the operator.
 
     `call_timeout`, in seconds, bounds each attempt of a call; a long poll has its own time on top.
-    `clock`, in seconds since the epoch, is asked only where an answer has no `Date`.
+    `clock`, in seconds since the epoch, is asked only until the first answer that has a `Date`.
     """
+    async with open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=most_polls) as clients:
+        yield put_together(
+            clients,
+            queue_url=queue_url,
+            topic_arn=topic_arn,
+            visibility_seconds=visibility_seconds,
+            call_timeout=call_timeout,
+            most_polls=most_polls,
+            rng=rng,
+            clock=clock,
+        )
+
+
+def put_together(
+    clients: Clients,
+    *,
+    queue_url: str,
+    topic_arn: str,
+    visibility_seconds: int,
+    call_timeout: float,
+    most_polls: int,
+    rng: random.Random,
+    clock: Clock = time.time,
+) -> Aws:
+    """Answer the adapters over open clients, each with a caller of its own."""
     tally: Tally = Counter()
 
     def caller(most_open: int) -> Caller:
@@ -62,21 +87,20 @@ async def connect(
 
     receiving, custody = caller(most_polls), caller(MOST_OPEN_CUSTODY)
     deploying, publishing = caller(MOST_OPEN_BEDROCK), caller(MOST_OPEN_TOPIC)
-    async with open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=most_polls) as clients:
-        queue = Queue(
-            queue_url,
-            visibility_seconds=visibility_seconds,
-            receiver=clients.receive,
-            custodian=clients.custody,
-            receiving=receiving,
-            custody=custody,
-            clock=clock,
-        )
-        yield Aws(
-            bedrock=Bedrock(clients.bedrock, deploying, clock),
-            queue=queue,
-            topic=Topic(topic_arn, clients.topic, publishing),
-            home=clients.home,
-            tally=tally,
-            limiters=tuple(each.limiters for each in (receiving, custody, deploying, publishing)),
-        )
+    queue = Queue(
+        queue_url,
+        visibility_seconds=visibility_seconds,
+        receiver=clients.receive,
+        custodian=clients.custody,
+        receiving=receiving,
+        custody=custody,
+        clock=clock,
+    )
+    return Aws(
+        bedrock=Bedrock(clients.bedrock, deploying, clock),
+        queue=queue,
+        topic=Topic(topic_arn, clients.topic, publishing),
+        home=clients.home,
+        tally=tally,
+        limiters=tuple(each.limiters for each in (receiving, custody, deploying, publishing)),
+    )

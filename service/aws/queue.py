@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from service.aws.answers import Clock, Parsed, batch_of, server_time, text_of
+from service.aws.answers import AwsClock, Clock, Parsed, batch_of, text_of
 from service.aws.calling import NEVER, Caller
 from service.aws.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
 from service.aws.limiter import Wait, simply
-from service.core.calls import CallFailed, Missing
+from service.core.calls import CallFailed, Missing, Unknown
 from service.core.messages import Message, Outgoing, QueueTraits
 
 TRACE_HEADER: Final = "AWSTraceHeader"
 """X-Ray's system attribute: among a message's attributes under this name, and sent on as what it was."""
+
+_QUEUE_ARN = re.compile(r"arn:[^:]+:sqs:[^:]*:\d+:[^:]+")
+_LATEST: Final = 1e11
+"""Seconds since the epoch that a calendar has a date for."""
 
 _SYSTEM_ATTRIBUTES: Final = [
     "ApproximateReceiveCount",
@@ -45,7 +50,7 @@ class Queue:
         self._custodian = custodian
         self._receiving = receiving
         self._custody = custody
-        self._clock = clock
+        self._clock = AwsClock(clock)
         self._dead_letter_url: str | None = None
 
     async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait = simply) -> list[Message]:
@@ -69,7 +74,7 @@ class Queue:
 
         async def send() -> list[Message]:
             answer = await self._receiver.receive_message(**parameters)
-            received_at = server_time(answer, self._clock)
+            received_at = self._clock.read(answer)
             return [_message(message, received_at, operation) for message in answer.get("Messages", ())]
 
         return await self._receiving.call(
@@ -123,12 +128,11 @@ class Queue:
 
     async def traits(self) -> QueueTraits:
         """Ask the queue about itself."""
-        redrive = await self._redrive_policy()
-        most = redrive.get("maxReceiveCount")
+        most, dead_letters = await self._redrive()
         return QueueTraits(
             is_fifo=self._url.endswith(".fifo"),
-            max_receive_count=None if most is None else int(most),
-            has_dead_letter_queue="deadLetterTargetArn" in redrive,
+            max_receive_count=most,
+            has_dead_letter_queue=dead_letters is not None,
         )
 
     async def _each(
@@ -143,21 +147,26 @@ class Queue:
         answers = dict(zip(once, await self._custody.call(operation, send), strict=True))
         return [answers[receipt] for receipt in receipts]
 
-    async def _redrive_policy(self) -> dict[str, Any]:
+    async def _redrive(self) -> tuple[int | None, str | None]:
+        """Ask how often a message may be received, and which queue it goes to then: None for what the queue does not say."""
         operation = "GetQueueAttributes"
 
-        async def send() -> dict[str, Any]:
+        async def send() -> tuple[int | None, str | None]:
             answer = await self._custodian.get_queue_attributes(
                 QueueUrl=self._url, AttributeNames=["QueueArn", "RedrivePolicy"]
             )
-            policy: dict[str, Any] = json.loads(answer["Attributes"].get("RedrivePolicy") or "{}")
-            return policy
+            self._clock.read(answer)  # asked before anything is received, so that a receive may come without a `Date`
+            policy = json.loads(answer["Attributes"].get("RedrivePolicy") or "{}")
+            most, arn = policy.get("maxReceiveCount"), policy.get("deadLetterTargetArn")
+            if arn is not None and not _QUEUE_ARN.fullmatch(arn):
+                raise Unknown(operation, "UnreadableAnswer", "a redrive policy to what is no queue")
+            return None if most is None else int(most), arn
 
         return await self._custody.call(operation, send)
 
     async def _find_dead_letter_url(self) -> str:
         operation = "GetQueueUrl"
-        arn = (await self._redrive_policy()).get("deadLetterTargetArn")
+        _, arn = await self._redrive()
         if arn is None:
             raise Missing(operation, "NoDeadLetterQueue", f"{self._url} has no redrive policy")
         account, name = arn.split(":")[-2:]
@@ -189,6 +198,9 @@ def _message(message: Parsed, received_at: float, operation: str) -> Message:
     if TRACE_HEADER in system:
         attributes[TRACE_HEADER] = system[TRACE_HEADER]
     first_received_at = int(system["ApproximateFirstReceiveTimestamp"]) / 1000
+    texts = [message["Body"], system.get("MessageGroupId", ""), *attributes.values()]
+    if not all(isinstance(text, str) for text in texts) or not 0 <= first_received_at < _LATEST:
+        raise Unknown(operation, "UnreadableAnswer", "a message whose parts are not what they must be")
     return Message(
         message_id=text_of(message, "MessageId", operation),
         body=message["Body"],

@@ -12,6 +12,8 @@ from typing import Final
 from service.core.fields import DURATION, Field, Kind
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+_END: Final = r"$(?!\n)"
+"""The end of the text, also for Python's `re`, whose `$` alone takes a line break after it."""
 _TYPES: Final = {
     Kind.TEXT: "string",
     Kind.WHOLE: "integer",
@@ -39,7 +41,7 @@ def _field_schema(field: Field) -> dict[str, object]:
     match field.kind:
         case Kind.SECONDS:
             number = {"type": "number"} | _bounds(field, "minimum", "maximum")
-            return schema | {"anyOf": [{"type": "string", "pattern": f"^{DURATION}$"}, number]}
+            return schema | {"anyOf": [{"type": "string", "pattern": f"^{DURATION}{_END}"}, number]}
         case Kind.TEXT:
             return schema | _text_schema(field)
         case Kind.LIST:
@@ -54,7 +56,7 @@ def _text_schema(field: Field) -> dict[str, object]:
         return {"type": "string", "enum": list(field.choices)}
     pattern = field.pattern or f"[{field.letters}]*"
     schema: dict[str, object] = {"type": "string"} | _bounds(field, "minLength", "maxLength")
-    schema["pattern"] = f"^(?:{pattern})$"
+    schema["pattern"] = f"^(?:{pattern}){_END}"
     if field.reserved:
         schema["not"] = {"pattern": f"^(?:{'|'.join(_in_any_case(prefix) for prefix in field.reserved)})"}
     return schema

@@ -8,6 +8,7 @@ from aiobotocore.credentials import AioRefreshableCredentials
 
 from service.aws.clients import open_clients
 from service.aws.connecting import connect
+from service.aws.keys import Keeper
 from service.aws.regions import NotConfigured
 from service.aws.transport import StraightSession
 from service.core.requests import Home
@@ -67,7 +68,7 @@ async def test_no_credentials_are_a_sentence(monkeypatch: pytest.MonkeyPatch) ->
             pass
 
 
-async def test_credentials_are_used_until_shortly_before_they_expire(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_credentials_that_expire_are_kept_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     role = {"AccessKeyId": "AKIDROLE", "SecretAccessKey": "made-up", "Token": "t", "Expiration": "2999-01-01T00:00:00Z"}
@@ -76,7 +77,7 @@ async def test_credentials_are_used_until_shortly_before_they_expire(monkeypatch
         async with open_clients(queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, version="0", most_polls=2) as clients:
             credentials = clients.bedrock._request_signer._credentials  # noqa: SLF001  there is no other way to see
             assert isinstance(credentials, AioRefreshableCredentials)
-            assert credentials._mandatory_refresh_timeout == 30  # noqa: SLF001  as above
+            assert credentials._refresh.__func__ is Keeper.refresh  # noqa: SLF001  as above
 
 
 async def test_a_call_says_who_makes_it_and_is_signed_for_its_region(clients_at: Open) -> None:

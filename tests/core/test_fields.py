@@ -148,12 +148,12 @@ def test_the_schema_of_a_table() -> None:
         "size": {"description": "How big.", "type": "integer", "minimum": 1, "maximum": 9},
         "ratio": {"description": "How much.", "type": "number", "minimum": 0.5, "maximum": 2},
         "color": {"description": "Which.", "type": "string", "enum": ["red", "blue"]},
-        "word": {"description": "A word.", "type": "string", "minLength": 2, "maxLength": 5, "pattern": "^(?:a.*)$"},
+        "word": {"description": "A word.", "type": "string", "minLength": 2, "maxLength": 5, "pattern": r"^(?:a.*)$(?!\n)"},
         "flag": {"description": "Whether.", "type": "boolean"},
         "wait": {
             "description": "How long.",
             "anyOf": [
-                {"type": "string", "pattern": f"^{DURATION}$"},
+                {"type": "string", "pattern": f"^{DURATION}$(?!\\n)"},
                 {"type": "number", "minimum": 1, "maximum": 3600},
             ],
         },
