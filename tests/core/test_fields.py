@@ -170,7 +170,7 @@ def test_the_schema_of_a_table() -> None:
                         "type": "string",
                         "minLength": 2,
                         "maxLength": 5,
-                        "pattern": "^(?:a.*)$",
+                        "pattern": "^(?:a.*)$(?!\\n)",
                     },
                     "flag": {"description": "Whether.", "type": "boolean"},
                 },

@@ -55,7 +55,8 @@ SPOILT = (
 CLOCKS = {"clock two days ahead": TWO_DAYS, "clock two days behind": -TWO_DAYS}
 CLOCKS_UNDATED = {f"{kind}, no Date": seconds for kind, seconds in CLOCKS.items()}
 OF_BATCHES = ("partial batch", "entry in neither list", "stale receipt")
-BATCHES = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"})
+BATCHES = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"})
+LEASES = frozenset({"DeleteMessageBatch", "ChangeMessageVisibilityBatch"})
 SHOWING = frozenset({"GetCustomModelDeployment", "ListCustomModelDeployments"})
 FATES = (*NEVER_CONNECTED, *ERRORS, *UNDONE, *SPOILT, *CLOCKS, *CLOCKS_UNDATED, *OF_BATCHES, "unknown status")
 
@@ -63,7 +64,7 @@ FATES = (*NEVER_CONNECTED, *ERRORS, *UNDONE, *SPOILT, *CLOCKS, *CLOCKS_UNDATED, 
 def fits(fate: str, operation: str) -> bool:
     """Answer whether this can befall such a call."""
     if fate in OF_BATCHES:
-        return operation in BATCHES and (fate != "stale receipt" or operation != "PublishBatch")
+        return operation in BATCHES and (fate != "stale receipt" or operation in LEASES)
     if fate == "unknown status":
         return operation in SHOWING
     # A receive or a List that says it has nothing has not failed: what it has taken comes again by itself.

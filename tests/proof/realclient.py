@@ -71,7 +71,14 @@ SCENES: dict[str, dict[str, int]] = {
         "CreateCustomModelDeployment": 1,
         "DeleteMessageBatch": 1,
     },
-    "handed on": {"SendMessage": 2, "DeleteMessageBatch": 1},
+    "handed on": {"SendMessageBatch": 2, "DeleteMessageBatch": 1},
+    "taken away": {
+        "DeleteCustomModelDeployment": 2,
+        "GetCustomModelDeployment": 3,
+        "ListTagsForResource": 2,
+        "PublishBatch": 1,
+        "DeleteMessageBatch": 1,
+    },
     "poison": {"PublishBatch": 1, "GetQueueAttributes": 3, "GetQueueUrl": 2, "SendMessage": 2, "DeleteMessageBatch": 1},
 }
 """How often each scene may call what, at the least: a fate for each of these calls."""
@@ -258,18 +265,18 @@ class _Life:
 
     def _ask(self) -> None:
         body: dict[str, Any] = {"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1", "timeout": 10_800}
-        if self.case.scene == "poison":
+        scene, aws = self.case.scene, self.aws
+        if scene == "poison":
             body["modelDeploymentname"] = body.pop("modelDeploymentName")
-        letter = self.aws.sqs.put(json.dumps(body))
+        if scene == "taken away":
+            body = {"action": "delete", "customModelDeploymentIdentifier": "bot", "requestId": "d-1", "timeout": 10_800}
+        letter = aws.sqs.put(json.dumps(body))
         assert letter is not None
-        if self.case.scene == "redelivered":  # somebody had it, made its deployment, and died
+        if scene in {"redelivered", "taken away"}:  # somebody made it, and died or is long done
             tags = [{"key": "slipway:request", "value": "r-1"}]
-            self.aws.account.create(self.aws.now(), "bot", MODEL, None, tags, "slipway-of-the-dead")
-            letter.receive_count = 1
-            letter.first_received = self.aws.now()
-        if self.case.scene == "handed on":
-            letter.receive_count = 1
-            letter.first_received = self.aws.now() - 60
+            aws.account.create(aws.now() - (3600 if scene == "taken away" else 0), "bot", MODEL, None, tags, "another")
+        if scene in {"redelivered", "handed on"}:
+            letter.receive_count, letter.first_received = 1, aws.now()
 
     async def _begin(self) -> Slipway:
         aws = put_together(
@@ -285,7 +292,7 @@ class _Life:
         traits = await _traits(aws.queue)
         usual = terms.Terms(
             home=HOME, max_held=5, sweep_interval=15.0, timeout=7200.0, visibility_timeout=60,
-            progress_events=False, max_creating=0, max_total=0, is_topic_fifo=False,
+            progress_events=False, max_creating=0, max_total=0, allow_force=False, is_topic_fifo=False,
         )  # fmt: skip
         return Slipway(usual, traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrock=aws.bedrock, rng=self.rng)
 
@@ -308,12 +315,15 @@ class _Life:
             broken.append(f"I1: deleted before anything was published: {self.aws.deleted_unsaid}")
         said = {(one["data"]["outcome"], one["id"]) for one in self.aws.notices}
         is_poison = self.case.scene == "poison"
-        if len(said) != 1 or {outcome for outcome, _ in said} != {"Rejected" if is_poison else "Active"}:
+        wanted = {"poison": "Rejected", "taken away": "Deleted"}.get(self.case.scene, "Active")
+        if len(said) != 1 or {outcome for outcome, _ in said} != {wanted}:
             broken.append(
                 f"I4: it ended as {sorted(said) or 'nothing'}: {[one['data'].get('message') for one in self.aws.notices]}"
             )
         if len(self.aws.account.made) != (not is_poison):
             broken.append(f"I2: {len(self.aws.account.made)} deployments were made")
+        if wanted == "Deleted" and any(one.exists(self.aws.now()) for one in self.aws.account.made):
+            broken.append("I5: it was said to be deleted, and is there")
         buried = [letter for letter in self.aws.dead.all if "SlipwayReason" in letter.attributes]
         if len(self.aws.dead.all) != len(buried) or bool(buried) != is_poison:
             broken.append(f"I9: {len(self.aws.dead.all)} in the dead-letter queue, {len(buried)} of them buried")

@@ -156,7 +156,7 @@ class _Days:
                 )  # fmt: skip
                 usual = terms.Terms(
                     home=HOME, max_held=50, sweep_interval=30.0, timeout=86_400.0, visibility_timeout=120,
-                    progress_events=False, max_creating=0, max_total=0, is_topic_fifo=False,
+                    progress_events=False, max_creating=0, max_total=0, allow_force=False, is_topic_fifo=False,
                 )  # fmt: skip
                 tally = aws.tally
                 slipway = Slipway(

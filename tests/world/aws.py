@@ -57,6 +57,8 @@ def operation_of(call: Call | Asked) -> str:
     if path.startswith(_DEPLOYMENTS):
         if call.method == "POST":
             return "CreateCustomModelDeployment"
+        if call.method == "DELETE":
+            return "DeleteCustomModelDeployment"
         return "GetCustomModelDeployment" if path[len(_DEPLOYMENTS) :].strip("/") else "ListCustomModelDeployments"
     if path.startswith("/custom-models/"):
         return "GetCustomModel"
@@ -137,12 +139,9 @@ class Aws:
             case "DeleteMessageBatch":
                 return self._each(given["Entries"], lambda one: self._delete(queue, one["ReceiptHandle"]))
             case "SendMessage":
-                said = given.get("MessageAttributes", {})
-                attributes = {name: value["StringValue"] for name, value in said.items()}
-                letter = queue.put(given["MessageBody"], attributes, given.get("MessageGroupId"))
-                assert letter is not None
-                digest = hashlib.md5(given["MessageBody"].encode(), usedforsecurity=False).hexdigest()
-                return {"MessageId": letter.message_id, "MD5OfMessageBody": digest}
+                return _sent(queue, given)
+            case "SendMessageBatch":
+                return self._each(given["Entries"], lambda one: _sent(queue, one))
             case "GetQueueAttributes":
                 redrive = {"deadLetterTargetArn": DEAD_ARN, "maxReceiveCount": self.sqs.max_receive_count}
                 return {"Attributes": {"QueueArn": "arn:q", "RedrivePolicy": json.dumps(redrive)}}
@@ -156,7 +155,7 @@ class Aws:
             self.deleted_unsaid.append(letter.message_id)
         queue.remove(receipt)
 
-    def _each(self, entries: list[dict[str, Any]], act: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    def _each(self, entries: list[dict[str, Any]], act: Callable[[dict[str, Any]], dict[str, Any] | None]) -> dict[str, Any]:
         answer: dict[str, Any] = defaultdict(list)
         for place, entry in enumerate(entries):
             if self.is_partial and place % 2 == 0:
@@ -164,12 +163,12 @@ class Aws:
                 answer["Failed"].append(wrong)
                 continue
             try:
-                act(entry)
+                told = act(entry) or {}
             except LeaseGone as failed:
                 wrong = {"Id": entry["Id"], "Code": failed.code, "SenderFault": True, "Message": failed.text}
                 answer["Failed"].append(wrong)
             else:
-                answer["Successful"].append({"Id": entry["Id"]})
+                answer["Successful"].append({"Id": entry["Id"]} | told)
         return dict(answer)
 
     # SNS.
@@ -213,8 +212,17 @@ _BEDROCK: dict[str, tuple[Callable[[Account, float, operations.Asked], dict[str,
     "GetCustomModelDeployment": (operations.get_deployment, 200),
     "ListCustomModelDeployments": (operations.list_deployments, 200),
     "ListTagsForResource": (operations.list_tags, 200),
+    "DeleteCustomModelDeployment": (operations.delete_deployment, 200),
     "GetCustomModel": (operations.get_model, 200),
 }
+
+
+def _sent(queue: SqsQueue, given: Mapping[str, Any]) -> dict[str, Any]:
+    attributes = {name: value["StringValue"] for name, value in given.get("MessageAttributes", {}).items()}
+    letter = queue.put(given["MessageBody"], attributes, given.get("MessageGroupId"))
+    assert letter is not None
+    digest = hashlib.md5(given["MessageBody"].encode(), usedforsecurity=False).hexdigest()
+    return {"MessageId": letter.message_id, "MD5OfMessageBody": digest}
 
 
 def _shown(message: Message) -> dict[str, Any]:
