@@ -164,7 +164,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             values[setting.name] = _value(setting, _parsed(setting, text), name)
         elif name.startswith(PREFIX) and not _is_of_others(name, text):
             otherwise = f"unset it; the variables are {', '.join(_BY_VARIABLE)}"
-            raise _unknown(name, nearest(name, _BY_VARIABLE), otherwise)
+            raise _unknown(shown(name)[1:-1], nearest(name, _BY_VARIABLE), otherwise)
     return values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from service.aws.answers import server_time, text_of
+from service.aws.answers import AwsClock, text_of
 from service.aws.calling import Caller
 
 
@@ -30,6 +30,6 @@ class Sender:
 
         async def send() -> tuple[str, float]:
             answer = await self._client.send_message(**parameters)
-            return text_of(answer, "MessageId", operation), server_time(answer, time.time)
+            return text_of(answer, "MessageId", operation), AwsClock(time.time).read(answer)
 
         return await self._call(operation, send)

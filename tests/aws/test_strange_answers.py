@@ -28,7 +28,13 @@ MESSAGE = {
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"modelArn": []}, {"modelArn": {"a": MODEL}}, {"customModelDeploymentArn": ""}, {"modelDeploymentName": 7}, {"status": None}],
+    [
+        {"modelArn": []},
+        {"modelArn": {"a": MODEL}},
+        {"customModelDeploymentArn": ""},
+        {"modelDeploymentName": 7},
+        {"status": None},
+    ],
 )
 async def test_a_deployment_whose_parts_are_no_texts_is_unknown(clients_at: Open, wrong: dict[str, Any]) -> None:
     async with serving(answer(200, DEPLOYMENT | wrong)) as server, clients_at(server.url) as clients:
@@ -52,7 +58,15 @@ async def test_tags_that_are_no_texts_are_unknown(clients_at: Open, tags: object
 
 @pytest.mark.parametrize(
     "policy",
-    ["null", "[]", "7", "{", '{"maxReceiveCount": "often"}', '{"deadLetterTargetArn": "somewhere"}', '{"deadLetterTargetArn": 1}'],
+    [
+        "null",
+        "[]",
+        "7",
+        "{",
+        '{"maxReceiveCount": "often"}',
+        '{"deadLetterTargetArn": "somewhere"}',
+        '{"deadLetterTargetArn": 1}',
+    ],
 )
 async def test_a_redrive_policy_that_is_none_is_unknown(clients_at: Open, policy: str) -> None:
     async with serving(answer(200, {"Attributes": {"RedrivePolicy": policy}})) as server, clients_at(server.url) as clients:
