@@ -11,7 +11,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --fork-strategy
 
 .DEFAULT_GOAL := help
 MINUTES ?= 20
-.PHONY: help setup demo test proof prove check lint types contracts format lock upgrade clean
+.PHONY: help setup demo test proof prove bench check lint types contracts format lock upgrade clean
 
 help: ## say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ proof: setup ## the quick tier of the proof: one lifetime, killed at every step,
 
 prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json
 	@$(BIN)/python -m tests.proof prove --minutes $(MINUTES)
+
+bench: setup ## what it costs, beside what people write instead: a quarter of an hour; QUICK=1 takes five minutes
+	@$(BIN)/python -m tests.bench $(if $(QUICK),quick)
 
 check: test lint types contracts proof ## all that CI runs
 

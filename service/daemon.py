@@ -33,7 +33,9 @@ from service.settings import Settings, WrongSetting, load, load_triggers
 log = structlog.get_logger()
 
 EXIT_WRONG_SETTING: Final = 2
-GC_THRESHOLD: Final = 20_000
+GC_THRESHOLDS: Final = (10_000, 100, 10)
+"""A request leaves no garbage in cycles, so the collector is there for failures. With 20,000 and 10 it took 0.06 ms a
+deployment, and once, with 10,000 in flight, a quarter of a second."""
 LONGEST_GOODBYE_SECONDS: Final = 24.5
 """A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
 
@@ -185,7 +187,7 @@ def _calm_collector() -> None:
     """Leave what was imported out of every collection, and collect less often: a held request is no garbage."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
+    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:

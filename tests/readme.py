@@ -19,11 +19,13 @@ from service.edge.cli import app
 from service.edge.exits import MEANINGS, Exit
 from service.setting_fields import SETTINGS, bounds, variable, written
 from service.settings import default_values
+from tests.bench.table import tables
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 SAMPLES = ROOT / "config" / "samples"
 HOME = Home("aws", "123456789012", "us-east-1")
+LAST_BENCH = ROOT / "tests" / "bench" / "last.json"
 LAST_PROOF = ROOT / "tests" / "proof" / "last.json"
 OFTEN = 100
 RECEIVED = 1_795_464_000.0
@@ -34,7 +36,13 @@ def made(text: str) -> str:
     text = re.sub(
         r"(<!-- sample:(\S+) -->\n)(```json\n.*?```\n)?", lambda found: found[1] + _sample(found[2]), text, flags=re.DOTALL
     )
-    for name, part in (("settings", _settings()), ("event", _event()), ("proof", _proof()), ("commands", _commands())):
+    for name, part in (
+        ("settings", _settings()),
+        ("event", _event()),
+        ("proof", _proof()),
+        ("bench", _bench()),
+        ("commands", _commands()),
+    ):
         begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
         before, rest = text.split(begin)
         text = before + begin + part + end + rest.split(end, 1)[1]
@@ -89,6 +97,14 @@ def _event() -> str:
         request, Outcome(Ending.ACTIVE, deployment=deployment), times, "urn:slipway:123456789012:us-east-1"
     )
     return f"```json\n{json.dumps(json.loads(publication.body), indent=2)}\n```\n"
+
+
+def _bench() -> str:
+    """What the last run of the bench, which is kept, came to."""
+    if not LAST_BENCH.exists():
+        return ""
+    picture = "![CPU and calls per deployment, by how many there are](tests/bench/bench.svg)"
+    return f"{picture}\n\n{tables(json.loads(LAST_BENCH.read_text('utf-8')))}"
 
 
 def _proof() -> str:
