@@ -63,9 +63,9 @@ def test_every_link_leads_to_a_file() -> None:
 
 
 def test_the_policy_is_json_and_names_every_call_that_is_made() -> None:
-    found = re.search(r"<!-- policy:begin -->\n```json\n(.*?)```", TEXT, re.DOTALL)
-    assert found
-    actions = {action for statement in json.loads(found[1])["Statement"] for action in statement["Action"]}
+    found = re.findall(r"<!-- (?:policy|operator):begin -->\n```json\n(.*?)```", TEXT, re.DOTALL)
+    assert len(found) == 2, "the daemon's, and what the command line needs beside it"
+    actions = {action for policy in found for statement in json.loads(policy)["Statement"] for action in statement["Action"]}
     code = "".join(path.read_text("utf-8") for path in (ROOT / "service" / "aws").glob("*.py"))
     for operation in re.findall(r'operation = "(\w+)"', code):
         single = operation.removesuffix("Batch")

@@ -15,9 +15,9 @@ from service import __version__
 from service.aws.listening import Listener
 from service.aws.visiting import Visit, visiting
 from service.client.daemons import NotReached, Said, ask_all
-from service.core.actions import Deploy
+from service.core.actions import Deploy, Update
 from service.core.calls import CallFailed, Throttled, Unknown
-from service.core.following import Glimpse, News, Ticket, news
+from service.core.following import Glimpse, News, Ticket, is_so, news
 from service.core.foresight import Existing
 from service.core.held import Finished
 from service.core.messages import Message
@@ -41,7 +41,7 @@ class _Following:
     began: float
     told: Told | None = None
     quiet_since: float | None = None
-    was_there: bool = False
+    was_otherwise: bool = False
     failures: int = 0
     has_daemons: bool = False
     """Whether the daemons answered at the last look: then one may ask again soon."""
@@ -68,7 +68,7 @@ class Client:
         request = understand(Message("not sent yet", text, "", 1, 0.0, 0.0), self.visit.home, self.settings.timeout)
         deduplication_id = hashlib.sha256(text.encode()).hexdigest()
         message_id, sent_at = await self.visit.sender.send(text, group=request.name, deduplication_id=deduplication_id)
-        model_arn = request.model_arn if isinstance(request, Deploy) else ""
+        model_arn = request.model_arn if isinstance(request, Deploy | Update) else ""
         return Ticket(request.request_id, message_id, request.action, request.name, model_arn, sent_at)
 
     async def follow(self, ticket: Ticket) -> AsyncIterator[News]:
@@ -123,10 +123,11 @@ class Client:
             following.quiet_since = None
         elif following.quiet_since is None:
             following.quiet_since = now
-        was_there, following.was_there = following.was_there, following.was_there or details is not None
+        existing = None if details is None else Existing(details.deployment, details.request_tag)
+        was_otherwise, following.was_otherwise = following.was_otherwise, following.was_otherwise or not is_so(ticket, existing)
         return Glimpse(
-            was_there=was_there,
-            existing=None if details is None else Existing(details.deployment, details.request_tag),
+            existing=existing,
+            was_otherwise=was_otherwise,
             quiet_seconds=0.0 if following.quiet_since is None else now - following.quiet_since,
             waiting=backlog.visible,
         )

@@ -22,11 +22,12 @@ NEXT: Final[Mapping[str, str]] = {
     Reason.ACCESS_DENIED: "it is tried again; mend the daemon's credentials or permissions, and it goes on by itself",
     Reason.NO_ANSWER: "it is looked at, and tried again; check the network and the endpoints of the daemon",
     Reason.BUSY: "it is tried again when what Bedrock is doing with the deployment is done",
+    Reason.UPDATING: "Bedrock is giving it the other model; when it serves that, it is announced",
     Reason.DEPLOYMENT_MISSING: "it is looked for until the deadline; perhaps somebody has deleted it",
 }
 """What Slipway does about each wait, and what a person can do. A test holds it to the reasons that are waits."""
 
-_STANDING: Final = frozenset({Reason.NO_SLOT, Reason.IN_CREATION, Reason.PREDECESSOR})
+_STANDING: Final = frozenset({Reason.NO_SLOT, Reason.IN_CREATION, Reason.UPDATING, Reason.PREDECESSOR})
 """Waits that are over when they are over. After all others the same thing is tried again, and may fail again."""
 
 
@@ -67,9 +68,8 @@ def explain(knowledge: Knowledge) -> Explanation:
     if knowledge.held:
         first = min(knowledge.held, key=lambda held: held.waits_for == Reason.PREDECESSOR.value)
         others = [f"held, too, for the same deployment: request {one.request_id}" for one in knowledge.held if one is not first]
-        state = "Creating" if first.waits_for == Reason.IN_CREATION.value else "Waiting" if first.waits_for else "Working"
         reason = _reason(first, knowledge.lines or {})
-        return Explanation(state, reason, (*_of_held(first, reason, knowledge.lines or {}), *others, *tail))
+        return Explanation(first.state, reason, (*_of_held(first, reason, knowledge.lines or {}), *others, *tail))
     if knowledge.finished:
         last = max(knowledge.finished, key=lambda finished: finished.at)
         return Explanation(last.outcome, last.reason, (*_of_finished(last), *_of_existing(knowledge.existing), *tail))

@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from service.core.actions import Delete, Deploy
+from service.core.actions import Delete, Deploy, Update
+from service.core.deployments import UpdateStatus
 from service.core.foresight import Existing, foresee
 from service.core.held import Finished, Held
 from service.core.outcomes import Ending
@@ -35,7 +36,7 @@ class Ticket:
     action: str
     name: str
     model_arn: str
-    """Empty, but for what deploys."""
+    """Empty where none is asked for, or only the job is known that makes it."""
     sent_at: float
 
 
@@ -49,8 +50,8 @@ class Glimpse:
     held: Held | None = None
     existing: Existing | None = None
     """What holds the deployment's name."""
-    was_there: bool = False
-    """Whether an earlier look has shown something under that name."""
+    was_otherwise: bool = False
+    """Whether an earlier look has shown that what is asked for was not so yet: so it is this request's doing, if it is."""
     quiet_seconds: float = 0.0
     """For how long every look has found the queue empty."""
     waiting: int = 0
@@ -78,21 +79,31 @@ def news(ticket: Ticket, glimpse: Glimpse) -> News:
     if (finished := glimpse.finished) is not None:
         return News(finished.outcome, finished.reason, finished.text, finished.arn, is_end=True, source="daemon")
     if (held := glimpse.held) is not None:
-        state = "Creating" if held.waits_for == "InCreation" else "Waiting" if held.waits_for else "Working"
-        return News(state, held.waits_for, held.why or None, held.arn, held.place, source="daemon")
+        return News(held.state, held.waits_for, held.why or None, held.arn, held.place, source="daemon")
     is_quiet = glimpse.quiet_seconds >= QUIET_SECONDS
     if ticket.action == Deploy.action and glimpse.existing is not None:
         is_own = glimpse.existing.request_tag == ticket.request_id
         seen = _as_bedrock_shows(ticket, glimpse.existing) if is_own or is_quiet else None
         if seen is not None and (seen.is_end or not is_quiet):
             return seen
-    if ticket.action == Delete.action and glimpse.existing is None and (is_quiet or glimpse.was_there):
-        return News(Ending.DELETED.value, None, None, is_end=True, source="Bedrock")
+    if (is_quiet or glimpse.was_otherwise) and is_so(ticket, glimpse.existing):
+        ending = Ending.DELETED if glimpse.existing is None else Ending.UPDATED
+        return News(ending.value, None, None, _arn(glimpse.existing), is_end=True, source="Bedrock")
     if is_quiet:
         text = "the queue is empty, so it has ended; how is in its event on the topic"
         return News(UNHEARD, None, text, _arn(glimpse.existing), is_end=True, source="queue")
     text = f"{glimpse.waiting} in the queue that nobody has received" if glimpse.waiting else "received, or about to be"
     return News("Sent", None, text, source="queue")
+
+
+def is_so(ticket: Ticket, there: Existing | None) -> bool:
+    """Whether what a deletion or an update asks for is what Bedrock shows."""
+    if ticket.action == Delete.action:
+        return there is None
+    if ticket.action != Update.action or there is None:
+        return False
+    update = there.deployment.update
+    return there.deployment.model_arn == ticket.model_arn and (update is None or update.status is not UpdateStatus.UPDATING)
 
 
 def _as_bedrock_shows(ticket: Ticket, there: Existing) -> News:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from service.core.iso import epoch, iso
+from service.core.outcomes import Reason
+
+_STATES: Final = {Reason.IN_CREATION.value: "Creating", Reason.UPDATING.value: "Updating"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,11 @@ class Held:
     arn: str | None = None
     """The deployment that it is about, once it is known."""
     deadline: float | None = None
+
+    @property
+    def state(self) -> str:
+        """How far it is, in one word: Creating, Updating, Waiting, or Working, while it is asked or done."""
+        return _STATES.get(self.waits_for or "", "Waiting") if self.waits_for else "Working"
 
     def to_json(self) -> dict[str, object]:
         """Write it, with the ages that a person would reckon. Never a body, nor a receipt."""

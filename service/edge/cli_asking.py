@@ -12,20 +12,25 @@ app = typer.Typer()
 
 RequestId = Annotated[str | None, typer.Option(help="Your own name for the request; else it gets one.")]
 Timeout = Annotated[str | None, typer.Option(help="How long to try: seconds, or like PT90M.")]
+Force = Annotated[bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")]
 Tenant = Annotated[str | None, typer.Option(help="For whom.")]
 
 
 @app.command()
 def deploy(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the deployment is to be called.")],
-    model: Annotated[str, typer.Argument(metavar="MODEL_ARN", help="The custom model, by its ARN.")],
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL_ARN]", help="The custom model, by its ARN.")] = None,
     *,
+    customization_job: Annotated[
+        str | None, typer.Option(metavar="JOB", help="Instead of MODEL_ARN: the job that makes the model, which is waited for.")
+    ] = None,
     description: Annotated[str | None, typer.Option(help="A line for people, shown by Bedrock.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of the deployment; again for more.")] = None,
     request_id: RequestId = None,
     timeout: Timeout = None,
     priority: Annotated[int | None, typer.Option(help="Who goes first when slots are scarce: the higher number.")] = None,
-    tenant: Tenant = None,
+    tenant: Force = Annotated[bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")]
+Tenant = None,
     wait: Wait = False,
     at_most: AtMost = None,
     daemon: Daemons = None,
@@ -49,6 +54,7 @@ def deploy(
     body = {
         "modelDeploymentName": name,
         "modelArn": model,
+        "customizationJob": customization_job,
         "description": description,
         "tags": _tags(tag),
         "requestId": request_id,
@@ -57,7 +63,55 @@ def deploy(
         "tenant": tenant,
     }
     options = {"modelDeploymentName": "NAME", "modelArn": "MODEL_ARN", "tags": "--tag", "requestId": "--request-id"}
+    options |= {"customizationJob": "--customization-job"}
     options |= {word: f"--{word}" for word in ("description", "timeout", "priority", "tenant")}
+    manner = Manner(wait=wait, at_most=at_most, daemons=daemon or (), events_queue=events_queue, as_json=as_json)
+    raise run_errand(config, lambda visit, settings: ask_for(visit, settings, body, options, manner))
+
+
+@app.command()
+def update(
+    identifier: Annotated[str, typer.Argument(metavar="NAME_OR_ARN", help="The deployment.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL_ARN", help="The custom model that it is to serve.")],
+    *,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="If it fails, the former model is what is to be served.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")
+    ] = False,
+    request_id: RequestId = None,
+    timeout: Timeout = None,
+    tenant: Force = Annotated[bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")]
+Tenant = None,
+    wait: Wait = False,
+    at_most: AtMost = None,
+    daemon: Daemons = None,
+    events_queue: EventsQueue = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for a deployment to serve another model.
+
+    Prints the request's id; --wait follows it, as with slipway deploy.
+
+    Example: slipway update support-bot arn:aws:bedrock:…:custom-model/… --rollback --wait
+    """
+    from service.edge.asking import Manner, ask_for
+    from service.edge.errands import run_errand
+
+    body = {
+        "action": "update",
+        "customModelDeploymentIdentifier": identifier,
+        "modelArn": model,
+        "rollback": rollback or None,
+        "force": force or None,
+        "requestId": request_id,
+        "timeout": _seconds(timeout),
+        "tenant": tenant,
+    }
+    options = {"customModelDeploymentIdentifier": "NAME_OR_ARN", "modelArn": "MODEL_ARN", "requestId": "--request-id"}
+    options |= {word: f"--{word}" for word in ("rollback", "force", "timeout", "tenant")}
     manner = Manner(wait=wait, at_most=at_most, daemons=daemon or (), events_queue=events_queue, as_json=as_json)
     raise run_errand(config, lambda visit, settings: ask_for(visit, settings, body, options, manner))
 
@@ -71,7 +125,8 @@ def delete(
     ] = False,
     request_id: RequestId = None,
     timeout: Timeout = None,
-    tenant: Tenant = None,
+    tenant: Force = Annotated[bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")]
+Tenant = None,
     wait: Wait = False,
     at_most: AtMost = None,
     daemon: Daemons = None,

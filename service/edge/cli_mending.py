@@ -9,6 +9,8 @@ import typer
 from service.edge.options import AsJson, Config, Daemons
 
 app = typer.Typer()
+dlq = typer.Typer(help="Look into the dead-letter queue, and send letters back.", no_args_is_help=True)
+app.add_typer(dlq, name="dlq")
 
 
 @app.command()
@@ -43,3 +45,101 @@ def audit(
         say(str(wrong))
         raise typer.Exit(Exit.NOT_DONE) from wrong
     raise run_errand(config, lambda visit, settings: audit_account(visit, settings, daemon or [], told, as_json=as_json))
+
+
+@app.command()
+def doctor(
+    *,
+    model: Annotated[str | None, typer.Option(metavar="ARN", help="Also look at this model: can it be deployed?")] = None,
+    daemon: Daemons = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check what Slipway stands on: settings, credentials, queues, topic, permissions, clock, Region, slots.
+
+    Each finding comes with its remedy. Changes nothing: permissions are tried by calls that AWS must refuse for what they
+    ask, so receiving, sending and publishing are not tried. Exits 0 when all is well, 1 when something is not.
+
+    Example: slipway doctor --daemon http://127.0.0.1:8080
+    """
+    from service.core.diagnosis import Complaint
+    from service.edge.doctoring import examine, report
+    from service.edge.errands import run_errand
+    from service.edge.exits import Exit
+
+    def otherwise(sentence: str) -> Exit:
+        text, _, remedy = sentence.rpartition("; ")
+        return report([Complaint("settings", text or sentence, remedy if text else "")], ["settings"], as_json=as_json)
+
+    raise run_errand(config, lambda visit, settings: examine(visit, settings, daemon or [], model, as_json=as_json), otherwise)
+
+
+@dlq.command("list")
+def dlq_list(
+    *,
+    limit: Annotated[int, typer.Option(help="How many to look at.", min=1, max=1000)] = 100,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, with the reason of each.
+
+    Example: slipway dlq list --json
+    """
+    from service.edge.dead_letters import list_letters
+    from service.edge.errands import run_errand
+
+    raise run_errand(config, lambda visit, _: list_letters(visit, limit=limit, as_json=as_json))
+
+
+@dlq.command("show")
+def dlq_show(
+    letter: Annotated[str, typer.Argument(metavar="ID", help="The letter, by its message id.")],
+    *,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one dead letter: why it is there, its attributes and its body.
+
+    Example: slipway dlq show 0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a
+    """
+    from service.edge.dead_letters import show_letter
+    from service.edge.errands import run_errand
+
+    raise run_errand(config, lambda visit, _: show_letter(visit, letter, as_json=as_json))
+
+
+@dlq.command("redrive")
+def dlq_redrive(
+    letters: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which letters, by message id.")] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="All of them that would be understood.")] = False,
+    unsound: Annotated[bool, typer.Option("--unsound", help="With --all: also those that would be rejected again.")] = False,
+    config: Config = None,
+) -> None:
+    """Send dead letters back to the request queue, where each begins anew; prints the id of each that was sent.
+
+    Each is sent first and deleted then: a crash between leaves it in both, which is harmless. Exits 1 when some were left.
+
+    Examples: slipway dlq redrive --all; slipway dlq redrive 0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a
+    """
+    from service.edge.dead_letters import redrive
+    from service.edge.errands import run_errand
+
+    if bool(letters) == everything:
+        raise typer.BadParameter("name letters by their ids, or say --all; not both", param_hint="[ID]... / --all")
+    raise run_errand(config, lambda visit, settings: redrive(visit, settings, letters or [], unsound=unsound))
+
+
+@app.command()
+def config(
+    *,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the settings in force and where each came from, and the AWS SDK's variables; secrets are not shown.
+
+    Example: slipway config --json
+    """
+    from service.edge.configuring import print_config
+
+    raise typer.Exit(print_config(config, as_json=as_json))

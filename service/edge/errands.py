@@ -23,18 +23,26 @@ class CannotDo(Exception):
     """What was asked cannot be done as it was asked: one sentence names the option, the problem and the remedy."""
 
 
-def run_errand(config: Path | None, errand: Callable[[Visit, Settings], Awaitable[Exit]]) -> typer.Exit:
-    """Do it and answer how to exit. What went wrong is said on standard error, and the exit is `NOT_DONE`."""
+def run_errand(
+    config: Path | None, errand: Callable[[Visit, Settings], Awaitable[Exit]], otherwise: Callable[[str], Exit] | None = None
+) -> typer.Exit:
+    """Do it and answer how to exit. What went wrong is said on standard error, and the exit is `NOT_DONE`.
+
+    `otherwise` is what to do with that sentence instead.
+    """
     try:
         settings = load(os.environ, str(config) if config else None)
         logs.configure("error", "console", sys.stderr)
         return typer.Exit(asyncio.run(_visit(settings, errand)))
-    except CallFailed as failed:
-        say(f"{failed}; {_remedy(failed)}")
     except KeyboardInterrupt:
         return typer.Exit(Exit.STOPPED_WATCHING)
+    except CallFailed as failed:
+        sentence = f"{failed}; {remedy_of(failed)}"
     except (WrongSetting, NotConfigured, NotReached, CannotDo) as wrong:
-        say(str(wrong))
+        sentence = str(wrong)
+    if otherwise is not None:
+        return typer.Exit(otherwise(sentence))
+    say(sentence)
     return typer.Exit(Exit.NOT_DONE)
 
 
@@ -49,7 +57,8 @@ async def _visit(settings: Settings, errand: Callable[[Visit, Settings], Awaitab
         return await errand(visit, settings)
 
 
-def _remedy(failed: CallFailed) -> str:
+def remedy_of(failed: CallFailed) -> str:
+    """Say what a person can do about a call that failed."""
     match failed:
         case Denied():
             return "check the credentials (AWS_PROFILE, AWS_REGION) and their permissions"

@@ -139,6 +139,7 @@ def _row(one: Existing) -> tuple[str, ...]:
 
 def _json(one: Existing) -> dict[str, object]:
     deployment = one.deployment
+    update = deployment.update
     said = {
         "modelDeploymentName": deployment.name,
         "customModelDeploymentArn": deployment.arn,
@@ -147,6 +148,7 @@ def _json(one: Existing) -> dict[str, object]:
         "createdAt": iso(deployment.created_at),
         "lastUpdatedAt": None if deployment.updated_at is None else iso(deployment.updated_at),
         "failureMessage": deployment.failure_message,
+        "updateDetails": update and {"modelArn": update.model_arn, "updateStatus": update.status.value},
         "requestId": one.request_tag,
     }
     return {key: value for key, value in said.items() if value is not None}
@@ -154,5 +156,7 @@ def _json(one: Existing) -> dict[str, object]:
 
 def _facts(details: Details) -> dict[str, str]:
     document = _json(Existing(details.deployment, details.request_tag)) | {"description": details.description}
+    update = details.deployment.update
+    document |= {"updateDetails": update and f"{update.status.value} to {update.model_arn}"}
     facts = {key: str(value) for key, value in document.items() if value is not None}
     return facts | {f"tag {key}": value for key, value in sorted(details.tags.items())}

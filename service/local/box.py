@@ -19,6 +19,7 @@ from service.local.terms import Terms
 VISIBILITY_SECONDS: Final = 120
 MAX_RECEIVE_COUNT: Final = 5
 LONGEST_POLL_SECONDS: Final = 20
+RETENTION_SECONDS: Final = 14 * 86_400
 _READ_TIMEOUT_SECONDS: Final = LONGEST_POLL_SECONDS + 5
 
 
@@ -121,10 +122,11 @@ class Box:
 
     async def _furnish(self, sns: Any) -> None:  # noqa: ANN401  aioboto3 has no types
         suffix = ".fifo" if self._fifo else ""
-        self.dead_letter_url = await self._make_queue(f"slipway-dead-letters{suffix}")
+        kept = {"MessageRetentionPeriod": str(RETENTION_SECONDS)}
+        self.dead_letter_url = await self._make_queue(f"slipway-dead-letters{suffix}", **kept)
         redrive = {"deadLetterTargetArn": await self._arn(self.dead_letter_url), "maxReceiveCount": MAX_RECEIVE_COUNT}
         self.queue_url = await self._make_queue(
-            f"slipway-requests{suffix}", VisibilityTimeout=str(VISIBILITY_SECONDS), RedrivePolicy=json.dumps(redrive)
+            f"slipway-requests{suffix}", VisibilityTimeout=str(VISIBILITY_SECONDS), RedrivePolicy=json.dumps(redrive), **kept
         )
         self.results_url = await self._make_queue(f"slipway-results{suffix}")
         topic = await sns.create_topic(Name=f"slipway-events{suffix}", Attributes={"FifoTopic": "true"} if self._fifo else {})

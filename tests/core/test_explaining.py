@@ -16,7 +16,8 @@ from tests.world.world import MODEL
 
 ENDINGS = {
     Reason.DEPLOYMENT_FAILED, Reason.NAME_CONFLICT, Reason.MODEL_NOT_FOUND, Reason.MODEL_FAILED, Reason.NOT_OURS,
-    Reason.FORCE_NOT_ALLOWED, Reason.INVALID_REQUEST, Reason.NOT_UNDERSTOOD,
+    Reason.FORCE_NOT_ALLOWED, Reason.INVALID_REQUEST, Reason.NOT_UNDERSTOOD, Reason.DEPLOYMENT_NOT_FOUND, Reason.SUPERSEDED,
+    Reason.UPDATE_FAILED,
 }  # fmt: skip
 HELD = Held(
     message_id="m-1",

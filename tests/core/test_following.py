@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from service.core.deployments import Deployment, Status
+from service.core.deployments import Deployment, Status, UpdateDetails, UpdateStatus
 from service.core.following import QUIET_SECONDS, UNHEARD, Glimpse, News, Ticket, news
 from service.core.foresight import Existing
 from service.core.held import Finished, Held
@@ -74,10 +76,29 @@ def test_a_deletion_has_ended_when_what_was_there_is_gone() -> None:
     ticket = Ticket("r-1", "m-1", "delete", "bot", "", 100.0)
     assert not news(ticket, Glimpse(existing=existing(Status.ACTIVE, "r-0"))).is_end
     assert not news(ticket, Glimpse()).is_end, "it may be made yet, by a request before this one"
-    for gone in (Glimpse(was_there=True), Glimpse(quiet_seconds=QUIET_SECONDS)):
+    for gone in (Glimpse(was_otherwise=True), Glimpse(quiet_seconds=QUIET_SECONDS)):
         assert (news(ticket, gone).state, news(ticket, gone).is_end) == ("Deleted", True)
     kept = news(ticket, Glimpse(existing=existing(Status.ACTIVE, None), quiet_seconds=QUIET_SECONDS))
     assert (kept.state, kept.is_end) == (UNHEARD, True)
+
+
+def test_an_update_has_ended_when_the_wanted_model_is_served() -> None:
+    ticket = Ticket("r-1", "m-1", "update", "bot", OTHER_MODEL, 100.0)
+    served, updating = existing(Status.ACTIVE, "r-0", OTHER_MODEL), UpdateDetails(OTHER_MODEL, UpdateStatus.UPDATING)
+    unfinished = replace(served, deployment=replace(served.deployment, update=updating))
+    assert not news(ticket, Glimpse(existing=served)).is_end, "it may have been so before"
+    assert not news(ticket, Glimpse(existing=unfinished, was_otherwise=True)).is_end
+    assert not news(ticket, Glimpse(existing=existing(Status.ACTIVE, "r-0"), was_otherwise=True)).is_end
+    for glimpse in (Glimpse(existing=served, was_otherwise=True), Glimpse(existing=served, quiet_seconds=QUIET_SECONDS)):
+        assert (news(ticket, glimpse).state, news(ticket, glimpse).is_end) == ("Updated", True)
+
+
+def test_of_a_job_whose_model_is_not_known_only_its_own_deployment_is_the_end() -> None:
+    ticket = Ticket("r-1", "m-1", "deploy", "bot", "", 100.0)
+    assert news(ticket, Glimpse(existing=existing(Status.ACTIVE))).state == "Active"
+    assert news(ticket, Glimpse(existing=existing(Status.ACTIVE, "r-0"), quiet_seconds=QUIET_SECONDS)).state == UNHEARD
+    foreign = news(ticket, Glimpse(existing=existing(Status.ACTIVE, None), quiet_seconds=QUIET_SECONDS))
+    assert foreign.reason == "NameConflict"
 
 
 def test_before_anybody_has_it_the_queue_is_what_is_said() -> None:

@@ -70,6 +70,20 @@ async def test_what_was_deployed_is_deleted_and_what_is_not_ours_is_not() -> Non
         assert box.bedrock.account().counts(box.bedrock.now())[1] == 1
 
 
+async def test_another_model_is_served_or_the_former_again() -> None:
+    terms = replace(QUICK, update_seconds=(0.0, 0.5))
+    async with Box(terms=terms) as box, daemon(box) as process:
+        await process.until(lambda: bool(process.lines("daemon.started")))
+        assert (await slipway(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
+        other = MODEL[:-1] + "x"
+        ran = await slipway(box, "update", "bot", other, "--wait", **near(process))
+        assert (ran.code, ran.rows[-1][0]) == (0, "Updated")
+        box.bedrock.terms = replace(terms, update_failing=1.0)
+        ran = await slipway(box, "update", "bot", MODEL, "--rollback", "--wait", **near(process))
+        assert (ran.code, ran.rows[-1][0]) == (1, "RolledBack")
+        assert box.bedrock.account().made[0].model_arn(box.bedrock.now()) == other
+
+
 async def test_without_a_daemon_to_ask_the_events_tell_whatever_the_outcome_is() -> None:
     async with Box(terms=QUICK) as box, daemon(box):
         box.bedrock.account().add(box.bedrock.now(), "taken", MODEL)

@@ -63,6 +63,9 @@ async def test_get_shows_all_and_says_when_there_is_none() -> None:
         )
         ran = await slipway(box, "get", facts["customModelDeploymentArn"], "--json", **NOBODY)
         assert ran.json["tags"] == {REQUEST_TAG: "r-1"}
+        box.bedrock.account().update(box.bedrock.now(), "bot", OTHER)
+        facts = dict((await slipway(box, "get", "bot", **NOBODY)).rows)
+        assert facts["updateDetails"] == f"Updating to {OTHER}"
         ran = await slipway(box, "get", "nothing", **NOBODY)
         assert (ran.code, ran.out) == (1, "")
         assert "slipway list" in ran.err

@@ -1,0 +1,62 @@
+"""Dead letters: why each is where it is, and what is sent when one is to be tried again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from service.core.messages import CONTINUATION, Message, Outgoing
+from service.core.misunderstood import Misunderstood
+from service.core.requests import Home, understand
+
+OWN_ATTRIBUTES: Final = frozenset({"SlipwayReason", "SlipwayCode", "SlipwayField", "SlipwayMessageId", CONTINUATION})
+"""What `burial` wrote beside a rejected body, and what was handed on with it: a request that is sent again begins anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message in the dead-letter queue, for as long as it is looked at."""
+
+    message_id: str
+    body: str = field(repr=False)
+    receipt: str = field(repr=False)
+    sent_at: float
+    """When it was sent to where it is, or (what SQS itself moved) to the request queue; seconds since the epoch."""
+    attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a letter is dead. `is_sound` says that the body would be understood now."""
+
+    code: str
+    text: str
+    about: str
+    """The request's id and the deployment's name, as far as they can be read."""
+    is_sound: bool
+
+
+def why(letter: DeadLetter, home: Home) -> Why:
+    """Say why a letter is dead: in the words that stand beside it, else by reading the body again."""
+    about, code, text = "", "ReceivedTooOften", ""
+    try:
+        # An event that a trigger would make a request of reads as unsound here: the rules are the daemon's.
+        request = understand(Message(letter.message_id, letter.body, "", 1, letter.sent_at, letter.sent_at), home)
+    except Misunderstood as wrong:
+        about, code, text, is_sound = wrong.request_id or "", wrong.code.value, wrong.reason, False
+    else:
+        about, is_sound = f"{request.request_id} {request.name}", True
+        text = "a sound request, received more often than maxReceiveCount allows: its readers died, or were stopped, with it"
+    return Why(letter.attributes.get("SlipwayCode", code), letter.attributes.get("SlipwayReason", text), about, is_sound)
+
+
+def again(letter: DeadLetter, *, is_fifo: bool) -> Outgoing:
+    """Answer what to send to the request queue so that the letter's request is tried anew. Safe to send twice."""
+    attributes = {name: value for name, value in letter.attributes.items() if name not in OWN_ATTRIBUTES}
+    if not is_fifo:
+        return Outgoing(letter.body, attributes)
+    deduplication_id = hashlib.sha256(f"again {letter.message_id}".encode()).hexdigest()
+    return Outgoing(letter.body, attributes, letter.group or letter.message_id, deduplication_id)

@@ -1,0 +1,118 @@
+"""What is not right with a queue, a topic, an account: from what they say of themselves, with the remedy for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from service.core.audit import Backlog
+from service.core.deployments import Deployment, ModelState, Status
+from service.core.requests import Home
+
+LONGEST_RETENTION: Final = 14 * 86_400
+FEWEST_RECEIVES: Final = 3
+LARGEST_SKEW_SECONDS: Final = 60.0
+"""AWS refuses calls from a clock that is five minutes wrong."""
+REGIONS: Final = frozenset({"us-east-1", "us-west-2"})
+"""Where AWS documents custom model deployments. It may have more by now: then this is the finding to pass over."""
+
+Attributes = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing that is not right: about what, what is so, and what to do."""
+
+    about: str
+    text: str
+    remedy: str
+
+
+def of_queue(attributes: Attributes, timeout: float) -> Iterator[Complaint]:
+    """Look at the request queue. `timeout` is how long a request is tried by the settings."""
+    retention = int(attributes["MessageRetentionPeriod"])
+    if retention < LONGEST_RETENTION:
+        danger = "shorter than SLIPWAY_TIMEOUT, so requests are lost while they wait" if retention < timeout else "not 14 days"
+        yield Complaint("queue retention", f"{retention} s, {danger}", "set MessageRetentionPeriod to 1209600")
+    if (delay := int(attributes.get("DelaySeconds", 0))) > 0:
+        yield Complaint("queue delay", f"each request is held back for {delay} s", "set DelaySeconds to 0")
+    if attributes.get("SqsManagedSseEnabled") != "true" and not attributes.get("KmsMasterKeyId"):
+        yield Complaint("queue encryption", "messages are not encrypted at rest", "set SqsManagedSseEnabled, or KmsMasterKeyId")
+    redrive = redrive_of(attributes)
+    if not redrive.get("deadLetterTargetArn"):
+        text = "it has none: a body that is rejected is not kept, and one that kills its reader comes for ever"
+        yield Complaint("dead-letter queue", text, "give the queue a RedrivePolicy with maxReceiveCount 5")
+    elif (most := int(redrive.get("maxReceiveCount", 0))) < FEWEST_RECEIVES:
+        text = f"{most}: a restart or two send a healthy request to the dead-letter queue"
+        yield Complaint("maxReceiveCount", text, "set it to 5 in the RedrivePolicy, not below 3")
+
+
+def redrive_of(attributes: Attributes) -> dict[str, Any]:
+    """Answer a queue's redrive policy; empty without one."""
+    policy: dict[str, Any] = json.loads(attributes.get("RedrivePolicy") or "{}")
+    return policy
+
+
+def of_dead_letters(attributes: Attributes, queue: Attributes) -> Iterator[Complaint]:
+    """Look at the dead-letter queue, beside the queue whose it is."""
+    retention, feeding = int(attributes["MessageRetentionPeriod"]), int(queue["MessageRetentionPeriod"])
+    if retention < feeding:
+        text = f"{retention} s, shorter than the queue's {feeding} s: ages go on counting, and a dead letter may expire at once"
+        yield Complaint("dead-letter retention", text, "set its MessageRetentionPeriod to 1209600")
+    if (count := int(attributes["ApproximateNumberOfMessages"])) > 0:
+        yield Complaint("dead letters", f"{count} are waiting for somebody to look", "slipway dlq list")
+
+
+def of_subscribers(confirmed: int) -> Iterator[Complaint]:
+    """Look at who hears the topic."""
+    if not confirmed:
+        text = "nobody is subscribed: results are announced, and nobody hears"
+        yield Complaint("topic", text, "subscribe a queue or a function, and confirm the subscription")
+
+
+def of_place(home: Home, account: str) -> Iterator[Complaint]:
+    """Look at where this is: the Region, and the account of the credentials."""
+    if home.region not in REGIONS:
+        text = f"{home.region} is not among those that AWS documents for custom model deployments"
+        yield Complaint("Region", text, f"set AWS_REGION to one of {', '.join(sorted(REGIONS))}, where the models are")
+    if account != home.account:
+        text = f"the credentials are of account {account}, and the topic is in {home.account}"
+        yield Complaint("account", text, "use credentials of the topic's account, or that account's topic")
+
+
+def of_clock(skew: float) -> Iterator[Complaint]:
+    """Look at this machine's clock: so many seconds ahead of AWS's."""
+    if abs(skew) > LARGEST_SKEW_SECONDS:
+        text = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} AWS's: at 300 s AWS refuses every call"
+        yield Complaint("clock", text, "let NTP or chrony set this machine's clock")
+
+
+def of_fullness(deployments: Sequence[Deployment], max_creating: int, max_total: int) -> Iterator[Complaint]:
+    """Look at the slots, as far as the settings say how many there are."""
+    creating = sum(one.status is Status.CREATING for one in deployments)
+    failed = sum(one.status is Status.FAILED for one in deployments)
+    if max_total and len(deployments) >= max_total:
+        text = f"{len(deployments)} of SLIPWAY_MAX_TOTAL {max_total} exist, {failed} of them Failed: every request waits"
+        yield Complaint("slots", text, "delete what nobody needs (slipway list --status failed), or raise quota and setting")
+    elif max_creating and creating > max_creating:
+        text = f"{creating} are in creation, more than SLIPWAY_MAX_CREATING {max_creating}"
+        yield Complaint("slots", text, "set it to the account's quota, or to 0, which learns it")
+
+
+def of_model(model_arn: str, state: ModelState) -> Iterator[Complaint]:
+    """Look at a model that is to be deployed."""
+    if state in {ModelState.MISSING, ModelState.FAILED}:
+        yield Complaint(
+            "model", f"{model_arn} is {state.value}", "name a custom model of this account and Region that is Active"
+        )
+    elif state is ModelState.CREATING:
+        yield Complaint("model", f"{model_arn} is still Creating", "nothing: a request for it waits until it is Active")
+
+
+def of_backlog(backlog: Backlog) -> Iterator[Complaint]:
+    """Look at what waits in the queue."""
+    if backlog.visible and not backlog.in_flight:
+        text = f"{backlog.visible} requests wait in the queue, and nobody works on any"
+        yield Complaint("daemon", text, "start slipway serve, or look at why it does not receive: slipway doctor --daemon URL")
