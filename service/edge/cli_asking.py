@@ -29,8 +29,7 @@ def deploy(
     request_id: RequestId = None,
     timeout: Timeout = None,
     priority: Annotated[int | None, typer.Option(help="Who goes first when slots are scarce: the higher number.")] = None,
-    tenant: Force = Annotated[bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")]
-Tenant = None,
+    tenant: Tenant = None,
     wait: Wait = False,
     at_most: AtMost = None,
     daemon: Daemons = None,
@@ -82,8 +81,7 @@ def update(
     ] = False,
     request_id: RequestId = None,
     timeout: Timeout = None,
-    tenant: Force = Annotated[bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")]
-Tenant = None,
+    tenant: Tenant = None,
     wait: Wait = False,
     at_most: AtMost = None,
     daemon: Daemons = None,
@@ -125,8 +123,7 @@ def delete(
     ] = False,
     request_id: RequestId = None,
     timeout: Timeout = None,
-    tenant: Force = Annotated[bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")]
-Tenant = None,
+    tenant: Tenant = None,
     wait: Wait = False,
     at_most: AtMost = None,
     daemon: Daemons = None,
