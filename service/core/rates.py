@@ -22,6 +22,9 @@ SUCCESSES_TO_WIDEN: Final = 12
 COUNTED_SECONDS: Final = 1.0
 START_SHARE: Final = 0.7
 """Of the last second's rate, after the first throttle: a burst was in it."""
+LEAST_FIRST_RATE: Final = 4.0
+"""A throttle among the very first calls says that the burst is small, not that the rate is: begin with no less than a share
+of this, or a service without any burst is used to 60 % for the first 40 s, not to 80."""
 LOWEST_RATE: Final = 0.5
 """However often throttled: a storm must be seen to end."""
 DOUBLING_SECONDS: Final = 0.75
@@ -83,7 +86,7 @@ class Free:
         passed = now - self.second
         before = self.accepted_before * max(0.0, COUNTED_SECONDS - passed)
         lately = (self.accepted + before) / max(passed, COUNTED_SECONDS)
-        rate = max(START_SHARE * max(lately, 1.0), LOWEST_RATE)
+        rate = START_SHARE * max(lately, LEAST_FIRST_RATE)
         return Paced(rate=rate, ceiling=None, filled_at=now, slowed_at=now, measured_from=now)
 
 
