@@ -99,7 +99,9 @@ async def _first_answer(aws: Aws, goodbye: _Goodbye, rng: random.Random) -> Queu
 
 
 async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, goodbye: _Goodbye, rng: random.Random) -> None:
-    slipway = Slipway(terms, traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrock=aws.bedrock, rng=rng)
+    slipway = Slipway(
+        terms, traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrock=aws.bedrock, desk=aws.replies, rng=rng
+    )
     pulse = Pulse()
     registry = registry_of(Measures(slipway, pulse, aws.tally))
     endpoint = serving(settings.http_host, settings.http_port, slipway, pulse, _readiness(aws), registry, lambda: _lines(aws))
@@ -129,6 +131,7 @@ def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> Terms
         max_total=settings.max_total,
         allow_force=settings.allow_force,
         is_topic_fifo=settings.is_fifo_topic,
+        reply_to=tuple(settings.reply_to.split()),
         triggers=triggers,
     )
 

@@ -109,6 +109,16 @@ SETTINGS: Final = (
         reason="what others made is theirs, until somebody who runs Slipway decides otherwise.",
     ),
     Field(
+        name="reply_to",
+        kind=Kind.TEXT,
+        least=0,
+        most=4096,
+        doc="Where replyTo of a request may point: queue URLs and topic ARNs, separated by spaces, * for anything; empty for "
+        "nowhere.",
+        reason="whoever may send a request may not therefore send to any queue that Slipway can.",
+        remedy="use queue URLs and topic ARNs, with * where anything may stand, separated by spaces; 4096 characters at most",
+    ),
+    Field(
         name="triggers",
         kind=Kind.TEXT,
         least=0,

@@ -54,6 +54,8 @@ class Settings:
     max_creating: int
     max_total: int
     allow_force: bool
+    reply_to: str
+    """Separated by spaces."""
     triggers: str
     """The path of a file; empty where there are no triggers."""
     http_host: str

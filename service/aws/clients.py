@@ -6,8 +6,9 @@ Credentials, profile and endpoints are the SDK's own business (`AWS_PROFILE`, `A
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,6 +38,7 @@ POLL_GRACE_SECONDS: Final = 10.0
 BEDROCK_POOL: Final = 96
 CUSTODY_POOL: Final = 32
 TOPIC_POOL: Final = 16
+OTHERS_POOL: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Clients:
     bedrock: Any
     topic: Any
     home: Home
+    open: Callable[[str], Awaitable[Any]]
+    """Answers the client of another service, opened when it is first wanted: most of them never are."""
 
 
 @asynccontextmanager
@@ -80,11 +84,22 @@ async def open_clients(
         async def open_one(service: str, region: str, pool: int, read_seconds: float = READ_SECONDS) -> Any:  # noqa: ANN401  aioboto3 has no types
             config = _config(f"slipway/{version} {session.user_agent()}", pool, read_seconds, transport)
             client = await stack.enter_async_context(boto.client(service, region_name=region, config=config))
+            name = client.meta.service_model.service_id.hyphenize()
             if service == "sns":  # it speaks forms and XML, whose parser takes nothing else
                 client.meta.events.register("before-call.sns", encode_form)
             else:
-                client.meta.events.register(f"before-parse.{service}.*", check_body)
+                client.meta.events.register(f"before-parse.{name}.*", check_body)
             return client
+
+        others: dict[str, Any] = {}
+        opening = asyncio.Lock()
+
+        async def open_other(service: str) -> Any:  # noqa: ANN401  as above
+            async with opening:
+                if service not in others:
+                    await _read_models(session, service)
+                    others[service] = await open_one(service, regions.bedrock, OTHERS_POOL)
+            return others[service]
 
         yield Clients(
             receive=await open_one("sqs", regions.queue, most_polls + 1, LONGEST_POLL_SECONDS + POLL_GRACE_SECONDS),
@@ -92,7 +107,15 @@ async def open_clients(
             bedrock=await open_one("bedrock", regions.bedrock, BEDROCK_POOL),
             topic=await open_one("sns", regions.topic, TOPIC_POOL),
             home=find_home(topic_arn, regions),
+            open=open_other,
         )
+
+
+async def _read_models(session: AioSession, service: str) -> None:
+    """Read what the SDK knows of a service, away from the event loop: SageMaker's is a large book."""
+    loader = session.get_component("data_loader")
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        await asyncio.to_thread(loader.load_service_model, service, kind)
 
 
 def _config(user_agent: str, pool: int, read_seconds: float, transport: type[AIOHTTPSession]) -> AioConfig:

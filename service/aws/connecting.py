@@ -16,12 +16,14 @@ from service.aws.calling import Caller, Tally
 from service.aws.clients import Clients, open_clients
 from service.aws.limiter import Limiter
 from service.aws.queue import Queue
+from service.aws.replies import Replies
 from service.aws.topic import Topic
 from service.core.requests import Home
 
 MOST_OPEN_BEDROCK: Final = 32
 MOST_OPEN_CUSTODY: Final = 16
 MOST_OPEN_TOPIC: Final = 16
+MOST_OPEN_REPLIES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Aws:
     bedrock: Bedrock
     queue: Queue
     topic: Topic
+    replies: Replies
     home: Home
     tally: Tally
     """How often each operation was answered how, since the start; grows as calls are answered."""
@@ -86,7 +89,7 @@ def put_together(
         return Caller(most_open=most_open, call_timeout=call_timeout, rng=rng, tally=tally)
 
     receiving, custody = caller(most_polls), caller(MOST_OPEN_CUSTODY)
-    deploying, publishing = caller(MOST_OPEN_BEDROCK), caller(MOST_OPEN_TOPIC)
+    deploying, publishing, replying = caller(MOST_OPEN_BEDROCK), caller(MOST_OPEN_TOPIC), caller(MOST_OPEN_REPLIES)
     queue = Queue(
         queue_url,
         visibility_seconds=visibility_seconds,
@@ -100,7 +103,8 @@ def put_together(
         bedrock=Bedrock(clients.bedrock, deploying, clock),
         queue=queue,
         topic=Topic(topic_arn, clients.topic, publishing),
+        replies=Replies(clients.open, queues=clients.custody, topics=clients.topic, caller=replying),
         home=clients.home,
         tally=tally,
-        limiters=tuple(each.limiters for each in (receiving, custody, deploying, publishing)),
+        limiters=tuple(each.limiters for each in (receiving, custody, deploying, publishing, replying)),
     )

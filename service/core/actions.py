@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from service.core.askers import NOBODY, Asker
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -25,6 +27,7 @@ class Request:
     timeout: float
     priority: int = 0
     tenant: str | None = None
+    asker: Asker = NOBODY
     trigger: str | None = None
     """The rule that made the request of an upstream event."""
 

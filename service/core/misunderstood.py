@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+from service.core.askers import NOBODY, Asker
+
 LONGEST_REASON: Final = 1000
 LONGEST_SHOWN: Final = 60
 
@@ -22,6 +24,7 @@ class Code(StrEnum):
     INVALID_ENVELOPE = "InvalidEnvelope"
     UNSUPPORTED_EVENT = "UnsupportedEvent"
     TRIGGER_UNFILLED = "TriggerUnfilled"
+    REPLY_NOT_ALLOWED = "ReplyNotAllowed"
     UNKNOWN_KEY = "UnknownKey"
     MISSING_FIELD = "MissingField"
     INVALID_FIELD = "InvalidField"
@@ -34,13 +37,22 @@ class Misunderstood(Exception):
     """A message that asks for nothing Slipway can do, and never will: the same body would be misunderstood again.
 
     `reason` names the field, what is wrong with its value and the remedy, in at most 1,000 printable characters,
-    however hostile the value. `request_id` is the asker's own id where one could be read and is valid.
+    however hostile the value. `request_id` is the asker's own id where one could be read and is valid;
+    `asker` is who waits for the answer all the same.
     """
 
-    def __init__(self, code: Code, reason: str, field: str | None = None, request_id: str | None = None) -> None:
+    def __init__(
+        self,
+        code: Code,
+        reason: str,
+        field: str | None = None,
+        request_id: str | None = None,
+        asker: Asker = NOBODY,
+    ) -> None:
         self.code = code
         self.reason = reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 1] + "…"
         self.field = field
+        self.asker = asker
         self.request_id = request_id
         super().__init__(self.reason)
 

@@ -74,10 +74,15 @@ def _text_test(operator: str, operand: object, place: tuple[str, ...]) -> Test:
         case "suffix":
             return lambda value: isinstance(value, str) and (value.casefold() if folds else value).endswith(wanted)
         case "wildcard":
-            pieces = _pieces(text, place)
-            return lambda value: isinstance(value, str) and _has_pieces(value, pieces)
+            return wildcard(text, place)
         case _:
             return lambda value: isinstance(value, str) and value.casefold() == wanted
+
+
+def wildcard(text: str, place: tuple[str, ...] = ()) -> Test:
+    """Answer what tells whether a value is a text like this one, whose stars stand for anything. Raises `WrongPattern`."""
+    pieces = _pieces(text, place)
+    return lambda value: isinstance(value, str) and _has_pieces(value, pieces)
 
 
 def _pieces(text: str, place: tuple[str, ...]) -> list[str]:

@@ -183,6 +183,41 @@ TENANT = Field(
     examples=("support",),
 )
 
+TASK_TOKEN = Field(
+    name="taskToken",
+    kind=Kind.TEXT,
+    least=1,
+    most=2048,
+    letters=r"!-~",
+    doc="The token of a Step Functions task that waits for the answer. TaskToken, as its documentation has it, is the same.",
+    remedy="give the token of a task as Step Functions made it, or leave the key out",
+    examples=("AQCEAAAAKgAAAAMAAAAAAAAAAeSampleTaskToken",),
+)
+CALLBACK_TOKEN = Field(
+    name="callbackToken",
+    kind=Kind.TEXT,
+    least=10,
+    most=10,
+    letters="a-zA-Z0-9",
+    doc="The token of a SageMaker pipeline's callback step that waits for the answer; its own message is taken as it comes.",
+    remedy="give the 10 letters and digits that the pipeline made, or leave the key out",
+    examples=("Qk3vX9aZ1b",),
+)
+REPLY_TO = Field(
+    name="replyTo",
+    kind=Kind.TEXT,
+    least=1,
+    most=1024,
+    letters=r"!-~",
+    pattern=r"arn:aws[a-z\-]*:sns:[a-z0-9\-]+:[0-9]{12}:[A-Za-z0-9_\-]{1,256}(?:\.fifo)?|"
+    r"https?://[A-Za-z0-9.:\-]+/[0-9]{12}/[A-Za-z0-9_\-]{1,80}(?:\.fifo)?",
+    doc="The URL of a queue, or the ARN of a topic, that gets the event too; one that the setting reply_to allows.",
+    remedy="give the URL of an SQS queue or the ARN of an SNS topic, or leave the key out",
+    examples=("arn:aws:sns:us-east-1:123456789012:team-answers",),
+)
+ASKING: Final = (TASK_TOKEN, CALLBACK_TOKEN, REPLY_TO)
+"""Where the answer is to go, whatever was asked for."""
+
 
 def _only(action: str, *, required: bool = True) -> Field:
     """Answer the field `action` of the table of one action."""
@@ -218,6 +253,7 @@ DEPLOY: Final = (
     TIMEOUT,
     PRIORITY,
     TENANT,
+    *ASKING,
 )
 UPDATE: Final = (
     _only("update"),
@@ -234,6 +270,7 @@ UPDATE: Final = (
     REQUEST_ID,
     TIMEOUT,
     TENANT,
+    *ASKING,
 )
 DELETE: Final = (
     _only("delete"),
@@ -242,6 +279,7 @@ DELETE: Final = (
     REQUEST_ID,
     TIMEOUT,
     TENANT,
+    *ASKING,
 )
 FIELDS_OF: Final = {"deploy": DEPLOY, "update": UPDATE, "delete": DELETE}
 """One row for each of `ACTIONS`."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from service.core import continuations
 from service.core.actions import AnyRequest, Delete, Deploy, Update
+from service.core.asking import PipelineStopping, plain, read_asker
 from service.core.envelopes import is_event, unwrapped
 from service.core.fields import Field, Problem, fault, problems, seconds
 from service.core.messages import Message
@@ -32,7 +33,16 @@ from service.core.request_fields import (
 )
 from service.core.triggers import Trigger, Unmatched, first_match
 
-__all__ = ["DEFAULT_TIMEOUT_SECONDS", "Home", "Misunderstood", "Unmatched", "client_token", "request_schema", "understand"]
+__all__ = [
+    "DEFAULT_TIMEOUT_SECONDS",
+    "Home",
+    "Misunderstood",
+    "PipelineStopping",
+    "Unmatched",
+    "client_token",
+    "request_schema",
+    "understand",
+]
 
 DEFAULT_TIMEOUT_SECONDS: Final = 7200.0
 """For callers without settings; a test holds it to the setting `timeout`."""
@@ -55,18 +65,20 @@ def understand(
 ) -> AnyRequest:
     """Read what a message asks for, and check all that can be checked without a call.
 
-    With `triggers`, an upstream event asks for what the first rule that matches it makes of it. Raises `Misunderstood` or
-    `Unmatched`, and nothing else, whatever the message holds. The same message always has the same answer.
+    With `triggers`, an upstream event asks for what the first rule that matches it makes of it. The same
+    message always has the same answer. Raises `Misunderstood`, `Unmatched` or `PipelineStopping`, and nothing else, whatever
+    the message holds.
     """
     given = unwrapped(message.body, keep_event=bool(triggers))
     trigger = None
     if triggers and is_event(given):
         trigger = first_match(triggers, given)
         given = trigger.make(given)
+    given = plain(given)
     found = list(islice(_request_problems(given, home), _MOST_COUNTED))
     if found:
         made_by = f"trigger {shown(trigger.name)} made a wrong request: " if trigger else ""
-        raise _misunderstood(found, _readable_id(given), made_by)
+        raise _misunderstood(found, given, made_by)
     return _request(given, continuations.origin(message), default_timeout, trigger.name if trigger else None)
 
 
@@ -108,11 +120,11 @@ def _strangeness(field: Field, pattern: str, arn: object, home: Home) -> Iterato
             yield Problem(code, field.name, text)
 
 
-def _misunderstood(found: list[Problem], request_id: str | None, made_by: str) -> Misunderstood:
+def _misunderstood(found: list[Problem], given: Mapping[str, object], made_by: str) -> Misunderstood:
     first, more = found[0], len(found) - 1
     noun = "problem" if more == 1 else "problems"
     tail = f" (and {'at least ' if len(found) == _MOST_COUNTED else ''}{more} more {noun})" if more else ""
-    return Misunderstood(first.code, made_by + first.text + tail, first.field, request_id)
+    return Misunderstood(first.code, made_by + first.text + tail, first.field, _readable_id(given), read_asker(given))
 
 
 def _readable_id(given: Mapping[str, object]) -> str | None:
@@ -136,6 +148,7 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
         "priority": given.get("priority", 0),
         "tenant": given.get("tenant"),
         "trigger": trigger,
+        "asker": read_asker(given),
     }
     match given.get(ACTION.name, "deploy"):
         case "update":

@@ -51,6 +51,7 @@ class Measures(Collector):
         yield _counter("slipway_faults", "Unexpected exceptions: bugs.", tally.faults)
         yield _labelled("slipway_requests_finished", "Requests by outcome.", "outcome", tally.endings)
         yield _labelled("slipway_settlements", "Messages by what became of them.", "settlement", tally.settlements)
+        yield _labelled("slipway_replies", "Replies to askers by what became of them.", "reply", tally.replies)
         calls = CounterMetricFamily("slipway_calls", "Calls to AWS by answer.", labels=["operation", "answer"])
         for (operation, answer), count in sorted(self._calls.items()):
             calls.add_metric([operation, answer], count)

@@ -1,4 +1,4 @@
-"""What becomes of one message: understand it, take turns, do what it asks, announce."""
+"""What becomes of one message: understand it, take turns, do what it asks, announce, reply."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ from structlog.contextvars import bind_contextvars
 
 from service.core import continuations
 from service.core.actions import AnyRequest
+from service.core.asking import permitted, refuse_stranger
 from service.core.burial import copy_of
 from service.core.events import Progress, Times, announce_outcome, announce_progress, announce_rejection
 from service.core.held import Finished
 from service.core.messages import QueueTraits
 from service.core.misunderstood import Misunderstood
 from service.core.outcomes import Done, Ending, Outcome, Reason, Settlement
-from service.core.requests import Unmatched, understand
+from service.core.replies import stopped
+from service.core.requests import PipelineStopping, Unmatched, understand
 from service.flow.announce import Announcer
 from service.flow.burials import Burials
 from service.flow.hold import Hold
 from service.flow.lives import Lives
 from service.flow.looking import Tell
 from service.flow.recent import Recent
+from service.flow.replying import Replies
 from service.flow.tally import Tally
 from service.flow.terms import Terms
 from service.flow.turns import Turn, Turns
@@ -40,6 +43,7 @@ class Answers:
         *,
         burials: Burials,
         announcer: Announcer,
+        replies: Replies,
         lives: Lives,
         turns: Turns,
         tally: Tally,
@@ -48,32 +52,38 @@ class Answers:
         self._traits = traits
         self._burials = burials
         self._announcer = announcer
+        self._replies = replies
         self._lives = lives
         self._turns = turns
         self.recent = Recent()
         self._tally = tally
 
     async def answer(self, hold: Hold) -> Settlement:
-        """What becomes of one message: understand, take turns, do what it asks, announce."""
+        """What becomes of one message: understand, take turns, do what it asks, announce, reply."""
         try:
             request = understand(hold.message, self._terms.home, self._terms.timeout, self._terms.triggers)
+            refuse_stranger(request.asker, self._terms.reply_to, request.request_id)
         except Misunderstood as misunderstood:
             return await self._reject(hold, misunderstood)
         except Unmatched as unmatched:
             return self._pass_over(unmatched)
+        except PipelineStopping as stopping:
+            return await self._let_stop(stopping, hold)
         hold.request, hold.what = request, request.name
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
         log.info("request.accepted", action=request.action, receive_count=hold.message.receive_count, trigger=request.trigger)
-        with self._turn(request, hold) as turn:
-            deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
-            tell = self._teller(request, hold)
-            tell(Progress.ACCEPTED, None, None)
-            # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
-            with suppress(DeadlinePassed), hold.until(deadline):
-                await turn.come()
-            outcome = await self._lives.live(request, hold, deadline, tell)
-            publication = announce_outcome(request, outcome, times_of(hold, request), self._terms.source)
-            await self._announcer.announce(publication, hold)
+        with self._replies.beating(request.asker):
+            with self._turn(request, hold) as turn:
+                deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
+                tell = self._teller(request, hold)
+                tell(Progress.ACCEPTED, None, None)
+                # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
+                with suppress(DeadlinePassed), hold.until(deadline):
+                    await turn.come()
+                outcome = await self._lives.live(request, hold, deadline, tell)
+                publication = announce_outcome(request, outcome, times_of(hold, request), self._terms.source)
+                await self._announcer.announce(publication, hold)
+            await self._replies.reply(request.asker, publication, hold)
         self._finished(request, outcome, hold, publication.event_id)
         return Done()
 
@@ -102,12 +112,19 @@ class Answers:
         log.info("event.unmatched", source=unmatched.source, detail_type=unmatched.detail_type)
         return Done()
 
+    async def _let_stop(self, stopping: PipelineStopping, hold: Hold) -> Settlement:
+        """A pipeline that stops waits for one word about its step. What the step asked for has a message of its own."""
+        await self._replies.say(stopped(stopping.callback_token), hold)
+        log.info("pipeline.stopped")
+        return Done()
+
     async def _reject(self, hold: Hold, misunderstood: Misunderstood) -> Settlement:
         origin = continuations.origin(hold.message)
         publication = announce_rejection(
             origin, misunderstood.request_id, misunderstood.code, misunderstood.reason, times_of(hold), self._terms.source
         )
         await self._announcer.announce(publication, hold)
+        await self._replies.reply(permitted(misunderstood.asker, self._terms.reply_to), publication, hold)
         if self._traits.has_dead_letter_queue:
             await self._burials.bury(copy_of(hold.message, misunderstood, is_fifo=self._traits.is_fifo), hold)
         self._tally.endings["Rejected"] += 1

@@ -22,6 +22,7 @@ from service.flow.answer import Answers
 from service.flow.burials import Burials, Graveyard
 from service.flow.custody import Custody, Leases
 from service.flow.hold import Hold
+from service.flow.replying import Desk, Replies
 from service.flow.slots import Slots
 from service.flow.tally import Tally
 from service.flow.terms import Terms
@@ -53,6 +54,7 @@ class Slipway:
         queue: Queue,
         topic: Topic,
         bedrock: Bedrock,
+        desk: Desk,
         rng: random.Random,
     ) -> None:
         self._terms = terms
@@ -88,11 +90,13 @@ class Slipway:
         )
         self.turns = Turns()
         self._announcer = Announcer(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
+        self._replies = Replies(desk, rng=rng, tally=tally)
         self._answers = Answers(
             terms,
             traits,
             burials=Burials(queue, rng=rng),
             announcer=self._announcer,
+            replies=self._replies,
             lives=lives.Lives(bedrock, terms, self.slots, self.watcher, rng=rng, tally=tally),
             turns=self.turns,
             tally=tally,
@@ -104,12 +108,14 @@ class Slipway:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.custody.run())
             group.create_task(self.watcher.run())
+            group.create_task(self._replies.run())
             await self.intake.run()
             while self._tasks:
                 await asyncio.wait(self._tasks)
             await self._announcer.drain()
             self.custody.stop()
             self.watcher.stop()
+            self._replies.stop()
 
     def stop(self) -> None:
         """Receive nothing new and give back everything held; what is being announced or deleted is finished. Repeatable."""

@@ -40,6 +40,8 @@ class Tally:
     events_published: int = 0
     events_unmatched: int = 0
     """Upstream events that no trigger matches."""
+    replies: Counter[str] = field(default_factory=Counter)
+    """By what became of them."""
     adoptions: int = 0
     unknown_answers: int = 0
     quota_refusals: int = 0

@@ -22,6 +22,8 @@ class Terms:
     max_total: int
     allow_force: bool
     is_topic_fifo: bool
+    reply_to: tuple[str, ...] = ()
+    """Where `replyTo` may point: queue URLs and topic ARNs, a star for anything."""
     triggers: tuple[Trigger, ...] = ()
     """Rules that make requests of upstream events; without any, events of AWS itself are rejected."""
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 import aioboto3
 from aiobotocore.config import AioConfig
 
+from service.local.askers import AskersStandIn
 from service.local.bedrock import BedrockStandIn
 from service.local.queues import Queues
 from service.local.terms import Terms
@@ -47,6 +48,8 @@ class Box:
         self.bedrock = BedrockStandIn(terms, seed=seed)
         self.queues = Queues(port)
         self.region = region
+        self.askers = AskersStandIn()
+        self.askers_url = ""
         self.bedrock_url = ""
         self.queue_url = ""
         self.dead_letter_url = ""
@@ -61,6 +64,8 @@ class Box:
         async with AsyncExitStack() as starting:
             starting.push_async_callback(self.bedrock.close)
             self.bedrock_url = await self.bedrock.start(port=self._bedrock_port)
+            starting.push_async_callback(self.askers.close)
+            self.askers_url = await self.askers.start()
             await starting.enter_async_context(self.queues)
             self._sqs = await starting.enter_async_context(self._client("sqs"))
             async with self._client("sns") as sns:
@@ -78,6 +83,8 @@ class Box:
         return {
             "AWS_ENDPOINT_URL": self.queues.url,
             "AWS_ENDPOINT_URL_BEDROCK": self.bedrock_url,
+            "AWS_ENDPOINT_URL_SFN": self.askers_url,
+            "AWS_ENDPOINT_URL_SAGEMAKER": self.askers_url,
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "AWS_ACCESS_KEY_ID": "local",

@@ -104,4 +104,4 @@ async def test_everything_is_put_together(monkeypatch: pytest.MonkeyPatch) -> No
         ) as aws:
             assert await aws.queue.delete(["a"]) == [None]
             assert aws.tally == {("DeleteMessageBatch", "Applied"): 1}
-            assert [list(limiters) for limiters in aws.limiters] == [[], ["DeleteMessageBatch"], [], []]
+            assert [list(limiters) for limiters in aws.limiters] == [[], ["DeleteMessageBatch"], [], [], []]

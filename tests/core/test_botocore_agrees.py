@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from service.aws import teaching
 from service.core.fields import Field, fault
-from service.core.request_fields import DELETE, DEPLOY, IDENTIFIER, UPDATE
+from service.core.request_fields import ASKING, DELETE, DEPLOY, IDENTIFIER, UPDATE
 
 BY_NAME = {field.name: field for field in DEPLOY}
 TAG_KEY, TAG_VALUE = BY_NAME["tags"].entry
@@ -29,7 +29,7 @@ def shape(name: str) -> dict[str, Any]:
 
 
 def test_the_keys_are_those_of_botocore_and_our_own() -> None:
-    own = {"action", "customizationJob", "requestId", "timeout", "priority", "tenant"}
+    own = {"action", "customizationJob", "requestId", "timeout", "priority", "tenant", *(field.name for field in ASKING)}
     assert set(BY_NAME) == set(CREATE["members"]) | own, f"botocore {version('botocore')}"
     assert [field.name for field in DEPLOY if field.required] == CREATE["required"]
 
@@ -45,13 +45,13 @@ def test_the_constraints_are_botocores(name: str, data: st.DataObject) -> None:
 
 def test_an_update_names_what_botocores_does() -> None:
     theirs = EXTRAS["shapes"]["UpdateCustomModelDeploymentRequest"]
-    own = {"action", "rollback", "force", "requestId", "timeout", "tenant"}
+    own = {"action", "rollback", "force", "requestId", "timeout", "tenant", *(field.name for field in ASKING)}
     assert {field.name for field in UPDATE} == set(theirs["members"]) | own
 
 
 def test_a_delete_names_what_botocores_does() -> None:
     theirs = MODEL["shapes"]["DeleteCustomModelDeploymentRequest"]
-    own = {"action", "force", "requestId", "timeout", "tenant"}
+    own = {"action", "force", "requestId", "timeout", "tenant", *(field.name for field in ASKING)}
     assert {field.name for field in DELETE} == set(theirs["members"]) | own
 
 

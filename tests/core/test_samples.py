@@ -8,14 +8,25 @@ from pathlib import Path
 import pytest
 
 from service.core.actions import Delete, Deploy, Update
-from service.core.request_fields import DEPLOY, JOB
+from service.core.askers import NOBODY
+from service.core.request_fields import ASKING, DEPLOY, JOB
 from service.core.requests import Misunderstood, understand
 from service.settings import load_triggers
 from tests.bodies import HOME, message
 
 CONFIG = Path(__file__).parents[2] / "config"
 SAMPLES, TRIGGERS = CONFIG / "samples", CONFIG / "triggers.toml"
-DEPLOYS = ("customization-job", "eventbridge-wrapped", "failing", "full", "plain", "sns-wrapped")
+DEPLOYS = (
+    "customization-job",
+    "eventbridge-wrapped",
+    "failing",
+    "full",
+    "plain",
+    "reply-to",
+    "sagemaker-callback",
+    "sns-wrapped",
+    "step-functions",
+)
 OTHERS = {"delete": Delete, "update": Update}
 UPSTREAM = ("bedrock-job-completed", "sagemaker-package-approved", "sagemaker-training-completed")
 
@@ -37,6 +48,14 @@ def a_deploy(name: str) -> Deploy:
 @pytest.mark.parametrize("name", DEPLOYS)
 def test_good_samples_are_understood(name: str) -> None:
     assert a_deploy(name).asked_model.startswith("arn:aws:bedrock:us-east-1:123456789012:")
+
+
+def test_the_samples_of_askers_wait_for_an_answer() -> None:
+    waits = {name: a_deploy(name).asker for name in DEPLOYS if a_deploy(name).asker != NOBODY}
+    assert waits["step-functions"].task_token
+    assert waits["sagemaker-callback"].callback_token
+    assert waits["reply-to"].reply_to
+    assert len(waits) == 3
 
 
 @pytest.mark.parametrize("name", UPSTREAM)
@@ -71,7 +90,7 @@ def test_the_failing_sample_has_a_name_that_the_stand_in_lets_fail() -> None:
 
 
 def test_the_full_sample_has_every_key() -> None:
-    assert set(json.loads(text("full"))) == {field.name for field in DEPLOY} - {JOB.name}
+    assert set(json.loads(text("full"))) == {field.name for field in DEPLOY} - {JOB.name, *(field.name for field in ASKING)}
 
 
 def test_the_invalid_sample_is_refused_with_help() -> None:

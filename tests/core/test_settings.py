@@ -56,6 +56,7 @@ def test_the_defaults() -> None:
         max_creating=0,
         max_total=0,
         allow_force=False,
+        reply_to="",
         triggers="",
         http_host="127.0.0.1",
         http_port=8080,

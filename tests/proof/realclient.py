@@ -294,7 +294,16 @@ class _Life:
             home=HOME, max_held=5, sweep_interval=15.0, timeout=7200.0, visibility_timeout=60,
             progress_events=False, max_creating=0, max_total=0, allow_force=False, is_topic_fifo=False,
         )  # fmt: skip
-        return Slipway(usual, traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrock=aws.bedrock, rng=self.rng)
+        return Slipway(
+            usual,
+            traits,
+            source=aws.queue,
+            queue=aws.queue,
+            topic=aws.topic,
+            bedrock=aws.bedrock,
+            desk=aws.replies,
+            rng=self.rng,
+        )
 
     async def _until_done(self, slipway: Slipway, task: asyncio.Task[None], began: float) -> None:
         while (self.aws.sqs.letters or len(slipway.custody)) and not task.done():

@@ -161,7 +161,7 @@ class _Days:
                 tally = aws.tally
                 slipway = Slipway(
                     usual, await aws.queue.traits(), source=aws.queue, queue=aws.queue, topic=aws.topic,
-                    bedrock=aws.bedrock, rng=self.rng,
+                    bedrock=aws.bedrock, desk=aws.replies, rng=self.rng,
                 )  # fmt: skip
                 task = self.loop.create_task(slipway.run())
                 watch = self.loop.create_task(self._watch(tally))

@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import time
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -68,14 +69,24 @@ def test_a_boto3_program_asks_and_a_subscription_hears() -> None:
 
 async def test_every_sample_ends_as_its_name_says() -> None:
     triggers = str(ROOT / "config" / "triggers.toml")
-    otherwise = {"delete": "Deleted", "failing": "Failed", "invalid": "Rejected"}
-    async with Box(terms=QUICK) as box, daemon(box, SLIPWAY_TRIGGERS=triggers), listening(box) as results:
+    otherwise = {"delete": "Deleted", "failing": "Failed", "invalid": "Rejected", "update": "Updated"}
+    settings = {"SLIPWAY_TRIGGERS": triggers, "SLIPWAY_REPLY_TO": "arn:aws:sns:us-east-1:123456789012:slipway-*"}
+    terms = replace(QUICK, update_seconds=(0.5, 1.0))
+    async with Box(terms=terms) as box, daemon(box, **settings), listening(box) as results:
         names = sorted(path.stem for path in SAMPLES.glob("*.json"))
         for name in names:
-            await box.send(sample(f"{name}.json"))
+            if name != "update":  # of what the plain one makes
+                await box.send(sample(f"{name}.json"))
+        await results.until(lambda: len(results.outcomes()) == len(names) - 1)
+        await box.send(sample("update.json"))
         await results.until(lambda: len(results.outcomes()) == len(names))
         endings = sorted(outcome for said in results.outcomes().values() for outcome, _ in said)
         assert endings == sorted(otherwise.get(name, "Active") for name in names)
+        heard = Counter(each.operation for each in box.askers.heard)
+        assert heard["SendTaskHeartbeat"] >= 1
+        assert (heard["SendTaskSuccess"], heard["SendPipelineExecutionStepSuccess"]) == (1, 1)
+        copied = [event["id"] for event in results.events if event["data"]["requestId"] == "notes-1"]
+        assert (len(copied), len(set(copied))) == (2, 1), "once as always, and once by replyTo"
 
 
 async def test_two_in_creation_ten_in_total_and_one_deleted_by_hand() -> None:

@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 from service.aws.calling import Caller, Tally
-from service.aws.connecting import MOST_OPEN_BEDROCK, MOST_OPEN_CUSTODY, MOST_OPEN_TOPIC
+from service.aws.connecting import MOST_OPEN_BEDROCK, MOST_OPEN_CUSTODY, MOST_OPEN_REPLIES, MOST_OPEN_TOPIC
 from service.flow.intake import MOST_POLLS
 
 
@@ -21,3 +21,4 @@ class Callers:
 
         self.receiving, self.custody = caller(MOST_POLLS), caller(MOST_OPEN_CUSTODY)
         self.deploying, self.publishing = caller(MOST_OPEN_BEDROCK), caller(MOST_OPEN_TOPIC)
+        self.replying = caller(MOST_OPEN_REPLIES)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from service.core.calls import CallFailed
     from service.core.events import Publication
+    from service.core.replies import Reply
     from service.local.account import Made
     from tests.world.sqs import Letter
 
@@ -61,3 +62,6 @@ class Watching:
 
     def published(self, publication: Publication, process: str | None) -> None:
         """Note an event accepted by the topic."""
+
+    def replied(self, reply: Reply, process: str | None) -> None:
+        """Note an answer that an asker has heard."""

@@ -14,6 +14,7 @@ from service.core.requests import Home
 from service.flow.run import Slipway
 from service.flow.terms import Terms
 from service.settings import LONGEST_CALL_SECONDS
+from tests.world.askers import Askers, Desk
 from tests.world.bedrock import USUAL, Account, Rules, WatchedBedrock
 from tests.world.callers import Callers
 from tests.world.loop import VirtualLoop, in_process
@@ -61,6 +62,7 @@ class World:
         self.account = Account(self.rng, self.rules)
         self.wire = Wire(self.rng, self.plan)
         self.topic = Topic(self.wire, self.sqs.now, fifo=self.fifo)
+        self.askers = Askers(self.sqs.now)
         self.wall_clock_error = 0.0
         """How wrong the clocks of the machines are that Slipway runs on, in seconds."""
         self.replicas: dict[str, Replica] = {}
@@ -88,6 +90,7 @@ class World:
                 source=queue,
                 queue=queue,
                 topic=Publisher(self.topic, callers),
+                desk=Desk(self.askers, self.wire, callers),
                 bedrock=WatchedBedrock(self.account, self.wire, callers.deploying, self._wall_clock),
                 rng=rng,
             )

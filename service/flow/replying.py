@@ -1,0 +1,152 @@
+"""Answering whoever waits: a heartbeat while a request is worked on, one word when it has ended.
+
+A reply comes strictly after the event was published and before the message is deleted: a crash between them says it again,
+never not at all. Whoever does not wait any more (a token that timed out, a queue that is gone) changes nothing for the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from service.core.askers import Asker
+from service.core.backoff import pause_seconds
+from service.core.calls import CallFailed, Conflicting, Missing, Refused
+from service.core.events import Publication
+from service.core.replies import Reply, replies
+from service.core.steps import reason_for
+from service.flow.hold import Hold
+from service.flow.tally import Tally
+from service.flow.waits import rest
+
+log = structlog.get_logger()
+
+HEARTBEAT_SECONDS: Final = 30.0
+TICK_SECONDS: Final = 1.0
+MOST_HEARTBEATS: Final = 8
+"""Under way at once; the others wait for the next tick."""
+PATIENCE_SECONDS: Final = 900.0
+"""How long a reply is tried that meets trouble: nobody waits at a task for ever, and its event is on the topic."""
+_NOBODY_THERE: Final = (Refused, Missing, Conflicting)
+
+
+class Desk(Protocol):
+    """What replying calls of AWS."""
+
+    async def reply(self, reply: Reply) -> None:
+        """Say it. Safe to repeat."""
+
+    async def heartbeat(self, task_token: str) -> None:
+        """Tell Step Functions that the task is being worked on."""
+
+
+@dataclass(slots=True, eq=False)
+class _Beat:
+    """One task that is being worked on. `due` is by the event loop's clock."""
+
+    token: str
+    due: float
+    is_over: bool = False
+
+
+class Replies:
+    """Answers askers, by whatever they can be reached by."""
+
+    def __init__(self, desk: Desk, *, rng: random.Random, tally: Tally) -> None:
+        self._desk = desk
+        self._rng = rng
+        self._tally = tally
+        self._beats: set[_Beat] = set()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
+        self._changed = asyncio.Event()
+
+    async def reply(self, asker: Asker, publication: Publication, hold: Hold) -> None:
+        """Tell whoever asked how it ended; return when they know, or cannot be told. Raises `Interrupted` between attempts."""
+        for reply in replies(asker, publication):
+            await self.say(reply, hold)
+
+    async def say(self, reply: Reply, hold: Hold) -> None:
+        """Say one thing, again and again until it is heard, there is nobody to hear it, or patience is at an end."""
+        troubles, until = 0, asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        how = type(reply).__name__
+        while True:
+            hold.check_lease()
+            failed = await self._try(reply)
+            if failed is None:
+                self._tally.replies[how] += 1
+                return
+            if isinstance(failed, _NOBODY_THERE):
+                self._tally.replies["NobodyThere"] += 1
+                log.info("reply.unheard", reply=how, code=failed.code, error=str(failed))
+                return
+            if asyncio.get_running_loop().time() >= until:
+                self._tally.replies["GivenUp"] += 1
+                log.error("reply.given_up", reply=how, code=failed.code, error=str(failed), remedy="its event was published")
+                return
+            troubles += 1
+            log.warning("reply.failed", reply=how, code=failed.code, error=str(failed))
+            with hold.because(reason_for(failed), str(failed)):
+                await hold.pause(pause_seconds(troubles, self._rng))
+
+    async def _try(self, reply: Reply) -> CallFailed | None:
+        try:
+            await self._desk.reply(reply)
+        except CallFailed as failed:
+            return failed
+        return None
+
+    @contextmanager
+    def beating(self, asker: Asker) -> Iterator[None]:
+        """Within, Step Functions hears now and then that the task is being worked on."""
+        if asker.task_token is None:
+            yield
+            return
+        beat = _Beat(asker.task_token, asyncio.get_running_loop().time())
+        self._beats.add(beat)
+        self._changed.set()
+        try:
+            yield
+        finally:
+            self._beats.discard(beat)
+
+    async def run(self) -> None:
+        """Send the heartbeats that are due, for all requests together, until stopped."""
+        while not self._is_stopped:
+            self._changed.clear()
+            if self._beats:
+                self._send_due()
+                await rest(TICK_SECONDS, unless=self._changed)
+            else:
+                await self._changed.wait()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._is_stopped = True
+        self._changed.set()
+
+    def _send_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = sorted((beat for beat in self._beats if beat.due <= loop.time() and not beat.is_over), key=lambda beat: beat.due)
+        for beat in due[: MOST_HEARTBEATS - len(self._under_way)]:
+            beat.due = loop.time() + HEARTBEAT_SECONDS
+            task = loop.create_task(self._send(beat))
+            self._under_way.add(task)
+            task.add_done_callback(self._under_way.discard)
+
+    async def _send(self, beat: _Beat) -> None:
+        try:
+            await self._desk.heartbeat(beat.token)
+        except _NOBODY_THERE as failed:
+            beat.is_over = True
+            log.info("heartbeat.unheard", code=failed.code, error=str(failed))
+        except CallFailed as failed:
+            log.info("heartbeat.failed", code=failed.code, error=str(failed))
