@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -103,7 +104,9 @@ async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, 
         terms, traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrock=aws.bedrock, desk=aws.replies, rng=rng
     )
     pulse = Pulse()
-    registry = registry_of(Measures(slipway, pulse, aws.tally))
+    registry = registry_of(
+        Measures(slipway, pulse, aws.tally, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws))
+    )
     endpoint = serving(settings.http_host, settings.http_port, slipway, pulse, _readiness(aws), registry, lambda: _lines(aws))
     async with endpoint:
         _warn(traits)
@@ -134,6 +137,10 @@ def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> Terms
         reply_to=tuple(settings.reply_to.split()),
         triggers=triggers,
     )
+
+
+def _credentials_left(aws: Aws) -> Callable[[], float | None]:
+    return aws.keeper.seconds_left if aws.keeper is not None else lambda: None
 
 
 def _readiness(aws: Aws) -> Readiness:

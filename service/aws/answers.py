@@ -41,6 +41,16 @@ class AwsClock:
         self._told: tuple[float, float] | None = None
         """The last `Date`, and when it came by the event loop's clock."""
 
+    def skew(self) -> float | None:
+        """Answer by how many seconds the machine's clock is ahead now; None before the first answer.
+
+        To half a second, as a `Date` has whole ones.
+        """
+        if self._told is None:
+            return None
+        date, came_at = self._told
+        return self._machine() - (date + 0.5 + asyncio.get_running_loop().time() - came_at)
+
     def read(self, answer: Parsed) -> float:
         """Answer when AWS gave this answer, in seconds since the epoch."""
         now = asyncio.get_running_loop().time()

@@ -52,6 +52,8 @@ class Clients:
     home: Home
     open: Callable[[str], Awaitable[Any]]
     """Answers the client of another service, opened when it is first wanted: most of them never are."""
+    keeper: Keeper | None = None
+    """Keeps credentials that run out; None where they do not."""
 
 
 @asynccontextmanager
@@ -73,7 +75,7 @@ async def open_clients(
     try:
         regions = find_regions(os.environ, session.get_config_variable("region"), queue_url, topic_arn)
         session.set_config_variable("region", regions.bedrock)
-        await _find_credentials(session)
+        keeper = await _find_credentials(session)
     except BotoCoreError as exc:
         raise NotConfigured(f"AWS's own settings are not right: {exc}") from exc
     teach_update(session.get_component("data_loader"))
@@ -108,6 +110,7 @@ async def open_clients(
             topic=await open_one("sns", regions.topic, TOPIC_POOL),
             home=find_home(topic_arn, regions),
             open=open_other,
+            keeper=keeper,
         )
 
 
@@ -134,9 +137,8 @@ def _config(user_agent: str, pool: int, read_seconds: float, transport: type[AIO
     )
 
 
-async def _find_credentials(session: AioSession) -> None:
+async def _find_credentials(session: AioSession) -> Keeper | None:
     credentials = await session.get_credentials()
     if credentials is None:
         raise NotConfigured("no AWS credentials were found: set AWS_PROFILE, or give this task or host a role")
-    if isinstance(credentials, AioRefreshableCredentials):
-        Keeper(credentials)
+    return Keeper(credentials) if isinstance(credentials, AioRefreshableCredentials) else None

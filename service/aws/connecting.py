@@ -14,6 +14,7 @@ from service.aws.answers import Clock
 from service.aws.bedrock import Bedrock
 from service.aws.calling import Caller, Tally
 from service.aws.clients import Clients, open_clients
+from service.aws.keys import Keeper
 from service.aws.limiter import Limiter
 from service.aws.queue import Queue
 from service.aws.replies import Replies
@@ -39,6 +40,8 @@ class Aws:
     """How often each operation was answered how, since the start; grows as calls are answered."""
     limiters: tuple[Mapping[str, Limiter], ...]
     """By operation, as they come into use: their rates and lines, for metrics."""
+    keeper: Keeper | None
+    """Knows how long credentials that run out last yet."""
 
 
 @asynccontextmanager
@@ -107,4 +110,5 @@ def put_together(
         home=clients.home,
         tally=tally,
         limiters=tuple(each.limiters for each in (receiving, custody, deploying, publishing, replying)),
+        keeper=clients.keeper,
     )

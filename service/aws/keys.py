@@ -57,13 +57,14 @@ class Keeper:
                 await self._credentials._protected_refresh(is_mandatory=True)  # noqa: SLF001  as above
         except Exception as exc:
             self._not_before = loop.time() + PAUSE_SECONDS
-            left = round(self._seconds_left(), 3)
+            left = round(self.seconds_left(), 3)
             log.warning("credentials.refresh_failed", error=repr(exc), seconds_left=left, method=self._credentials.method)
             raise CredentialRetrievalError(provider=self._credentials.method, error_msg=repr(exc)) from exc
         # Some last for no longer than it takes until they are to be refreshed: not all the time, then.
-        self._not_before = loop.time() + max(PAUSE_SECONDS, self._seconds_left() / 3)
+        self._not_before = loop.time() + max(PAUSE_SECONDS, self.seconds_left() / 3)
 
-    def _seconds_left(self) -> float:
+    def seconds_left(self) -> float:
+        """Answer how long the credentials in hand are valid yet; 0 before the first ones."""
         expiry = self._credentials._expiry_time  # noqa: SLF001  as above
         return 0.0 if expiry is None else float(self._credentials._seconds_remaining())  # noqa: SLF001  as above
 

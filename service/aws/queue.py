@@ -50,7 +50,7 @@ class Queue:
         self._custodian = custodian
         self._receiving = receiving
         self._custody = custody
-        self._clock = AwsClock(clock)
+        self.clock = AwsClock(clock)
         self._dead_letter_url: str | None = None
 
     async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait = simply) -> list[Message]:
@@ -74,7 +74,7 @@ class Queue:
 
         async def send() -> list[Message]:
             answer = await self._receiver.receive_message(**parameters)
-            received_at = self._clock.read(answer)
+            received_at = self.clock.read(answer)
             return [_message(message, received_at, operation) for message in answer.get("Messages", ())]
 
         return await self._receiving.call(
@@ -155,7 +155,7 @@ class Queue:
             answer = await self._custodian.get_queue_attributes(
                 QueueUrl=self._url, AttributeNames=["QueueArn", "RedrivePolicy"]
             )
-            self._clock.read(answer)  # asked before anything is received, so that a receive may come without a `Date`
+            self.clock.read(answer)  # asked before anything is received, so that a receive may come without a `Date`
             policy = json.loads(answer["Attributes"].get("RedrivePolicy") or "{}")
             most, arn = policy.get("maxReceiveCount"), policy.get("deadLetterTargetArn")
             if arn is not None and not _QUEUE_ARN.fullmatch(arn):

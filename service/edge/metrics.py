@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
@@ -19,12 +19,25 @@ from service.flow.tally import Histogram
 
 
 class Measures(Collector):
-    """Everything there is to measure of one daemon. `calls` counts calls by operation and how they were answered."""
+    """Everything there is to measure of one daemon. `calls` counts calls by operation and how they were answered.
 
-    def __init__(self, slipway: Slipway, pulse: Pulse, calls: Mapping[tuple[str, str], int]) -> None:
+    `skew` and `credentials_left` answer seconds, or None where there is nothing to tell: then there is no such metric.
+    """
+
+    def __init__(
+        self,
+        slipway: Slipway,
+        pulse: Pulse,
+        calls: Mapping[tuple[str, str], int],
+        *,
+        skew: Callable[[], float | None],
+        credentials_left: Callable[[], float | None],
+    ) -> None:
         self._slipway = slipway
         self._pulse = pulse
         self._calls = calls
+        self._skew = skew
+        self._credentials_left = credentials_left
 
     def collect(self) -> Iterable[Metric]:
         """Answer all metrics as they are now."""
@@ -70,6 +83,10 @@ class Measures(Collector):
         yield GaugeMetricFamily("slipway_lease_margin_seconds", "Shortest time left of a lease.", slipway.lease_margin())
         yield GaugeMetricFamily("slipway_loop_lag_seconds", "How late the event loop is.", self._pulse.lag())
         yield GaugeMetricFamily("slipway_loop_stall_seconds_max", "Its longest lateness.", self._pulse.longest_stall)
+        if (skew := self._skew()) is not None:
+            yield GaugeMetricFamily("slipway_clock_skew_seconds", "How far the machine's clock is ahead of AWS's.", skew)
+        if (left := self._credentials_left()) is not None:
+            yield GaugeMetricFamily("slipway_credentials_seconds_left", "How long the credentials are valid yet.", left)
 
 
 def registry_of(measures: Measures) -> CollectorRegistry:

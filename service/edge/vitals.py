@@ -10,7 +10,8 @@ from typing import Final
 from service.core.calls import CallFailed
 from service.flow.run import Slipway
 
-BEAT_SECONDS: Final = 0.5
+BEAT_SECONDS: Final = 0.05
+"""A shorter stall may fall between two beats. Twenty a second take 0.05 % of a core."""
 LONGEST_LAG_SECONDS: Final = 5.0
 LONGEST_SILENCE_SECONDS: Final = 90.0
 """A long poll takes 20 s, and its time-out some more: three of them in a row would have to hang."""

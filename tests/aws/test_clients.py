@@ -26,6 +26,7 @@ async def test_each_purpose_has_a_client_and_a_pool_of_its_own(clients_at: Open)
             assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 1}
         assert clients.receive.meta.config.read_timeout > 20
         assert clients.home == Home("aws", "123456789012", "us-east-1")
+        assert clients.keeper is None, "keys that do not run out"
 
 
 async def test_each_service_may_have_an_endpoint_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,6 +79,8 @@ async def test_credentials_that_expire_are_kept_fresh(monkeypatch: pytest.Monkey
             credentials = clients.bedrock._request_signer._credentials  # noqa: SLF001  there is no other way to see
             assert isinstance(credentials, AioRefreshableCredentials)
             assert credentials._refresh.__func__ is Keeper.refresh  # noqa: SLF001  as above
+            assert clients.keeper is not None
+            assert clients.keeper.seconds_left() > 365 * 86_400
 
 
 async def test_a_call_says_who_makes_it_and_is_signed_for_its_region(clients_at: Open) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import time
 from collections import Counter
@@ -189,6 +190,10 @@ async def test_health_says_what_is_so() -> None:
             "lease_margin_seconds", "leases_lost_total", "loop_lag_seconds",
         ):  # fmt: skip
             assert f"\nslipway_{name} " in text, "what carries the proof into production"
+        skew = re.search(r"^slipway_clock_skew_seconds (\S+)$", text, re.MULTILINE)
+        assert skew is not None
+        assert abs(float(skew[1])) < 60, "the box and the daemon are on one machine"
+        assert "credentials_seconds_left" not in text, "the box's keys do not run out"
 
 
 async def test_not_ready_says_why() -> None:
