@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+MINISTACK := .venv-ministack/ready
 LOCKER := .venv-lock
 UV := $(LOCKER)/bin/uv
 COMPILE := pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -30,10 +31,15 @@ $(READY): requirements-dev.txt pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
+$(MINISTACK): requirements-ministack.txt
+	@"$(PYTHON)" -m venv $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r requirements-ministack.txt
+	@touch $@
+
 demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no account needed
 	@$(BIN)/slipway demo
 
-test: setup ## pass the tests
+test: setup $(MINISTACK) ## pass the tests
 	@$(BIN)/python -m pytest --ignore tests/proof
 
 proof: setup ## the quick tier of the proof: one lifetime, killed at every step, with every fault at every call
@@ -65,6 +71,7 @@ lock: $(UV) ## write requirements*.txt again from pyproject.toml, changing no ve
 	@$(UV) $(COMPILE) pyproject.toml --extra local --group dev -o requirements-dev.txt
 	@$(UV) $(COMPILE) pyproject.toml -c requirements-dev.txt -o requirements.txt
 	@$(UV) $(COMPILE) --group build -c requirements-dev.txt -o requirements-build.txt
+	@$(UV) $(COMPILE) --group ministack -o requirements-ministack.txt
 
 upgrade: UPGRADE := --upgrade
 upgrade: lock ## the same, with the newest versions that fit
@@ -74,5 +81,5 @@ $(UV):
 	@$(LOCKER)/bin/python -m pip install -qq --disable-pip-version-check "uv>=0.9"
 
 clean: ## take away what was made here, .venv too
-	@rm -rf $(VENV) $(LOCKER) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(dir $(MINISTACK)) $(LOCKER) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find service tests -name __pycache__ -type d -prune -exec rm -rf {} +

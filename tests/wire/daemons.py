@@ -11,21 +11,30 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 from service.core.outcomes import Ending
-from service.local.box import Box
 from service.local.samples import sample
 
 ENDS = frozenset(Ending)
 MODEL = json.loads(sample("plain.json"))["modelArn"]
 
 
+class Place(Protocol):
+    """What a daemon is pointed at."""
+
+    def environment(self) -> dict[str, str]:
+        """Answer the variables with which Slipway finds it."""
+
+    async def receive_results(self) -> list[str]:
+        """Answer events that were announced."""
+
+
 class Daemon:
     """`slipway serve` in a process of its own. Its log, as it is written, is what tests wait for."""
 
-    def __init__(self, box: Box, settings: dict[str, str]) -> None:
-        self.port = _free_port()
+    def __init__(self, box: Place, settings: dict[str, str]) -> None:
+        self.port = free_port()
         usual = {"SLIPWAY_SWEEP_INTERVAL": "0.5", "SLIPWAY_HTTP_PORT": str(self.port), "SLIPWAY_VISIBILITY_TIMEOUT": "20"}
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SLIPWAY_"))}
         self._environment = kept | box.environment() | usual | settings
@@ -94,7 +103,7 @@ class Daemon:
 class Results:
     """Everything that came out of the topic, by way of its subscription."""
 
-    def __init__(self, box: Box) -> None:
+    def __init__(self, box: Place) -> None:
         self._box = box
         self.events: list[dict[str, Any]] = []
         self._changed = asyncio.Event()
@@ -124,7 +133,7 @@ class Results:
 
 
 @asynccontextmanager
-async def listening(box: Box) -> AsyncIterator[Results]:
+async def listening(box: Place) -> AsyncIterator[Results]:
     """Within, the results are heard."""
     results = Results(box)
     tasks = [asyncio.create_task(results.listen()) for _ in range(4)]
@@ -137,7 +146,7 @@ async def listening(box: Box) -> AsyncIterator[Results]:
 
 
 @asynccontextmanager
-async def daemon(box: Box, **settings: str) -> AsyncIterator[Daemon]:
+async def daemon(box: Place, **settings: str) -> AsyncIterator[Daemon]:
     """Within, the daemon runs; in the end it is killed if it still does."""
     made = Daemon(box, settings)
     await made.start()
@@ -159,6 +168,7 @@ def _entry(line: str) -> dict[str, Any]:
         return {"event": "not json", "line": line}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Answer a port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
