@@ -50,7 +50,6 @@ def main(config: Path | None) -> int:
         print(f"slipway: {wrong}", file=sys.stderr)  # noqa: T201  logging is not set up yet
         return EXIT_WRONG_SETTING
     logs.configure(settings.log_level, settings.log_format)
-    _calm_collector()
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
         return runner.run(serve(settings, triggers))
 
@@ -69,6 +68,7 @@ async def serve(settings: Settings, triggers: tuple[Trigger, ...] = ()) -> int:
     )
     try:
         async with connection as aws:
+            _calm_collector()
             goodbye = _Goodbye()
             traits = await _first_answer(aws, goodbye, rng)
             if traits is not None:
@@ -194,10 +194,10 @@ class _Goodbye:
 
 
 def _calm_collector() -> None:
-    """Leave what was imported out of every collection, and collect less often: a held request is no garbage."""
-    gc.collect()
+    """Leave what there is by now out of every collection, and collect less often: a held request is no garbage."""
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    gc.enable()
 
 
 def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:

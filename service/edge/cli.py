@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from enum import StrEnum
 from pathlib import Path
@@ -66,6 +67,7 @@ def serve(
     Settings: config/slipway.toml lists them all; each x_y is SLIPWAY_X_Y in the environment. Two must be set:
     SLIPWAY_QUEUE_URL and SLIPWAY_TOPIC_ARN. Region, credentials and endpoints are the AWS SDK's own (AWS_REGION, …).
     """
+    gc.disable()  # until the daemon is ready: what is imported is no garbage, and looking for some takes a tenth of the start
     from service import daemon
 
     raise typer.Exit(daemon.main(config))
