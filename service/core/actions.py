@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import ClassVar
 
 from service.core.askers import NOBODY, Asker
+
+
+class IfExists(StrEnum):
+    """What becomes of a deployment of Slipway's that has the name already."""
+
+    ADOPT = "adopt"
+    UPDATE = "update"
+    REPLACE = "replace"
+    FAIL = "fail"
+
+
+class OnFailure(StrEnum):
+    """What becomes of a deployment that has failed."""
+
+    KEEP = "keep"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +72,10 @@ class Deploy(Request):
     description: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
     """The requester's own tags; Slipway's are added by `marks.wanted_tags`."""
+    if_exists: IfExists = IfExists.ADOPT
+    on_failure: OnFailure = OnFailure.KEEP
+    retries: int = 0
+    """How many attempts more are made when one has failed."""
 
     @property
     def essence(self) -> list[str]:

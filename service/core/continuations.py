@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from service.core.carried import Carried
 from service.core.messages import CONTINUATION, Message, Outgoing
 
 OLDEST_SECONDS: Final = 30 * 86_400
@@ -22,7 +23,7 @@ MOST_HOPS: Final = 100_000
 MOST_ATTRIBUTES: Final = 10
 LARGEST_KEPT_BYTES: Final = 256 * 1024
 """Body and attributes of a continuation in all: what the smallest usual queue takes."""
-_LONGEST_TEXT: Final = 1_000
+_LONGEST_TEXT: Final = 4_000
 _ORIGIN = re.compile(r"[!-~]{1,128}")
 
 
@@ -34,15 +35,16 @@ class Continuation:
     first_received_at: float
     hops: int
     """How often it has been handed on."""
+    carried: Carried = field(default_factory=Carried)
 
 
 def read(message: Message) -> Continuation | None:
     """Answer what an earlier owner handed on with this message; None for a first message, or for garbage."""
     match _told(message.attributes.get(CONTINUATION, "")):
-        case {"origin": str(begun_by), "firstReceivedAt": int() | float() as first, "hops": int(hops)}:
+        case {"origin": str(begun_by), "firstReceivedAt": int() | float() as first, "hops": int(hops), **more}:
             oldest, newest = message.received_at - OLDEST_SECONDS, message.received_at + CLOCK_SLACK_SECONDS
             if _ORIGIN.fullmatch(begun_by) and oldest <= first <= newest and 1 <= hops <= MOST_HOPS:
-                return Continuation(begun_by, min(float(first), message.received_at), int(hops))
+                return Continuation(begun_by, min(float(first), message.received_at), int(hops), Carried.of(more))
     return None
 
 
@@ -65,19 +67,27 @@ def first_received_at(message: Message) -> float:
     return earlier.first_received_at if earlier else message.first_received_at
 
 
+def carried(message: Message) -> Carried:
+    """Answer what an earlier owner decided, and handed on before it was acted on."""
+    earlier = read(message)
+    return earlier.carried if earlier else Carried()
+
+
 def is_in_doubt(message: Message) -> bool:
     """Whether somebody may have worked on this request before: received before, or handed on."""
     return message.is_redelivery or read(message) is not None
 
 
-def write(message: Message, *, is_fifo: bool) -> Outgoing:
+def write(message: Message, *, is_fifo: bool, decided: Carried | None = None) -> Outgoing:
     """Make the message that carries the request on: same body and group, and as many attributes as fit.
 
+    It carries what was decided now, else what had been decided before.
     Safe to repeat: on a FIFO queue the same hand-over has the same deduplication id, so sent twice it arrives once.
     """
     earlier = read(message)
     began, hops = origin(message), min(earlier.hops + 1 if earlier else 1, MOST_HOPS)
-    told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": hops}
+    more = (decided or carried(message)).to_json()
+    told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": hops} | more
     attributes = {CONTINUATION: json.dumps(told, separators=(",", ":"))}
     size = _size(message.body) + _size(CONTINUATION, "String", attributes[CONTINUATION])
     for name, value in message.attributes.items():
@@ -85,7 +95,8 @@ def write(message: Message, *, is_fifo: bool) -> Outgoing:
         if name != CONTINUATION and len(attributes) < MOST_ATTRIBUTES and larger <= LARGEST_KEPT_BYTES:
             attributes[name] = value
             size = larger
-    deduplication_id = hashlib.sha256(f"{began} {hops}".encode()).hexdigest() if is_fifo else None
+    said = f"{began} {hops} {json.dumps(more)}" if more else f"{began} {hops}"
+    deduplication_id = hashlib.sha256(said.encode()).hexdigest() if is_fifo else None
     return Outgoing(message.body, attributes, message.group, deduplication_id)
 
 

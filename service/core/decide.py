@@ -10,29 +10,39 @@
                       │                        Pause ◀── model Creating, name reserved ──┤
                       ▼                                                                  ▼
                     exists                                                  Ended: the service's verdict
-                      ├─ not ours, or of another model ──▶ Ended: Failed, NameConflict
+                      ├─ not Slipway's ──────────────────▶ Ended: Failed, NameConflict
+                      ├─ another request's ──┬─ fail ────▶ Ended: Failed, AlreadyExists
+                      │                      ├─ replace ─▶ Remove ──▶ Look, until it is absent
+                      │                      ├─ update ──▶ UpdateExisting, where the model is another
+                      │                      └─ adopt ───▶ Ended: Failed, NameConflict, where the model is another
+                      ├─ of an attempt before ──▶ Remove ──▶ Look, until it is absent
                       ├─ Creating ──▶ Watch
-                      └─ Active, Failed ──▶ Ended, as Bedrock says
+                      ├─ Active ────▶ Ended: Active
+                      └─ Failed ────▶ Ended: Failed; or HandOn, to try again or to delete it
 
 Rules:
 1. `Active` and `Failed` come from Bedrock's own words. Nothing absent, throttled, denied or unreadable is an outcome.
 2. After an answer that may have been applied, look before acting again; and while in doubt, one refusal is not believed.
-3. What exists and is not ours, or is of another model, is never touched.
-4. Nobody else compares a status.
+3. What Slipway did not make is never touched; what another request made, only as this one says, and never if that one
+   was asked for later.
+4. What a deployment that goes away would have told a successor is handed on in a message before it goes.
+5. Nobody else compares a status.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from service.core.actions import Deploy
+from service.core.actions import Deploy, IfExists, OnFailure
 from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refused
+from service.core.carried import LONGEST_FAILURE, Carried
 from service.core.deployments import Created, Deployment, ModelState, Status
 from service.core.marks import Marks
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.steps import Absent, AskModel, Ended, Look, Pause, Seen, Sight, reason_for
+from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent, Sight, reason_for
 
 REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 """While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
@@ -59,6 +69,11 @@ class Facts:
     """The model was Active before the last create: a refusal is not because it was not."""
     is_mine: bool = False
     """This delivery made the deployment itself."""
+    received: float = math.inf
+    """When the request was first received, in seconds since the epoch."""
+    carried: Carried = Carried()  # noqa: RUF009  frozen, and the same for all
+    removal: Sent | CallFailed | None = None
+    """The answer to the delete of what is to make way."""
 
     def after_create(self, attempt: Created | CallFailed) -> Facts:
         """What is known after a create. Every look is stale now, unless nothing can have come of the create."""
@@ -69,6 +84,7 @@ class Facts:
             self,
             sight=None,
             attempt=attempt,
+            removal=None,
             model=None,
             in_doubt=self.in_doubt or unknown,
             refusals=self.refusals + refused,
@@ -78,7 +94,11 @@ class Facts:
 
     def after_look(self, sight: Seen | Absent) -> Facts:
         """What is known after Get (and, where it found something, its tags)."""
-        return replace(self, sight=sight)
+        return replace(self, sight=sight, removal=None if isinstance(sight, Absent) else self.removal)
+
+    def after_removal(self, removal: Sent | CallFailed) -> Facts:
+        """What is known after a delete: every look is stale now."""
+        return replace(self, sight=None, attempt=None, removal=removal, in_doubt=True, troubles=self.troubles + 1)
 
     def after_watch(self, deployment: Deployment, marks: Marks) -> Facts:
         """What is known when the watcher says that the creation has ended."""
@@ -91,7 +111,7 @@ class Facts:
     def after_pause(self) -> Facts:
         """Time has passed: look and try afresh, remembering how often."""
         proven = self.is_model_proven or self.model is ModelState.ACTIVE
-        return replace(self, sight=None, attempt=None, model=None, is_model_proven=proven)
+        return replace(self, sight=None, attempt=None, removal=None, model=None, is_model_proven=proven)
 
     def after_trouble(self) -> Facts:
         """A look itself failed: nothing new is known, but it has been tried."""
@@ -104,6 +124,11 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateExisting:
+    """Let what has the name serve the model that was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
 class Watch:
     """Wait until the watcher sees the deployment end."""
 
@@ -111,13 +136,18 @@ class Watch:
     created_at: float
 
 
-Step = Look | AskModel | Create | Watch | Pause | Ended
+Step = Look | AskModel | Create | Watch | Remove | UpdateExisting | HandOn | Pause | Ended
 
 
 def decide(request: Deploy, facts: Facts) -> Step:
     """Say what is next for a deploy request. Total: every combination of facts has exactly one answer."""
-    if isinstance(facts.sight, Seen):
-        return _on_existing(request, facts, facts.sight)
+    match facts.sight:
+        case Seen() as seen:
+            return _on_existing(request, facts, seen)
+        case Absent() if facts.carried.failure is not None:
+            return _given_up(facts)
+        case None if facts.carried.failure is not None or facts.removal is not None:
+            return _on_removal(facts.removal)
     match facts.attempt:
         case Created(arn=arn, at=at):
             return Watch(arn, at)
@@ -131,26 +161,93 @@ def decide(request: Deploy, facts: Facts) -> Step:
 
 
 def _on_existing(request: Deploy, facts: Facts, seen: Seen) -> Step:
-    deployment = seen.deployment
+    deployment, marks = seen.deployment, seen.marks
+    is_model_right = request.model_arn in {"", deployment.model_arn}  # not known yet, where its job has not ended
+    is_tagged = marks.request == request.request_id and is_model_right
+    is_own = facts.is_mine or is_tagged
+    if facts.carried.failure is not None:
+        is_what_failed = is_tagged and marks.attempt <= facts.carried.attempt
+        return _remove(facts, deployment) if is_what_failed else _given_up(facts)
     if not facts.is_mine:
-        if seen.marks.request is None:
+        if marks.request is None:
             return _conflict(deployment, f"{deployment.name!r} exists and was not made by Slipway; use another name")
-        is_unknown_but_ours = not request.model_arn and seen.marks.request == request.request_id
-        if deployment.model_arn != request.model_arn and not is_unknown_but_ours:
-            text = f"{deployment.name!r} exists with another model, {deployment.model_arn}; use another name or delete it"
-            return _conflict(deployment, text)
+        if is_own and marks.attempt < facts.carried.attempt:
+            return _remove(facts, deployment)
+        if not is_own and (step := _on_anothers(request, facts, seen)):
+            return step
     adopted = not facts.is_mine
+    attempt = max(facts.carried.attempt, marks.attempt)
     match deployment.status:
         case Status.CREATING | Status.UNKNOWN:
             return Watch(deployment.arn, deployment.created_at)
         case Status.ACTIVE:
-            return Ended(Outcome(Ending.ACTIVE, deployment=deployment, adopted=adopted))
+            return Ended(Outcome(Ending.ACTIVE, deployment=deployment, adopted=adopted, attempt=attempt))
         case Status.FAILED:
             text = deployment.failure_message or "Bedrock gave no failure message"
-            if adopted and seen.marks.request != request.request_id:
-                text = f"{deployment.name!r} is left over, Failed, from request {seen.marks.request!r}; delete it first: {text}"
-            return Ended(Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, deployment, adopted))
+            if not is_own:
+                text = f"{deployment.name!r} is left over, Failed, from request {marks.request!r}; delete it first: {text}"
+            failed = Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, deployment, adopted, attempt=attempt)
+            return _on_failure(request, failed) if is_own else Ended(failed)
     assert_never(deployment.status)
+
+
+def _on_anothers(request: Deploy, facts: Facts, seen: Seen) -> Step | None:
+    """Say what is next when another request made what has the name; None where it is as good as our own."""
+    deployment = seen.deployment
+    is_same = deployment.model_arn == request.model_arn
+    if request.if_exists is IfExists.FAIL:
+        text = f"{deployment.name!r} exists, made for request {seen.marks.request!r}; use another name or delete it"
+        return Ended(Outcome(Ending.FAILED, Reason.ALREADY_EXISTS, text, deployment))
+    is_leftover = deployment.status is Status.FAILED
+    does_change = request.if_exists is IfExists.REPLACE or (request.if_exists is IfExists.UPDATE and not is_same)
+    if does_change and seen.marks.is_later_than(facts.received):
+        text = f"{deployment.name!r} was made or updated for a request that came after this one; it is kept"
+        return Ended(Outcome(Ending.FAILED, Reason.SUPERSEDED, text, deployment))
+    if request.if_exists is IfExists.REPLACE:
+        return _remove(facts, deployment)
+    if request.if_exists is IfExists.UPDATE and not is_same and not is_leftover:
+        return UpdateExisting()
+    if not is_same:
+        text = f"{deployment.name!r} exists with another model, {deployment.model_arn}; use another name or delete it"
+        return _conflict(deployment, text)
+    return None
+
+
+def _on_failure(request: Deploy, failed: Outcome) -> Step:
+    """Say what is next when the request's own deployment has failed."""
+    if failed.attempt <= request.retries:
+        return HandOn(Carried(failed.attempt + 1), failed)
+    if request.on_failure is OnFailure.DELETE:
+        text = (failed.message or "")[:LONGEST_FAILURE]
+        return HandOn(Carried(failed.attempt, text), failed)
+    return Ended(failed)
+
+
+def _given_up(facts: Facts) -> Ended:
+    """Nothing is left of the last attempt, or what has the name now is not of it."""
+    text = f"{facts.carried.failure}; what had failed is deleted"
+    attempt = facts.carried.attempt
+    return Ended(Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, attempt=attempt))
+
+
+def _remove(facts: Facts, deployment: Deployment) -> Step:
+    match facts.removal:
+        case Sent():
+            return Pause(Reason.BUSY, f"{deployment.arn} is being deleted")
+        case Refused() as refused:
+            return Pause(Reason.BUSY, f"{deployment.arn} cannot be deleted yet: {refused}")
+        case _:
+            return Remove(deployment.arn)
+
+
+def _on_removal(removal: Sent | CallFailed | None) -> Step:
+    match removal:
+        case None | Sent() | Refused() | Missing():
+            return Look()
+        case Conflicting() as failed:
+            return Pause(Reason.BUSY, f"what is to make way is being created or updated: {failed}")
+        case failed:
+            return Pause(reason_for(failed), str(failed))
 
 
 def _conflict(deployment: Deployment, text: str) -> Ended:

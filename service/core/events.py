@@ -30,6 +30,7 @@ class Progress(StrEnum):
     ACCEPTED = "Accepted"
     WAITING = "Waiting"
     CREATING = "Creating"
+    RETRYING = "Retrying"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,16 @@ def announce_outcome(request: Request, outcome: Outcome, times: Times, source: s
 
 
 def announce_progress(
-    request: Request, progress: Progress, times: Times, source: str, reason: Reason | None = None, message: str | None = None
+    request: Request,
+    progress: Progress,
+    times: Times,
+    source: str,
+    reason: Reason | None = None,
+    message: str | None = None,
+    attempt: int = 1,
 ) -> Publication:
-    """Put a step on the way into words. Each kind of progress of a request has one id."""
-    return _publication(request, progress.value, _Underway(reason, message), times, source)
+    """Put a step on the way into words. Each kind of progress of an attempt of a request has one id."""
+    return _publication(request, progress.value, _Underway(reason, message, attempt), times, source)
 
 
 def announce_rejection(message_id: str, request_id: str | None, code: str, text: str, times: Times, source: str) -> Publication:
@@ -83,6 +90,7 @@ def announce_rejection(message_id: str, request_id: str | None, code: str, text:
 class _Underway:
     reason: Reason | None
     message: str | None
+    attempt: int
     deployment: Deployment | None = None
 
 
@@ -97,6 +105,8 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
     data |= _model(request, deployment)
     if isinstance(state, Outcome):
         data |= _particulars(request, state)
+    if isinstance(request, Deploy) and request.retries:
+        data["attempt"] = state.attempt
     data["times"] = _times(times)
     data |= {key: value for key, value in (("trigger", request.trigger), ("tenant", request.tenant)) if value is not None}
     if isinstance(request, Deploy) and request.tags:
@@ -116,7 +126,10 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
         "reason": state.reason.value if state.reason else "",
     }
     subject = deployment.arn if deployment else request.name
-    return _envelope(word, request.essence, subject, request.name, data, attributes, times, source)
+    identity = request.essence
+    if isinstance(state, _Underway) and state.attempt > 1:
+        identity = [*identity, str(state.attempt)]
+    return _envelope(word, identity, subject, request.name, data, attributes, times, source)
 
 
 def _model(request: Request, deployment: Deployment | None) -> dict[str, object]:

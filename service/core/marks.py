@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
@@ -19,6 +20,8 @@ REQUEST_TAG: Final = "slipway:request"
 """The id of the request that made it: how a successor knows that a deployment is Slipway's, and whose."""
 RECEIVED_TAG: Final = "slipway:received"
 """When that request was first received, by the queue's clock: what was asked for later is not undone by what came before."""
+ATTEMPT_TAG: Final = "slipway:attempt"
+"""Which attempt of the request made it; not there for the first."""
 UPDATE_TAG: Final = "slipway:update"
 """Whose update the latest is: a key made of the request, and when that was first received."""
 FORMER_TAG: Final = "slipway:former"
@@ -76,23 +79,33 @@ class Marks:
     """None where Slipway did not make it."""
     received: float | None = None
     update: UpdateMark | None = None
+    attempt: int = 1
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Self:
         """Read a deployment's tags. What a person has spoilt is as if it were not there."""
-        return cls(tags.get(REQUEST_TAG), _seconds(tags.get(RECEIVED_TAG)), UpdateMark.of(tags))
+        return cls(tags.get(REQUEST_TAG), _seconds(tags.get(RECEIVED_TAG)), UpdateMark.of(tags), _number(tags.get(ATTEMPT_TAG)))
 
     def is_later_than(self, received: float) -> bool:
-        """Whether it was made for a request that was first received after this time."""
+        """Whether it was made, or updated, for a request that was first received after this time."""
+        if self.update is not None and self.update.is_later_than(received):
+            return True
         return self.received is not None and self.received > received + _ROUNDING_SECONDS
 
 
-def wanted_tags(request: Deploy, received: float) -> list[tuple[str, str]]:
+def wanted_tags(request: Deploy, received: float, attempt: int = 1) -> list[tuple[str, str]]:
     """Answer all tags that the deployment gets: the requester's, then Slipway's. The same whoever asks, and whenever.
 
     `received` is when the request was first received.
     """
-    return [*request.tags, (REQUEST_TAG, request.request_id), (RECEIVED_TAG, iso(received))]
+    own = [(REQUEST_TAG, request.request_id), (RECEIVED_TAG, iso(received))]
+    if attempt > 1:
+        own.append((ATTEMPT_TAG, str(attempt)))
+    return [*request.tags, *own]
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and re.fullmatch(r"[0-9]{1,3}", text) else 1
 
 
 def _seconds(text: str | None) -> float | None:

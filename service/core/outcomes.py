@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from service.core.carried import Carried
 from service.core.deployments import Deployment
 
 
@@ -25,6 +26,7 @@ class Reason(StrEnum):
 
     DEPLOYMENT_FAILED = "DeploymentFailed"
     NAME_CONFLICT = "NameConflict"
+    ALREADY_EXISTS = "AlreadyExists"
     MODEL_NOT_FOUND = "ModelNotFound"
     MODEL_FAILED = "ModelFailed"
     UPDATE_FAILED = "UpdateFailed"
@@ -45,6 +47,7 @@ class Reason(StrEnum):
     IN_CREATION = "InCreation"
     UPDATING = "Updating"
     BUSY = "Busy"
+    RETRYING = "Retrying"
     DEPLOYMENT_MISSING = "DeploymentMissing"
 
 
@@ -60,6 +63,8 @@ class Outcome:
     """The deployment existed before this delivery looked: made by an earlier delivery, or by another request."""
     former: str | None = None
     """The model that was served before an update."""
+    attempt: int = 1
+    """Which attempt to make a deployment this is the end of."""
     already_gone: bool = False
     """There was nothing to delete."""
 
@@ -79,6 +84,9 @@ class Release:
 @dataclass(frozen=True, slots=True)
 class Continue:
     """Not finished under this message: send its continuation, then delete it."""
+
+    decided: Carried | None = None
+    """What it is to carry, beside where the request began; None for what it carried before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from service.core.calls import CallFailed, Conflicting, Missing, Refused
 from service.core.deployments import Deployment, Status
 from service.core.outcomes import Ending, Outcome, Reason
 from service.core.ownership import not_ours
-from service.core.steps import Absent, Ended, Look, Pause, Seen, Sent, Sight, reason_for
+from service.core.steps import Absent, Ended, Look, Pause, Remove, Seen, Sent, Sight, reason_for
 
 ABSENCES_BELIEVED: Final = 4
 """Get may not show yet what was made a moment ago: 7 to 14 seconds lie between the first of so many looks and the last."""
@@ -78,13 +78,6 @@ class Facts:
     def after_trouble(self) -> Facts:
         """A look itself failed: nothing new is known, but it has been tried."""
         return replace(self, troubles=self.troubles + 1)
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """Delete this deployment, by its ARN."""
-
-    arn: str
 
 
 Step = Look | Remove | Pause | Ended

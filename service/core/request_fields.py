@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from service.core.actions import IfExists, OnFailure
 from service.core.fields import Field, Kind
 from service.core.marks import OWN_PREFIX, OWN_TAGS
 from service.core.schema import DRAFT, object_schema
@@ -247,6 +248,32 @@ DEPLOY: Final = (
         doc=f"The deployment's tags, objects with key and value. Bedrock takes {MOST_TAGS}; {OWN_TAGS} are kept for Slipway's.",
         remedy=f'give a list of at most {MOST_TAGS - OWN_TAGS} objects like {{"key": "team", "value": "support"}}',
         examples=([{"key": "team", "value": "support"}],),
+    ),
+    Field(
+        name="ifExists",
+        kind=Kind.TEXT,
+        choices=tuple(IfExists),
+        doc="When Slipway made a deployment of this name already: adopt it if it has this model (the default), update it to "
+        "this model, replace it, or fail.",
+        remedy="use adopt, update, replace or fail, or leave the key out",
+        examples=("update",),
+    ),
+    Field(
+        name="onFailure",
+        kind=Kind.TEXT,
+        choices=tuple(OnFailure),
+        doc="What becomes of a deployment that has failed, after the last attempt: keep (the default) or delete.",
+        remedy="use keep or delete, or leave the key out",
+        examples=("delete",),
+    ),
+    Field(
+        name="retries",
+        kind=Kind.WHOLE,
+        least=0,
+        most=10,
+        doc="How many attempts more are made when one has failed; what it left is deleted first. The default is 0.",
+        remedy="use a whole number from 0 to 10, or leave the key out",
+        examples=(2,),
     ),
     TOKEN,
     REQUEST_ID,

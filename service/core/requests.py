@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from service.core import continuations
-from service.core.actions import AnyRequest, Delete, Deploy, Update
+from service.core.actions import AnyRequest, Delete, Deploy, IfExists, OnFailure, Update
 from service.core.asking import PipelineStopping, plain, read_asker
 from service.core.envelopes import is_event, unwrapped
 from service.core.fields import Field, Problem, fault, problems, seconds
@@ -164,4 +164,7 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
                 customization_job=given.get(JOB.name),
                 description=given.get("description"),
                 tags=tags,
+                if_exists=IfExists(given.get("ifExists", IfExists.ADOPT)),
+                on_failure=OnFailure(given.get("onFailure", OnFailure.KEEP)),
+                retries=given.get("retries", 0),
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.core.calls import CallFailed, Denied, Throttled
+from service.core.carried import Carried
 from service.core.deployments import Deployment
 from service.core.marks import Marks
 from service.core.outcomes import Outcome, Reason
@@ -35,6 +36,22 @@ class Sent:
 @dataclass(frozen=True, slots=True)
 class Look:
     """Get the deployment, and its tags where there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Delete this deployment, by its ARN."""
+
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandOn:
+    """Write down what was decided, in a new message, before anything is done about it."""
+
+    decided: Carried
+    otherwise: Outcome
+    """How the request ends where there is no time for that any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Final
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -15,9 +16,10 @@ from service.core.events import Progress, Times, announce_outcome, announce_prog
 from service.core.held import Finished
 from service.core.messages import QueueTraits
 from service.core.misunderstood import Misunderstood
-from service.core.outcomes import Done, Ending, Outcome, Reason, Settlement
+from service.core.outcomes import Continue, Done, Ending, Outcome, Reason, Settlement
 from service.core.replies import stopped
 from service.core.requests import PipelineStopping, Unmatched, understand
+from service.core.steps import HandOn
 from service.flow.announce import Announcer
 from service.flow.burials import Burials
 from service.flow.hold import Hold
@@ -31,6 +33,9 @@ from service.flow.turns import Turn, Turns
 from service.flow.waits import DeadlinePassed
 
 log = structlog.get_logger()
+
+OLDER_VISIBILITIES: Final = 1.5
+"""How many visibility timeouts an older message has to come again, and to be looked into."""
 
 
 class Answers:
@@ -72,20 +77,44 @@ class Answers:
         hold.request, hold.what = request, request.name
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
         log.info("request.accepted", action=request.action, receive_count=hold.message.receive_count, trigger=request.trigger)
+        deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
         with self._replies.beating(request.asker):
+            with suppress(DeadlinePassed), hold.until(deadline):
+                await self._let_older_messages_come(hold)
             with self._turn(request, hold) as turn:
-                deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
                 tell = self._teller(request, hold)
                 tell(Progress.ACCEPTED, None, None)
                 # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
                 with suppress(DeadlinePassed), hold.until(deadline):
                     await turn.come()
                 outcome = await self._lives.live(request, hold, deadline, tell)
+                if isinstance(outcome, HandOn):
+                    return self._handed_on(outcome, tell)
                 publication = announce_outcome(request, outcome, times_of(hold, request), self._terms.source)
                 await self._announcer.announce(publication, hold)
             await self._replies.reply(request.asker, publication, hold)
         self._finished(request, outcome, hold, publication.event_id)
         return Done()
+
+    def _handed_on(self, step: HandOn, tell: Tell) -> Settlement:
+        """What was decided is written down, in the message that carries it on, before anything is done about it."""
+        otherwise = step.otherwise
+        if step.decided.failure is None:
+            tell(Progress.RETRYING, otherwise.reason, otherwise.message)
+        log.info("request.failed_for_now", attempt=otherwise.attempt, error=otherwise.message)
+        return Continue(step.decided)
+
+    async def _let_older_messages_come(self, hold: Hold) -> None:
+        """Before anything is done about what was decided, let the time pass in which the message before could come again.
+
+        Whoever decided may have died before deleting it. It must find what is there still, and decide the same; in line
+        behind this one, it would find nothing, and begin anew.
+        """
+        if not continuations.carried(hold.message).is_decision:
+            return
+        until = hold.message.first_received_at + OLDER_VISIBILITIES * self._terms.visibility_timeout
+        with hold.because(Reason.RETRYING, "what was decided is acted on when no message from before can be about"):
+            await hold.pause(max(0.0, until - hold.now()))
 
     def _turn(self, request: AnyRequest, hold: Hold) -> Turn:
         """Answer the turn behind those before this one: of the same FIFO group, and for the same deployment."""
@@ -97,12 +126,14 @@ class Answers:
     def _teller(self, request: AnyRequest, hold: Hold) -> Tell:
         """Answer what announces progress: each kind once, and nothing unless the settings ask for it."""
         told: set[Progress] = set()
+        attempt = continuations.carried(hold.message).attempt
 
         def tell(progress: Progress, reason: Reason | None, message: str | None) -> None:
             if self._terms.progress_events and progress not in told:
                 told.add(progress)
                 times = times_of(hold, request)
-                self._announcer.mention(announce_progress(request, progress, times, self._terms.source, reason, message))
+                source = self._terms.source
+                self._announcer.mention(announce_progress(request, progress, times, source, reason, message, attempt))
 
         return tell
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, Protocol, assert_never
 
 import structlog
 
 from service.core import continuations
-from service.core.actions import Deploy
+from service.core.actions import Deploy, Update
 from service.core.calls import CallFailed
-from service.core.decide import Create, Facts, Watch, decide
+from service.core.decide import Create, Facts, UpdateExisting, Watch, decide
 from service.core.deployments import Created, ModelState
 from service.core.events import Progress
 from service.core.marks import Marks, wanted_tags
-from service.core.outcomes import Outcome, Reason
+from service.core.outcomes import Ending, Outcome, Reason
 from service.core.requests import client_token
-from service.core.steps import Absent, AskModel, Ended, Look, Pause, Seen, reason_for
+from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, reason_for
 from service.flow.hold import Hold
-from service.flow.looking import Gets, Looking, Tell, timed_out
+from service.flow.looking import Looking, Tell, timed_out
+from service.flow.removing import Deletes, remove
 from service.flow.slots import Slots
 from service.flow.tally import Tally
+from service.flow.updating import Updating
 from service.flow.waits import DeadlinePassed, Wait
 from service.flow.watcher import Watcher
 
@@ -30,7 +33,7 @@ log = structlog.get_logger()
 _SWEPT: Final = frozenset({Reason.IN_CREATION, Reason.NO_SLOT})
 
 
-class Bedrock(Gets, Protocol):
+class Bedrock(Deletes, Protocol):
     """What a lifecycle calls of Bedrock. Every wait between attempts goes through `wait`."""
 
     async def create(
@@ -52,17 +55,27 @@ class Bedrock(Gets, Protocol):
 class Lifecycle:
     """Brings requests to their outcome, by their deadline."""
 
-    def __init__(self, bedrock: Bedrock, slots: Slots, watcher: Watcher, *, rng: random.Random, tally: Tally) -> None:
+    def __init__(
+        self, bedrock: Bedrock, slots: Slots, watcher: Watcher, updating: Updating, *, rng: random.Random, tally: Tally
+    ) -> None:
         self._bedrock = bedrock
+        self._updating = updating
         self._slots = slots
         self._watcher = watcher
         self._looking = Looking(bedrock, rng)
         self._tally = tally
 
-    async def deploy(self, request: Deploy, hold: Hold, deadline: float, tell: Tell) -> Outcome:
-        """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
+    async def deploy(self, request: Deploy, hold: Hold, deadline: float, tell: Tell) -> Outcome | HandOn:
+        """Answer how the request ended, or what is to be handed on. `deadline` is by the event loop's clock.
+
+        Raises `Interrupted`.
+        """
         # Whoever had the message before, or handed the request on, may have made the deployment already.
-        facts = Facts(in_doubt=continuations.is_in_doubt(hold.message))
+        facts = Facts(
+            in_doubt=continuations.is_in_doubt(hold.message),
+            received=continuations.first_received_at(hold.message),
+            carried=continuations.carried(hold.message),
+        )
         try:
             with hold.until(deadline):
                 hold.check()
@@ -70,6 +83,14 @@ class Lifecycle:
                     step = decide(request, facts)
                     if isinstance(step, Ended):
                         return step.outcome
+                    if isinstance(step, HandOn):
+                        return step
+                    if isinstance(step, UpdateExisting):
+                        updated = await self._update(request, hold, deadline, tell)
+                        if updated is not None:
+                            return updated
+                        facts = facts.after_pause()
+                        continue
                     facts = await self._take(step, request, facts, hold, tell)
         except DeadlinePassed:
             return await self._at_deadline(request, facts, hold)
@@ -79,11 +100,13 @@ class Lifecycle:
                 self._watcher.forget(hold.watched)
 
     async def _take(
-        self, step: Look | AskModel | Create | Watch | Pause, request: Deploy, facts: Facts, hold: Hold, tell: Tell
+        self, step: Look | AskModel | Create | Watch | Remove | Pause, request: Deploy, facts: Facts, hold: Hold, tell: Tell
     ) -> Facts:
         match step:
             case Create():
                 return await self._create(request, facts, hold, tell)
+            case Remove(arn=arn):
+                return facts.after_removal(await remove(self._bedrock, arn, hold))
             case Watch(arn=arn, created_at=created_at):
                 return await self._watch(arn, created_at, facts, hold)
             case Look():
@@ -109,8 +132,8 @@ class Lifecycle:
                     name=request.name,
                     model_arn=request.model_arn,
                     description=request.description,
-                    tags=wanted_tags(request, continuations.first_received_at(hold.message)),
-                    token=client_token(request),
+                    tags=wanted_tags(request, facts.received, facts.carried.attempt),
+                    token=client_token(request, facts.carried.attempt - 1),
                     wait=hold.wait,
                 )
             except CallFailed as failed:
@@ -126,6 +149,20 @@ class Lifecycle:
             self._tally.unknown_answers += 1
             log.warning("create.unknown", code=answer.code, error=str(answer))
         return facts.after_create(answer)
+
+    async def _update(self, request: Deploy, hold: Hold, deadline: float, tell: Tell) -> Outcome | None:
+        """Let what has the name serve this request's model: that is Active. None where it has gone meanwhile."""
+        wanted = Update(
+            identity=request.identity,
+            request_id=request.request_id,
+            name=request.name,
+            timeout=request.timeout,
+            model_arn=request.model_arn,
+        )
+        outcome = await self._updating.update(wanted, hold, deadline, tell)
+        if outcome.reason is Reason.DEPLOYMENT_NOT_FOUND:
+            return None
+        return replace(outcome, ending=Ending.ACTIVE, adopted=True) if outcome.ending is Ending.UPDATED else outcome
 
     async def _look_again(self, request: Deploy, facts: Facts, hold: Hold) -> Facts | None:
         """Answer what is known after a wait in line, when that is more than before it; None while still nothing is seen."""
@@ -154,8 +191,8 @@ class Lifecycle:
             else:
                 facts = facts.after_look(sight)
         last = decide(request, facts)
-        if isinstance(last, Ended):
-            return last.outcome
+        if isinstance(last, Ended | HandOn):
+            return last.outcome if isinstance(last, Ended) else last.otherwise
         if reason in _SWEPT and (trouble := self._watcher.trouble) is not None:
             reason, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
         elif reason is Reason.IN_CREATION and hold.arn is not None and isinstance(facts.sight, Absent):

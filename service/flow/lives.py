@@ -7,6 +7,7 @@ from typing import Protocol, assert_never
 
 from service.core.actions import AnyRequest, Delete, Deploy, Update
 from service.core.outcomes import Outcome
+from service.core.steps import HandOn
 from service.flow import lifecycle, models, removing, updating
 from service.flow.hold import Hold
 from service.flow.lifecycle import Lifecycle
@@ -31,12 +32,15 @@ class Lives:
         self, bedrock: Bedrock, terms: Terms, slots: Slots, watcher: Watcher, *, rng: random.Random, tally: Tally
     ) -> None:
         self._models = Models(bedrock, rng=rng)
-        self._lifecycle = Lifecycle(bedrock, slots, watcher, rng=rng, tally=tally)
         self._updating = Updating(bedrock, may_force=terms.allow_force, poll_seconds=terms.sweep_interval, rng=rng)
+        self._lifecycle = Lifecycle(bedrock, slots, watcher, self._updating, rng=rng, tally=tally)
         self._removing = Removing(bedrock, may_force=terms.allow_force, rng=rng)
 
-    async def live(self, request: AnyRequest, hold: Hold, deadline: float, tell: Tell) -> Outcome:
-        """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
+    async def live(self, request: AnyRequest, hold: Hold, deadline: float, tell: Tell) -> Outcome | HandOn:
+        """Answer how the request ended, or what is to be handed on. `deadline` is by the event loop's clock.
+
+        Raises `Interrupted`.
+        """
         match request:
             case Deploy():
                 ready = await self._models.ready(request, hold, deadline, tell)

@@ -11,8 +11,8 @@ from service.core import continuations
 from service.core.actions import Delete
 from service.core.calls import CallFailed
 from service.core.outcomes import Outcome
-from service.core.removing import Facts, Remove, decide
-from service.core.steps import Ended, Look, Pause, Sent
+from service.core.removing import Facts, decide
+from service.core.steps import Ended, Look, Pause, Remove, Sent
 from service.flow.hold import Hold
 from service.flow.looking import Gets, Looking, Tell, timed_out
 from service.flow.waits import DeadlinePassed, Wait
@@ -25,6 +25,18 @@ class Deletes(Gets, Protocol):
 
     async def delete(self, arn: str, *, wait: Wait) -> None:
         """Delete a deployment. Harmless where there is none, or when repeated."""
+
+
+async def remove(bedrock: Deletes, arn: str, hold: Hold) -> Sent | CallFailed:
+    """Delete a deployment, for this request; answer what came of it. Raises `Interrupted`, before it is sent."""
+    hold.check()
+    try:
+        await bedrock.delete(arn, wait=hold.wait)
+    except CallFailed as failed:
+        log.info("delete.refused", arn=arn, code=failed.code, error=str(failed))
+        return failed
+    log.info("deployment.deleted", arn=arn)
+    return Sent()
 
 
 class Removing:
@@ -60,21 +72,11 @@ class Removing:
                     self._looking.look(_identifier(request, facts), hold), facts.after_look, facts, hold
                 )
             case Remove(arn=arn):
-                return facts.after_delete(await self._delete(arn, hold))
+                return facts.after_delete(await remove(self._bedrock, arn, hold))
             case Pause():
                 await self._looking.pause(step, facts.troubles, hold, tell)
                 return facts.after_pause()
         assert_never(step)
-
-    async def _delete(self, arn: str, hold: Hold) -> Sent | CallFailed:
-        hold.check()
-        try:
-            await self._bedrock.delete(arn, wait=hold.wait)
-        except CallFailed as failed:
-            log.info("delete.refused", arn=arn, code=failed.code, error=str(failed))
-            return failed
-        log.info("deployment.deleted", arn=arn)
-        return Sent()
 
     async def _at_deadline(self, request: Delete, facts: Facts, hold: Hold) -> Outcome:
         """The deadline has come: say so, unless a last look shows that it is gone, or never was Slipway's."""

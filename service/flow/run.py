@@ -13,6 +13,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from service.core import continuations
+from service.core.carried import Carried
 from service.core.messages import QueueTraits
 from service.core.outcomes import Abandon, Continue, Done, Release, Settlement
 from service.core.quota import Quota
@@ -186,11 +187,11 @@ class Slipway:
                 await self._hand_on(hold)
             case Release(after=after):
                 await self.custody.release(hold, after)
-            case Continue():
-                await self._hand_on(hold)
+            case Continue(decided=decided):
+                await self._hand_on(hold, decided)
 
-    async def _hand_on(self, hold: Hold) -> None:
-        continuation = continuations.write(hold.message, is_fifo=self._traits.is_fifo)
+    async def _hand_on(self, hold: Hold, decided: Carried | None = None) -> None:
+        continuation = continuations.write(hold.message, is_fifo=self._traits.is_fifo, decided=decided)
         if await self.custody.hand_on(hold, continuation):
             log.info("request.continued", what=hold.what)
         else:

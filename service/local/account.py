@@ -166,6 +166,7 @@ class Account:
         if self.made:
             now = max(now, self.made[-1].created)  # `made` stays in order, though a machine's clock is set back
         fails = self.rng.random() < self.terms.failing or bool(re.search(self.terms.fail_names or "(?!)", name))
+        fails = fails or sum(each.name == name for each in self.made) < self.terms.failing_attempts
         is_endless = re.search(self.terms.endless_names or "(?!)", name)
         ends = NEVER if is_endless else now + self.rng.uniform(*self.terms.creation_seconds)
         arn = f"arn:{self.partition}:bedrock:{self.region}:{self.account_id}:custom-model-deployment/{self._identifier()}"

@@ -32,6 +32,8 @@ class Terms:
     """The share of deployments that fail, 0 to 1."""
     fail_names: str = "^fails-"
     """Deployments whose name this pattern finds fail."""
+    failing_attempts: int = 0
+    """How many deployments of one name fail before one succeeds."""
     failure_message: str = "The model artifacts could not be loaded: incompatible adapter rank."
     endless_names: str = "^endless-"
     """Deployments whose name this pattern finds stay in creation for ever."""

@@ -29,7 +29,8 @@ def shape(name: str) -> dict[str, Any]:
 
 
 def test_the_keys_are_those_of_botocore_and_our_own() -> None:
-    own = {"action", "customizationJob", "requestId", "timeout", "priority", "tenant", *(field.name for field in ASKING)}
+    own = {"action", "customizationJob", "requestId", "timeout", "priority", "tenant", "ifExists", "onFailure", "retries"}
+    own |= {field.name for field in ASKING}
     assert set(BY_NAME) == set(CREATE["members"]) | own, f"botocore {version('botocore')}"
     assert [field.name for field in DEPLOY if field.required] == CREATE["required"]
 

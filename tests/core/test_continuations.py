@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core import continuations
+from service.core.carried import MOST_ATTEMPTS, Carried
 from service.core.continuations import CLOCK_SLACK_SECONDS, MOST_ATTRIBUTES, OLDEST_SECONDS, Continuation
 from service.core.messages import CONTINUATION, Message
 from tests.bodies import GOOD, MESSAGE_ID, NOW, json_values, message
@@ -98,7 +99,7 @@ def test_attributes_that_would_make_it_too_large_stay_behind() -> None:
         told(firstReceivedAt=10**900),
         told(firstReceivedAt=NOW - OLDEST_SECONDS - 1),
         told(firstReceivedAt=NOW + CLOCK_SLACK_SECONDS + 1),
-        told() + " " * 1000,
+        told() + " " * 4000,
         '{"origin": "first", "hops": 1}',
     ],
 )
@@ -127,3 +128,25 @@ def test_a_continuation_is_within_its_bounds_or_none(key: str, value: Any) -> No
     if found is not None:
         assert 1 <= found.hops <= continuations.MOST_HOPS
         assert NOW - OLDEST_SECONDS <= found.first_received_at <= NOW
+
+
+@pytest.mark.parametrize("decided", [Carried(), Carried(attempt=3), Carried(failure="no capacity"), Carried(2, "no\ncapacity")])
+def test_what_was_decided_is_carried_over_any_number_of_hops(decided: Carried) -> None:
+    arrived = message()
+    outgoing = continuations.write(arrived, is_fifo=True, decided=decided)
+    for hop in range(3):
+        arrived = message(outgoing.body, attributes=outgoing.attributes, message_id=f"hop-{hop}")
+        assert continuations.carried(arrived) == decided
+        outgoing = continuations.write(arrived, is_fifo=True)
+
+
+def test_a_decision_is_another_message_than_a_mere_hand_over() -> None:
+    plain, retry = (continuations.write(message(), is_fifo=True, decided=each) for each in (None, Carried(attempt=2)))
+    assert plain.deduplication_id != retry.deduplication_id
+
+
+@given(json_values(), json_values())
+def test_a_decision_that_nobody_wrote_is_none(attempt: Any, failure: Any) -> None:
+    carried = continuations.carried(bearing(told(attempt=attempt, failure=failure)))
+    assert 1 <= carried.attempt <= MOST_ATTEMPTS
+    assert carried.failure is None or carried.failure == failure

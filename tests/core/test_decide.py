@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from service.core.actions import Deploy
+from service.core.actions import Deploy, IfExists, OnFailure
 from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
-from service.core.decide import REFUSALS_BELIEVED_IN_DOUBT, Create, Facts, Watch, decide
+from service.core.carried import Carried
+from service.core.decide import REFUSALS_BELIEVED_IN_DOUBT, Create, Facts, UpdateExisting, Watch, decide
 from service.core.deployments import Created, Deployment, ModelState, Status
-from service.core.marks import Marks
+from service.core.marks import Marks, UpdateMark
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.steps import Absent, AskModel, Ended, Look, Pause, Seen
+from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 OTHER_MODEL = MODEL[:-1] + "m"
@@ -21,6 +23,12 @@ REQUEST = Deploy(identity="i-1", request_id="r-1", name="bot", model_arn=MODEL, 
 NOBODYS = Marks()
 OURS = Marks(request="r-1")
 EARLIER = Marks(request="r-0")
+RECEIVED = 1000.0
+LATER = Marks(request="r-2", received=RECEIVED + 5)
+
+
+def with_(**changes: object) -> Deploy:
+    return replace(REQUEST, **changes)  # type: ignore[arg-type]
 
 
 def a_deployment(status: Status, model: str = MODEL, failure: str | None = None) -> Deployment:
@@ -169,32 +177,160 @@ SIGHTS = [
     None,
     Absent(),
     *(Seen(a_deployment(status, model), marks)
-      for status in Status for model in (MODEL, OTHER_MODEL) for marks in (NOBODYS, OURS)),
+      for status in Status for model in (MODEL, OTHER_MODEL) for marks in (NOBODYS, OURS, LATER)),
 ]  # fmt: skip
+REQUESTS = [
+    REQUEST,
+    *(with_(if_exists=each) for each in (IfExists.UPDATE, IfExists.REPLACE)),
+    with_(retries=1, on_failure=OnFailure.DELETE),
+]
+
+
+def ended(step: object) -> tuple[Ending, Reason | None]:
+    assert isinstance(step, Ended)
+    return step.outcome.ending, step.outcome.reason
+
+
+ANOTHERS = Seen(a_deployment(Status.ACTIVE, OTHER_MODEL), EARLIER)
+
+
+def test_what_another_request_made_becomes_what_this_one_says() -> None:
+    facts = Facts(received=RECEIVED).after_look(ANOTHERS)
+    assert ended(decide(REQUEST, facts)) == (Ending.FAILED, Reason.NAME_CONFLICT)
+    assert ended(decide(with_(if_exists=IfExists.FAIL), facts)) == (Ending.FAILED, Reason.ALREADY_EXISTS)
+    assert decide(with_(if_exists=IfExists.UPDATE), facts) == UpdateExisting()
+    assert decide(with_(if_exists=IfExists.REPLACE), facts) == Remove(ARN)
+
+
+@pytest.mark.parametrize("if_exists", list(IfExists))
+def test_what_nobody_of_slipway_made_is_never_touched(if_exists: IfExists) -> None:
+    facts = Facts(received=RECEIVED).after_look(Seen(a_deployment(Status.ACTIVE), NOBODYS))
+    assert ended(decide(with_(if_exists=if_exists), facts)) == (Ending.FAILED, Reason.NAME_CONFLICT)
+
+
+@pytest.mark.parametrize("if_exists", [IfExists.UPDATE, IfExists.REPLACE])
+def test_what_was_asked_for_later_is_kept(if_exists: IfExists) -> None:
+    later = Marks(request="r-2", received=RECEIVED + 5)
+    updated = Marks(request="r-0", received=RECEIVED - 5, update=UpdateMark("another", RECEIVED + 5, MODEL))
+    for marks in (later, updated):
+        facts = Facts(received=RECEIVED).after_look(Seen(a_deployment(Status.ACTIVE, OTHER_MODEL), marks))
+        assert ended(decide(with_(if_exists=if_exists), facts)) == (Ending.FAILED, Reason.SUPERSEDED)
+
+
+@pytest.mark.parametrize("if_exists", list(IfExists))
+def test_a_successor_adopts_what_its_predecessor_made(if_exists: IfExists) -> None:
+    facts = Facts(in_doubt=True, received=RECEIVED).after_look(Seen(a_deployment(Status.ACTIVE), OURS))
+    assert ended(decide(with_(if_exists=if_exists), facts)) == (Ending.ACTIVE, None)
+
+
+def test_a_replacement_waits_until_the_old_one_is_gone_and_creates() -> None:
+    request = with_(if_exists=IfExists.REPLACE)
+    facts = Facts(received=RECEIVED).after_look(ANOTHERS).after_removal(Sent())
+    assert decide(request, facts) == Look()
+    assert isinstance(decide(request, facts.after_look(ANOTHERS)), Pause)
+    assert decide(request, facts.after_look(ANOTHERS).after_pause()) == Look()
+    gone = facts.after_look(Absent())
+    assert decide(request, gone) == Create()
+    assert decide(request, gone.after_create(Created(ARN, 5.0))) == Watch(ARN, 5.0)
+    busy = Facts(received=RECEIVED).after_look(ANOTHERS).after_removal(a_failure(Conflicting))
+    assert isinstance(decide(request, busy), Pause)
+
+
+def test_a_failure_is_handed_on_before_it_is_tried_again_and_the_leftover_goes_first() -> None:
+    request = with_(retries=1)
+    failed = Seen(a_deployment(Status.FAILED, failure="no capacity"), OURS)
+    step = decide(request, Facts(received=RECEIVED).after_look(failed))
+    assert isinstance(step, HandOn)
+    assert step.decided == Carried(attempt=2)
+    assert step.otherwise.reason is Reason.DEPLOYMENT_FAILED
+    second = Facts(in_doubt=True, received=RECEIVED, carried=Carried(attempt=2))
+    assert decide(request, second) == Look()
+    assert decide(request, second.after_look(failed)) == Remove(ARN)
+    again = Seen(a_deployment(Status.FAILED), replace(OURS, attempt=2))
+    step = decide(request, second.after_look(again))
+    assert ended(step) == (Ending.FAILED, Reason.DEPLOYMENT_FAILED)
+    assert isinstance(step, Ended)
+    assert step.outcome.attempt == 2
+    first = Facts(in_doubt=True, received=RECEIVED)
+    assert ended(decide(request, first.after_look(again))) == ended(step), "an owner of the older message says the same"
+
+
+def test_what_failed_is_deleted_only_after_that_was_handed_on() -> None:
+    request = with_(on_failure=OnFailure.DELETE)
+    failed = Seen(a_deployment(Status.FAILED, failure="no capacity"), OURS)
+    step = decide(request, Facts(received=RECEIVED).after_look(failed))
+    assert isinstance(step, HandOn)
+    assert step.decided == Carried(failure="no capacity")
+    facts = Facts(in_doubt=True, received=RECEIVED, carried=step.decided)
+    assert decide(request, facts) == Look()
+    assert decide(request, facts.after_look(failed)) == Remove(ARN)
+    assert ended(decide(request, facts.after_look(Absent()))) == (Ending.FAILED, Reason.DEPLOYMENT_FAILED)
+    assert ended(decide(request, facts.after_look(ANOTHERS))) == (Ending.FAILED, Reason.DEPLOYMENT_FAILED)
+
+
+@pytest.mark.parametrize("request_", [with_(retries=3), with_(on_failure=OnFailure.DELETE), with_(if_exists=IfExists.UPDATE)])
+def test_what_another_request_left_over_is_not_ours_to_delete(request_: Deploy) -> None:
+    facts = Facts(received=RECEIVED).after_look(Seen(a_deployment(Status.FAILED), EARLIER))
+    assert ended(decide(request_, facts)) == (Ending.FAILED, Reason.DEPLOYMENT_FAILED)
+
+
+def check_touching(request: Deploy, facts: Facts, step: object) -> None:
+    sight, carried = facts.sight, facts.carried
+    if isinstance(step, Remove | UpdateExisting):
+        assert isinstance(sight, Seen), "never touch anything without a look"
+        marks = sight.marks
+        assert marks.request is not None, "what Slipway did not make is never touched"
+        if marks.request != request.request_id:
+            assert request.if_exists in {IfExists.REPLACE, IfExists.UPDATE}
+            assert not marks.is_later_than(RECEIVED)
+        elif sight.deployment.model_arn == MODEL:
+            assert marks.attempt < carried.attempt or carried.failure, "never what this attempt has made"
+    if isinstance(step, HandOn):
+        assert isinstance(sight, Seen)
+        assert sight.deployment.status is Status.FAILED
+        assert facts.is_mine or sight.marks.request == request.request_id
+        assert carried.failure is None
+    if isinstance(step, Create):
+        assert not isinstance(sight, Seen), "never create beside what exists"
+        assert sight is not None or not facts.in_doubt, "in doubt, never create without a look"
+
+
+def check_end(facts: Facts, step: object) -> None:
+    sight, carried = facts.sight, facts.carried
+    if isinstance(step, Ended):
+        outcome = step.outcome
+        if outcome.ending is Ending.ACTIVE:
+            assert isinstance(sight, Seen)
+            assert sight.deployment.status is Status.ACTIVE
+        elif outcome.reason is Reason.DEPLOYMENT_FAILED and carried.failure is None:
+            assert isinstance(sight, Seen)
+            assert sight.deployment.status is Status.FAILED
+        elif carried.failure is not None:
+            assert carried.failure in str(outcome.message)
+        else:
+            named = {Reason.NAME_CONFLICT, Reason.ALREADY_EXISTS, Reason.SUPERSEDED}
+            assert outcome.reason in named or isinstance(facts.attempt, Refused | Missing | Conflicting)
+        if isinstance(sight, Seen) and sight.marks.request is None and not facts.is_mine and carried.failure is None:
+            assert outcome.reason is Reason.NAME_CONFLICT
 
 
 def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> None:
     combinations = itertools.product(
-        SIGHTS, ATTEMPTS, [None, *ModelState], (False, True), (0, 1, REFUSALS_BELIEVED_IN_DOUBT), (False, True)
+        REQUESTS,
+        SIGHTS,
+        ATTEMPTS,
+        [None, *ModelState],
+        (False, True),
+        (0, REFUSALS_BELIEVED_IN_DOUBT),
+        (False, True),
+        (Carried(), Carried(attempt=2), Carried(failure="it failed")),
+        (None, Sent(), a_failure(Conflicting)),
     )
     seen = 0
-    for sight, attempt, model, in_doubt, refusals, is_mine in combinations:
-        facts = Facts(sight, attempt, model, in_doubt, refusals, 0, is_mine)
-        step = decide(REQUEST, facts)
+    for request, sight, attempt, model, in_doubt, refusals, is_mine, carried, removal in combinations:
+        facts = Facts(sight, attempt, model, in_doubt, refusals, 0, is_mine, is_mine, RECEIVED, carried, removal)
+        step = decide(request, facts)
         seen += 1
-        if isinstance(step, Create):
-            assert not isinstance(sight, Seen), "never create beside what exists"
-            assert sight is not None or not in_doubt, "in doubt, never create without a look"
-        if isinstance(step, Ended):
-            outcome = step.outcome
-            if outcome.ending is Ending.ACTIVE:
-                assert isinstance(sight, Seen)
-                assert sight.deployment.status is Status.ACTIVE
-            elif outcome.reason is Reason.DEPLOYMENT_FAILED:
-                assert isinstance(sight, Seen)
-                assert sight.deployment.status is Status.FAILED
-            else:
-                assert outcome.reason is Reason.NAME_CONFLICT or isinstance(attempt, Refused | Missing | Conflicting)
-            if isinstance(sight, Seen) and sight.marks.request is None and not is_mine:
-                assert outcome.reason is Reason.NAME_CONFLICT
-    assert seen == len(SIGHTS) * len(ATTEMPTS) * (len(ModelState) + 1) * 2 * 3 * 2
+        check_touching(request, facts, step)
+        check_end(facts, step)
+    assert seen == len(REQUESTS) * len(SIGHTS) * len(ATTEMPTS) * (len(ModelState) + 1) * 2 * 2 * 2 * 3 * 3

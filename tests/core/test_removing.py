@@ -12,8 +12,8 @@ from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFu
 from service.core.deployments import Deployment, Status
 from service.core.marks import Marks
 from service.core.outcomes import Ending, Reason
-from service.core.removing import ABSENCES_BELIEVED, REFUSALS_BELIEVED, Facts, Remove, decide
-from service.core.steps import Absent, Ended, Look, Pause, Seen, Sent
+from service.core.removing import ABSENCES_BELIEVED, REFUSALS_BELIEVED, Facts, decide
+from service.core.steps import Absent, Ended, Look, Pause, Remove, Seen, Sent
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghijkl"

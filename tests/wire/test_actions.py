@@ -18,6 +18,7 @@ from tests.wire.daemons import MODEL, Daemon, Results, a_request, daemon, listen
 
 QUICK = Terms(max_creating=5, max_total=100, creation_seconds=(0.1, 0.3), update_seconds=(0.1, 0.3))
 
+OTHER = MODEL[: -len("abcdefghijkl")] + "zyxwvutsrqpo"
 BAD = MODEL[: -len("abcdefghijkl")] + "badbadbadbad"
 
 
@@ -63,6 +64,35 @@ class Asker:
 async def asker() -> AsyncIterator[Asker]:
     async with Box(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
         yield Asker(box, process, results)
+
+
+async def test_a_name_that_is_taken(asker: Asker) -> None:
+    await asker.ask(a_request("bot", requestId="r-0"))
+    other = {"modelDeploymentName": "bot", "modelArn": OTHER}
+    data = await asker.ask(json.dumps(other | {"requestId": "r-1", "ifExists": "fail"}))
+    assert (data["outcome"], data["reason"]) == ("Failed", "AlreadyExists")
+    data = await asker.ask(json.dumps(other | {"requestId": "r-2", "ifExists": "update"}))
+    assert (data["outcome"], data["adopted"], data["modelArn"]) == ("Active", True, OTHER)
+    assert len(asker.box.bedrock.account().made) == 1
+    data = await asker.ask(a_request("bot", requestId="r-3", ifExists="replace"))
+    first, second = asker.box.bedrock.account().made
+    assert (data["outcome"], data["customModelDeploymentArn"]) == ("Active", second.arn)
+    assert not first.exists(asker.box.bedrock.now())
+
+
+async def test_a_deployment_that_fails_is_tried_again_or_deleted() -> None:
+    # A decision is acted on one and a half visibility timeouts later.
+    terms = QUICK.changed({"failing_attempts": 1})
+    async with Box(terms=terms) as box, daemon(box, SLIPWAY_VISIBILITY_TIMEOUT="10") as process, listening(box) as results:
+        asker = Asker(box, process, results)
+        asker.send(a_request("bot", retries=1))
+        data = await asker.ask(a_request("other", onFailure="delete"))
+        assert (data["outcome"], data["reason"]) == ("Failed", "DeploymentFailed")
+        assert terms.failure_message in data["message"]
+        data = await asker.answer("bot")
+        assert (data["outcome"], data["attempt"]) == ("Active", 2)
+        now = box.bedrock.now()
+        assert [one.name for one in box.bedrock.account().made if one.exists(now)] == ["bot"]
 
 
 async def test_update_and_back(asker: Asker) -> None:

@@ -1,0 +1,46 @@
+"""What a request takes along to its next message, beside where it began: what nobody could find out otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+MOST_ATTEMPTS: Final = 100
+LONGEST_FAILURE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What was decided under an earlier message, before it was acted on."""
+
+    attempt: int = 1
+    """Which attempt to make a deployment this is: those before have failed, and what is left of them goes."""
+    failure: str | None = None
+    """Why the last attempt has failed: all that is left to do is to take away what it made."""
+
+    @property
+    def is_decision(self) -> bool:
+        """Whether anything was decided."""
+        return self != Carried()
+
+    def to_json(self) -> dict[str, object]:
+        """Write it; nothing where there is nothing to say."""
+        said: dict[str, object] = {}
+        if self.attempt > 1:
+            said["attempt"] = self.attempt
+        if self.failure is not None:
+            said["failure"] = self.failure[:LONGEST_FAILURE]
+        return said
+
+    @classmethod
+    def of(cls, given: Mapping[Any, object]) -> Carried:
+        """Read it; what is not as it would be written is as if it were not there."""
+        made = cls()
+        match given.get("attempt"):
+            case int(attempt) if 1 < attempt <= MOST_ATTEMPTS:
+                made = replace(made, attempt=attempt)
+        match given.get("failure"):
+            case str(failure) if 0 < len(failure) <= LONGEST_FAILURE:
+                made = replace(made, failure=failure)
+        return made
