@@ -42,8 +42,8 @@ demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no 
 test: setup $(MINISTACK) ## pass the tests
 	@$(BIN)/python -m pytest --ignore tests/proof
 
-proof: setup ## the quick tier of the proof: one lifetime, killed at every step, with every fault at every call
-	@$(BIN)/python -m pytest tests/proof/test_one_lifetime.py
+proof: setup ## the quick tier of the proof: one lifetime, killed at every step; the real client; input; bounds
+	@$(BIN)/python -m pytest tests/proof/test_one_lifetime.py tests/proof/test_realclient.py tests/proof/test_inputs.py tests/proof/test_bounded.py
 
 prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json
 	@$(BIN)/python -m tests.proof prove --minutes $(MINUTES)

@@ -28,7 +28,8 @@ class WrongPattern(ValueError):
 
     def __init__(self, place: Sequence[str], text: str) -> None:
         self.place = ".".join(place)
-        super().__init__(f"{self.place}: {text}" if place else text)
+        said = self.place if self.place.isprintable() else shown(self.place)[1:-1]
+        super().__init__(f"{said}: {text}" if place else text)
 
 
 def entry_test(entry: object, place: tuple[str, ...]) -> Test:

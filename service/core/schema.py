@@ -1,7 +1,7 @@
 """The JSON Schema (draft 2020-12) of a table: whatever the table's checks accept, the schema accepts too.
 
 The schema is a little wider where JSON Schema has no words: the bounds of durations written as text, and that entries
-of a list differ in their first key, stand in descriptions only.
+of a list differ in their first key, stand in descriptions only; and 10.0 is an integer for it, which is refused.
 """
 
 from __future__ import annotations

@@ -57,13 +57,13 @@ def operation_of(call: Call | Asked) -> str:
     if path.startswith(_DEPLOYMENTS):
         if call.method == "POST":
             return "CreateCustomModelDeployment"
-        if call.method == "DELETE":
-            return "DeleteCustomModelDeployment"
+        if call.method in {"DELETE", "PATCH"}:
+            return f"{'Delete' if call.method == 'DELETE' else 'Update'}CustomModelDeployment"
         return "GetCustomModelDeployment" if path[len(_DEPLOYMENTS) :].strip("/") else "ListCustomModelDeployments"
     if path.startswith("/custom-models/"):
         return "GetCustomModel"
-    if path == "/listTagsForResource":
-        return "ListTagsForResource"
+    if path in {"/listTagsForResource", "/tagResource"}:
+        return "ListTagsForResource" if path == "/listTagsForResource" else "TagResource"
     return parse_qs(call.body.decode())["Action"][0]
 
 
@@ -213,6 +213,8 @@ _BEDROCK: dict[str, tuple[Callable[[Account, float, operations.Asked], dict[str,
     "ListCustomModelDeployments": (operations.list_deployments, 200),
     "ListTagsForResource": (operations.list_tags, 200),
     "DeleteCustomModelDeployment": (operations.delete_deployment, 200),
+    "UpdateCustomModelDeployment": (operations.update_deployment, 202),
+    "TagResource": (operations.tag_resource, 200),
     "GetCustomModel": (operations.get_model, 200),
 }
 

@@ -1,0 +1,81 @@
+"""Everything that reads what others wrote, fuzzed: only the errors that are promised come out, with reasons for people."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from service.core.messages import Message
+from service.core.misunderstood import Misunderstood
+from service.core.requests import understand
+from tests.bodies import HOME, MESSAGE_ID, NOW
+from tests.proof import inputs, judges, reached
+from tests.proof.inputs import SHARES, fuzz
+
+INPUTS = 20_000
+SEED = int(os.environ.get("SLIPWAY_PROOF_PART", "0"))
+"""Each run of CI has inputs of its own, by the number of the run where there is one."""
+ONCE_BROKEN = {1: 3200}
+"""How many inputs of a seed it took once: a variable whose name acted on the terminal that it was shown on."""
+
+
+@pytest.mark.parametrize("seed", ONCE_BROKEN)
+def test_what_once_broke_a_promise_does_so_no_more(seed: int) -> None:
+    report = fuzz(seed, ONCE_BROKEN[seed])
+    assert not report.violations, report.violations[0]
+
+
+def test_no_input_breaks_a_promise() -> None:
+    report = fuzz(SEED, INPUTS)
+    assert not report.violations, report.violations[0]
+    assert sum(report.inputs.values()) == INPUTS
+    assert set(report.inputs) == set(SHARES)
+    assert report.accepted["message"] > 500
+    assert report.accepted["answer"] > 500
+    assert report.reasons > 500
+
+
+def test_inputs_are_a_function_of_the_seed() -> None:
+    one, other, another = fuzz(7, 40), fuzz(7, 40), fuzz(8, 40)
+    assert one == other
+    assert one != another
+
+
+def test_a_broken_promise_is_seen_and_can_be_replayed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fragile(message: Message, *given: object, **more: object) -> object:
+        if "Infinity" in message.body:
+            raise TypeError("unhashable")
+        return understand(message, HOME)
+
+    monkeypatch.setattr(judges, "understand", fragile)
+    monkeypatch.setattr(inputs, "SHARES", {"message": 20})
+    report = fuzz(3, 100)
+    assert report.violations
+    seed, number = report.violations[0].rpartition("inputs ")[2].split()
+    assert inputs.main([seed, number]) == 1
+    assert "TypeError('unhashable')" in capsys.readouterr().out
+
+
+def test_too_many_steps_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inputs, "MOST_STEPS", 10)
+    monkeypatch.setattr(inputs, "MOST_STEPS_PER_CHARACTER", 0.01)
+    assert "steps for" in fuzz(1, 20).violations[0]
+
+
+def test_steps_are_counted_and_lines_are_noted_once() -> None:
+    def read(body: str) -> None:
+        with pytest.raises(Misunderstood):
+            understand(Message(MESSAGE_ID, body, "r", 1, NOW, NOW), HOME)
+
+    few = reached.steps_of(lambda: read(f"[{'[],' * 30}[]]"), "/service/")
+    many = reached.steps_of(lambda: read(f"[{'[],' * 3000}[]]"), "/service/")
+    assert 10 < few < many < 400 * few
+    noting = reached.Reached(inputs.WATCHED)
+    with noting.watching():
+        read("[]")
+        once = noting.lines
+        read("[]")
+    assert noting.lines == once > 10
