@@ -12,7 +12,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --fork-strategy
 
 .DEFAULT_GOAL := help
 MINUTES ?= 20
-.PHONY: help setup demo test proof prove bench check lint types contracts format lock upgrade clean
+.PHONY: help setup demo test browser proof prove bench check lint types contracts format lock upgrade clean
 
 help: ## say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,7 +40,12 @@ demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no 
 	@$(BIN)/slipway demo
 
 test: setup $(MINISTACK) ## pass the tests
-	@$(BIN)/python -m pytest --ignore tests/proof
+	@$(BIN)/python -m pytest --ignore tests/proof --ignore tests/browser
+
+browser: setup ## look at the status page as a person does, in Debian's Chromium, which it installs if it is root and there is none
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install --no-install-recommends chromium >/dev/null; } || { \
+	  echo "There is no chromium here. Install Debian's: apt-get install chromium" >&2; exit 1; }
+	@$(BIN)/python -m pytest tests/browser
 
 proof: setup ## the quick tier of the proof: one lifetime, killed at every step; the real client; input; bounds
 	@$(BIN)/python -m pytest tests/proof/test_one_lifetime.py tests/proof/test_realclient.py tests/proof/test_inputs.py tests/proof/test_bounded.py

@@ -24,6 +24,8 @@ from service.core.triggers import Trigger
 from service.edge.holdings import Lines
 from service.edge.http import serving
 from service.edge.metrics import Measures, registry_of
+from service.edge.page.routes import StatusPage
+from service.edge.page.shell import Place
 from service.edge.vitals import Pulse, Readiness
 from service.flow.intake import MOST_POLLS
 from service.flow.run import Slipway
@@ -107,7 +109,17 @@ async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, 
     registry = registry_of(
         Measures(slipway, pulse, aws.tally, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws))
     )
-    endpoint = serving(settings.http_host, settings.http_port, slipway, pulse, _readiness(aws), registry, lambda: _lines(aws))
+    place = Place(settings.queue_url.rpartition("/")[2], aws.home.account, aws.home.region)
+    endpoint = serving(
+        settings.http_host,
+        settings.http_port,
+        slipway,
+        pulse,
+        _readiness(aws),
+        registry,
+        lambda: _lines(aws),
+        StatusPage(slipway, aws.tally, place),
+    )
     async with endpoint:
         _warn(traits)
         log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)

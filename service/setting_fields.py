@@ -134,7 +134,7 @@ SETTINGS: Final = (
         least=1,
         most=253,
         letters=r"0-9A-Za-z.:_\-",
-        doc="The address that health and metrics are served on.",
+        doc="The address that the page, health and metrics are served on.",
         reason="loopback shows nothing to a network that nobody meant; in a container use 0.0.0.0.",
         remedy="use an IP address or a host name of this machine, like 127.0.0.1 or 0.0.0.0",
     ),
@@ -143,7 +143,7 @@ SETTINGS: Final = (
         kind=Kind.WHOLE,
         least=0,
         most=65_535,
-        doc="The port that health and metrics are served on; 0 turns them off.",
+        doc="The port that the page, health and metrics are served on; 0 turns them off.",
         reason="what most images and probes use for a second, unprivileged port.",
     ),
     Field(

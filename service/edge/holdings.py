@@ -30,13 +30,14 @@ def holdings(slipway: Slipway, lines: Lines, about: str | None = None, after: st
     What is finished is on the last page only, so that a request which ends while pages are read is seen on one of them.
     """
     places = slipway.slots.places()
-    holds = (hold for hold in slipway.custody if about is None or _is_about(hold, about))
+    holds = (hold for hold in slipway.custody if about is None or is_about(hold, about))
     page = nsmallest(PAGE + 1, (hold for hold in holds if after is None or _cursor(hold) > after), key=_cursor)
     is_last = len(page) <= PAGE
-    finished = [one.to_json() for one in slipway.recent if about is None or one.is_about(about)] if is_last else []
+    ended = (story.finished for story in slipway.history) if is_last else ()
+    finished = [one.to_json() for one in ended if about is None or one.is_about(about)]
     counts = slipway.slots.counts
     return {
-        "requests": [_held(hold, slipway, places.get(hold.message.message_id)).to_json() for hold in page[:PAGE]],
+        "requests": [held_of(hold, slipway, places.get(hold.message.message_id)).to_json() for hold in page[:PAGE]],
         "finished": finished,
         "next": None if is_last else _cursor(page[PAGE - 1]),
         "held": len(slipway.custody),
@@ -57,13 +58,14 @@ def _cursor(hold: Hold) -> str:
     return f"{continuations.first_received_at(hold.message):017.6f} {hold.message.message_id}"
 
 
-def _is_about(hold: Hold, word: str) -> bool:
+def is_about(hold: Hold, word: str) -> bool:
     """Whether a person who says this word may mean it: a request's id, a message's, or a deployment's name or ARN."""
     request_id = hold.request and hold.request.request_id
     return word in {request_id, hold.message.message_id, hold.what, hold.arn}
 
 
-def _held(hold: Hold, slipway: Slipway, place: int | None) -> Held:
+def held_of(hold: Hold, slipway: Slipway, place: int | None) -> Held:
+    """Answer what is said of one message that is held: the true reason why it waits, as of now."""
     message, request = hold.message, hold.request
     received_at = continuations.first_received_at(message)
     why, text = hold.why, hold.why_text

@@ -1,4 +1,4 @@
-"""The daemon's small HTTP face: `/livez`, `/readyz`, `/metrics`, `/requests`. It only tells; nothing can be changed here."""
+"""The daemon's HTTP face: the status page, `/livez`, `/readyz`, `/metrics`, `/requests`. Nothing can be changed here."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service.edge.holdings import Lines, holdings
+from service.edge.page.routes import StatusPage
 from service.edge.vitals import Pulse, Readiness, is_alive
 from service.flow.run import Slipway
 
@@ -24,6 +25,7 @@ async def serving(
     readiness: Readiness,
     registry: CollectorRegistry,
     lines: Callable[[], Lines],
+    page: StatusPage,
 ) -> AsyncIterator[None]:
     """Within, the endpoint answers; with port 0 there is none. Raises OSError when the port cannot be had."""
     if not port:
@@ -50,6 +52,7 @@ async def serving(
     app.add_routes(
         [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics), web.get("/requests", requests)]
     )
+    page.join(app)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:

@@ -22,10 +22,10 @@ from service.core.requests import PipelineStopping, Unmatched, understand
 from service.core.steps import HandOn
 from service.flow.announce import Announcer
 from service.flow.burials import Burials
+from service.flow.history import History
 from service.flow.hold import Hold
 from service.flow.lives import Lives
 from service.flow.looking import Tell
-from service.flow.recent import Recent
 from service.flow.replying import Replies
 from service.flow.tally import Tally
 from service.flow.terms import Terms
@@ -60,7 +60,7 @@ class Answers:
         self._replies = replies
         self._lives = lives
         self._turns = turns
-        self.recent = Recent()
+        self.history = History()
         self._tally = tally
 
     async def answer(self, hold: Hold) -> Settlement:
@@ -159,17 +159,16 @@ class Answers:
         if self._traits.has_dead_letter_queue:
             await self._burials.bury(copy_of(hold.message, misunderstood, is_fifo=self._traits.is_fifo), hold)
         self._tally.endings["Rejected"] += 1
-        self.recent.add(
-            Finished(
-                request_id=misunderstood.request_id or origin,
-                message_id=origin,
-                outcome=Ending.REJECTED.value,
-                event_id=publication.event_id,
-                at=hold.now(),
-                reason=Reason.NOT_UNDERSTOOD.value,
-                text=misunderstood.reason,
-            )
+        finished = Finished(
+            request_id=misunderstood.request_id or origin,
+            message_id=origin,
+            outcome=Ending.REJECTED.value,
+            event_id=publication.event_id,
+            at=hold.now(),
+            reason=Reason.NOT_UNDERSTOOD.value,
+            text=misunderstood.reason,
         )
+        self.history.add(finished, hold)
         log.warning("request.rejected", code=misunderstood.code.value, field=misunderstood.field, reason=misunderstood.reason)
         return Done()
 
@@ -180,20 +179,19 @@ class Answers:
         self._tally.endings[outcome.ending.value] += 1
         self._tally.adoptions += outcome.adopted
         self._tally.request_seconds.add(seconds)
-        self.recent.add(
-            Finished(
-                request_id=request.request_id,
-                message_id=continuations.origin(hold.message),
-                outcome=outcome.ending.value,
-                event_id=event_id,
-                at=times.now,
-                action=request.action,
-                name=request.name,
-                arn=outcome.deployment.arn if outcome.deployment else None,
-                reason=outcome.reason.value if outcome.reason else None,
-                text=outcome.message,
-            )
+        finished = Finished(
+            request_id=request.request_id,
+            message_id=continuations.origin(hold.message),
+            outcome=outcome.ending.value,
+            event_id=event_id,
+            at=times.now,
+            action=request.action,
+            name=request.name,
+            arn=outcome.deployment.arn if outcome.deployment else None,
+            reason=outcome.reason.value if outcome.reason else None,
+            text=outcome.message,
         )
+        self.history.add(finished, hold, outcome.deployment)
         log.info(
             "request.finished",
             outcome=outcome.ending.value,

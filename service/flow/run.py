@@ -102,7 +102,7 @@ class Slipway:
             turns=self.turns,
             tally=tally,
         )
-        self.recent = self._answers.recent
+        self.history = self._answers.history
 
     async def run(self) -> None:
         """Serve the queue until `stop`; return when everything held has been settled or given back."""

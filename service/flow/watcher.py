@@ -112,6 +112,11 @@ class Watcher:
         watched = self._watched.get(arn)
         return watched is not None and watched.is_missing
 
+    def created_at(self, arn: str) -> float | None:
+        """Answer when a deployment in flight was created, by AWS's clock; None when it is not in flight."""
+        watched = self._watched.get(arn)
+        return None if watched is None else watched.created_at
+
     def sweep_soon(self) -> None:
         """Do the next sweep early: somebody needs fresh counts. However often it is asked, sweeps keep some distance."""
         self._due_at = min(self._due_at, max(self._loop.time(), self._began + self._interval / 5))

@@ -1,0 +1,42 @@
+"""Markup that cannot be injected into: whatever is put into an element is escaped, unless an element made it."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Final
+
+Attribute = str | int | float | bool | None
+
+_VOID: Final = frozenset({"img", "input", "link", "meta"})
+_DELETED: Final = {code: 0xFFFD for code in (*range(0x20), 0x7F) if chr(code) not in "\t\n"}
+
+
+class Html(str):
+    """A text that is markup already."""
+
+    __slots__ = ()
+
+
+Child = Html | str | int | None
+
+
+def el(name: str, /, *children: Child, **attributes: Attribute) -> Html:
+    """Answer an element. `class_` is written class, and each other `_` a hyphen; what is None or False is left out."""
+    given = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None and value is not False)
+    if name in _VOID:
+        return Html(f"<{name}{given}>")
+    return Html(f"<{name}{given}>{join(*children)}</{name}>")
+
+
+def join(*children: Child) -> Html:
+    """Answer these one after the other, escaped where they are not markup."""
+    return Html("".join(child if type(child) is Html else _text(child) for child in children if child is not None))
+
+
+def _text(text: object) -> str:
+    return escape(str(text).translate(_DELETED))
+
+
+def _attribute(key: str, value: Attribute) -> str:
+    name = key.rstrip("_").replace("_", "-")
+    return f" {name}" if value is True else f' {name}="{_text(value)}"'

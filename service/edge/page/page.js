@@ -1,0 +1,89 @@
+// Keeps the page up to date: what the daemon says has changed is laid into what is there, so that focus, selection and what is
+// unfolded stay. Nothing is computed here, and while nobody looks at the page, nothing is asked for.
+"use strict";
+
+(() => {
+  const body = document.body;
+  const parser = new DOMParser();
+  let source = null;
+
+  function lay(old, fresh) {
+    if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
+      old.replaceWith(fresh);
+      return;
+    }
+    if (old.nodeType !== Node.ELEMENT_NODE) {
+      if (old.data !== fresh.data) old.data = fresh.data;
+      return;
+    }
+    for (const { name } of [...old.attributes]) {
+      if (!fresh.hasAttribute(name) && !(name === "open" && old.nodeName === "DETAILS")) old.removeAttribute(name);
+    }
+    for (const { name, value } of fresh.attributes) {
+      if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    }
+    // What has gone is taken away first, so that what stays need not be moved, and keeps the focus.
+    const wanted = new Set([...fresh.children].map((child) => child.id));
+    const kept = new Map();
+    for (const child of [...old.children]) {
+      if (!child.id) continue;
+      if (wanted.has(child.id)) kept.set(child.id, child);
+      else child.remove();
+    }
+    let at = old.firstChild;
+    for (const child of [...fresh.childNodes]) {
+      const same = child.id ? kept.get(child.id) : at;
+      if (!same || (!child.id && same.id)) {
+        old.insertBefore(child, at);
+        continue;
+      }
+      if (same !== at) old.insertBefore(same, at);
+      else at = at.nextSibling;
+      lay(same, child);
+    }
+    while (at) {
+      const next = at.nextSibling;
+      at.remove();
+      at = next;
+    }
+  }
+
+  function show(state) {
+    body.classList.toggle("is-live", state === "live");
+    body.classList.toggle("is-lost", state === "lost");
+  }
+
+  function hear(event) {
+    show("live");
+    for (const [name, markup] of Object.entries(JSON.parse(event.data))) {
+      const old = document.getElementById(name);
+      const fresh = parser.parseFromString(markup, "text/html").body.firstElementChild;
+      if (old && fresh && !old.hasAttribute("data-still")) lay(old, document.adoptNode(fresh));
+    }
+  }
+
+  function open() {
+    if (source || document.hidden || !body.dataset.live) return;
+    source = new EventSource(body.dataset.live);
+    source.onmessage = hear;
+    source.onerror = () => {
+      show("lost");
+      // A refusal ends an EventSource for good; a lost connection it mends itself.
+      if (source && source.readyState === EventSource.CLOSED) {
+        source = null;
+        setTimeout(open, 5000);
+      }
+    };
+  }
+
+  function close() {
+    if (source) source.close();
+    source = null;
+    show("still");
+  }
+
+  document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
+  window.addEventListener("pagehide", close);
+  window.addEventListener("pageshow", open);
+  open();
+})();

@@ -1,0 +1,92 @@
+"""One picture for all who look at the same: drawn about once a second, while somebody looks, and told by what has changed.
+
+A viewer costs the sending of what is new to it. One who is slow skips pictures, and nothing is kept for anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+SECOND: Final = 1.0
+REST_SHARE: Final = 50
+"""However long it takes to draw: after it, fifty times as long nothing is drawn, so that all pictures take 2 % of the time."""
+
+Draw = Callable[[], Mapping[str, str]]
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Screen:
+    """What is shown to all who look at one thing. `draw` answers its sections' markup by name."""
+
+    draw: Draw
+    viewers: int = 0
+    _number: int = 0
+    _sections: dict[str, tuple[int, str, str]] = field(default_factory=dict)
+    """By name: the picture in which it last changed, its markup, and the same as JSON."""
+    _due_at: float = 0.0
+    _drawn: asyncio.Event = field(default_factory=asyncio.Event)
+    _drawing: asyncio.Task[None] | None = None
+    _is_closed: bool = False
+
+    def picture(self) -> Mapping[str, str]:
+        """Answer the sections as they were when they were last due: seldom older than a second."""
+        if asyncio.get_running_loop().time() >= self._due_at:
+            self._draw_now()
+        return {name: markup for name, (_, markup, _) in self._sections.items()}
+
+    async def follow(self) -> AsyncGenerator[str]:
+        """Answer what has changed, again and again, as JSON objects of markup by name: first all of it. Ends with `close`."""
+        self.viewers += 1
+        if self._drawing is None:
+            self._drawing = asyncio.create_task(self._go_on())
+        seen = 0
+        try:
+            self.picture()
+            while not self._is_closed:
+                news = [f'"{name}":{told}' for name, (at, _, told) in self._sections.items() if at > seen]
+                seen = self._number
+                if news:
+                    yield f"{{{','.join(news)}}}"
+                if seen == self._number:
+                    await self._drawn.wait()
+        finally:
+            self.viewers -= 1
+
+    def close(self) -> None:
+        """Send everybody away. Safe to repeat."""
+        self._is_closed = True
+        self._drawn.set()
+        if self._drawing is not None:
+            self._drawing.cancel()
+
+    async def _go_on(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self.viewers:
+            await asyncio.sleep(max(0.0, self._due_at - loop.time()))
+            try:
+                self.picture()
+            except Exception:
+                log.exception("page.faulted")
+                self._due_at = loop.time() + SECOND
+        self._drawing = None
+
+    def _draw_now(self) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        drawn = self.draw()
+        self._number += 1
+        for name, markup in drawn.items():
+            if name not in self._sections or self._sections[name][1] != markup:
+                self._sections[name] = (self._number, markup, json.dumps(markup))
+        took = loop.time() - began
+        self._due_at = began + max(SECOND, took * REST_SHARE)
+        self._drawn.set()
+        self._drawn = asyncio.Event()

@@ -1,0 +1,236 @@
+"""What the status page is made of: each section is a plain function of what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from statistics import median
+from typing import Final
+
+from service.core.held import Held
+from service.core.outcomes import Reason
+from service.core.spans import columns, spoken
+from service.edge.page.charts import bars, cells
+from service.edge.page.markup import Child, Html, el, join
+from service.edge.page.minutes import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, Hour
+from service.edge.page.view import WAITING_ROWS, Flight, View
+from service.edge.page.words import clock, count, link, waits_for
+from service.flow.history import Story
+
+Section = Callable[[View, Hour], Html]
+
+
+def headline(view: View, _: Hour) -> Html:
+    """Everything in one sentence, and what is wrong, if anything is."""
+    said = [
+        f"{count(view.in_flight, 'deployment')} in creation" if view.in_flight else "",
+        f"{count(view.waiting, 'request')} {'waits' if view.waiting == 1 else 'wait'}{_common(view)}" if view.waiting else "",
+    ]
+    sentence = ", ".join(part for part in said if part)
+    busy = view.held - view.in_flight - view.waiting
+    if not sentence:
+        sentence = f"{count(busy, 'request')} at work" if busy else "All is quiet"
+    worries = [
+        el("p", el("strong", "Stopping. "), "What is held is given back; whoever receives it next goes on.", class_="worry")
+        if view.is_stopping
+        else None,
+        el("p", el("strong", "The last sweep failed. "), view.trouble, class_="worry") if view.trouble else None,
+    ]
+    lead = f"{count(view.held, 'request')} held here" if view.held else "No request is held; the queue is being asked for more"
+    ended = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(view.endings.items()))
+    since = f"Ended since the start: {ended}." if ended else "None has ended since the start."
+    return el("section", el("h1", f"{sentence}."), el("p", f"{lead}. {since}", class_="lead"), *worries, id="headline")
+
+
+def _common(view: View) -> str:
+    """Say what all who wait are waiting for, if that is one thing."""
+    return f" {waits_for(next(iter(view.reasons)))}" if len(view.reasons) == 1 else ""
+
+
+def slots(view: View, _: Hour) -> Html:
+    """The account's slots as a picture, as far as they are known."""
+    quota, counts = view.quota, view.counts
+    others = max(0, counts.creating - view.own)
+    mark_creating, mark_total = (quota.mark.creating, quota.mark.total) if quota.mark else (0, 0)
+    creating = _line(
+        "In creation",
+        [("own", view.own), ("others", others)],
+        quota.max_creating or mark_creating,
+        is_set=bool(quota.max_creating),
+    )
+    rest = max(0, counts.total - counts.creating)
+    total = _line(
+        "In all",
+        [("own", view.own), ("others", others), ("rest", rest)],
+        quota.max_total or mark_total,
+        is_set=bool(quota.max_total),
+    )
+    if quota.is_limiting():
+        note = el(
+            "p",
+            *_legend(("own", "being created by Slipway"), ("others", "by others"), ("rest", "already there"), ("free", "free")),
+            class_="legend",
+        )
+    else:
+        note = el("p", "No quota has been met yet, so nobody has had to count what others made.", class_="note")
+    return _section("slots", "Slots", None, creating, total if quota.is_limiting() else None, note)
+
+
+def _line(title: str, kinds: list[tuple[str, int]], limit: int, *, is_set: bool) -> Html:
+    used = sum(number for _, number in kinds)
+    said = f"{used:,} of {limit:,}" if limit else f"{used:,}"
+    source = "set" if is_set else "learned" if limit else "limit not known"
+    free = [("free", max(0, limit - used))] if limit else [("open", 1)]
+    picture = cells([*kinds, *free], f"{title}: {said}")
+    return el(
+        "div",
+        el("span", title, class_="label"),
+        picture,
+        el("span", el("b", said), f" {source}", class_="figure"),
+        class_="slots",
+    )
+
+
+def _legend(*kinds: tuple[str, str]) -> list[Html]:
+    return [el("span", el("span", class_=f"cell {look}"), f" {word}", class_="key") for look, word in kinds]
+
+
+def flights(view: View, _: Hour) -> Html:
+    """Deployments in creation, against the time that one usually takes."""
+    usual = view.usual_seconds
+    note = f"usually {spoken(usual)}" if usual else None
+    if not view.flights:
+        return _section("flights", "In creation", None, _empty("Nothing is being created."))
+    rows = [_flight(flight, usual) for flight in view.flights]
+    return _section("flights", "In creation", note, el("ol", *rows, class_="rows"), _more(len(rows), view.in_flight))
+
+
+def _flight(flight: Flight, usual: float | None) -> Html:
+    held = flight.held
+    late = usual is not None and flight.seconds > usual
+    bar: Child = None
+    if usual:
+        share = min(100, round(flight.seconds / usual * 100))
+        said = f"{share} % of the usual time"
+        bar = el("progress", f"{share} %", max=100, value=share, aria_label=said, class_="late" if late else None)
+    time = spoken(flight.seconds) + (", longer than usual" if late else "")
+    trouble = el("p", held.why, class_="why") if held.waits_for != Reason.IN_CREATION.value else None
+    head = el("div", link(held), el("span", time, class_="aside"), class_="head")
+    return el("li", head, bar, trouble, id=f"f-{held.message_id}")
+
+
+def waiting(view: View, _: Hour) -> Html:
+    """Who waits, in order, and for what."""
+    if not view.waiting:
+        return _section("waiting", "Waiting", None, _empty("Nobody waits."))
+    reasons = sorted(view.reasons.items(), key=lambda pair: -pair[1])
+    note = ", ".join(f"{number:,} {waits_for(reason)}" for reason, number in reasons)
+    rows = [_waiter(held) for held in view.waiting_rows]
+    shown = el("ol", *rows, class_="rows line") if rows else _empty("Nobody waits that far back any more.")
+    # A later page is read in peace: it stays as it is, while everything around it goes on.
+    return _section("waiting", "Waiting", note, shown, _pages(view), is_still=view.waiting_from > 0)
+
+
+def _waiter(held: Held) -> Html:
+    place = el("span", f"{held.place:,}" if held.place else "·", class_="place")
+    why = None if held.waits_for == Reason.NO_SLOT.value else el("p", _why(held), class_="why")
+    age = el("span", spoken(held.now - held.received_at), class_="aside", title="since it was first received")
+    return el("li", place, el("div", link(held), age, class_="head"), why, id=f"w-{held.message_id}")
+
+
+def _why(held: Held) -> Html:
+    """Say what it waits for; once it is at work again, a page that was made a moment ago says that."""
+    return join(el("b", waits_for(held.waits_for)), ": " if held.why else "", held.why) if held.waits_for else join("at work")
+
+
+def _pages(view: View) -> Html | None:
+    if view.waiting <= WAITING_ROWS and not view.waiting_from:
+        return None
+    first, last = view.waiting_from + 1, view.waiting_from + len(view.waiting_rows)
+    links: list[Child] = [el("span", f"{first:,} to {last:,} of {view.waiting:,}")]
+    if view.waiting_from:
+        links.append(el("a", "Before", href=f"/?waiting={max(0, view.waiting_from - WAITING_ROWS)}#waiting", rel="prev"))
+    if last < view.waiting:
+        links.append(el("a", "After", href=f"/?waiting={last}#waiting", rel="next"))
+    return el("nav", *links, class_="pages", aria_label="Pages of those who wait")
+
+
+def finished(view: View, _: Hour) -> Html:
+    """How the latest ended, the last of them first."""
+    if not view.finished:
+        return _section("finished", "Ended", None, _empty("None has ended here yet."))
+    rows = [_story(story) for story in view.finished]
+    return _section("finished", "Ended", "the latest first, times in UTC", el("ol", *rows, class_="rows ended"))
+
+
+def _story(story: Story) -> Html:
+    one = story.finished
+    chip = el("span", one.outcome, class_=f"chip {LOOKS.get(one.outcome, 'bad')}")
+    took = el("span", f"after {spoken(one.at - story.received_at)}, ", clock(one.at), class_="aside")
+    text = el("p", el("b", one.reason), ": " if one.text else None, one.text, class_="why") if one.reason else None
+    return el("li", chip, el("div", link(one), took, class_="head"), text, id=f"e-{one.event_id}")
+
+
+LOOKS: Final = {"Active": "good", "Deleted": "good", "Updated": "good", "Cancelled": "mild", "RolledBack": "mild"}
+"""How an outcome looks; any other has gone wrong."""
+
+
+def calls(_: View, hour: Hour) -> Html:
+    """The calls to AWS of the last hour."""
+    total, throttled, failed = (hour.total(kind) for kind in KINDS)
+    said = f"{total + throttled + failed:,} calls in the last hour: {throttled:,} throttled, {failed:,} without an answer"
+    picture = bars([[(kind, minute.get(kind, 0)) for kind in KINDS] for minute in hour.minutes], said)
+    axis = el("p", el("span", f"{MINUTES} min ago"), el("span", "now"), class_="scale")
+    rows = [
+        el("tr", el("th", operation, scope="row"), *(el("td", f"{counts.get(kind, 0):,}") for kind in KINDS))
+        for operation, counts in sorted(hour.operations.items())
+    ]
+    heads = (el("th", word, scope="col") for word in ("Operation", "answered", "throttled", "no answer"))
+    table = el("table", el("thead", el("tr", *heads)), el("tbody", *rows))
+    by_operation = (
+        el("details", el("summary", "By operation"), el("div", table, class_="scroll"), id="operations") if rows else None
+    )
+    figures = el("p", el("b", f"{total:,}"), " answered, ", _figure(throttled, THROTTLED), " throttled, ",
+                 _figure(failed, FAILED), " without an answer", class_="figures")  # fmt: skip
+    return _section("calls", "Calls to AWS", "last hour", figures, picture, axis, by_operation)
+
+
+def _figure(number: int, look: str) -> Html:
+    return el("b", f"{number:,}", class_=f"is-{look}" if number else None)
+
+
+def active(view: View, _: Hour) -> Html:
+    """How long the latest took to become Active."""
+    seconds = view.active_seconds
+    if not seconds:
+        return _section("active", "Time to Active", None, _empty("None has become Active here yet."))
+    middle, sorted_in = median(seconds), columns(seconds)
+    said = f"{count(len(seconds), 'request')} became Active, half of them within {spoken(middle)}"
+    picture = bars([[(ANSWERED, column.count)] for column in sorted_in], said)
+    axis = el("p", el("span", spoken(sorted_in[0].least)), el("span", spoken(sorted_in[-1].most)), class_="scale")
+    figures = el("p", "half within ", el("b", spoken(middle)), ", all within ", el("b", spoken(max(seconds))), class_="figures")
+    return _section("active", "Time to Active", f"the last {len(seconds):,}", figures, picture, axis)
+
+
+def _section(name: str, title: str, note: Child, *content: Child, is_still: bool = False) -> Html:
+    head = el("header", el("h2", title, id=f"{name}-title"), el("p", note, class_="note") if note else None)
+    return el("section", head, *content, id=name, aria_labelledby=f"{name}-title", data_still=is_still)
+
+
+def _empty(text: str) -> Html:
+    return el("p", text, class_="empty")
+
+
+def _more(shown: int, total: int) -> Html | None:
+    return el("p", f"and {total - shown:,} more", class_="note") if total > shown else None
+
+
+SECTIONS: Final[Mapping[str, Section]] = {
+    "headline": headline,
+    "slots": slots,
+    "flights": flights,
+    "waiting": waiting,
+    "active": active,
+    "calls": calls,
+    "finished": finished,
+}
+"""By the id that each has in the page, in the order in which they are read."""

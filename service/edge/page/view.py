@@ -1,0 +1,117 @@
+"""What there is to see of a daemon at one moment, in plain values. Its cost grows with what is held, and little else does."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from heapq import nsmallest
+from math import inf
+from typing import Final
+
+from service.core import continuations
+from service.core.held import Held
+from service.core.outcomes import Reason
+from service.core.quota import Counts, Quota
+from service.edge.holdings import held_of
+from service.flow.history import Story
+from service.flow.hold import Hold
+from service.flow.run import Slipway
+
+FLIGHT_ROWS: Final = 50
+WAITING_ROWS: Final = 25
+FINISHED_ROWS: Final = 25
+
+_CREATION: Final = frozenset({Reason.IN_CREATION})
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A request whose deployment is in creation, since so many seconds."""
+
+    held: Held
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """One moment."""
+
+    is_stopping: bool
+    trouble: str | None
+    """The failure of the last sweep."""
+    held: int
+    in_flight: int
+    waiting: int
+    reasons: Mapping[str, int]
+    """How many wait for what."""
+    flights: tuple[Flight, ...]
+    """The oldest of them first."""
+    waiting_rows: tuple[Held, ...]
+    """One page: those in line by their place, then the others by age."""
+    waiting_from: int
+    """How many come before this page."""
+    usual_seconds: float | None
+    own: int
+    counts: Counts
+    quota: Quota
+    finished: tuple[Story, ...]
+    """The latest first."""
+    endings: Mapping[str, int]
+    """Since this daemon was started."""
+    active_seconds: tuple[float, ...]
+
+
+def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
+    """Look once."""
+    flying: list[Hold] = []
+    waiting: list[Hold] = []
+    reasons: Counter[str] = Counter()
+    for hold in slipway.custody:
+        if hold.why is None:
+            continue
+        if hold.why in _CREATION:
+            flying.append(hold)
+        else:
+            waiting.append(hold)
+            reasons[hold.why] += 1
+    places = slipway.slots.places() if waiting else {}
+    history = slipway.history
+    return View(
+        is_stopping=slipway.is_stopping,
+        trouble=str(slipway.watcher.trouble) if slipway.watcher.trouble else None,
+        held=len(slipway.custody),
+        in_flight=len(flying),
+        waiting=len(waiting),
+        reasons=reasons,
+        flights=_flights(slipway, flying),
+        waiting_rows=tuple(
+            held_of(hold, slipway, places.get(hold.message.message_id)) for hold in _page(waiting, places, waiting_from)
+        ),
+        waiting_from=waiting_from,
+        usual_seconds=history.usual_creation_seconds,
+        own=slipway.watcher.in_flight,
+        counts=slipway.slots.counts,
+        quota=slipway.slots.quota,
+        finished=tuple(reversed(tuple(history)[-FINISHED_ROWS:])),
+        endings=dict(slipway.tally.endings),
+        active_seconds=history.active_seconds,
+    )
+
+
+def _page(waiting: Iterable[Hold], places: Mapping[str, int], start: int) -> list[Hold]:
+    def order(hold: Hold) -> tuple[float, float]:
+        place = places.get(hold.message.message_id)
+        return (place, 0.0) if place is not None else (inf, continuations.first_received_at(hold.message))
+
+    return nsmallest(start + WAITING_ROWS, waiting, key=order)[start:]
+
+
+def _flights(slipway: Slipway, flying: Iterable[Hold]) -> tuple[Flight, ...]:
+    longest = nsmallest(FLIGHT_ROWS, ((-_creation_seconds(slipway, hold), id(hold), hold) for hold in flying))
+    return tuple(Flight(held_of(hold, slipway, None), -negative) for negative, _, hold in longest)
+
+
+def _creation_seconds(slipway: Slipway, hold: Hold) -> float:
+    created_at = slipway.watcher.created_at(hold.arn) if hold.arn is not None else None
+    return max(0.0, hold.now() - created_at) if created_at is not None else 0.0

@@ -1,0 +1,128 @@
+"""One picture for all who look, drawn only while somebody looks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import aclosing
+from typing import Any
+
+from service.edge.page.screens import REST_SHARE, Screen
+from tests.world.loop import VirtualLoop, run
+
+
+class Drawing:
+    """Counts how often it is drawn; takes so many seconds each time."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.drawn = 0
+        self.changing = "a"
+        self._seconds = seconds
+
+    def __call__(self) -> dict[str, str]:
+        self.drawn += 1
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.select(self._seconds)
+        return {"still": "<p>still</p>", "moving": f"<p>{self.changing}</p>"}
+
+
+async def look(screen: Screen, heard: list[dict[str, Any]], most: int = 1000) -> None:
+    async with aclosing(screen.follow()) as news:
+        async for told in news:
+            heard.append(json.loads(told))
+            if len(heard) == most:
+                return
+
+
+def test_first_all_of_it_then_what_has_changed() -> None:
+    async def main() -> None:
+        drawing, heard = Drawing(), list[dict[str, Any]]()
+        screen = Screen(drawing)
+        looking = asyncio.create_task(look(screen, heard, most=2))
+        await asyncio.sleep(5.5)
+        drawing.changing = "<b>"
+        await looking
+        assert heard == [{"still": "<p>still</p>", "moving": "<p>a</p>"}, {"moving": "<p><b></p>"}]
+
+    run(main())
+
+
+def test_five_who_look_cost_one_drawing_and_nobody_costs_none() -> None:
+    async def main() -> None:
+        drawing = Drawing()
+        screen = Screen(drawing)
+        heard: list[list[dict[str, Any]]] = [[] for _ in range(5)]
+        looking = [asyncio.create_task(look(screen, one, most=2)) for one in heard]
+        await asyncio.sleep(10.5)
+        assert drawing.drawn == 11
+        drawing.changing = "b"
+        await asyncio.gather(*looking)
+        assert all(len(one) == 2 for one in heard)
+        seen = drawing.drawn
+        await asyncio.sleep(60.0)
+        assert drawing.drawn == seen + 1, "the one that was due when the last of them left"
+        assert screen.viewers == 0
+
+    run(main())
+
+
+def test_what_takes_long_to_draw_is_drawn_seldom() -> None:
+    async def main() -> None:
+        drawing = Drawing(seconds=0.1)
+        screen = Screen(drawing)
+        looking = asyncio.create_task(look(screen, []))
+        await asyncio.sleep(51.0)
+        assert drawing.drawn == 1 + int(51.0 / (0.1 * REST_SHARE))
+        screen.close()
+        await looking
+
+    run(main())
+
+
+def test_who_is_slow_skips_pictures_and_misses_no_change() -> None:
+    async def main() -> None:
+        drawing = Drawing()
+        screen = Screen(drawing)
+        async with aclosing(screen.follow()) as news:
+            assert set(json.loads(await anext(news))) == {"still", "moving"}
+            for word in "bcd":
+                drawing.changing = word
+                await asyncio.sleep(2.0)
+            assert json.loads(await anext(news)) == {"moving": "<p>d</p>"}
+        screen.close()
+
+    run(main())
+
+
+def test_a_picture_that_cannot_be_drawn_ends_nothing() -> None:
+    async def main() -> None:
+        class Broken(Drawing):
+            def __call__(self) -> dict[str, str]:
+                drawn = super().__call__()
+                if 3 <= self.drawn <= 5:
+                    raise ValueError("a bug")
+                return drawn
+
+        drawing, heard = Broken(), list[dict[str, Any]]()
+        screen = Screen(drawing)
+        looking = asyncio.create_task(look(screen, heard, most=2))
+        await asyncio.sleep(3.5)
+        drawing.changing = "b"
+        await looking
+        assert heard[1] == {"moving": "<p>b</p>"}
+        assert drawing.drawn == 6
+
+    run(main())
+
+
+def test_closing_sends_everybody_away() -> None:
+    async def main() -> None:
+        screen = Screen(Drawing())
+        looking = [asyncio.create_task(look(screen, [])) for _ in range(3)]
+        await asyncio.sleep(3.0)
+        screen.close()
+        screen.close()
+        await asyncio.gather(*looking)
+
+    run(main())
