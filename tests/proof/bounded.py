@@ -256,7 +256,9 @@ def _measure(replica: Replica) -> tuple[int, int]:
     """Answer the bytes that the code of Slipway holds, and the tasks that it has."""
     bedrock: Any = replica.slipway.watcher._bedrock  # noqa: SLF001  the world's, which remembers whose creates it was sent
     bedrock._fake.holds.clear()  # noqa: SLF001  as above
-    replica.slipway.recent._finished.clear()  # noqa: SLF001  a thousand at the most, which is not what is looked for
+    history = replica.slipway.history
+    for ring in (history._stories, history._creation_seconds, history._active_seconds):  # noqa: SLF001  full at the most
+        ring.clear()
     gc.collect()
     snapshot = tracemalloc.take_snapshot().filter_traces([_OF_SLIPWAY, _OF_WORLD])
     held = sum(one.size for one in snapshot.statistics("filename"))
