@@ -5,25 +5,40 @@ from __future__ import annotations
 import os
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from service.core.messages import Message
 from service.core.misunderstood import Misunderstood
-from service.core.requests import understand
-from tests.bodies import HOME, MESSAGE_ID, NOW
+from service.core.pattern_entries import WrongPattern
+from service.core.patterns import Pattern
+from service.core.requests import request_schema, understand
+from service.settings import WrongSetting, load
+from tests.bodies import GOOD, HOME, MESSAGE_ID, NOW
 from tests.proof import inputs, judges, reached
 from tests.proof.inputs import SHARES, fuzz
 
 INPUTS = 20_000
 SEED = int(os.environ.get("SLIPWAY_PROOF_PART", "0"))
 """Each run of CI has inputs of its own, by the number of the run where there is one."""
-ONCE_BROKEN = {1: 3200}
-"""How many inputs of a seed it took once: a variable whose name acted on the terminal that it was shown on."""
 
 
-@pytest.mark.parametrize("seed", ONCE_BROKEN)
-def test_what_once_broke_a_promise_does_so_no_more(seed: int) -> None:
-    report = fuzz(seed, ONCE_BROKEN[seed])
-    assert not report.violations, report.violations[0]
+def test_a_variable_is_named_so_that_it_acts_on_no_terminal() -> None:
+    """Seed 1: its name was shown as it was."""
+    with pytest.raises(WrongSetting) as wrong:
+        load({"SLIPWAY_SWEEP\x1b[2J": "1"})
+    assert str(wrong.value).isprintable()
+
+
+def test_the_place_in_a_pattern_is_named_so_that_it_acts_on_no_terminal() -> None:
+    """Seed 11: the key was shown as it was."""
+    with pytest.raises(WrongPattern) as wrong:
+        Pattern({"detail\x1b[2J": {"\u202e": [{"ex1sts": True}]}})
+    assert str(wrong.value).isprintable()
+
+
+def test_a_line_break_at_the_end_is_no_part_of_a_name_for_the_schema_either() -> None:
+    """Seed 1: Python's `$` lets one stand."""
+    assert not Draft202012Validator(request_schema()).is_valid(GOOD | {"modelDeploymentName": "a\n"})
 
 
 def test_no_input_breaks_a_promise() -> None:
