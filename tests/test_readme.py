@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -48,6 +49,21 @@ def test_every_command_says_what_it_does_and_how_it_is_typed(name: str, command:
     assert f"| `slipway {name}` |" in TEXT
     if command.params and name not in {"serve", "health", "schema", "local"}:
         assert f"slipway {name}" in (command.help or ""), "an example"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_commands_and_options_are_completed(shell: str) -> None:
+    def completed(words: str) -> str:
+        asked = {
+            "_SLIPWAY_COMPLETE": f"complete_{shell}",
+            "_TYPER_COMPLETE_ARGS": words, "_TYPER_COMPLETE_FISH_ACTION": "get-args", "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        }  # fmt: skip
+        command = [str(Path(sys.executable).parent / "slipway")]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | asked).stdout
+
+    assert "deploy" in completed("slipway dep")
+    assert "--wait" in completed("slipway deploy --wa")
 
 
 def test_every_exit_code_has_a_meaning() -> None:

@@ -14,7 +14,7 @@ from service.aws.calling import Caller
 from service.core.calls import Missing
 from service.core.deployments import Deployment, Page, Status
 from service.core.foresight import Existing
-from service.core.marks import REQUEST_TAG
+from service.core.marks import Marks
 
 LARGEST_PAGE = 1000
 
@@ -40,9 +40,9 @@ class Details:
     tags: dict[str, str]
 
     @property
-    def request_tag(self) -> str | None:
-        """What its tag says of whose it is; None where Slipway did not make it."""
-        return self.tags.get(REQUEST_TAG)
+    def marks(self) -> Marks:
+        """What its tags say to Slipway."""
+        return Marks.of(self.tags)
 
 
 class Catalogue:
@@ -93,7 +93,7 @@ class Catalogue:
         listed = list(deployments)
         tags = await asyncio.gather(*(self._bedrock.tags(deployment.arn) for deployment in listed))
         pairs = zip(listed, tags, strict=True)
-        return [Existing(deployment, found.get(REQUEST_TAG)) for deployment, found in pairs if found is not None]
+        return [Existing(deployment, Marks.of(found)) for deployment, found in pairs if found is not None]
 
     async def details(self, identifier: str) -> Details | None:
         """Answer all about one deployment, by name or ARN; None when there is none."""

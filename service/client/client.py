@@ -15,7 +15,6 @@ from service import __version__
 from service.aws.listening import Listener
 from service.aws.visiting import Visit, visiting
 from service.client.daemons import NotReached, Said, ask_all
-from service.core.actions import Deploy, Update
 from service.core.calls import CallFailed, Throttled, Unknown
 from service.core.following import Glimpse, News, Ticket, is_so, news
 from service.core.foresight import Existing
@@ -68,8 +67,7 @@ class Client:
         request = understand(Message("not sent yet", text, "", 1, 0.0, 0.0), self.visit.home, self.settings.timeout)
         deduplication_id = hashlib.sha256(text.encode()).hexdigest()
         message_id, sent_at = await self.visit.sender.send(text, group=request.name, deduplication_id=deduplication_id)
-        model_arn = request.model_arn if isinstance(request, Deploy | Update) else ""
-        return Ticket(request.request_id, message_id, request.action, request.name, model_arn, sent_at)
+        return Ticket(request, message_id, sent_at)
 
     async def follow(self, ticket: Ticket) -> AsyncIterator[News]:
         """Answer how a request is getting on, whenever that changes; the last news is its end.
@@ -123,8 +121,11 @@ class Client:
             following.quiet_since = None
         elif following.quiet_since is None:
             following.quiet_since = now
-        existing = None if details is None else Existing(details.deployment, details.request_tag)
-        was_otherwise, following.was_otherwise = following.was_otherwise, following.was_otherwise or not is_so(ticket, existing)
+        existing = None if details is None else Existing(details.deployment, details.marks)
+        was_otherwise, following.was_otherwise = (
+            following.was_otherwise,
+            following.was_otherwise or not is_so(ticket.request, existing),
+        )
         return Glimpse(
             existing=existing,
             was_otherwise=was_otherwise,

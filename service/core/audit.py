@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from service.core.actions import Deploy
+from service.core.actions import Deploy, IfExists
 from service.core.deployments import Deployment, Status
 from service.core.foresight import Existing, foresee
 from service.core.held import Finished, Held
@@ -191,10 +191,18 @@ def _conflicts(evidence: Evidence) -> Iterator[Finding]:
 
 def _blocks(held: Held, there: Existing) -> str | None:
     """Say how what holds the name will end the request; None where it will not."""
-    outcome = foresee(held.request_id or "", held.model_arn, there) if held.action == Deploy.action else None
-    if outcome is None or outcome.ending is not Ending.FAILED or there.request_tag == held.request_id:
+    if held.action != Deploy.action or there.request_tag == held.request_id:
         return None
-    return outcome.message
+    request = Deploy(
+        identity=held.request_id or "",
+        request_id=held.request_id or "",
+        name=held.name,
+        model_arn=held.model_arn,
+        timeout=1.0,
+        if_exists=IfExists(held.if_exists),
+    )
+    outcome = foresee(request, held.received_at, there)
+    return outcome.message if outcome is not None and outcome.ending is Ending.FAILED else None
 
 
 def _conflict(there: Existing, request_id: str, text: str) -> Finding:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from service.core.actions import Delete, Deploy, Update
+from service.core.actions import AnyRequest, Delete, Deploy, Update
 from service.core.deployments import UpdateStatus
 from service.core.foresight import Existing, foresee
 from service.core.held import Finished, Held
@@ -29,15 +29,21 @@ UNHEARD: Final = "Unheard"
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A request that was put on the queue."""
+    """A request that was put on the queue: under this message, at this time by AWS's clock."""
 
-    request_id: str
+    request: AnyRequest
     message_id: str
-    action: str
-    name: str
-    model_arn: str
-    """Empty where none is asked for, or only the job is known that makes it."""
     sent_at: float
+
+    @property
+    def request_id(self) -> str:
+        """Under which events, tags and daemons know it."""
+        return self.request.request_id
+
+    @property
+    def name(self) -> str:
+        """The deployment's name, or its ARN where the request names it by that."""
+        return self.request.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +85,17 @@ def news(ticket: Ticket, glimpse: Glimpse) -> News:
     if (finished := glimpse.finished) is not None:
         return News(finished.outcome, finished.reason, finished.text, finished.arn, is_end=True, source="daemon")
     if (held := glimpse.held) is not None:
-        return News(held.state, held.waits_for, held.why or None, held.arn, held.place, source="daemon")
+        is_shown = held.state in {"Waiting", "Working"}  # of the others the state says it all
+        reason, why = (held.waits_for, held.why or None) if is_shown else (None, None)
+        return News(held.state, reason, why, held.arn, held.place, source="daemon")
     is_quiet = glimpse.quiet_seconds >= QUIET_SECONDS
-    if ticket.action == Deploy.action and glimpse.existing is not None:
+    request = ticket.request
+    if isinstance(request, Deploy) and glimpse.existing is not None:
         is_own = glimpse.existing.request_tag == ticket.request_id
-        seen = _as_bedrock_shows(ticket, glimpse.existing) if is_own or is_quiet else None
+        seen = _as_bedrock_shows(request, ticket.sent_at, glimpse.existing) if is_own or is_quiet else None
         if seen is not None and (seen.is_end or not is_quiet):
             return seen
-    if (is_quiet or glimpse.was_otherwise) and is_so(ticket, glimpse.existing):
+    if (is_quiet or glimpse.was_otherwise) and is_so(request, glimpse.existing):
         ending = Ending.DELETED if glimpse.existing is None else Ending.UPDATED
         return News(ending.value, None, None, _arn(glimpse.existing), is_end=True, source="Bedrock")
     if is_quiet:
@@ -96,22 +105,26 @@ def news(ticket: Ticket, glimpse: Glimpse) -> News:
     return News("Sent", None, text, source="queue")
 
 
-def is_so(ticket: Ticket, there: Existing | None) -> bool:
+def is_so(request: AnyRequest, there: Existing | None) -> bool:
     """Whether what a deletion or an update asks for is what Bedrock shows."""
-    if ticket.action == Delete.action:
-        return there is None
-    if ticket.action != Update.action or there is None:
-        return False
-    update = there.deployment.update
-    return there.deployment.model_arn == ticket.model_arn and (update is None or update.status is not UpdateStatus.UPDATING)
+    match request:
+        case Delete():
+            return there is None
+        case Update() if there is not None:
+            update = there.deployment.update
+            is_done = update is None or update.status is not UpdateStatus.UPDATING
+            return there.deployment.model_arn == request.model_arn and is_done
+        case _:
+            return False
 
 
-def _as_bedrock_shows(ticket: Ticket, there: Existing) -> News:
-    outcome = foresee(ticket.request_id, ticket.model_arn, there)
+def _as_bedrock_shows(request: Deploy, sent_at: float, there: Existing) -> News:
+    outcome = foresee(request, sent_at, there)
     if outcome is None:
-        return News("Creating", None, None, there.deployment.arn, source="Bedrock")
+        state = "Working" if there.deployment.status.is_end else "Creating"
+        return News(state, None, None, there.deployment.arn, source="Bedrock")
     text = outcome.message
-    if outcome.ending is Ending.ACTIVE and there.request_tag != ticket.request_id:
+    if outcome.ending is Ending.ACTIVE and there.request_tag != request.request_id:
         text = f"made for request {there.request_tag!r}, and adopted"
     reason = outcome.reason.value if outcome.reason else None
     return News(outcome.ending.value, reason, text, there.deployment.arn, is_end=True, source="Bedrock")

@@ -14,21 +14,23 @@ from service.core.steps import Ended, Seen
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """A deployment, and what its tag says of its request; None where Slipway did not make it."""
+    """A deployment, and what its tags say of it."""
 
     deployment: Deployment
-    request_tag: str | None
+    marks: Marks
+
+    @property
+    def request_tag(self) -> str | None:
+        """The request that it was made for; None where Slipway did not make it."""
+        return self.marks.request
 
 
-def foresee(request_id: str, model_arn: str, there: Existing) -> Outcome | None:
-    """Answer the outcome that a deploy request for the name of what is there has at once; None where it will wait.
+def foresee(request: Deploy, received: float, there: Existing) -> Outcome | None:
+    """Answer the outcome that a request first received then has at once for what is there; None where something is done.
 
-    `model_arn` is empty where only the job is known that makes it: then what is another request's may be adopted, or not.
+    Where only the job is known that makes its model, nothing is said of what another request made: it may be adopted.
     """
-    if not model_arn and there.request_tag is not None:
-        if there.request_tag != request_id:
-            return None
-        model_arn = there.deployment.model_arn
-    request = Deploy(identity=request_id, request_id=request_id, name=there.deployment.name, model_arn=model_arn, timeout=1.0)
-    step = decide(request, Facts(sight=Seen(there.deployment, Marks(there.request_tag))))
+    if not request.model_arn and there.request_tag not in {None, request.request_id}:
+        return None
+    step = decide(request, Facts(sight=Seen(there.deployment, there.marks), received=received))
     return step.outcome if isinstance(step, Ended) else None

@@ -54,6 +54,8 @@ class Held:
     action: str = ""
     name: str = ""
     model_arn: str = ""
+    if_exists: str = "adopt"
+    """What a deploy request wants done where its name is taken."""
     tenant: str | None = None
     priority: int = 0
     arn: str | None = None
@@ -73,6 +75,7 @@ class Held:
             "action": self.action or None,
             "modelDeploymentName": self.name or None,
             "modelArn": self.model_arn or None,
+            "ifExists": self.if_exists,
             "customModelDeploymentArn": self.arn,
             "tenant": self.tenant,
             "priority": self.priority,
@@ -107,6 +110,7 @@ class Held:
             action=given.get("action", ""),
             name=given.get("modelDeploymentName", ""),
             model_arn=given.get("modelArn", ""),
+            if_exists=given["ifExists"],
             tenant=given.get("tenant"),
             priority=given["priority"],
             arn=given.get("customModelDeploymentArn"),

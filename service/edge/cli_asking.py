@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from service.core.actions import IfExists, OnFailure
 from service.edge.options import AsJson, AtMost, Config, Daemons, EventsQueue, Wait
 
 app = typer.Typer()
@@ -26,6 +27,9 @@ def deploy(
     ] = None,
     description: Annotated[str | None, typer.Option(help="A line for people, shown by Bedrock.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of the deployment; again for more.")] = None,
+    if_exists: Annotated[IfExists | None, typer.Option(help="What is done where the name is taken; else adopt.")] = None,
+    retries: Annotated[int | None, typer.Option(help="How many attempts more, when one has failed.")] = None,
+    on_failure: Annotated[OnFailure | None, typer.Option(help="What becomes of what has failed; else keep.")] = None,
     request_id: RequestId = None,
     timeout: Timeout = None,
     priority: Annotated[int | None, typer.Option(help="Who goes first when slots are scarce: the higher number.")] = None,
@@ -56,14 +60,17 @@ def deploy(
         "customizationJob": customization_job,
         "description": description,
         "tags": _tags(tag),
+        "ifExists": if_exists and if_exists.value,
+        "retries": retries,
+        "onFailure": on_failure and on_failure.value,
         "requestId": request_id,
         "timeout": _seconds(timeout),
         "priority": priority,
         "tenant": tenant,
     }
     options = {"modelDeploymentName": "NAME", "modelArn": "MODEL_ARN", "tags": "--tag", "requestId": "--request-id"}
-    options |= {"customizationJob": "--customization-job"}
-    options |= {word: f"--{word}" for word in ("description", "timeout", "priority", "tenant")}
+    options |= {"customizationJob": "--customization-job", "ifExists": "--if-exists", "onFailure": "--on-failure"}
+    options |= {word: f"--{word}" for word in ("description", "timeout", "priority", "tenant", "retries")}
     manner = Manner(wait=wait, at_most=at_most, daemons=daemon or (), events_queue=events_queue, as_json=as_json)
     raise run_errand(config, lambda visit, settings: ask_for(visit, settings, body, options, manner))
 

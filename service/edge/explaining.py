@@ -87,7 +87,7 @@ async def _existing(visit: Visit, word: str, names: Sequence[str]) -> Existing |
         except Refused:
             continue  # a request's id need not be a name
         if details is not None:
-            return Existing(details.deployment, details.request_tag)
+            return Existing(details.deployment, details.marks)
     if names:
         return None
     deployments = await visit.catalogue.all()

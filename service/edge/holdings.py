@@ -9,7 +9,7 @@ from heapq import nsmallest
 from typing import Final
 
 from service.core import continuations
-from service.core.actions import Deploy, Update
+from service.core.actions import Deploy, IfExists, Update
 from service.core.held import Held, Wait
 from service.core.outcomes import Reason
 from service.core.steps import reason_for
@@ -95,6 +95,7 @@ def held_of(hold: Hold, slipway: Slipway, place: int | None) -> Held:
         action=request.action,
         name=request.name,
         model_arn=request.model_arn if isinstance(request, Deploy | Update) else "",
+        if_exists=request.if_exists.value if isinstance(request, Deploy) else IfExists.ADOPT.value,
         tenant=request.tenant,
         priority=request.priority,
         deadline=received_at + request.timeout,

@@ -45,7 +45,7 @@ async def get_deployment(visit: Visit, identifier: str, *, as_json: bool) -> Exi
         say(f"there is no deployment {identifier!r}; slipway list shows those that there are")
         return Exit.NOT_WELL
     if as_json:
-        document = _json(Existing(details.deployment, details.request_tag))
+        document = _json(Existing(details.deployment, details.marks))
         print_json(document | {"description": details.description, "tags": details.tags})
     else:
         print_facts(_facts(details))
@@ -155,7 +155,7 @@ def _json(one: Existing) -> dict[str, object]:
 
 
 def _facts(details: Details) -> dict[str, str]:
-    document = _json(Existing(details.deployment, details.request_tag)) | {"description": details.description}
+    document = _json(Existing(details.deployment, details.marks)) | {"description": details.description}
     update = details.deployment.update
     document |= {"updateDetails": update and f"{update.status.value} to {update.model_arn}"}
     facts = {key: str(value) for key, value in document.items() if value is not None}

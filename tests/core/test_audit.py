@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from service.core.audit import Backlog, Evidence, Kind, audit
 from service.core.deployments import Deployment, Status
 from service.core.foresight import Existing
 from service.core.held import Finished, Held
+from service.core.marks import Marks
 from service.core.told import Told
 from tests.world.world import MODEL
 
@@ -19,7 +21,7 @@ BEFORE, MADE, AFTER = 50.0, 100.0, 200.0
 def existing(name: str, status: Status = Status.ACTIVE, tag: str | None = "r-1", model: str = MODEL) -> Existing:
     failure = "rank 512" if status is Status.FAILED else None
     arn = f"arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/{name}"
-    return Existing(Deployment(arn, name, model, status, status.value, MADE, None, failure), tag)
+    return Existing(Deployment(arn, name, model, status, status.value, MADE, None, failure), Marks(tag))
 
 
 def told(request_id: str, outcome: str = "Active", at: float = AFTER, **more: Any) -> Told:
@@ -124,6 +126,12 @@ def test_a_held_request_whose_name_is_taken_is_a_conflict_as_the_daemon_will_dec
     assert found(existing("bot"), held=waiting) == [], "adopted"
     assert found(existing("bot", Status.FAILED, tag="r-2"), held=waiting) == [(Kind.LEFTOVER, "bot")], "its own end"
     assert found(existing("other", tag=None), held=waiting) == []
+
+
+def test_what_a_request_will_replace_does_not_block_it() -> None:
+    there = existing("bot", model=OTHER)
+    assert found(there, held=[replace(held("r-2"), if_exists="replace")]) == []
+    assert found(existing("bot"), held=[replace(held("r-2"), if_exists="fail")]) == [(Kind.CONFLICT, "bot")]
 
 
 def test_a_conflict_that_ended_a_request_is_found_while_what_holds_the_name_is_there() -> None:

@@ -11,13 +11,14 @@ from service.core.deployments import Deployment, Status
 from service.core.explaining import NEXT, Knowledge, explain
 from service.core.foresight import Existing
 from service.core.held import Finished, Held, Wait
+from service.core.marks import Marks
 from service.core.outcomes import Reason
 from tests.world.world import MODEL
 
 ENDINGS = {
     Reason.DEPLOYMENT_FAILED, Reason.NAME_CONFLICT, Reason.MODEL_NOT_FOUND, Reason.MODEL_FAILED, Reason.NOT_OURS,
     Reason.FORCE_NOT_ALLOWED, Reason.INVALID_REQUEST, Reason.NOT_UNDERSTOOD, Reason.DEPLOYMENT_NOT_FOUND, Reason.SUPERSEDED,
-    Reason.UPDATE_FAILED,
+    Reason.UPDATE_FAILED, Reason.ALREADY_EXISTS,
 }  # fmt: skip
 HELD = Held(
     message_id="m-1",
@@ -31,7 +32,7 @@ HELD = Held(
     model_arn=MODEL,
     deadline=7300.0,
 )
-THERE = Existing(Deployment("arn:x", "bot", MODEL, Status.FAILED, "Failed", 100.0, None, "rank 512"), "r-0")
+THERE = Existing(Deployment("arn:x", "bot", MODEL, Status.FAILED, "Failed", 100.0, None, "rank 512"), Marks("r-0"))
 
 
 def lines(**known: object) -> str:
@@ -88,7 +89,7 @@ def test_how_it_ended_goes_with_what_is_there_now() -> None:
 
 
 def test_what_only_bedrock_knows_is_said_as_that() -> None:
-    explanation = explain(Knowledge(word="bot", existing=replace(THERE, request_tag=None)))
+    explanation = explain(Knowledge(word="bot", existing=replace(THERE, marks=Marks())))
     assert explanation.state == "Failed"
     assert "not made by Slipway" in "\n".join(explanation.lines)
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from service.core.actions import Delete, Deploy, IfExists, Update
 from service.core.deployments import Deployment, Status, UpdateDetails, UpdateStatus
 from service.core.following import QUIET_SECONDS, UNHEARD, Glimpse, News, Ticket, news
 from service.core.foresight import Existing
 from service.core.held import Finished, Held
+from service.core.marks import Marks
 from service.core.told import Told
 from tests.world.world import MODEL, OTHER_MODEL
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/k3v9x2m7q1zd"
-TICKET = Ticket("r-1", "m-1", "deploy", "bot", MODEL, 100.0)
+SAID: Any = {"identity": "r-1", "request_id": "r-1", "name": "bot", "timeout": 60.0}
+TICKET = Ticket(Deploy(**SAID, model_arn=MODEL), "m-1", 100.0)
 
 
 def existing(status: Status, tag: str | None = "r-1", model: str = MODEL) -> Existing:
     failure = "rank 512" if status is Status.FAILED else None
-    return Existing(Deployment(ARN, "bot", model, status, status.value, 100.0, None, failure), tag)
+    return Existing(Deployment(ARN, "bot", model, status, status.value, 100.0, None, failure), Marks(tag))
 
 
 def held(waits_for: str | None, why: str = "") -> Held:
@@ -73,7 +77,7 @@ def test_what_is_another_requests_ends_it_only_when_the_queue_has_long_been_empt
 
 
 def test_a_deletion_has_ended_when_what_was_there_is_gone() -> None:
-    ticket = Ticket("r-1", "m-1", "delete", "bot", "", 100.0)
+    ticket = Ticket(Delete(**SAID), "m-1", 100.0)
     assert not news(ticket, Glimpse(existing=existing(Status.ACTIVE, "r-0"))).is_end
     assert not news(ticket, Glimpse()).is_end, "it may be made yet, by a request before this one"
     for gone in (Glimpse(was_otherwise=True), Glimpse(quiet_seconds=QUIET_SECONDS)):
@@ -82,8 +86,15 @@ def test_a_deletion_has_ended_when_what_was_there_is_gone() -> None:
     assert (kept.state, kept.is_end) == (UNHEARD, True)
 
 
+def test_what_is_to_be_replaced_or_tried_again_is_no_end() -> None:
+    replacing = Ticket(Deploy(**SAID, model_arn=MODEL, if_exists=IfExists.REPLACE), "m-1", 100.0)
+    assert news(replacing, Glimpse(existing=existing(Status.ACTIVE, "r-0"), quiet_seconds=QUIET_SECONDS)).state == UNHEARD
+    patient = Ticket(Deploy(**SAID, model_arn=MODEL, retries=1), "m-1", 100.0)
+    assert not news(patient, Glimpse(existing=existing(Status.FAILED))).is_end
+
+
 def test_an_update_has_ended_when_the_wanted_model_is_served() -> None:
-    ticket = Ticket("r-1", "m-1", "update", "bot", OTHER_MODEL, 100.0)
+    ticket = Ticket(Update(**SAID, model_arn=OTHER_MODEL), "m-1", 100.0)
     served, updating = existing(Status.ACTIVE, "r-0", OTHER_MODEL), UpdateDetails(OTHER_MODEL, UpdateStatus.UPDATING)
     unfinished = replace(served, deployment=replace(served.deployment, update=updating))
     assert not news(ticket, Glimpse(existing=served)).is_end, "it may have been so before"
@@ -94,7 +105,7 @@ def test_an_update_has_ended_when_the_wanted_model_is_served() -> None:
 
 
 def test_of_a_job_whose_model_is_not_known_only_its_own_deployment_is_the_end() -> None:
-    ticket = Ticket("r-1", "m-1", "deploy", "bot", "", 100.0)
+    ticket = Ticket(Deploy(**SAID, model_arn="", customization_job="job"), "m-1", 100.0)
     assert news(ticket, Glimpse(existing=existing(Status.ACTIVE))).state == "Active"
     assert news(ticket, Glimpse(existing=existing(Status.ACTIVE, "r-0"), quiet_seconds=QUIET_SECONDS)).state == UNHEARD
     foreign = news(ticket, Glimpse(existing=existing(Status.ACTIVE, None), quiet_seconds=QUIET_SECONDS))

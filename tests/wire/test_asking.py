@@ -54,6 +54,8 @@ async def test_waiting_ends_with_the_outcome_as_the_daemon_tells_it() -> None:
         assert ran.rows[-1][:2] == ["Failed", "DeploymentFailed"]
         ran = await slipway(box, "deploy", "endless-bot", MODEL, "--wait", "--timeout", "2", **near(process))
         assert (ran.code, ran.rows[-1][:2]) == (3, ["TimedOut", "InCreation"])
+        ran = await slipway(box, "deploy", "bot", MODEL, "--if-exists", "fail", "--wait", **near(process))
+        assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "AlreadyExists"])
         ran = await slipway(box, "deploy", "bot", MODEL[:-1] + "x", "--wait", **near(process))
         assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "NameConflict"])
 
@@ -136,6 +138,8 @@ WRONG = [
     (["bot", MODEL.replace("us-east-1", "us-west-2")], "MODEL_ARN: modelArn is in Region us-west-2"),
     (["bot", MODEL, "--timeout", "soon"], '--timeout: timeout is "soon"'),
     (["bot", MODEL, "--priority", "1000"], "--priority: priority is the number 1000"),
+    (["bot"], "MODEL_ARN: modelArn is missing"),
+    (["bot", MODEL, "--retries", "1000"], "--retries: retries is the number 1000"),
     (["bot", MODEL, "--tag", "slipway:x=y"], "--tag: tags[0].key is"),
     (["bot", MODEL, "--daemon", "http://127.0.0.1:9"], "no daemon answers at http://127.0.0.1:9"),
 ]
