@@ -45,7 +45,7 @@ def eventbridge(detail: object, source: str = "com.example.training") -> dict[st
     return {"version": "0", "id": "i", "detail-type": "Model Trained", "source": source, "detail": detail}
 
 
-def values(field: Field) -> st.SearchStrategy[Any]:
+def values(field: Field) -> st.SearchStrategy[Any]:  # noqa: PLR0911  one for each kind
     """Whatever one field may hold."""
     least, most = int(field.least or 0), int(field.most or 0)
     if field.choices:
@@ -64,6 +64,11 @@ def values(field: Field) -> st.SearchStrategy[Any]:
             return st.integers(least, most)
         case Kind.SECONDS:
             return st.one_of(st.integers(least, most), st.floats(least, most), durations())
+        case Kind.OBJECT:
+            required = {each.name: values(each) for each in field.entry if each.required}
+            return st.fixed_dictionaries(
+                required, optional={each.name: values(each) for each in field.entry if not each.required}
+            )
         case Kind.LIST:
             first = field.entry[0].name
             return st.lists(entries(field), max_size=min(most, 8), unique_by=lambda entry: entry[first])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -12,10 +12,12 @@ from service.aws.answers import AwsClock, Clock, Parsed, list_of, text_of
 from service.aws.calling import ONLY_IF_NOT_APPLIED, Caller
 from service.aws.limiter import Wait, simply
 from service.aws.timestamps import read_timestamp
-from service.core.calls import Missing, Unknown
+from service.core.calls import Missing, Refused, Unknown
 from service.core.deployments import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
 from service.core.models import Job, JobStatus
 
+CONVERSE_SECONDS: Final = 60.0
+"""How long a model may take to answer a smoke test."""
 PAGE_SIZE: Final = 1000
 _ARN = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:custom-model-deployment/[a-z0-9]+")
 _MODEL_STATES = {state.value.lower(): state for state in (ModelState.CREATING, ModelState.ACTIVE, ModelState.FAILED)}
@@ -24,8 +26,15 @@ _MODEL_STATES = {state.value.lower(): state for state in (ModelState.CREATING, M
 class Bedrock:
     """One target: an account and a Region. `wait` is where a call may be interrupted: never within an attempt."""
 
-    def __init__(self, client: Any, caller: Caller, clock: Clock = time.time) -> None:  # noqa: ANN401  aioboto3 has no types
+    def __init__(
+        self,
+        client: Any,  # noqa: ANN401  aioboto3 has no types
+        caller: Caller,
+        clock: Clock = time.time,
+        open_client: Callable[[str], Awaitable[Any]] | None = None,
+    ) -> None:
         self._client = client
+        self._open_client = open_client
         self._call = caller.call
         self._clock = AwsClock(clock)
 
@@ -121,6 +130,27 @@ class Bedrock:
 
         operation = "TagResource"
         await self._call(operation, send, wait=wait)
+
+    async def converse(self, arn: str, prompt: str, max_tokens: int, *, wait: Wait = simply) -> str:
+        """Ask a deployment one thing, and answer its words. Opens a client of its own when it is first called.
+
+        Raises `Conflicting` while the deployment is not ready yet.
+        """
+        operation = "Converse"
+        if self._open_client is None:
+            raise Refused(operation, "NoClient", "only the daemon asks deployments anything")
+        client = await self._open_client("bedrock-runtime")
+
+        async def send() -> str:
+            answer = await client.converse(
+                modelId=arn,
+                messages=[{"role": "user", "content": [{"text": prompt}]}],
+                inferenceConfig={"maxTokens": max_tokens, "temperature": 0.0},
+            )
+            parts = answer["output"]["message"]["content"]
+            return "".join(part.get("text", "") for part in parts)
+
+        return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait, call_timeout=CONVERSE_SECONDS)
 
     async def model_state(self, model_arn: str, *, wait: Wait = simply) -> ModelState:
         """Answer whether a custom model can be deployed. One without a status, as older ones are, is Active."""

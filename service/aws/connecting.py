@@ -103,7 +103,7 @@ def put_together(
         clock=clock,
     )
     return Aws(
-        bedrock=Bedrock(clients.bedrock, deploying, clock),
+        bedrock=Bedrock(clients.bedrock, deploying, clock, clients.open),
         queue=queue,
         topic=Topic(topic_arn, clients.topic, publishing),
         replies=Replies(clients.open, queues=clients.custody, topics=clients.topic, caller=replying),

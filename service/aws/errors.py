@@ -63,7 +63,7 @@ _BY_CODE: Final[Mapping[str, type[CallFailed]]] = {
             "SubscriptionRequired TokenRefreshRequired"
         ),
         Missing: "ResourceNotFound QueueDoesNotExist NonExistentQueue NotFound",
-        Conflicting: "Conflict ResourceConflict ResourceInUse ResourceAlreadyExists AlreadyExists",
+        Conflicting: "ModelNotReady Conflict ResourceConflict ResourceInUse ResourceAlreadyExists AlreadyExists",
         LeaseGone: "ReceiptHandleIsInvalid MessageNotInflight",
         Unknown: "RequestTimeout InternalError InternalFailure InternalServer InternalServerError ServiceUnavailable",
     }.items()

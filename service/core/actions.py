@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from service.core.askers import NOBODY, Asker
+
+DEFAULT_MAX_TOKENS: Final = 64
 
 
 class IfExists(StrEnum):
@@ -23,6 +25,18 @@ class OnFailure(StrEnum):
 
     KEEP = "keep"
     DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmokeTest:
+    """One question to a deployment that has become Active."""
+
+    prompt: str
+    max_tokens: int = DEFAULT_MAX_TOKENS
+    expect: str | None = None
+    """What the answer must contain, in any case of letters; any answer will do where there is none."""
+    gate: bool = True
+    """Whether a test that fails is a failure of the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +90,7 @@ class Deploy(Request):
     on_failure: OnFailure = OnFailure.KEEP
     retries: int = 0
     """How many attempts more are made when one has failed."""
+    smoke_test: SmokeTest | None = None
 
     @property
     def essence(self) -> list[str]:
@@ -112,6 +127,7 @@ class Update(Request):
     model_arn: str
     rollback: bool = False
     """If it fails, the former model is what is to be served."""
+    smoke_test: SmokeTest | None = None
     force: bool = False
     """Also if Slipway did not make it, where the settings allow that."""
 

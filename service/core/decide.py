@@ -17,7 +17,7 @@
                       │                      └─ adopt ───▶ Ended: Failed, NameConflict, where the model is another
                       ├─ of an attempt before ──▶ Remove ──▶ Look, until it is absent
                       ├─ Creating ──▶ Watch
-                      ├─ Active ────▶ Ended: Active
+                      ├─ Active ────▶ Ended: Active; after the smoke TryOut, where there is one, which may have Failed
                       └─ Failed ────▶ Ended: Failed; or HandOn, to try again or to delete it
 
 Rules:
@@ -41,8 +41,9 @@ from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refu
 from service.core.carried import LONGEST_FAILURE, Carried
 from service.core.deployments import Created, Deployment, ModelState, Status
 from service.core.marks import Marks
-from service.core.outcomes import Ending, Outcome, Reason
-from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent, Sight, reason_for
+from service.core.outcomes import Ending, Outcome, Reason, Verdict
+from service.core.smoke import recorded
+from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent, Sight, TryOut, reason_for
 
 REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 """While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
@@ -74,6 +75,8 @@ class Facts:
     carried: Carried = Carried()  # noqa: RUF009  frozen, and the same for all
     removal: Sent | CallFailed | None = None
     """The answer to the delete of what is to make way."""
+    verdict: Verdict | None = None
+    """What came of the smoke test."""
 
     def after_create(self, attempt: Created | CallFailed) -> Facts:
         """What is known after a create. Every look is stale now, unless nothing can have come of the create."""
@@ -99,6 +102,10 @@ class Facts:
     def after_removal(self, removal: Sent | CallFailed) -> Facts:
         """What is known after a delete: every look is stale now."""
         return replace(self, sight=None, attempt=None, removal=removal, in_doubt=True, troubles=self.troubles + 1)
+
+    def after_test(self, verdict: Verdict) -> Facts:
+        """What is known after the smoke test."""
+        return replace(self, verdict=verdict)
 
     def after_watch(self, deployment: Deployment, marks: Marks) -> Facts:
         """What is known when the watcher says that the creation has ended."""
@@ -136,7 +143,7 @@ class Watch:
     created_at: float
 
 
-Step = Look | AskModel | Create | Watch | Remove | UpdateExisting | HandOn | Pause | Ended
+Step = Look | AskModel | Create | Watch | TryOut | Remove | UpdateExisting | HandOn | Pause | Ended
 
 
 def decide(request: Deploy, facts: Facts) -> Step:
@@ -181,7 +188,8 @@ def _on_existing(request: Deploy, facts: Facts, seen: Seen) -> Step:
         case Status.CREATING | Status.UNKNOWN:
             return Watch(deployment.arn, deployment.created_at)
         case Status.ACTIVE:
-            return Ended(Outcome(Ending.ACTIVE, deployment=deployment, adopted=adopted, attempt=attempt))
+            active = Outcome(Ending.ACTIVE, deployment=deployment, adopted=adopted, attempt=attempt)
+            return _on_active(request, facts, seen, active, is_own=is_own)
         case Status.FAILED:
             text = deployment.failure_message or "Bedrock gave no failure message"
             if not is_own:
@@ -189,6 +197,20 @@ def _on_existing(request: Deploy, facts: Facts, seen: Seen) -> Step:
             failed = Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, deployment, adopted, attempt=attempt)
             return _on_failure(request, failed) if is_own else Ended(failed)
     assert_never(deployment.status)
+
+
+def _on_active(request: Deploy, facts: Facts, seen: Seen, active: Outcome, *, is_own: bool) -> Step:
+    """Say what is next when the deployment is Active: that is the end, unless it is to be tested first."""
+    if request.smoke_test is None:
+        return Ended(active)
+    verdict = facts.verdict or recorded(seen.marks, request)
+    if verdict is None:
+        return TryOut(seen.deployment.arn)
+    if verdict.passed or not request.smoke_test.gate:
+        return Ended(replace(active, smoke=verdict))
+    text = f"it is Active, and its smoke test failed: {verdict.text}"
+    failed = replace(active, ending=Ending.FAILED, reason=Reason.SMOKE_TEST_FAILED, message=text, smoke=verdict)
+    return _on_failure(request, failed) if is_own else Ended(failed)
 
 
 def _on_anothers(request: Deploy, facts: Facts, seen: Seen) -> Step | None:

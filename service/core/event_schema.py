@@ -64,6 +64,16 @@ def _data() -> dict[str, object]:
             "lastUpdatedAt": _TIME,
             "failureMessage": _TEXT | {"description": "Bedrock's own words. Cut with a mark where they are too long."},
             "adopted": {"type": "boolean", "description": "The deployment existed before this delivery looked."},
+            "smokeTest": {
+                "type": "object",
+                "required": ["passed", "text"],
+                "additionalProperties": False,
+                "properties": {
+                    "passed": {"type": "boolean"},
+                    "text": _TEXT
+                    | {"description": "The model's answer, or why there is none. Cut with a mark where too long."},
+                },
+            },
             "attempt": {"type": "integer", "minimum": 1, "description": "Which attempt, where the request asks for retries."},
             "alreadyGone": {"type": "boolean", "description": "There was nothing to delete."},
             "tenant": {"type": "string"},

@@ -105,6 +105,8 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
     data |= _model(request, deployment)
     if isinstance(state, Outcome):
         data |= _particulars(request, state)
+    if isinstance(state, Outcome) and state.smoke is not None:
+        data["smokeTest"] = {"passed": state.smoke.passed, "text": cut(state.smoke.text, LONGEST_TEXT)}
     if isinstance(request, Deploy) and request.retries:
         data["attempt"] = state.attempt
     data["times"] = _times(times)

@@ -35,6 +35,7 @@ class Kind(StrEnum):
     FLAG = "true or false"
     SECONDS = "a number of seconds or an ISO 8601 duration such as PT90M"
     LIST = "a list"
+    OBJECT = "an object"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +61,7 @@ class Field:
     reserved: tuple[str, ...] = ()
     """Prefixes, in small letters, that a text may not have in any case."""
     entry: tuple[Field, ...] = ()
-    """What each object in a list may hold; the first key must differ between them."""
+    """What an object, or each object in a list, may hold; in a list the first key must differ between them."""
     unit: str = ""
     reason: str = ""
     """Why the default of a setting is what it is."""
@@ -97,6 +98,8 @@ def problems(fields: Sequence[Field], given: Mapping[str, object], inside: str =
             yield Problem(Code.INVALID_FIELD, path, f"{path} {wrong}; {field.remedy}")
         elif isinstance(value, list):
             yield from _entry_problems(field, value, path)
+        elif isinstance(value, dict):
+            yield from problems(field.entry, value, path + ".")
 
 
 def _entry_problems(field: Field, entries: Iterable[object], path: str) -> Iterator[Problem]:
@@ -213,6 +216,8 @@ def _is_of(kind: Kind, value: object) -> bool:
             return is_number or isinstance(value, str)
         case Kind.LIST:
             return isinstance(value, list)
+        case Kind.OBJECT:
+            return isinstance(value, dict)
 
 
 def _called(value: object) -> str:

@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from service.core.actions import Deploy, Request
 from service.core.iso import epoch, iso
+from service.core.outcomes import Verdict
 
 OWN_PREFIX: Final = "slipway:"
 REQUEST_TAG: Final = "slipway:request"
@@ -26,6 +27,8 @@ UPDATE_TAG: Final = "slipway:update"
 """Whose update the latest is: a key made of the request, and when that was first received."""
 FORMER_TAG: Final = "slipway:former"
 """The model that was served before that update."""
+SMOKE_TAG: Final = "slipway:smoke"
+"""What came of the latest smoke test, and whose it was: asked twice, a model may answer otherwise."""
 OWN_TAGS: Final = 7
 """How many of a deployment's tags are kept free for Slipway's."""
 
@@ -33,6 +36,9 @@ OWN_TAGS: Final = 7
 _LONGEST_VALUE: Final = 256
 _ROUNDING_SECONDS: Final = 0.001
 _AGAIN: Final = "again"
+_PASSED: Final = "passed"
+_FAILED: Final = "failed"
+_NOT_FOR_TAGS = re.compile(r"[^A-Za-z0-9_.:/=+@-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +72,31 @@ class UpdateMark:
         return self.received > received + _ROUNDING_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class SmokeMark:
+    """What a smoke test writes when it has ended."""
+
+    key: str
+    verdict: Verdict
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The tag that says so: as much of the answer as fits, without what no tag can hold."""
+        word = _PASSED if self.verdict.passed else _FAILED
+        text = " ".join(_NOT_FOR_TAGS.sub(" ", self.verdict.text).split())
+        return {SMOKE_TAG: f"{self.key} {word} {text}"[:_LONGEST_VALUE].rstrip()}
+
+    @classmethod
+    def of(cls, tags: Mapping[str, str]) -> Self | None:
+        """Read what was written; None where nothing was, or a person has spoilt it."""
+        match tags.get(SMOKE_TAG, "").split(" ", 2):
+            case [key, ("passed" | "failed") as word, *rest]:
+                return cls(key, Verdict(word == _PASSED, rest[0] if rest else ""))
+        return None
+
+
 def update_key(request: Request) -> str:
-    """Answer what tells an update from all others: the same for ever for the same request."""
+    """Answer what tells an update, or a smoke test, from all others: the same for ever for the same request."""
     return hashlib.sha256(json.dumps(request.essence).encode()).hexdigest()[:20]
 
 
@@ -80,11 +109,18 @@ class Marks:
     received: float | None = None
     update: UpdateMark | None = None
     attempt: int = 1
+    smoke: SmokeMark | None = None
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Self:
         """Read a deployment's tags. What a person has spoilt is as if it were not there."""
-        return cls(tags.get(REQUEST_TAG), _seconds(tags.get(RECEIVED_TAG)), UpdateMark.of(tags), _number(tags.get(ATTEMPT_TAG)))
+        return cls(
+            tags.get(REQUEST_TAG),
+            _seconds(tags.get(RECEIVED_TAG)),
+            UpdateMark.of(tags),
+            _number(tags.get(ATTEMPT_TAG)),
+            SmokeMark.of(tags),
+        )
 
     def is_later_than(self, received: float) -> bool:
         """Whether it was made, or updated, for a request that was first received after this time."""

@@ -29,7 +29,9 @@ class Reason(StrEnum):
     ALREADY_EXISTS = "AlreadyExists"
     MODEL_NOT_FOUND = "ModelNotFound"
     MODEL_FAILED = "ModelFailed"
+    SMOKE_TEST_FAILED = "SmokeTestFailed"
     UPDATE_FAILED = "UpdateFailed"
+    ROLLBACK_FAILED = "RollbackFailed"
     SUPERSEDED = "Superseded"
     DEPLOYMENT_NOT_FOUND = "DeploymentNotFound"
     NOT_OURS = "NotOurs"
@@ -46,9 +48,18 @@ class Reason(StrEnum):
     NO_ANSWER = "NoAnswer"
     IN_CREATION = "InCreation"
     UPDATING = "Updating"
+    SMOKE_TEST = "SmokeTest"
     BUSY = "Busy"
     RETRYING = "Retrying"
     DEPLOYMENT_MISSING = "DeploymentMissing"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of a smoke test. `text` is the model's answer, or why there is none."""
+
+    passed: bool
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +76,8 @@ class Outcome:
     """The model that was served before an update."""
     attempt: int = 1
     """Which attempt to make a deployment this is the end of."""
+    smoke: Verdict | None = None
+    """What came of the smoke test."""
     already_gone: bool = False
     """There was nothing to delete."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from service.core.actions import IfExists, OnFailure
+from service.core.actions import DEFAULT_MAX_TOKENS, IfExists, OnFailure
 from service.core.fields import Field, Kind
 from service.core.marks import OWN_PREFIX, OWN_TAGS
 from service.core.schema import DRAFT, object_schema
@@ -220,6 +220,55 @@ ASKING: Final = (TASK_TOKEN, CALLBACK_TOKEN, REPLY_TO)
 """Where the answer is to go, whatever was asked for."""
 
 
+_LINES: Final = r"^\x00-\x08\x0b-\x1f\x7f-\x9f"
+SMOKE_TEST = Field(
+    name="smokeTest",
+    kind=Kind.OBJECT,
+    entry=(
+        Field(
+            name="prompt",
+            kind=Kind.TEXT,
+            required=True,
+            least=1,
+            most=2048,
+            letters=_LINES,
+            doc="What the model is asked.",
+            remedy="give 1 to 2048 characters to ask the model",
+            examples=("Reply with the word ready.",),
+        ),
+        Field(
+            name="expect",
+            kind=Kind.TEXT,
+            least=1,
+            most=256,
+            letters=_LINES,
+            doc="What its answer must contain, in any case of letters. Any answer will do where it is left out.",
+            remedy="give 1 to 256 characters, or leave the key out",
+            examples=("ready",),
+        ),
+        Field(
+            name="maxTokens",
+            kind=Kind.WHOLE,
+            least=1,
+            most=1024,
+            doc=f"How long its answer may be. The default is {DEFAULT_MAX_TOKENS}.",
+            remedy="use a whole number from 1 to 1024, or leave the key out",
+            examples=(16,),
+        ),
+        Field(
+            name="gate",
+            kind=Kind.FLAG,
+            doc="Whether a test that fails is a failure of the request (the default), or is told in the event only.",
+            remedy="use true or false, or leave the key out",
+            examples=(True,),
+        ),
+    ),
+    doc="One question to the deployment, with Converse, before its request ends well.",
+    remedy='give an object like {"prompt": "Reply with the word ready.", "expect": "ready"}, or leave the key out',
+    examples=({"prompt": "Reply with the word ready.", "expect": "ready"},),
+)
+
+
 def _only(action: str, *, required: bool = True) -> Field:
     """Answer the field `action` of the table of one action."""
     return replace(ACTION, choices=(action,), examples=(action,), required=required)
@@ -275,6 +324,7 @@ DEPLOY: Final = (
         remedy="use a whole number from 0 to 10, or leave the key out",
         examples=(2,),
     ),
+    SMOKE_TEST,
     TOKEN,
     REQUEST_ID,
     TIMEOUT,
@@ -293,6 +343,7 @@ UPDATE: Final = (
         remedy="use true or false, or leave the key out",
         examples=(True,),
     ),
+    SMOKE_TEST,
     FORCE,
     REQUEST_ID,
     TIMEOUT,

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from service.core import continuations
-from service.core.actions import AnyRequest, Delete, Deploy, IfExists, OnFailure, Update
+from service.core.actions import DEFAULT_MAX_TOKENS, AnyRequest, Delete, Deploy, IfExists, OnFailure, SmokeTest, Update
 from service.core.asking import PipelineStopping, plain, read_asker
 from service.core.envelopes import is_event, unwrapped
 from service.core.fields import Field, Problem, fault, problems, seconds
@@ -153,7 +153,7 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
     match given.get(ACTION.name, "deploy"):
         case "update":
             flags = {name: given.get(name, False) for name in ("rollback", "force")}
-            return Update(**common, model_arn=given[MODEL.name], **flags)
+            return Update(**common, model_arn=given[MODEL.name], **flags, smoke_test=_smoke_test(given.get("smokeTest")))
         case "delete":
             return Delete(**common, force=given.get("force", False))
         case _:
@@ -167,4 +167,16 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
                 if_exists=IfExists(given.get("ifExists", IfExists.ADOPT)),
                 on_failure=OnFailure(given.get("onFailure", OnFailure.KEEP)),
                 retries=given.get("retries", 0),
+                smoke_test=_smoke_test(given.get("smokeTest")),
             )
+
+
+def _smoke_test(given: Mapping[str, Any] | None) -> SmokeTest | None:
+    if given is None:
+        return None
+    return SmokeTest(
+        prompt=given["prompt"],
+        max_tokens=given.get("maxTokens", DEFAULT_MAX_TOKENS),
+        expect=given.get("expect"),
+        gate=given.get("gate", True),
+    )

@@ -44,6 +44,8 @@ def _field_schema(field: Field) -> dict[str, object]:
             return schema | {"anyOf": [{"type": "string", "pattern": f"^{DURATION}{_END}"}, number]}
         case Kind.TEXT:
             return schema | _text_schema(field)
+        case Kind.OBJECT:
+            return schema | object_schema(field.entry)
         case Kind.LIST:
             entries = _bounds(field, "minItems", "maxItems") | {"items": object_schema(field.entry)}
             return schema | {"type": "array"} | entries

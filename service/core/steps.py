@@ -55,8 +55,17 @@ class HandOn:
 
 
 @dataclass(frozen=True, slots=True)
+class TryOut:
+    """Ask the deployment what the smoke test asks, and write down what came of it."""
+
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
 class AskModel:
-    """Get the state of the model."""
+    """Get the state of the model: of this one, else of the one that was asked for."""
+
+    model_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@
      │          ├─ updated, or made, for what was asked later ──▶ Ended: Failed, Superseded
      │          ├─ Creating; being updated for somebody else ───▶ Pause (Busy) ──▶ Look
      │          ├─ being updated to the wanted model ───────────▶ Poll, until it is not ──▶ Look
-     │          ├─ serves the wanted model ─────────────────────▶ Ended: Updated
+     │          ├─ serves the wanted model ─────────────────────▶ Ended: Updated; after the smoke TryOut, where there is one
+     │          ├─ and that failed, with rollback ──────────────▶ Update, to the former ──▶ Ended: RolledBack
      │          ├─ ours, UpdateFailed ─┬─ rollback was asked for ▶ Ended: RolledBack, since the former is still served
      │          │                      └─ else ─────────────────▶ Ended: Failed, UpdateFailed
      │          ├─ not marked as ours ──▶ Mark it, with the model that it serves ──▶ Look
@@ -29,11 +30,12 @@ from typing import Final
 
 from service.core.actions import Update
 from service.core.calls import CallFailed, Conflicting, Missing, Refused
-from service.core.deployments import Deployment, ModelState, Status, UpdateStatus
+from service.core.deployments import Deployment, ModelState, Status, UpdateDetails, UpdateStatus
 from service.core.marks import UpdateMark, update_key
-from service.core.outcomes import Ending, Outcome, Reason
+from service.core.outcomes import Ending, Outcome, Reason, Verdict
 from service.core.ownership import not_ours
-from service.core.steps import Absent, AskModel, Ended, Look, Pause, Poll, Seen, Sent, Sight, reason_for
+from service.core.smoke import recorded
+from service.core.steps import Absent, AskModel, Ended, Look, Pause, Poll, Seen, Sent, Sight, TryOut, reason_for
 
 ABSENCES_BELIEVED: Final = 4
 REFUSALS_BELIEVED: Final = 3
@@ -58,6 +60,8 @@ class Facts:
     has_begun: bool = False
     """Since then it was seen under way."""
     model: ModelState | None = None
+    verdict: Verdict | None = None
+    """What came of the smoke test."""
     unseen: int = 0
     absences: int = 0
     refusals: int = 0
@@ -85,9 +89,14 @@ class Facts:
         """What is known after an update: every look is stale now."""
         facts = replace(self, sight=None, attempt=attempt, model=None)
         if isinstance(attempt, Sent):
-            return replace(facts, sent_to=to, troubles=0)
+            is_same = to == self.sent_to
+            return replace(facts, sent_to=to, troubles=0, has_begun=is_same and self.has_begun)
         refused = isinstance(attempt, Refused | Missing)
         return replace(facts, refusals=self.refusals + refused, troubles=self.troubles + 1)
+
+    def after_test(self, verdict: Verdict) -> Facts:
+        """What is known after the smoke test."""
+        return replace(self, verdict=verdict, sight=None)
 
     def after_model(self, model: ModelState) -> Facts:
         """What is known after GetCustomModel."""
@@ -122,7 +131,7 @@ class SendUpdate:
     model_arn: str
 
 
-Step = Look | Mark | SendUpdate | Poll | AskModel | Pause | Ended
+Step = Look | Mark | SendUpdate | Poll | TryOut | AskModel | Pause | Ended
 
 
 def decide(request: Update, facts: Facts) -> Step:
@@ -169,18 +178,22 @@ def _on_existing(request: Update, facts: Facts, seen: Seen) -> Step:
         case Status.CREATING | Status.UNKNOWN:
             return Pause(Reason.BUSY, f"{deployment.arn} is {deployment.status_text}")
         case Status.ACTIVE:
-            return _on_active(request, facts, deployment, mark if is_marked else None)
+            verdict = facts.verdict or recorded(seen.marks, request)
+            return _on_active(request, facts, deployment, mark if is_marked else None, verdict)
 
 
-def _on_active(request: Update, facts: Facts, deployment: Deployment, mark: UpdateMark | None) -> Step:
+def _on_active(request: Update, facts: Facts, deployment: Deployment, mark: UpdateMark | None, verdict: Verdict | None) -> Step:
     update = deployment.update
     former = mark.former if mark else None
     if update is not None and update.status in {UpdateStatus.UPDATING, UpdateStatus.UNKNOWN}:
         if update.model_arn == request.model_arn or (mark and update.model_arn == former):
             return Poll(Reason.UPDATING, f"{deployment.arn} is being updated to {update.model_arn}")
         return Pause(Reason.BUSY, f"{deployment.arn} is being updated to {update.model_arn}, for somebody else")
+    if mark is not None and mark.former and request.rollback and _is_condemned(request, verdict):
+        return _turn_back(facts, deployment, mark.former, verdict)
     if deployment.model_arn == request.model_arn:
-        return Ended(Outcome(Ending.UPDATED, deployment=deployment, adopted=mark is None, former=former))
+        updated = Outcome(Ending.UPDATED, deployment=deployment, adopted=mark is None, former=former, smoke=verdict)
+        return _on_success(request, updated, verdict)
     if mark is None:
         is_failed_already = update is not None and update.model_arn == request.model_arn
         fresh = UpdateMark(update_key(request), facts.received, deployment.model_arn, is_failed_already)
@@ -188,6 +201,38 @@ def _on_active(request: Update, facts: Facts, deployment: Deployment, mark: Upda
     if _has_failed(request, facts, deployment, mark):
         return _on_failure(request, deployment, mark)
     return _send(facts, deployment, request.model_arn)
+
+
+def _on_success(request: Update, updated: Outcome, verdict: Verdict | None) -> Step:
+    """Say what is next when the wanted model is served: that is the end, unless it is to be tested first."""
+    if request.smoke_test is None or updated.deployment is None:
+        return Ended(replace(updated, smoke=None))
+    if verdict is None:
+        return TryOut(updated.deployment.arn)
+    if not _is_condemned(request, verdict):
+        return Ended(updated)
+    text = f"{request.model_arn} is served, and its smoke test failed: {verdict.text}"
+    if request.rollback:
+        text += "; what was served before it is not known"
+    return Ended(replace(updated, ending=Ending.FAILED, reason=Reason.SMOKE_TEST_FAILED, message=text))
+
+
+def _is_condemned(request: Update, verdict: Verdict | None) -> bool:
+    """Whether the smoke test says that the new model is not to be served."""
+    return request.smoke_test is not None and request.smoke_test.gate and verdict is not None and not verdict.passed
+
+
+def _turn_back(facts: Facts, deployment: Deployment, former: str, verdict: Verdict | None) -> Step:
+    why = f"the smoke test failed: {verdict.text if verdict else ''}"
+    update = deployment.update
+    if deployment.model_arn == former:
+        text = f"{why}; the former model, {former}, is served again"
+        return Ended(Outcome(Ending.ROLLED_BACK, Reason.SMOKE_TEST_FAILED, text, deployment, former=former, smoke=verdict))
+    has_ended = facts.has_begun or facts.unseen >= 2 * UNSEEN_BELIEVED
+    if update == UpdateDetails(former, UpdateStatus.FAILED) and facts.sent_to == former and has_ended:
+        text = f"{why}; and the update back to {former} failed: {deployment.model_arn} is served"
+        return Ended(Outcome(Ending.FAILED, Reason.ROLLBACK_FAILED, text, deployment, former=former, smoke=verdict))
+    return _send(facts, deployment, former)
 
 
 def _has_failed(request: Update, facts: Facts, deployment: Deployment, mark: UpdateMark) -> bool:
@@ -218,7 +263,7 @@ def _send(facts: Facts, deployment: Deployment, to: str) -> Step:
     text = str(facts.attempt)
     match facts.model:
         case None:
-            return AskModel()
+            return AskModel(to)
         case ModelState.MISSING:
             return _verdict(Reason.MODEL_NOT_FOUND, f"modelArn {to} does not exist", deployment)
         case ModelState.FAILED:

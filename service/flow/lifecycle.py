@@ -18,11 +18,12 @@ from service.core.events import Progress
 from service.core.marks import Marks, wanted_tags
 from service.core.outcomes import Ending, Outcome, Reason
 from service.core.requests import client_token
-from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, reason_for
+from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, TryOut, reason_for
 from service.flow.hold import Hold
 from service.flow.looking import Looking, Tell, timed_out
 from service.flow.removing import Deletes, remove
 from service.flow.slots import Slots
+from service.flow.smoke import Converses, Smoke
 from service.flow.tally import Tally
 from service.flow.updating import Updating
 from service.flow.waits import DeadlinePassed, Wait
@@ -33,7 +34,7 @@ log = structlog.get_logger()
 _SWEPT: Final = frozenset({Reason.IN_CREATION, Reason.NO_SLOT})
 
 
-class Bedrock(Deletes, Protocol):
+class Bedrock(Deletes, Converses, Protocol):
     """What a lifecycle calls of Bedrock. Every wait between attempts goes through `wait`."""
 
     async def create(
@@ -60,6 +61,7 @@ class Lifecycle:
     ) -> None:
         self._bedrock = bedrock
         self._updating = updating
+        self._smoke = Smoke(bedrock, rng)
         self._slots = slots
         self._watcher = watcher
         self._looking = Looking(bedrock, rng)
@@ -100,11 +102,20 @@ class Lifecycle:
                 self._watcher.forget(hold.watched)
 
     async def _take(
-        self, step: Look | AskModel | Create | Watch | Remove | Pause, request: Deploy, facts: Facts, hold: Hold, tell: Tell
+        self,
+        step: Look | AskModel | Create | Watch | TryOut | Remove | Pause,
+        request: Deploy,
+        facts: Facts,
+        hold: Hold,
+        tell: Tell,
     ) -> Facts:
         match step:
             case Create():
                 return await self._create(request, facts, hold, tell)
+            case TryOut(arn=arn) if request.smoke_test is not None:
+                return facts.after_test(await self._smoke.test(request, request.smoke_test, arn, hold, tell))
+            case TryOut():
+                return facts
             case Remove(arn=arn):
                 return facts.after_removal(await remove(self._bedrock, arn, hold))
             case Watch(arn=arn, created_at=created_at):
@@ -158,6 +169,7 @@ class Lifecycle:
             name=request.name,
             timeout=request.timeout,
             model_arn=request.model_arn,
+            smoke_test=request.smoke_test,
         )
         outcome = await self._updating.update(wanted, hold, deadline, tell)
         if outcome.reason is Reason.DEPLOYMENT_NOT_FOUND:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
 from typing import Protocol, assert_never
 
 import structlog
@@ -13,23 +12,21 @@ from service.core.actions import Update
 from service.core.calls import CallFailed
 from service.core.deployments import ModelState
 from service.core.outcomes import Outcome
-from service.core.steps import AskModel, Ended, Look, Pause, Poll, Seen, Sent
+from service.core.steps import AskModel, Ended, Look, Pause, Poll, Seen, Sent, TryOut
 from service.core.updating import Facts, Mark, SendUpdate, decide
 from service.flow.hold import Hold
-from service.flow.looking import Gets, Looking, Tell, timed_out
+from service.flow.looking import Looking, Tell, timed_out
+from service.flow.smoke import Converses, Smoke
 from service.flow.waits import DeadlinePassed, Wait
 
 log = structlog.get_logger()
 
 
-class Updates(Gets, Protocol):
+class Updates(Converses, Protocol):
     """What updating calls of Bedrock. Every wait between attempts goes through `wait`."""
 
     async def update(self, arn: str, model_arn: str, *, wait: Wait) -> None:
         """Begin to let a deployment serve another model. Harmless when repeated."""
-
-    async def tag(self, arn: str, tags: Mapping[str, str], *, wait: Wait) -> None:
-        """Write tags over those of the same keys. Harmless when repeated."""
 
     async def model_state(self, model_arn: str, *, wait: Wait) -> ModelState:
         """Answer whether the model can be deployed."""
@@ -47,6 +44,7 @@ class Updating:
         self._poll_seconds = poll_seconds
         self._rng = rng
         self._looking = Looking(bedrock, rng)
+        self._smoke = Smoke(bedrock, rng)
 
     async def update(self, request: Update, hold: Hold, deadline: float, tell: Tell) -> Outcome:
         """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
@@ -67,7 +65,12 @@ class Updating:
             return await self._at_deadline(request, facts, hold)
 
     async def _take(
-        self, step: Look | Mark | SendUpdate | Poll | AskModel | Pause, request: Update, facts: Facts, hold: Hold, tell: Tell
+        self,
+        step: Look | Mark | SendUpdate | Poll | TryOut | AskModel | Pause,
+        request: Update,
+        facts: Facts,
+        hold: Hold,
+        tell: Tell,
     ) -> Facts:
         match step:
             case Look():
@@ -79,8 +82,12 @@ class Updating:
                 return facts.after_update(model_arn, await self._send(arn, model_arn, hold))
             case Poll():
                 return await self._poll(step, request, facts, hold)
-            case AskModel():
-                asked = self._bedrock.model_state(request.model_arn, wait=hold.wait)
+            case TryOut(arn=arn) if request.smoke_test is not None:
+                return facts.after_test(await self._smoke.test(request, request.smoke_test, arn, hold, tell))
+            case TryOut():
+                return facts.after_pause()
+            case AskModel(model_arn=model_arn):
+                asked = self._bedrock.model_state(model_arn or request.model_arn, wait=hold.wait)
                 return await self._looking.ask(asked, facts.after_model, facts, hold)
             case Pause():
                 await self._looking.pause(step, facts.troubles, hold, tell)

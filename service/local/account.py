@@ -269,6 +269,15 @@ class Account:
             raise missing("The resource does not exist.")
         return one.tags
 
+    def converse(self, now: float, arn: str) -> str:
+        """Converse, with a deployment: answer its words."""
+        one = self._by_arn.get(arn)
+        if one is None or not one.exists(now):
+            raise missing("Could not find the model.")
+        if one.status(now) != "Active" or now - one.updated(now) < self.terms.unready_seconds:
+            raise Refusal("ModelNotReadyException", 429, "Model is not ready for inference.")
+        return "…" if re.search(self.terms.dull_models or "(?!)", one.model_arn(now)) else self.terms.answer
+
     def model_status(self, model_arn: str) -> str:
         """GetCustomModel, as far as its status goes."""
         status = self.terms.models.get(model_arn, "Active")

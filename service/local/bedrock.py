@@ -89,6 +89,7 @@ class BedrockStandIn:
                 web.delete(one, self._face("DeleteCustomModelDeployment", operations.delete_deployment)),
                 web.patch(one, self._face("UpdateCustomModelDeployment", operations.update_deployment, 202)),
                 web.post("/listTagsForResource", self._face("ListTagsForResource", operations.list_tags)),
+                web.post("/model/{identifier:.+}/converse", self._face("Converse", operations.converse)),
                 web.post("/tagResource", self._face("TagResource", operations.tag_resource)),
                 web.get("/custom-models/{identifier:.+}", self._face("GetCustomModel", operations.get_model)),
                 web.get(

@@ -83,6 +83,7 @@ class Box:
         return {
             "AWS_ENDPOINT_URL": self.queues.url,
             "AWS_ENDPOINT_URL_BEDROCK": self.bedrock_url,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.bedrock_url,
             "AWS_ENDPOINT_URL_SFN": self.askers_url,
             "AWS_ENDPOINT_URL_SAGEMAKER": self.askers_url,
             "AWS_REGION": self.region,

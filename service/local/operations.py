@@ -100,6 +100,16 @@ def tag_resource(account: Account, now: float, asked: Asked) -> Document:
     return {}
 
 
+def converse(account: Account, now: float, asked: Asked) -> Document:
+    """Converse, of the runtime, with a deployment."""
+    messages = asked.body.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise invalid("messages must not be empty")
+    said = {"role": "assistant", "content": [{"text": account.converse(now, asked.identifier)}]}
+    usage = {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}
+    return {"output": {"message": said}, "stopReason": "end_turn", "usage": usage, "metrics": {"latencyMs": 1}}
+
+
 def get_model(account: Account, now: float, asked: Asked) -> Document:
     """GetCustomModel, as far as deploying goes."""
     arn = asked.identifier

@@ -74,6 +74,12 @@ class Terms:
     update_failing: float = 0.0
     bad_models: str = "/badbadbadbad$"
     """Updates to a model whose ARN this pattern finds fail."""
+    answer: str = "ready"
+    """What deployments answer when they are asked anything."""
+    dull_models: str = "/dulldulldull$"
+    """Models whose ARN this pattern finds answer an ellipsis."""
+    unready_seconds: float = 0.0
+    """How long a deployment that has become Active, or serves another model, does not answer yet."""
     details_lag_seconds: float = 0.0
     """How long after an update began Get still shows the details of the one before."""
 

@@ -30,6 +30,7 @@ def shape(name: str) -> dict[str, Any]:
 
 def test_the_keys_are_those_of_botocore_and_our_own() -> None:
     own = {"action", "customizationJob", "requestId", "timeout", "priority", "tenant", "ifExists", "onFailure", "retries"}
+    own |= {"smokeTest"}
     own |= {field.name for field in ASKING}
     assert set(BY_NAME) == set(CREATE["members"]) | own, f"botocore {version('botocore')}"
     assert [field.name for field in DEPLOY if field.required] == CREATE["required"]
@@ -46,7 +47,7 @@ def test_the_constraints_are_botocores(name: str, data: st.DataObject) -> None:
 
 def test_an_update_names_what_botocores_does() -> None:
     theirs = EXTRAS["shapes"]["UpdateCustomModelDeploymentRequest"]
-    own = {"action", "rollback", "force", "requestId", "timeout", "tenant", *(field.name for field in ASKING)}
+    own = {"action", "rollback", "smokeTest", "force", "requestId", "timeout", "tenant", *(field.name for field in ASKING)}
     assert {field.name for field in UPDATE} == set(theirs["members"]) | own
 
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from service.core.actions import Deploy, IfExists, OnFailure
+from service.core.actions import Deploy, IfExists, OnFailure, SmokeTest
 from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
 from service.core.carried import Carried
 from service.core.decide import REFUSALS_BELIEVED_IN_DOUBT, Create, Facts, UpdateExisting, Watch, decide
 from service.core.deployments import Created, Deployment, ModelState, Status
-from service.core.marks import Marks, UpdateMark
-from service.core.outcomes import Ending, Outcome, Reason
-from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent
+from service.core.marks import Marks, SmokeMark, UpdateMark, update_key
+from service.core.outcomes import Ending, Outcome, Reason, Verdict
+from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent, TryOut
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 OTHER_MODEL = MODEL[:-1] + "m"
@@ -272,6 +272,43 @@ def test_what_failed_is_deleted_only_after_that_was_handed_on() -> None:
 def test_what_another_request_left_over_is_not_ours_to_delete(request_: Deploy) -> None:
     facts = Facts(received=RECEIVED).after_look(Seen(a_deployment(Status.FAILED), EARLIER))
     assert ended(decide(request_, facts)) == (Ending.FAILED, Reason.DEPLOYMENT_FAILED)
+
+
+TESTED = with_(smoke_test=SmokeTest(prompt="?", expect="ready"))
+GOOD, BAD = Verdict(passed=True, text="ready"), Verdict(passed=False, text="…")
+
+
+def test_what_is_active_is_tested_before_that_is_said() -> None:
+    facts = Facts().after_look(Seen(a_deployment(Status.ACTIVE), OURS))
+    assert decide(TESTED, facts) == TryOut(ARN)
+    step = decide(TESTED, facts.after_test(GOOD))
+    assert isinstance(step, Ended)
+    assert (step.outcome.ending, step.outcome.smoke) == (Ending.ACTIVE, GOOD)
+    assert ended(decide(TESTED, facts.after_test(BAD))) == (Ending.FAILED, Reason.SMOKE_TEST_FAILED)
+
+
+def test_a_successor_believes_what_was_written_down() -> None:
+    marks = replace(OURS, smoke=SmokeMark(update_key(TESTED), BAD))
+    facts = Facts(in_doubt=True).after_look(Seen(a_deployment(Status.ACTIVE), marks))
+    assert ended(decide(TESTED, facts)) == (Ending.FAILED, Reason.SMOKE_TEST_FAILED)
+    others = replace(OURS, smoke=SmokeMark("another", BAD))
+    assert decide(TESTED, Facts(in_doubt=True).after_look(Seen(a_deployment(Status.ACTIVE), others))) == TryOut(ARN)
+
+
+def test_a_test_that_is_no_gate_is_only_told() -> None:
+    request = with_(smoke_test=SmokeTest(prompt="?", gate=False))
+    step = decide(request, Facts().after_look(Seen(a_deployment(Status.ACTIVE), OURS)).after_test(BAD))
+    assert isinstance(step, Ended)
+    assert (step.outcome.ending, step.outcome.smoke) == (Ending.ACTIVE, BAD)
+
+
+def test_a_test_that_fails_is_a_failure_as_any_other() -> None:
+    seen = Seen(a_deployment(Status.ACTIVE), OURS)
+    step = decide(replace(TESTED, retries=1), Facts().after_look(seen).after_test(BAD))
+    assert isinstance(step, HandOn)
+    assert step.decided == Carried(attempt=2)
+    second = Facts(in_doubt=True, carried=step.decided).after_look(seen)
+    assert decide(replace(TESTED, retries=1), second) == Remove(ARN), "Active as it is: its attempt has failed"
 
 
 def check_touching(request: Deploy, facts: Facts, step: object) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from service.core.actions import Deploy
 from service.core.fields import fault
-from service.core.marks import OWN_PREFIX, OWN_TAGS, Marks, UpdateMark, update_key, wanted_tags
+from service.core.marks import OWN_PREFIX, OWN_TAGS, Marks, SmokeMark, UpdateMark, update_key, wanted_tags
+from service.core.outcomes import Verdict
 from service.core.request_fields import DEPLOY
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
@@ -61,3 +62,17 @@ def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
 
 def test_without_slipways_tag_it_is_nobodys() -> None:
     assert Marks.of({"team": "support"}).request is None
+
+
+@given(st.booleans(), st.text())
+def test_a_smoke_tests_mark_is_read_again(passed: bool, text: str) -> None:  # noqa: FBT001  drawn
+    mark = SmokeMark(update_key(REQUEST), Verdict(passed, text))
+    assert all(fault(TAG_VALUE, value) is None for value in mark.tags.values())
+    read = Marks.of(mark.tags).smoke
+    assert read is not None
+    assert (read.key, read.verdict.passed) == (mark.key, passed)
+
+
+@pytest.mark.parametrize("text", ["", "key", "key perhaps", "  "])
+def test_a_smoke_mark_that_was_spoilt_is_none(text: str) -> None:
+    assert Marks.of({"slipway:smoke": text}).smoke is None

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from service.core.actions import Update
+from service.core.actions import SmokeTest, Update
 from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
 from service.core.deployments import Deployment, ModelState, Status, UpdateDetails, UpdateStatus
-from service.core.marks import Marks, UpdateMark, update_key
-from service.core.outcomes import Ending, Reason
-from service.core.steps import Absent, AskModel, Ended, Look, Pause, Poll, Seen, Sent
+from service.core.marks import Marks, SmokeMark, UpdateMark, update_key
+from service.core.outcomes import Ending, Reason, Verdict
+from service.core.steps import Absent, AskModel, Ended, Look, Pause, Poll, Seen, Sent, TryOut
 from service.core.updating import (
     ABSENCES_BELIEVED,
     REFUSALS_BELIEVED,
@@ -195,7 +195,7 @@ def test_a_refusal_asks_for_the_model(model: ModelState, reason: Reason | None) 
     facts = FACTS.after_look(Seen(a_deployment(), MARKED)).after_update(WANTED, a_failure(Refused))
     assert decide(REQUEST, facts) == Look()
     facts = facts.after_look(Seen(a_deployment(), MARKED))
-    assert decide(REQUEST, facts) == AskModel()
+    assert decide(REQUEST, facts) == AskModel(WANTED)
     step = decide(REQUEST, facts.after_model(model))
     if reason is None:
         assert isinstance(step, Pause)
@@ -235,6 +235,63 @@ def test_what_slipway_did_not_make_is_updated_only_when_request_and_settings_say
     assert ended(decide(REQUEST, FACTS.after_look(theirs))) == (Ending.FAILED, Reason.NOT_OURS)
     assert ended(decide(FORCED, FACTS.after_look(theirs))) == (Ending.FAILED, Reason.FORCE_NOT_ALLOWED)
     assert isinstance(decide(FORCED, replace(FACTS, may_force=True).after_look(theirs)), Mark)
+
+
+TESTED = replace(ROLLING, smoke_test=SmokeTest(prompt="?"))
+TESTED_KEY = update_key(TESTED)
+GOOD, BAD = Verdict(passed=True, text="ready"), Verdict(passed=False, text="…")
+SERVED = a_deployment(WANTED, details(WANTED, UpdateStatus.COMPLETED))
+
+
+def test_what_is_served_is_tested_before_that_is_said() -> None:
+    facts = FACTS.after_look(Seen(SERVED, MARKED))
+    assert decide(TESTED, facts) == TryOut(ARN)
+    tested = facts.after_test(GOOD)
+    assert decide(TESTED, tested) == Look()
+    assert ended(decide(TESTED, tested.after_look(Seen(SERVED, MARKED)))) == (Ending.UPDATED, None)
+    assert ended(decide(REQUEST, facts)) == (Ending.UPDATED, None)
+
+
+def test_a_test_that_fails_returns_to_the_former_model() -> None:
+    facts = FACTS.after_look(Seen(SERVED, MARKED)).after_test(BAD).after_look(Seen(SERVED, MARKED))
+    assert decide(TESTED, facts) == SendUpdate(ARN, FORMER)
+    facts = facts.after_update(FORMER, Sent())
+    back = details(FORMER, UpdateStatus.UPDATING)
+    assert isinstance(decide(TESTED, facts.after_look(Seen(a_deployment(WANTED, back), MARKED))), Poll)
+    over = facts.after_look(Seen(a_deployment(FORMER, details(FORMER, UpdateStatus.COMPLETED)), MARKED))
+    step = decide(TESTED, over)
+    assert ended(step) == (Ending.ROLLED_BACK, Reason.SMOKE_TEST_FAILED)
+    assert isinstance(step, Ended)
+    assert (step.outcome.smoke, step.outcome.former) == (BAD, FORMER)
+
+
+def test_a_successor_of_a_rollback_knows_that_it_is_one() -> None:
+    marks = replace(MARKED, smoke=SmokeMark(TESTED_KEY, BAD))
+    in_doubt = replace(FACTS, in_doubt=True)
+    assert decide(TESTED, in_doubt.after_look(Seen(SERVED, marks))) == SendUpdate(ARN, FORMER)
+    back = a_deployment(FORMER, details(FORMER, UpdateStatus.COMPLETED))
+    assert ended(decide(TESTED, in_doubt.after_look(Seen(back, marks)))) == (Ending.ROLLED_BACK, Reason.SMOKE_TEST_FAILED)
+
+
+def test_a_rollback_that_fails_is_said() -> None:
+    facts = replace(FACTS, verdict=BAD, sent_to=FORMER, has_begun=True)
+    there = a_deployment(WANTED, details(FORMER, UpdateStatus.FAILED))
+    assert ended(decide(TESTED, facts.after_look(Seen(there, MARKED)))) == (Ending.FAILED, Reason.ROLLBACK_FAILED)
+
+
+def test_without_rollback_a_test_that_fails_is_a_failure_and_without_a_gate_none() -> None:
+    facts = replace(FACTS, verdict=BAD).after_look(Seen(SERVED, MARKED))
+    assert ended(decide(replace(TESTED, rollback=False), facts)) == (Ending.FAILED, Reason.SMOKE_TEST_FAILED)
+    ungated = replace(TESTED, smoke_test=SmokeTest(prompt="?", gate=False))
+    step = decide(ungated, facts)
+    assert ended(step) == (Ending.UPDATED, None)
+    assert isinstance(step, Ended)
+    assert step.outcome.smoke == BAD
+
+
+def test_where_nobody_knows_what_was_served_before_nothing_is_returned_to() -> None:
+    facts = replace(FACTS, verdict=BAD).after_look(Seen(SERVED, OURS))
+    assert ended(decide(TESTED, facts)) == (Ending.FAILED, Reason.SMOKE_TEST_FAILED)
 
 
 MODELS = (FORMER, WANTED, THIRD)

@@ -29,7 +29,8 @@ async def own_box(request: pytest.FixtureRequest) -> AsyncIterator[Box]:
 async def test_a_request_in_an_event_out(own_box: Box) -> None:
     names = own_box.environment()
     assert set(names) == {
-        "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID",
+        "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_REGION",
+        "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_SFN", "AWS_ENDPOINT_URL_SAGEMAKER", "AWS_ACCESS_KEY_ID",
         "AWS_SECRET_ACCESS_KEY", "SLIPWAY_QUEUE_URL", "SLIPWAY_TOPIC_ARN", "SLIPWAY_LOCAL_RESULTS_QUEUE_URL",
     }  # fmt: skip
     is_fifo = names["SLIPWAY_QUEUE_URL"].endswith(".fifo")

@@ -19,6 +19,7 @@ from tests.wire.daemons import MODEL, Daemon, Results, a_request, daemon, listen
 QUICK = Terms(max_creating=5, max_total=100, creation_seconds=(0.1, 0.3), update_seconds=(0.1, 0.3))
 
 OTHER = MODEL[: -len("abcdefghijkl")] + "zyxwvutsrqpo"
+DULL = MODEL[: -len("abcdefghijkl")] + "dulldulldull"
 BAD = MODEL[: -len("abcdefghijkl")] + "badbadbadbad"
 
 
@@ -114,6 +115,17 @@ async def test_update_that_fails(asker: Asker, *, rollback: bool, outcome: str) 
     body = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": BAD, "requestId": "u"}
     data = await asker.ask(json.dumps(body | {"rollback": rollback}))
     assert (data["outcome"], data["reason"], data["formerModelArn"]) == (outcome, "UpdateFailed", MODEL)
+    assert asker.box.bedrock.account().made[0].model_arn(asker.box.bedrock.now()) == MODEL
+
+
+async def test_a_smoke_test_and_a_rollback(asker: Asker) -> None:
+    test = {"prompt": "Reply with the word ready.", "expect": "ready"}
+    data = await asker.ask(a_request("bot", smokeTest=test))
+    assert (data["outcome"], data["smokeTest"]) == ("Active", {"passed": True, "text": "ready"})
+    body = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": DULL, "requestId": "u"}
+    data = await asker.ask(json.dumps(body | {"rollback": True, "smokeTest": test}))
+    assert (data["outcome"], data["reason"], data["formerModelArn"]) == ("RolledBack", "SmokeTestFailed", MODEL)
+    assert data["smokeTest"] == {"passed": False, "text": "…"}
     assert asker.box.bedrock.account().made[0].model_arn(asker.box.bedrock.now()) == MODEL
 
 

@@ -132,6 +132,9 @@ class _Client:
         asked = Asked(customModelDeploymentIdentifier, body={"modelArn": modelArn})
         return await self._call("UpdateCustomModelDeployment", operations.update_deployment, asked)
 
+    async def converse(self, *, modelId: str, **body: Any) -> Document:  # noqa: N803  AWS's name
+        return await self._call("Converse", operations.converse, Asked(modelId, body=body))
+
     async def tag_resource(self, **body: Any) -> Document:
         return await self._call("TagResource", operations.tag_resource, Asked(body=body))
 
@@ -216,7 +219,10 @@ class WatchedBedrock(Bedrock):
 
     def __init__(self, account: Account, wire: Wire, caller: Caller, clock: Callable[[], float]) -> None:
         self._fake = _Client(account, wire)
-        super().__init__(self._fake, caller, clock)
+        super().__init__(self._fake, caller, clock, self._open)
+
+    async def _open(self, _: str) -> _Client:
+        return self._fake
 
     async def create(
         self,
