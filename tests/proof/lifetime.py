@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.proof.monitor import Life, Monitor
 from tests.proof.worlds import quietly
+from tests.world.askers import Waiting
 from tests.world.bedrock import Rules
 from tests.world.loop import PROCESS, VirtualLoop, run
 from tests.world.wire import Fault
@@ -18,6 +19,8 @@ FAULTS = tuple(Fault)
 ENTRY_FAULTS = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"})
 BEDROCK_FAULTS = frozenset({Fault.EMPTY, Fault.DATELESS})
 AT_STEPS = ("kill -9", "SIGTERM", "SIGSTOP", "duplicate")
+STEP = "Qk3vX9aZ1b"
+"""At which a pipeline waits for the answer."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,10 @@ class _Lifetime:
         self.world.watch(self.monitor)
         loop.set_exception_handler(lambda *_: None)
         loop.before_step = self._at_step
-        letter = self.world.ask("bot", requestId="r-1")
+        letter = self.world.ask("bot", requestId="r-1", callbackToken=STEP)
         self.monitor.ask(letter, ("r-1", "bot", self.model), "r-1", 10_800.0)
+        waiting = self.world.askers.steps[STEP] = Waiting()
+        self.monitor.wait(letter, STEP, waiting)
         self._start()
         began = loop.time()
         while self.world.sqs.letters or any(len(life.replica.slipway.custody) for life in self.monitor.live()):

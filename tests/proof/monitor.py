@@ -27,8 +27,10 @@ from service.core.deployments import ModelState, Status
 from service.core.events import Publication
 from service.core.messages import CONTINUATION
 from service.core.outcomes import Ending
+from service.core.replies import Copied, Reply, StepSucceeded, TaskSucceeded
 from service.flow.hold import Hold
 from service.local.account import NEVER
+from tests.world.askers import Waiting
 from tests.world.bedrock import Made, request_of
 from tests.world.loop import PROCESS, VirtualLoop
 from tests.world.sqs import EPOCH, Letter
@@ -37,6 +39,7 @@ from tests.world.wire import Fault
 from tests.world.world import Replica, World
 
 ENDS = frozenset(Ending)
+GOOD_NEWS = frozenset({"Active", "Updated", "Deleted"})
 TOLD_SLACK = 10.0
 """How long an answer that says that a lease is gone may be on its way."""
 PUBLISH_SLACK = 30.0
@@ -136,6 +139,9 @@ class Monitor(Watching):
         self._released: dict[str, float] = {}
         self._lapsed: dict[str, float] = {}
         """When SQS forgot about a lease."""
+        self.waiting: dict[str, list[Waiting]] = {}
+        """Who waits for the answer to a request, by the id of the message that brought it first."""
+        self._asked_at: dict[str, Asked] = {}
         self.model_changes: dict[str, float] = {}
         self.outages: list[tuple[float, float]] = []
         self.faults: Counter[str] = Counter()
@@ -168,6 +174,11 @@ class Monitor(Watching):
         asked.origins.append(letter.message_id)
         self.asked[letter.message_id] = asked
         return asked
+
+    def wait(self, letter: Letter, token: str, waiting: Waiting) -> None:
+        """Note that somebody waits at a token for the answer to a request that was sent."""
+        self.waiting.setdefault(letter.message_id, []).append(waiting)
+        self._asked_at[token] = self.asked[letter.message_id]
 
     def live(self) -> list[Life]:
         """Answer the processes that are there."""
@@ -243,6 +254,19 @@ class Monitor(Watching):
             return  # poison that had gone to the dead-letter queue already
         if max(self.said.get(asked.key, {}).values(), default=-1.0) < self._first[begun]:
             self.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and its outcome was not published")
+        if any(one.heard is None and not one.is_over for one in self.waiting.get(begun, ())):
+            self.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and whoever waits for it was not answered")
+
+    def replied(self, reply: Reply, process: str | None) -> None:
+        self.note(f"reply    {type(reply).__name__} by {process}")
+        asked = None if isinstance(reply, Copied) else self._asked_at.get(reply.token)
+        if asked is None:
+            return
+        self.faults["an asker was answered"] += 1
+        words = set(self.said.get(asked.key, ()))
+        is_good = isinstance(reply, TaskSucceeded | StepSucceeded)
+        if not (words & GOOD_NEWS if is_good else words - GOOD_NEWS):
+            self.breaks("I1", f"{asked.name} is answered by {type(reply).__name__}, and was announced as {sorted(words)}")
 
     def buried(self, letter: Letter) -> None:
         last = self._deliveries[letter.message_id][-1]
@@ -514,6 +538,7 @@ class Monitor(Watching):
             self.breaks("I1", f"{asked.name} of {asked.key[0]} has no outcome")
         for begun in sorted(self.poison - self.rejected):
             self.breaks("I1", f"poison {begun} has no outcome")
+        self._check_answered()
         healthy = [letter for letter in self._world.dead.all if "SlipwayReason" not in letter.attributes]
         if len(healthy) > sum(line.is_excused for line in self.asked.values()) + 10:
             self.breaks("I9", f"{len(healthy)} healthy messages are in the dead-letter queue")
@@ -528,6 +553,11 @@ class Monitor(Watching):
             if life.killed_at is None and life.replica.task.done() and not life.is_hurried:
                 self._check_empty(life.replica, frozenset({"held", "tasks", "turns", "under way"}))
         self._check_empty(last)
+
+    def _check_answered(self) -> None:
+        for begun, all_who_wait in self.waiting.items():
+            if not self.asked[begun].is_excused and any(one.heard is None and not one.is_over for one in all_who_wait):
+                self.breaks("I1", f"somebody still waits for the answer to {self.asked[begun].name}")
 
     def _check_empty(self, last: Replica, of: frozenset[str] | None = None) -> None:
         slipway = last.slipway

@@ -39,9 +39,8 @@ PLANTS = (
     Plant(
         "delete before publish",
         "service.flow.answer",
-        "            await self._announcer.announce(publication, hold)\n        self._finished",
-        "            await self.custody.delete(hold)\n"
-        "            await self._announcer.announce(publication, hold)\n        self._finished",
+        "                await self._announcer.announce(publication, hold)\n            await self._replies",
+        "                hold._loop.create_task(self._announcer.announce(publication, hold))\n            await self._replies",
     ),
     Plant(
         "absent means failed",
@@ -185,8 +184,8 @@ PLANTS = (
     Plant(
         "poison is rejected in silence",
         "service.flow.answer",
-        "        await self._announcer.announce(publication, hold)\n        if self._traits",
-        "        if self._traits",
+        "        await self._announcer.announce(publication, hold)\n        await self._replies",
+        "        await self._replies",
     ),
     Plant(
         "poison is not buried",
@@ -230,6 +229,38 @@ PLANTS = (
         "            tell(Progress.WAITING, step.reason, step.message)\n"
         "            await hold.pause(pause_seconds(troubles, self._rng))\n",
         "            tell(Progress.WAITING, step.reason, step.message)\n            await hold.pause(0.0)\n",
+    ),
+    Plant(
+        "reply before publish",
+        "service.flow.answer",
+        "                await self._announcer.announce(publication, hold)\n"
+        "            await self._replies.reply(request.asker, publication, hold)\n",
+        "                await self._replies.reply(request.asker, publication, hold)\n"
+        "                await self._announcer.announce(publication, hold)\n",
+    ),
+    Plant(
+        "delete before reply",
+        "service.flow.answer",
+        "            await self._replies.reply(request.asker, publication, hold)\n",
+        "            hold._loop.create_task(self._replies.reply(request.asker, publication, hold))\n",
+    ),
+    Plant(
+        "a dead token fails the request",
+        "service.flow.replying",
+        "            if isinstance(failed, _NOBODY_THERE):\n",
+        "            if isinstance(failed, _NOBODY_THERE):\n                raise failed\n            if not failed:\n",
+    ),
+    Plant(
+        "a reply that failed is taken for heard",
+        "service.flow.replying",
+        "            return failed\n",
+        "            return None\n",
+    ),
+    Plant(
+        "a task hears good news of whatever came",
+        "service.core.replies",
+        '    is_good = Ending(data["outcome"]) in GOOD\n',
+        "    is_good = True\n",
     ),
     Plant("sweeps keep no distance", "service.flow.watcher", "self._began + self._interval / 5", "self._began"),
 )

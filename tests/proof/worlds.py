@@ -20,6 +20,7 @@ import structlog
 
 from tests.poison import POISON, is_sendable
 from tests.proof.monitor import KILLED_BEFORE_SECONDS, LEAVING_SECONDS, Life, Monitor
+from tests.world.askers import Waiting
 from tests.world.bedrock import Rules
 from tests.world.loop import PROCESS, Deadlock, VirtualLoop, run
 from tests.world.sqs import Letter
@@ -99,6 +100,8 @@ HAPPENINGS = frozenset(
         "published again",
         "deduplicated by the topic",
         "retry beyond the dedup window",
+        "an asker was answered",
+        "nobody waits any more",
         LONG,
     }
 )
@@ -368,14 +371,33 @@ class _Chaos:
             more["priority"] = rng.choice([-5, 5])
         if rng.random() < 0.2:
             more["description"], more["tags"] = "nightly", [{"key": "team", "value": "support"}]
+        waits = self._who_waits(number)
+        more |= {key: token for key, token, _ in waits}
 
         def send() -> None:
             self.lifetimes += 1
             self.last_deadline = max(self.last_deadline, self.loop.time() + timeout)
             letter = self.world.ask(name, model, group=group, **more)
             self.monitor.ask(letter, (token or request_id, name, model), request_id or token, timeout)
+            for _, at, waiting in waits:
+                self.monitor.wait(letter, at, waiting)
 
         return send
+
+    def _who_waits(self, number: int) -> list[tuple[str, str, Waiting]]:
+        """Draw who waits for an answer: key, token, and whether anybody is there; some leave before they are answered."""
+        rng = random.Random(f"askers {self.seed} {number}")
+        askers, drawn = self.world.askers, list[tuple[str, str, Waiting]]()
+        for key, tokens, token in (
+            ("taskToken", askers.tasks, f"t-{number}"),
+            ("callbackToken", askers.steps, f"step{number:06}"),
+        ):
+            if rng.random() < 0.2:
+                waiting = tokens[token] = Waiting(is_over=rng.random() < 0.1)
+                drawn.append((key, token, waiting))
+                if rng.random() < 0.2:
+                    self.loop.call_later(rng.uniform(0, self.chaos_seconds), waiting.leave)
+        return drawn
 
     def _send_poison(self, body: str, group: str) -> None:
         self.lifetimes += 1

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from service.core.calls import Conflicting, Missing, Refused
+from service.core.calls import CallFailed, Conflicting, Missing, Refused
 from service.core.replies import Copied, Reply, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 from tests.world.callers import Callers
 from tests.world.wire import Wire
@@ -30,6 +30,10 @@ class Waiting:
     heartbeats: list[float] = field(default_factory=list)
     is_over: bool = False
     """Gone without an answer: timed out, or stopped."""
+
+    def leave(self) -> None:
+        """Wait no more."""
+        self.is_over = True
 
 
 class Askers:
@@ -108,7 +112,11 @@ class Desk:
         operation = OPERATIONS[type(reply)]
 
         def apply() -> None:
-            self._askers.hear(reply)
+            try:
+                self._askers.hear(reply)
+            except CallFailed:
+                self._wire.watching.happened("nobody waits any more")
+                raise
             self._wire.watching.replied(reply, self._wire.sender)
 
         await self._call(operation, lambda: self._wire.call(operation, apply))
