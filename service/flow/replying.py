@@ -7,10 +7,12 @@ never not at all. Whoever does not wait any more (a token that timed out, a queu
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import structlog
@@ -33,7 +35,7 @@ log = structlog.get_logger()
 HEARTBEAT_SECONDS: Final = 30.0
 TICK_SECONDS: Final = 1.0
 MOST_HEARTBEATS: Final = 8
-"""Under way at once; the others wait for the next tick."""
+"""Under way at once; the next follows when one is answered."""
 PATIENCE_SECONDS: Final = 900.0
 """How long a reply is tried that meets trouble: nobody waits at a task for ever, and its event is on the topic."""
 _NOBODY_THERE: Final = (Refused, Missing, Conflicting)
@@ -49,13 +51,14 @@ class Desk(Protocol):
         """Tell Step Functions that the task is being worked on."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, order=True)
 class _Beat:
-    """One task that is being worked on. `due` is by the event loop's clock."""
+    """One task that is being worked on, in the order in which they are due, by the event loop's clock."""
 
-    token: str
     due: float
-    is_over: bool = False
+    number: int
+    token: str = field(compare=False)
+    is_over: bool = field(default=False, compare=False)
 
 
 class Replies:
@@ -65,7 +68,9 @@ class Replies:
         self._desk = desk
         self._rng = rng
         self._tally = tally
-        self._beats: set[_Beat] = set()
+        self._beats: list[_Beat] = []
+        """A heap: the one that is due first is on top."""
+        self._numbers = itertools.count()
         self._under_way: set[asyncio.Task[None]] = set()
         self._is_stopped = False
         self._changed = asyncio.Event()
@@ -111,20 +116,19 @@ class Replies:
 
     @contextmanager
     def _beating(self, task_token: str) -> Iterator[None]:
-        beat = _Beat(task_token, asyncio.get_running_loop().time())
-        self._beats.add(beat)
-        self._changed.set()
+        beat = _Beat(asyncio.get_running_loop().time(), next(self._numbers), task_token)
+        self._put(beat)
         try:
             yield
         finally:
-            self._beats.discard(beat)
+            beat.is_over = True
 
     async def run(self) -> None:
         """Send the heartbeats that are due, for all requests together, until stopped."""
         while not self._is_stopped:
             self._changed.clear()
+            self._send_due()
             if self._beats:
-                self._send_due()
                 await rest(TICK_SECONDS, unless=self._changed)
             else:
                 await self._changed.wait()
@@ -136,20 +140,32 @@ class Replies:
         self._is_stopped = True
         self._changed.set()
 
+    def _put(self, beat: _Beat) -> None:
+        heapq.heappush(self._beats, beat)
+        self._changed.set()
+
     def _send_due(self) -> None:
         loop = asyncio.get_running_loop()
-        due = sorted((beat for beat in self._beats if beat.due <= loop.time() and not beat.is_over), key=lambda beat: beat.due)
-        for beat in due[: MOST_HEARTBEATS - len(self._under_way)]:
-            beat.due = loop.time() + HEARTBEAT_SECONDS
-            task = loop.create_task(self._send(beat))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
+        while self._beats and self._beats[0].due <= loop.time() and len(self._under_way) < MOST_HEARTBEATS:
+            beat = heapq.heappop(self._beats)
+            if not beat.is_over:
+                task = loop.create_task(self._send(beat))
+                self._under_way.add(task)
+                task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not self._is_stopped:
+            self._send_due()
 
     async def _send(self, beat: _Beat) -> None:
+        beat.due += HEARTBEAT_SECONDS
         try:
             await self._desk.heartbeat(beat.token)
         except _NOBODY_THERE as failed:
-            beat.is_over = True
             log.info("heartbeat.unheard", code=failed.code, error=str(failed))
+            return
         except CallFailed as failed:
             log.info("heartbeat.failed", code=failed.code, error=str(failed))
+        beat.due = max(beat.due, asyncio.get_running_loop().time())
+        self._put(beat)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from typing import Any
 
@@ -49,6 +50,27 @@ def test_a_task_waits_for_the_deployment_hears_heartbeats_and_goes_on_with_its_a
         gaps = [after - before for before, after in zip(task.heartbeats, [*task.heartbeats[1:], task.heard_at], strict=True)]
         assert len(gaps) >= 10
         assert max(gaps) <= 32
+        await world.stop()
+
+    run(main())
+
+
+def test_many_tasks_wait_and_none_is_forgotten() -> None:
+    async def main() -> None:
+        quick = Rules(max_creating=1000, max_total=1000, creation_seconds=(200.0, 250.0))
+        world = a_world(quick, terms={"max_held": 500})
+        world.start()
+        for number in range(400):
+            world.askers.tasks[f"t-{number}"] = Waiting()
+            world.send(BODY | {"modelDeploymentName": f"bot-{number}", "requestId": f"r-{number}", "taskToken": f"t-{number}"})
+        await world.all_answered()
+        for number in range(400):
+            task = world.askers.tasks[f"t-{number}"]
+            heard_at = [*task.heartbeats, task.heard_at]
+            assert isinstance(task.heard, TaskSucceeded)
+            assert len(heard_at) > 6
+            assert max(after - before for before, after in itertools.pairwise(heard_at)) < 40
+        assert world.wire.calls["SendTaskHeartbeat"] < 400 * 12
         await world.stop()
 
     run(main())
