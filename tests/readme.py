@@ -20,6 +20,7 @@ from service.edge.exits import MEANINGS, Exit
 from service.setting_fields import SETTINGS, bounds, variable, written
 from service.settings import default_values
 from tests.bench.table import tables
+from tests.proof.report import in_tables
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
@@ -27,7 +28,6 @@ SAMPLES = ROOT / "config" / "samples"
 HOME = Home("aws", "123456789012", "us-east-1")
 LAST_BENCH = ROOT / "tests" / "bench" / "last.json"
 LAST_PROOF = ROOT / "tests" / "proof" / "last.json"
-OFTEN = 100
 RECEIVED = 1_795_464_000.0
 
 
@@ -111,21 +111,7 @@ def _proof() -> str:
     """What the last long run of the proof, which is kept, came to."""
     if not LAST_PROOF.exists():
         return ""
-    last = json.loads(LAST_PROOF.read_text("utf-8"))
-    faults = last["faults"]
-    rows = [
-        "| the last long run | |",
-        "|---|---|",
-        f"| lifetimes | {last['lifetimes']:,} |",
-        f"| simulated hours | {last['simulated_hours']:,} |",
-        f"| kills (9) in them | {last['kills']:,} |",
-        f"| kinds of faults | {len(faults)}; {sum(count >= OFTEN for count in faults.values())} fired {OFTEN} times or more |",
-        f"| faults in all | {sum(faults.values()):,} |",
-        f"| violations | {last['violations']} |",
-        f"| planted bugs caught | {sum(seed is not None for seed in last['planted'].values())} of {len(last['planted'])} |",
-    ]
-    said = [f"{name} ({caught or 'not caught'})" for name, caught in last["planted"].items()]
-    return "\n".join(rows) + "\n\n" + "Planted, and what caught it: " + "; ".join(said) + ".\n"
+    return f"{in_tables(json.loads(LAST_PROOF.read_text('utf-8')))}\n"
 
 
 def main() -> None:

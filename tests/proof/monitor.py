@@ -208,7 +208,7 @@ class Monitor(Watching):
             return MOST_CALLS_A_MINUTE.get(operation, MOST_OTHER_CALLS_A_MINUTE)
         # Sweeps keep a fifth of the interval between each other, and cost as many calls as there are pages.
         sweeps = 300 // self._world.terms["sweep_interval"] + 2
-        return int(sweeps * (len(self._world.account.made) // self._world.rules.page_size + 1))
+        return int(sweeps * (len(self._world.account.made) // self._world.rules.page_size + 2))
 
     def fired(self, fault: str, operation: str) -> None:
         self.faults[fault] += 1

@@ -1,7 +1,7 @@
 """Real daemons killed, stopped and ended at random and at named moments; then the emulators' own records are balanced.
 
     python -m tests.proof.processes --kills 300 --requests 1000 --replicas 2
-    python -m tests.proof.processes --rolling-restart 20 --minutes 10 --creation-seconds 180 --max-receive-count 5
+    python -m tests.proof.processes --rolling-restart 20 --minutes 10 --creation-seconds 180 --requests 30 --max-receive-count 5
 
 Signals fall while requests keep coming; then it is quiet, and everything must come to its end. What counts is what
 Bedrock, the results queue, the request queue and its dead-letter queue hold, and never what the daemons say of themselves.
@@ -61,7 +61,7 @@ class Plan:
     max_creating: int = 20
     max_held: int = 12
     """By each daemon: few, so that there is work in the queue for the next one, whose named points then come soon."""
-    max_receive_count: int = 5
+    max_receive_count: int = 10
     term_share: float = 0.15
     stop_share: float = 0.05
     longest_life: float = 2.0

@@ -1,69 +1,39 @@
-"""The long proof: every pair of misfortunes, every planted bug, then worlds until the time is up; and what came of it."""
+"""The long proof: every tier, one after the other, then worlds until the time is up; and what came of it.
+
+PROOF.json is for machines. Kept as tests/proof/last.json, it is what the README's tables are made of.
+"""
 
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from tests.proof import lifetime, planted, worlds
+from tests.proof import bounded, inputs, lifetime, planted, realclient, refreshing, worlds
+from tests.proof.report import Sum, in_tables
 
+T = TypeVar("T")
+R = TypeVar("R")
+
+ROOT = Path(__file__).parents[2]
 SEEDS = Path(__file__).with_name("seeds.txt")
-REPORT = Path(__file__).parents[2] / "PROOF.json"
+REPORT = ROOT / "PROOF.json"
 CORES = 2
 SHARE = 50
 """How many worlds, or lifetimes, a process is given at once."""
 FIRST_SEED = 100_000
 """Beyond those of every CI run."""
-
-
-@dataclass
-class Sum:
-    """All that was lived through."""
-
-    lived: int = 0
-    lifetimes: int = 0
-    simulated_seconds: float = 0.0
-    kills: int = 0
-    excused: int = 0
-    faults: Counter[str] = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
-    singles_and_pairs: int = 0
-    planted: dict[str, str | None] = field(default_factory=dict)
-
-    def add(self, report: worlds.Report) -> None:
-        """Count a world in."""
-        self.lived += 1
-        self.lifetimes += report.lifetimes
-        self.simulated_seconds += report.simulated_seconds
-        self.kills += report.kills
-        self.excused += report.excused
-        self.faults.update({str(kind): count for kind, count in report.faults.items()})
-        if report.broken:
-            self.broken.append(report.said())
-
-    def as_json(self) -> dict[str, Any]:
-        """Answer what is written to PROOF.json."""
-        return {
-            "lifetimes": self.lifetimes + self.singles_and_pairs,
-            "worlds": self.lived,
-            "singles_and_pairs": self.singles_and_pairs,
-            "simulated_hours": round(self.simulated_seconds / 3600),
-            "violations": len(self.broken),
-            "kills": self.kills,
-            "excused": self.excused,
-            "faults": dict(sorted(self.faults.items())),
-            "planted": self.planted,
-        }
+REAL_KILLS_A_MINUTE = 5
+INPUTS_A_MINUTE = 10_000
+MOST_TOLD = 5
 
 
 def kept_seeds() -> list[int]:
@@ -91,42 +61,109 @@ def some_lifetimes(some: list[tuple[lifetime.At, ...]]) -> list[str]:
 
 
 def prove(minutes: float) -> int:
-    """Run everything for so many minutes, write PROOF.json, and print the table; answer an exit status."""
-    ends, total, console = time.monotonic() + minutes * 60, Sum(), Console()
+    """Run everything for so many minutes, write PROOF.json, and print the tables; answer an exit status."""
+    began, console = time.monotonic(), Console()
     columns = TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"), TimeElapsedColumn()
     with Progress(*columns, console=console) as progress, ProcessPoolExecutor(CORES) as pool:
-        bar = progress.add_task("planted bugs", total=None, said="")
-        total.planted = planted.catch_all(at_once=CORES)
-        todo = [*lifetime.singles(), *lifetime.threes(), *lifetime.pairs()]
-        progress.update(bar, description="one lifetime", total=len(todo))
-        shares = [todo[begin : begin + SHARE] for begin in range(0, len(todo), SHARE)]
-        for share, found in zip(shares, pool.map(some_lifetimes, shares), strict=True):
-            total.singles_and_pairs += len(share)
-            total.broken += found
-            progress.update(bar, advance=len(share), said=f"{total.singles_and_pairs} lifetimes, {len(total.broken)} broken")
-        begun = time.monotonic()
-        progress.update(bar, description="worlds", total=max(1.0, ends - begun), completed=0)
-        for report in _worlds(pool, ends):
-            total.add(report)
-            said = f"{total.lived} worlds, {total.lifetimes} lifetimes, {len(total.broken)} broken"
-            progress.update(bar, completed=time.monotonic() - begun, said=said)
+        proof = _Proof(pool, progress, minutes, began + minutes * 60)
+        total = proof.run()
+    total.minutes = (time.monotonic() - began) / 60
     REPORT.write_text(json.dumps(total.as_json(), indent=2, ensure_ascii=False) + "\n")
-    for broken in total.broken[:5]:
+    for broken in total.broken[:MOST_TOLD]:
         console.print(broken, markup=False, highlight=False)
-    console.print(in_table(total), markup=False, highlight=False)
-    return 1 if total.broken or None in total.planted.values() else 0
+    console.print(in_tables(total.as_json()), markup=False, highlight=False)
+    return 0 if total.is_kept else 1
 
 
-def _worlds(pool: ProcessPoolExecutor, ends: float) -> Iterator[worlds.Report]:
-    """Answer worlds, those that once showed a bug first, until the time is up."""
-    shares = _shares()
-    running: set[Future[list[worlds.Report]]] = {pool.submit(some_worlds, next(shares)) for _ in range(2 * CORES)}
-    while running:
-        done, running = wait(running, return_when=FIRST_COMPLETED)
-        for each in done:
-            yield from each.result()
-            if time.monotonic() < ends:
-                running.add(pool.submit(some_worlds, next(shares)))
+class _Proof:
+    """The tiers, in the order in which they are run."""
+
+    def __init__(self, pool: ProcessPoolExecutor, progress: Progress, minutes: float, ends: float) -> None:
+        self._pool = pool
+        self._progress = progress
+        self._minutes = minutes
+        self._ends = ends
+        self._total = Sum()
+        self._bar: TaskID = progress.add_task("", total=None, said="")
+
+    def run(self) -> Sum:
+        """Run them all."""
+        self._show("planted bugs", None)
+        self._total.planted = planted.catch_all(at_once=CORES)
+        self._one_lifetime()
+        self._real_client()
+        self._days_and_bounds()
+        self._inputs()
+        self._processes()
+        self._worlds()
+        return self._total
+
+    def _one_lifetime(self) -> None:
+        todo = [*lifetime.singles(), *lifetime.threes(), *lifetime.pairs()]
+        for share, found in self._in_shares("one lifetime", some_lifetimes, todo):
+            self._total.lifetimes += len(share)
+            self._total.broken += found
+
+    def _real_client(self) -> None:
+        for _, report in self._in_shares("the real client", realclient.some, list(realclient.cases())):
+            self._total.lifetimes += report.lifetimes
+            self._total.simulated_seconds += report.simulated_hours * 3600
+            self._total.wire_faults.update(report.fired)
+            self._total.broken += report.violations
+
+    def _days_and_bounds(self) -> None:
+        self._show("days of credentials, and bounds", None)
+        days = [self._pool.submit(refreshing.live, seed) for seed in range(1, 1 + CORES)]
+        bounds = self._pool.submit(bounded.prove)
+        for each in days:
+            self._total.simulated_seconds += each.result().hours * 3600
+            self._total.broken += each.result().violations
+        for told in bounds.result():
+            self._total.broken += told.violations
+
+    def _inputs(self) -> None:
+        self._show("inputs", None)
+        each = int(self._minutes * INPUTS_A_MINUTE / CORES)
+        for report in self._pool.map(inputs.fuzz, range(1, 1 + CORES), [each] * CORES):
+            self._total.inputs += report.inputs.total()
+            self._total.broken += report.violations
+
+    def _processes(self) -> None:
+        self._show("real processes, killed", None)
+        kills = max(10, int(self._minutes * REAL_KILLS_A_MINUTE))
+        asked = ("--kills", str(kills), "--requests", str(kills * 3))
+        command = [sys.executable, "-m", "tests.proof.processes", *asked]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        if not done.stdout.strip():
+            self._total.broken.append(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
+            return
+        told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+        self._total.real_kills, self._total.balance = told["kills"], told["balance"]
+        self._total.broken += [f"{violation}\nreplay: {' '.join(asked)}" for violation in told["violations"]]
+
+    def _worlds(self) -> None:
+        begun = time.monotonic()
+        self._show("worlds", max(1.0, self._ends - begun))
+        shares = _shares()
+        running: set[Future[list[worlds.Report]]] = {self._pool.submit(some_worlds, next(shares)) for _ in range(2 * CORES)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for each in done:
+                for report in each.result():
+                    self._total.add(report)
+                if time.monotonic() < self._ends:
+                    running.add(self._pool.submit(some_worlds, next(shares)))
+            self._progress.update(self._bar, completed=time.monotonic() - begun, said=self._total.said())
+
+    def _in_shares(self, name: str, act: Callable[[list[T]], R], todo: Sequence[T]) -> Iterator[tuple[list[T], R]]:
+        self._show(name, len(todo))
+        shares = [list(todo[begin : begin + SHARE]) for begin in range(0, len(todo), SHARE)]
+        for share, came in zip(shares, self._pool.map(act, shares), strict=True):
+            yield share, came
+            self._progress.update(self._bar, advance=len(share), said=self._total.said())
+
+    def _show(self, name: str, length: float | None) -> None:
+        self._progress.reset(self._bar, total=length, description=name, said=self._total.said())
 
 
 def _shares() -> Iterator[list[int]]:
@@ -135,12 +172,3 @@ def _shares() -> Iterator[list[int]]:
     while True:
         yield list(range(begin, begin + SHARE))
         begin += SHARE
-
-
-def in_table(total: Sum) -> str:
-    """Put what was proved into Markdown."""
-    told = total.as_json()
-    rows = [f"| {key.replace('_', ' ')} | {value:,} |" for key, value in told.items() if isinstance(value, int)]
-    faults = [f"| {kind} | {count:,} |" for kind, count in told["faults"].items()]
-    parts = [["| what | how many |", "|---|---|", *rows], ["| fault | fired |", "|---|---|", *faults]]
-    return "\n\n".join(["\n".join(part) for part in parts] + [planted.in_table(total.planted)])
