@@ -31,7 +31,7 @@ KNOWN_DEAD_URL = f"{DEAD_URL}-known"
 DEAD_LETTERS = "arn:aws:sqs:us-east-1:123456789012:dead-letters"
 CALL_SECONDS = 10.0
 """Never reached, however busy the machine is: what answers, or breaks, does so at once."""
-SILENT_SECONDS = 0.5
+SILENT_SECONDS = 2.0
 TOKEN = "made-up-session-token"
 
 
