@@ -40,7 +40,7 @@ PLANTS = (
         "delete before publish",
         "service.flow.answer",
         "                await self._announcer.announce(publication, hold)\n            await self._replies",
-        "                hold._loop.create_task(self._announcer.announce(publication, hold))\n            await self._replies",
+        "                self._announcer.mention(publication)\n            await self._replies",
     ),
     Plant(
         "absent means failed",
@@ -65,8 +65,8 @@ PLANTS = (
     Plant(
         "a redelivery creates without a look",
         "service.flow.lifecycle",
-        "Facts(in_doubt=continuations.is_in_doubt(hold.message))",
-        "Facts()",
+        "            in_doubt=continuations.is_in_doubt(hold.message),\n",
+        "",
     ),
     Plant(
         "a full quota is a failure",
@@ -79,7 +79,8 @@ PLANTS = (
     Plant(
         "throttled is a failure",
         "service.core.decide",
-        "            return Pause(reason_for(failed), str(failed))\n",
+        "        case CallFailed() as failed:\n            return Pause(reason_for(failed), str(failed))\n",
+        "        case CallFailed() as failed:\n"
         "            return Ended(Outcome(Ending.FAILED, reason_for(failed), str(failed)))\n",
     ),
     Plant(
@@ -122,8 +123,8 @@ PLANTS = (
     Plant(
         "anybody's deployment is adopted",
         "service.core.decide",
-        "        if seen.marks.request is None:\n",
-        "        if seen is None:\n",
+        "        if marks.request is None:\n            return _conflict",
+        "        if marks is None:\n            return _conflict",
     ),
     Plant(
         "a failed batch is taken for done",
@@ -168,7 +169,12 @@ PLANTS = (
         "                    held.interrupt(TooLongHeld)  # were",
         "                    pass  # were",
     ),
-    Plant("an unknown status is Active", "service.core.deployments", "text.lower(), cls.UNKNOWN)", "text.lower(), cls.ACTIVE)"),
+    Plant(
+        "an unknown status is Active",
+        "service.core.deployments",
+        "        return _BY_WORD.get(text.lower(), cls.UNKNOWN)\n",
+        "        return _BY_WORD.get(text.lower(), cls.ACTIVE)\n",
+    ),
     Plant(
         "an interrupted turn leaks its slot",
         "service.flow.slots",
@@ -220,8 +226,8 @@ PLANTS = (
     Plant(
         "nothing says whose deployment it is",
         "service.core.marks",
-        "    return [*request.tags, (REQUEST_TAG, request.request_id), ",
-        "    return [*request.tags, ",
+        "    own = [(REQUEST_TAG, request.request_id), ",
+        "    own = [",
     ),
     Plant(
         "a refusal is tried again at once",
