@@ -9,10 +9,12 @@ from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
+    InfoMetricFamily,
     Metric,
 )
 from prometheus_client.registry import Collector
 
+from service import __version__
 from service.edge.vitals import Pulse
 from service.flow.run import Slipway
 from service.flow.tally import Histogram
@@ -41,6 +43,7 @@ class Measures(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Answer all metrics as they are now."""
+        yield InfoMetricFamily("slipway_build", "Which Slipway this is.", {"version": __version__})
         yield from self._counters()
         yield from self._gauges()
         tally = self._slipway.tally
@@ -74,6 +77,10 @@ class Measures(Collector):
         slipway = self._slipway
         counts = slipway.slots.counts
         yield GaugeMetricFamily("slipway_requests_held", "Messages held.", len(slipway.custody))
+        waits = GaugeMetricFamily("slipway_requests_waiting", "Requests held, by what they wait for.", labels=["reason"])
+        for reason, count in sorted(slipway.waits().items()):
+            waits.add_metric([reason], count)
+        yield waits
         yield GaugeMetricFamily("slipway_deployments_in_flight", "Own deployments in creation.", slipway.watcher.in_flight)
         yield GaugeMetricFamily("slipway_requests_waiting_for_slot", "Requests in line.", slipway.slots.waiting)
         yield GaugeMetricFamily("slipway_requests_waiting_for_turn", "Requests behind another.", len(slipway.turns))
@@ -82,11 +89,11 @@ class Measures(Collector):
         yield GaugeMetricFamily("slipway_oldest_request_seconds", "Age of the oldest request.", slipway.oldest_seconds())
         yield GaugeMetricFamily("slipway_lease_margin_seconds", "Shortest time left of a lease.", slipway.lease_margin())
         yield GaugeMetricFamily("slipway_loop_lag_seconds", "How late the event loop is.", self._pulse.lag())
-        yield GaugeMetricFamily("slipway_loop_stall_seconds_max", "Its longest lateness.", self._pulse.longest_stall)
+        yield GaugeMetricFamily("slipway_loop_longest_stall_seconds", "Its longest lateness.", self._pulse.longest_stall)
         if (skew := self._skew()) is not None:
             yield GaugeMetricFamily("slipway_clock_skew_seconds", "How far the machine's clock is ahead of AWS's.", skew)
         if (left := self._credentials_left()) is not None:
-            yield GaugeMetricFamily("slipway_credentials_seconds_left", "How long the credentials are valid yet.", left)
+            yield GaugeMetricFamily("slipway_credentials_left_seconds", "How long the credentials are valid yet.", left)
 
 
 def registry_of(measures: Measures) -> CollectorRegistry:

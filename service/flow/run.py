@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from typing import Protocol
 
 import structlog
@@ -15,7 +16,7 @@ from structlog.contextvars import bind_contextvars
 from service.core import continuations
 from service.core.carried import Carried
 from service.core.messages import QueueTraits
-from service.core.outcomes import Abandon, Continue, Done, Release, Settlement
+from service.core.outcomes import Abandon, Continue, Done, Reason, Release, Settlement
 from service.core.quota import Quota
 from service.flow import intake, lives, watcher
 from service.flow.announce import Announcer, Topic
@@ -137,6 +138,10 @@ class Slipway:
     def oldest_seconds(self) -> float:
         """Answer how long ago the oldest request that is held was first received; 0 when none is held."""
         return max((_age(hold) for hold in self.custody), default=0.0)
+
+    def waits(self) -> Counter[Reason]:
+        """Answer how many of the requests held wait for what at this moment."""
+        return Counter(hold.why for hold in self.custody if hold.why is not None)
 
     def lease_margin(self) -> float:
         """Answer the shortest time in seconds for which a lease still holds; a whole lease when nothing is held."""

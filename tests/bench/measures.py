@@ -54,7 +54,7 @@ async def load(who: str, module: tuple[str, ...], terms: Terms, *, patience: flo
         await served.until(lambda progress: progress["deleted"] >= terms.number, patience)
         seconds = time.monotonic() - began
         report = await served.ask("report")
-        stall = await process.metric("slipway_loop_stall_seconds_max") if module == SLIPWAY else None
+        stall = await process.metric("slipway_loop_longest_stall_seconds") if module == SLIPWAY else None
         used = await process.end()
     return _load(who, report, seconds, used.cpu_seconds - before, used.peak_mib, stall)
 

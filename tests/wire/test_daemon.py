@@ -193,7 +193,7 @@ async def test_health_says_what_is_so() -> None:
         skew = re.search(r"^slipway_clock_skew_seconds (\S+)$", text, re.MULTILINE)
         assert skew is not None
         assert abs(float(skew[1])) < 60, "the box and the daemon are on one machine"
-        assert "credentials_seconds_left" not in text, "the box's keys do not run out"
+        assert "credentials_left_seconds" not in text, "the box's keys do not run out"
 
 
 async def test_not_ready_says_why() -> None:
