@@ -145,6 +145,7 @@ def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> Terms
         max_creating=settings.max_creating,
         max_total=settings.max_total,
         allow_force=settings.allow_force,
+        reap_interval=settings.reap_interval,
         is_topic_fifo=settings.is_fifo_topic,
         reply_to=tuple(settings.reply_to.split()),
         triggers=triggers,

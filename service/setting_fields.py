@@ -103,6 +103,15 @@ SETTINGS: Final = (
         reason="a learned limit follows the quota when AWS raises it.",
     ),
     Field(
+        name="reap_interval",
+        kind=Kind.NUMBER,
+        unit="seconds",
+        least=0,
+        most=86_400,
+        doc="Time between two looks for deployments whose time is over (expiresAfter); 0 never looks.",
+        reason="5 minutes late is soon enough for what was wanted for hours, at some ten List calls an hour.",
+    ),
+    Field(
         name="allow_force",
         kind=Kind.FLAG,
         doc="Whether a request that says force may update or delete what Slipway did not make.",

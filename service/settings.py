@@ -53,6 +53,7 @@ class Settings:
     progress_events: bool
     max_creating: int
     max_total: int
+    reap_interval: float
     allow_force: bool
     reply_to: str
     """Separated by spaces."""

@@ -181,6 +181,10 @@ class Bedrock:
         except Missing:
             return None
 
+    def now(self) -> float:
+        """Answer the present by AWS's clock, in seconds since the epoch: as its last answer told it."""
+        return self._clock.now()
+
     async def page(
         self, *, created_after: float | None, status: Status | None, token: str | None, size: int = PAGE_SIZE
     ) -> Page:
@@ -200,6 +204,7 @@ class Bedrock:
 
         async def send() -> Page:
             answer = await self._client.list_custom_model_deployments(**parameters)
+            self._clock.read(answer)
             summaries = answer.get("modelDeploymentSummaries") or ()  # not a required field: none may be left out
             deployments = tuple([read_deployment(summary, "customModelDeploymentName", operation) for summary in summaries])
             return Page(deployments, text_of(answer, "nextToken", operation) if answer.get("nextToken") else None)

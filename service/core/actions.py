@@ -91,6 +91,8 @@ class Deploy(Request):
     retries: int = 0
     """How many attempts more are made when one has failed."""
     smoke_test: SmokeTest | None = None
+    expires_after: float | None = None
+    """Seconds from the first receipt, after which the deployment is deleted."""
 
     @property
     def essence(self) -> list[str]:
@@ -116,6 +118,8 @@ class Delete(Request):
 
     force: bool = False
     """Also if Slipway did not make it, where the settings allow that."""
+    if_expired: bool = False
+    """Only if the time is over that its tag says."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,8 @@ UPDATE_TAG: Final = "slipway:update"
 """Whose update the latest is: a key made of the request, and when that was first received."""
 FORMER_TAG: Final = "slipway:former"
 """The model that was served before that update."""
+EXPIRES_TAG: Final = "slipway:expires"
+"""When it is to be deleted; somebody may write another time."""
 SMOKE_TAG: Final = "slipway:smoke"
 """What came of the latest smoke test, and whose it was: asked twice, a model may answer otherwise."""
 OWN_TAGS: Final = 7
@@ -110,6 +112,7 @@ class Marks:
     update: UpdateMark | None = None
     attempt: int = 1
     smoke: SmokeMark | None = None
+    expires: float | None = None
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Self:
@@ -120,6 +123,7 @@ class Marks:
             UpdateMark.of(tags),
             _number(tags.get(ATTEMPT_TAG)),
             SmokeMark.of(tags),
+            _seconds(tags.get(EXPIRES_TAG)),
         )
 
     def is_later_than(self, received: float) -> bool:
@@ -137,6 +141,8 @@ def wanted_tags(request: Deploy, received: float, attempt: int = 1) -> list[tupl
     own = [(REQUEST_TAG, request.request_id), (RECEIVED_TAG, iso(received))]
     if attempt > 1:
         own.append((ATTEMPT_TAG, str(attempt)))
+    if request.expires_after is not None:
+        own.append((EXPIRES_TAG, iso(received + request.expires_after)))
     return [*request.tags, *own]
 
 

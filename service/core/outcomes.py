@@ -34,6 +34,8 @@ class Reason(StrEnum):
     ROLLBACK_FAILED = "RollbackFailed"
     SUPERSEDED = "Superseded"
     DEPLOYMENT_NOT_FOUND = "DeploymentNotFound"
+    EXPIRED = "Expired"
+    NOT_EXPIRED = "NotExpired"
     NOT_OURS = "NotOurs"
     FORCE_NOT_ALLOWED = "ForceNotAllowed"
     INVALID_REQUEST = "InvalidRequest"

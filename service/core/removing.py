@@ -24,6 +24,7 @@ from typing import Final
 from service.core.actions import Delete
 from service.core.calls import CallFailed, Conflicting, Missing, Refused
 from service.core.deployments import Deployment, Status
+from service.core.marks import EXPIRES_TAG
 from service.core.outcomes import Ending, Outcome, Reason
 from service.core.ownership import not_ours
 from service.core.steps import Absent, Ended, Look, Pause, Remove, Seen, Sent, Sight, reason_for
@@ -53,12 +54,14 @@ class Facts:
     refusals: int = 0
     troubles: int = 0
     """Waits in a row without progress: what backs off."""
+    now: float = 0.0
+    """When it was last looked, by the queue's clock."""
 
-    def after_look(self, sight: Seen | Absent) -> Facts:
-        """What is known after Get (and, where it found something, its tags)."""
+    def after_look(self, sight: Seen | Absent, now: float = 0.0) -> Facts:
+        """What is known after Get (and, where it found something, its tags), at this time."""
         if isinstance(sight, Absent):
             return replace(self, sight=sight, attempt=None, absences=self.absences + 1)
-        return replace(self, sight=sight, target=sight.deployment)
+        return replace(self, sight=sight, target=sight.deployment, now=now)
 
     def after_delete(self, attempt: Sent | CallFailed) -> Facts:
         """What is known after a delete: every look is stale now."""
@@ -95,11 +98,12 @@ def decide(request: Delete, facts: Facts) -> Step:
 
 
 def _on_absence(request: Delete, facts: Facts) -> Step:
+    reason = Reason.EXPIRED if request.if_expired else None
     if facts.is_sent:
-        return Ended(Outcome(Ending.DELETED, deployment=facts.target))
+        return Ended(Outcome(Ending.DELETED, reason, deployment=facts.target))
     if facts.target is not None or facts.absences >= ABSENCES_BELIEVED:
         text = f"{request.name} is not there; nothing was to be done"
-        return Ended(Outcome(Ending.DELETED, message=text, deployment=facts.target, already_gone=True))
+        return Ended(Outcome(Ending.DELETED, reason, text, facts.target, already_gone=True))
     return Pause(Reason.DEPLOYMENT_MISSING, f"{request.name} is not found; it may have been made a moment ago")
 
 
@@ -110,6 +114,10 @@ def _on_existing(request: Delete, facts: Facts, seen: Seen) -> Step:
     if facts.in_doubt and not facts.is_sent and seen.marks.is_later_than(facts.received):
         text = f"what has the name {deployment.name!r} now was asked for after this delete was; it is kept"
         return Ended(Outcome(Ending.DELETED, message=text, already_gone=True))
+    expires = seen.marks.expires
+    if request.if_expired and not facts.is_sent and (expires is None or expires > facts.now):
+        text = f"the tag {EXPIRES_TAG} of {deployment.name!r} names no time that has passed; it is kept"
+        return Ended(Outcome(Ending.FAILED, Reason.NOT_EXPIRED, text, deployment))
     match facts.attempt:
         case Sent():
             return Pause(Reason.BUSY, f"{deployment.arn} is being deleted")

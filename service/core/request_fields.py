@@ -17,6 +17,7 @@ from service.core.schema import DRAFT, object_schema
 MOST_TAGS: Final = 50
 """Per resource, by the service's word; its API model would let 200 pass."""
 LONGEST_TIMEOUT_SECONDS: Final = 7 * 86_400
+LONGEST_LIFE_SECONDS: Final = 366 * 86_400
 
 _TAG_LETTERS: Final = r"A-Za-z0-9 _.:/=+@\-"
 _PLAIN: Final = r"[A-Za-z0-9_.:/=+@\-]+(?: +[A-Za-z0-9_.:/=+@\-]+)*"
@@ -325,6 +326,15 @@ DEPLOY: Final = (
         examples=(2,),
     ),
     SMOKE_TEST,
+    Field(
+        name="expiresAfter",
+        kind=Kind.SECONDS,
+        least=1,
+        most=LONGEST_LIFE_SECONDS,
+        doc="How long the deployment is wanted, from the request's first receipt; then it is deleted. 1 second to 366 days.",
+        remedy="use 1 second to 366 days, like P7D or PT12H, or leave the key out",
+        examples=("P7D",),
+    ),
     TOKEN,
     REQUEST_ID,
     TIMEOUT,
@@ -354,6 +364,13 @@ DELETE: Final = (
     _only("delete"),
     IDENTIFIER,
     FORCE,
+    Field(
+        name="ifExpired",
+        kind=Kind.FLAG,
+        doc="Only if the time in its tag slipway:expires has passed: what Slipway itself asks for. The default is false.",
+        remedy="use true or false, or leave the key out",
+        examples=(False,),
+    ),
     REQUEST_ID,
     TIMEOUT,
     TENANT,

@@ -140,11 +140,14 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
     """Build the value from what `problems` has found sound."""
     identity: str = given.get(TOKEN.name) or given.get(REQUEST_ID.name) or origin
     timeout = seconds(given.get("timeout"))
+    timeout = float(timeout if timeout is not None else default_timeout)
+    expires_after = seconds(given.get("expiresAfter"))
     common: dict[str, Any] = {
         "identity": identity,
         "request_id": given.get(REQUEST_ID.name) or _NOT_FOR_TAGS.sub("_", identity)[:_LONGEST_TAG_VALUE],
         "name": given.get(NAME.name) or given.get(IDENTIFIER.name),
-        "timeout": float(timeout if timeout is not None else default_timeout),
+        # What would have expired by then is not made any more.
+        "timeout": timeout if expires_after is None else min(timeout, expires_after),
         "priority": given.get("priority", 0),
         "tenant": given.get("tenant"),
         "trigger": trigger,
@@ -155,7 +158,7 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
             flags = {name: given.get(name, False) for name in ("rollback", "force")}
             return Update(**common, model_arn=given[MODEL.name], **flags, smoke_test=_smoke_test(given.get("smokeTest")))
         case "delete":
-            return Delete(**common, force=given.get("force", False))
+            return Delete(**common, force=given.get("force", False), if_expired=given.get("ifExpired", False))
         case _:
             tags = tuple((tag["key"], tag["value"]) for tag in given.get("tags", ()))
             return Deploy(
@@ -168,6 +171,7 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
                 on_failure=OnFailure(given.get("onFailure", OnFailure.KEEP)),
                 retries=given.get("retries", 0),
                 smoke_test=_smoke_test(given.get("smokeTest")),
+                expires_after=expires_after,
             )
 
 

@@ -33,7 +33,7 @@ class Gets(Protocol):
     async def get(self, identifier: str, *, wait: Wait = ...) -> Deployment | None:
         """Answer the deployment of this name or ARN; None when there is none now."""
 
-    async def tags(self, arn: str, *, wait: Wait) -> Mapping[str, str] | None:
+    async def tags(self, arn: str, *, wait: Wait = ...) -> Mapping[str, str] | None:
         """Answer a deployment's tags; None when there is no such deployment now."""
 
 

@@ -68,9 +68,8 @@ class Removing:
     async def _take(self, step: Look | Remove | Pause, request: Delete, facts: Facts, hold: Hold, tell: Tell) -> Facts:
         match step:
             case Look():
-                return await self._looking.ask(
-                    self._looking.look(_identifier(request, facts), hold), facts.after_look, facts, hold
-                )
+                looked = self._looking.look(_identifier(request, facts), hold)
+                return await self._looking.ask(looked, lambda sight: facts.after_look(sight, hold.now()), facts, hold)
             case Remove(arn=arn):
                 return facts.after_delete(await remove(self._bedrock, arn, hold))
             case Pause():
@@ -84,7 +83,7 @@ class Removing:
         sight = await self._looking.last_look(_identifier(request, facts), hold)
         if isinstance(sight, str):
             return timed_out(request.timeout, reason, text + sight, facts.target)
-        last = decide(request, facts.after_look(sight))
+        last = decide(request, facts.after_look(sight, hold.now()))
         return last.outcome if isinstance(last, Ended) else timed_out(request.timeout, reason, text, facts.target)
 
 

@@ -24,6 +24,7 @@ from service.flow.answer import Answers
 from service.flow.burials import Burials, Graveyard
 from service.flow.custody import Custody, Leases
 from service.flow.hold import Hold
+from service.flow.reaper import Reaper, Shows
 from service.flow.replying import Desk, Replies
 from service.flow.slots import Slots
 from service.flow.tally import Tally
@@ -40,7 +41,7 @@ class Queue(Leases, Graveyard, Protocol):
     """The queue, as far as custody needs it: apart from receiving, which has connections of its own."""
 
 
-class Bedrock(lives.Bedrock, watcher.Lists, Protocol):
+class Bedrock(lives.Bedrock, watcher.Lists, Shows, Protocol):
     """Everything that is called of Bedrock."""
 
 
@@ -90,6 +91,7 @@ class Slipway:
             sweep_soon=self.watcher.sweep_soon,
             tally=tally,
         )
+        self._reaper = Reaper(bedrock, queue, interval=terms.reap_interval, is_fifo=traits.is_fifo, rng=rng, tally=tally)
         self.turns = Turns()
         self._announcer = Announcer(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
         self._replies = Replies(desk, rng=rng, tally=tally)
@@ -110,6 +112,7 @@ class Slipway:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.custody.run())
             group.create_task(self.watcher.run())
+            group.create_task(self._reaper.run())
             group.create_task(self._replies.run())
             await self.intake.run()
             while self._tasks:
@@ -117,6 +120,7 @@ class Slipway:
             await self._announcer.drain()
             self.custody.stop()
             self.watcher.stop()
+            self._reaper.stop()
             self._replies.stop()
 
     def stop(self) -> None:
@@ -126,6 +130,7 @@ class Slipway:
         self.is_stopping = True
         self.intake.stop()
         self.watcher.stop()
+        self._reaper.stop()
         self.custody.hurry()
         for hold in self.custody:
             hold.interrupt(Stopping)

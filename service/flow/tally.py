@@ -45,6 +45,8 @@ class Tally:
     adoptions: int = 0
     unknown_answers: int = 0
     quota_refusals: int = 0
+    expiries: int = 0
+    """Deletes that were asked for because a deployment's time was over."""
     sweeps: int = 0
     sweeps_failed: int = 0
     settlements: Counter[str] = field(default_factory=Counter)

@@ -22,6 +22,8 @@ class Terms:
     max_total: int
     allow_force: bool
     is_topic_fifo: bool
+    reap_interval: float = 0.0
+    """Time between two looks for what has expired; 0 for none."""
     reply_to: tuple[str, ...] = ()
     """Where `replyTo` may point: queue URLs and topic ARNs, a star for anything."""
     triggers: tuple[Trigger, ...] = ()

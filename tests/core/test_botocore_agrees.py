@@ -30,7 +30,7 @@ def shape(name: str) -> dict[str, Any]:
 
 def test_the_keys_are_those_of_botocore_and_our_own() -> None:
     own = {"action", "customizationJob", "requestId", "timeout", "priority", "tenant", "ifExists", "onFailure", "retries"}
-    own |= {"smokeTest"}
+    own |= {"smokeTest", "expiresAfter"}
     own |= {field.name for field in ASKING}
     assert set(BY_NAME) == set(CREATE["members"]) | own, f"botocore {version('botocore')}"
     assert [field.name for field in DEPLOY if field.required] == CREATE["required"]
@@ -53,7 +53,7 @@ def test_an_update_names_what_botocores_does() -> None:
 
 def test_a_delete_names_what_botocores_does() -> None:
     theirs = MODEL["shapes"]["DeleteCustomModelDeploymentRequest"]
-    own = {"action", "force", "requestId", "timeout", "tenant", *(field.name for field in ASKING)}
+    own = {"action", "force", "ifExpired", "requestId", "timeout", "tenant", *(field.name for field in ASKING)}
     assert {field.name for field in DELETE} == set(theirs["members"]) | own
 
 

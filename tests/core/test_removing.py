@@ -121,6 +121,18 @@ def test_a_redelivery_leaves_alone_what_was_asked_for_after_it_was() -> None:
     assert decide(REQUEST, in_doubt.after_look(OURS_ACTIVE)) == Remove(ARN)
 
 
+def test_what_has_not_expired_is_kept_where_that_was_asked() -> None:
+    request = replace(REQUEST, if_expired=True)
+    for expires in (None, 2000.0):
+        seen = Seen(a_deployment(), replace(OURS, expires=expires))
+        assert ended(decide(request, FACTS.after_look(seen, now=1999.0)))[:2] == (Ending.FAILED, Reason.NOT_EXPIRED)
+    seen = Seen(a_deployment(), replace(OURS, expires=2000.0))
+    facts = FACTS.after_look(seen, now=2000.0)
+    assert decide(request, facts) == Remove(ARN)
+    gone = facts.after_delete(Sent()).after_look(Absent(), now=2001.0)
+    assert ended(decide(request, gone)) == (Ending.DELETED, Reason.EXPIRED, False)
+
+
 SIGHTS = [
     None,
     Absent(),

@@ -82,6 +82,12 @@ def test_a_delete(named: str) -> None:
     assert request.is_by_arn == named.startswith("arn:")
 
 
+def test_what_expires_is_not_tried_for_longer() -> None:
+    assert a_deploy(GOOD | {"expiresAfter": "P7D"}).expires_after == 7 * 86_400
+    assert a_deploy(GOOD | {"expiresAfter": "P7D"}).timeout == 7200
+    assert a_deploy(GOOD | {"expiresAfter": "PT1H"}).timeout == 3600
+
+
 def test_an_update() -> None:
     body = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": ARN, "requestId": "r-1"}
     request = Update(identity="r-1", request_id="r-1", name="bot", model_arn=ARN, timeout=7200.0)

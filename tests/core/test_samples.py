@@ -19,6 +19,7 @@ SAMPLES, TRIGGERS = CONFIG / "samples", CONFIG / "triggers.toml"
 DEPLOYS = (
     "customization-job",
     "eventbridge-wrapped",
+    "expiring",
     "failing",
     "full",
     "plain",

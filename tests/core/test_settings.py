@@ -55,6 +55,7 @@ def test_the_defaults() -> None:
         progress_events=False,
         max_creating=0,
         max_total=0,
+        reap_interval=300.0,
         allow_force=False,
         reply_to="",
         triggers="",

@@ -129,6 +129,20 @@ async def test_a_smoke_test_and_a_rollback(asker: Asker) -> None:
     assert asker.box.bedrock.account().made[0].model_arn(asker.box.bedrock.now()) == MODEL
 
 
+async def test_expiry() -> None:
+    async with Box(terms=QUICK) as box, daemon(box, SLIPWAY_REAP_INTERVAL="0.5") as process, listening(box) as results:
+        asker = Asker(box, process, results)
+        asker.send(a_request("other"))
+        body = json.loads(sample("expiring.json")) | {"expiresAfter": 20}
+        data = await asker.ask(json.dumps(body))
+        assert data["outcome"] == "Active"
+        made = next(one for one in box.bedrock.account().made if one.name == body["modelDeploymentName"])
+        data = await asker.answer(f"expired-{made.arn.rsplit('/', 1)[-1]}")
+        assert (data["outcome"], data["reason"], data["customModelDeploymentArn"]) == ("Deleted", "Expired", made.arn)
+        assert made.deleted >= made.created + 15
+        assert [one.name for one in box.bedrock.account().made if one.exists(box.bedrock.now())] == ["other"]
+
+
 async def test_update_of_what_is_not_there(asker: Asker) -> None:
     body = {"action": "update", "customModelDeploymentIdentifier": "nothing", "modelArn": MODEL, "requestId": "u"}
     data = await asker.ask(json.dumps(body))
