@@ -69,17 +69,19 @@ def understand(
     message always has the same answer. Raises `Misunderstood`, `Unmatched` or `PipelineStopping`, and nothing else, whatever
     the message holds.
     """
-    given = unwrapped(message.body, keep_event=bool(triggers))
-    trigger = None
-    if triggers and is_event(given):
-        trigger = first_match(triggers, given)
-        given = trigger.make(given)
-    given = plain(given)
+    given, trigger = body_of(message.body, triggers)
     found = list(islice(_request_problems(given, home), _MOST_COUNTED))
     if found:
         made_by = f"trigger {shown(trigger.name)} made a wrong request: " if trigger else ""
         raise _misunderstood(found, given, made_by)
     return _request(given, continuations.origin(message), default_timeout, trigger.name if trigger else None)
+
+
+def body_of(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Trigger | None]:
+    """Answer the request in a body, in the form that all have, and the rule that made it. Raises as `understand` does."""
+    given = unwrapped(text, keep_event=bool(triggers))
+    trigger = first_match(triggers, given) if triggers and is_event(given) else None
+    return plain(trigger.make(given) if trigger else given), trigger
 
 
 def client_token(request: Deploy, generation: int = 0) -> str:

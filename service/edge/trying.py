@@ -11,10 +11,9 @@ from typing import Final
 
 import typer
 
-from service.core.actions import AnyRequest, Deploy
 from service.core.messages import Message
 from service.core.misunderstood import Misunderstood
-from service.core.requests import Home, Unmatched, understand
+from service.core.requests import Home, PipelineStopping, Unmatched, body_of, understand
 from service.core.triggers import Trigger
 from service.edge.exits import Exit
 from service.settings import WrongSetting, find_triggers, load_triggers
@@ -44,16 +43,19 @@ def try_triggers(sample: str, triggers: str | None, config: str | None) -> Exit:
 def _try(body: str, rules: tuple[Trigger, ...]) -> Exit:
     now = time.time()
     try:
-        request = understand(Message("message-id", body, "", 1, now, now), _home(body), triggers=rules)
+        given, trigger = body_of(body, rules)
+        understand(Message("message-id", body, "", 1, now, now), _home(body), triggers=rules)
     except Unmatched as unmatched:
         typer.echo(f"{unmatched}: it would be counted, and deleted", err=True)
+        return Exit.NOT_WELL
+    except PipelineStopping as stopping:
+        typer.echo(f"no request: {stopping}, and its step would be answered", err=True)
         return Exit.NOT_WELL
     except Misunderstood as wrong:
         typer.echo(f"it would be rejected ({wrong.code.value}): {wrong.reason}", err=True)
         return Exit.NOT_WELL
-    how = f"matched by trigger {request.trigger}" if request.trigger else "no event: a request as it is"
-    typer.echo(how, err=True)
-    typer.echo(json.dumps(_shown(request), indent=2, ensure_ascii=False))
+    typer.echo(f"matched by trigger {trigger.name}" if trigger else "no event: a request as it is", err=True)
+    typer.echo(json.dumps(given, indent=2, ensure_ascii=False))
     return Exit.OK
 
 
@@ -66,23 +68,3 @@ def _home(body: str) -> Home:
     found = event if isinstance(event, dict) else {}
     account, region = (str(found.get(key, other)) for key, other in zip(("account", "region"), _PLACE, strict=True))
     return Home("aws", account, region)
-
-
-def _shown(request: AnyRequest) -> dict[str, object]:
-    """Answer a request in the keys of its body."""
-    name = "modelDeploymentName" if isinstance(request, Deploy) else "customModelDeploymentIdentifier"
-    shown: dict[str, object] = {"action": request.action, name: request.name}
-    if isinstance(request, Deploy):
-        shown |= {
-            "modelArn": request.model_arn,
-            "customizationJob": request.customization_job,
-            "description": request.description,
-            "tags": [{"key": key, "value": value} for key, value in request.tags],
-        }
-    shown |= {
-        "requestId": request.request_id,
-        "timeout": request.timeout,
-        "priority": request.priority,
-        "tenant": request.tenant,
-    }
-    return {key: value for key, value in shown.items() if value not in (None, "", [])}

@@ -24,8 +24,11 @@ def test_a_matching_event_shows_its_rule_and_its_request() -> None:
     code, out, err = ran(str(SAMPLES / "bedrock-job-completed.json"), "--triggers", RULES)
     assert (code, err) == (0, "matched by trigger bedrock-customization-completed\n")
     shown = json.loads(out)
-    assert shown["modelDeploymentName"] == "support-tune-2026-11-23"
-    assert shown["customizationJob"] == json.loads(EVENT)["detail"]["jobArn"]
+    assert shown == {
+        "modelDeploymentName": "support-tune-2026-11-23",
+        "customizationJob": json.loads(EVENT)["detail"]["jobArn"],
+        "requestId": json.loads(EVENT)["id"],
+    }
 
 
 def test_an_event_may_come_from_standard_input_and_the_rules_from_the_environment() -> None:
@@ -38,6 +41,14 @@ def test_an_event_that_no_rule_matches() -> None:
     code, out, err = ran("-", "--triggers", RULES, given=EVENT.replace('"Completed"', '"Stopped"'))
     assert (code, out) == (1, "")
     assert err.startswith("no trigger matches Model Customization Job State Change of aws.bedrock")
+
+
+def test_what_is_no_event_is_shown_as_it_is_and_a_pipeline_that_stops_is_no_request() -> None:
+    plain = (SAMPLES / "plain.json").read_text("utf-8")
+    code, out, err = ran("-", "--triggers", RULES, given=plain)
+    assert (code, json.loads(out), err) == (0, json.loads(plain), "no event: a request as it is\n")
+    code, out, err = ran("-", "--triggers", RULES, given='{"token": "Qk3vX9aZ1b", "status": "Stopping"}')
+    assert (code, out, err) == (1, "", "no request: the pipeline is being stopped, and its step would be answered\n")
 
 
 def test_an_event_that_would_be_rejected() -> None:
