@@ -148,6 +148,7 @@ def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> Terms
         reap_interval=settings.reap_interval,
         is_topic_fifo=settings.is_fifo_topic,
         reply_to=tuple(settings.reply_to.split()),
+        tenant_weights=settings.weights,
         triggers=triggers,
     )
 

@@ -9,6 +9,7 @@ from typing import Final
 from service.core.fields import Field, Kind
 
 PREFIX: Final = "SLIPWAY_"
+_WEIGHT: Final = r"[^,]{1,64}=[1-9][0-9]{0,2}"
 _wrap = TextWrapper(110, initial_indent="# ", subsequent_indent="#   ").fill
 _HEAD: Final = """\
 # Slipway's settings and their defaults: this file is where the program reads them from. A file of your own holds
@@ -101,6 +102,17 @@ SETTINGS: Final = (
         most=100_000,
         doc="The account's quota of deployments in all; 0 learns it from Bedrock's answers.",
         reason="a learned limit follows the quota when AWS raises it.",
+    ),
+    Field(
+        name="tenant_weights",
+        kind=Kind.TEXT,
+        least=0,
+        most=4096,
+        pattern=rf"(?:{_WEIGHT}(?:,{_WEIGHT})*)?",
+        doc="How many turns a tenant has to another's one in the line for slots, like support=3,search=2; 1 where it is "
+        "not named.",
+        reason="who asks for more than others gets no more slots for it, until somebody decides otherwise.",
+        remedy="use tenant=weight, separated by commas, with weights from 1 to 999, like support=3,search=2",
     ),
     Field(
         name="reap_interval",

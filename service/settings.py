@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from service.core.fields import Field, Kind, fault, nearest
 from service.core.misunderstood import shown
+from service.core.request_fields import TENANT
 from service.core.triggers import Trigger, WrongTriggers, read_triggers
 from service.setting_fields import PREFIX, SETTINGS, remedy, variable
 
@@ -53,6 +54,7 @@ class Settings:
     progress_events: bool
     max_creating: int
     max_total: int
+    tenant_weights: str
     reap_interval: float
     allow_force: bool
     reply_to: str
@@ -65,6 +67,11 @@ class Settings:
     log_format: str
     provenance: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Where each value came from: `default`, the path of a file, or the name of a variable."""
+
+    @property
+    def weights(self) -> Mapping[str, int]:
+        """`tenant_weights`, read."""
+        return dict(_weights(self.tenant_weights))
 
     @property
     def is_fifo_queue(self) -> bool:
@@ -89,7 +96,25 @@ def load(environ: Mapping[str, str], config: str | None = None) -> Settings:
         if each.name not in values:
             text = f"{variable(each.name)} is not set; {remedy(each)}, in the environment or as {each.name} in a file"
             raise WrongSetting(text)
+    _check_weights(values, provenance)
     return Settings(**values, provenance=provenance)
+
+
+def _weights(text: str) -> list[tuple[str, int]]:
+    pairs = [each.rpartition("=") for each in text.split(",") if each]
+    return [(tenant, int(weight)) for tenant, _, weight in pairs]
+
+
+def _check_weights(values: Mapping[str, Any], provenance: Mapping[str, str]) -> None:
+    """Their form is sound; say what only all of them together can have wrong, or who no request can name."""
+    seen: set[str] = set()
+    for tenant, _ in _weights(values["tenant_weights"]):
+        said = f"tenant_weights ({provenance['tenant_weights']}) has a tenant that"
+        if wrong := fault(TENANT, tenant):
+            raise WrongSetting(f"{said} {wrong}; {TENANT.remedy}")
+        if tenant in seen:
+            raise WrongSetting(f"{said} is named twice, {shown(tenant)}; name it once")
+        seen.add(tenant)
 
 
 def find_triggers(environ: Mapping[str, str], config: str | None = None) -> str:

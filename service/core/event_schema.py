@@ -85,6 +85,17 @@ def _data() -> dict[str, object]:
                     "properties": {"key": {"type": "string"}, "value": {"type": "string"}},
                 },
             },
+            "waiting": {
+                "type": "object",
+                "description": "Waiting only: what can be said of how long it will be. What is not known is left out.",
+                "minProperties": 1,
+                "additionalProperties": False,
+                "properties": {
+                    "place": {"type": "integer", "minimum": 1, "description": "In the line that it waits in; 1 goes next."},
+                    "secondsToSlot": {"type": "integer", "minimum": 0, "description": "An estimate, from creations so far."},
+                    "secondsToEnd": {"type": "integer", "minimum": 0, "description": "The same, until it has ended."},
+                },
+            },
             "times": {
                 "type": "object",
                 "required": ["receivedAt", "secondsSinceReceived"],

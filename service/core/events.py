@@ -15,6 +15,7 @@ from typing import Final
 
 from service.core.actions import Delete, Deploy, Request, Update
 from service.core.deployments import Deployment
+from service.core.estimates import NOTHING_KNOWN, Prospect
 from service.core.iso import iso as _iso
 from service.core.outcomes import Ending, Outcome, Reason
 
@@ -65,9 +66,10 @@ def announce_progress(
     reason: Reason | None = None,
     message: str | None = None,
     attempt: int = 1,
+    prospect: Prospect = NOTHING_KNOWN,
 ) -> Publication:
-    """Put a step on the way into words. Each kind of progress of an attempt of a request has one id."""
-    return _publication(request, progress.value, _Underway(reason, message, attempt), times, source)
+    """Put a step on the way into words. Each kind of progress of an attempt has one id, and each reason to wait."""
+    return _publication(request, progress.value, _Underway(reason, message, attempt, prospect), times, source)
 
 
 def announce_rejection(message_id: str, request_id: str | None, code: str, text: str, times: Times, source: str) -> Publication:
@@ -91,6 +93,7 @@ class _Underway:
     reason: Reason | None
     message: str | None
     attempt: int
+    prospect: Prospect
     deployment: Deployment | None = None
 
 
@@ -103,10 +106,7 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
     else:
         data["customModelDeploymentArn"] = request.name
     data |= _model(request, deployment)
-    if isinstance(state, Outcome):
-        data |= _particulars(request, state)
-    if isinstance(state, Outcome) and state.smoke is not None:
-        data["smokeTest"] = {"passed": state.smoke.passed, "text": cut(state.smoke.text, LONGEST_TEXT)}
+    data |= _of_outcome(request, state) if isinstance(state, Outcome) else _of_wait(state)
     if isinstance(request, Deploy) and request.retries:
         data["attempt"] = state.attempt
     data["times"] = _times(times)
@@ -128,10 +128,17 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
         "reason": state.reason.value if state.reason else "",
     }
     subject = deployment.arn if deployment else request.name
+    return _envelope(word, _identity(request, state, word), subject, request.name, data, attributes, times, source)
+
+
+def _identity(request: Request, state: Outcome | _Underway, word: str) -> list[str]:
+    """Answer what tells an event from all others of its kind: of progress also the attempt, and what is waited for."""
     identity = request.essence
     if isinstance(state, _Underway) and state.attempt > 1:
         identity = [*identity, str(state.attempt)]
-    return _envelope(word, identity, subject, request.name, data, attributes, times, source)
+    if word == Progress.WAITING.value and state.reason is not None:
+        identity = [*identity, state.reason.value]
+    return identity
 
 
 def _model(request: Request, deployment: Deployment | None) -> dict[str, object]:
@@ -142,6 +149,18 @@ def _model(request: Request, deployment: Deployment | None) -> dict[str, object]
     if isinstance(request, Deploy) and request.customization_job is not None:
         said["customizationJob"] = request.customization_job
     return said
+
+
+def _of_wait(underway: _Underway) -> dict[str, object]:
+    """How long it may be, as far as that is known."""
+    said = underway.prospect.to_json()
+    return {"waiting": said} if said else {}
+
+
+def _of_outcome(request: Request, outcome: Outcome) -> dict[str, object]:
+    smoke = outcome.smoke
+    tested = {"smokeTest": {"passed": smoke.passed, "text": cut(smoke.text, LONGEST_TEXT)}} if smoke is not None else {}
+    return _particulars(request, outcome) | tested
 
 
 def _particulars(request: Request, outcome: Outcome) -> dict[str, object]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from service.core.audit import Backlog
+from service.core.estimates import Prospect
 from service.core.foresight import Existing
 from service.core.held import Finished, Held, Wait
 from service.core.iso import iso
@@ -94,8 +95,7 @@ def _of_held(held: Held, reason: str | None, lines: Mapping[str, Any]) -> Iterat
     yield f"{said}: {held.waits_for}: {held.why}" if held.waits_for else f"{said}: a call is under way"
     if held.waits_for is None:
         yield from _of_lines(lines)
-    if held.place is not None:
-        yield f"place {held.place} in the daemon's line for a slot"
+    yield from _of_prospect(held.prospect, "turn" if held.waits_for == Reason.PREDECESSOR else "slot")
     if reason is not None and reason in NEXT:
         yield f"next: {NEXT[reason]}"
     if held.deadline is not None:
@@ -103,6 +103,14 @@ def _of_held(held: Held, reason: str | None, lines: Mapping[str, Any]) -> Iterat
         yield f"deadline: {iso(held.deadline)}, in {left:.0f} s; then it ends as TimedOut, and what exists is kept"
     yield f"received {held.receive_count} times, first at {iso(held.received_at)}; leased for {held.lease_seconds:.0f} s more"
     yield from (_of_wait(wait) for wait in held.waited)
+
+
+def _of_prospect(prospect: Prospect, what: str) -> Iterator[str]:
+    if prospect.place is not None:
+        expected = "" if prospect.to_slot is None else f", which it may have in {prospect.to_slot:.0f} s"
+        yield f"place {prospect.place} in the daemon's line for a {what}{expected}"
+    if prospect.to_end is not None:
+        yield f"as creations went lately, it has ended in {prospect.to_end:.0f} s"
 
 
 def _of_wait(wait: Wait) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from service.core.estimates import NOTHING_KNOWN, Prospect
 from service.core.iso import epoch, iso
 from service.core.outcomes import Reason
 
@@ -45,8 +46,8 @@ class Held:
     waits_for: str | None = None
     """The reason of the wait that is going on; None while something is being done, or asked."""
     why: str = ""
-    place: int | None = None
-    """In this daemon's line for a slot, from 1."""
+    prospect: Prospect = NOTHING_KNOWN
+    """In this daemon's line for a slot, or behind its predecessors here."""
     waited: tuple[Wait, ...] = ()
     """The latest waits, the last of them last."""
     request_id: str | None = None
@@ -66,6 +67,11 @@ class Held:
     def state(self) -> str:
         """How far it is, in one word: Creating, Updating, Waiting, or Working, while it is asked or done."""
         return _STATES.get(self.waits_for or "", "Waiting") if self.waits_for else "Working"
+
+    @property
+    def place(self) -> int | None:
+        """In that line, from 1."""
+        return self.prospect.place
 
     def to_json(self) -> dict[str, object]:
         """Write it, with the ages that a person would reckon. Never a body, nor a receipt."""
@@ -87,7 +93,7 @@ class Held:
             "leaseSeconds": round(self.lease_seconds, 3),
             "waitsFor": self.waits_for,
             "why": self.why,
-            "place": self.place,
+            **self.prospect.to_json(),
         }
         return {key: value for key, value in said.items() if value is not None} | {
             "waited": [wait.to_json() for wait in self.waited]
@@ -104,7 +110,7 @@ class Held:
             lease_seconds=given["leaseSeconds"],
             waits_for=given.get("waitsFor"),
             why=given["why"],
-            place=given.get("place"),
+            prospect=Prospect(given.get("place"), given.get("secondsToSlot"), given.get("secondsToEnd")),
             waited=tuple(Wait.of(wait) for wait in given["waited"]),
             request_id=given.get("requestId"),
             action=given.get("action", ""),

@@ -57,6 +57,10 @@ class Quota:
             room = min(room, max(below, int(is_time_to_probe)))
         return max(room, 0)
 
+    def is_full(self, counts: Counts, under_way: int) -> bool:
+        """Whether it is the account that leaves no room, and not only the window."""
+        return replace(self, window=LARGEST_WINDOW).room(counts, under_way) == 0
+
     def after_success(self, counts: Counts) -> Quota:
         """A create was taken on, and is in these counts."""
         return replace(self.after_sweep(counts), window=min(self.window * 2, LARGEST_WINDOW), probe_seconds=0.0)
@@ -81,6 +85,13 @@ class Quota:
             return self
         raised = Counts(max(self.mark.creating, counts.creating), max(self.mark.total, counts.total))
         return replace(self, mark=raised)
+
+    def creating_limit(self, counts: Counts) -> int:
+        """Say how many may be in creation at once; 0 where that is not known, or is not what the account is full of."""
+        is_full = self.max_total and counts.total >= self.max_total
+        if is_full or (self.mark is not None and self.mark.creating == 0):
+            return 0
+        return min((limit for limit in (self.max_creating, self.mark.creating if self.mark else 0) if limit), default=0)
 
     def fullness(self) -> str:
         """Say in words what the limits are thought to be, for people who wait."""

@@ -29,7 +29,7 @@ def holdings(slipway: Slipway, lines: Lines, about: str | None = None, after: st
 
     What is finished is on the last page only, so that a request which ends while pages are read is seen on one of them.
     """
-    places = slipway.slots.places()
+    places = slipway.turns.places() | slipway.slots.places()
     holds = (hold for hold in slipway.custody if about is None or is_about(hold, about))
     page = nsmallest(PAGE + 1, (hold for hold in holds if after is None or _cursor(hold) > after), key=_cursor)
     is_last = len(page) <= PAGE
@@ -69,10 +69,12 @@ def held_of(hold: Hold, slipway: Slipway, place: int | None) -> Held:
     message, request = hold.message, hold.request
     received_at = continuations.first_received_at(message)
     why, text = hold.why, hold.why_text
+    created_at = slipway.watcher.created_at(hold.arn) if hold.arn else None
+    passed = None if created_at is None else hold.now() - created_at
     if why in _SWEPT and (trouble := slipway.watcher.trouble) is not None:
         why, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
     elif why is Reason.NO_SLOT:
-        text = f"no slot: {slipway.slots.quota.fullness()}"  # as it is now, not as it was when the wait began
+        why, text = slipway.slots.why()  # as it is now, not as it was when the wait began
     elif why is Reason.IN_CREATION and hold.arn is not None and slipway.watcher.is_missing(hold.arn):
         why, text = Reason.DEPLOYMENT_MISSING, f"{hold.arn} was created, and is no longer found"
     held = Held(
@@ -83,7 +85,7 @@ def held_of(hold: Hold, slipway: Slipway, place: int | None) -> Held:
         lease_seconds=hold.lease_until - asyncio.get_running_loop().time(),
         waits_for=why.value if why else None,
         why=text,
-        place=place,
+        prospect=slipway.outlook.view(hold).of(hold.why, place, passed),
         waited=tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in hold.waited),
         arn=hold.arn,
     )

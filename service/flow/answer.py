@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -25,7 +26,8 @@ from service.flow.burials import Burials
 from service.flow.history import History
 from service.flow.hold import Hold
 from service.flow.lives import Lives
-from service.flow.looking import Tell
+from service.flow.looking import Tell, in_silence
+from service.flow.outlook import Outlook
 from service.flow.replying import Replies
 from service.flow.tally import Tally
 from service.flow.terms import Terms
@@ -50,7 +52,7 @@ class Answers:
         announcer: Announcer,
         replies: Replies,
         lives: Lives,
-        turns: Turns,
+        outlook: Outlook,
         tally: Tally,
     ) -> None:
         self._terms = terms
@@ -59,7 +61,8 @@ class Answers:
         self._announcer = announcer
         self._replies = replies
         self._lives = lives
-        self._turns = turns
+        self._outlook = outlook
+        self.turns = Turns()
         self.history = History()
         self._tally = tally
 
@@ -86,7 +89,7 @@ class Answers:
                 tell(Progress.ACCEPTED, None, None)
                 # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
                 with suppress(DeadlinePassed), hold.until(deadline):
-                    await turn.come()
+                    await turn.come(tell)
                 outcome = await self._lives.live(request, hold, deadline, tell)
                 if isinstance(outcome, HandOn):
                     return self._handed_on(outcome, tell)
@@ -121,21 +124,24 @@ class Answers:
         keys = [f"deployment {request.name}"]
         if self._traits.is_fifo and hold.message.group is not None:
             keys.insert(0, f"group {hold.message.group}")
-        return self._turns.turn(keys, hold)
+        return self.turns.turn(keys, hold)
 
     def _teller(self, request: AnyRequest, hold: Hold) -> Tell:
-        """Answer what announces progress: each kind once, and nothing unless the settings ask for it."""
+        """Answer what announces progress: each kind and reason once, and nothing unless the settings ask for it."""
         if not self._terms.progress_events:
-            return _say_nothing
-        told: set[Progress] = set()
+            return in_silence
+        told: set[tuple[Progress, Reason | None]] = set()
         attempt = continuations.carried(hold.message).attempt
 
-        def tell(progress: Progress, reason: Reason | None, message: str | None) -> None:
-            if progress not in told:
-                told.add(progress)
+        def tell(
+            progress: Progress, reason: Reason | None, message: str | None, place: Callable[[], int] | None = None, /
+        ) -> None:
+            if (progress, reason) not in told:
+                told.add((progress, reason))
+                prospect = self._outlook.view(hold).of(reason, place() if place else None)
                 times = times_of(hold, request)
                 source = self._terms.source
-                self._announcer.mention(announce_progress(request, progress, times, source, reason, message, attempt))
+                self._announcer.mention(announce_progress(request, progress, times, source, reason, message, attempt, prospect))
 
         return tell
 
@@ -205,10 +211,6 @@ class Answers:
             event_id=event_id,
             error=outcome.message,
         )
-
-
-def _say_nothing(progress: Progress, reason: Reason | None, message: str | None) -> None:
-    """Progress that nobody wants to hear of. One for all requests: a set for each would take 300 bytes."""
 
 
 def times_of(hold: Hold, request: AnyRequest | None = None) -> Times:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final
+from typing import Final, TypeVar
 
 from service.core.actions import AnyRequest
 from service.core.messages import Message
@@ -13,6 +14,10 @@ from service.flow.waits import LeaseLost, Waits
 
 LONGEST_MEMORY: Final = 8
 """How many waits of a request are remembered, for whoever asks why it takes so long."""
+LONG_SECONDS: Final = 10.0
+"""From when on a wait for the rate of calls is worth remembering: most are over in a moment."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -98,16 +103,26 @@ class Hold(Waits):
     def because(self, why: Reason, text: str = "") -> Because:
         """Within, this is what the request waits for; it stays known after an interruption."""
         self.why, self.why_text = why, text
-        self._remember(why, text)
+        self._remember(why, text, self.now())
         return Because(self)
 
-    def _remember(self, why: Reason, text: str) -> None:
+    async def wait_to_call(self, future: asyncio.Future[T], /) -> T:
+        """Await the turn to make a call, as `wait` does. Meanwhile it is the rate of calls that the request waits for."""
+        before, since = (self.why, self.why_text), self.now()
+        self.why, self.why_text = Reason.THROTTLED, "its call is held back: no more are made at once than AWS takes"
+        answer = await self.wait(future)
+        if self.now() - since >= LONG_SECONDS:
+            self._remember(Reason.THROTTLED, self.why_text, since)
+        self.why, self.why_text = before
+        return answer
+
+    def _remember(self, why: Reason, text: str, since: float) -> None:
         last = self.waited[-1] if self.waited else None
         if last is not None and last.reason is why:
             last.text = text
             last.times += 1
         else:
-            self.waited = (*self.waited[1 - LONGEST_MEMORY :], Waited(why, text, self.now()))
+            self.waited = (*self.waited[1 - LONGEST_MEMORY :], Waited(why, text, since))
 
 
 class Because:

@@ -132,10 +132,8 @@ class Lifecycle:
 
     async def _create(self, request: Deploy, facts: Facts, hold: Hold, tell: Tell) -> Facts:
         must_wait = not self._slots.has_room()
-        if must_wait:
-            tell(Progress.WAITING, Reason.NO_SLOT, self._slots.quota.fullness())
         answer: Created | CallFailed
-        with await self._slots.grant(hold, request.priority) as grant:
+        with await self._slots.grant(hold, request, tell) as grant:
             if must_wait and facts.in_doubt and (more := await self._look_again(request, facts, hold)):
                 return more
             try:
@@ -145,7 +143,7 @@ class Lifecycle:
                     description=request.description,
                     tags=wanted_tags(request, facts.received, facts.carried.attempt),
                     token=client_token(request, facts.carried.attempt - 1),
-                    wait=hold.wait,
+                    wait=hold.wait_to_call,
                 )
             except CallFailed as failed:
                 answer = failed
@@ -195,7 +193,7 @@ class Lifecycle:
 
     async def _at_deadline(self, request: Deploy, facts: Facts, hold: Hold) -> Outcome:
         """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
-        reason, text = hold.why, hold.why_text
+        reason, text = self._slots.why() if hold.why is Reason.NO_SLOT else (hold.why, hold.why_text)
         if facts.in_doubt or facts.is_mine or isinstance(facts.sight, Seen):
             sight = await self._looking.last_look(request.name, hold)
             if isinstance(sight, str):

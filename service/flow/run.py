@@ -24,12 +24,12 @@ from service.flow.answer import Answers
 from service.flow.burials import Burials, Graveyard
 from service.flow.custody import Custody, Leases
 from service.flow.hold import Hold
+from service.flow.outlook import Outlook
 from service.flow.reaper import Reaper, Shows
 from service.flow.replying import Desk, Replies
 from service.flow.slots import Slots
 from service.flow.tally import Tally
 from service.flow.terms import Terms
-from service.flow.turns import Turns
 from service.flow.waits import LeaseLost, Stopping, TooLongHeld
 
 log = structlog.get_logger()
@@ -87,12 +87,13 @@ class Slipway:
         )
         self.slots = Slots(
             Quota(terms.max_creating, terms.max_total),
+            weights=terms.tenant_weights,
             in_creation=lambda: self.watcher.in_flight,
             sweep_soon=self.watcher.sweep_soon,
             tally=tally,
         )
         self._reaper = Reaper(bedrock, queue, interval=terms.reap_interval, is_fifo=traits.is_fifo, rng=rng, tally=tally)
-        self.turns = Turns()
+        self.outlook = Outlook(self.slots, self.watcher, tally)
         self._announcer = Announcer(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
         self._replies = Replies(desk, rng=rng, tally=tally)
         self._answers = Answers(
@@ -102,10 +103,10 @@ class Slipway:
             announcer=self._announcer,
             replies=self._replies,
             lives=lives.Lives(bedrock, terms, self.slots, self.watcher, rng=rng, tally=tally),
-            turns=self.turns,
+            outlook=self.outlook,
             tally=tally,
         )
-        self.history = self._answers.history
+        self.turns, self.history = self._answers.turns, self._answers.history
 
     async def run(self) -> None:
         """Serve the queue until `stop`; return when everything held has been settled or given back."""
@@ -146,7 +147,8 @@ class Slipway:
 
     def waits(self) -> Counter[Reason]:
         """Answer how many of the requests held wait for what at this moment."""
-        return Counter(hold.why for hold in self.custody if hold.why is not None)
+        in_line = self.slots.why()[0]
+        return Counter(in_line if hold.why is Reason.NO_SLOT else hold.why for hold in self.custody if hold.why is not None)
 
     def lease_margin(self) -> float:
         """Answer the shortest time in seconds for which a lease still holds; a whole lease when nothing is held."""

@@ -3,55 +3,78 @@
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import structlog
 
+from service.core import continuations
+from service.core.actions import Request
 from service.core.calls import CallFailed, QuotaFull
 from service.core.deployments import Created
+from service.core.events import Progress
+from service.core.line import Line, Place
 from service.core.outcomes import Reason
 from service.core.quota import Counts, Quota
-from service.flow.hold import Hold
+from service.flow.hold import LONG_SECONDS, Because, Hold
+from service.flow.looking import Tell
 from service.flow.tally import Tally
 
 log = structlog.get_logger()
 
 
-@dataclass(order=True, slots=True)
-class _Place:
-    priority: int
-    first_received: float
-    number: int
-    turn: asyncio.Future[None] = field(compare=False)
-    message_id: str = field(compare=False)
+class Waiter(NamedTuple):
+    """Who stands in line, and what is completed when it is their turn."""
+
+    hold: Hold
+    turn: asyncio.Future[None]
 
 
 class Slots:
-    """Hands out the right to create, to the oldest request first, as far as the account's quotas allow.
+    """Hands out the right to create, by priority, tenant and age, as far as the account's quotas allow.
 
     What others made is known from sweeps; what this process has in creation it knows itself.
     """
 
-    def __init__(self, quota: Quota, *, in_creation: Callable[[], int], sweep_soon: Callable[[], None], tally: Tally) -> None:
+    def __init__(
+        self,
+        quota: Quota,
+        *,
+        weights: Mapping[str, int],
+        in_creation: Callable[[], int],
+        sweep_soon: Callable[[], None],
+        tally: Tally,
+    ) -> None:
         self.quota = quota
         self._in_creation = in_creation
         self._sweep_soon = sweep_soon
         self._tally = tally
         self._others: Counts | None = None
-        self._line: list[_Place] = []
-        self._number = 0
-        self._under_way = 0
+        self._line: Line[Waiter] = Line(weights)
+        self._granted: dict[Place[Waiter], float] = {}
+        """Who has the right to create, since when, and has not yet said what came of it. The oldest first."""
         self._loop = asyncio.get_running_loop()
 
     @property
     def waiting(self) -> int:
         """How many requests are in line."""
-        return sum(not place.turn.done() for place in self._line)
+        return len(self._line)
+
+    @property
+    def under_way(self) -> int:
+        """How many creates have been granted and not yet answered."""
+        return len(self._granted)
+
+    def why(self) -> tuple[Reason, str]:
+        """Answer what those in line wait for now: a slot; or the rate of creates, where that has long held up the first."""
+        for place, since in islice(self._granted.items(), 1):
+            is_held_back = place.who.hold.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
+            if is_held_back and not self.quota.is_full(self.counts, self.under_way):
+                return Reason.THROTTLED, f"{self.under_way} creates go before it, and AWS takes no more at once"
+        return Reason.NO_SLOT, f"no slot: {self.quota.fullness()}"
 
     @property
     def counts(self) -> Counts:
@@ -62,8 +85,7 @@ class Slots:
 
     def places(self) -> dict[str, int]:
         """Answer the place in line, from 1, of each message whose request waits for a slot here."""
-        line = sorted(place for place in self._line if not place.turn.done())
-        return {place.message_id: number for number, place in enumerate(line, 1)}
+        return {place.who.hold.message.message_id: number for number, place in enumerate(self._line.in_order(), 1)}
 
     def needs_counts(self) -> bool:
         """Whether the next sweep should count what others made: only while somebody waits for a slot."""
@@ -73,38 +95,36 @@ class Slots:
         """Whether a request that came now would be let through at once."""
         return not self._line and self._room() > 0
 
-    async def grant(self, hold: Hold, priority: int = 0) -> Grant:
+    async def grant(self, hold: Hold, request: Request, tell: Tell) -> Grant:
         """Answer the right to make one create, when it is this request's turn. Raises `Interrupted` while waiting."""
         turn: asyncio.Future[None] = self._loop.create_future()
-        self._number += 1
-        place = _Place(-priority, hold.message.first_received_at, self._number, turn, hold.message.message_id)
-        heapq.heappush(self._line, place)
+        first_received = continuations.first_received_at(hold.message)
+        place = self._line.join(
+            Waiter(hold, turn), priority=request.priority, tenant=request.tenant, first_received=first_received
+        )
         self._pump()
-        if not turn.done() and len(self._line) == 1:
-            self._sweep_soon()
-        full = nullcontext() if turn.done() else hold.because(Reason.NO_SLOT, f"no slot: {self.quota.fullness()}")
         try:
-            with full:
+            if turn.done():
                 await hold.wait(turn)
+            else:
+                with self._behind(place, tell):
+                    await hold.wait(turn)
         except BaseException:
-            # One that was interrupted before it could wait is still to be granted: to nobody, and for ever.
-            if not turn.cancel() and turn.exception() is None:
-                self.finished(None)
+            # One that was interrupted before it could wait is still in line, or has the right to create already.
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._finished(place, None)
+            else:
+                self._line.leave(place)
             raise
-        return Grant(self)
+        return Grant(self._finished, place)
 
-    def finished(self, answer: Created | CallFailed | None) -> None:
-        """A granted create is over: taken on (and watched already), failed, or never sent (None)."""
-        self._under_way -= 1
-        match answer:
-            case Created():
-                self.quota = self.quota.after_success(self.counts)
-            case QuotaFull():
-                self._tally.quota_refusals += 1
-                self.quota = self.quota.after_refusal(self.counts, self._loop.time())
-                log.info("slots.refused", creating=self.counts.creating, total=self.counts.total, code=answer.code)
-                self._sweep_soon()
-        self._loop.call_soon(self._pump)
+    def _behind(self, place: Place[Waiter], tell: Tell) -> Because:
+        """Say that somebody must wait, and for what; answer what keeps that known for as long as it does."""
+        if len(self._line) == 1:
+            self._sweep_soon()
+        why, text = self.why()
+        tell(Progress.WAITING, why, text, partial(self._line.rank, place))
+        return place.who.hold.because(why, text)
 
     def swept(self, others: Counts) -> None:
         """A sweep has counted what exists beside this process's own deployments in creation."""
@@ -112,30 +132,51 @@ class Slots:
         self.quota = self.quota.after_sweep(self.counts)
         self._pump(probe=True)
 
+    def _finished(self, place: Place[Waiter], answer: Created | CallFailed | None) -> None:
+        """A granted create is over: taken on (and watched already), failed, or never sent (None)."""
+        del self._granted[place]
+        match answer:
+            case Created():
+                self.quota = self.quota.after_success(self.counts)
+            case QuotaFull():
+                self._tally.quota_refusals += 1
+                self.quota = self.quota.after_refusal(self.counts, self._loop.time())
+                log.info("slots.refused", creating=self.counts.creating, total=self.counts.total, code=answer.code)
+                self._line.give_back(place)
+                self._sweep_soon()
+            case None:
+                self._line.give_back(place)
+        self._loop.call_soon(self._pump)
+
     def _room(self, *, probe: bool = False) -> int:
         if self._others is None and (self.quota.max_creating or self.quota.max_total):
             return 0
-        return self.quota.room(self.counts, self._under_way, self._loop.time() if probe else None)
+        return self.quota.room(self.counts, self.under_way, self._loop.time() if probe else None)
 
     def _pump(self, *, probe: bool = False) -> None:
         room = self._room(probe=probe)
-        while self._line and (room > 0 or self._line[0].turn.done()):
-            place = heapq.heappop(self._line)
-            if not place.turn.done():
-                place.turn.set_result(None)
-                self._under_way += 1
-                room -= 1
+        while self._line and room > 0:
+            place = self._line.next()
+            if place.who.turn.done():  # interrupted, and about to leave
+                self._line.give_back(place)
+                continue
+            self._granted[place] = self._loop.time()
+            room -= 1
+            place.who.turn.set_result(None)
 
 
 class Grant:
     """The right to make one create. Leaving it without an answer gives it back."""
 
-    def __init__(self, slots: Slots) -> None:
-        self._slots = slots
+    __slots__ = ("_finished", "_place", "answer")
+
+    def __init__(self, finished: Callable[[Place[Waiter], Created | CallFailed | None], None], place: Place[Waiter]) -> None:
+        self._finished = finished
+        self._place = place
         self.answer: Created | CallFailed | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
-        self._slots.finished(self.answer)
+        self._finished(self._place, self.answer)

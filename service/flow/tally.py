@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
+from typing import Final
+
+LATEST: Final = 64
+"""How many of the latest are remembered one by one."""
 
 
 @dataclass(slots=True)
@@ -14,6 +18,7 @@ class Histogram:
     bounds: tuple[float, ...]
     counts: list[int] = field(default_factory=list)
     total: float = 0.0
+    latest: deque[float] = field(default_factory=lambda: deque(maxlen=LATEST))
 
     def __post_init__(self) -> None:
         self.counts = [0] * (len(self.bounds) + 1)
@@ -22,6 +27,7 @@ class Histogram:
         """Count one."""
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
+        self.latest.append(seconds)
 
 
 _MINUTES = (1.0, 5.0, 15.0, 60.0, 180.0, 480.0, 900.0, 1800.0, 3600.0, 7200.0, 21600.0, 86400.0)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from service.core.requests import Home
 from service.core.triggers import Trigger
@@ -26,6 +27,8 @@ class Terms:
     """Time between two looks for what has expired; 0 for none."""
     reply_to: tuple[str, ...] = ()
     """Where `replyTo` may point: queue URLs and topic ARNs, a star for anything."""
+    tenant_weights: Mapping[str, int] = field(default_factory=dict)
+    """How many turns each tenant has to another's one, in the line for slots; 1 where it is not named."""
     triggers: tuple[Trigger, ...] = ()
     """Rules that make requests of upstream events; without any, events of AWS itself are rejected."""
 

@@ -1,14 +1,19 @@
-"""One after the other: requests for the same thing take turns, in the order in which they came."""
+"""One after the other: requests for the same thing take turns, in the order in which they were first received."""
 
 from __future__ import annotations
 
 import asyncio
+from bisect import insort
 from collections.abc import Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
+from service.core import continuations
+from service.core.events import Progress
 from service.core.outcomes import Reason
 from service.flow.hold import Hold
+from service.flow.looking import Tell
 
 
 class Turns:
@@ -18,8 +23,17 @@ class Turns:
         self._lines: dict[str, list[Turn]] = {}
 
     def turn(self, keys: Sequence[str], hold: Hold) -> Turn:
-        """Answer a turn that is yet to be taken: alone with each of these keys, in this order."""
+        """Answer a turn that is yet to be taken: alone with each of these keys, in this order.
+
+        For the last key, who was first received earlier goes before; for those before it, who comes earlier. (Within a
+        FIFO group SQS itself keeps the order; elsewhere a message that is received again may come after younger ones.)
+        """
         return Turn(self._lines, keys, hold)
+
+    def places(self) -> dict[str, int]:
+        """Answer how many go before each message whose request waits behind others."""
+        waiting = (enumerate(line[1:], 1) for line in self._lines.values() if len(line) > 1)
+        return {turn.message_id: before for each in waiting for before, turn in each}
 
     def __len__(self) -> int:
         """How many wait behind another."""
@@ -33,15 +47,21 @@ class Turn:
     place, and there is a future only for who really waits.
     """
 
-    __slots__ = ("_hold", "_keys", "_lines", "_standing", "_turn")
+    __slots__ = ("_first_received", "_hold", "_keys", "_lines", "_standing", "_turn")
 
     def __init__(self, lines: dict[str, list[Turn]], keys: Sequence[str], hold: Hold) -> None:
         self._lines = lines
         self._keys = keys
         self._hold = hold
+        self._first_received = continuations.first_received_at(hold.message)
         self._standing = 0
         """In how many of the lines it stands: in those of the first keys."""
         self._turn: asyncio.Future[None] | None = None
+
+    @property
+    def message_id(self) -> str:
+        """Whose turn it is."""
+        return self._hold.message.message_id
 
     def __enter__(self) -> Self:
         return self
@@ -50,19 +70,24 @@ class Turn:
         while self._standing:
             self._leave()
 
-    async def come(self) -> None:
+    async def come(self, tell: Tell) -> None:
         """Return when no other holder of the keys is at work. Raises `Interrupted` while waiting; that line closes up."""
         for key in self._keys:
             line = self._lines.setdefault(key, [])
-            line.append(self)
             self._standing += 1
+            if key == self._keys[-1]:
+                insort(line, self, lo=1, key=_age)  # never before the head, who has the turn
+            else:
+                line.append(self)
             if line[0] is not self:
-                await self._wait(key, len(line) - 1)
+                text = f"behind an earlier request for {key}"
+                tell(Progress.WAITING, Reason.PREDECESSOR, text, partial(line.index, self))
+                await self._wait(text)
 
-    async def _wait(self, key: str, before: int) -> None:
+    async def _wait(self, text: str) -> None:
         self._turn = asyncio.get_running_loop().create_future()
         try:
-            with self._hold.because(Reason.PREDECESSOR, f"{before} before this one for {key}"):
+            with self._hold.because(Reason.PREDECESSOR, text):
                 await self._hold.wait(self._turn)
         except BaseException:
             self._leave()
@@ -83,3 +108,7 @@ class Turn:
     def _has_come(self) -> None:
         if self._turn is not None and not self._turn.done():
             self._turn.set_result(None)
+
+
+def _age(turn: Turn) -> float:
+    return turn._first_received  # noqa: SLF001  of this module

@@ -88,6 +88,10 @@ class Watcher:
         """How many deployments are in creation, as far as this process knows."""
         return len(self._watched)
 
+    def began(self) -> list[float]:
+        """Answer when each deployment in flight was created, by AWS's clock."""
+        return [watched.created_at for watched in self._watched.values()]
+
     def expect(self, arn: str, created_at: float) -> None:
         """Count a deployment as in flight from now on, until it ends or is forgotten."""
         if arn not in self._watched:

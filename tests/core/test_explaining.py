@@ -8,6 +8,7 @@ import pytest
 
 from service.core.audit import Backlog
 from service.core.deployments import Deployment, Status
+from service.core.estimates import Prospect
 from service.core.explaining import NEXT, Knowledge, explain
 from service.core.foresight import Existing
 from service.core.held import Finished, Held, Wait
@@ -41,11 +42,20 @@ def lines(**known: object) -> str:
 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - ENDINGS))
 def test_every_wait_says_why_and_what_is_next(reason: Reason) -> None:
-    held = replace(HELD, waits_for=reason.value, why="the reason why", place=3)
+    held = replace(HELD, waits_for=reason.value, why="the reason why", prospect=Prospect(3, 60.0, 660.0))
     explanation = explain(Knowledge(word="r-1", held=(held,)))
     assert (explanation.reason, explanation.is_known) == (reason.value, True)
     said = "\n".join(explanation.lines)
-    for part in ("the reason why", NEXT[reason], "place 3", "in 7140 s", "received 2 times", "leased for 80 s"):
+    for part in (
+        "the reason why",
+        NEXT[reason],
+        "place 3",
+        "in 60 s",
+        "in 660 s",
+        "in 7140 s",
+        "received 2 times",
+        "leased for 80 s",
+    ):
         assert part in said
 
 

@@ -55,10 +55,29 @@ def test_what_exists_raises_the_mark() -> None:
     assert quota.room(Counts(1, 5), 0) == 1
 
 
+def test_the_window_alone_does_not_make_an_account_full() -> None:
+    assert Quota().room(Counts(0, 0), FIRST_WINDOW) == 0
+    assert not Quota().is_full(Counts(0, 0), FIRST_WINDOW)
+    assert Quota().after_refusal(Counts(2, 7), 0.0).is_full(Counts(2, 7), 0)
+    assert Quota(max_creating=2).is_full(Counts(1, 1), 1)
+
+
 def test_what_is_known_is_said_in_words() -> None:
     assert Quota().fullness() == "not known yet"
     assert "2 in creation (settings)" in Quota(2, 0).fullness()
     assert "was full at 2 in creation, 7 in total" in Quota().after_refusal(Counts(2, 7), 0.0).fullness()
+
+
+def test_how_many_may_be_in_creation_is_the_lowest_limit_that_is_known() -> None:
+    counts = Counts(2, 7)
+    assert Quota().creating_limit(counts) == 0
+    assert Quota(max_creating=3).creating_limit(counts) == 3
+    assert Quota(max_creating=3).after_refusal(counts, 0.0).creating_limit(counts) == 2
+
+
+def test_where_the_total_is_full_no_end_of_a_creation_frees_a_slot() -> None:
+    assert Quota(max_creating=3, max_total=7).creating_limit(Counts(2, 7)) == 0
+    assert Quota(max_creating=3).after_refusal(Counts(0, 7), 0.0).creating_limit(Counts(0, 7)) == 0
 
 
 @given(st.integers(1, 5), st.integers(1, 20), st.integers(0, 30), st.integers(0, 2**32))

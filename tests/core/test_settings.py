@@ -55,6 +55,7 @@ def test_the_defaults() -> None:
         progress_events=False,
         max_creating=0,
         max_total=0,
+        tenant_weights="",
         reap_interval=300.0,
         allow_force=False,
         reply_to="",
@@ -272,3 +273,22 @@ def test_queue_urls_of_aws_and_its_stand_ins_are_taken(url: str) -> None:
 @pytest.mark.parametrize(("visibility", "call"), [("10", 10 / 3), ("30", 10), ("43200", 10)])
 def test_a_call_is_given_up_before_two_chances_to_extend_a_lease_are_gone(visibility: str, call: float) -> None:
     assert load(LEAST | {"SLIPWAY_VISIBILITY_TIMEOUT": visibility}).call_timeout == pytest.approx(call)
+
+
+def test_weights_of_tenants() -> None:
+    assert load(LEAST).weights == {}
+    assert load(LEAST | {"SLIPWAY_TENANT_WEIGHTS": "support=3,team=a search=12"}).weights == {"support": 3, "team=a search": 12}
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("support", ("SLIPWAY_TENANT_WEIGHTS is", "right form", "like support=3,search=2")),
+        ("support=0", ("right form", "weights from 1 to 999")),
+        ("support=3,support=1", ("tenant_weights (SLIPWAY_TENANT_WEIGHTS)", "named twice", "'support'")),
+        ("support =3", ("tenant_weights (SLIPWAY_TENANT_WEIGHTS)", "'support '", "no space at either end")),
+    ],
+)
+def test_wrong_weights_are_told_with_the_remedy(text: str, parts: tuple[str, ...]) -> None:
+    told = refusal({"SLIPWAY_TENANT_WEIGHTS": text})
+    assert all(part.replace("'", '"') in told.replace("'", '"') for part in parts), told

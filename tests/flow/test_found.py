@@ -8,12 +8,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from service.core.actions import Deploy
 from service.core.deployments import ModelState
 from service.core.messages import Message, QueueTraits
 from service.core.quota import Counts, Quota
 from service.flow.custody import Custody
 from service.flow.hold import Hold
 from service.flow.intake import Intake
+from service.flow.looking import in_silence
 from service.flow.slots import Slots
 from service.flow.tally import Tally
 from service.flow.waits import Stopping, Wait, complete
@@ -121,11 +123,11 @@ def test_an_interruption_before_the_line_for_a_slot_leaves_no_place_in_it() -> N
     """Seed 435: the place was granted later, to nobody, and its slot never came back."""
 
     async def main() -> None:
-        slots = Slots(Quota(max_creating=1), in_creation=lambda: 0, sweep_soon=lambda: None, tally=Tally())
+        slots = Slots(Quota(max_creating=1), weights={}, in_creation=lambda: 0, sweep_soon=lambda: None, tally=Tally())
         hold = Hold(Message("m", "", "r", 1, 0.0, 0.0), 60.0)
         hold.interrupt(Stopping)
         with pytest.raises(Stopping):
-            await slots.grant(hold)
+            await slots.grant(hold, Deploy(identity="i", request_id="r", name="bot", timeout=1.0, model_arn=MODEL), in_silence)
         slots.swept(Counts(0, 0))
         assert slots.has_room()
 

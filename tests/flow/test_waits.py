@@ -9,6 +9,7 @@ import pytest
 from service.core.messages import Message
 from service.flow.batches import Batches
 from service.flow.hold import Hold
+from service.flow.looking import in_silence
 from service.flow.turns import Turns
 from service.flow.waits import DeadlinePassed, LeaseLost, Stopping, Waits
 from tests.world.loop import Deadlock, run
@@ -100,7 +101,7 @@ def test_turns_go_in_order_and_close_up_when_one_leaves() -> None:
         async def work(number: int) -> None:
             try:
                 with turns.turn(["name"], holds[number]) as turn:
-                    await turn.come()
+                    await turn.come(in_silence)
                     order.append(number)
                     await asyncio.sleep(1)
             except Stopping:

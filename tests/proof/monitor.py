@@ -566,7 +566,7 @@ class Monitor(Watching):
             "tasks": len(slipway._tasks),  # noqa: SLF001  what is left over is the point
             "turns": len(slipway.turns._lines),  # noqa: SLF001  as above
             "in line": len(slipway.slots._line),  # noqa: SLF001  as above
-            "under way": slipway.slots._under_way,  # noqa: SLF001  as above
+            "under way": slipway.slots.under_way,
             "watched": slipway.watcher.in_flight,
             "reserved": slipway.intake._reserved,  # noqa: SLF001  as above
         }

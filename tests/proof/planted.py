@@ -178,7 +178,7 @@ PLANTS = (
     Plant(
         "an interrupted turn leaks its slot",
         "service.flow.slots",
-        "                self.finished(None)\n",
+        "                self._finished(place, None)\n",
         "                pass\n",
     ),
     Plant(
