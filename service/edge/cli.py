@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -36,6 +38,7 @@ class Document(StrEnum):
 
     REQUEST = "request"
     EVENT = "event"
+    ASYNCAPI = "asyncapi"
 
 
 def main() -> None:
@@ -85,11 +88,17 @@ def health(
 
 @app.command()
 def schema(document: Document) -> None:
-    """Print the JSON Schema of requests or of events, made by the code that checks and writes them."""
+    """Print the JSON Schema of requests or of events, or both as AsyncAPI; made by the code that checks and writes them."""
+    from service.core.asyncapi import asyncapi_document
     from service.core.event_schema import event_schema
     from service.core.requests import request_schema
 
-    made = request_schema() if document is Document.REQUEST else event_schema()
+    makers: Mapping[Document, Callable[[], object]] = {
+        Document.REQUEST: request_schema,
+        Document.EVENT: event_schema,
+        Document.ASYNCAPI: partial(asyncapi_document, __version__),
+    }
+    made = makers[document]()
     typer.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 
