@@ -25,6 +25,7 @@ NEXT: Final[Mapping[str, str]] = {
     Reason.BUSY: "it is tried again when what Bedrock is doing with the deployment is done",
     Reason.RETRYING: "it is made anew, as an attempt before this one has failed",
     Reason.UPDATING: "Bedrock is giving it the other model; when it serves that, it is announced",
+    Reason.SMOKE_TEST: "the deployment is invoked, and its outcome is announced when it has answered, or often enough not",
     Reason.DEPLOYMENT_MISSING: "it is looked for until the deadline; perhaps somebody has deleted it",
 }
 """What Slipway does about each wait, and what a person can do. A test holds it to the reasons that are waits."""

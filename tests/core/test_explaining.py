@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,13 +15,13 @@ from service.core.foresight import Existing
 from service.core.held import Finished, Held, Wait
 from service.core.marks import Marks
 from service.core.outcomes import Reason
+from tests.readme import ROOT
 from tests.world.world import MODEL
 
-ENDINGS = {
-    Reason.DEPLOYMENT_FAILED, Reason.NAME_CONFLICT, Reason.MODEL_NOT_FOUND, Reason.MODEL_FAILED, Reason.NOT_OURS,
-    Reason.FORCE_NOT_ALLOWED, Reason.INVALID_REQUEST, Reason.NOT_UNDERSTOOD, Reason.DEPLOYMENT_NOT_FOUND, Reason.SUPERSEDED,
-    Reason.UPDATE_FAILED, Reason.ALREADY_EXISTS,
-}  # fmt: skip
+WAITING = re.compile(r"(?:Pause|Poll|because)\(\s*(?:Reason|outcomes)\.(\w+)")
+WAITS = {Reason[name] for path in (ROOT / "service").rglob("*.py") for name in WAITING.findall(path.read_text("utf-8"))}
+"""The reasons that the code waits for, as it says itself; and those that a call which failed may be waited out for."""
+WAITS |= {Reason.NO_SLOT, Reason.THROTTLED, Reason.ACCESS_DENIED, Reason.NO_ANSWER, Reason.DEPLOYMENT_MISSING}
 HELD = Held(
     message_id="m-1",
     receive_count=2,
@@ -40,8 +41,9 @@ def lines(**known: object) -> str:
     return "\n".join(explain(Knowledge(word="r-1", **known)).lines)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("reason", sorted(set(Reason) - ENDINGS))
+@pytest.mark.parametrize("reason", sorted(WAITS))
 def test_every_wait_says_why_and_what_is_next(reason: Reason) -> None:
+    assert reason in NEXT, "say in `explaining.NEXT` what is done about it"
     held = replace(HELD, waits_for=reason.value, why="the reason why", prospect=Prospect(3, 60.0, 660.0))
     explanation = explain(Knowledge(word="r-1", held=(held,)))
     assert (explanation.reason, explanation.is_known) == (reason.value, True)
@@ -57,6 +59,11 @@ def test_every_wait_says_why_and_what_is_next(reason: Reason) -> None:
         "leased for 80 s",
     ):
         assert part in said
+
+
+def test_the_waits_are_found_in_the_code() -> None:
+    assert {Reason.IN_CREATION, Reason.PREDECESSOR, Reason.MODEL_NOT_ACTIVE, Reason.NAME_RESERVED} <= WAITS
+    assert Reason.NAME_CONFLICT not in WAITS
 
 
 def test_while_it_is_tried_again_the_reason_is_what_was_in_the_way() -> None:

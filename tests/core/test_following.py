@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.core.actions import Delete, Deploy, IfExists, Update
+from service.core.actions import Delete, Deploy, IfExists, SmokeTest, Update
 from service.core.deployments import Deployment, Status, UpdateDetails, UpdateStatus
 from service.core.following import QUIET_SECONDS, UNHEARD, Glimpse, News, Ticket, news
 from service.core.foresight import Existing
@@ -102,6 +102,8 @@ def test_an_update_has_ended_when_the_wanted_model_is_served() -> None:
     assert not news(ticket, Glimpse(existing=existing(Status.ACTIVE, "r-0"), was_otherwise=True)).is_end
     for glimpse in (Glimpse(existing=served, was_otherwise=True), Glimpse(existing=served, quiet_seconds=QUIET_SECONDS)):
         assert (news(ticket, glimpse).state, news(ticket, glimpse).is_end) == ("Updated", True)
+    tested = replace(ticket, request=Update(**SAID, model_arn=OTHER_MODEL, smoke_test=SmokeTest(prompt="hello")))
+    assert not news(tested, Glimpse(existing=served, was_otherwise=True)).is_end, "how its test went is not known yet"
 
 
 def test_of_a_job_whose_model_is_not_known_only_its_own_deployment_is_the_end() -> None:
