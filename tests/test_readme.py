@@ -99,6 +99,7 @@ def test_every_reason_is_explained_in_the_readme_or_is_bedrocks_verdict(reason: 
         Reason.NOT_UNDERSTOOD,
         Reason.FORCE_NOT_ALLOWED,
         Reason.DEPLOYMENT_NOT_FOUND,
+        Reason.EXPIRED,
     }
     assert f"`{reason.value}`" in TEXT or reason in verdicts
 

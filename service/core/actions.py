@@ -141,4 +141,14 @@ class Update(Request):
         return [self.identity, self.action, self.name, self.model_arn]
 
 
-AnyRequest = Deploy | Update | Delete
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel(Request):
+    """A request that somebody wants no more. `name` is its id."""
+
+    action = "cancel"
+
+    delete: bool = False
+    """Whether the deployment that it has made goes too."""
+
+
+AnyRequest = Deploy | Update | Delete | Cancel

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 MOST_ATTEMPTS: Final = 100
 LONGEST_FAILURE: Final = 500
+KEEP: Final = "keep"
+DELETE: Final = "delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +21,18 @@ class Carried:
     failure: str | None = None
     """Why the last attempt has failed: all that is left to do is to take away what it made."""
 
+    cancelled: str | None = None
+    """Somebody wants it no more, and its deployment `keep` or `delete`."""
+
     @property
-    def is_decision(self) -> bool:
-        """Whether anything was decided."""
-        return self != Carried()
+    def is_over(self) -> bool:
+        """Whether nothing is to be made any more."""
+        return self.failure is not None or self.cancelled is not None
+
+    @property
+    def may_delete(self) -> bool:
+        """Whether something may be deleted because of what was decided."""
+        return self != Carried() and self.cancelled != KEEP
 
     def to_json(self) -> dict[str, object]:
         """Write it; nothing where there is nothing to say."""
@@ -31,6 +41,8 @@ class Carried:
             said["attempt"] = self.attempt
         if self.failure is not None:
             said["failure"] = self.failure[:LONGEST_FAILURE]
+        if self.cancelled is not None:
+            said["cancelled"] = self.cancelled
         return said
 
     @classmethod
@@ -43,4 +55,7 @@ class Carried:
         match given.get("failure"):
             case str(failure) if 0 < len(failure) <= LONGEST_FAILURE:
                 made = replace(made, failure=failure)
+        match given.get("cancelled"):
+            case ("keep" | "delete") as cancelled:
+                made = replace(made, cancelled=cancelled)
         return made

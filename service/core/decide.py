@@ -38,7 +38,7 @@ from typing import Final, assert_never
 
 from service.core.actions import Deploy, IfExists, OnFailure
 from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refused
-from service.core.carried import LONGEST_FAILURE, Carried
+from service.core.carried import KEEP, LONGEST_FAILURE, Carried
 from service.core.deployments import Created, Deployment, ModelState, Status
 from service.core.marks import Marks
 from service.core.outcomes import Ending, Outcome, Reason, Verdict
@@ -151,9 +151,9 @@ def decide(request: Deploy, facts: Facts) -> Step:
     match facts.sight:
         case Seen() as seen:
             return _on_existing(request, facts, seen)
-        case Absent() if facts.carried.failure is not None:
+        case Absent() if facts.carried.is_over:
             return _given_up(facts)
-        case None if facts.carried.failure is not None or facts.removal is not None:
+        case None if facts.carried.is_over or facts.removal is not None:
             return _on_removal(facts.removal)
     match facts.attempt:
         case Created(arn=arn, at=at):
@@ -172,9 +172,8 @@ def _on_existing(request: Deploy, facts: Facts, seen: Seen) -> Step:
     is_model_right = request.model_arn in {"", deployment.model_arn}  # not known yet, where its job has not ended
     is_tagged = marks.request == request.request_id and is_model_right
     is_own = facts.is_mine or is_tagged
-    if facts.carried.failure is not None:
-        is_what_failed = is_tagged and marks.attempt <= facts.carried.attempt
-        return _remove(facts, deployment) if is_what_failed else _given_up(facts)
+    if facts.carried.is_over:
+        return _clean_up(facts, deployment, is_what_failed=is_tagged and marks.attempt <= facts.carried.attempt)
     if not facts.is_mine:
         if marks.request is None:
             return _conflict(deployment, f"{deployment.name!r} exists and was not made by Slipway; use another name")
@@ -245,8 +244,17 @@ def _on_failure(request: Deploy, failed: Outcome) -> Step:
     return Ended(failed)
 
 
+def _clean_up(facts: Facts, deployment: Deployment, *, is_what_failed: bool) -> Step:
+    """Nothing is to be made any more: say what becomes of what there is."""
+    if facts.carried.cancelled == KEEP:
+        return Ended(Outcome(Ending.CANCELLED, deployment=deployment if is_what_failed else None))
+    return _remove(facts, deployment) if is_what_failed else _given_up(facts)
+
+
 def _given_up(facts: Facts) -> Ended:
     """Nothing is left of the last attempt, or what has the name now is not of it."""
+    if facts.carried.cancelled is not None:
+        return Ended(Outcome(Ending.CANCELLED, message="nothing of it is left"))
     text = f"{facts.carried.failure}; what had failed is deleted"
     attempt = facts.carried.attempt
     return Ended(Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, attempt=attempt))

@@ -51,6 +51,7 @@ def _data() -> dict[str, object]:
             "code": {"enum": [code.value for code in Code], "description": "Rejected only: what is wrong with it."},
             "message": _TEXT | {"description": "Why, in a sentence for people. Cut with a mark where it is too long."},
             "modelDeploymentName": {"type": "string"},
+            "cancels": {"type": "string", "description": "Of a cancel: the id of the request that it is about."},
             "modelArn": {
                 "type": "string",
                 "description": "The model that was asked for, once it is known; of a delete, that was served.",

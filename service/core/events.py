@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
-from service.core.actions import Delete, Deploy, Request, Update
+from service.core.actions import Cancel, Delete, Deploy, Request, Update
 from service.core.deployments import Deployment
 from service.core.estimates import NOTHING_KNOWN, Prospect
 from service.core.iso import iso as _iso
@@ -99,12 +99,9 @@ class _Underway:
 
 def _publication(request: Request, word: str, state: Outcome | _Underway, times: Times, source: str) -> Publication:
     deployment = state.deployment
-    name = deployment.name if deployment else "" if request.is_by_arn else request.name
+    name = deployment.name if deployment else _name(request)
     data: dict[str, object] = {"requestId": request.request_id, "action": request.action, "outcome": word}
-    if name:
-        data["modelDeploymentName"] = name
-    else:
-        data["customModelDeploymentArn"] = request.name
+    data |= {"modelDeploymentName": name} if name else _otherwise(request)
     data |= _model(request, deployment)
     data |= _of_outcome(request, state) if isinstance(state, Outcome) else _of_wait(state)
     if isinstance(request, Deploy) and request.retries:
@@ -139,6 +136,16 @@ def _identity(request: Request, state: Outcome | _Underway, word: str) -> list[s
     if word == Progress.WAITING.value and state.reason is not None:
         identity = [*identity, state.reason.value]
     return identity
+
+
+def _name(request: Request) -> str:
+    """The deployment's name, where that is what the request says."""
+    return "" if request.is_by_arn or isinstance(request, Cancel) else request.name
+
+
+def _otherwise(request: Request) -> dict[str, object]:
+    """What the request is about, where it does not say a name."""
+    return {"cancels" if isinstance(request, Cancel) else "customModelDeploymentArn": request.name}
 
 
 def _model(request: Request, deployment: Deployment | None) -> dict[str, object]:

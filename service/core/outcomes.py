@@ -17,6 +17,8 @@ class Ending(StrEnum):
     UPDATED = "Updated"
     ROLLED_BACK = "RolledBack"
     DELETED = "Deleted"
+    CANCELLED = "Cancelled"
+    CANCEL_TAKEN = "CancelTaken"
     TIMED_OUT = "TimedOut"
     REJECTED = "Rejected"
 
@@ -36,6 +38,7 @@ class Reason(StrEnum):
     DEPLOYMENT_NOT_FOUND = "DeploymentNotFound"
     EXPIRED = "Expired"
     NOT_EXPIRED = "NotExpired"
+    NOTHING_TO_CANCEL = "NothingToCancel"
     NOT_OURS = "NotOurs"
     FORCE_NOT_ALLOWED = "ForceNotAllowed"
     INVALID_REQUEST = "InvalidRequest"

@@ -17,8 +17,8 @@ LONGEST_CAUSE: Final = 32_768
 LONGEST_FAILURE_REASON: Final = 256
 LONGEST_PARAMETER: Final = 1024
 
-GOOD: Final = frozenset({Ending.ACTIVE, Ending.UPDATED, Ending.DELETED})
-BAD: Final = frozenset({Ending.FAILED, Ending.ROLLED_BACK, Ending.TIMED_OUT, Ending.REJECTED})
+GOOD: Final = frozenset({Ending.ACTIVE, Ending.UPDATED, Ending.DELETED, Ending.CANCEL_TAKEN})
+BAD: Final = frozenset({Ending.FAILED, Ending.ROLLED_BACK, Ending.TIMED_OUT, Ending.CANCELLED, Ending.REJECTED})
 """Every ending is in one of the two: a task or a step has succeeded, or it has failed."""
 
 _PARAMETERS: Final = ("customModelDeploymentArn", "modelDeploymentName", "modelArn", "outcome", "requestId")

@@ -42,7 +42,7 @@ DEPLOYMENT_ARN: Final = (
 """Groups: partition, Region, account."""
 _NAME: Final = r"(?:[0-9a-zA-Z][_\-]?){1,63}"
 
-ACTIONS: Final = ("deploy", "update", "delete")
+ACTIONS: Final = ("deploy", "update", "delete", "cancel")
 
 ACTION = Field(
     name="action",
@@ -376,7 +376,35 @@ DELETE: Final = (
     TENANT,
     *ASKING,
 )
-FIELDS_OF: Final = {"deploy": DEPLOY, "update": UPDATE, "delete": DELETE}
+CANCELS: Final = Field(
+    name="cancels",
+    kind=Kind.TEXT,
+    required=True,
+    least=1,
+    most=256,
+    letters=_TAG_LETTERS,
+    pattern=_PLAIN,
+    doc="The id of the request that is wanted no more, as its events show it.",
+    remedy="give the requestId that the request's events show",
+    examples=("train-2026-11-23-42",),
+)
+CANCEL: Final = (
+    _only("cancel"),
+    CANCELS,
+    Field(
+        name="deployment",
+        kind=Kind.TEXT,
+        choices=("keep", "delete"),
+        doc="What becomes of the deployment that a deploy request has begun: keep (the default) or delete.",
+        remedy="use keep or delete, or leave the key out",
+        examples=("delete",),
+    ),
+    REQUEST_ID,
+    TIMEOUT,
+    TENANT,
+    *ASKING,
+)
+FIELDS_OF: Final = {"deploy": DEPLOY, "update": UPDATE, "delete": DELETE, "cancel": CANCEL}
 """One row for each of `ACTIONS`."""
 
 

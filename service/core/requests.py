@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from service.core import continuations
-from service.core.actions import DEFAULT_MAX_TOKENS, AnyRequest, Delete, Deploy, IfExists, OnFailure, SmokeTest, Update
+from service.core.actions import DEFAULT_MAX_TOKENS, AnyRequest, Cancel, Delete, Deploy, IfExists, OnFailure, SmokeTest, Update
 from service.core.asking import PipelineStopping, plain, read_asker
 from service.core.envelopes import is_event, unwrapped
 from service.core.fields import Field, Problem, fault, problems, seconds
@@ -19,6 +19,7 @@ from service.core.messages import Message
 from service.core.misunderstood import Code, Misunderstood, shown
 from service.core.request_fields import (
     ACTION,
+    CANCELS,
     DEPLOYMENT_ARN,
     FIELDS_OF,
     IDENTIFIER,
@@ -46,6 +47,8 @@ __all__ = [
 
 DEFAULT_TIMEOUT_SECONDS: Final = 7200.0
 """For callers without settings; a test holds it to the setting `timeout`."""
+DEFAULT_CANCEL_SECONDS: Final = 600.0
+"""A cancel that names no timeout of its own is not tried for longer: what it is about has ended, most likely."""
 _MOST_COUNTED: Final = 10
 _NOT_FOR_TAGS = re.compile(r"[^A-Za-z0-9_.:/=+@-]")
 _LONGEST_TAG_VALUE: Final = 256
@@ -147,7 +150,7 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
     common: dict[str, Any] = {
         "identity": identity,
         "request_id": given.get(REQUEST_ID.name) or _NOT_FOR_TAGS.sub("_", identity)[:_LONGEST_TAG_VALUE],
-        "name": given.get(NAME.name) or given.get(IDENTIFIER.name),
+        "name": given.get(NAME.name) or given.get(IDENTIFIER.name) or given.get(CANCELS.name),
         # What would have expired by then is not made any more.
         "timeout": timeout if expires_after is None else min(timeout, expires_after),
         "priority": given.get("priority", 0),
@@ -159,6 +162,9 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
         case "update":
             flags = {name: given.get(name, False) for name in ("rollback", "force")}
             return Update(**common, model_arn=given[MODEL.name], **flags, smoke_test=_smoke_test(given.get("smokeTest")))
+        case "cancel":
+            common["timeout"] = timeout if "timeout" in given else min(timeout, DEFAULT_CANCEL_SECONDS)
+            return Cancel(**common, delete=given.get("deployment") == "delete")
         case "delete":
             return Delete(**common, force=given.get("force", False), if_expired=given.get("ifExpired", False))
         case _:

@@ -10,20 +10,19 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from service.core import continuations
-from service.core.actions import AnyRequest
+from service.core.actions import AnyRequest, Cancel
 from service.core.asking import permitted, refuse_stranger
 from service.core.burial import copy_of
 from service.core.events import Progress, Times, announce_outcome, announce_progress, announce_rejection
 from service.core.held import Finished
 from service.core.messages import QueueTraits
 from service.core.misunderstood import Misunderstood
-from service.core.outcomes import Continue, Done, Ending, Outcome, Reason, Settlement
+from service.core.outcomes import Continue, Done, Ending, Outcome, Reason, Release, Settlement
 from service.core.replies import stopped
 from service.core.requests import PipelineStopping, Unmatched, understand
 from service.core.steps import HandOn
 from service.flow.announce import Announcer
 from service.flow.burials import Burials
-from service.flow.history import History
 from service.flow.hold import Hold
 from service.flow.lives import Lives
 from service.flow.looking import Tell, in_silence
@@ -63,7 +62,7 @@ class Answers:
         self._lives = lives
         self._outlook = outlook
         self.turns = Turns()
-        self.history = History()
+        self.history = lives.history
         self._tally = tally
 
     async def answer(self, hold: Hold) -> Settlement:
@@ -91,8 +90,11 @@ class Answers:
                 with suppress(DeadlinePassed), hold.until(deadline):
                     await turn.come(tell)
                 outcome = await self._lives.live(request, hold, deadline, tell)
+                if isinstance(outcome, Release):
+                    return outcome
                 if isinstance(outcome, HandOn):
                     return self._handed_on(outcome, tell)
+                hold.end()
                 publication = announce_outcome(request, outcome, times_of(hold, request), self._terms.source)
                 await self._announcer.announce(publication, hold)
             await self._replies.reply(request.asker, publication, hold)
@@ -113,7 +115,7 @@ class Answers:
         Whoever decided may have died before deleting it. It must find what is there still, and decide the same; in line
         behind this one, it would find nothing, and begin anew.
         """
-        if not continuations.carried(hold.message).is_decision:
+        if not continuations.carried(hold.message).may_delete:
             return
         until = hold.message.first_received_at + OLDER_VISIBILITIES * self._terms.visibility_timeout
         with hold.because(Reason.RETRYING, "what was decided is acted on when no message from before can be about"):
@@ -121,7 +123,7 @@ class Answers:
 
     def _turn(self, request: AnyRequest, hold: Hold) -> Turn:
         """Answer the turn behind those before this one: of the same FIFO group, and for the same deployment."""
-        keys = [f"deployment {request.name}"]
+        keys = [f"{'cancel' if isinstance(request, Cancel) else 'deployment'} {request.name}"]
         if self._traits.is_fifo and hold.message.group is not None:
             keys.insert(0, f"group {hold.message.group}")
         return self.turns.turn(keys, hold)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, TypeVar
 
-from service.core.actions import AnyRequest
+from service.core.actions import AnyRequest, Cancel
+from service.core.carried import DELETE, KEEP
 from service.core.messages import Message
 from service.core.outcomes import Reason
-from service.flow.waits import LeaseLost, Waits
+from service.flow.waits import Cancelled, LeaseLost, Waits
 
 LONGEST_MEMORY: Final = 8
 """How many waits of a request are remembered, for whoever asks why it takes so long."""
@@ -34,8 +35,8 @@ class Hold(Waits):
     """A message, and everything this process knows about holding it. Times are the event loop's, unless said."""
 
     __slots__ = (
-        "arn", "is_extending", "lease_until", "message", "receipt", "request", "taken_at", "waited", "watched", "what", "why",
-        "why_text",
+        "arn", "cancelled", "cancellers", "is_ending", "is_extending", "lease_until", "message", "receipt", "request",
+        "taken_at", "waited", "watched", "what", "why", "why_text",
     )  # fmt: skip
 
     def __init__(self, message: Message, lease_seconds: float) -> None:
@@ -45,6 +46,11 @@ class Hold(Waits):
         self.taken_at = self._loop.time()
         self.lease_until = self.taken_at + lease_seconds
         self.is_extending = False
+        self.is_ending = False
+        """How the request ended is decided: nobody can cancel it any more."""
+        self.cancelled: str | None = None
+        """What is to become of its deployment, where somebody wants the request no more."""
+        self.cancellers: tuple[asyncio.Future[bool], ...] = ()
         self.arn: str | None = None
         """The deployment that the request is about, once it is known."""
         self.watched: str | None = None
@@ -73,6 +79,31 @@ class Hold(Waits):
         self.taken_at = self._loop.time()
         self.lease_until = self.taken_at + lease_seconds
         return True
+
+    def can_be_cancelled(self, by: Cancel) -> bool:
+        """Whether this is what the cancel is about, and has not ended."""
+        request = self.request
+        is_meant = request is not None and not isinstance(request, Cancel) and request.request_id == by.name
+        return is_meant and not self.is_ending and not self.is_lost
+
+    def cancel(self, *, delete: bool) -> asyncio.Future[bool]:
+        """Ask for the request to be handed on as cancelled; answer a future for whether it was."""
+        taken: asyncio.Future[bool] = self._loop.create_future()
+        self.cancellers += (taken,)
+        self.cancelled = DELETE if delete else KEEP
+        self.interrupt(Cancelled)
+        return taken
+
+    def end(self) -> None:
+        """How the request ended is decided."""
+        self.is_ending = True
+        self.pardon(Cancelled)
+
+    def settled(self, *, as_cancelled: bool) -> None:
+        """Tell those who wanted it cancelled what became of that."""
+        for taken in self.cancellers:
+            if not taken.done():
+                taken.set_result(as_cancelled)
 
     def now(self) -> float:
         """Answer the present by the queue's own clock, in seconds since the epoch."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
 from typing import Protocol
 
 import structlog
@@ -30,7 +31,7 @@ from service.flow.replying import Desk, Replies
 from service.flow.slots import Slots
 from service.flow.tally import Tally
 from service.flow.terms import Terms
-from service.flow.waits import LeaseLost, Stopping, TooLongHeld
+from service.flow.waits import Cancelled, LeaseLost, Stopping, TooLongHeld
 
 log = structlog.get_logger()
 
@@ -102,7 +103,7 @@ class Slipway:
             burials=Burials(queue, rng=rng),
             announcer=self._announcer,
             replies=self._replies,
-            lives=lives.Lives(bedrock, terms, self.slots, self.watcher, rng=rng, tally=tally),
+            lives=lives.Lives(bedrock, terms, self.slots, self.watcher, held=lambda: self.custody, rng=rng, tally=tally),
             outlook=self.outlook,
             tally=tally,
         )
@@ -173,6 +174,8 @@ class Slipway:
             settlement = Abandon()
         except Stopping:
             settlement = Release()
+        except Cancelled:
+            settlement = Continue(replace(continuations.carried(hold.message), cancelled=hold.cancelled))
         except TooLongHeld:
             # Order within a FIFO group would be lost by a new message: there it is received anew instead.
             settlement = Release() if self._traits.is_fifo else Continue()
@@ -180,15 +183,19 @@ class Slipway:
             self.tally.faults += 1
             log.exception("request.faulted")
             settlement = Release(FAULT_RELEASE_SECONDS)
+        is_handed_on = False
         try:
-            await self._settle(hold, settlement)
+            is_handed_on = await self._settle(hold, settlement)
         except Exception:
             self.tally.faults += 1
             log.exception("settlement.faulted")
         finally:
             self.custody.let_go(hold)
+            decided = settlement.decided if isinstance(settlement, Continue) else None
+            hold.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
 
-    async def _settle(self, hold: Hold, settlement: Settlement) -> None:
+    async def _settle(self, hold: Hold, settlement: Settlement) -> bool:
+        """Do what the settlement says; answer whether the request was handed on."""
         self.tally.settlements[type(settlement).__name__] += 1
         match settlement:
             case Done():
@@ -200,15 +207,17 @@ class Slipway:
             case Release(after=after):
                 await self.custody.release(hold, after)
             case Continue(decided=decided):
-                await self._hand_on(hold, decided)
+                return await self._hand_on(hold, decided)
+        return False
 
-    async def _hand_on(self, hold: Hold, decided: Carried | None = None) -> None:
+    async def _hand_on(self, hold: Hold, decided: Carried | None = None) -> bool:
         continuation = continuations.write(hold.message, is_fifo=self._traits.is_fifo, decided=decided)
         if await self.custody.hand_on(hold, continuation):
             log.info("request.continued", what=hold.what)
-        else:
-            log.error("continue.given_up", what=hold.what, remedy="released instead; its receive count goes on")
-            await self.custody.release(hold)
+            return True
+        log.error("continue.given_up", what=hold.what, remedy="released instead; its receive count goes on")
+        await self.custody.release(hold)
+        return False
 
 
 def _age(hold: Hold) -> float:

@@ -30,11 +30,15 @@ class TooLongHeld(Interrupted):
     """SQS lets nobody hold this message for longer (twelve hours), or hand it out once more: hand the request on."""
 
 
+class Cancelled(Interrupted):
+    """Somebody wants the request no more: hand it on as cancelled."""
+
+
 class DeadlinePassed(Interrupted):
     """The request's own time is over."""
 
 
-_URGENCY: tuple[type[Interrupted], ...] = (LeaseLost, Stopping, TooLongHeld, DeadlinePassed)
+_URGENCY: tuple[type[Interrupted], ...] = (LeaseLost, Stopping, TooLongHeld, Cancelled, DeadlinePassed)
 
 
 class Wait(Protocol):

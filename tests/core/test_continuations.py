@@ -130,7 +130,10 @@ def test_a_continuation_is_within_its_bounds_or_none(key: str, value: Any) -> No
         assert NOW - OLDEST_SECONDS <= found.first_received_at <= NOW
 
 
-@pytest.mark.parametrize("decided", [Carried(), Carried(attempt=3), Carried(failure="no capacity"), Carried(2, "no\ncapacity")])
+@pytest.mark.parametrize(
+    "decided",
+    [Carried(), Carried(attempt=3), Carried(failure="no capacity"), Carried(2, "no\ncapacity"), Carried(cancelled="delete")],
+)
 def test_what_was_decided_is_carried_over_any_number_of_hops(decided: Carried) -> None:
     arrived = message()
     outgoing = continuations.write(arrived, is_fifo=True, decided=decided)

@@ -274,6 +274,19 @@ def test_what_another_request_left_over_is_not_ours_to_delete(request_: Deploy) 
     assert ended(decide(request_, facts)) == (Ending.FAILED, Reason.DEPLOYMENT_FAILED)
 
 
+def test_a_cancelled_request_makes_nothing_and_keeps_or_deletes_what_it_has_made() -> None:
+    mine, theirs = Seen(a_deployment(Status.CREATING), OURS), Seen(a_deployment(Status.ACTIVE), EARLIER)
+    for cancelled, step in (("keep", None), ("delete", Remove(ARN))):
+        facts = Facts(in_doubt=True, received=RECEIVED, carried=Carried(cancelled=cancelled))
+        assert decide(REQUEST, facts) == Look()
+        assert ended(decide(REQUEST, facts.after_look(Absent()))) == (Ending.CANCELLED, None)
+        assert ended(decide(REQUEST, facts.after_look(theirs))) == (Ending.CANCELLED, None)
+        if step is None:
+            assert ended(decide(REQUEST, facts.after_look(mine))) == (Ending.CANCELLED, None)
+        else:
+            assert decide(REQUEST, facts.after_look(mine)) == step
+
+
 TESTED = with_(smoke_test=SmokeTest(prompt="?", expect="ready"))
 GOOD, BAD = Verdict(passed=True, text="ready"), Verdict(passed=False, text="…")
 

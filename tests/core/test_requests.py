@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.core.actions import Delete, Deploy, Update
+from service.core.actions import Cancel, Delete, Deploy, Update
 from service.core.continuations import write
 from service.core.fields import fault
 from service.core.marks import OWN_TAGS, RECEIVED_TAG, REQUEST_TAG, wanted_tags
@@ -80,6 +80,14 @@ def test_a_delete(named: str) -> None:
     assert understand(message(body), HOME) == request
     assert understand(message(body | {"force": True}), HOME) == replace(request, force=True)
     assert request.is_by_arn == named.startswith("arn:")
+
+
+def test_a_cancel() -> None:
+    body = {"action": "cancel", "cancels": "r-1", "requestId": "c-1"}
+    request = Cancel(identity="c-1", request_id="c-1", name="r-1", timeout=600.0)
+    assert understand(message(body), HOME) == request
+    assert understand(message(body | {"deployment": "delete"}), HOME) == replace(request, delete=True)
+    assert understand(message(body | {"timeout": 3600}), HOME) == replace(request, timeout=3600.0)
 
 
 def test_what_expires_is_not_tried_for_longer() -> None:
@@ -180,8 +188,8 @@ def test_most_of_the_poison_can_be_sent_over_sqs() -> None:
         (
             GOOD | {"action": "destroy"},
             (
-                'action is "destroy", not one of deploy, update, delete; '
-                "use one of deploy, update, delete, or leave the key out to deploy"
+                'action is "destroy", not one of deploy, update, delete, cancel; '
+                "use one of deploy, update, delete, cancel, or leave the key out to deploy"
             ),
         ),
         (

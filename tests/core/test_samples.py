@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.core.actions import Delete, Deploy, Update
+from service.core.actions import Cancel, Delete, Deploy, Update
 from service.core.askers import NOBODY
 from service.core.request_fields import ASKING, DEPLOY, JOB
 from service.core.requests import Misunderstood, understand
@@ -28,7 +28,7 @@ DEPLOYS = (
     "sns-wrapped",
     "step-functions",
 )
-OTHERS = {"delete": Delete, "update": Update}
+OTHERS = {"cancel": Cancel, "delete": Delete, "update": Update}
 UPSTREAM = ("bedrock-job-completed", "sagemaker-package-approved", "sagemaker-training-completed")
 
 

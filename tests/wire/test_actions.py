@@ -143,6 +143,22 @@ async def test_expiry() -> None:
         assert [one.name for one in box.bedrock.account().made if one.exists(box.bedrock.now())] == ["other"]
 
 
+async def test_cancel(asker: Asker) -> None:
+    asker.box.bedrock.terms = QUICK.changed({"creation_seconds": [3600.0, 3600.0]})
+    request_id = json.loads(sample("cancel.json"))["cancels"]
+    asker.send(a_request("bot", requestId=request_id))
+    account = asker.box.bedrock.account()
+    await asker.daemon.until(lambda: bool(asker.daemon.lines("deployment.created")))
+    kept = json.loads(sample("cancel.json")) | {"deployment": "keep"}
+    data = await asker.ask(json.dumps(kept))
+    assert (data["action"], data["outcome"], data["cancels"]) == ("cancel", "CancelTaken", request_id)
+    data = await asker.answer(request_id)
+    assert (data["outcome"], data["customModelDeploymentArn"]) == ("Cancelled", account.made[0].arn)
+    assert account.made[0].exists(asker.box.bedrock.now())
+    data = await asker.ask(sample("cancel.json").replace("cancel-2026-11-23-1", "again"))
+    assert (data["outcome"], data["reason"]) == ("Failed", "NothingToCancel")
+
+
 async def test_update_of_what_is_not_there(asker: Asker) -> None:
     body = {"action": "update", "customModelDeploymentIdentifier": "nothing", "modelArn": MODEL, "requestId": "u"}
     data = await asker.ask(json.dumps(body))

@@ -1,0 +1,128 @@
+"""A request that somebody wants no more: waiting or in creation, here or at another replica."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tests.flow.kills import Story
+from tests.world.bedrock import USUAL
+from tests.world.loop import run
+from tests.world.world import World
+
+CANCEL = {"action": "cancel", "cancels": "r-1", "requestId": "c-1"}
+SLOW = replace(USUAL, creation_seconds=(900.0, 900.0))
+
+
+def test_a_request_that_waits_for_a_slot_is_cancelled_and_makes_nothing() -> None:
+    async def main() -> None:
+        world = World(rules=replace(USUAL, max_total=0))
+        world.start()
+        world.ask("bot", requestId="r-1")
+        await asyncio.sleep(60)
+        world.send(CANCEL)
+        await world.all_answered(600)
+        assert world.ending("r-1")["outcome"] == "Cancelled"
+        assert (world.ending("c-1")["outcome"], world.ending("c-1")["cancels"]) == ("CancelTaken", "r-1")
+        assert not world.account.made
+        await world.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize(("deployment", "left"), [("keep", 1), ("delete", 0)])
+def test_a_deployment_in_creation_is_kept_or_deleted(deployment: str, left: int) -> None:
+    async def main() -> None:
+        world = World(rules=SLOW)
+        world.start()
+        world.ask("bot", requestId="r-1")
+        await asyncio.sleep(60)
+        world.send(CANCEL | {"deployment": deployment})
+        await world.all_answered(3600)
+        assert world.ending("r-1")["outcome"] == "Cancelled"
+        assert len(world.account.existing()) == left
+        await world.stop()
+
+    run(main())
+
+
+def test_a_request_that_has_ended_is_not_cancelled() -> None:
+    async def main() -> None:
+        world = World()
+        world.start()
+        world.ask("bot", requestId="r-1")
+        await world.all_answered(3600)
+        world.send(CANCEL)
+        await world.all_answered(60)
+        data = world.ending("c-1")
+        assert (data["outcome"], data["reason"]) == ("Failed", "NothingToCancel")
+        assert "Active" in data["message"]
+        await world.stop()
+
+    run(main())
+
+
+def test_what_nobody_has_heard_of_is_looked_for_until_the_deadline() -> None:
+    async def main() -> None:
+        world = World(max_receive_count=3)
+        world.start()
+        world.send(CANCEL | {"timeout": "PT5M"})
+        await asyncio.sleep(280)
+        assert not world.topic.terminal()
+        await world.all_answered(60)
+        assert world.ending("c-1")["reason"] == "NothingToCancel"
+        assert not world.dead.all
+        await world.stop()
+
+    run(main())
+
+
+def test_a_cancel_finds_its_request_among_three_replicas() -> None:
+    async def main() -> None:
+        world = World(rules=SLOW)
+        for name in "abc":
+            world.start(name)
+        world.ask("bot", requestId="r-1")
+        await asyncio.sleep(30)
+        world.send(CANCEL)
+        await world.all_answered(860)
+        assert world.ending("r-1")["outcome"] == "Cancelled"
+        assert world.ending("c-1")["outcome"] == "CancelTaken"
+        for name in "abc":
+            await world.stop(name)
+
+    run(main())
+
+
+def test_an_update_that_is_cancelled_goes_on_in_bedrock() -> None:
+    async def main() -> None:
+        world = World(rules=replace(USUAL, creation_seconds=(1.0, 1.0), update_seconds=(600.0, 600.0)))
+        world.start()
+        world.ask("bot", requestId="r-0")
+        await world.all_answered(600)
+        model = world.account.made[0].first_model_arn[:-1] + "m"
+        world.send({"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": model, "requestId": "r-1"})
+        await asyncio.sleep(60)
+        world.send(CANCEL)
+        await world.all_answered(300)
+        assert world.ending("r-1")["outcome"] == "Cancelled"
+        await world.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize(("deployment", "left"), [("keep", 1), ("delete", 0)])
+def test_a_kill_before_any_step_of_a_cancel(deployment: str, left: int) -> None:
+    def ask(world: World) -> None:
+        world.ask("bot", requestId="r-1")
+        body = CANCEL | {"deployment": deployment}
+        asyncio.get_running_loop().call_later(60.0, lambda: world.send(body))
+
+    def check(world: World) -> None:
+        said = {each.event["data"]["outcome"] for each in world.topic.terminal() if each.event["data"]["requestId"] == "r-1"}
+        assert said == {"Cancelled"}
+        assert len(world.account.existing()) == left
+
+    assert Story(lambda: World(rules=SLOW), ask, check).survives_every_kill(stride=2) > 30
