@@ -30,6 +30,12 @@ def spoken(seconds: float) -> str:
     return f"{days} d {rest} h" if rest else f"{days} d"
 
 
+def roughly(seconds: float) -> str:
+    """Say a duration that is only an estimate, no more exactly than it is known."""
+    step = 5 if seconds < MINUTE else MINUTE if seconds < HOUR else 5 * MINUTE
+    return f"about {spoken(max(step, round(seconds / step) * step))}"
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """How many durations are `least` or longer, and shorter than `most`, in seconds."""

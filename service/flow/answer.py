@@ -201,7 +201,7 @@ class Answers:
             reason=outcome.reason.value if outcome.reason else None,
             text=outcome.message,
         )
-        self.history.add(finished, hold, outcome.deployment)
+        self.history.add(finished, hold)
         log.info(
             "request.finished",
             outcome=outcome.ending.value,

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import median
 from typing import Final
 
 from service.core import continuations
-from service.core.deployments import Deployment
 from service.core.held import Finished, Wait
-from service.core.outcomes import Ending, Reason
+from service.core.outcomes import Ending
 from service.flow.hold import Hold
 
 STORIES: Final = 1000
 """About 2 MB at most. What another replica finished, or this one before it was restarted, is not among them."""
 TIMES: Final = 500
-"""Of each kind: enough to know what is usual, and few enough that what was usual last month is forgotten."""
+"""Enough to know what is usual, and few enough that what was usual last month is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +34,7 @@ class History:
 
     def __init__(self) -> None:
         self._stories: deque[Story] = deque(maxlen=STORIES)
-        self._creation_seconds: deque[float] = deque(maxlen=TIMES)
         self._active_seconds: deque[float] = deque(maxlen=TIMES)
-        self.usual_creation_seconds: float | None = None
-        """The median of the creations that were watched to their end here; None before the first."""
 
     def __iter__(self) -> Iterator[Story]:
         return iter(self._stories)
@@ -52,15 +47,10 @@ class History:
         """How long the latest requests took that became Active, from the first receipt to the published outcome."""
         return tuple(self._active_seconds)
 
-    def add(self, finished: Finished, hold: Hold, deployment: Deployment | None = None) -> None:
-        """Keep how a request ended, and when what it asked for was made."""
+    def add(self, finished: Finished, hold: Hold) -> None:
+        """Keep how a request ended."""
         received_at = continuations.first_received_at(hold.message)
         waited = tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in hold.waited)
         self._stories.append(Story(finished, received_at, hold.message.receive_count, waited))
         if finished.outcome == Ending.ACTIVE.value:
             self._active_seconds.append(max(0.0, finished.at - received_at))
-        # Of a deployment that had ended before anybody looked, `updated_at` may be that of a later update.
-        was_watched = any(wait.reason is Reason.IN_CREATION for wait in hold.waited)
-        if deployment is not None and deployment.updated_at is not None and was_watched:
-            self._creation_seconds.append(max(0.0, deployment.updated_at - deployment.created_at))
-            self.usual_creation_seconds = median(self._creation_seconds)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.core.spans import MOST_COLUMNS, columns, spoken
+from service.core.spans import MOST_COLUMNS, columns, roughly, spoken
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,14 @@ from service.core.spans import MOST_COLUMNS, columns, spoken
 )
 def test_a_duration_is_said_with_its_two_largest_units(seconds: float, said: str) -> None:
     assert spoken(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.0, "about 5 s"), (12.0, "about 10 s"), (58.0, "about 1 min"), (100.0, "about 2 min"), (3800.0, "about 1 h 05 min")],
+)
+def test_an_estimate_is_said_as_one(seconds: float, said: str) -> None:
+    assert roughly(seconds) == said
 
 
 @given(st.lists(st.floats(0.0, 1e9), min_size=1, max_size=50))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from service.core.estimates import Prospect
 from service.core.held import Finished, Held, Wait
 from service.core.outcomes import Reason
 from service.core.quota import Counts, Quota
@@ -157,7 +158,10 @@ def test_identifiers_are_unique_and_titles_are_in_order() -> None:
         assert section.get("aria-labelledby", section["id"]) in ids
 
 
-@pytest.mark.parametrize("reason", [reason for reason in Reason if reason.value in FOR])
+WAITS = list(Reason)[list(Reason).index(Reason.PREDECESSOR) :]
+
+
+@pytest.mark.parametrize("reason", WAITS)
 def test_one_reason_of_all_who_wait_is_in_the_headline(reason: Reason) -> None:
     page = shown(replace(QUIET, held=3, waiting=3, reasons={reason.value: 3}, waiting_rows=(HELD,)))
     assert f"3 requests wait {FOR[reason.value]}." in page.text
@@ -171,6 +175,15 @@ def test_a_creation_is_shown_against_what_is_usual() -> None:
     assert (page.all("progress")[0]["value"], page.all("progress")[0]["class"]) == ("100", "late")
     assert "longer than usual" in page.text
     assert not shown(replace(QUIET, held=1, in_flight=1, flights=(Flight(flying, 60.0),))).all("progress")
+
+
+def test_how_long_it_will_be_is_said_as_roughly_as_it_is_known() -> None:
+    flying = replace(HELD, name="bot", waits_for="InCreation", prospect=Prospect(to_end=182.0))
+    waiter = replace(HELD, name="next", waits_for="NoSlot", prospect=Prospect(7, 1900.0, 2500.0))
+    view = replace(QUIET, held=2, in_flight=1, waiting=1, flights=(Flight(flying, 60.0),), waiting_rows=(waiter,))
+    text = shown(replace(view, reasons={"NoSlot": 1})).text
+    for said in ("1 min, about 3 min left", "slot in about 32 min", "7"):
+        assert said in text, said
 
 
 def test_slots_are_a_picture_with_words() -> None:
@@ -206,7 +219,7 @@ def test_what_a_world_does_is_what_is_seen() -> None:
         assert all(299 < flight.seconds < 305 for flight in view.flights)
         assert [held.place for held in view.waiting_rows] == list(range(1, WAITING_ROWS + 1))
         last = view_of(slipway, WAITING_ROWS).waiting_rows
-        assert [held.place for held in last] == [*range(WAITING_ROWS + 1, WAITING_ROWS + 11), None]
+        assert [held.place for held in last] == [*range(WAITING_ROWS + 1, WAITING_ROWS + 11), 1]
         assert last[-1].waits_for == "PredecessorRunning"
         assert view.reasons == {"NoSlot": WAITING_ROWS + 10, "PredecessorRunning": 1}
         assert [story.finished.outcome for story in view.finished] == ["Rejected"]
@@ -252,7 +265,7 @@ def test_a_request_has_a_page_before_and_after_its_end() -> None:
         world.ask("bot", requestId="r-1")
         await asyncio.sleep(60.0)
         page = Reader(request(look_for(slipway, "r-1"), "r-1"))
-        for said in ("bot", "Waits for a slot", "Received", "Deadline", "1 in this daemon's line"):
+        for said in ("bot", "Waits for a slot", "Received", "Deadline", "1 in the line for a slot"):
             assert said in page.text, said
         await world.all_answered()
         for word in ("r-1", "bot", world.account.made[1].arn):

@@ -29,25 +29,7 @@ def test_a_story_tells_what_was_waited_for_and_how_it_ended() -> None:
         assert [wait.reason for wait in second.waited] == ["NoSlot", "InCreation"]
         assert second.received_at < second.waited[0].since < second.waited[1].since < second.finished.at
         assert (second.finished.outcome, second.finished.request_id, second.receive_count) == ("Active", "second", 1)
-        assert history.usual_creation_seconds == pytest.approx(600.0)
         assert history.active_seconds == pytest.approx((600.0, 1200.0), abs=40.0)
-        await world.stop()
-
-    run(main())
-
-
-def test_what_was_there_before_says_nothing_of_how_long_a_creation_takes() -> None:
-    async def main() -> None:
-        world = World()
-        world.start()
-        world.ask("bot", requestId="r-1")
-        await world.all_answered()
-        await world.stop()
-        world.start()
-        world.ask("bot", requestId="r-2")
-        await world.all_answered()
-        assert len(world.replicas["a"].slipway.history) == 1
-        assert world.replicas["a"].slipway.history.usual_creation_seconds is None
         await world.stop()
 
     run(main())

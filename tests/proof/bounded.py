@@ -257,7 +257,7 @@ def _measure(replica: Replica) -> tuple[int, int]:
     bedrock: Any = replica.slipway.watcher._bedrock  # noqa: SLF001  the world's, which remembers whose creates it was sent
     bedrock._fake.holds.clear()  # noqa: SLF001  as above
     history = replica.slipway.history
-    for ring in (history._stories, history._creation_seconds, history._active_seconds):  # noqa: SLF001  full at the most
+    for ring in (history._stories, history._active_seconds):  # noqa: SLF001  full at the most
         ring.clear()
     gc.collect()
     snapshot = tracemalloc.take_snapshot().filter_traces([_OF_SLIPWAY, _OF_WORLD])

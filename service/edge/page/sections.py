@@ -8,7 +8,7 @@ from typing import Final
 
 from service.core.held import Held
 from service.core.outcomes import Reason
-from service.core.spans import columns, spoken
+from service.core.spans import columns, roughly, spoken
 from service.edge.page.charts import bars, cells
 from service.edge.page.markup import Child, Html, el, join
 from service.edge.page.minutes import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, Hour
@@ -112,7 +112,9 @@ def _flight(flight: Flight, usual: float | None) -> Html:
         share = min(100, round(flight.seconds / usual * 100))
         said = f"{share} % of the usual time"
         bar = el("progress", f"{share} %", max=100, value=share, aria_label=said, class_="late" if late else None)
-    time = spoken(flight.seconds) + (", longer than usual" if late else "")
+    left = held.prospect.to_end
+    rest = ", longer than usual" if late else f", {roughly(left)} left" if left is not None else ""
+    time = spoken(flight.seconds) + rest
     trouble = el("p", held.why, class_="why") if held.waits_for != Reason.IN_CREATION.value else None
     head = el("div", link(held), el("span", time, class_="aside"), class_="head")
     return el("li", head, bar, trouble, id=f"f-{held.message_id}")
@@ -131,9 +133,12 @@ def waiting(view: View, _: Hour) -> Html:
 
 
 def _waiter(held: Held) -> Html:
-    place = el("span", f"{held.place:,}" if held.place else "·", class_="place")
-    why = None if held.waits_for == Reason.NO_SLOT.value else el("p", _why(held), class_="why")
-    age = el("span", spoken(held.now - held.received_at), class_="aside", title="since it was first received")
+    is_in_line = held.waits_for == Reason.NO_SLOT.value
+    place = el("span", f"{held.place:,}" if held.place and is_in_line else "·", class_="place")
+    why = None if is_in_line else el("p", _why(held), class_="why")
+    since, to_slot = spoken(held.now - held.received_at), held.prospect.to_slot
+    time = since if to_slot is None else f"slot in {roughly(to_slot)}"
+    age = el("span", time, class_="aside", title=f"first received {since} ago")
     return el("li", place, el("div", link(held), age, class_="head"), why, id=f"w-{held.message_id}")
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from service.core.held import Finished, Held, Wait
-from service.core.spans import spoken
+from service.core.outcomes import Reason
+from service.core.spans import roughly, spoken
 from service.edge.holdings import held_of, is_about
 from service.edge.page.markup import Child, Html, el, join
 from service.edge.page.sections import LOOKS
@@ -31,7 +32,7 @@ class Found:
 def look_for(slipway: Slipway, about: str) -> Found:
     """Look for a request by its id, its message's, or its deployment's name or ARN."""
     holds = [hold for hold in slipway.custody if is_about(hold, about)]
-    places = slipway.slots.places() if holds else {}
+    places = slipway.turns.places() | slipway.slots.places() if holds else {}
     held = tuple(held_of(hold, slipway, places.get(hold.message.message_id)) for hold in holds)
     return Found(held, tuple(story for story in reversed(tuple(slipway.history)) if story.finished.is_about(about)))
 
@@ -59,13 +60,23 @@ def _held(held: Held) -> Html:
         said = f"in {spoken(left)}" if left > 0 else "passed"
         steps.append(_step(held.deadline, "Deadline", said, look="ahead"))
     facts = {
-        "Place": f"{held.place:,} in this daemon's line for a slot" if held.place else None,
+        "Place": _place(held),
+        "Slot": f"in {roughly(held.prospect.to_slot)}" if held.prospect.to_slot is not None else None,
+        "End": f"in {roughly(held.prospect.to_end)}" if held.prospect.to_end is not None else None,
         "Model": held.model_arn,
         "Priority": str(held.priority) if held.priority else None,
         "Tenant": held.tenant,
         "Lease": f"{spoken(held.lease_seconds)}, if it is not extended before",
     }
     return _article(held, state, "mild", facts, steps)
+
+
+def _place(held: Held) -> str | None:
+    """Say where it stands: in the line for a slot, or behind requests for the same thing."""
+    if held.place is None:
+        return None
+    before = held.waits_for == Reason.PREDECESSOR.value
+    return f"{held.place:,} {'go before it' if before else 'in the line for a slot'}, here"
 
 
 def _ended(story: Story) -> Html:

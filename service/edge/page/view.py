@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from heapq import nsmallest
 from math import inf
+from statistics import median
 from typing import Final
 
 from service.core import continuations
@@ -67,6 +68,7 @@ def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
     flying: list[Hold] = []
     waiting: list[Hold] = []
     reasons: Counter[str] = Counter()
+    in_line, _ = slipway.slots.why()
     for hold in slipway.custody:
         if hold.why is None:
             continue
@@ -74,9 +76,10 @@ def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
             flying.append(hold)
         else:
             waiting.append(hold)
-            reasons[hold.why] += 1
+            reasons[in_line if hold.why is Reason.NO_SLOT else hold.why] += 1
     places = slipway.slots.places() if waiting else {}
-    history = slipway.history
+    behind = slipway.turns.places() if waiting else {}
+    latest = slipway.tally.creation_seconds.latest
     return View(
         is_stopping=slipway.is_stopping,
         trouble=str(slipway.watcher.trouble) if slipway.watcher.trouble else None,
@@ -86,16 +89,17 @@ def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
         reasons=reasons,
         flights=_flights(slipway, flying),
         waiting_rows=tuple(
-            held_of(hold, slipway, places.get(hold.message.message_id)) for hold in _page(waiting, places, waiting_from)
+            held_of(hold, slipway, (places if hold.why is Reason.NO_SLOT else behind).get(hold.message.message_id))
+            for hold in _page(waiting, places, waiting_from)
         ),
         waiting_from=waiting_from,
-        usual_seconds=history.usual_creation_seconds,
+        usual_seconds=median(latest) if latest else None,
         own=slipway.watcher.in_flight,
         counts=slipway.slots.counts,
         quota=slipway.slots.quota,
-        finished=tuple(reversed(tuple(history)[-FINISHED_ROWS:])),
+        finished=tuple(reversed(tuple(slipway.history)[-FINISHED_ROWS:])),
         endings=dict(slipway.tally.endings),
-        active_seconds=history.active_seconds,
+        active_seconds=slipway.history.active_seconds,
     )
 
 

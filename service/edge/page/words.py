@@ -21,6 +21,8 @@ FOR: Final = {
     Reason.NO_ANSWER.value: "for an answer of AWS",
     Reason.IN_CREATION.value: "for Bedrock, which creates it",
     Reason.UPDATING.value: "for Bedrock, which updates it",
+    Reason.SMOKE_TEST.value: "for its smoke test",
+    Reason.RETRYING.value: "for another try",
     Reason.BUSY.value: "for Bedrock, which is busy with it",
     Reason.DEPLOYMENT_MISSING.value: "for a deployment that is not found",
 }
