@@ -15,18 +15,20 @@ from typing import Final
 import structlog
 
 from service import __version__, logs
+from service.aws.bedrock import Bedrock
 from service.aws.connecting import Aws, connect
 from service.aws.regions import NotConfigured
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed, Missing, Refused
 from service.core.messages import QueueTraits
+from service.core.targets import DEFAULT
 from service.core.triggers import Trigger
 from service.edge.holdings import Lines
 from service.edge.http import serving
 from service.edge.metrics import Measures, registry_of
 from service.edge.page.routes import StatusPage
 from service.edge.page.shell import Place
-from service.edge.vitals import Pulse, Readiness
+from service.edge.vitals import Check, Pulse, Readiness
 from service.flow.intake import MOST_POLLS
 from service.flow.run import Slipway
 from service.flow.terms import Terms
@@ -67,6 +69,7 @@ async def serve(settings: Settings, triggers: tuple[Trigger, ...] = ()) -> int:
         most_polls=MOST_POLLS,
         version=__version__,
         rng=rng,
+        wanted=settings.targets,
     )
     try:
         async with connection as aws:
@@ -103,13 +106,14 @@ async def _first_answer(aws: Aws, goodbye: _Goodbye, rng: random.Random) -> Queu
 
 async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, goodbye: _Goodbye, rng: random.Random) -> None:
     slipway = Slipway(
-        terms, traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrock=aws.bedrock, desk=aws.replies, rng=rng
+        terms, traits, source=aws.queue, queue=aws.queue, topic=aws.topic, bedrocks=aws.bedrocks, desk=aws.replies, rng=rng
     )
     pulse = Pulse()
     registry = registry_of(
         Measures(slipway, pulse, aws.tally, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws))
     )
-    place = Place(settings.queue_url.rpartition("/")[2], aws.home.account, aws.home.region)
+    home = terms.home.home
+    place = Place(settings.queue_url.rpartition("/")[2], home.account, home.region)
     endpoint = serving(
         settings.http_host,
         settings.http_port,
@@ -136,14 +140,12 @@ async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, 
 
 def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> Terms:
     return Terms(
-        home=aws.home,
+        targets=aws.targets,
         max_held=settings.max_held,
         sweep_interval=settings.sweep_interval,
         timeout=settings.timeout,
         visibility_timeout=settings.visibility_timeout,
         progress_events=settings.progress_events,
-        max_creating=settings.max_creating,
-        max_total=settings.max_total,
         allow_force=settings.allow_force,
         reap_interval=settings.reap_interval,
         is_topic_fifo=settings.is_fifo_topic,
@@ -158,15 +160,17 @@ def _credentials_left(aws: Aws) -> Callable[[], float | None]:
 
 
 def _readiness(aws: Aws) -> Readiness:
-    async def bedrock() -> None:
-        await aws.bedrock.page(created_after=None, status=None, token=None, size=1)
+    def looks(bedrock: Bedrock) -> Check:
+        return lambda: bedrock.page(created_after=None, status=None, token=None, size=1)
 
-    return Readiness({"queue": aws.queue.traits, "topic": aws.topic.check, "bedrock": bedrock})
+    targets = {"bedrock" if name == DEFAULT else f"bedrock in {name}": looks(each) for name, each in aws.bedrocks.items()}
+    return Readiness({"queue": aws.queue.traits, "topic": aws.topic.check}, targets)
 
 
 def _lines(aws: Aws) -> Lines:
     """How fast each operation is called, and how many calls of it wait: what a throttled account looks like from here."""
-    return {name: (limiter.rate, limiter.waiting) for each in aws.limiters for name, limiter in each.items()}
+    named = [("", each) for each in aws.limiters] + [(f" in {name}", each) for name, each in aws.elsewhere.items()]
+    return {name + where: (limiter.rate, limiter.waiting) for where, each in named for name, limiter in each.items()}
 
 
 def _warn(traits: QueueTraits) -> None:

@@ -10,7 +10,8 @@ from service.core.fields import Field, Kind
 
 PREFIX: Final = "SLIPWAY_"
 _WEIGHT: Final = r"[^,]{1,64}=[1-9][0-9]{0,2}"
-_wrap = TextWrapper(110, initial_indent="# ", subsequent_indent="#   ").fill
+wrapped = TextWrapper(110, initial_indent="# ", subsequent_indent="#   ").fill
+"""Write a line of a settings file as comments."""
 _HEAD: Final = """\
 # Slipway's settings and their defaults: this file is where the program reads them from. A file of your own holds
 # only what differs, and is named by SLIPWAY_CONFIG or --config; the environment goes before both.
@@ -208,6 +209,8 @@ def written(value: object) -> str:
     """Write a setting's value as TOML."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(written(each) for each in value)}]"
     return f"{value:.12g}" if isinstance(value, int | float) else f'"{value}"'
 
 
@@ -220,7 +223,7 @@ def commented(defaults: Mapping[str, object]) -> str:
         lines = [setting.doc, f"{variable(setting.name)}: {bounds(setting)}; {known}."]
         if setting.reason:
             lines.append(f"Why: {setting.reason}")
-        text = "".join(f"{_wrap(line)}\n" for line in lines)
+        text = "".join(f"{wrapped(line)}\n" for line in lines)
         example = f'# {setting.name} = "{setting.examples[0]}"' if default is None else f"{setting.name} = {default}"
         parts.append(f"{text}{example}\n")
     return "\n".join(parts)

@@ -17,8 +17,10 @@ from typing import Any, Final
 from service.core.fields import Field, Kind, fault, nearest
 from service.core.misunderstood import shown
 from service.core.request_fields import TENANT
+from service.core.targets import Rules, Wanted
 from service.core.triggers import Trigger, WrongTriggers, read_triggers
 from service.setting_fields import PREFIX, SETTINGS, remedy, variable
+from service.target_fields import TABLE, WrongTarget, read_targets
 
 CONFIG_VARIABLE: Final = "SLIPWAY_CONFIG"
 TRIGGERS_FILE: Final = "triggers.toml"
@@ -65,6 +67,8 @@ class Settings:
     http_port: int
     log_level: str
     log_format: str
+    targets: tuple[Wanted, ...]
+    """The default first."""
     provenance: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Where each value came from: `default`, the path of a file, or the name of a variable."""
 
@@ -97,6 +101,11 @@ def load(environ: Mapping[str, str], config: str | None = None) -> Settings:
             text = f"{variable(each.name)} is not set; {remedy(each)}, in the environment or as {each.name} in a file"
             raise WrongSetting(text)
     _check_weights(values, provenance)
+    usual = Rules(max_creating=values["max_creating"], max_total=values["max_total"])
+    try:
+        values[TABLE] = read_targets(values.get(TABLE, {}), usual)
+    except WrongTarget as wrong:
+        raise WrongSetting(f"{provenance[TABLE]}: {wrong}") from wrong
     return Settings(**values, provenance=provenance)
 
 
@@ -178,9 +187,12 @@ def _toml(path: str, named_by: str) -> dict[str, Any]:
 def _checked(given: Mapping[str, object], place: str) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, value in given.items():
+        if name == TABLE:
+            values[name] = value  # read when all is known that it builds on
+            continue
         if name not in _BY_NAME:
-            said, otherwise = f"{shown(name)} in {place}", f"the settings are {', '.join(_BY_NAME)}"
-            raise _unknown(said, nearest(name, _BY_NAME), otherwise)
+            said, otherwise = f"{shown(name)} in {place}", f"the settings are {', '.join(_BY_NAME)}, and [{TABLE}.NAME]"
+            raise _unknown(said, nearest(name, (*_BY_NAME, TABLE)), otherwise)
         values[name] = _value(_BY_NAME[name], value, f"{name} in {place}")
     return values
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from service.core.fields import Field, Kind
 from service.core.messages import Message
-from service.core.request_fields import DEPLOY, DEPLOYMENT_ARN, FIELDS_OF, IDENTIFIER, JOB, MODEL
-from service.core.requests import Home
+from service.core.request_fields import DEPLOY, DEPLOYMENT_ARN, FIELDS_OF, IDENTIFIER, JOB, MODEL, TARGET
+from service.core.targets import DEFAULT, Home, only
 
-HOME = Home("aws", "123456789012", "us-east-1")
+HOME = only(Home("aws", "123456789012", "us-east-1"))
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 GOOD: dict[str, Any] = {"modelDeploymentName": "support-bot-v42", "modelArn": ARN}
 MESSAGE_ID = "5fea7756-0ea4-451a-a703-a558b933e274"
@@ -48,8 +48,8 @@ def eventbridge(detail: object, source: str = "com.example.training") -> dict[st
 def values(field: Field) -> st.SearchStrategy[Any]:  # noqa: PLR0911  one for each kind
     """Whatever one field may hold."""
     least, most = int(field.least or 0), int(field.most or 0)
-    if field.choices:
-        return st.sampled_from(field.choices)
+    if field.choices or field is TARGET:
+        return st.sampled_from(field.choices or (DEFAULT,))
     if field is MODEL or field is JOB:
         return st.from_regex(field.pattern or "", fullmatch=True).map(_at_home)
     if field is IDENTIFIER:
@@ -112,4 +112,4 @@ def _at_home(arn: str) -> str:
     if not arn.startswith("arn:"):
         return arn
     tail = re.sub(r"^arn:[^:]*:bedrock:[^:]*:[^:]*:", "", arn)
-    return f"arn:{HOME.partition}:bedrock:{HOME.region}:{HOME.account}:{tail}"
+    return f"arn:aws:bedrock:us-east-1:123456789012:{tail}"

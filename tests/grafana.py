@@ -110,8 +110,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             Panel(
                 "Deployments",
                 (
-                    ("max(slipway_account_deployments$only)", "in all"),
-                    ("max(slipway_account_deployments_creating$only)", "in creation"),
+                    ("max by (target) (slipway_account_deployments$only)", "in all, {{target}}"),
+                    ("max by (target) (slipway_account_deployments_creating$only)", "in creation, {{target}}"),
                 ),
                 "Everybody's, as far as Slipway has had to count them.",
             ),

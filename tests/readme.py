@@ -14,7 +14,8 @@ from service.core.deployments import Deployment, Status
 from service.core.events import Times, announce_outcome
 from service.core.messages import Message
 from service.core.outcomes import Ending, Outcome
-from service.core.requests import Home, understand
+from service.core.requests import understand
+from service.core.targets import Home, only
 from service.edge.cli import app
 from service.edge.exits import MEANINGS, Exit
 from service.setting_fields import SETTINGS, bounds, variable, written
@@ -25,7 +26,7 @@ from tests.proof.report import in_tables
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 SAMPLES = ROOT / "config" / "samples"
-HOME = Home("aws", "123456789012", "us-east-1")
+HOME = only(Home("aws", "123456789012", "us-east-1"))
 LAST_BENCH = ROOT / "tests" / "bench" / "last.json"
 LAST_PROOF = ROOT / "tests" / "proof" / "last.json"
 RECEIVED = 1_795_464_000.0

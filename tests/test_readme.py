@@ -97,6 +97,7 @@ def test_every_reason_is_explained_in_the_readme_or_is_bedrocks_verdict(reason: 
         Reason.MODEL_FAILED,
         Reason.INVALID_REQUEST,
         Reason.NOT_UNDERSTOOD,
+        Reason.NOT_ALLOWED,
         Reason.FORCE_NOT_ALLOWED,
         Reason.DEPLOYMENT_NOT_FOUND,
         Reason.EXPIRED,

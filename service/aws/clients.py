@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import aioboto3
@@ -23,10 +24,11 @@ from botocore.exceptions import BotoCoreError
 from service.aws.forms import encode_form
 from service.aws.keys import Keeper
 from service.aws.parsing import Parsers
-from service.aws.regions import NotConfigured, find_home, find_regions
+from service.aws.regions import NotConfigured, find_home, find_regions, find_targets
+from service.aws.roles import assume
 from service.aws.teaching import teach_update
 from service.aws.transport import StraightSession, check_body
-from service.core.requests import Home
+from service.core.targets import DEFAULT, Home, Role, Targets, Wanted
 
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 15.0
@@ -39,6 +41,9 @@ BEDROCK_POOL: Final = 96
 CUSTODY_POOL: Final = 32
 TOPIC_POOL: Final = 16
 OTHERS_POOL: Final = 16
+STS_POOL: Final = 1
+
+Open = Callable[[str], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,26 @@ class Clients:
 
     receive: Any
     custody: Any
-    bedrock: Any
+    bedrocks: Mapping[str, Any]
+    """By target."""
     topic: Any
-    home: Home
-    open: Callable[[str], Awaitable[Any]]
+    targets: Targets
+    open: Open
     """Answers the client of another service, opened when it is first wanted: most of them never are."""
+    open_in: Mapping[str, Open]
+    """The same, by target."""
     keeper: Keeper | None = None
     """Keeps credentials that run out; None where they do not."""
+
+    @property
+    def bedrock(self) -> Any:  # noqa: ANN401  aioboto3 has no types
+        """The default target's."""
+        return self.bedrocks[DEFAULT]
+
+    @property
+    def home(self) -> Home:
+        """Where the default target is."""
+        return self.targets[DEFAULT].home
 
 
 @asynccontextmanager
@@ -63,13 +81,15 @@ async def open_clients(
     topic_arn: str,
     version: str,
     most_polls: int,
+    wanted: Sequence[Wanted] = (Wanted(DEFAULT),),
     sdk: Callable[[], AioSession] = AioSession,
     transport: type[AIOHTTPSession] = StraightSession,
 ) -> AsyncIterator[Clients]:
     """Open the clients, and close them at the end. No call is made, except one for credentials where they need it.
 
-    `sdk` is where settings and credentials come from, `transport` what carries HTTP: others than AWS's run in memory.
-    Raises `NotConfigured` with a sentence for the operator.
+    `wanted` are the targets, the default first; each has a client of its own. `sdk` is where settings and credentials come
+    from, `transport` what carries HTTP: others than AWS's run in memory. Raises `NotConfigured` with a sentence for the
+    operator.
     """
     session = sdk()
     try:
@@ -78,14 +98,28 @@ async def open_clients(
         keeper = await _find_credentials(session)
     except BotoCoreError as exc:
         raise NotConfigured(f"AWS's own settings are not right: {exc}") from exc
+    targets = find_targets(wanted, find_home(topic_arn, regions))
     teach_update(session.get_component("data_loader"))
     session.register_component("response_parser_factory", Parsers())
     boto = aioboto3.Session(botocore_session=session)
+    config_of = partial(_config, f"slipway/{version} {session.user_agent()}", transport=transport)
+
+    async def working_as(role: Role | None) -> aioboto3.Session:
+        if role is None:
+            return boto
+        other = sdk()
+        for component in ("data_loader", "response_parser_factory"):
+            other.register_component(component, session.get_component(component))
+        await assume(role, other, sts=session, region=regions.bedrock, config=config_of(STS_POOL, READ_SECONDS))
+        return aioboto3.Session(botocore_session=other)
+
     async with AsyncExitStack() as stack:
 
-        async def open_one(service: str, region: str, pool: int, read_seconds: float = READ_SECONDS) -> Any:  # noqa: ANN401  aioboto3 has no types
-            config = _config(f"slipway/{version} {session.user_agent()}", pool, read_seconds, transport)
-            client = await stack.enter_async_context(boto.client(service, region_name=region, config=config))
+        async def open_one(
+            service: str, region: str, pool: int, read_seconds: float = READ_SECONDS, within: aioboto3.Session = boto
+        ) -> Any:  # noqa: ANN401  aioboto3 has no types
+            config = config_of(pool, read_seconds)
+            client = await stack.enter_async_context(within.client(service, region_name=region, config=config))
             name = client.meta.service_model.service_id.hyphenize()
             if service == "sns":  # it speaks forms and XML, whose parser takes nothing else
                 client.meta.events.register("before-call.sns", encode_form)
@@ -93,23 +127,31 @@ async def open_clients(
                 client.meta.events.register(f"before-parse.{name}.*", check_body)
             return client
 
-        others: dict[str, Any] = {}
-        opening = asyncio.Lock()
+        def opener(within: aioboto3.Session, region: str) -> Open:
+            others: dict[str, Any] = {}
+            opening = asyncio.Lock()
 
-        async def open_other(service: str) -> Any:  # noqa: ANN401  as above
-            async with opening:
-                if service not in others:
-                    await _read_models(session, service)
-                    others[service] = await open_one(service, regions.bedrock, OTHERS_POOL)
-            return others[service]
+            async def open_other(service: str) -> Any:  # noqa: ANN401  as above
+                async with opening:
+                    if service not in others:
+                        await _read_models(session, service)
+                        others[service] = await open_one(service, region, OTHERS_POOL, within=within)
+                return others[service]
 
+            return open_other
+
+        places = {each.name: (await working_as(each.role), targets[each.name].home.region) for each in wanted}
         yield Clients(
             receive=await open_one("sqs", regions.queue, most_polls + 1, LONGEST_POLL_SECONDS + POLL_GRACE_SECONDS),
             custody=await open_one("sqs", regions.queue, CUSTODY_POOL),
-            bedrock=await open_one("bedrock", regions.bedrock, BEDROCK_POOL),
+            bedrocks={
+                name: await open_one("bedrock", region, BEDROCK_POOL, within=within)
+                for name, (within, region) in places.items()
+            },
             topic=await open_one("sns", regions.topic, TOPIC_POOL),
-            home=find_home(topic_arn, regions),
-            open=open_other,
+            targets=targets,
+            open=opener(boto, regions.bedrock),
+            open_in={name: opener(*place) for name, place in places.items()},
             keeper=keeper,
         )
 

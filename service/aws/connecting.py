@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -19,7 +19,7 @@ from service.aws.limiter import Limiter
 from service.aws.queue import Queue
 from service.aws.replies import Replies
 from service.aws.topic import Topic
-from service.core.requests import Home
+from service.core.targets import DEFAULT, Targets, Wanted
 
 MOST_OPEN_BEDROCK: Final = 32
 MOST_OPEN_CUSTODY: Final = 16
@@ -31,17 +31,20 @@ MOST_OPEN_REPLIES: Final = 16
 class Aws:
     """AWS, as far as Slipway knows it."""
 
-    bedrock: Bedrock
+    bedrocks: Mapping[str, Bedrock]
+    """By target."""
     queue: Queue
     topic: Topic
     replies: Replies
-    home: Home
+    targets: Targets
     tally: Tally
     """How often each operation was answered how, since the start; grows as calls are answered."""
     limiters: tuple[Mapping[str, Limiter], ...]
     """By operation, as they come into use: their rates and lines, for metrics."""
     keeper: Keeper | None
     """Knows how long credentials that run out last yet."""
+    elsewhere: Mapping[str, Mapping[str, Limiter]]
+    """The same of the targets beside the default, by their names."""
 
 
 @asynccontextmanager
@@ -54,14 +57,14 @@ async def connect(
     most_polls: int,
     version: str,
     rng: random.Random,
-    clock: Clock = time.time,
+    wanted: Sequence[Wanted] = (Wanted(DEFAULT),),
 ) -> AsyncIterator[Aws]:
     """Open everything, and close it at the end. Raises `NotConfigured` with a sentence for the operator.
 
-    `call_timeout`, in seconds, bounds each attempt of a call; a long poll has its own time on top.
-    `clock`, in seconds since the epoch, is asked only until the first answer that has a `Date`.
+    `call_timeout`, in seconds, bounds each attempt of a call; a long poll has its own time on top. `wanted` are the targets.
     """
-    async with open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=most_polls) as clients:
+    clients_of = open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=most_polls, wanted=wanted)
+    async with clients_of as clients:
         yield put_together(
             clients,
             queue_url=queue_url,
@@ -70,7 +73,6 @@ async def connect(
             call_timeout=call_timeout,
             most_polls=most_polls,
             rng=rng,
-            clock=clock,
         )
 
 
@@ -85,14 +87,18 @@ def put_together(
     rng: random.Random,
     clock: Clock = time.time,
 ) -> Aws:
-    """Answer the adapters over open clients, each with a caller of its own."""
+    """Answer the adapters over open clients, each with a caller of its own: one target's limits slow down no other.
+
+    `clock`, in seconds since the epoch, is asked only until the first answer that has a `Date`.
+    """
     tally: Tally = Counter()
 
     def caller(most_open: int) -> Caller:
         return Caller(most_open=most_open, call_timeout=call_timeout, rng=rng, tally=tally)
 
     receiving, custody = caller(most_polls), caller(MOST_OPEN_CUSTODY)
-    deploying, publishing, replying = caller(MOST_OPEN_BEDROCK), caller(MOST_OPEN_TOPIC), caller(MOST_OPEN_REPLIES)
+    publishing, replying = caller(MOST_OPEN_TOPIC), caller(MOST_OPEN_REPLIES)
+    deploying = {name: caller(MOST_OPEN_BEDROCK) for name in clients.bedrocks}
     queue = Queue(
         queue_url,
         visibility_seconds=visibility_seconds,
@@ -103,12 +109,15 @@ def put_together(
         clock=clock,
     )
     return Aws(
-        bedrock=Bedrock(clients.bedrock, deploying, clock, clients.open),
+        bedrocks={
+            name: Bedrock(client, deploying[name], clock, clients.open_in[name]) for name, client in clients.bedrocks.items()
+        },
         queue=queue,
         topic=Topic(topic_arn, clients.topic, publishing),
         replies=Replies(clients.open, queues=clients.custody, topics=clients.topic, caller=replying),
-        home=clients.home,
+        targets=clients.targets,
         tally=tally,
-        limiters=tuple(each.limiters for each in (receiving, custody, deploying, publishing, replying)),
+        limiters=tuple(each.limiters for each in (receiving, custody, deploying[DEFAULT], publishing, replying)),
         keeper=clients.keeper,
+        elsewhere={name: each.limiters for name, each in deploying.items() if name != DEFAULT},
     )

@@ -10,7 +10,7 @@ from service.aws.answers import AwsClock, text_of
 from service.aws.calling import NEVER, Caller
 from service.core.audit import Backlog
 from service.core.calls import CallFailed, Denied
-from service.core.requests import Home
+from service.core.targets import Home
 
 _IMPOSSIBLE_NAME = "slipway--doctor"
 """No deployment can have it, by Bedrock's own pattern: a call about it is refused, if not denied, and does nothing."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from service.core.requests import Home
+from service.core.targets import Home, Target, Wanted
 
 _TOPIC: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):sns:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):[\w.-]+")
+_ROLE: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/.+")
 _QUEUE: Final = re.compile(
     r"https?://(?:[^/]*\.)?(?:sqs(?:-fips)?\.(?P<named>[a-z]{2,}(?:-[a-z]+)+-\d+)|(?P<legacy>[a-z]{2,}(?:-[a-z]+)+-\d+)\.queue)\."
 )
@@ -33,6 +34,24 @@ def find_home(topic_arn: str, regions: Regions) -> Home:
     """Answer the account and partition that the topic belongs to, with Bedrock's Region."""
     topic = _topic(topic_arn)
     return Home(topic["partition"], topic["account"], regions.bedrock)
+
+
+def find_targets(wanted: Sequence[Wanted], home: Home) -> dict[str, Target]:
+    """Answer the targets by name, with where each is: a role says whose account it is, and of which partition.
+
+    Each has an account and Region of its own, since two would watch the same deployments, and fill the same slots. Raises
+    `NotConfigured`.
+    """
+    found: dict[str, Target] = {}
+    for each in wanted:
+        role = _ROLE.fullmatch(each.role.arn) if each.role else None
+        partition, account = (role["partition"], role["account"]) if role else (home.partition, home.account)
+        place = Home(partition, account, each.region or home.region)
+        if twin := next((other for other in found.values() if other.home == place), None):
+            said = f"target {each.name} is account {account} in Region {place.region}, as target {twin.name} is"
+            raise NotConfigured(f"{said}; give it another region or role_arn, or leave one of the two out")
+        found[each.name] = Target(each.name, place, each.rules)
+    return found
 
 
 def find_regions(environ: Mapping[str, str], profile_region: str | None, queue_url: str, topic_arn: str) -> Regions:

@@ -21,7 +21,7 @@ from service.aws.inspecting import Inspector
 from service.aws.listening import Listener
 from service.aws.sending import Sender
 from service.aws.transport import StraightSession
-from service.core.requests import Home
+from service.core.targets import Home
 
 MOST_OPEN: Final = 8
 CALL_SECONDS: Final = 10.0

@@ -21,6 +21,7 @@ from service.core.foresight import Existing
 from service.core.held import Finished
 from service.core.messages import Message
 from service.core.requests import understand
+from service.core.targets import DEFAULT, assumed
 from service.core.told import NotAnEvent, Told, read_event
 from service.settings import Settings, load
 
@@ -64,7 +65,8 @@ class Client:
         """
         whole = {"requestId": str(uuid.uuid4())} | dict(body)
         text = json.dumps(whole)
-        request = understand(Message("not sent yet", text, "", 1, 0.0, 0.0), self.visit.home, self.settings.timeout)
+        targets = assumed(self.visit.home, whole)
+        request = understand(Message("not sent yet", text, "", 1, 0.0, 0.0), targets, self.settings.timeout)
         deduplication_id = hashlib.sha256(text.encode()).hexdigest()
         message_id, sent_at = await self.visit.sender.send(text, group=request.name, deduplication_id=deduplication_id)
         return Ticket(request, message_id, sent_at)
@@ -115,7 +117,7 @@ class Client:
 
     async def _look_at_aws(self, ticket: Ticket, following: _Following) -> Glimpse:
         now = asyncio.get_running_loop().time()
-        details = await self.visit.catalogue.details(ticket.name)
+        details = await self.visit.catalogue.details(ticket.name) if ticket.request.target == DEFAULT else None
         backlog = await self.visit.inspector.backlog(self.settings.queue_url)
         if backlog.unaccounted(0):
             following.quiet_since = None

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from service.core.askers import NOBODY, Asker
+from service.core.targets import DEFAULT
 
 DEFAULT_MAX_TOKENS: Final = 64
 
@@ -59,6 +60,8 @@ class Request:
     priority: int = 0
     tenant: str | None = None
     asker: Asker = NOBODY
+    target: str = DEFAULT
+    """The name of the account and Region that it is about."""
     trigger: str | None = None
     """The rule that made the request of an upstream event."""
 
@@ -70,7 +73,17 @@ class Request:
     @property
     def essence(self) -> list[str]:
         """What tells this request from all others: the same for ever, and what event ids are made of."""
-        return [self.identity, self.action, self.name]
+        return [self.identity, self.action, self.name, *self.elsewhere]
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """The target, unless it is the default: what is asked of that stays the same when there come to be others."""
+        return [f"target {self.target_shown}"] if self.target_shown else []
+
+    @property
+    def target_shown(self) -> str | None:
+        """The target's name as it is shown: None for the default, which nobody has to know of who has no other."""
+        return None if self.target == DEFAULT else self.target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +110,7 @@ class Deploy(Request):
     @property
     def essence(self) -> list[str]:
         """With the model: one name may be asked for with two."""
-        return [self.identity, self.action, self.name, self.asked_model]
+        return [self.identity, self.action, self.name, self.asked_model, *self.elsewhere]
 
     @property
     def asked_model(self) -> str:
@@ -138,7 +151,7 @@ class Update(Request):
     @property
     def essence(self) -> list[str]:
         """With the model: one deployment may be told to serve two."""
-        return [self.identity, self.action, self.name, self.model_arn]
+        return [self.identity, self.action, self.name, self.model_arn, *self.elsewhere]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

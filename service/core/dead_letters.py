@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from service.core.envelopes import unwrapped
 from service.core.messages import CONTINUATION, Message, Outgoing
 from service.core.misunderstood import Misunderstood
-from service.core.requests import Home, understand
+from service.core.requests import understand
+from service.core.targets import Home, assumed
 
 OWN_ATTRIBUTES: Final = frozenset({"SlipwayReason", "SlipwayCode", "SlipwayField", "SlipwayMessageId", CONTINUATION})
 """What `burial` wrote beside a rejected body, and what was handed on with it: a request that is sent again begins anew."""
@@ -44,7 +46,8 @@ def why(letter: DeadLetter, home: Home) -> Why:
     about, code, text = "", "ReceivedTooOften", ""
     try:
         # An event that a trigger would make a request of reads as unsound here: the rules are the daemon's.
-        request = understand(Message(letter.message_id, letter.body, "", 1, letter.sent_at, letter.sent_at), home)
+        targets = assumed(home, unwrapped(letter.body))
+        request = understand(Message(letter.message_id, letter.body, "", 1, letter.sent_at, letter.sent_at), targets)
     except Misunderstood as wrong:
         about, code, text, is_sound = wrong.request_id or "", wrong.code.value, wrong.reason, False
     else:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from service.core.audit import Backlog
 from service.core.deployments import Deployment, ModelState, Status
-from service.core.requests import Home
+from service.core.targets import Home
 
 LONGEST_RETENTION: Final = 14 * 86_400
 FEWEST_RECEIVES: Final = 3

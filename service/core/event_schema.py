@@ -78,6 +78,7 @@ def _data() -> dict[str, object]:
             "attempt": {"type": "integer", "minimum": 1, "description": "Which attempt, where the request asks for retries."},
             "alreadyGone": {"type": "boolean", "description": "There was nothing to delete."},
             "tenant": {"type": "string"},
+            "target": {"type": "string", "description": "The target that was named, where that is not the default."},
             "tags": {
                 "type": "array",
                 "items": {

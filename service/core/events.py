@@ -107,7 +107,8 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
     if isinstance(request, Deploy) and request.retries:
         data["attempt"] = state.attempt
     data["times"] = _times(times)
-    data |= {key: value for key, value in (("trigger", request.trigger), ("tenant", request.tenant)) if value is not None}
+    told = (("trigger", request.trigger), ("tenant", request.tenant), ("target", request.target_shown))
+    data |= {key: value for key, value in told if value is not None}
     if isinstance(request, Deploy) and request.tags:
         data["tags"] = [{"key": key, "value": value} for key, value in request.tags]
     if state.reason is not None:

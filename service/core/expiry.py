@@ -12,6 +12,7 @@ from typing import Final
 
 from service.core.deployments import Deployment
 from service.core.messages import Outgoing
+from service.core.targets import DEFAULT
 
 AGAIN_SECONDS: Final = 3600.0
 """So long after it was sent, a delete of what is still there is sent again."""
@@ -22,7 +23,7 @@ def request_id(arn: str) -> str:
     return f"expired-{arn.rsplit('/', 1)[-1]}"
 
 
-def delete_of(deployment: Deployment, *, is_fifo: bool) -> Outgoing:
+def delete_of(deployment: Deployment, target: str = DEFAULT, *, is_fifo: bool) -> Outgoing:
     """Make the request to delete a deployment, if it has expired indeed."""
     asked = {
         "action": "delete",
@@ -30,5 +31,7 @@ def delete_of(deployment: Deployment, *, is_fifo: bool) -> Outgoing:
         "ifExpired": True,
         "requestId": request_id(deployment.arn),
     }
+    if target != DEFAULT:
+        asked["target"] = target
     once = hashlib.sha256(f"expired {deployment.arn}".encode()).hexdigest()
     return Outgoing(json.dumps(asked), group=deployment.name if is_fifo else None, deduplication_id=once if is_fifo else None)

@@ -62,6 +62,8 @@ class Field:
     """Prefixes, in small letters, that a text may not have in any case."""
     entry: tuple[Field, ...] = ()
     """What an object, or each object in a list, may hold; in a list the first key must differ between them."""
+    each: Field | None = None
+    """What each text in a list of texts may be."""
     unit: str = ""
     reason: str = ""
     """Why the default of a setting is what it is."""
@@ -97,7 +99,7 @@ def problems(fields: Sequence[Field], given: Mapping[str, object], inside: str =
         if wrong := fault(field, value):
             yield Problem(Code.INVALID_FIELD, path, f"{path} {wrong}; {field.remedy}")
         elif isinstance(value, list):
-            yield from _entry_problems(field, value, path)
+            yield from (_entry_problems if field.each is None else _text_problems)(field, value, path)
         elif isinstance(value, dict):
             yield from problems(field.entry, value, path + ".")
 
@@ -118,6 +120,13 @@ def _entry_problems(field: Field, entries: Iterable[object], path: str) -> Itera
             place += f".{first_name}"
             text = f"{place} is {shown(entry[first_name])}, as in {path}[{earlier}]; give each {first_name} once"
             yield Problem(Code.INVALID_FIELD, place, text)
+
+
+def _text_problems(field: Field, texts: Iterable[object], path: str) -> Iterator[Problem]:
+    for index, text in enumerate(texts):
+        if field.each is not None and (wrong := fault(field.each, text)):
+            place = f"{path}[{index}]"
+            yield Problem(Code.INVALID_FIELD, place, f"{place} {wrong}; {field.remedy}")
 
 
 def fault(field: Field, value: object) -> str | None:

@@ -19,6 +19,7 @@ from service.core.deployments import UpdateStatus
 from service.core.foresight import Existing, foresee
 from service.core.held import Finished, Held
 from service.core.outcomes import Ending
+from service.core.targets import DEFAULT
 from service.core.told import Told
 
 QUIET_SECONDS: Final = 60.0
@@ -106,7 +107,9 @@ def news(ticket: Ticket, glimpse: Glimpse) -> News:
 
 
 def is_so(request: AnyRequest, there: Existing | None) -> bool:
-    """Whether what a deletion or an update asks for is what Bedrock shows."""
+    """Whether what a deletion or an update asks for is what Bedrock shows, which is asked in the default target only."""
+    if request.target != DEFAULT:
+        return False
     match request:
         case Delete():
             return there is None

@@ -59,6 +59,8 @@ class Held:
     """What a deploy request wants done where its name is taken."""
     tenant: str | None = None
     priority: int = 0
+    target: str | None = None
+    """None for the default."""
     arn: str | None = None
     """The deployment that it is about, once it is known."""
     deadline: float | None = None
@@ -84,6 +86,7 @@ class Held:
             "ifExists": self.if_exists,
             "customModelDeploymentArn": self.arn,
             "tenant": self.tenant,
+            "target": self.target,
             "priority": self.priority,
             "receiveCount": self.receive_count,
             "receivedAt": iso(self.received_at),
@@ -118,6 +121,7 @@ class Held:
             model_arn=given.get("modelArn", ""),
             if_exists=given["ifExists"],
             tenant=given.get("tenant"),
+            target=given.get("target"),
             priority=given["priority"],
             arn=given.get("customModelDeploymentArn"),
             deadline=epoch(given["deadline"]) if "deadline" in given else None,
@@ -136,6 +140,8 @@ class Finished:
     at: float
     action: str = ""
     name: str = ""
+    target: str | None = None
+    """None for the default."""
     arn: str | None = None
     reason: str | None = None
     text: str | None = None
@@ -151,6 +157,7 @@ class Finished:
             "messageId": self.message_id,
             "action": self.action or None,
             "modelDeploymentName": self.name or None,
+            "target": self.target,
             "customModelDeploymentArn": self.arn,
             "outcome": self.outcome,
             "reason": self.reason,
@@ -171,6 +178,7 @@ class Finished:
             at=epoch(given["finishedAt"]),
             action=given.get("action", ""),
             name=given.get("modelDeploymentName", ""),
+            target=given.get("target"),
             arn=given.get("customModelDeploymentArn"),
             reason=given.get("reason"),
             text=given.get("message"),

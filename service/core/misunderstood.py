@@ -31,6 +31,7 @@ class Code(StrEnum):
     WRONG_PARTITION = "WrongPartition"
     WRONG_ACCOUNT = "WrongAccount"
     WRONG_REGION = "WrongRegion"
+    NOT_ALLOWED = "NotAllowed"
 
 
 class Misunderstood(Exception):

@@ -42,6 +42,7 @@ class Reason(StrEnum):
     NOT_OURS = "NotOurs"
     FORCE_NOT_ALLOWED = "ForceNotAllowed"
     INVALID_REQUEST = "InvalidRequest"
+    NOT_ALLOWED = "NotAllowed"
     NOT_UNDERSTOOD = "NotUnderstood"
 
     PREDECESSOR = "PredecessorRunning"

@@ -73,7 +73,7 @@ MODEL = Field(
     most=1011,
     letters=r"a-z0-9:/.\-",
     pattern=MODEL_ARN,
-    doc="The ARN of the custom model, in the account and Region that Slipway deploys in.",
+    doc="The ARN of the custom model, in the account and Region of the target.",
     remedy="give the ARN of a custom model, like arn:aws:bedrock:REGION:ACCOUNT:custom-model/BASE-MODEL/ID",
     examples=("arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl",),
 )
@@ -183,6 +183,17 @@ TENANT = Field(
     doc="For whom: requests that wait for slots take turns between tenants.",
     remedy=f"use 1 to 64 {_TAG_WORDS}, with no space at either end, or leave the key out",
     examples=("support",),
+)
+TARGET = Field(
+    name="target",
+    kind=Kind.TEXT,
+    least=1,
+    most=32,
+    letters=r"0-9A-Za-z_\-",
+    pattern=r"[0-9A-Za-z][0-9A-Za-z_\-]*",
+    doc="Where: the name of a target, an account and Region, in Slipway's settings. Without it: default.",
+    remedy="use the name of a target in Slipway's settings, or leave the key out",
+    examples=("default",),
 )
 
 TASK_TOKEN = Field(
@@ -341,6 +352,7 @@ DEPLOY: Final = (
     PRIORITY,
     TENANT,
     *ASKING,
+    TARGET,
 )
 UPDATE: Final = (
     _only("update"),
@@ -359,6 +371,7 @@ UPDATE: Final = (
     TIMEOUT,
     TENANT,
     *ASKING,
+    TARGET,
 )
 DELETE: Final = (
     _only("delete"),
@@ -375,6 +388,7 @@ DELETE: Final = (
     TIMEOUT,
     TENANT,
     *ASKING,
+    TARGET,
 )
 CANCELS: Final = Field(
     name="cancels",

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -29,14 +28,15 @@ from service.core.request_fields import (
     MODEL_ARN,
     NAME,
     REQUEST_ID,
+    TARGET,
     TOKEN,
     request_schema,
 )
+from service.core.targets import DEFAULT, Home, Target, Targets
 from service.core.triggers import Trigger, Unmatched, first_match
 
 __all__ = [
     "DEFAULT_TIMEOUT_SECONDS",
-    "Home",
     "Misunderstood",
     "PipelineStopping",
     "Unmatched",
@@ -54,17 +54,8 @@ _NOT_FOR_TAGS = re.compile(r"[^A-Za-z0-9_.:/=+@-]")
 _LONGEST_TAG_VALUE: Final = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The target: where this Slipway deploys, and where a model must therefore be."""
-
-    partition: str
-    account: str
-    region: str
-
-
 def understand(
-    message: Message, home: Home, default_timeout: float = DEFAULT_TIMEOUT_SECONDS, triggers: Sequence[Trigger] = ()
+    message: Message, targets: Targets, default_timeout: float = DEFAULT_TIMEOUT_SECONDS, triggers: Sequence[Trigger] = ()
 ) -> AnyRequest:
     """Read what a message asks for, and check all that can be checked without a call.
 
@@ -73,7 +64,7 @@ def understand(
     the message holds.
     """
     given, trigger = body_of(message.body, triggers)
-    found = list(islice(_request_problems(given, home), _MOST_COUNTED))
+    found = list(islice(_request_problems(given, targets), _MOST_COUNTED))
     if found:
         made_by = f"trigger {shown(trigger.name)} made a wrong request: " if trigger else ""
         raise _misunderstood(found, given, made_by)
@@ -92,37 +83,65 @@ def client_token(request: Deploy, generation: int = 0) -> str:
 
     `generation` counts on where a new deployment is wanted although an earlier one was made with the same token.
     """
-    said = json.dumps([request.identity, request.name, request.asked_model, generation])
+    said = json.dumps([request.identity, request.name, request.asked_model, generation, *request.elsewhere])
     return f"slipway-{hashlib.sha256(said.encode()).hexdigest()}"
 
 
-def _request_problems(given: Mapping[str, object], home: Home) -> Iterator[Problem]:
+def _request_problems(given: Mapping[str, object], targets: Targets) -> Iterator[Problem]:
     action = given.get(ACTION.name, "deploy")
     if wrong := fault(ACTION, action):
         yield Problem(Code.INVALID_FIELD, ACTION.name, f"{ACTION.name} {wrong}; {ACTION.remedy}")
         return
     yield from problems(FIELDS_OF[str(action)], given)
+    named = given.get(TARGET.name, DEFAULT)
+    if fault(TARGET, named) is not None:
+        return
+    if named not in targets:
+        text = f"{TARGET.name} is {shown(str(named))}, and there is no such target; the targets are {', '.join(targets)}"
+        yield Problem(Code.INVALID_FIELD, TARGET.name, text)
+        return
+    target = targets[str(named)]
     for field, pattern in ((MODEL, MODEL_ARN), (JOB, JOB_ARN), (IDENTIFIER, DEPLOYMENT_ARN)):
-        yield from _strangeness(field, pattern, given.get(field.name), home)
+        yield from _strangeness(field, pattern, given.get(field.name), target, targets)
+    yield from _forbidden(given, target)
 
 
-def _strangeness(field: Field, pattern: str, arn: object, home: Home) -> Iterator[Problem]:
-    """Find a valid ARN of another place than home."""
+def _strangeness(field: Field, pattern: str, arn: object, target: Target, targets: Targets) -> Iterator[Problem]:
+    """Find a valid ARN of another place than the target."""
     found = re.fullmatch(pattern, arn) if isinstance(arn, str) and fault(field, arn) is None else None
     if found is None:
         return
+    home = target.home
     partition, region, account = found.groups()
     rows = (
         (Code.WRONG_PARTITION, "partition", partition, home.partition),
         (Code.WRONG_ACCOUNT, "account", account, home.account),
         (Code.WRONG_REGION, "Region", region, home.region),
     )
+    who = "this Slipway" if target.name == DEFAULT else f"target {target.name}"
+    other = next((each.name for each in targets.values() if each.home == Home(partition, account, region)), None)
     for code, what, there, here in rows:
         if there != here:
             noun = {MODEL.name: "model", JOB.name: "job"}.get(field.name, "deployment")
-            remedy = f"name a {noun} in {here}, or send the request to the Slipway of {there}"
-            text = f"{field.name} is in {what} {there}, but this Slipway deploys in {what} {here}; {remedy}"
+            elsewhere = f"name the target {other}" if other else f"send the request to the Slipway of {there}"
+            remedy = f"name a {noun} in {here}, or {elsewhere}"
+            text = f"{field.name} is in {what} {there}, but {who} deploys in {what} {here}; {remedy}"
             yield Problem(code, field.name, text)
+
+
+def _forbidden(given: Mapping[str, object], target: Target) -> Iterator[Problem]:
+    """Find what the target's rules do not allow. The model of a job is looked at when it is known."""
+    for field, look in ((MODEL, target.model_fault), (NAME, target.name_fault), (IDENTIFIER, target.name_fault)):
+        word = given.get(field.name)
+        if not isinstance(word, str) or fault(field, word) is not None or (wrong := look(word)) is None:
+            continue
+        is_by_arn = field is IDENTIFIER and word.startswith("arn:")
+        if is_by_arn and given.get("ifExpired") is True:
+            continue  # asked for by Slipway itself, and done only to what Slipway made for so long
+        remedy = (
+            "name the deployment, whose ARN does not tell its name" if is_by_arn else "use what it allows, or another target"
+        )
+        yield Problem(Code.NOT_ALLOWED, field.name, f"{field.name} {shown(word)} {wrong}; {remedy}")
 
 
 def _misunderstood(found: list[Problem], given: Mapping[str, object], made_by: str) -> Misunderstood:
@@ -155,6 +174,7 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
         "timeout": timeout if expires_after is None else min(timeout, expires_after),
         "priority": given.get("priority", 0),
         "tenant": given.get("tenant"),
+        "target": given.get(TARGET.name, DEFAULT),
         "trigger": trigger,
         "asker": read_asker(given),
     }

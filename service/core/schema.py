@@ -47,7 +47,8 @@ def _field_schema(field: Field) -> dict[str, object]:
         case Kind.OBJECT:
             return schema | object_schema(field.entry)
         case Kind.LIST:
-            entries = _bounds(field, "minItems", "maxItems") | {"items": object_schema(field.entry)}
+            one = _field_schema(field.each) if field.each else object_schema(field.entry)
+            entries = _bounds(field, "minItems", "maxItems") | {"items": one}
             return schema | {"type": "array"} | entries
         case _:
             return schema | {"type": _TYPES[field.kind]} | _bounds(field, "minimum", "maximum")

@@ -32,6 +32,8 @@ class Told:
     arn: str | None = None
     reason: str | None = None
     text: str | None = None
+    target: str | None = None
+    """None for the default."""
 
     @property
     def is_end(self) -> bool:
@@ -64,6 +66,7 @@ def read_event(text: str) -> Told | None:
             reason=data.get("reason"),
             # Of a Failed deployment Bedrock's own words say more.
             text=data.get("failureMessage") or data.get("message"),
+            target=data.get("target"),
         )
     except (KeyError, TypeError, ValueError) as wrong:
         text = f"it has the type of an event of Slipway's, and not its form ({wrong!r}); give it as it was published"

@@ -47,15 +47,18 @@ def read_events(path: str) -> list[Told]:
 
 
 async def _evidence(visit: Visit, settings: Settings, daemons: Sequence[str], events: Sequence[Told] | None) -> Evidence:
-    """Bedrock first, the daemons then, the queue's counts last: what moves on meanwhile is seen where it went."""
+    """Bedrock first, the daemons then, the queue's counts last: what moves on meanwhile is seen where it went.
+
+    Of the default target: what is said of others is about other accounts.
+    """
     existing = await visit.catalogue.with_tags(await visit.catalogue.all())
     said = await ask_all(daemons)
     return Evidence(
         existing=existing,
         backlog=await visit.inspector.backlog(settings.queue_url),
-        held=said.held if daemons else None,
-        finished=said.finished,
-        events=events,
+        held=[one for one in said.held if one.target is None] if daemons else None,
+        finished=[one for one in said.finished if one.target is None],
+        events=None if events is None else [one for one in events if one.target is None],
     )
 
 

@@ -13,8 +13,10 @@ from service.core.actions import Deploy, IfExists, Update
 from service.core.held import Held, Wait
 from service.core.outcomes import Reason
 from service.core.steps import reason_for
+from service.core.targets import DEFAULT
 from service.flow.hold import Hold
 from service.flow.run import Slipway
+from service.flow.sites import Site
 
 PAGE: Final = 500
 """Requests in one answer: what the event loop can write without being late for anything else."""
@@ -29,27 +31,34 @@ def holdings(slipway: Slipway, lines: Lines, about: str | None = None, after: st
 
     What is finished is on the last page only, so that a request which ends while pages are read is seen on one of them.
     """
-    places = slipway.turns.places() | slipway.slots.places()
+    places = slipway.turns.places() | slipway.slot_places()
     holds = (hold for hold in slipway.custody if about is None or is_about(hold, about))
     page = nsmallest(PAGE + 1, (hold for hold in holds if after is None or _cursor(hold) > after), key=_cursor)
     is_last = len(page) <= PAGE
     ended = (story.finished for story in slipway.history) if is_last else ()
     finished = [one.to_json() for one in ended if about is None or one.is_about(about)]
-    counts = slipway.slots.counts
     return {
         "requests": [held_of(hold, slipway, places.get(hold.message.message_id)).to_json() for hold in page[:PAGE]],
         "finished": finished,
         "next": None if is_last else _cursor(page[PAGE - 1]),
         "held": len(slipway.custody),
         "isStopping": slipway.is_stopping,
-        "slots": {
-            "creating": counts.creating,
-            "total": counts.total,
-            "waiting": slipway.slots.waiting,
-            "quota": slipway.slots.quota.fullness(),
-        },
-        "sweepTrouble": str(slipway.watcher.trouble) if slipway.watcher.trouble else None,
+        **_of_site(slipway.sites[DEFAULT]),
+        "targets": {name: _of_site(site) for name, site in slipway.sites.items() if name != DEFAULT},
         "calls": {name: {"perSecond": rate, "waiting": waiting} for name, (rate, waiting) in sorted(lines.items())},
+    }
+
+
+def _of_site(site: Site) -> dict[str, object]:
+    slots, trouble = site.slots, site.watcher.trouble
+    return {
+        "slots": {
+            "creating": slots.counts.creating,
+            "total": slots.counts.total,
+            "waiting": slots.waiting,
+            "quota": slots.quota.fullness(),
+        },
+        "sweepTrouble": str(trouble) if trouble else None,
     }
 
 
@@ -69,13 +78,14 @@ def held_of(hold: Hold, slipway: Slipway, place: int | None) -> Held:
     message, request = hold.message, hold.request
     received_at = continuations.first_received_at(message)
     why, text = hold.why, hold.why_text
-    created_at = slipway.watcher.created_at(hold.arn) if hold.arn else None
+    site = slipway.site_of(hold)
+    created_at = site.watcher.created_at(hold.arn) if hold.arn else None
     passed = None if created_at is None else hold.now() - created_at
-    if why in _SWEPT and (trouble := slipway.watcher.trouble) is not None:
+    if why in _SWEPT and (trouble := site.watcher.trouble) is not None:
         why, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
     elif why is Reason.NO_SLOT:
-        why, text = slipway.slots.why()  # as it is now, not as it was when the wait began
-    elif why is Reason.IN_CREATION and hold.arn is not None and slipway.watcher.is_missing(hold.arn):
+        why, text = site.slots.why()  # as it is now, not as it was when the wait began
+    elif why is Reason.IN_CREATION and hold.arn is not None and site.watcher.is_missing(hold.arn):
         why, text = Reason.DEPLOYMENT_MISSING, f"{hold.arn} was created, and is no longer found"
     held = Held(
         message_id=message.message_id,
@@ -85,7 +95,7 @@ def held_of(hold: Hold, slipway: Slipway, place: int | None) -> Held:
         lease_seconds=hold.lease_until - asyncio.get_running_loop().time(),
         waits_for=why.value if why else None,
         why=text,
-        prospect=slipway.outlook.view(hold).of(hold.why, place, passed),
+        prospect=site.outlook.view(hold).of(hold.why, place, passed),
         waited=tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in hold.waited),
         arn=hold.arn,
     )
@@ -99,6 +109,7 @@ def held_of(hold: Hold, slipway: Slipway, place: int | None) -> Held:
         model_arn=request.model_arn if isinstance(request, Deploy | Update) else "",
         if_exists=request.if_exists.value if isinstance(request, Deploy) else IfExists.ADOPT.value,
         tenant=request.tenant,
+        target=request.target_shown,
         priority=request.priority,
         deadline=received_at + request.timeout,
     )

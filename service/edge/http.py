@@ -39,7 +39,8 @@ async def serving(
 
     async def readyz(_: web.Request) -> web.Response:
         troubles = {"daemon": "stopping"} if slipway.is_stopping else await readiness.troubles()
-        return web.json_response({"ready": not troubles, "troubles": troubles}, status=503 if troubles else 200)
+        is_ready = not slipway.is_stopping and readiness.is_ready(troubles)
+        return web.json_response({"ready": is_ready, "troubles": troubles}, status=200 if is_ready else 503)
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

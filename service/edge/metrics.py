@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
@@ -17,7 +18,10 @@ from prometheus_client.registry import Collector
 from service import __version__
 from service.edge.vitals import Pulse
 from service.flow.run import Slipway
+from service.flow.sites import Site
 from service.flow.tally import Histogram
+
+T = TypeVar("T")
 
 
 class Measures(Collector):
@@ -48,8 +52,7 @@ class Measures(Collector):
         yield from self._gauges()
         tally = self._slipway.tally
         yield _histogram("slipway_request_seconds", "First receipt to published outcome.", tally.request_seconds)
-        yield _histogram("slipway_creation_seconds", "Creation of a deployment to its end.", tally.creation_seconds)
-        yield _histogram("slipway_sweep_seconds", "Duration of one sweep.", tally.sweep_seconds)
+        yield from self._of_targets()
 
     def _counters(self) -> Iterator[Metric]:
         tally = self._slipway.tally
@@ -60,10 +63,6 @@ class Measures(Collector):
         yield _counter("slipway_events_published", "Events acknowledged by SNS.", tally.events_published)
         yield _counter("slipway_events_unmatched", "Upstream events that no trigger matches.", tally.events_unmatched)
         yield _counter("slipway_adoptions", "Outcomes of deployments that existed before.", tally.adoptions)
-        yield _counter("slipway_unknown_answers", "Creates without a readable answer.", tally.unknown_answers)
-        yield _counter("slipway_quota_refusals", "Creates refused for want of a slot.", tally.quota_refusals)
-        yield _counter("slipway_sweeps", "Sweeps done.", tally.sweeps)
-        yield _counter("slipway_sweeps_failed", "Sweeps that failed.", tally.sweeps_failed)
         yield _counter("slipway_faults", "Unexpected exceptions: bugs.", tally.faults)
         yield _labelled("slipway_requests_finished", "Requests by outcome.", "outcome", tally.endings)
         yield _labelled("slipway_settlements", "Messages by what became of them.", "settlement", tally.settlements)
@@ -75,17 +74,12 @@ class Measures(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         slipway = self._slipway
-        counts = slipway.slots.counts
         yield GaugeMetricFamily("slipway_requests_held", "Messages held.", len(slipway.custody))
         waits = GaugeMetricFamily("slipway_requests_waiting", "Requests held, by what they wait for.", labels=["reason"])
         for reason, count in sorted(slipway.waits().items()):
             waits.add_metric([reason], count)
         yield waits
-        yield GaugeMetricFamily("slipway_deployments_in_flight", "Own deployments in creation.", slipway.watcher.in_flight)
-        yield GaugeMetricFamily("slipway_requests_waiting_for_slot", "Requests in line.", slipway.slots.waiting)
         yield GaugeMetricFamily("slipway_requests_waiting_for_turn", "Requests behind another.", len(slipway.turns))
-        yield GaugeMetricFamily("slipway_account_deployments_creating", "In creation, everybody's.", counts.creating)
-        yield GaugeMetricFamily("slipway_account_deployments", "Deployments at the last full sweep.", counts.total)
         yield GaugeMetricFamily("slipway_oldest_request_seconds", "Age of the oldest request.", slipway.oldest_seconds())
         yield GaugeMetricFamily("slipway_lease_margin_seconds", "Shortest time left of a lease.", slipway.lease_margin())
         yield GaugeMetricFamily("slipway_loop_lag_seconds", "How late the event loop is.", self._pulse.lag())
@@ -94,6 +88,27 @@ class Measures(Collector):
             yield GaugeMetricFamily("slipway_clock_skew_seconds", "How far the machine's clock is ahead of AWS's.", skew)
         if (left := self._credentials_left()) is not None:
             yield GaugeMetricFamily("slipway_credentials_left_seconds", "How long the credentials are valid yet.", left)
+
+    def _of_targets(self) -> Iterator[Metric]:
+        """What each target has of its own."""
+
+        def of(what: Callable[[Site], T]) -> dict[str, T]:
+            return {name: what(site) for name, site in self._slipway.sites.items()}
+
+        refusals, unknown = of(lambda site: site.tally.quota_refusals), of(lambda site: site.tally.unknown_answers)
+        yield _labelled("slipway_unknown_answers", "Creates without a readable answer.", "target", unknown)
+        yield _labelled("slipway_quota_refusals", "Creates refused for want of a slot.", "target", refusals)
+        yield _labelled("slipway_sweeps", "Sweeps done.", "target", of(lambda site: site.tally.sweeps))
+        yield _labelled("slipway_sweeps_failed", "Sweeps that failed.", "target", of(lambda site: site.tally.sweeps_failed))
+        in_flight, waiting = of(lambda site: site.watcher.in_flight), of(lambda site: site.slots.waiting)
+        yield _by_target("slipway_deployments_in_flight", "Own deployments in creation.", in_flight)
+        yield _by_target("slipway_requests_waiting_for_slot", "Requests in line.", waiting)
+        creating, total = of(lambda site: site.slots.counts.creating), of(lambda site: site.slots.counts.total)
+        yield _by_target("slipway_account_deployments_creating", "In creation, everybody's.", creating)
+        yield _by_target("slipway_account_deployments", "Deployments at the last full sweep.", total)
+        creations, sweeps = of(lambda site: site.tally.creation_seconds), of(lambda site: site.tally.sweep_seconds)
+        yield _histograms("slipway_creation_seconds", "Creation of a deployment to its end.", creations)
+        yield _histograms("slipway_sweep_seconds", "Duration of one sweep.", sweeps)
 
 
 def registry_of(measures: Measures) -> CollectorRegistry:
@@ -116,10 +131,28 @@ def _labelled(name: str, text: str, label: str, counts: Mapping[str, int]) -> Me
     return family
 
 
+def _by_target(name: str, text: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=["target"])
+    for target, value in values.items():
+        family.add_metric([target], value)
+    return family
+
+
 def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    return HistogramMetricFamily(name, text, buckets=_buckets(histogram), sum_value=histogram.total)
+
+
+def _histograms(name: str, text: str, histograms: Mapping[str, Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=["target"])
+    for target, histogram in histograms.items():
+        family.add_metric([target], _buckets(histogram), histogram.total)
+    return family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
     buckets: list[tuple[str, float]] = []
     seen = 0
     for bound, count in zip([*map(str, histogram.bounds), "+Inf"], histogram.counts, strict=True):
         seen += count
         buckets.append((bound, seen))
-    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=histogram.total)
+    return buckets

@@ -13,7 +13,8 @@ import typer
 
 from service.core.messages import Message
 from service.core.misunderstood import Misunderstood
-from service.core.requests import Home, PipelineStopping, Unmatched, body_of, understand
+from service.core.requests import PipelineStopping, Unmatched, body_of, understand
+from service.core.targets import Home, Targets, only
 from service.core.triggers import Trigger
 from service.edge.exits import Exit
 from service.settings import WrongSetting, find_triggers, load_triggers
@@ -44,7 +45,7 @@ def _try(body: str, rules: tuple[Trigger, ...]) -> Exit:
     now = time.time()
     try:
         given, trigger = body_of(body, rules)
-        understand(Message("message-id", body, "", 1, now, now), _home(body), triggers=rules)
+        understand(Message("message-id", body, "", 1, now, now), _targets(body), triggers=rules)
     except Unmatched as unmatched:
         typer.echo(f"{unmatched}: it would be counted, and deleted", err=True)
         return Exit.NOT_WELL
@@ -59,7 +60,7 @@ def _try(body: str, rules: tuple[Trigger, ...]) -> Exit:
     return Exit.OK
 
 
-def _home(body: str) -> Home:
+def _targets(body: str) -> Targets:
     """Answer where the event is from: whoever will deploy what it asks for is taken to be there."""
     try:
         event = json.loads(body)
@@ -67,4 +68,4 @@ def _home(body: str) -> Home:
         event = None
     found = event if isinstance(event, dict) else {}
     account, region = (str(found.get(key, other)) for key, other in zip(("account", "region"), _PLACE, strict=True))
-    return Home("aws", account, region)
+    return only(Home("aws", account, region))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -45,9 +45,13 @@ class Pulse:
 
 @dataclass(slots=True)
 class Readiness:
-    """Asks the services whether they answer, not more often than they like to be asked."""
+    """Asks the services whether they answer, not more often than they like to be asked.
+
+    All `checks` must be well, and one of the `targets`: a daemon that can deploy somewhere is of use.
+    """
 
     checks: Mapping[str, Check]
+    targets: Mapping[str, Check]
     _asked_at: float | None = None
     _troubles: dict[str, str] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -57,12 +61,15 @@ class Readiness:
         async with self._lock:
             now = asyncio.get_running_loop().time()
             if self._asked_at is None or now - self._asked_at > READINESS_SECONDS:
-                results = await asyncio.gather(*(self._ask(check) for check in self.checks.values()))
-                self._troubles = {
-                    name: trouble for name, trouble in zip(self.checks, results, strict=True) if trouble is not None
-                }
+                every = {**self.checks, **self.targets}
+                results = await asyncio.gather(*(self._ask(check) for check in every.values()))
+                self._troubles = {name: trouble for name, trouble in zip(every, results, strict=True) if trouble is not None}
                 self._asked_at = asyncio.get_running_loop().time()
             return self._troubles
+
+    def is_ready(self, troubles: Container[str]) -> bool:
+        """Answer whether the daemon can do its work, with these troubles."""
+        return not any(name in troubles for name in self.checks) and any(name not in troubles for name in self.targets)
 
     async def _ask(self, check: Check) -> str | None:
         try:

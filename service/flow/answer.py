@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -23,11 +23,11 @@ from service.core.requests import PipelineStopping, Unmatched, understand
 from service.core.steps import HandOn
 from service.flow.announce import Announcer
 from service.flow.burials import Burials
+from service.flow.history import History
 from service.flow.hold import Hold
-from service.flow.lives import Lives
 from service.flow.looking import Tell, in_silence
-from service.flow.outlook import Outlook
 from service.flow.replying import Replies
+from service.flow.sites import Site
 from service.flow.tally import Tally
 from service.flow.terms import Terms
 from service.flow.turns import Turn, Turns
@@ -50,8 +50,8 @@ class Answers:
         burials: Burials,
         announcer: Announcer,
         replies: Replies,
-        lives: Lives,
-        outlook: Outlook,
+        sites: Mapping[str, Site],
+        history: History,
         tally: Tally,
     ) -> None:
         self._terms = terms
@@ -59,16 +59,15 @@ class Answers:
         self._burials = burials
         self._announcer = announcer
         self._replies = replies
-        self._lives = lives
-        self._outlook = outlook
+        self._sites = sites
         self.turns = Turns()
-        self.history = lives.history
+        self.history = history
         self._tally = tally
 
     async def answer(self, hold: Hold) -> Settlement:
         """What becomes of one message: understand, take turns, do what it asks, announce, reply."""
         try:
-            request = understand(hold.message, self._terms.home, self._terms.timeout, self._terms.triggers)
+            request = understand(hold.message, self._terms.targets, self._terms.timeout, self._terms.triggers)
             refuse_stranger(request.asker, self._terms.reply_to, request.request_id)
         except Misunderstood as misunderstood:
             return await self._reject(hold, misunderstood)
@@ -77,7 +76,10 @@ class Answers:
         except PipelineStopping as stopping:
             return await self._let_stop(stopping, hold)
         hold.request, hold.what = request, request.name
+        site = self._sites[request.target]
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
+        if request.target_shown:
+            bind_contextvars(target=request.target_shown)
         log.info("request.accepted", action=request.action, receive_count=hold.message.receive_count, trigger=request.trigger)
         deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
         with self._replies.beating(request.asker):
@@ -89,13 +91,13 @@ class Answers:
                 # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
                 with suppress(DeadlinePassed), hold.until(deadline):
                     await turn.come(tell)
-                outcome = await self._lives.live(request, hold, deadline, tell)
+                outcome = await site.lives.live(request, hold, deadline, tell)
                 if isinstance(outcome, Release):
                     return outcome
                 if isinstance(outcome, HandOn):
                     return self._handed_on(outcome, tell)
                 hold.end()
-                publication = announce_outcome(request, outcome, times_of(hold, request), self._terms.source)
+                publication = announce_outcome(request, outcome, times_of(hold, request), site.target.source)
                 await self._announcer.announce(publication, hold)
             await self._replies.reply(request.asker, publication, hold)
         self._finished(request, outcome, hold, publication.event_id)
@@ -123,7 +125,8 @@ class Answers:
 
     def _turn(self, request: AnyRequest, hold: Hold) -> Turn:
         """Answer the turn behind those before this one: of the same FIFO group, and for the same deployment."""
-        keys = [f"{'cancel' if isinstance(request, Cancel) else 'deployment'} {request.name}"]
+        elsewhere = f" in {request.target_shown}" if request.target_shown else ""  # another one, of the same name
+        keys = [f"{'cancel' if isinstance(request, Cancel) else 'deployment'} {request.name}{elsewhere}"]
         if self._traits.is_fifo and hold.message.group is not None:
             keys.insert(0, f"group {hold.message.group}")
         return self.turns.turn(keys, hold)
@@ -133,6 +136,7 @@ class Answers:
         if not self._terms.progress_events:
             return in_silence
         told: set[tuple[Progress, Reason | None]] = set()
+        site = self._sites[request.target]
         attempt = continuations.carried(hold.message).attempt
 
         def tell(
@@ -140,9 +144,9 @@ class Answers:
         ) -> None:
             if (progress, reason) not in told:
                 told.add((progress, reason))
-                prospect = self._outlook.view(hold).of(reason, place() if place else None)
+                prospect = site.outlook.view(hold).of(reason, place() if place else None)
                 times = times_of(hold, request)
-                source = self._terms.source
+                source = site.target.source
                 self._announcer.mention(announce_progress(request, progress, times, source, reason, message, attempt, prospect))
 
         return tell
@@ -162,7 +166,7 @@ class Answers:
     async def _reject(self, hold: Hold, misunderstood: Misunderstood) -> Settlement:
         origin = continuations.origin(hold.message)
         publication = announce_rejection(
-            origin, misunderstood.request_id, misunderstood.code, misunderstood.reason, times_of(hold), self._terms.source
+            origin, misunderstood.request_id, misunderstood.code, misunderstood.reason, times_of(hold), self._terms.home.source
         )
         await self._announcer.announce(publication, hold)
         await self._replies.reply(permitted(misunderstood.asker, self._terms.reply_to), publication, hold)
@@ -197,6 +201,7 @@ class Answers:
             at=times.now,
             action=request.action,
             name=request.name,
+            target=request.target_shown,
             arn=outcome.deployment.arn if outcome.deployment else None,
             reason=outcome.reason.value if outcome.reason else None,
             text=outcome.message,

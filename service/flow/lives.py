@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
 from typing import Protocol, assert_never
 
 from service.core import continuations
 from service.core.actions import AnyRequest, Cancel, Delete, Deploy, Update
-from service.core.outcomes import Ending, Outcome, Release
+from service.core.outcomes import Ending, Outcome, Reason, Release
 from service.core.steps import HandOn
+from service.core.targets import Target
 from service.flow import lifecycle, models, removing, updating
 from service.flow.cancelling import Cancelling
-from service.flow.history import History
 from service.flow.hold import Hold
 from service.flow.lifecycle import Lifecycle
 from service.flow.looking import Tell
@@ -35,19 +34,20 @@ class Lives:
     def __init__(
         self,
         bedrock: Bedrock,
+        target: Target,
         terms: Terms,
         slots: Slots,
         watcher: Watcher,
+        cancelling: Cancelling,
         *,
-        held: Callable[[], Iterable[Hold]],
         rng: random.Random,
         tally: Tally,
     ) -> None:
+        self._target = target
         self._models = Models(bedrock, rng=rng)
         self._updating = Updating(bedrock, may_force=terms.allow_force, poll_seconds=terms.sweep_interval, rng=rng)
         self._lifecycle = Lifecycle(bedrock, slots, watcher, self._updating, rng=rng, tally=tally)
-        self.history = History()
-        self._cancelling = Cancelling(held, self.history, rng=rng)
+        self._cancelling = cancelling
         self._removing = Removing(bedrock, may_force=terms.allow_force, rng=rng)
 
     async def live(self, request: AnyRequest, hold: Hold, deadline: float, tell: Tell) -> Outcome | HandOn | Release:
@@ -65,6 +65,9 @@ class Lives:
                 ready = await self._models.ready(request, hold, deadline, tell)
                 if isinstance(ready, Outcome):
                     return ready
+                if ready.model_arn and (wrong := self._target.model_fault(ready.model_arn)):
+                    text = f"the model of {ready.customization_job}, {ready.model_arn}, {wrong}"
+                    return Outcome(Ending.REJECTED, Reason.NOT_ALLOWED, text)
                 return await self._lifecycle.deploy(ready, hold, deadline, tell)
             case Update():
                 return await self._updating.update(request, hold, deadline, tell)

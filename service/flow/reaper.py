@@ -50,10 +50,19 @@ class Reaper:
     """
 
     def __init__(
-        self, bedrock: Shows, queue: Sends, *, interval: float, is_fifo: bool, rng: random.Random, tally: Tally
+        self,
+        bedrock: Shows,
+        queue: Sends,
+        target: str,
+        *,
+        interval: float,
+        is_fifo: bool,
+        rng: random.Random,
+        tally: Tally,
     ) -> None:
         self._bedrock = bedrock
         self._queue = queue
+        self._target = target
         self._interval = interval
         self._is_fifo = is_fifo
         self._rng = rng
@@ -100,7 +109,7 @@ class Reaper:
                 await self._ask(there[arn])
 
     async def _ask(self, deployment: Deployment) -> None:
-        (failed,) = await self._queue.send([delete_of(deployment, is_fifo=self._is_fifo)])
+        (failed,) = await self._queue.send([delete_of(deployment, self._target, is_fifo=self._is_fifo)])
         if failed is not None:
             raise failed
         self._asked[deployment.arn] = self._loop.time()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -18,20 +19,22 @@ from service.core import continuations
 from service.core.carried import Carried
 from service.core.messages import QueueTraits
 from service.core.outcomes import Abandon, Continue, Done, Reason, Release, Settlement
-from service.core.quota import Quota
-from service.flow import intake, lives, watcher
+from service.core.targets import DEFAULT
+from service.flow import intake
 from service.flow.announce import Announcer, Topic
 from service.flow.answer import Answers
 from service.flow.burials import Burials, Graveyard
+from service.flow.cancelling import Cancelling
 from service.flow.custody import Custody, Leases
+from service.flow.history import History
 from service.flow.hold import Hold
-from service.flow.outlook import Outlook
-from service.flow.reaper import Reaper, Shows
 from service.flow.replying import Desk, Replies
+from service.flow.sites import Bedrock, Site
 from service.flow.slots import Slots
 from service.flow.tally import Tally
 from service.flow.terms import Terms
 from service.flow.waits import Cancelled, LeaseLost, Stopping, TooLongHeld
+from service.flow.watcher import Watcher
 
 log = structlog.get_logger()
 
@@ -40,10 +43,6 @@ FAULT_RELEASE_SECONDS = 30
 
 class Queue(Leases, Graveyard, Protocol):
     """The queue, as far as custody needs it: apart from receiving, which has connections of its own."""
-
-
-class Bedrock(lives.Bedrock, watcher.Lists, Shows, Protocol):
-    """Everything that is called of Bedrock."""
 
 
 class Slipway:
@@ -57,7 +56,7 @@ class Slipway:
         source: intake.Source,
         queue: Queue,
         topic: Topic,
-        bedrock: Bedrock,
+        bedrocks: Mapping[str, Bedrock],
         desk: Desk,
         rng: random.Random,
     ) -> None:
@@ -78,23 +77,21 @@ class Slipway:
         self.intake = intake.Intake(
             source, self.custody, self._begin, max_held=terms.max_held, is_fifo=traits.is_fifo, rng=rng, tally=tally
         )
-        self.watcher = watcher.Watcher(
-            bedrock,
-            interval=terms.sweep_interval,
-            rng=rng,
-            tally=tally,
-            needs_counts=lambda: self.slots.needs_counts(),  # noqa: PLW0108  slots and watcher need each other
-            counted=lambda others: self.slots.swept(others),  # noqa: PLW0108  as above
-        )
-        self.slots = Slots(
-            Quota(terms.max_creating, terms.max_total),
-            weights=terms.tenant_weights,
-            in_creation=lambda: self.watcher.in_flight,
-            sweep_soon=self.watcher.sweep_soon,
-            tally=tally,
-        )
-        self._reaper = Reaper(bedrock, queue, interval=terms.reap_interval, is_fifo=traits.is_fifo, rng=rng, tally=tally)
-        self.outlook = Outlook(self.slots, self.watcher, tally)
+        self.history = History()
+        cancelling = Cancelling(lambda: self.custody, self.history, rng=rng)
+        self.sites = {
+            name: Site(
+                target,
+                bedrocks[name],
+                queue,
+                terms,
+                cancelling,
+                is_fifo=traits.is_fifo,
+                rng=rng,
+                tally=tally if name == DEFAULT else Tally(),
+            )
+            for name, target in terms.targets.items()
+        }
         self._announcer = Announcer(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
         self._replies = Replies(desk, rng=rng, tally=tally)
         self._answers = Answers(
@@ -103,26 +100,43 @@ class Slipway:
             burials=Burials(queue, rng=rng),
             announcer=self._announcer,
             replies=self._replies,
-            lives=lives.Lives(bedrock, terms, self.slots, self.watcher, held=lambda: self.custody, rng=rng, tally=tally),
-            outlook=self.outlook,
+            sites=self.sites,
+            history=self.history,
             tally=tally,
         )
-        self.turns, self.history = self._answers.turns, self._answers.history
+        self.turns = self._answers.turns
+
+    @property
+    def watcher(self) -> Watcher:
+        """The default target's."""
+        return self.sites[DEFAULT].watcher
+
+    @property
+    def slots(self) -> Slots:
+        """The default target's."""
+        return self.sites[DEFAULT].slots
+
+    def site_of(self, hold: Hold) -> Site:
+        """Answer the target that a message is about; the default as long as it is not understood."""
+        return self.sites[hold.request.target if hold.request else DEFAULT]
+
+    def slot_places(self) -> dict[str, int]:
+        """Answer the place, from 1, in its target's line for a slot, of each message whose request waits in one."""
+        return {message: place for site in self.sites.values() for message, place in site.slots.places().items()}
 
     async def run(self) -> None:
         """Serve the queue until `stop`; return when everything held has been settled or given back."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.custody.run())
-            group.create_task(self.watcher.run())
-            group.create_task(self._reaper.run())
+            for site in self.sites.values():
+                group.create_task(site.run())
             group.create_task(self._replies.run())
             await self.intake.run()
             while self._tasks:
                 await asyncio.wait(self._tasks)
             await self._announcer.drain()
             self.custody.stop()
-            self.watcher.stop()
-            self._reaper.stop()
+            self._stop_watching()
             self._replies.stop()
 
     def stop(self) -> None:
@@ -131,8 +145,7 @@ class Slipway:
             log.info("daemon.stopping", held=len(self.custody))
         self.is_stopping = True
         self.intake.stop()
-        self.watcher.stop()
-        self._reaper.stop()
+        self._stop_watching()
         self.custody.hurry()
         for hold in self.custody:
             hold.interrupt(Stopping)
@@ -148,13 +161,21 @@ class Slipway:
 
     def waits(self) -> Counter[Reason]:
         """Answer how many of the requests held wait for what at this moment."""
-        in_line = self.slots.why()[0]
-        return Counter(in_line if hold.why is Reason.NO_SLOT else hold.why for hold in self.custody if hold.why is not None)
+        in_line = {name: site.slots.why()[0] for name, site in self.sites.items()}
+        return Counter(
+            in_line[self.site_of(hold).target.name] if hold.why is Reason.NO_SLOT else hold.why
+            for hold in self.custody
+            if hold.why is not None
+        )
 
     def lease_margin(self) -> float:
         """Answer the shortest time in seconds for which a lease still holds; a whole lease when nothing is held."""
         now = asyncio.get_running_loop().time()
         return min((hold.lease_until - now for hold in self.custody), default=float(self._terms.visibility_timeout))
+
+    def _stop_watching(self) -> None:
+        for site in self.sites.values():
+            site.stop()
 
     def _begin(self, hold: Hold) -> None:
         if self.is_stopping:

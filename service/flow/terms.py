@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.core.requests import Home
+from service.core.targets import DEFAULT, Target, Targets
 from service.core.triggers import Trigger
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the operator has decided. Times in seconds; a limit of 0 is learned."""
+    """What the operator has decided. Times in seconds."""
 
-    home: Home
+    targets: Targets
     max_held: int
     sweep_interval: float
     timeout: float
     visibility_timeout: int
     progress_events: bool
-    max_creating: int
-    max_total: int
     allow_force: bool
     is_topic_fifo: bool
     reap_interval: float = 0.0
@@ -33,6 +31,6 @@ class Terms:
     """Rules that make requests of upstream events; without any, events of AWS itself are rejected."""
 
     @property
-    def source(self) -> str:
-        """The CloudEvents source: the same for every replica, since together with the id it says what is the same."""
-        return f"urn:slipway:{self.home.account}:{self.home.region}"
+    def home(self) -> Target:
+        """The default target."""
+        return self.targets[DEFAULT]

@@ -11,7 +11,7 @@ from service.aws.connecting import connect
 from service.aws.keys import Keeper
 from service.aws.regions import NotConfigured
 from service.aws.transport import StraightSession
-from service.core.requests import Home
+from service.core.targets import Home
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_topic
 from tests.aws.servers import answer, serving
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.aws.regions import NotConfigured, Regions, find_home, find_regions
-from service.core.requests import Home
+from service.aws.regions import NotConfigured, Regions, find_home, find_regions, find_targets
+from service.core.targets import DEFAULT, Home, Role, Rules, Target, Wanted
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/q"
 TOPIC = "arn:aws:sns:us-west-2:123456789012:t"
@@ -48,3 +48,35 @@ def test_home_is_known_without_asking() -> None:
 def test_a_topic_that_is_none_is_a_sentence(arn: str) -> None:
     with pytest.raises(NotConfigured, match=r"SLIPWAY_TOPIC_ARN .* should look like arn:aws:sns:"):
         find_regions({}, None, QUEUE, arn)
+
+
+HOME = Home("aws", "123456789012", "us-east-1")
+ROLE = Role("arn:aws-us-gov:iam::210987654321:role/path/slipway", "slipway")
+
+
+def test_a_target_is_in_the_account_of_its_role_and_in_the_sdks_region_unless_it_names_one() -> None:
+    rules = Rules(max_creating=3)
+    wanted = [Wanted(DEFAULT), Wanted("west", region="us-west-2"), Wanted("gov", "us-gov-west-1", ROLE, rules)]
+    assert find_targets(wanted, HOME) == {
+        DEFAULT: Target(DEFAULT, HOME),
+        "west": Target("west", Home("aws", "123456789012", "us-west-2")),
+        "gov": Target("gov", Home("aws-us-gov", "210987654321", "us-gov-west-1"), rules),
+    }
+    assert find_targets([Wanted(DEFAULT, role=ROLE)], HOME)[DEFAULT].home.account == "210987654321"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "twin"),
+    [
+        ([Wanted(DEFAULT), Wanted("twin")], "twin is account 123456789012 in Region us-east-1, as target default is"),
+        (
+            [Wanted(DEFAULT), Wanted("a", role=ROLE), Wanted("b", "us-east-1", Role(f"{ROLE.arn}-2", "s"))],
+            "b is account 210987654321 in Region us-east-1, as target a is",
+        ),
+    ],
+)
+def test_two_targets_in_one_place_are_a_sentence(wanted: list[Wanted], twin: str) -> None:
+    with pytest.raises(
+        NotConfigured, match=f"^target {twin}; give it another region or role_arn, or leave one of the two out$"
+    ):
+        find_targets(wanted, HOME)

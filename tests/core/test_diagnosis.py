@@ -12,7 +12,7 @@ from service.core import diagnosis
 from service.core.audit import Backlog
 from service.core.deployments import Deployment, ModelState, Status
 from service.core.diagnosis import Complaint
-from service.core.requests import Home
+from service.core.targets import Home
 from tests.world.world import MODEL
 
 HOME = Home("aws", "123456789012", "us-east-1")

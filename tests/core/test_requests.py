@@ -18,7 +18,8 @@ from service.core.fields import fault
 from service.core.marks import OWN_TAGS, RECEIVED_TAG, REQUEST_TAG, wanted_tags
 from service.core.misunderstood import LONGEST_REASON
 from service.core.request_fields import DEPLOY, FIELDS_OF, MOST_TAGS
-from service.core.requests import Home, Misunderstood, client_token, request_schema, understand
+from service.core.requests import Misunderstood, client_token, request_schema, understand
+from service.core.targets import Home, only
 from tests.bodies import ARN, GOOD, HOME, MESSAGE_ID, NOW, eventbridge, json_values, message, requests, sns
 from tests.poison import CODES, POISON, is_sendable
 
@@ -269,7 +270,7 @@ def test_the_default_timeout_is_the_callers() -> None:
 
 def test_home_may_be_in_any_partition() -> None:
     arn = "arn:aws-us-gov:bedrock:us-gov-west-1:000000000001:custom-model/imported/abcdefghijkl"
-    home = Home("aws-us-gov", "000000000001", "us-gov-west-1")
+    home = only(Home("aws-us-gov", "000000000001", "us-gov-west-1"))
     understood = understand(message(GOOD | {"modelArn": arn}), home)
     assert isinstance(understood, Deploy)
     assert understood.model_arn == arn

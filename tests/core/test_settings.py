@@ -11,8 +11,10 @@ import pytest
 
 from service.core.fields import Field, Kind
 from service.core.requests import DEFAULT_TIMEOUT_SECONDS
+from service.core.targets import DEFAULT, Role, Rules, Wanted
 from service.setting_fields import SETTINGS, commented, variable
 from service.settings import Settings, WrongSetting, default_values, find_triggers, load, load_triggers
+from service.target_fields import FIELDS, example
 
 CONFIG = Path(__file__).parents[2] / "config" / "slipway.toml"
 QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/slipway-requests"
@@ -34,13 +36,13 @@ def written(folder: Path, text: str) -> str:
 
 
 def test_the_file_of_defaults_says_what_the_code_does() -> None:
-    assert CONFIG.read_text("utf-8") == commented(default_values())
+    assert CONFIG.read_text("utf-8") == f"{commented(default_values())}\n{example()}"
 
 
 def test_every_setting_has_a_default_or_is_required_and_an_attribute() -> None:
     assert {setting.name for setting in SETTINGS if not setting.required} == set(default_values())
     attributes = [field.name for field in dataclasses.fields(Settings)]
-    assert attributes == [*(setting.name for setting in SETTINGS), "provenance"]
+    assert attributes == [*(setting.name for setting in SETTINGS), "targets", "provenance"]
     assert all(setting.doc and (setting.reason or setting.required) for setting in SETTINGS)
 
 
@@ -64,6 +66,7 @@ def test_the_defaults() -> None:
         http_port=8080,
         log_level="info",
         log_format="auto",
+        targets=(Wanted(DEFAULT),),
     )
     assert load(LEAST).timeout == DEFAULT_TIMEOUT_SECONDS
 
@@ -292,3 +295,48 @@ def test_weights_of_tenants() -> None:
 def test_wrong_weights_are_told_with_the_remedy(text: str, parts: tuple[str, ...]) -> None:
     told = refusal({"SLIPWAY_TENANT_WEIGHTS": text})
     assert all(part.replace("'", '"') in told.replace("'", '"') for part in parts), told
+
+
+def test_the_example_of_a_target_is_one_when_its_marks_are_taken_away(tmp_path: Path) -> None:
+    lines = re.findall(r"^# (\[targets\.\w+\]|[a-z_]+ = .*)$", example(), re.MULTILINE)
+    assert len(lines) == 1 + len(FIELDS)
+    assert load(LEAST | {"SLIPWAY_MAX_TOTAL": "7"}, written(tmp_path, "\n".join(lines))).targets == (
+        Wanted(DEFAULT, rules=Rules(max_total=7)),
+        Wanted(
+            "research",
+            "us-west-2",
+            Role("arn:aws:iam::210987654321:role/slipway", "slipway", "slipway-research"),
+            Rules(models=("*:custom-model/amazon.nova-lite-v1:*",), names=("research-*",), max_creating=2, max_total=10),
+        ),
+    )
+
+
+def test_the_default_target_keeps_what_its_own_table_does_not_say(tmp_path: Path) -> None:
+    path = written(tmp_path, 'max_total = 7\nmax_creating = 1\n[targets.default]\nmax_creating = 3\nnames = ["a-*"]\n')
+    assert load(LEAST, path).targets == (Wanted(DEFAULT, rules=Rules(names=("a-*",), max_creating=3, max_total=7)),)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("targets = 5", "targets is no table of tables; write [targets.NAME], and below it what the target has"),
+        ("targets.eu = 5", "targets.eu is no table; write [targets.eu], and below it what the target has"),
+        ('[targets."a b"]', '[targets."a b"]: the name is "a b", whose character 2 (" ", U+0020) is not allowed; use 1 to 32'),
+        ("[targets.eu]\nregoin = 'x'", 'in targets.eu, the key "regoin" is unknown; did you mean region?'),
+        (
+            "[targets.eu]\nregion = 'x'",
+            'targets.eu.region is "x", which does not have the right form; use the name of a Region',
+        ),
+        ("[targets.eu]\nrole_arn = 'arn:aws:iam::1:role/x'", 'targets.eu.role_arn is "arn:aws:iam::1:role/x", which does not'),
+        ("[targets.eu]\nmodels = '*'", 'targets.eu.models is the string "*", not a list; use a list of patterns'),
+        ("[targets.eu]\nmodels = ['*', '**']", 'targets.eu.models[1] is "**", which does not have the right form; use a list'),
+        ("[targets.eu]\nnames = []", "targets.eu.names is empty; use a list of patterns"),
+        ("[targets.eu]\nnames = [5]", "targets.eu.names[0] is the number 5, not a string; use a list of patterns"),
+        ("[targets.eu]\nexternal_id = 'abc'", "targets.eu.external_id is of no use without role_arn; give that too, or leave"),
+        ("[target.eu]", '"target" in {} is not a setting; did you mean targets?'),
+    ],
+)
+def test_a_wrong_target_is_named_with_its_key_and_the_remedy(tmp_path: Path, text: str, sentence: str) -> None:
+    path = written(tmp_path, text)
+    said = refusal({}, path)
+    assert said.removeprefix(f"{path}: ").startswith(sentence.format(path)), said

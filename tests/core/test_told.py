@@ -12,7 +12,8 @@ from service.core.events import Progress, Times, announce_outcome, announce_prog
 from service.core.iso import epoch, iso
 from service.core.messages import Message
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.requests import Home, understand
+from service.core.requests import understand
+from service.core.targets import Home, only
 from service.core.told import NotAnEvent, read_archive, read_event
 from tests.world.world import MODEL
 
@@ -22,7 +23,7 @@ SOURCE = "urn:slipway:123456789012:us-east-1"
 
 def request() -> AnyRequest:
     body = json.dumps({"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"})
-    return understand(Message("m-1", body, "", 1, 0.0, 0.0), Home("aws", "123456789012", "us-east-1"))
+    return understand(Message("m-1", body, "", 1, 0.0, 0.0), only(Home("aws", "123456789012", "us-east-1")))
 
 
 def active() -> str:

@@ -291,8 +291,8 @@ class _Life:
         )
         traits = await _traits(aws.queue)
         usual = terms.Terms(
-            home=HOME, max_held=5, sweep_interval=15.0, timeout=7200.0, visibility_timeout=60,
-            progress_events=False, max_creating=0, max_total=0, allow_force=False, is_topic_fifo=False,
+            targets=HOME, max_held=5, sweep_interval=15.0, timeout=7200.0, visibility_timeout=60,
+            progress_events=False, allow_force=False, is_topic_fifo=False,
         )  # fmt: skip
         return Slipway(
             usual,
@@ -300,7 +300,7 @@ class _Life:
             source=aws.queue,
             queue=aws.queue,
             topic=aws.topic,
-            bedrock=aws.bedrock,
+            bedrocks=aws.bedrocks,
             desk=aws.replies,
             rng=self.rng,
         )

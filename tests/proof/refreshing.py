@@ -155,13 +155,13 @@ class _Days:
                     most_polls=MOST_POLLS, rng=self.rng, clock=self.aws.now,
                 )  # fmt: skip
                 usual = terms.Terms(
-                    home=HOME, max_held=50, sweep_interval=30.0, timeout=86_400.0, visibility_timeout=120,
-                    progress_events=False, max_creating=0, max_total=0, allow_force=False, is_topic_fifo=False,
+                    targets=HOME, max_held=50, sweep_interval=30.0, timeout=86_400.0, visibility_timeout=120,
+                    progress_events=False, allow_force=False, is_topic_fifo=False,
                 )  # fmt: skip
                 tally = aws.tally
                 slipway = Slipway(
                     usual, await aws.queue.traits(), source=aws.queue, queue=aws.queue, topic=aws.topic,
-                    bedrock=aws.bedrock, desk=aws.replies, rng=self.rng,
+                    bedrocks=aws.bedrocks, desk=aws.replies, rng=self.rng,
                 )  # fmt: skip
                 task = self.loop.create_task(slipway.run())
                 watch = self.loop.create_task(self._watch(tally))

@@ -107,7 +107,7 @@ async def test_two_in_creation_ten_in_total_and_one_deleted_by_hand() -> None:
         await results.until(lambda: len(results.outcomes()) == 11)
         assert {outcome for said in results.outcomes().values() for outcome, _ in said} == {"Active"}
         assert (account.most_creating, account.most_total) == (2, 10)
-        assert (await process.ask("/metrics"))[1].count("slipway_requests_waiting_for_slot 1.0") == 1
+        assert (await process.ask("/metrics"))[1].count('slipway_requests_waiting_for_slot{target="default"} 1.0') == 1
 
 
 async def test_killed_in_the_middle_of_two_hundred_and_started_again() -> None:
@@ -186,8 +186,8 @@ async def test_health_says_what_is_so() -> None:
         assert 'slipway_requests_finished_total{outcome="Active"} 1.0' in text
         assert 'slipway_calls_total{answer="Applied",operation="CreateCustomModelDeployment"} 1.0' in text
         for name in (
-            "oldest_request_seconds", "unknown_answers_total", "adoptions_total", "duplicate_deliveries_total",
-            "lease_margin_seconds", "leases_lost_total", "loop_lag_seconds",
+            "oldest_request_seconds", 'unknown_answers_total{target="default"}', "adoptions_total",
+            "duplicate_deliveries_total", "lease_margin_seconds", "leases_lost_total", "loop_lag_seconds",
         ):  # fmt: skip
             assert f"\nslipway_{name} " in text, "what carries the proof into production"
         skew = re.search(r"^slipway_clock_skew_seconds (\S+)$", text, re.MULTILINE)

@@ -20,6 +20,7 @@ from service.aws.timestamps import read_timestamp
 from service.core.calls import CallFailed
 from service.core.deployments import Created
 from service.core.marks import REQUEST_TAG
+from service.core.targets import Home
 from service.local import account as local
 from service.local import operations
 from service.local.account import Made
@@ -31,9 +32,10 @@ from tests.world.sqs import EPOCH
 from tests.world.watching import Watching
 from tests.world.wire import Fault, Wire
 
-__all__ = ["Account", "Made", "Rules", "WatchedBedrock", "request_of"]
+__all__ = ["HOME", "Account", "Made", "Rules", "WatchedBedrock", "request_of"]
 
 Operation = Callable[[local.Account, float, Asked], Document]
+HOME = Home("aws", "123456789012", "us-east-1")
 USUAL = Rules(creation_seconds=(300.0, 900.0), token_seconds=600.0)
 _TIMES = ("createdAt", "lastUpdatedAt")
 
@@ -46,8 +48,9 @@ def request_of(made: Made) -> str | None:
 class Account:
     """One account and Region, on the event loop's clock."""
 
-    def __init__(self, rng: random.Random, rules: Rules) -> None:
-        self.model = local.Account("123456789012", "us-east-1", rules, rng)
+    def __init__(self, rng: random.Random, rules: Rules, home: Home = HOME) -> None:
+        self.home = home
+        self.model = local.Account(home.account, home.region, rules, rng)
         self.watching = Watching()
         self._loop = asyncio.get_running_loop()
 

@@ -10,11 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.core.requests import Home
+from service.aws.calling import Tally
+from service.core.targets import DEFAULT, Home, Target, only
+from service.core.targets import Rules as Allowed
 from service.flow.run import Slipway
 from service.flow.terms import Terms
 from service.settings import LONGEST_CALL_SECONDS
 from tests.world.askers import Askers, Desk
+from tests.world.bedrock import HOME as PLACE
 from tests.world.bedrock import USUAL, Account, Rules, WatchedBedrock
 from tests.world.callers import Callers
 from tests.world.loop import VirtualLoop, in_process
@@ -23,7 +26,7 @@ from tests.world.sqs import Letter, Queue, SqsQueue
 from tests.world.watching import Watching
 from tests.world.wire import Plan, Wire, no_faults
 
-HOME = Home("aws", "123456789012", "us-east-1")
+HOME = only(PLACE)
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 OTHER_MODEL = MODEL[:-1] + "m"
 
@@ -36,6 +39,8 @@ class Replica:
     slipway: Slipway
     task: asyncio.Task[None]
     context: contextvars.Context
+    calls: Mapping[str, Tally]
+    """How its calls were answered, by target; those to SQS and SNS are with the default's."""
 
 
 @dataclass
@@ -48,6 +53,8 @@ class World:
     max_receive_count: int = 5
     plan: Plan = no_faults
     terms: Mapping[str, Any] = field(default_factory=dict)
+    targets: Mapping[str, Rules] = field(default_factory=dict)
+    """Accounts beside the default one, by target: each with a wire of its own, and how it behaves."""
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -61,6 +68,11 @@ class World:
         )
         self.account = Account(self.rng, self.rules)
         self.wire = Wire(self.rng, self.plan)
+        self.accounts, self.wires = {DEFAULT: self.account}, {DEFAULT: self.wire}
+        for number, (name, rules) in enumerate(self.targets.items()):
+            rng = random.Random(f"{self.seed} {name}")
+            self.accounts[name] = Account(rng, rules, Home("aws", str(210987654321 + number), "us-west-2"))
+            self.wires[name] = Wire(rng)
         self.topic = Topic(self.wire, self.sqs.now, fifo=self.fifo)
         self.askers = Askers(self.sqs.now)
         self.wall_clock_error = 0.0
@@ -69,7 +81,14 @@ class World:
 
     def watch(self, watching: Watching) -> None:
         """Let somebody look on."""
-        self.sqs.watching = self.account.watching = self.wire.watching = watching
+        self.sqs.watching = watching
+        for name, account in self.accounts.items():
+            account.watching = self.wires[name].watching = watching
+
+    def model_in(self, target: str) -> str:
+        """Answer the ARN of a model in a target's place."""
+        home = self.accounts[target].home
+        return MODEL.replace(f"{PLACE.region}:{PLACE.account}", f"{home.region}:{home.account}")
 
     def start(self, name: str = "a", **terms: Any) -> Replica:
         """Start a Slipway in a process of its own, on these terms where they are not the world's."""
@@ -82,8 +101,14 @@ class World:
         def begin() -> Replica:
             rng = random.Random(f"{self.seed} {name}")
             wanted = self._terms(**terms)
-            callers = Callers(rng, min(LONGEST_CALL_SECONDS, wanted.visibility_timeout / 3))
+            call_timeout = min(LONGEST_CALL_SECONDS, wanted.visibility_timeout / 3)
+            callers = Callers(rng, call_timeout)
             queue = Queue(self.sqs, self.wire, callers)
+            bedrocks, tallies = {}, {}
+            for target, account in self.accounts.items():
+                own = callers if target == DEFAULT else Callers(rng, call_timeout)
+                bedrocks[target] = WatchedBedrock(account, self.wires[target], own.deploying, self._wall_clock)
+                tallies[target] = own.tally
             slipway = Slipway(
                 wanted,
                 queue.traits(),
@@ -91,10 +116,10 @@ class World:
                 queue=queue,
                 topic=Publisher(self.topic, callers),
                 desk=Desk(self.askers, self.wire, callers),
-                bedrock=WatchedBedrock(self.account, self.wire, callers.deploying, self._wall_clock),
+                bedrocks=bedrocks,
                 rng=rng,
             )
-            return Replica(name, slipway, None, context)  # type: ignore[arg-type]
+            return Replica(name, slipway, None, context, tallies)  # type: ignore[arg-type]
 
         replica = context.run(begin)
         replica.task = loop.create_task(life(), context=context)
@@ -178,15 +203,16 @@ class World:
 
     def _terms(self, **terms: Any) -> Terms:
         usual: dict[str, Any] = {
-            "home": HOME,
             "max_held": 200,
             "sweep_interval": 15.0,
             "timeout": 7200.0,
             "visibility_timeout": 120,
             "progress_events": False,
-            "max_creating": 0,
-            "max_total": 0,
             "allow_force": False,
             "is_topic_fifo": self.fifo,
         }
-        return Terms(**(usual | dict(self.terms) | terms))
+        wanted = usual | dict(self.terms) | terms
+        quotas = {name: wanted.pop(name, 0) for name in ("max_creating", "max_total")}
+        allowed = {DEFAULT: Allowed(**quotas)} | dict(wanted.pop("allowed", {}))
+        targets = {name: Target(name, account.home, allowed.get(name, Allowed())) for name, account in self.accounts.items()}
+        return Terms(targets=targets, **wanted)

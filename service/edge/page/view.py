@@ -68,7 +68,7 @@ def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
     flying: list[Hold] = []
     waiting: list[Hold] = []
     reasons: Counter[str] = Counter()
-    in_line, _ = slipway.slots.why()
+    in_line = {name: site.slots.why()[0] for name, site in slipway.sites.items()}
     for hold in slipway.custody:
         if hold.why is None:
             continue
@@ -76,8 +76,8 @@ def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
             flying.append(hold)
         else:
             waiting.append(hold)
-            reasons[in_line if hold.why is Reason.NO_SLOT else hold.why] += 1
-    places = slipway.slots.places() if waiting else {}
+            reasons[in_line[slipway.site_of(hold).target.name] if hold.why is Reason.NO_SLOT else hold.why] += 1
+    places = slipway.slot_places() if waiting else {}
     behind = slipway.turns.places() if waiting else {}
     latest = slipway.tally.creation_seconds.latest
     return View(
@@ -117,5 +117,5 @@ def _flights(slipway: Slipway, flying: Iterable[Hold]) -> tuple[Flight, ...]:
 
 
 def _creation_seconds(slipway: Slipway, hold: Hold) -> float:
-    created_at = slipway.watcher.created_at(hold.arn) if hold.arn is not None else None
+    created_at = slipway.site_of(hold).watcher.created_at(hold.arn) if hold.arn is not None else None
     return max(0.0, hold.now() - created_at) if created_at is not None else 0.0
