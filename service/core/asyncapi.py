@@ -23,6 +23,8 @@ SUMMARIES: Final = {
     Ending.UPDATED: "The deployment serves the other model.",
     Ending.ROLLED_BACK: "The update failed, and the deployment serves the model that it served before.",
     Ending.DELETED: "The deployment is gone, as Bedrock has said.",
+    Ending.CANCELLED: "It was asked to be: what had been begun is kept or deleted, as the asker wished.",
+    Ending.CANCEL_TAKEN: "The end of a cancel: it was handed to whoever holds the request that is not wanted any more.",
     Ending.TIMED_OUT: "The deadline came first; reason says what was waited for at the end.",
     Ending.REJECTED: "The request could not be understood: the field, the problem and the remedy.",
     Progress.ACCEPTED: "The request was understood. Only with the setting progress_events, as all that follow.",

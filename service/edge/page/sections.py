@@ -175,7 +175,14 @@ def _story(story: Story) -> Html:
     return el("li", chip, el("div", link(one), took, class_="head"), text, id=f"e-{one.event_id}")
 
 
-LOOKS: Final = {"Active": "good", "Deleted": "good", "Updated": "good", "Cancelled": "mild", "RolledBack": "mild"}
+LOOKS: Final = {
+    "Active": "good",
+    "Deleted": "good",
+    "Updated": "good",
+    "Cancelled": "mild",
+    "CancelTaken": "mild",
+    "RolledBack": "mild",
+}
 """How an outcome looks; any other has gone wrong."""
 
 
