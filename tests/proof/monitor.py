@@ -30,6 +30,7 @@ from service.core.outcomes import Ending
 from service.core.replies import Copied, Reply, StepSucceeded, TaskSucceeded
 from service.flow.hold import Hold
 from service.local.account import NEVER
+from tests.proof.fairness import Fairness
 from tests.world.askers import Waiting
 from tests.world.bedrock import Made, request_of
 from tests.world.loop import PROCESS, VirtualLoop
@@ -145,6 +146,8 @@ class Monitor(Watching):
         self.model_changes: dict[str, float] = {}
         self.outages: list[tuple[float, float]] = []
         self.faults: Counter[str] = Counter()
+        weights = world.terms.get("tenant_weights", {})
+        self._fairness = Fairness(weights, lambda text: self.breaks("fair", text), self.happened)
 
     # What the world tells.
 
@@ -385,6 +388,22 @@ class Monitor(Watching):
             message = hold.message
             begun, _ = _origin_of(message.message_id, message.attributes.get(CONTINUATION))
             self._unknown[process, begun] = self._loop.time()
+
+    def lined_up(self, hold: object, process: str) -> None:
+        assert isinstance(hold, Hold)
+        self._fairness.lined_up(hold, process)
+
+    def went_next(self, hold: object, process: str) -> None:
+        assert isinstance(hold, Hold)
+        self._fairness.went_next(hold, process)
+
+    def left_line(self, hold: object, process: str) -> None:
+        assert isinstance(hold, Hold)
+        self._fairness.left(hold, process)
+
+    def lost_turn(self, hold: object, process: str) -> None:
+        assert isinstance(hold, Hold)
+        self._fairness.lost_turn(hold, process)
 
     def looking(self, name: str, process: str | None) -> None:
         self._looked[process, name] = self._loop.time()

@@ -268,6 +268,15 @@ PLANTS = (
         '    is_good = Ending(data["outcome"]) in GOOD\n',
         "    is_good = True\n",
     ),
+    Plant("a tenant's turn is never charged", "service.core.line", "        group.time += group.step\n", "        pass\n"),
+    Plant("who comes late has saved up turns", "service.core.line", "group.time = max(group.time, of.now)", "group.time = 0"),
+    Plant("priorities are forgotten", "service.flow.slots", "priority=request.priority", "priority=0"),
+    Plant(
+        "age counts from this delivery",
+        "service.flow.slots",
+        "        first_received = continuations.first_received_at(hold.message)\n",
+        "        first_received = hold.message.received_at\n",
+    ),
     Plant("sweeps keep no distance", "service.flow.watcher", "self._began + self._interval / 5", "self._began"),
 )
 BY_NAME = {plant.name: plant for plant in PLANTS}

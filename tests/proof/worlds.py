@@ -102,6 +102,8 @@ HAPPENINGS = frozenset(
         "retry beyond the dedup window",
         "an asker was answered",
         "nobody waits any more",
+        "tenants take turns",
+        "a lower priority waits",
         LONG,
     }
 )
@@ -269,6 +271,7 @@ class _Chaos:
                 "timeout": 172_800.0 if self.is_long else rng.choice([3600.0, 21_600.0, 21_600.0]),
                 "progress_events": rng.random() < 0.3,
                 "max_creating": rng.choice([0, 0, rules.max_creating]),
+                "tenant_weights": {"a": 3} if chance(self.seed, "weights") < 0.3 else {},
             },
         )
         self.chaos_seconds = rng.choice([300.0, 900.0, 1800.0])
@@ -371,6 +374,9 @@ class _Chaos:
             more["priority"] = rng.choice([-5, 5])
         if rng.random() < 0.2:
             more["description"], more["tags"] = "nightly", [{"key": "team", "value": "support"}]
+        # By itself, not from the stream of all the other draws.
+        if (drawn := chance(self.seed, "tenant", number)) < 0.6:
+            more["tenant"] = "a" if drawn < 0.4 else "b"
         waits = self._who_waits(number)
         more |= {key: token for key, token, _ in waits}
 

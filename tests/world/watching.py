@@ -54,6 +54,18 @@ class Watching:
     def create_answered(self, name: str, failed: CallFailed | None, hold: object, process: str | None) -> None:
         """Note what a process was told of its create."""
 
+    def lined_up(self, hold: object, process: str) -> None:
+        """Note that what is held waits in line for a slot from now on."""
+
+    def went_next(self, hold: object, process: str) -> None:
+        """Note whose turn it is in that line."""
+
+    def left_line(self, hold: object, process: str) -> None:
+        """Note who has left that line before it was their turn."""
+
+    def lost_turn(self, hold: object, process: str) -> None:
+        """Note whose turn came to nothing."""
+
     def looking(self, name: str, process: str | None) -> None:
         """Note a Get by name or ARN begun."""
 

@@ -20,6 +20,7 @@ from tests.world.askers import Askers, Desk
 from tests.world.bedrock import HOME as PLACE
 from tests.world.bedrock import USUAL, Account, Rules, WatchedBedrock
 from tests.world.callers import Callers
+from tests.world.line import watch_line
 from tests.world.loop import VirtualLoop, in_process
 from tests.world.sns import Notice, Publisher, Topic
 from tests.world.sqs import Letter, Queue, SqsQueue
@@ -119,6 +120,8 @@ class World:
                 bedrocks=bedrocks,
                 rng=rng,
             )
+            for target, site in slipway.sites.items():
+                watch_line(site.slots, wanted.tenant_weights, lambda: self.wire.watching, f"{name} {target}")
             return Replica(name, slipway, None, context, tallies)  # type: ignore[arg-type]
 
         replica = context.run(begin)
