@@ -19,7 +19,7 @@ from service.edge.page.minutes import Hour, Minutes
 from service.edge.page.sections import SECTIONS
 from service.edge.page.shell import Place, Shell, assets
 from service.edge.page.timeline import Found, look_for, request
-from service.edge.page.view import FINISHED_ROWS, WAITING_ROWS, Flight, View, view_of
+from service.edge.page.view import FINISHED_ROWS, WAITING_ROWS, Account, Flight, View, view_of
 from service.edge.page.words import FOR, address
 from service.flow.history import Story
 from tests.world.bedrock import Rules
@@ -29,7 +29,7 @@ from tests.world.world import World
 EVIL = "<script>alert(1)</script>\" onload='x' style=x &lt; \x1b[31m"
 QUIET = View(
     is_stopping=False,
-    trouble=None,
+    accounts=(Account("default", "us-east-1 · 123456789012", 0, Counts(0, 0), Quota()),),
     held=0,
     in_flight=0,
     waiting=0,
@@ -37,10 +37,6 @@ QUIET = View(
     flights=(),
     waiting_rows=(),
     waiting_from=0,
-    usual_seconds=None,
-    own=0,
-    counts=Counts(0, 0),
-    quota=Quota(),
     finished=(),
     endings={},
     active_seconds=(),
@@ -91,7 +87,7 @@ def evil_everywhere() -> tuple[View, Found]:
     story = Story(evil(Finished, at=1100.0), 1000.0, 2, (wait,))
     view = replace(
         QUIET,
-        trouble=EVIL,
+        accounts=(evil(Account, own=1, counts=Counts(2, 3), quota=Quota(), usual_seconds=9.0),) * 2,
         held=2,
         in_flight=1,
         waiting=1,
@@ -169,9 +165,9 @@ def test_one_reason_of_all_who_wait_is_in_the_headline(reason: Reason) -> None:
 
 def test_a_creation_is_shown_against_what_is_usual() -> None:
     flying = replace(HELD, name="bot", waits_for="InCreation")
-    page = shown(replace(QUIET, held=1, in_flight=1, flights=(Flight(flying, 60.0),), usual_seconds=240.0))
+    page = shown(replace(QUIET, held=1, in_flight=1, flights=(Flight(flying, 60.0, 240.0),)))
     assert page.all("progress") == [{"max": "100", "value": "25", "aria-label": "25 % of the usual time"}]
-    page = shown(replace(QUIET, held=1, in_flight=1, flights=(Flight(flying, 300.0),), usual_seconds=240.0))
+    page = shown(replace(QUIET, held=1, in_flight=1, flights=(Flight(flying, 300.0, 240.0),)))
     assert (page.all("progress")[0]["value"], page.all("progress")[0]["class"]) == ("100", "late")
     assert "longer than usual" in page.text
     assert not shown(replace(QUIET, held=1, in_flight=1, flights=(Flight(flying, 60.0),))).all("progress")
@@ -187,8 +183,8 @@ def test_how_long_it_will_be_is_said_as_roughly_as_it_is_known() -> None:
 
 
 def test_slots_are_a_picture_with_words() -> None:
-    view = replace(QUIET, own=2, counts=Counts(3, 8), quota=Quota(max_creating=4, mark=Counts(2, 10)))
-    page = shown(view)
+    account = Account("default", "us-east-1", 2, Counts(3, 8), Quota(max_creating=4, mark=Counts(2, 10)))
+    page = shown(replace(QUIET, accounts=(account,)))
     said = [one.get("aria-label") for _, one in page.tags if one.get("class") == "cells"]
     assert said == ["In creation: 3 of 4", "In all: 8 of 10"]
     looks = [str(one["class"]) for one in page.all("span") if str(one.get("class")).startswith("cell ")]
@@ -196,8 +192,23 @@ def test_slots_are_a_picture_with_words() -> None:
     assert looks[4:14] == ["cell own"] * 2 + ["cell others"] + ["cell rest"] * 5 + ["cell free"] * 2
 
 
+def test_each_target_has_its_slots_and_its_troubles() -> None:
+    home, away = QUIET.accounts[0], Account("europe", "eu-west-1 · 222222222222", 1, Counts(1, 1), Quota(), "denied")
+    page = shown(replace(QUIET, accounts=(home, away)))
+    assert len(page.all("h3")) == 2
+    for said in (
+        "default",
+        "europe",
+        "eu-west-1 · 222222222222",
+        "The last sweep of eu-west-1 · 222222222222 failed.",
+        "denied",
+    ):
+        assert said in page.text, said
+    assert not shown(QUIET).all("h3"), "one needs no name"
+
+
 def test_thousands_of_slots_are_one_bar() -> None:
-    page = shown(replace(QUIET, own=900, counts=Counts(900, 9000), quota=Quota(1000, 10_000)))
+    page = shown(replace(QUIET, accounts=(Account("default", "us-east-1", 900, Counts(900, 9000), Quota(1000, 10_000)),)))
     assert len(page.tags) < 200
     assert "In all: 9,000 of 10,000" in {one.get("aria-label") for one in page.all("svg")}
 
@@ -225,7 +236,7 @@ def test_what_a_world_does_is_what_is_seen() -> None:
         assert [story.finished.outcome for story in view.finished] == ["Rejected"]
         await asyncio.sleep(700.0)
         view = view_of(slipway)
-        assert view.usual_seconds == pytest.approx(600.0)
+        assert view.accounts[0].usual_seconds == pytest.approx(600.0)
         assert view.endings == {"Active": 2, "Rejected": 1}
         text = shown(view).text
         assert "requests wait" in text

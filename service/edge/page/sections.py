@@ -8,11 +8,12 @@ from typing import Final
 
 from service.core.held import Held
 from service.core.outcomes import Reason
+from service.core.quota import Counts
 from service.core.spans import columns, roughly, spoken
 from service.edge.page.charts import bars, cells
 from service.edge.page.markup import Child, Html, el, join
 from service.edge.page.minutes import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, Hour
-from service.edge.page.view import WAITING_ROWS, Flight, View
+from service.edge.page.view import WAITING_ROWS, Account, Flight, View
 from service.edge.page.words import clock, count, link, waits_for
 from service.flow.history import Story
 
@@ -33,7 +34,11 @@ def headline(view: View, _: Hour) -> Html:
         el("p", el("strong", "Stopping. "), "What is held is given back; whoever receives it next goes on.", class_="worry")
         if view.is_stopping
         else None,
-        el("p", el("strong", "The last sweep failed. "), view.trouble, class_="worry") if view.trouble else None,
+        *(
+            el("p", el("strong", f"The last sweep of {one.where} failed. "), one.trouble, class_="worry")
+            for one in view.accounts
+            if one.trouble
+        ),
     ]
     lead = f"{count(view.held, 'request')} held here" if view.held else "No request is held; the queue is being asked for more"
     ended = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(view.endings.items()))
@@ -47,32 +52,24 @@ def _common(view: View) -> str:
 
 
 def slots(view: View, _: Hour) -> Html:
-    """The account's slots as a picture, as far as they are known."""
-    quota, counts = view.quota, view.counts
-    others = max(0, counts.creating - view.own)
-    mark_creating, mark_total = (quota.mark.creating, quota.mark.total) if quota.mark else (0, 0)
-    creating = _line(
-        "In creation",
-        [("own", view.own), ("others", others)],
-        quota.max_creating or mark_creating,
-        is_set=bool(quota.max_creating),
-    )
-    rest = max(0, counts.total - counts.creating)
-    total = _line(
-        "In all",
-        [("own", view.own), ("others", others), ("rest", rest)],
-        quota.max_total or mark_total,
-        is_set=bool(quota.max_total),
-    )
-    if quota.is_limiting():
-        note = el(
-            "p",
-            *_legend(("own", "being created by Slipway"), ("others", "by others"), ("rest", "already there"), ("free", "free")),
-            class_="legend",
-        )
-    else:
+    """The slots of each target as a picture, as far as they are known."""
+    pictures = [_account(account, is_one_of_many=len(view.accounts) > 1) for account in view.accounts]
+    words = (("own", "being created by Slipway"), ("others", "by others"), ("rest", "already there"), ("free", "free"))
+    is_counted = any(account.quota.is_limiting() for account in view.accounts)
+    return _section("slots", "Slots", None, *pictures, el("p", *_legend(*words), class_="legend") if is_counted else None)
+
+
+def _account(account: Account, *, is_one_of_many: bool) -> Html:
+    quota, counts = account.quota, account.counts
+    title = el("h3", account.name, el("span", account.where, class_="note")) if is_one_of_many else None
+    mark = quota.mark or Counts(0, 0)
+    kinds = [("own", account.own), ("others", max(0, counts.creating - account.own))]
+    creating = _line("In creation", kinds, quota.max_creating or mark.creating, is_set=bool(quota.max_creating))
+    if not quota.is_limiting():
         note = el("p", "No quota has been met yet, so nobody has had to count what others made.", class_="note")
-    return _section("slots", "Slots", None, creating, total if quota.is_limiting() else None, note)
+        return join(title, creating, note)
+    rest = ("rest", max(0, counts.total - counts.creating))
+    return join(title, creating, _line("In all", [*kinds, rest], quota.max_total or mark.total, is_set=bool(quota.max_total)))
 
 
 def _line(title: str, kinds: list[tuple[str, int]], limit: int, *, is_set: bool) -> Html:
@@ -96,16 +93,16 @@ def _legend(*kinds: tuple[str, str]) -> list[Html]:
 
 def flights(view: View, _: Hour) -> Html:
     """Deployments in creation, against the time that one usually takes."""
-    usual = view.usual_seconds
+    usual = view.accounts[0].usual_seconds if len(view.accounts) == 1 else None
     note = f"usually {spoken(usual)}" if usual else None
     if not view.flights:
         return _section("flights", "In creation", None, _empty("Nothing is being created."))
-    rows = [_flight(flight, usual) for flight in view.flights]
+    rows = [_flight(flight) for flight in view.flights]
     return _section("flights", "In creation", note, el("ol", *rows, class_="rows"), _more(len(rows), view.in_flight))
 
 
-def _flight(flight: Flight, usual: float | None) -> Html:
-    held = flight.held
+def _flight(flight: Flight) -> Html:
+    held, usual = flight.held, flight.usual
     late = usual is not None and flight.seconds > usual
     bar: Child = None
     if usual:

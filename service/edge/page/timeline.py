@@ -63,6 +63,7 @@ def _held(held: Held) -> Html:
         "Place": _place(held),
         "Slot": f"in {roughly(held.prospect.to_slot)}" if held.prospect.to_slot is not None else None,
         "End": f"in {roughly(held.prospect.to_end)}" if held.prospect.to_end is not None else None,
+        "Target": held.target,
         "Model": held.model_arn,
         "Priority": str(held.priority) if held.priority else None,
         "Tenant": held.tenant,

@@ -18,6 +18,7 @@ from service.edge.holdings import held_of
 from service.flow.history import Story
 from service.flow.hold import Hold
 from service.flow.run import Slipway
+from service.flow.sites import Site
 
 FLIGHT_ROWS: Final = 50
 WAITING_ROWS: Final = 25
@@ -27,11 +28,28 @@ _CREATION: Final = frozenset({Reason.IN_CREATION})
 
 
 @dataclass(frozen=True, slots=True)
+class Account:
+    """A target: where it is, and what is known of its slots."""
+
+    name: str
+    where: str
+    own: int
+    """Deployments that this daemon has in creation there."""
+    counts: Counts
+    quota: Quota
+    trouble: str | None = None
+    """The failure of the last sweep."""
+    usual_seconds: float | None = None
+    """How long a creation takes there, as a rule."""
+
+
+@dataclass(frozen=True, slots=True)
 class Flight:
-    """A request whose deployment is in creation, since so many seconds."""
+    """A request whose deployment is in creation, since so many seconds; `usual` is what that takes there."""
 
     held: Held
     seconds: float
+    usual: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +57,8 @@ class View:
     """One moment."""
 
     is_stopping: bool
-    trouble: str | None
-    """The failure of the last sweep."""
+    accounts: tuple[Account, ...]
+    """The default target first."""
     held: int
     in_flight: int
     waiting: int
@@ -52,10 +70,6 @@ class View:
     """One page: those in line by their place, then the others by age."""
     waiting_from: int
     """How many come before this page."""
-    usual_seconds: float | None
-    own: int
-    counts: Counts
-    quota: Quota
     finished: tuple[Story, ...]
     """The latest first."""
     endings: Mapping[str, int]
@@ -79,24 +93,20 @@ def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
             reasons[in_line[slipway.site_of(hold).target.name] if hold.why is Reason.NO_SLOT else hold.why] += 1
     places = slipway.slot_places() if waiting else {}
     behind = slipway.turns.places() if waiting else {}
-    latest = slipway.tally.creation_seconds.latest
+    accounts = tuple(_account(site) for site in slipway.sites.values())
     return View(
         is_stopping=slipway.is_stopping,
-        trouble=str(slipway.watcher.trouble) if slipway.watcher.trouble else None,
+        accounts=accounts,
         held=len(slipway.custody),
         in_flight=len(flying),
         waiting=len(waiting),
         reasons=reasons,
-        flights=_flights(slipway, flying),
+        flights=_flights(slipway, flying, {account.name: account.usual_seconds for account in accounts}),
         waiting_rows=tuple(
             held_of(hold, slipway, (places if hold.why is Reason.NO_SLOT else behind).get(hold.message.message_id))
             for hold in _page(waiting, places, waiting_from)
         ),
         waiting_from=waiting_from,
-        usual_seconds=median(latest) if latest else None,
-        own=slipway.watcher.in_flight,
-        counts=slipway.slots.counts,
-        quota=slipway.slots.quota,
         finished=tuple(reversed(tuple(slipway.history)[-FINISHED_ROWS:])),
         endings=dict(slipway.tally.endings),
         active_seconds=slipway.history.active_seconds,
@@ -111,9 +121,25 @@ def _page(waiting: Iterable[Hold], places: Mapping[str, int], start: int) -> lis
     return nsmallest(start + WAITING_ROWS, waiting, key=order)[start:]
 
 
-def _flights(slipway: Slipway, flying: Iterable[Hold]) -> tuple[Flight, ...]:
+def _account(site: Site) -> Account:
+    home, trouble, latest = site.target.home, site.watcher.trouble, site.tally.creation_seconds.latest
+    return Account(
+        name=site.target.name,
+        where=f"{home.region} · {home.account}",
+        own=site.watcher.in_flight,
+        counts=site.slots.counts,
+        quota=site.slots.quota,
+        trouble=str(trouble) if trouble else None,
+        usual_seconds=median(latest) if latest else None,
+    )
+
+
+def _flights(slipway: Slipway, flying: Iterable[Hold], usual: Mapping[str, float | None]) -> tuple[Flight, ...]:
     longest = nsmallest(FLIGHT_ROWS, ((-_creation_seconds(slipway, hold), id(hold), hold) for hold in flying))
-    return tuple(Flight(held_of(hold, slipway, None), -negative) for negative, _, hold in longest)
+    return tuple(
+        Flight(held_of(hold, slipway, None), -negative, usual[slipway.site_of(hold).target.name])
+        for negative, _, hold in longest
+    )
 
 
 def _creation_seconds(slipway: Slipway, hold: Hold) -> float:
