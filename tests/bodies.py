@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from service.core.fields import Field, Kind
 from service.core.messages import Message
 from service.core.request_fields import DEPLOY, DEPLOYMENT_ARN, FIELDS_OF, IDENTIFIER, JOB, MODEL, TARGET
-from service.core.targets import DEFAULT, Home, only
+from service.core.targets import DEFAULT, Home, Target, Targets, only
 
 HOME = only(Home("aws", "123456789012", "us-east-1"))
+TARGETS: Targets = {**HOME, "research": Target("research", Home("aws", "210987654321", "us-west-2"))}
+"""Those that the samples name."""
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 GOOD: dict[str, Any] = {"modelDeploymentName": "support-bot-v42", "modelArn": ARN}
 MESSAGE_ID = "5fea7756-0ea4-451a-a703-a558b933e274"

@@ -19,7 +19,8 @@ from service.core.outcomes import Ending, Reason
 from service.core.requests import Misunderstood, understand
 from service.edge.exits import MEANINGS, Exit
 from service.settings import load_triggers
-from tests.readme import HOME, README, ROOT, SAMPLES, commands, made
+from tests.bodies import TARGETS
+from tests.readme import README, ROOT, SAMPLES, commands, made
 
 TEXT = README.read_text("utf-8")
 
@@ -115,10 +116,10 @@ def test_every_sample_is_what_its_name_says(path: Path) -> None:
     message = Message("m-1", path.read_text("utf-8"), "", 1, 0.0, 0.0)
     if path.stem == "invalid":
         with pytest.raises(Misunderstood):
-            understand(message, HOME)
+            understand(message, TARGETS)
     else:
         triggers = load_triggers(str(ROOT / "config" / "triggers.toml"))
-        assert understand(message, HOME, triggers=triggers).action == json.loads(path.read_text()).get("action", "deploy")
+        assert understand(message, TARGETS, triggers=triggers).action == json.loads(path.read_text()).get("action", "deploy")
 
 
 def test_the_sample_event_is_valid() -> None:

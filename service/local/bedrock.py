@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
@@ -22,28 +21,31 @@ from service.local.account import Account
 from service.local.checks import Refusal
 from service.local.faults import BEFORE, Faults, Kind, Trouble
 from service.local.operations import Asked, Document, summarise
+from service.local.places import ACCOUNT_ID, REGION, Place, named_in, signed_for
 from service.local.terms import Terms, WrongTerm
 
 DEPLOYMENTS: Final = "/model-customization/custom-model-deployments"
-ACCOUNT_ID: Final = "123456789012"
-_SCOPE: Final = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[a-z0-9-]+)/")
 Act = Callable[[Account, float, Asked], Document]
 
 
 class BedrockStandIn:
-    """Bedrock's custom model deployments over HTTP, on loopback. Each Region that a caller signs for is one account."""
+    """Bedrock's custom model deployments over HTTP, on loopback.
+
+    A caller is in the account and Region that its call is signed for: a role's key tells its account, any other is of one.
+    """
 
     def __init__(self, terms: Terms | None = None, *, seed: int = 1, clock: Callable[[], float] = time.time) -> None:
         self.faults = Faults(seed)
         self._seed = seed
         self._clock = clock
         self._terms = terms or Terms()
-        self._accounts: dict[str, Account] = {}
+        self._accounts: dict[Place, Account] = {}
+        self._own_faults: dict[Place, Faults] = {}
         self._runner: web.AppRunner | None = None
 
     @property
     def terms(self) -> Terms:
-        """How it behaves now. May be set at any time."""
+        """How all accounts behave. May be set at any time, as those of one account may; then that one has its own."""
         return self._terms
 
     @terms.setter
@@ -52,13 +54,18 @@ class BedrockStandIn:
         for account in self._accounts.values():
             account.terms = terms
 
-    def account(self, region: str = "us-east-1") -> Account:
-        """Answer the account in a Region."""
-        made = self._accounts.get(region)
+    def account(self, region: str = REGION, account_id: str = ACCOUNT_ID) -> Account:
+        """Answer an account in a Region."""
+        place = Place(account_id, region)
+        made = self._accounts.get(place)
         if made is None:
-            rng = random.Random(f"{self._seed} {region}")  # noqa: S311  chaos, no secret
-            made = self._accounts[region] = Account(ACCOUNT_ID, region, self._terms, rng)
+            rng = random.Random(f"{self._seed} {place}")  # noqa: S311  chaos, no secret
+            made = self._accounts[place] = Account(account_id, region, self._terms, rng)
         return made
+
+    def faults_of(self, region: str = REGION, account_id: str = ACCOUNT_ID) -> Faults:
+        """Answer the faults of one account in a Region, which from now on has its own and no others."""
+        return self._own_faults.setdefault(Place(account_id, region), Faults(self._seed))
 
     def now(self) -> float:
         """Answer the stand-in's clock, in seconds since the epoch."""
@@ -107,8 +114,10 @@ class BedrockStandIn:
 
     def _face(self, operation: str, act: Act, status: int = 200) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         async def answer(request: web.Request) -> web.StreamResponse:
-            account = self.account(_region(request))
-            fault, delay, is_throttled = self.faults.meet(operation, self._clock())
+            place = signed_for(request.headers.get("Authorization", ""))
+            account = self.account(place.region, place.account_id)
+            faults = self._own_faults.get(place, self.faults)
+            fault, delay, is_throttled = faults.meet(operation, self._clock())
             body = await request.read()
             if delay:
                 await asyncio.sleep(delay)
@@ -116,7 +125,7 @@ class BedrockStandIn:
                 account.calls[f"{operation} {fault}"] += 1
                 return _broken(request, fault, b"", status)
             try:
-                self._admit(operation, is_throttled=is_throttled)
+                _admit(account, operation, is_throttled=is_throttled)
                 document = json.dumps(act(account, self._clock(), _asked(request, body))).encode()
             except Refusal as refusal:
                 account.calls[f"{operation} {refusal.code}"] += 1
@@ -126,33 +135,40 @@ class BedrockStandIn:
 
         return answer
 
-    def _admit(self, operation: str, *, is_throttled: bool) -> None:
-        if is_throttled:
-            raise Refusal("ThrottlingException", 429, "Rate exceeded")
-        if operation in self._terms.denied:
-            raise Refusal("AccessDeniedException", 403, "User is not authorized to perform this operation")
-
-    async def _show_terms(self, _: web.Request) -> web.Response:
-        return web.json_response(asdict(self._terms))
+    async def _show_terms(self, request: web.Request) -> web.Response:
+        place = named_in(request.query)
+        terms = self._terms if place is None else self.account(place.region, place.account_id).terms
+        return web.json_response(asdict(terms))
 
     async def _change_terms(self, request: web.Request) -> web.Response:
+        place = named_in(request.query)
         try:
-            self.terms = self._terms.changed(await request.json())
+            if place is None:
+                self.terms = self._terms.changed(await request.json())
+            else:
+                account = self.account(place.region, place.account_id)
+                account.terms = account.terms.changed(await request.json())
         except (WrongTerm, ValueError) as wrong:
             return web.json_response({"message": str(wrong)}, status=400)
         return await self._show_terms(request)
 
-    async def _show_faults(self, _: web.Request) -> web.Response:
-        troubles = {operation: asdict(trouble) for operation, trouble in self.faults.troubles.items()}
-        return web.json_response({"troubles": troubles, "fired": self.faults.fired, "calls": self.faults.calls})
+    async def _show_faults(self, request: web.Request) -> web.Response:
+        faults = self._faults_named(request)
+        troubles = {operation: asdict(trouble) for operation, trouble in faults.troubles.items()}
+        return web.json_response({"troubles": troubles, "fired": faults.fired, "calls": faults.calls})
+
+    def _faults_named(self, request: web.Request) -> Faults:
+        place = named_in(request.query)
+        return self.faults if place is None else self.faults_of(place.region, place.account_id)
 
     async def _change_faults(self, request: web.Request) -> web.Response:
+        faults = self._faults_named(request)
         try:
             for operation, given in (await request.json()).items():
                 if given is None:
-                    self.faults.troubles.pop(operation, None)
+                    faults.troubles.pop(operation, None)
                 else:
-                    self.faults.troubles[operation] = Trouble.of(given)
+                    faults.troubles[operation] = Trouble.of(given)
         except (WrongTerm, ValueError, AttributeError) as wrong:
             return web.json_response({"message": str(wrong)}, status=400)
         return await self._show_faults(request)
@@ -160,7 +176,7 @@ class BedrockStandIn:
     async def _show_records(self, _: web.Request) -> web.Response:
         now = self._clock()
         accounts = {
-            region: {
+            str(place): {
                 "mostCreating": account.most_creating,
                 "mostTotal": account.most_total,
                 "calls": account.calls,
@@ -168,19 +184,22 @@ class BedrockStandIn:
                     summarise(one, now) | {"tags": one.tags, "deleted": not one.exists(now)} for one in account.made
                 ],
             }
-            for region, account in self._accounts.items()
+            for place, account in self._accounts.items()
         }
         return web.json_response({"now": now, "accounts": accounts})
 
     async def _reset(self, _: web.Request) -> web.Response:
         self._accounts.clear()
+        self._own_faults.clear()
         self.faults = Faults(self._seed)
         return web.json_response({})
 
 
-def _region(request: web.Request) -> str:
-    found = _SCOPE.search(request.headers.get("Authorization", ""))
-    return found["region"] if found else "us-east-1"
+def _admit(account: Account, operation: str, *, is_throttled: bool) -> None:
+    if is_throttled:
+        raise Refusal("ThrottlingException", 429, "Rate exceeded")
+    if operation in account.terms.denied:
+        raise Refusal("AccessDeniedException", 403, "User is not authorized to perform this operation")
 
 
 def _asked(request: web.Request, body: bytes) -> Asked:

@@ -15,6 +15,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from service.local.moto_mended import mend_moto
+from service.local.moto_roles import mend_roles
 
 
 class _Brief(MotoRequestHandler):
@@ -32,6 +33,7 @@ class _Brief(MotoRequestHandler):
 def main() -> None:
     """Serve on the listening socket whose descriptor is the only argument, until standard input ends."""
     mend_moto()
+    mend_roles()
     application = DomainDispatcherApplication(create_backend_app)
     # At every request it would list the folder that moto lies in and look at each entry: 40 % of the work of a send.
     application.get_backend_for_host = cache(application.get_backend_for_host)  # type: ignore[method-assign]

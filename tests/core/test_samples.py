@@ -12,7 +12,7 @@ from service.core.askers import NOBODY
 from service.core.request_fields import ASKING, DEPLOY, JOB
 from service.core.requests import Misunderstood, understand
 from service.settings import load_triggers
-from tests.bodies import HOME, message
+from tests.bodies import HOME, TARGETS, message
 
 CONFIG = Path(__file__).parents[2] / "config"
 SAMPLES, TRIGGERS = CONFIG / "samples", CONFIG / "triggers.toml"
@@ -27,6 +27,7 @@ DEPLOYS = (
     "sagemaker-callback",
     "sns-wrapped",
     "step-functions",
+    "target",
 )
 OTHERS = {"cancel": Cancel, "delete": Delete, "update": Update}
 UPSTREAM = ("bedrock-job-completed", "sagemaker-package-approved", "sagemaker-training-completed")
@@ -41,14 +42,16 @@ def test_each_sample_is_held_here() -> None:
 
 
 def a_deploy(name: str) -> Deploy:
-    request = understand(message(text(name)), HOME)
+    request = understand(message(text(name)), TARGETS)
     assert isinstance(request, Deploy)
     return request
 
 
 @pytest.mark.parametrize("name", DEPLOYS)
 def test_good_samples_are_understood(name: str) -> None:
-    assert a_deploy(name).asked_model.startswith("arn:aws:bedrock:us-east-1:123456789012:")
+    request = a_deploy(name)
+    home = TARGETS[request.target].home
+    assert request.asked_model.startswith(f"arn:aws:bedrock:{home.region}:{home.account}:")
 
 
 def test_the_samples_of_askers_wait_for_an_answer() -> None:

@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
+import aioboto3
 import aiohttp
 import pytest
 import pytest_asyncio
+from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.iam.utils import generate_access_key_id_from_account_id
 
 from service.core.request_fields import MODEL_ARN
 from service.local.bedrock import BedrockStandIn
+from service.local.places import account_of
 from tests.local.conftest import CREATE, MODEL, OTHER_MODEL, Clock, open_boto3
 
 LIST = "ListCustomModelDeployments"
@@ -223,3 +227,43 @@ async def test_reset_forgets_all(http: aiohttp.ClientSession, bedrock: Any) -> N
     await create(bedrock)
     assert (await http.post("/_slipway/reset")).status == 200
     assert (await bedrock.list_custom_model_deployments())["modelDeploymentSummaries"] == []
+
+
+RESEARCH = ("us-west-2", "210987654321")
+
+
+def test_a_role_s_key_is_of_its_own_account_and_any_other_of_one() -> None:
+    for account in ("210987654321", "000000000001", "999999999999", "123456789012"):
+        assert account_of(generate_access_key_id_from_account_id(account, "ASIA")) == account
+    for key in ("local", "AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", "ASIA", ""):
+        assert account_of(key) == "123456789012"
+
+
+async def test_each_account_and_region_has_deployments_terms_and_faults_of_its_own(
+    standin: BedrockStandIn, url: str, bedrock: Any, http: Any
+) -> None:
+    where = {"account": RESEARCH[1], "region": RESEARCH[0]}
+    changed = await http.patch("/_slipway/terms", params=where, json={"denied": ["GetCustomModel"], "max_creating": 1})
+    assert (await changed.json())["max_creating"] == 1
+    trouble = await http.patch("/_slipway/faults", params=where, json={LIST: {"rate": 0.001, "burst": 1}})
+    assert trouble.status == 200
+    key = generate_access_key_id_from_account_id(RESEARCH[1], "ASIA")
+    there = aioboto3.Session().client(
+        "bedrock", endpoint_url=url, region_name=RESEARCH[0], aws_access_key_id=key, aws_secret_access_key="made-up",
+        config=Config(retries={"total_max_attempts": 1}),
+    )  # fmt: skip
+    model = MODEL.replace("us-east-1:123456789012", ":".join(RESEARCH))
+    async with there as theirs:
+        await theirs.create_custom_model_deployment(modelDeploymentName="bot", modelArn=model)
+        await create(bedrock, "bot")
+        assert await refused(theirs.get_custom_model(modelIdentifier=model)) == ("AccessDeniedException", 403)
+        await bedrock.get_custom_model(modelIdentifier=MODEL)
+        await theirs.list_custom_model_deployments()
+        assert await refused(theirs.list_custom_model_deployments()) == ("ThrottlingException", 429)
+        for _ in range(2):
+            await bedrock.list_custom_model_deployments()
+    assert [len(standin.account(*place).made) for place in ((), RESEARCH)] == [1, 1]
+    records = await (await http.get("/_slipway/records")).json()
+    assert set(records["accounts"]) == {"us-east-1", "210987654321/us-west-2"}
+    assert (await (await http.get("/_slipway/terms")).json())["max_creating"] == 2
+    assert (await (await http.get("/_slipway/faults")).json())["troubles"] == {}

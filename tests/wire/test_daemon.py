@@ -9,6 +9,7 @@ import signal
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -68,10 +69,16 @@ def test_a_boto3_program_asks_and_a_subscription_hears() -> None:
         asyncio.run(main(fifo=fifo))
 
 
-async def test_every_sample_ends_as_its_name_says() -> None:
+async def test_every_sample_ends_as_its_name_says(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[targets.research]\nregion = "us-west-2"\nrole_arn = "arn:aws:iam::210987654321:role/slipway"\n', "utf-8")
     triggers = str(ROOT / "config" / "triggers.toml")
     otherwise = {"delete": "Deleted", "failing": "Failed", "invalid": "Rejected", "update": "Updated"}
-    settings = {"SLIPWAY_TRIGGERS": triggers, "SLIPWAY_REPLY_TO": "arn:aws:sns:us-east-1:123456789012:slipway-*"}
+    settings = {
+        "SLIPWAY_CONFIG": str(own),
+        "SLIPWAY_TRIGGERS": triggers,
+        "SLIPWAY_REPLY_TO": "arn:aws:sns:us-east-1:123456789012:slipway-*",
+    }
     terms = replace(QUICK, update_seconds=(0.5, 1.0))
     async with Box(terms=terms) as box, daemon(box, **settings), listening(box) as results:
         names = sorted(path.stem for path in SAMPLES.glob("*.json"))
