@@ -46,6 +46,8 @@ class Story:
 
         loop.before_step = at_step
         self.ask(world)
+        if world.later is not None:
+            await world.later
         await world.all_answered(self.seconds)
         steps = loop.steps
         self.check(world)

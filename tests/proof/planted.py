@@ -278,6 +278,66 @@ PLANTS = (
         "        first_received = hold.message.received_at\n",
     ),
     Plant("sweeps keep no distance", "service.flow.watcher", "self._began + self._interval / 5", "self._began"),
+    Plant(
+        "a rollback forgets the former model",
+        "service.core.marks",
+        'return {UPDATE_TAG: " ".join(words), FORMER_TAG: former}',
+        'return {UPDATE_TAG: " ".join(words)}',
+    ),
+    Plant(
+        "what a smoke test came to is not written down",
+        "service.flow.smoke",
+        "            await self._bedrock.tag(arn, mark.tags, wait=hold.wait)\n",
+        "            pass\n",
+    ),
+    Plant(
+        "stale details of an update are believed",
+        "service.core.updating",
+        "    if not mark.had_failed:\n",
+        "    if True:\n",
+    ),
+    Plant(
+        "an update leaves no mark",
+        "service.flow.updating",
+        "                written = self._bedrock.tag(arn, mark.tags, wait=hold.wait)\n",
+        "                written = self._bedrock.tag(arn, {}, wait=hold.wait)\n",
+    ),
+    Plant(
+        "a retry has the token of the attempt before",
+        "service.flow.lifecycle",
+        "token=client_token(request, facts.carried.attempt - 1),",
+        "token=client_token(request),",
+    ),
+    Plant(
+        "a failure is deleted before that is handed on",
+        "service.flow.answer",
+        "        if not continuations.carried(hold.message).may_delete:\n",
+        "        if hold is not None:\n",
+    ),
+    Plant(
+        "a replacement replaces its own new deployment",
+        "service.core.decide",
+        "        if not is_own and (step := _on_anothers(request, facts, seen)):\n",
+        "        if step := _on_anothers(request, facts, seen):\n",
+    ),
+    Plant(
+        "what has no tag of Slipway's expires",
+        "service.flow.reaper",
+        "marks.expires if marks.request is not None else None",
+        "marks.expires",
+    ),
+    Plant(
+        "what is not ours is deleted by force alone",
+        "service.core.ownership",
+        "    if is_forced and may_force:\n",
+        "    if is_forced:\n",
+    ),
+    Plant(
+        "a cancelled request is forgotten in the hand-over",
+        "service.core.carried",
+        '        if self.cancelled is not None:\n            said["cancelled"] = self.cancelled\n',
+        "",
+    ),
 )
 BY_NAME = {plant.name: plant for plant in PLANTS}
 
@@ -326,12 +386,16 @@ def catch(name: str, known: str | None = None) -> str | None:
     """Plant a bug in this process and say what caught it: `seed 7`, or a misfortune; None when nothing did."""
     plant(name)
     # Only now: what they import has the bug in it.
-    from tests.proof import lifetime, worlds  # noqa: PLC0415
+    from tests.proof import lifetime, stories, worlds  # noqa: PLC0415
 
+    if known is not None and known.startswith("the story of "):
+        return known if stories.breaks(known.removeprefix("the story of ")) else None
     if known is not None and known.startswith("seed "):
         return known if worlds.run_world(int(known.removeprefix("seed "))).broken else None
     if known is not None:
         return known if lifetime.live(*lifetime.spoken(known)).broken else None
+    if BY_NAME[name].module in stories.MODULES and (told_by := stories.first_broken()):
+        return f"the story of {told_by}"
     for seed in range(MOST_SEEDS):
         if worlds.run_world(seed).broken:
             return f"seed {seed}"

@@ -79,6 +79,8 @@ class World:
         self.wall_clock_error = 0.0
         """How wrong the clocks of the machines are that Slipway runs on, in seconds."""
         self.replicas: dict[str, Replica] = {}
+        self.later: asyncio.Task[None] | None = None
+        """What somebody is yet to do."""
 
     def watch(self, watching: Watching) -> None:
         """Let somebody look on."""

@@ -1,0 +1,183 @@
+"""Stories of every action: each is lived plainly, and with a kill -9 before its steps, and must end as it is to end.
+
+What shows planted bugs in them. The worlds draw deploy requests; these are the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from service.core.marks import EXPIRES_TAG, RECEIVED_TAG, REQUEST_TAG
+from tests.flow.kills import Story
+from tests.proof.worlds import quietly
+from tests.world.bedrock import USUAL, Rules, request_of
+from tests.world.loop import Deadlock
+from tests.world.world import MODEL, OTHER_MODEL, World
+
+LONG_AGO = "2025-01-01T00:00:00.000Z"
+OURS = {REQUEST_TAG: "r-0", RECEIVED_TAG: LONG_AGO}
+DULL = replace(USUAL, dull_models="m$")
+TEST = {"prompt": "Reply with the word ready.", "expect": "ready"}
+LONG = frozenset({"retry", "replace", "expiry", "cancel"})
+"""Killed before every third step only."""
+MODULES = frozenset(
+    {
+        "service.core.marks",
+        "service.core.carried",
+        "service.core.decide",
+        "service.core.ownership",
+        "service.core.removing",
+        "service.core.updating",
+        "service.flow.answer",
+        "service.flow.lifecycle",
+        "service.flow.reaper",
+        "service.flow.smoke",
+        "service.flow.updating",
+    }
+)
+"""Where a bug may show in a story."""
+
+
+def _with(tags: dict[str, str], rules: Rules = USUAL, **terms: object) -> World:
+    """A world with one deployment, long Active, of `MODEL`."""
+    world = World(rules=replace(rules, creation_seconds=(0.0, 0.0)), terms=terms)
+    world.account.add("bot", MODEL, tags)
+    world.account.rule(creation_seconds=rules.creation_seconds)
+    return world
+
+
+def _about(action: str, request_id: str, **more: object) -> dict[str, object]:
+    return {"action": action, "customModelDeploymentIdentifier": "bot", "requestId": request_id} | more
+
+
+def _is(world: World, request_id: str, outcome: str, served: list[tuple[str | None, str]], **more: object) -> None:
+    """Check how a request ended, and what there is then: whose, and of which model."""
+    data = world.ending(request_id)
+    assert data["outcome"] == outcome, data
+    assert {key: data.get(key) for key in more} == more, data
+    now = world.account.now()
+    assert [(request_of(one), one.model_arn(now)) for one in world.account.existing()] == served
+
+
+def _rolled_back(world: World) -> None:
+    _is(world, "u-1", "RolledBack", [("r-0", MODEL)], reason="SmokeTestFailed", formerModelArn=MODEL)
+    assert world.wire.calls["UpdateCustomModelDeployment"] <= 3, "there and back; one may be sent again after a kill"
+
+
+def _tried_again(world: World) -> None:
+    _is(world, "r-1", "Active", [("r-1", MODEL)], attempt=3)
+    assert len(world.account.made) == 3, "one for each attempt"
+
+
+def _given_up(world: World) -> None:
+    _is(world, "r-1", "Failed", [], reason="DeploymentFailed", attempt=2)
+    assert len(world.account.made) == 2
+
+
+def _replaced(world: World) -> None:
+    _is(world, "r-1", "Active", [("r-1", OTHER_MODEL)])
+    assert len(world.account.made) == 2, "what it made itself is not replaced"
+
+
+def _update_again(world: World) -> None:
+    """An update fails; the model is mended; another update to it follows."""
+    world.send(_about("update", "u-1", modelArn=OTHER_MODEL))
+
+    async def mend() -> None:
+        await world.until(lambda: any(each.event["data"]["requestId"] == "u-1" for each in world.topic.terminal()))
+        world.account.rule(bad_models="")
+        world.send(_about("update", "u-2", modelArn=OTHER_MODEL))
+
+    world.later = asyncio.get_running_loop().create_task(mend())
+
+
+def _updated_at_last(world: World) -> None:
+    _is(world, "u-2", "Updated", [("r-0", OTHER_MODEL)])
+
+
+def _one_has_expired(world: World) -> None:
+    world.account.add("theirs", MODEL, {EXPIRES_TAG: LONG_AGO})
+    world.account.add("ours", MODEL, {REQUEST_TAG: "r-1", EXPIRES_TAG: "2099-01-01T00:00:00Z"})
+    world.send(_about("delete", "d-1", customModelDeploymentIdentifier="nothing"))
+
+    async def rounds() -> None:
+        await asyncio.sleep(1500)
+
+    world.later = asyncio.get_running_loop().create_task(rounds())
+
+
+def _only_what_expired_is_gone(world: World) -> None:
+    assert sorted(one.name for one in world.account.existing()) == ["ours", "theirs"]
+    said = [(each.event["data"].get("reason"), each.event_id) for each in world.topic.terminal()]
+    assert len({event_id for reason, event_id in said if reason == "Expired"}) == 1
+    assert {reason for reason, _ in said} <= {None, "Expired"}, "nobody asked for more"
+
+
+def _cancel(world: World) -> None:
+    world.ask("bot", requestId="r-1")
+    cancel = {"action": "cancel", "cancels": "r-1", "deployment": "delete", "requestId": "c-1"}
+    asyncio.get_running_loop().call_later(60.0, lambda: world.send(cancel))
+
+
+STORIES = {
+    "delete": Story(
+        lambda: _with(OURS), lambda world: world.send(_about("delete", "d-1")), lambda world: _is(world, "d-1", "Deleted", [])
+    ),
+    "delete of what is not ours": Story(
+        lambda: _with({"team": "other"}),
+        lambda world: world.send(_about("delete", "d-1", force=True)),
+        lambda world: _is(world, "d-1", "Failed", [(None, MODEL)], reason="ForceNotAllowed"),
+    ),
+    "update": Story(
+        lambda: _with(OURS),
+        lambda world: world.send(_about("update", "u-1", modelArn=OTHER_MODEL)),
+        lambda world: _is(world, "u-1", "Updated", [("r-0", OTHER_MODEL)], formerModelArn=MODEL),
+    ),
+    "update again": Story(
+        lambda: _with(OURS, replace(USUAL, bad_models="m$", details_lag_seconds=40.0)), _update_again, _updated_at_last
+    ),
+    "rollback": Story(
+        lambda: _with(OURS, DULL),
+        lambda world: world.send(_about("update", "u-1", modelArn=OTHER_MODEL, rollback=True, smokeTest=TEST)),
+        _rolled_back,
+    ),
+    "retry": Story(
+        lambda: World(rules=replace(USUAL, failing_attempts=2, creation_seconds=(60.0, 60.0))),
+        lambda world: world.ask("bot", requestId="r-1", retries=2),
+        _tried_again,
+    ),
+    "giving up": Story(
+        lambda: World(rules=replace(USUAL, failing=1.0, creation_seconds=(60.0, 60.0))),
+        lambda world: world.ask("bot", requestId="r-1", retries=1, onFailure="delete"),
+        _given_up,
+    ),
+    "replace": Story(
+        lambda: _with(OURS, replace(USUAL, name_reserved_seconds=30.0)),
+        lambda world: world.ask("bot", OTHER_MODEL, requestId="r-1", ifExists="replace"),
+        _replaced,
+    ),
+    "expiry": Story(
+        lambda: _with(OURS | {EXPIRES_TAG: LONG_AGO}, reap_interval=300.0), _one_has_expired, _only_what_expired_is_gone
+    ),
+    "cancel": Story(
+        lambda: World(rules=replace(USUAL, creation_seconds=(900.0, 900.0))),
+        _cancel,
+        lambda world: _is(world, "r-1", "Cancelled", []),
+    ),
+}
+
+
+def first_broken() -> str | None:
+    """Answer the first story that does not end as it is to end; None where all do."""
+    return next((name for name in STORIES if breaks(name)), None)
+
+
+def breaks(name: str) -> bool:
+    """Whether a story ends otherwise than it is to, plainly or with a kill somewhere."""
+    with quietly():
+        try:
+            STORIES[name].survives_every_kill(3 if name in LONG else 1)
+        except (AssertionError, Deadlock, IndexError):
+            return True
+    return False
