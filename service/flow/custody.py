@@ -182,7 +182,7 @@ class Custody:
                 return
 
     async def _may_try_again(self, hold: Hold, troubles: int) -> bool:
-        await asyncio.sleep(pause_seconds(troubles, self._rng, longest=self._lease_seconds / 20))
+        await asyncio.sleep(pause_seconds(troubles, self._rng, longest=self._lease_seconds / 6))
         return self._loop.time() < min(hold.lease_until, self._patience_ends)
 
     async def _extend(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:

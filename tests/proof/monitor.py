@@ -137,6 +137,8 @@ class Monitor(Watching):
         """Faults that calls of this minute have met: each may be repeated."""
         self.busiest: Counter[str] = Counter()
         self._last_fault: dict[str, float] = {}
+        self._judged = 0
+        """Messages that SQS has sent to the dead-letter queue; each was judged as it went."""
         self._released: dict[str, float] = {}
         self._lapsed: dict[str, float] = {}
         """When SQS forgot about a lease."""
@@ -272,6 +274,7 @@ class Monitor(Watching):
             self.breaks("I1", f"{asked.name} is answered by {type(reply).__name__}, and was announced as {sorted(words)}")
 
     def buried(self, letter: Letter) -> None:
+        self._judged += 1
         last = self._deliveries[letter.message_id][-1]
         self.note(f"too often {letter.message_id}, last by {last.process}")
         begun, hops = _origin(letter)
@@ -559,8 +562,10 @@ class Monitor(Watching):
             self.breaks("I1", f"poison {begun} has no outcome")
         self._check_answered()
         healthy = [letter for letter in self._world.dead.all if "SlipwayReason" not in letter.attributes]
-        if len(healthy) > sum(line.is_excused for line in self.asked.values()) + 10:
-            self.breaks("I9", f"{len(healthy)} healthy messages are in the dead-letter queue")
+        if len(healthy) != self._judged:
+            self.breaks(
+                "I9", f"{len(healthy)} messages without a reason are in the dead-letter queue, and {self._judged} came by SQS"
+            )
         for one in self._world.account.made:
             owners = [asked for asked in self.asked.values() if asked.request_id == request_of(one)]
             if one.token is not None and not any(asked.key in self.said or asked.is_excused for asked in owners):
