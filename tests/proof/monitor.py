@@ -28,6 +28,7 @@ from service.core.events import Publication
 from service.core.messages import CONTINUATION
 from service.core.outcomes import Ending
 from service.core.replies import Copied, Reply, StepSucceeded, TaskSucceeded
+from service.core.targets import DEFAULT
 from service.flow.hold import Hold
 from service.local.account import NEVER
 from tests.proof.fairness import Fairness
@@ -69,6 +70,7 @@ class Asked:
     origins: list[str] = field(default_factory=list)
     is_excused: bool = False
     """Its message went to the dead-letter queue in a way that no process could have prevented."""
+    target: str = DEFAULT
     is_stuck: bool = False
     """A person took its deployment away: it may be waited for until its deadline."""
 
@@ -130,10 +132,12 @@ class Monitor(Watching):
         self._made: dict[str, list[Made]] = {}
         self._told_gone: dict[tuple[str | None, str], float] = {}
         self._leased: dict[tuple[str | None, str], float] = {}
-        self._looked: dict[tuple[str | None, str], float] = {}
+        self._looked: dict[tuple[str | None, str, str], float] = {}
+        """By process, name, and target."""
         self._unknown: dict[tuple[str | None, str], float] = {}
-        self._rates: dict[tuple[str | None, str], tuple[float, int]] = {}
-        self._met: Counter[tuple[str | None, str]] = Counter()
+        self._rates: dict[tuple[str | None, str, str], tuple[float, int]] = {}
+        """By process, operation, and target."""
+        self._met: Counter[tuple[str | None, str, str]] = Counter()
         """Faults that calls of this minute have met: each may be repeated."""
         self.busiest: Counter[str] = Counter()
         self._last_fault: dict[str, float] = {}
@@ -169,12 +173,19 @@ class Monitor(Watching):
         self.broken.append(f"{promise}: {text}")
         self.note(f"BROKEN {promise}: {text}")
 
-    def ask(self, letter: Letter, key: tuple[str | None, str, str], request_id: str | None, timeout: float) -> Asked:
+    def ask(
+        self,
+        letter: Letter,
+        key: tuple[str | None, str, str],
+        request_id: str | None,
+        timeout: float,
+        target: str = DEFAULT,
+    ) -> Asked:
         """Note a request that somebody has sent."""
         identity = key[0] or letter.message_id
         full = (identity, key[1], key[2])
         known = next((one for one in self.asked.values() if one.key == full), None)
-        asked = known or Asked(full, request_id or identity, timeout)
+        asked = known or Asked(full, request_id or identity, timeout, target=target)
         asked.timeout = min(asked.timeout, timeout)
         asked.origins.append(letter.message_id)
         self.asked[letter.message_id] = asked
@@ -189,16 +200,17 @@ class Monitor(Watching):
         """Answer the processes that are there."""
         return [life for life in self.lives.values() if life.killed_at is None and not life.replica.task.done()]
 
-    def began(self, operation: str, process: str | None) -> None:
+    def began(self, operation: str, process: str | None, target: str = DEFAULT) -> None:
         now = self._loop.time()
-        begin, count = self._rates.get((process, operation), (now, 0))
+        which = (process, operation, target)
+        begin, count = self._rates.get(which, (now, 0))
         if now - begin >= 60.0:
             begin, count = now, 0
-            self._met[process, operation] = 0
-        self._rates[process, operation] = (begin, count + 1)
+            self._met[which] = 0
+        self._rates[which] = (begin, count + 1)
         self.busiest[operation] = max(self.busiest[operation], count + 1)
-        most = self._most_calls(operation)
-        if count + 1 > most + min(self._met[process, operation], most):
+        most = self._most_calls(operation, target)
+        if count + 1 > most + min(self._met[which], most):
             self.breaks("I12", f"{process} calls {operation} more than {count} times a minute")
         life = self.lives.get(process or "")
         if life is None:
@@ -208,17 +220,17 @@ class Monitor(Watching):
         if len(life.replica.slipway.custody) > self._world.terms["max_held"]:
             self.breaks("I7", f"{process} holds {len(life.replica.slipway.custody)}")
 
-    def _most_calls(self, operation: str) -> int:
+    def _most_calls(self, operation: str, target: str) -> int:
         if operation != "ListCustomModelDeployments":
             return MOST_CALLS_A_MINUTE.get(operation, MOST_OTHER_CALLS_A_MINUTE)
         # Sweeps keep a fifth of the interval between each other, and cost as many calls as there are pages.
         sweeps = 300 // self._world.terms["sweep_interval"] + 2
-        return int(sweeps * (len(self._world.account.made) // self._world.rules.page_size + 2))
+        return int(sweeps * (len(self._world.accounts[target].made) // self._world.rules.page_size + 2))
 
-    def fired(self, fault: str, operation: str) -> None:
+    def fired(self, fault: str, operation: str, target: str = DEFAULT) -> None:
         self.faults[fault] += 1
         self._last_fault[operation] = self._loop.time()
-        self._met[PROCESS.get(), operation] += 1
+        self._met[PROCESS.get(), operation, target] += 1
         self.note(f"fault    {fault} on {operation}")
 
     def received(self, letter: Letter, process: str | None) -> None:
@@ -342,7 +354,7 @@ class Monitor(Watching):
         last = next(reversed(self._deliveries.get(letter.message_id, [])), None)
         return last.process if last is not None and letter.visible_at > self._world.sqs.now() else None
 
-    def creating(self, name: str, token: str, hold: object, process: str | None) -> None:
+    def creating(self, name: str, token: str, hold: object, process: str | None, target: str = DEFAULT) -> None:
         if self._loop.is_dead(process):
             return
         assert isinstance(hold, Hold)
@@ -352,12 +364,15 @@ class Monitor(Watching):
         if asked is None or asked.name != name:
             self.breaks("I11", f"{process} creates {name}, which {begun} did not ask for")
             return
+        if asked.target != target:
+            self.breaks("I11", f"{process} creates {name} in {target}, and was asked to in {asked.target}")
+            return
         if self._tokens.setdefault(asked.key, token) != token:
             self.breaks("I2", f"{name} is created with a second token")
         self._check_lease(hold, process, 0.0, f"creates {name}")
         first = next(each for each in self._deliveries[hold.message.message_id] if each.process == process)
         since = max(first.at if first.count > 1 or hops else -1.0, self._unknown.get((process, begun), -1.0))
-        if since >= 0 and self._looked.get((process, name), -1.0) < since:
+        if since >= 0 and self._looked.get((process, name, target), -1.0) < since:
             self.breaks("I2", f"{process} creates {name} in doubt, without a look")
 
     def _check_lease(self, hold: Hold, process: str | None, slack: float, doing: str) -> None:
@@ -380,8 +395,9 @@ class Monitor(Watching):
             self.breaks("I3", f"{made.name} is made without the tag of its request: {made.tags}")
         earlier = self._made.setdefault(token, [])
         # A request that AWS applies a minute later, with its token forgotten and its name free, nobody can call back.
-        is_unstoppable = self._world.wire.fault is Fault.ZOMBIE and not self._world.account.rules.failed_holds_name
-        if not is_unstoppable and any(one.exists(self._world.account.now()) for one in earlier):
+        wire, account = self._world.wires[asked.target], self._world.accounts[asked.target]
+        is_unstoppable = wire.fault is Fault.ZOMBIE and not account.rules.failed_holds_name
+        if not is_unstoppable and any(one.exists(account.now()) for one in earlier):
             self.breaks("I2", f"{made.name} is made twice")
         earlier.append(made)
 
@@ -408,8 +424,11 @@ class Monitor(Watching):
         assert isinstance(hold, Hold)
         self._fairness.lost_turn(hold, process)
 
-    def looking(self, name: str, process: str | None) -> None:
-        self._looked[process, name] = self._loop.time()
+    def looking(self, name: str, process: str | None, target: str = DEFAULT) -> None:
+        is_asked = name.startswith("arn:") or any((one.name, one.target) == (name, target) for one in self.asked.values())
+        if not is_asked and not self._loop.is_dead(process):
+            self.breaks("I11", f"{process} looks for {name} in {target}, where nobody asked for it")
+        self._looked[process, name, target] = self._loop.time()
 
     def publishing(self, publication: Publication, process: str | None) -> None:
         data = json.loads(publication.body)["data"]
@@ -471,11 +490,12 @@ class Monitor(Watching):
         recent = self._world.sqs.visibility * 2
         return self.model_changes.get(asked.key[2], -1e9) >= since - recent or any(
             one.name == asked.name and (one.token is None or one.deleted != NEVER or one.created - EPOCH >= since - recent)
-            for one in self._world.account.made
+            for one in self._world.accounts[asked.target].made
         )
 
     def _check_truth(self, asked: Asked, word: str, data: dict[str, Any]) -> None:
-        account, now = self._world.account, self._world.account.now()
+        account = self._world.accounts[asked.target]
+        now = account.now()
         reason = data.get("reason")
         arn = data.get("customModelDeploymentArn")
         begun = min((self._first[one] for one in asked.origins if one in self._first), default=0.0)
@@ -566,7 +586,7 @@ class Monitor(Watching):
             self.breaks(
                 "I9", f"{len(healthy)} messages without a reason are in the dead-letter queue, and {self._judged} came by SQS"
             )
-        for one in self._world.account.made:
+        for one in (one for account in self._world.accounts.values() for one in account.made):
             owners = [asked for asked in self.asked.values() if asked.request_id == request_of(one)]
             if one.token is not None and not any(asked.key in self.said or asked.is_excused for asked in owners):
                 self.breaks("I3", f"{one.name} is an orphan: {one.tags}")
@@ -589,9 +609,9 @@ class Monitor(Watching):
             "held": len(slipway.custody),
             "tasks": len(slipway._tasks),  # noqa: SLF001  what is left over is the point
             "turns": len(slipway.turns._lines),  # noqa: SLF001  as above
-            "in line": len(slipway.slots._line),  # noqa: SLF001  as above
-            "under way": slipway.slots.under_way,
-            "watched": slipway.watcher.in_flight,
+            "in line": sum(len(site.slots._line) for site in slipway.sites.values()),  # noqa: SLF001  as above
+            "under way": sum(site.slots.under_way for site in slipway.sites.values()),
+            "watched": sum(site.watcher.in_flight for site in slipway.sites.values()),
             "reserved": slipway.intake._reserved,  # noqa: SLF001  as above
         }
         if any(count for what, count in left.items() if of is None or what in of):

@@ -277,6 +277,20 @@ PLANTS = (
         "        first_received = continuations.first_received_at(hold.message)\n",
         "        first_received = hold.message.received_at\n",
     ),
+    Plant(
+        "what is asked of another target is done in the default",
+        "service.flow.answer",
+        "        site = self._sites[request.target]\n        bind_contextvars(request_id",
+        '        site = self._sites["default"]\n        bind_contextvars(request_id',
+    ),
+    Plant(
+        "one watcher for all targets",
+        "service.flow.run",
+        "        self.turns = self._answers.turns\n",
+        "        self.turns = self._answers.turns\n"
+        "        for site in self.sites.values():\n"
+        "            site.lives._lifecycle._watcher = self.watcher\n",
+    ),
     Plant("sweeps keep no distance", "service.flow.watcher", "self._began + self._interval / 5", "self._began"),
     Plant(
         "a rollback forgets the former model",

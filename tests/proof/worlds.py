@@ -18,7 +18,9 @@ from typing import Any
 
 import structlog
 
+from service.core.targets import DEFAULT
 from tests.poison import POISON, is_sendable
+from tests.proof.elsewhere import Elsewhere
 from tests.proof.monitor import KILLED_BEFORE_SECONDS, LEAVING_SECONDS, Life, Monitor
 from tests.world.askers import Waiting
 from tests.world.bedrock import Rules
@@ -27,6 +29,8 @@ from tests.world.sqs import Letter
 from tests.world.wire import Fault, Plan, no_faults
 from tests.world.world import MODEL, World
 
+WEST = "west"
+"""A target beside the default, in some worlds."""
 MODELS = [MODEL[:-1] + letter for letter in "lmnop"]
 SMALL_POISON = [body for _, body in POISON if is_sendable(body) and len(body) < 5000]
 LOOP_START = 1000.0
@@ -99,6 +103,7 @@ HAPPENINGS = frozenset(
         "stale receipt handle",
         "published again",
         "deduplicated by the topic",
+        "another target",
         "retry beyond the dedup window",
         "an asker was answered",
         "nobody waits any more",
@@ -188,8 +193,9 @@ class _Chaos:
     async def live(self) -> Report:
         self._make()
         self.monitor = Monitor(self.world, self.lines, self._refused)
+        elsewhere = {name: Elsewhere(self.monitor, name) for name in self.world.targets}
         self.loop.set_exception_handler(self._loop_complains)
-        self.world.watch(self.monitor)
+        self.world.watch(self.monitor, **elsewhere)
         try:
             await self._days()
         except AssertionError as wrong:
@@ -273,7 +279,12 @@ class _Chaos:
                 "max_creating": rng.choice([0, 0, rules.max_creating]),
                 "tenant_weights": {"a": 3} if chance(self.seed, "weights") < 0.3 else {},
             },
+            targets={WEST: rules} if chance(self.seed, "targets") < 0.25 and not self.is_long else {},
         )
+        for name in self.world.targets:
+            there = {self.world.model_in(name, arn): status for arn, status in models.items()}
+            self.world.accounts[name].rule(models=there)
+            self.world.wires[name].plan = self.world.wire.plan
         self.chaos_seconds = rng.choice([300.0, 900.0, 1800.0])
         self.last_deadline = 0.0
 
@@ -367,6 +378,9 @@ class _Chaos:
             token = f"own-{number if rng.random() < 0.7 else rng.randrange(3)}"
             more["clientRequestToken"] = token
         timeout = float(self.world.terms["timeout"])
+        more |= self._where(number)
+        target = str(more.get("target", DEFAULT))
+        model = self.world.model_in(target, model)
         if rng.random() < 0.2:
             timeout = rng.choice([45.0, 300.0, 1200.0])
             more["timeout"] = timeout
@@ -384,11 +398,18 @@ class _Chaos:
             self.lifetimes += 1
             self.last_deadline = max(self.last_deadline, self.loop.time() + timeout)
             letter = self.world.ask(name, model, group=group, **more)
-            self.monitor.ask(letter, (token or request_id, name, model), request_id or token, timeout)
+            self.monitor.ask(letter, (token or request_id, name, model), request_id or token, timeout, target)
             for _, at, waiting in waits:
                 self.monitor.wait(letter, at, waiting)
 
         return send
+
+    def _where(self, number: int) -> dict[str, object]:
+        """Draw the target, where there is another than the default."""
+        if not self.world.targets or chance(self.seed, "target", number) >= 0.4:
+            return {}
+        self.done["another target"] += 1
+        return {"target": WEST}
 
     def _who_waits(self, number: int) -> list[tuple[str, str, Waiting]]:
         """Draw who waits for an answer: key, token, and whether anybody is there; some leave before they are answered."""
@@ -604,9 +625,10 @@ class _Chaos:
             self._model_is_ready()
 
     def _model_is_ready(self) -> None:
-        left = {arn: status for arn, status in self.world.account.rules.models.items() if arn != MODELS[1]}
-        self.world.account.rule(models=left)
-        self.monitor.model_changes[MODELS[1]] = self.loop.time()
+        for target, account in self.world.accounts.items():
+            ready = self.world.model_in(target, MODELS[1])
+            account.rule(models={arn: status for arn, status in account.rules.models.items() if arn != ready})
+            self.monitor.model_changes[ready] = self.loop.time()
 
     # The end.
 
@@ -614,11 +636,12 @@ class _Chaos:
         """Nothing breaks any more. One fresh process does what is left; nobody waits longer than there is reason to."""
         self.monitor.note("quiet")
         self.is_quiet = True
-        self.world.wire.plan = no_faults
         self.windows.clear()
         self.world.sqs.most_in_flight, self.world.sqs.duplicate_next = 120_000, 0
         rules = self.world.account.rules
-        self.world.account.rule(max_total=1000, list_lag_seconds=min(rules.list_lag_seconds, 5.0), status_text="")
+        for name, account in self.world.accounts.items():
+            self.world.wires[name].plan = no_faults
+            account.rule(max_total=1000, list_lag_seconds=min(account.rules.list_lag_seconds, 5.0), status_text="")
         for life in self.monitor.live():
             self._continue(life)
         await asyncio.sleep(15.0)

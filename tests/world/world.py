@@ -82,16 +82,16 @@ class World:
         self.later: asyncio.Task[None] | None = None
         """What somebody is yet to do."""
 
-    def watch(self, watching: Watching) -> None:
-        """Let somebody look on."""
+    def watch(self, watching: Watching, **elsewhere: Watching) -> None:
+        """Let somebody look on; at other targets somebody else, if they are named."""
         self.sqs.watching = watching
         for name, account in self.accounts.items():
-            account.watching = self.wires[name].watching = watching
+            account.watching = self.wires[name].watching = elsewhere.get(name, watching)
 
-    def model_in(self, target: str) -> str:
-        """Answer the ARN of a model in a target's place."""
+    def model_in(self, target: str, model: str = MODEL) -> str:
+        """Answer the ARN of a model, as it would be in a target's place."""
         home = self.accounts[target].home
-        return MODEL.replace(f"{PLACE.region}:{PLACE.account}", f"{home.region}:{home.account}")
+        return model.replace(f"{PLACE.region}:{PLACE.account}", f"{home.region}:{home.account}")
 
     def start(self, name: str = "a", **terms: Any) -> Replica:
         """Start a Slipway in a process of its own, on these terms where they are not the world's."""
