@@ -73,7 +73,8 @@ async def test_every_sample_ends_as_its_name_says(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text('[targets.research]\nregion = "us-west-2"\nrole_arn = "arn:aws:iam::210987654321:role/slipway"\n', "utf-8")
     triggers = str(ROOT / "config" / "triggers.toml")
-    otherwise = {"delete": "Deleted", "failing": "Failed", "invalid": "Rejected", "update": "Updated"}
+    otherwise = {"cancel": "Failed", "delete": "Deleted", "failing": "Failed", "invalid": "Rejected", "update": "Updated"}
+    late = ("cancel", "update")  # of what has ended already, and of what the plain one makes
     settings = {
         "SLIPWAY_CONFIG": str(own),
         "SLIPWAY_TRIGGERS": triggers,
@@ -83,10 +84,11 @@ async def test_every_sample_ends_as_its_name_says(tmp_path: Path) -> None:
     async with Box(terms=terms) as box, daemon(box, **settings), listening(box) as results:
         names = sorted(path.stem for path in SAMPLES.glob("*.json"))
         for name in names:
-            if name != "update":  # of what the plain one makes
+            if name not in late:
                 await box.send(sample(f"{name}.json"))
-        await results.until(lambda: len(results.outcomes()) == len(names) - 1)
-        await box.send(sample("update.json"))
+        await results.until(lambda: len(results.outcomes()) == len(names) - len(late))
+        for name in late:
+            await box.send(sample(f"{name}.json"))
         await results.until(lambda: len(results.outcomes()) == len(names))
         endings = sorted(outcome for said in results.outcomes().values() for outcome, _ in said)
         assert endings == sorted(otherwise.get(name, "Active") for name in names)
