@@ -9,9 +9,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from service.core.action_fields import DEPLOY, FIELDS_OF
 from service.core.fields import Field, Kind
 from service.core.messages import Message
-from service.core.request_fields import DEPLOY, DEPLOYMENT_ARN, FIELDS_OF, IDENTIFIER, JOB, MODEL, TARGET
+from service.core.request_fields import DEPLOYMENT_ARN, IDENTIFIER, JOB, MODEL, TARGET
 from service.core.targets import DEFAULT, Home, Target, Targets, only
 
 HOME = only(Home("aws", "123456789012", "us-east-1"))

@@ -12,11 +12,12 @@ from dataclasses import replace
 from itertools import chain
 from typing import Final
 
+from service.core.action_fields import FIELDS_OF
 from service.core.askers import Asker
 from service.core.fields import Field, Kind, fault
 from service.core.misunderstood import Code, Misunderstood, shown
 from service.core.pattern_entries import wildcard
-from service.core.request_fields import CALLBACK_TOKEN, FIELDS_OF, REPLY_TO, TASK_TOKEN
+from service.core.request_fields import CALLBACK_TOKEN, REPLY_TO, TASK_TOKEN
 
 _STOPPING: Final = "stopping"
 _TASK_TOKENS: Final = (TASK_TOKEN.name, "TaskToken")

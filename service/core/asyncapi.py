@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from service.core.action_fields import request_schema
 from service.core.event_schema import WORDS, event_schema
 from service.core.events import LONGEST_ATTRIBUTE, Progress, event_type
 from service.core.outcomes import Ending, Reason
-from service.core.request_fields import ACTIONS, REPLY_TO, request_schema
+from service.core.request_fields import ACTIONS, REPLY_TO
 
 VERSION: Final = "3.0.0"
 CLOUDEVENTS: Final = "application/cloudevents+json"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.core.actions import Deploy
-from service.core.decide import Facts, decide
+from service.core.decide import decide
 from service.core.deployments import Deployment
+from service.core.facts import Facts
 from service.core.marks import Marks
 from service.core.outcomes import Outcome
 from service.core.steps import Ended, Seen

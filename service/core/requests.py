@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, Final
 
 from service.core import continuations
+from service.core.action_fields import FIELDS_OF, request_schema
 from service.core.actions import DEFAULT_MAX_TOKENS, AnyRequest, Cancel, Delete, Deploy, IfExists, OnFailure, SmokeTest, Update
 from service.core.asking import PipelineStopping, plain, read_asker
 from service.core.envelopes import is_event, unwrapped
@@ -20,7 +21,6 @@ from service.core.request_fields import (
     ACTION,
     CANCELS,
     DEPLOYMENT_ARN,
-    FIELDS_OF,
     IDENTIFIER,
     JOB,
     JOB_ARN,
@@ -30,7 +30,6 @@ from service.core.request_fields import (
     REQUEST_ID,
     TARGET,
     TOKEN,
-    request_schema,
 )
 from service.core.targets import DEFAULT, Home, Target, Targets
 from service.core.triggers import Trigger, Unmatched, first_match

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
+from service.core.action_fields import FIELDS_OF
 from service.core.fields import Field, fault, nearest
 from service.core.misunderstood import Code, Misunderstood, shown
 from service.core.pattern_entries import WrongPattern
 from service.core.patterns import Pattern
-from service.core.request_fields import ACTION, FIELDS_OF, NAME, REQUEST_ID, TOKEN
+from service.core.request_fields import ACTION, NAME, REQUEST_ID, TOKEN
 from service.core.templates import Template, Unfilled, WrongTemplate
 
 TABLE: Final = "trigger"

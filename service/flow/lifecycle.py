@@ -12,9 +12,10 @@ import structlog
 from service.core import continuations
 from service.core.actions import Deploy, Update
 from service.core.calls import CallFailed
-from service.core.decide import Create, Facts, UpdateExisting, Watch, decide
+from service.core.decide import Create, UpdateExisting, Watch, decide
 from service.core.deployments import Created, ModelState
 from service.core.events import Progress
+from service.core.facts import Facts
 from service.core.marks import Marks, wanted_tags
 from service.core.outcomes import Ending, Outcome, Reason
 from service.core.requests import client_token

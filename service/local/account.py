@@ -29,73 +29,11 @@ from service.local.checks import (
     invalid,
     missing,
 )
+from service.local.made import NEVER, Made, Update
 from service.local.terms import Terms
 
-NEVER: Final = 1e18
 LARGEST_PAGE: Final = 1000
 _created: Final = attrgetter("created")
-
-
-@dataclass(slots=True)
-class Update:
-    """The latest update of a deployment."""
-
-    model_arn: str
-    began: float
-    ends: float
-    fails: bool
-    before: Update | None = None
-    """The one before it, which had ended."""
-
-    def status(self, now: float) -> str:
-        """Answer Bedrock's word for how far it is."""
-        if now < self.ends:
-            return "Updating"
-        return "UpdateFailed" if self.fails else "UpdateCompleted"
-
-
-@dataclass(slots=True)
-class Made:
-    """A deployment that exists, or existed: the account forgets nothing, so that books can be balanced."""
-
-    number: int
-    """Its place among all that were ever made: orders those of one instant too."""
-    arn: str
-    name: str
-    first_model_arn: str
-    description: str | None
-    tags: list[dict[str, str]]
-    token: str | None
-    created: float
-    ends: float
-    fails: bool
-    failure_message: str = ""
-    deleted: float = NEVER
-    update: Update | None = None
-
-    def exists(self, now: float) -> bool:
-        """Whether it has not been deleted by then."""
-        return now < self.deleted
-
-    def status(self, now: float) -> str:
-        """Answer Creating, Active or Failed."""
-        if now < self.ends:
-            return "Creating"
-        return "Failed" if self.fails else "Active"
-
-    def model_arn(self, now: float) -> str:
-        """Answer the model that it serves."""
-        update = self.update
-        return update.model_arn if update and update.status(now) == "UpdateCompleted" else self.first_model_arn
-
-    def updated(self, now: float) -> float:
-        """Answer when it last changed."""
-        times = [self.ends]
-        update = self.update
-        while update is not None:
-            times += [update.began, update.ends]
-            update = update.before
-        return max((time for time in times if time <= now), default=self.created)
 
 
 @dataclass

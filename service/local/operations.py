@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from service.local.account import LARGEST_PAGE, Account, Made
+from service.local.account import LARGEST_PAGE, Account
 from service.local.checks import invalid, missing, read_tags
+from service.local.made import Made
 
 Document = dict[str, Any]
 _STATUSES: Final = frozenset({"Creating", "Active", "Failed"})

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.aws import teaching
+from service.core.action_fields import DELETE, DEPLOY, UPDATE
 from service.core.fields import Field, fault
-from service.core.request_fields import ASKING, DELETE, DEPLOY, IDENTIFIER, UPDATE
+from service.core.request_fields import ASKING, IDENTIFIER
 
 BY_NAME = {field.name: field for field in DEPLOY}
 TAG_KEY, TAG_VALUE = BY_NAME["tags"].entry

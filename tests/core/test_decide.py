@@ -10,8 +10,9 @@ import pytest
 from service.core.actions import Deploy, IfExists, OnFailure, SmokeTest
 from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
 from service.core.carried import Carried
-from service.core.decide import REFUSALS_BELIEVED_IN_DOUBT, Create, Facts, UpdateExisting, Watch, decide
+from service.core.decide import REFUSALS_BELIEVED_IN_DOUBT, Create, UpdateExisting, Watch, decide
 from service.core.deployments import Created, Deployment, ModelState, Status
+from service.core.facts import Facts
 from service.core.marks import Marks, SmokeMark, UpdateMark, update_key
 from service.core.outcomes import Ending, Outcome, Reason, Verdict
 from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent, TryOut

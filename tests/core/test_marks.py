@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.core.action_fields import DEPLOY
 from service.core.actions import Deploy
 from service.core.fields import fault
 from service.core.marks import OWN_PREFIX, OWN_TAGS, Marks, SmokeMark, UpdateMark, update_key, wanted_tags
 from service.core.outcomes import Verdict
-from service.core.request_fields import DEPLOY
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 REQUEST = Deploy(identity="i-1", request_id="r-1", name="bot", model_arn=MODEL, timeout=7200.0)

@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.core.action_fields import DEPLOY, FIELDS_OF
 from service.core.actions import Cancel, Delete, Deploy, Update
 from service.core.continuations import write
 from service.core.fields import fault
 from service.core.marks import OWN_TAGS, RECEIVED_TAG, REQUEST_TAG, wanted_tags
 from service.core.misunderstood import LONGEST_REASON
-from service.core.request_fields import DEPLOY, FIELDS_OF, MOST_TAGS
+from service.core.request_fields import MOST_TAGS
 from service.core.requests import Misunderstood, client_token, request_schema, understand
 from service.core.targets import Home, only
 from tests.bodies import ARN, GOOD, HOME, MESSAGE_ID, NOW, eventbridge, json_values, message, requests, sns

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from service.core.action_fields import DEPLOY
 from service.core.actions import Cancel, Delete, Deploy, Update
 from service.core.askers import NOBODY
-from service.core.request_fields import ASKING, DEPLOY, JOB
+from service.core.request_fields import ASKING, JOB
 from service.core.requests import Misunderstood, understand
 from service.settings import load_triggers
 from tests.bodies import HOME, TARGETS, message

@@ -36,8 +36,8 @@ from service.core import (
     templates,
     triggers,
 )  # fmt: skip
+from service.core.action_fields import DEPLOY, FIELDS_OF
 from service.core.messages import CONTINUATION, Message
-from service.core.request_fields import DEPLOY, FIELDS_OF
 from service.setting_fields import SETTINGS, variable
 from tests.bodies import GOOD, MESSAGE_ID, NOW, eventbridge, sns
 from tests.poison import POISON

@@ -30,7 +30,7 @@ from service.core.outcomes import Ending
 from service.core.replies import Copied, Reply, StepSucceeded, TaskSucceeded
 from service.core.targets import DEFAULT
 from service.flow.hold import Hold
-from service.local.account import NEVER
+from service.local.made import NEVER
 from tests.proof.fairness import Fairness
 from tests.world.askers import Waiting
 from tests.world.bedrock import Made, request_of

@@ -58,7 +58,7 @@ PLANTS = (
     ),
     Plant(
         "create again after no answer, without a look",
-        "service.core.decide",
+        "service.core.facts",
         "            in_doubt=self.in_doubt or unknown,\n",
         "            in_doubt=self.in_doubt,\n",
     ),

@@ -28,8 +28,8 @@ import aioboto3
 
 from service.core.marks import REQUEST_TAG
 from service.core.messages import CONTINUATION
-from service.local.account import Made
 from service.local.box import Box
+from service.local.made import Made
 from service.local.terms import Terms
 from service.setting_fields import variable
 from tests.wire.daemons import Daemon, Results, a_request, listening

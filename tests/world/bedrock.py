@@ -23,8 +23,8 @@ from service.core.marks import REQUEST_TAG
 from service.core.targets import Home
 from service.local import account as local
 from service.local import operations
-from service.local.account import Made
 from service.local.checks import Refusal
+from service.local.made import Made
 from service.local.operations import Asked, Document
 from service.local.terms import Terms as Rules
 from tests.world.loop import PROCESS

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from service.core.calls import CallFailed
     from service.core.events import Publication
     from service.core.replies import Reply
-    from service.local.account import Made
+    from service.local.made import Made
     from tests.world.sqs import Letter
 
 
