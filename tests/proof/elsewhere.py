@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.core.calls import CallFailed
-from service.local.account import Made
+from service.local.made import Made
 from tests.proof.monitor import Monitor
 from tests.world.watching import Watching
 
