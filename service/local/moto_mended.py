@@ -10,12 +10,13 @@ Calls a second over HTTP, 20 at once, one aioboto3 client and the server on two 
     moto, 400 messages deep          94           4         95        241       17           7
     mended, 2,000 messages deep     442         220        409        381      294          92
 
-Four things are as in SQS, and not as in moto:
+Five things are as in SQS, and not as in moto:
 
 * a message is received by one caller at a time;
 * a long poll wakes at once, costs nothing while it waits, and takes no message along when its client has gone away;
 * a FIFO queue knows a deduplication id for five minutes, also when the message has been deleted;
-* the twelve hours that a message can be hidden begin with its receive, not with its sending.
+* the twelve hours that a message can be hidden begin with its receive, not with its sending;
+* a message says who sent it (`moto_callers`).
 
 What is still kinder than AWS, so that nothing may rely on it:
 
@@ -43,6 +44,8 @@ from moto.core import responses
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
 from moto.sqs import models
 from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid
+
+from service.local.moto_callers import sender_id, tell_callers_apart
 
 IsGone = Callable[[], bool]
 """Answers whether the client that waits for the answer has gone away."""
@@ -98,6 +101,10 @@ class MendedMessage(models.Message):
         return object.__new__(cls)
 
     received_at = 0.0
+
+    def __init__(self, *given: Any, **more: Any) -> None:  # noqa: ANN401  as moto has it
+        super().__init__(*given, **more)
+        self.sender_id = sender_id() or models.DEFAULT_SENDER_ID
 
     def mark_received(self, visibility_timeout: int | None = None) -> None:
         """Count the receive, hide the message and give out a new receipt handle."""
@@ -276,6 +283,7 @@ def mend_moto() -> None:
     models.Message = MendedMessage  # type: ignore[misc]
     models.Queue = MendedQueue  # type: ignore[misc]
     models.sqs_backends.backend = MendedBackend
+    tell_callers_apart()
     # It walks through all members of a class at every request, to learn whether one is there.
     responses.method_names_from_class = cache(method_names_from_class)  # type: ignore[attr-defined]
 

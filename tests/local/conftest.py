@@ -46,10 +46,12 @@ def own_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
 
 
-def open_client(service: str, url: str) -> AbstractAsyncContextManager[Any]:
+def open_client(service: str, url: str, **keys: str) -> AbstractAsyncContextManager[Any]:
     """Open aioboto3's client: one attempt a call, so that a fault is seen and not mended."""
     config = Config(retries={"total_max_attempts": 1}, max_pool_connections=50, read_timeout=25)
-    client: AbstractAsyncContextManager[Any] = aioboto3.Session().client(service, endpoint_url=url, config=config, **KEYS)
+    client: AbstractAsyncContextManager[Any] = aioboto3.Session().client(
+        service, endpoint_url=url, config=config, **(KEYS | keys)
+    )
     return client
 
 

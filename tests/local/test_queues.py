@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -13,6 +14,9 @@ from botocore.exceptions import ClientError
 
 from service.local.box import Box
 from tests.local.conftest import fresh, open_client
+
+CREDENTIALS = {"access_key_id": "AccessKeyId", "secret_access_key": "SecretAccessKey", "session_token": "SessionToken"}
+RAW = {"RawMessageDelivery": "true"}
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 
@@ -56,6 +60,31 @@ async def test_a_url_says_where_it_is(box: Box, sqs: Any) -> None:
     url = await make_queue(sqs)
     assert url.startswith(f"{box.queues.url}/123456789012/")
     assert (await sqs.get_queue_url(QueueName=url.rsplit("/", 1)[1]))["QueueUrl"] == url
+
+
+async def test_a_message_says_who_sent_it_as_sts_does(box: Box, sqs: Any, sns: Any) -> None:
+    """By made-up keys, by a role that is assumed, and by way of a topic."""
+    url = await make_queue(sqs)
+    async with open_client("iam", box.queues.url) as iam, open_client("sts", box.queues.url) as sts:
+        await iam.create_role(RoleName="team", AssumeRolePolicyDocument="{}")
+        role = await sts.assume_role(RoleArn="arn:aws:iam::123456789012:role/team", RoleSessionName="monday")
+    keys = {f"aws_{name}": role["Credentials"][key] for name, key in CREDENTIALS.items()}
+    other = {"aws_access_key_id": "other"}
+    told = {}
+    for who, more in {"local": {}, "other": other, "role": keys}.items():
+        async with open_client("sqs", box.queues.url, **more) as sender, open_client("sts", box.queues.url, **more) as sts:
+            await sender.send_message(QueueUrl=url, MessageBody=who)
+            await sender.send_message_batch(QueueUrl=url, Entries=[{"Id": "1", "MessageBody": who}])
+            told[who] = (await sts.get_caller_identity())["UserId"]
+    topic = (await sns.create_topic(Name=fresh("topic")))["TopicArn"]
+    await sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=await arn_of(sqs, url), Attributes=RAW)
+    await sns.publish(TopicArn=topic, Message="topic")
+    messages = await receive(sqs, url)
+    senders = {(message["Body"], message["Attributes"]["SenderId"]) for message in messages}
+    assert senders == {*told.items(), ("topic", "AIDAIT2UOQQY3AUEKVGXU")}
+    assert len(messages) == 7
+    assert (told["local"], told["other"]) == ("AIDAlocal", "AIDAother")
+    assert re.fullmatch(r"AROA\w+:monday", told["role"])
 
 
 async def test_a_received_message_is_hidden_until_it_is_shown(sqs: Any) -> None:
