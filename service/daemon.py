@@ -8,9 +8,10 @@ import os
 import random
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import structlog
 
@@ -21,6 +22,7 @@ from service.aws.regions import NotConfigured
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed, Missing, Refused
 from service.core.messages import QueueTraits
+from service.core.permissions import Rule
 from service.core.targets import DEFAULT
 from service.core.triggers import Trigger
 from service.edge.holdings import Lines
@@ -33,9 +35,11 @@ from service.flow.intake import MOST_POLLS
 from service.flow.run import Slipway
 from service.flow.terms import Terms
 from service.flow.waits import rest
-from service.settings import Settings, WrongSetting, load, load_triggers
+from service.settings import Settings, WrongSetting, load, load_permissions, load_triggers
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 EXIT_WRONG_SETTING: Final = 2
 GC_THRESHOLDS: Final = (10_000, 100, 10)
@@ -50,15 +54,16 @@ def main(config: Path | None) -> int:
     try:
         settings = load(os.environ, str(config) if config else None)
         triggers = load_triggers(settings.triggers)
+        permissions = load_permissions(settings.permissions)
     except WrongSetting as wrong:
         print(f"slipway: {wrong}", file=sys.stderr)  # noqa: T201  logging is not set up yet
         return EXIT_WRONG_SETTING
     logs.configure(settings.log_level, settings.log_format)
     with asyncio.Runner(loop_factory=_fast_loop()) as runner:
-        return runner.run(serve(settings, triggers))
+        return runner.run(serve(settings, triggers, permissions))
 
 
-async def serve(settings: Settings, triggers: tuple[Trigger, ...] = ()) -> int:
+async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissions: tuple[Rule, ...] = ()) -> int:
     """Open what is needed, run, and close it again."""
     rng = random.Random()  # noqa: S311  jitter, no secret
     connection = connect(
@@ -75,9 +80,10 @@ async def serve(settings: Settings, triggers: tuple[Trigger, ...] = ()) -> int:
         async with connection as aws:
             _calm_collector()
             goodbye = _Goodbye()
-            traits = await _first_answer(aws, goodbye, rng)
-            if traits is not None:
-                await _run(settings, _terms(settings, aws, triggers), aws, traits, goodbye, rng)
+            traits = await _first_answer(aws.queue.traits, "the queue", goodbye, rng)
+            terms = await _permitting(permissions, _terms(settings, aws, triggers), aws, goodbye, rng)
+            if traits is not None and terms is not None:
+                await _run(settings, terms, aws, traits, goodbye, rng)
     except (NotConfigured, CallFailed) as wrong:
         log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  the sentence is all there is to know
         return EXIT_WRONG_SETTING
@@ -89,19 +95,33 @@ async def serve(settings: Settings, triggers: tuple[Trigger, ...] = ()) -> int:
     return 0
 
 
-async def _first_answer(aws: Aws, goodbye: _Goodbye, rng: random.Random) -> QueueTraits | None:
-    """Ask the queue what it is, until it answers; None when a signal came first. Raises what only the operator can mend."""
+async def _first_answer(ask: Callable[[], Awaitable[T]], whom: str, goodbye: _Goodbye, rng: random.Random) -> T | None:
+    """Ask until there is an answer; None when a signal came first. Raises what only the operator can mend."""
     troubles = 0
     while not goodbye.is_said.is_set():
         try:
-            return await aws.queue.traits()
+            return await ask()
         except (Missing, Refused):
             raise
         except CallFailed as failed:
             troubles += 1
-            log.warning("daemon.waiting", code=failed.code, error=str(failed), remedy="waiting for the queue to answer")
+            log.warning("daemon.waiting", code=failed.code, error=str(failed), remedy=f"waiting for {whom} to answer")
             await rest(pause_seconds(troubles, rng, longest=15.0), unless=goodbye.is_said)
     return None
+
+
+async def _permitting(
+    permissions: tuple[Rule, ...], terms: Terms, aws: Aws, goodbye: _Goodbye, rng: random.Random
+) -> Terms | None:
+    """Learn what permissions need, before anything is received; None when a signal came first."""
+    if not permissions:
+        return terms
+    own = await _first_answer(aws.identity.own_sender, "STS", goodbye, rng)
+    if own is None:
+        return None
+    aws.queue.ask_senders()
+    log.info("permissions.loaded", rules=[rule.name for rule in permissions], own_sender=own)
+    return replace(terms, permissions=permissions, own_sender=own)
 
 
 async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, goodbye: _Goodbye, rng: random.Random) -> None:

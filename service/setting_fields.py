@@ -151,6 +151,16 @@ SETTINGS: Final = (
         remedy="use the path of a TOML file, of at most 4096 characters",
     ),
     Field(
+        name="permissions",
+        kind=Kind.TEXT,
+        least=0,
+        most=4096,
+        doc="The TOML file with the rules that say who may ask for what, like config/permissions.toml; empty for the "
+        "permissions.toml beside a settings file of your own, if there is one.",
+        reason="without rules whoever may send to the queue may ask for anything: the queue's policy decides.",
+        remedy="use the path of a TOML file, of at most 4096 characters",
+    ),
+    Field(
         name="http_host",
         kind=Kind.TEXT,
         least=1,

@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from service.core.fields import Field, Kind, fault, nearest
 from service.core.misunderstood import shown
+from service.core.permission_fields import WrongPermissions, read_permissions
+from service.core.permissions import Rule
 from service.core.request_fields import TENANT
 from service.core.targets import Rules, Wanted
 from service.core.triggers import Trigger, WrongTriggers, read_triggers
@@ -23,7 +25,8 @@ from service.setting_fields import PREFIX, SETTINGS, remedy, variable
 from service.target_fields import TABLE, WrongTarget, read_targets
 
 CONFIG_VARIABLE: Final = "SLIPWAY_CONFIG"
-TRIGGERS_FILE: Final = "triggers.toml"
+BESIDE: Final = {"triggers": "triggers.toml", "permissions": "permissions.toml"}
+"""Files of rules, which are found beside a settings file, by the setting that names one that lies elsewhere."""
 DEFAULT: Final = "default"
 """What `Settings.provenance` says of a value that nobody has set."""
 LONGEST_CALL_SECONDS: Final = 10.0
@@ -63,6 +66,8 @@ class Settings:
     """Separated by spaces."""
     triggers: str
     """The path of a file; empty where there are no triggers."""
+    permissions: str
+    """The path of a file; empty where everybody who may send may ask for anything."""
     http_host: str
     http_port: int
     log_level: str
@@ -131,6 +136,11 @@ def find_triggers(environ: Mapping[str, str], config: str | None = None) -> str:
     return str(_in_force(environ, config)[0]["triggers"])
 
 
+def find_permissions(environ: Mapping[str, str], config: str | None = None) -> str:
+    """Answer the path of the permissions in force, whatever else is set or not; empty without. Raises WrongSetting."""
+    return str(_in_force(environ, config)[0]["permissions"])
+
+
 def load_triggers(path: str) -> tuple[Trigger, ...]:
     """Read a file of triggers; without a path there are none. Raises WrongSetting."""
     if not path:
@@ -139,6 +149,17 @@ def load_triggers(path: str) -> tuple[Trigger, ...]:
     try:
         return read_triggers(given)
     except WrongTriggers as wrong:
+        raise WrongSetting(f"{path}: {wrong}") from wrong
+
+
+def load_permissions(path: str) -> tuple[Rule, ...]:
+    """Read a file of permissions; without a path there are none. Raises WrongSetting."""
+    if not path:
+        return ()
+    given = _toml(path, variable("permissions"))
+    try:
+        return read_permissions(given)
+    except WrongPermissions as wrong:
         raise WrongSetting(f"{path}: {wrong}") from wrong
 
 
@@ -154,8 +175,9 @@ def _in_force(environ: Mapping[str, str], config: str | None) -> tuple[dict[str,
     given = _from_environment(environ)
     values |= given
     provenance |= {name: variable(name) for name in given}
-    if path is not None and not values["triggers"] and (beside := Path(path).parent / TRIGGERS_FILE).is_file():
-        values["triggers"] = provenance["triggers"] = str(beside)
+    for name, file in BESIDE.items():
+        if path is not None and not values[name] and (beside := Path(path).parent / file).is_file():
+            values[name] = provenance[name] = str(beside)
     return values, provenance
 
 

@@ -121,8 +121,8 @@ async def open_clients(
             config = config_of(pool, read_seconds)
             client = await stack.enter_async_context(within.client(service, region_name=region, config=config))
             name = client.meta.service_model.service_id.hyphenize()
-            if service == "sns":  # it speaks forms and XML, whose parser takes nothing else
-                client.meta.events.register("before-call.sns", encode_form)
+            if service in {"sns", "sts"}:  # they speak forms and XML, whose parser takes nothing else
+                client.meta.events.register(f"before-call.{name}", encode_form)
             else:
                 client.meta.events.register(f"before-parse.{name}.*", check_body)
             return client

@@ -14,6 +14,7 @@ from service.aws.answers import Clock
 from service.aws.bedrock import Bedrock
 from service.aws.calling import Caller, Tally
 from service.aws.clients import Clients, open_clients
+from service.aws.identity import Identity
 from service.aws.keys import Keeper
 from service.aws.limiter import Limiter
 from service.aws.queue import Queue
@@ -36,6 +37,7 @@ class Aws:
     queue: Queue
     topic: Topic
     replies: Replies
+    identity: Identity
     targets: Targets
     tally: Tally
     """How often each operation was answered how, since the start; grows as calls are answered."""
@@ -115,6 +117,7 @@ def put_together(
         queue=queue,
         topic=Topic(topic_arn, clients.topic, publishing),
         replies=Replies(clients.open, queues=clients.custody, topics=clients.topic, caller=replying),
+        identity=Identity(clients.open, custody),
         targets=clients.targets,
         tally=tally,
         limiters=tuple(each.limiters for each in (receiving, custody, deploying[DEFAULT], publishing, replying)),

@@ -28,6 +28,7 @@ _SYSTEM_ATTRIBUTES: Final = [
     "MessageGroupId",
     TRACE_HEADER,
 ]
+SENDER: Final = "SenderId"
 
 
 class Queue:
@@ -50,8 +51,13 @@ class Queue:
         self._custodian = custodian
         self._receiving = receiving
         self._custody = custody
+        self._system_attributes = _SYSTEM_ATTRIBUTES
         self.clock = AwsClock(clock)
         self._dead_letter_url: str | None = None
+
+    def ask_senders(self) -> None:
+        """From now on let each message that is received say who sent it."""
+        self._system_attributes = [*_SYSTEM_ATTRIBUTES, SENDER]
 
     async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait = simply) -> list[Message]:
         """Answer at most `limit` (1 to 10) messages, waiting so long for the first.
@@ -66,7 +72,7 @@ class Queue:
             "MaxNumberOfMessages": limit,
             "WaitTimeSeconds": min(wait_seconds, LONGEST_POLL_SECONDS),
             "VisibilityTimeout": self._visibility_seconds,
-            "MessageSystemAttributeNames": _SYSTEM_ATTRIBUTES,
+            "MessageSystemAttributeNames": self._system_attributes,
             "MessageAttributeNames": ["All"],
         }
         if attempt is not None:
@@ -198,7 +204,7 @@ def _message(message: Parsed, received_at: float, operation: str) -> Message:
     if TRACE_HEADER in system:
         attributes[TRACE_HEADER] = system[TRACE_HEADER]
     first_received_at = int(system["ApproximateFirstReceiveTimestamp"]) / 1000
-    texts = [message["Body"], system.get("MessageGroupId", ""), *attributes.values()]
+    texts = [message["Body"], system.get("MessageGroupId", ""), system.get(SENDER, ""), *attributes.values()]
     if not all(isinstance(text, str) for text in texts) or not 0 <= first_received_at < _LATEST:
         raise Unknown(operation, "UnreadableAnswer", "a message whose parts are not what they must be")
     return Message(
@@ -211,4 +217,5 @@ def _message(message: Parsed, received_at: float, operation: str) -> Message:
         first_received_at=first_received_at,
         group=system.get("MessageGroupId"),
         attributes=attributes,
+        sender=system.get(SENDER),
     )

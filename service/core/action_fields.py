@@ -11,7 +11,6 @@ from typing import Final
 
 from service.core.actions import IfExists, OnFailure
 from service.core.fields import Field, Kind
-from service.core.marks import OWN_TAGS
 from service.core.request_fields import (
     ACTION,
     ASKING,
@@ -21,12 +20,11 @@ from service.core.request_fields import (
     JOB,
     LONGEST_LIFE_SECONDS,
     MODEL,
-    MOST_TAGS,
     NAME,
     PRIORITY,
     REQUEST_ID,
     SMOKE_TEST,
-    TAG,
+    TAGS,
     TARGET,
     TENANT,
     TIMEOUT,
@@ -55,15 +53,7 @@ DEPLOY: Final = (
         remedy="use 1 to 2048 characters on one line, or leave the key out",
         examples=("nightly fine-tune",),
     ),
-    Field(
-        name="tags",
-        kind=Kind.LIST,
-        entry=TAG,
-        most=MOST_TAGS - OWN_TAGS,
-        doc=f"The deployment's tags, objects with key and value. Bedrock takes {MOST_TAGS}; {OWN_TAGS} are kept for Slipway's.",
-        remedy=f'give a list of at most {MOST_TAGS - OWN_TAGS} objects like {{"key": "team", "value": "support"}}',
-        examples=([{"key": "team", "value": "support"}],),
-    ),
+    TAGS,
     Field(
         name="ifExists",
         kind=Kind.TEXT,

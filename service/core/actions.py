@@ -64,6 +64,8 @@ class Request:
     """The name of the account and Region that it is about."""
     trigger: str | None = None
     """The rule that made the request of an upstream event."""
+    rule: str | None = None
+    """The rule that permits it, where there are permissions."""
 
     @property
     def is_by_arn(self) -> bool:

@@ -2,6 +2,9 @@
 
 A continuation is a message attribute beside the unchanged body. What does not read as one, or claims impossible times,
 is none: then the message itself is where its request began.
+
+Anybody who may send a message may write such an attribute. Where there are permissions, it counts only if Slipway itself
+sent the message that carries it (`believed`): SQS says who sent a message, and no sender can say otherwise.
 """
 
 from __future__ import annotations
@@ -9,11 +12,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from service.core.carried import Carried
 from service.core.messages import CONTINUATION, Message, Outgoing
+from service.core.senders import is_same
 
 OLDEST_SECONDS: Final = 30 * 86_400
 """Twice what SQS keeps a message, and far more than the longest timeout."""
@@ -36,6 +40,8 @@ class Continuation:
     hops: int
     """How often it has been handed on."""
     carried: Carried = field(default_factory=Carried)
+    sender: str | None = None
+    """Who sent that message; None where nobody asked."""
 
 
 def read(message: Message) -> Continuation | None:
@@ -44,7 +50,10 @@ def read(message: Message) -> Continuation | None:
         case {"origin": str(begun_by), "firstReceivedAt": int() | float() as first, "hops": int(hops), **more}:
             oldest, newest = message.received_at - OLDEST_SECONDS, message.received_at + CLOCK_SLACK_SECONDS
             if _ORIGIN.fullmatch(begun_by) and oldest <= first <= newest and 1 <= hops <= MOST_HOPS:
-                return Continuation(begun_by, min(float(first), message.received_at), int(hops), Carried.of(more))
+                sender = more.get("sender")
+                sender = sender if isinstance(sender, str) and _ORIGIN.fullmatch(sender) else None
+                first = min(float(first), message.received_at)
+                return Continuation(begun_by, first, int(hops), Carried.of(more), sender)
     return None
 
 
@@ -73,6 +82,26 @@ def carried(message: Message) -> Carried:
     return earlier.carried if earlier else Carried()
 
 
+def first_sender(message: Message) -> str | None:
+    """Answer who sent the request first, under whatever message; None where nobody asked.
+
+    What was handed on without saying so, by a Slipway that had no permissions to look at, counts as Slipway's own.
+    """
+    earlier = read(message)
+    return earlier.sender if earlier and earlier.sender else message.sender
+
+
+def believed(message: Message, own: str | None) -> Message:
+    """Answer the message without a continuation that Slipway itself did not send.
+
+    `own` is Slipway's own `SenderId`; None where there are no permissions: then whoever may send may also hand on.
+    """
+    if own is None or CONTINUATION not in message.attributes or is_same(message.sender, own):
+        return message
+    kept = {name: value for name, value in message.attributes.items() if name != CONTINUATION}
+    return replace(message, attributes=kept)
+
+
 def is_in_doubt(message: Message) -> bool:
     """Whether somebody may have worked on this request before: received before, or handed on."""
     return message.is_redelivery or read(message) is not None
@@ -88,6 +117,9 @@ def write(message: Message, *, is_fifo: bool, decided: Carried | None = None) ->
     began, hops = origin(message), min(earlier.hops + 1 if earlier else 1, MOST_HOPS)
     more = (decided or carried(message)).to_json()
     told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": hops} | more
+    # Not where nobody asked SQS: what is merely claimed must not go on under Slipway's own name.
+    if message.sender is not None and (sender := first_sender(message)) is not None:
+        told["sender"] = sender
     attributes = {CONTINUATION: json.dumps(told, separators=(",", ":"))}
     size = _size(message.body) + _size(CONTINUATION, "String", attributes[CONTINUATION])
     for name, value in message.attributes.items():

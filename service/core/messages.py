@@ -29,6 +29,8 @@ class Message:
     first_received_at: float
     group: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    sender: str | None = None
+    """SQS's own word (`SenderId`) on who sent it; None where nobody asked for it."""
 
     @property
     def is_redelivery(self) -> bool:

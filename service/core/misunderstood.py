@@ -25,6 +25,7 @@ class Code(StrEnum):
     UNSUPPORTED_EVENT = "UnsupportedEvent"
     TRIGGER_UNFILLED = "TriggerUnfilled"
     REPLY_NOT_ALLOWED = "ReplyNotAllowed"
+    NOT_PERMITTED = "NotPermitted"
     UNKNOWN_KEY = "UnknownKey"
     MISSING_FIELD = "MissingField"
     INVALID_FIELD = "InvalidField"

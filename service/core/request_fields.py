@@ -10,7 +10,7 @@ from typing import Final
 
 from service.core.actions import DEFAULT_MAX_TOKENS
 from service.core.fields import Field, Kind
-from service.core.marks import OWN_PREFIX
+from service.core.marks import OWN_PREFIX, OWN_TAGS
 
 MOST_TAGS: Final = 50
 """Per resource, by the service's word; its API model would let 200 pass."""
@@ -144,6 +144,15 @@ TAG: Final = (
         remedy=f"use at most 256 {_TAG_WORDS}",
         examples=("support",),
     ),
+)
+TAGS = Field(
+    name="tags",
+    kind=Kind.LIST,
+    entry=TAG,
+    most=MOST_TAGS - OWN_TAGS,
+    doc=f"The deployment's tags, objects with key and value. Bedrock takes {MOST_TAGS}; {OWN_TAGS} are kept for Slipway's.",
+    remedy=f'give a list of at most {MOST_TAGS - OWN_TAGS} objects like {{"key": "team", "value": "support"}}',
+    examples=([{"key": "team", "value": "support"}],),
 )
 TIMEOUT = Field(
     name="timeout",

@@ -124,6 +124,29 @@ def triggers_test(
     raise typer.Exit(try_triggers(file, triggers, config))
 
 
+permits = typer.Typer(no_args_is_help=True)
+app.add_typer(permits, name="permissions", help="Rules that say who may ask for what.")
+
+
+@permits.command("test")
+def permissions_test(
+    file: Annotated[str, typer.Argument(help="A file with a request; - for standard input.")] = "-",
+    *,
+    sender: Annotated[str, typer.Option(help="Who would send it: SQS's SenderId, like AROAEXAMPLEROLEID0001:ci.")],
+    permissions: Annotated[str | None, typer.Option(help="The file with the rules; also SLIPWAY_PERMISSIONS.")] = None,
+    config: Annotated[str | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
+) -> None:
+    """Show which rule permits a sender a request, and the tags that it gets. A dry run: nothing is called.
+
+    Exits 0 when it is permitted; 1 when it would be rejected; 2 when rules or request cannot be read.
+
+    Example: slipway permissions test request.json --sender AROAEXAMPLEROLEID0001:ci --permissions permissions.toml
+    """
+    from service.edge.trying import try_permissions
+
+    raise typer.Exit(try_permissions(file, sender, permissions, config))
+
+
 @app.command()
 def local(
     *,

@@ -1,4 +1,4 @@
-"""Trying triggers: which rule matches a sample event, and what request comes of it. A dry run, without AWS."""
+"""Trying rules: which trigger matches a sample event, which permission a request. A dry run, without AWS."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import Final
 
 import typer
 
+from service.core.actions import Deploy
 from service.core.messages import Message
 from service.core.misunderstood import Misunderstood
+from service.core.permissions import permit
 from service.core.requests import PipelineStopping, Unmatched, body_of, understand
-from service.core.targets import Home, Targets, only
+from service.core.targets import Home, Targets, assumed, only
 from service.core.triggers import Trigger
 from service.edge.exits import Exit
-from service.settings import WrongSetting, find_triggers, load_triggers
+from service.settings import WrongSetting, find_permissions, find_triggers, load_permissions, load_triggers
 
 _PLACE: Final = ("123456789012", "us-east-1")
 """Where an event is from that does not say so."""
@@ -41,6 +43,38 @@ def try_triggers(sample: str, triggers: str | None, config: str | None) -> Exit:
     return _try(body, rules)
 
 
+def try_permissions(sample: str, sender: str, permissions: str | None, config: str | None) -> Exit:
+    """Print which rule permits a sender the request in a file (`-` for standard input); answer the exit code.
+
+    Well if one does; not well when the request would be rejected; not done when rules or request cannot be read.
+    """
+    try:
+        rules = load_permissions(permissions or find_permissions(os.environ, config))
+        triggers = load_triggers(find_triggers(os.environ, config))
+        body = sys.stdin.read() if sample == "-" else Path(sample).read_text("utf-8")
+    except (WrongSetting, OSError, UnicodeDecodeError) as wrong:
+        typer.echo(f"slipway: {wrong}", err=True)
+        return Exit.NOT_DONE
+    if not rules:
+        typer.echo("slipway: there are no permissions; name their file with --permissions or SLIPWAY_PERMISSIONS", err=True)
+        return Exit.NOT_DONE
+    now = time.time()
+    try:
+        given, _ = body_of(body, triggers)
+        targets = assumed(_home(body), given)
+        request = permit(understand(Message("message-id", body, "", 1, now, now), targets, triggers=triggers), sender, rules)
+    except (Unmatched, PipelineStopping) as nothing:
+        typer.echo(f"no request: {nothing}", err=True)
+        return Exit.NOT_WELL
+    except Misunderstood as wrong:
+        typer.echo(f"it would be rejected ({wrong.code.value}): {wrong.reason}", err=True)
+        return Exit.NOT_WELL
+    typer.echo(f"permitted by rule {request.rule}")
+    for key, value in request.tags if isinstance(request, Deploy) else ():
+        typer.echo(f"tag {key}={value}")
+    return Exit.OK
+
+
 def _try(body: str, rules: tuple[Trigger, ...]) -> Exit:
     now = time.time()
     try:
@@ -61,6 +95,10 @@ def _try(body: str, rules: tuple[Trigger, ...]) -> Exit:
 
 
 def _targets(body: str) -> Targets:
+    return only(_home(body))
+
+
+def _home(body: str) -> Home:
     """Answer where the event is from: whoever will deploy what it asks for is taken to be there."""
     try:
         event = json.loads(body)
@@ -68,4 +106,4 @@ def _targets(body: str) -> Targets:
         event = None
     found = event if isinstance(event, dict) else {}
     account, region = (str(found.get(key, other)) for key, other in zip(("account", "region"), _PLACE, strict=True))
-    return only(Home("aws", account, region))
+    return Home("aws", account, region)

@@ -18,6 +18,7 @@ from service.core.held import Finished
 from service.core.messages import QueueTraits
 from service.core.misunderstood import Misunderstood
 from service.core.outcomes import Continue, Done, Ending, Outcome, Reason, Release, Settlement
+from service.core.permissions import permit
 from service.core.replies import stopped
 from service.core.requests import PipelineStopping, Unmatched, understand
 from service.core.steps import HandOn
@@ -69,6 +70,8 @@ class Answers:
         try:
             request = understand(hold.message, self._terms.targets, self._terms.timeout, self._terms.triggers)
             refuse_stranger(request.asker, self._terms.reply_to, request.request_id)
+            sender = continuations.first_sender(hold.message)
+            request = permit(request, sender, self._terms.permissions, self._terms.own_sender)
         except Misunderstood as misunderstood:
             return await self._reject(hold, misunderstood)
         except Unmatched as unmatched:
@@ -80,7 +83,13 @@ class Answers:
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
         if request.target_shown:
             bind_contextvars(target=request.target_shown)
-        log.info("request.accepted", action=request.action, receive_count=hold.message.receive_count, trigger=request.trigger)
+        log.info(
+            "request.accepted",
+            action=request.action,
+            receive_count=hold.message.receive_count,
+            trigger=request.trigger,
+            rule=request.rule,
+        )
         deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
         with self._replies.beating(request.asker):
             with suppress(DeadlinePassed), hold.until(deadline):

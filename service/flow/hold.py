@@ -81,9 +81,11 @@ class Hold(Waits):
         return True
 
     def can_be_cancelled(self, by: Cancel) -> bool:
-        """Whether this is what the cancel is about, and has not ended."""
+        """Whether this is what the cancel is about, and has not ended; where there are permissions, one rule permits both."""
         request = self.request
-        is_meant = request is not None and not isinstance(request, Cancel) and request.request_id == by.name
+        if request is None or isinstance(request, Cancel) or request.rule != by.rule:
+            return False
+        is_meant = request.request_id == by.name
         return is_meant and not self.is_ending and not self.is_lost
 
     def cancel(self, *, delete: bool) -> asyncio.Future[bool]:

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from service.core import continuations
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed
 from service.core.messages import Message
@@ -46,12 +47,14 @@ class Intake:
         is_fifo: bool,
         rng: random.Random,
         tally: Tally,
+        own_sender: str | None = None,
     ) -> None:
         self._queue = queue
         self._custody = custody
         self._begin = begin
         self._max_held = max_held
         self._is_fifo = is_fifo
+        self._own_sender = own_sender
         self._rng = rng
         self._tally = tally
         self._reserved = 0
@@ -130,7 +133,7 @@ class Intake:
         self._wanted = min(self._wanted * 2, MOST_POLLS) if len(messages) == limit else 1
         for message in messages:
             self._tally.messages_received += 1
-            hold = self._custody.take(message)
+            hold = self._custody.take(continuations.believed(message, self._own_sender))
             if hold is not None:
                 self._begin(hold)
 

@@ -75,7 +75,14 @@ class Slipway:
             tally=tally,
         )
         self.intake = intake.Intake(
-            source, self.custody, self._begin, max_held=terms.max_held, is_fifo=traits.is_fifo, rng=rng, tally=tally
+            source,
+            self.custody,
+            self._begin,
+            max_held=terms.max_held,
+            is_fifo=traits.is_fifo,
+            own_sender=terms.own_sender,
+            rng=rng,
+            tally=tally,
         )
         self.history = History()
         cancelling = Cancelling(lambda: self.custody, self.history, rng=rng)

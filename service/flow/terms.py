@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from service.core.permissions import Rule
 from service.core.targets import DEFAULT, Target, Targets
 from service.core.triggers import Trigger
 
@@ -29,6 +30,10 @@ class Terms:
     """How many turns each tenant has to another's one, in the line for slots; 1 where it is not named."""
     triggers: tuple[Trigger, ...] = ()
     """Rules that make requests of upstream events; without any, events of AWS itself are rejected."""
+    permissions: tuple[Rule, ...] = ()
+    """Who may ask for what; without any rule, everybody for anything."""
+    own_sender: str | None = None
+    """Slipway's own `SenderId`; None where there are no permissions."""
 
     @property
     def home(self) -> Target:

@@ -148,6 +148,69 @@ def test_a_decision_is_another_message_than_a_mere_hand_over() -> None:
     assert plain.deduplication_id != retry.deduplication_id
 
 
+OWN = "AROASLIPWAY:one"
+
+
+def from_(sender: str | None, text: str | None = None) -> Message:
+    return message(attributes={"x": "y"} | ({CONTINUATION: text} if text is not None else {}), sender=sender)
+
+
+@pytest.mark.parametrize("sender", ["AIDATEAM", "AROATEAM:monday", "123456789012:bob", "10.0.0.7"])
+def test_the_first_sender_is_carried_over_any_number_of_hops_and_sessions(sender: str) -> None:
+    arrived = from_(sender)
+    for hop in range(3):
+        assert continuations.first_sender(continuations.believed(arrived, OWN)) == sender
+        outgoing = continuations.write(arrived, is_fifo=True)
+        arrived = message(outgoing.body, attributes=outgoing.attributes, sender=f"AROASLIPWAY:{hop}")
+
+
+@pytest.mark.parametrize(
+    ("sender", "own", "is_believed"),
+    [
+        ("AROASLIPWAY:one", OWN, True),
+        ("AROASLIPWAY:two", OWN, True),
+        ("AROASLIPWAYS:one", OWN, False),
+        ("AROAOTHER:one", OWN, False),
+        ("AROASLIPWAY", "AROASLIPWAY:one", True),
+        (None, OWN, False),
+        ("AIDASLIPWAY", "AIDASLIPWAY", True),
+        ("AIDASLIPWAY:x", "AIDASLIPWAY", False),
+        ("123456789012:eve", "123456789012:slipway", False),
+        ("123456789012", "123456789012:slipway", False),
+        ("AROAOTHER:one", None, True),
+    ],
+)
+def test_a_continuation_counts_only_if_slipway_has_sent_it(sender: str | None, own: str | None, is_believed: bool) -> None:  # noqa: FBT001  of a table
+    arrived = continuations.believed(from_(sender, told(sender="AIDATEAM", attempt=2)), own)
+    assert (continuations.read(arrived) is not None) == is_believed
+    assert continuations.origin(arrived) == ("first" if is_believed else MESSAGE_ID)
+    assert continuations.first_sender(arrived) == ("AIDATEAM" if is_believed else sender)
+    assert continuations.carried(arrived).attempt == (2 if is_believed else 1)
+    assert arrived.attributes["x"] == "y"
+
+
+def test_what_is_only_claimed_does_not_go_on_under_slipways_name() -> None:
+    """Neither of a stranger, nor where SQS is not asked who sent what."""
+    for arrived in (
+        continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN),
+        from_(None, told(sender="AIDATEAM")),
+    ):
+        handed_on = json.loads(continuations.write(arrived, is_fifo=False).attributes[CONTINUATION])
+        assert handed_on.get("sender") == arrived.sender
+
+
+@given(json_values())
+def test_a_first_sender_is_as_sqs_writes_them_or_whoever_sent_it(claimed: Any) -> None:
+    found = continuations.first_sender(from_("AROASLIPWAY:two", told(sender=claimed)))
+    assert found is not None
+    assert found == "AROASLIPWAY:two" or (found == claimed and 1 <= len(found) <= 128 and found.isprintable())
+
+
+def test_the_sender_makes_no_other_hand_over_of_it() -> None:
+    with_, without = (continuations.write(from_(sender), is_fifo=True) for sender in ("AIDATEAM", None))
+    assert with_.deduplication_id == without.deduplication_id
+
+
 @given(json_values(), json_values())
 def test_a_decision_that_nobody_wrote_is_none(attempt: Any, failure: Any) -> None:
     carried = continuations.carried(bearing(told(attempt=attempt, failure=failure)))

@@ -10,13 +10,14 @@ import pytest
 from service.core.action_fields import DEPLOY
 from service.core.actions import Cancel, Delete, Deploy, Update
 from service.core.askers import NOBODY
+from service.core.permissions import permit
 from service.core.request_fields import ASKING, JOB
 from service.core.requests import Misunderstood, understand
-from service.settings import load_triggers
+from service.settings import load_permissions, load_triggers
 from tests.bodies import HOME, TARGETS, message
 
 CONFIG = Path(__file__).parents[2] / "config"
-SAMPLES, TRIGGERS = CONFIG / "samples", CONFIG / "triggers.toml"
+SAMPLES, TRIGGERS, PERMISSIONS = CONFIG / "samples", CONFIG / "triggers.toml", CONFIG / "permissions.toml"
 DEPLOYS = (
     "customization-job",
     "eventbridge-wrapped",
@@ -77,6 +78,28 @@ def test_every_trigger_that_comes_along_matches_a_sample() -> None:
     rules = load_triggers(str(TRIGGERS))
     asked = [understand(message(text(name)), HOME, triggers=rules) for name in (*UPSTREAM, "eventbridge-wrapped")]
     assert {request.trigger for request in asked} == {rule.name for rule in rules}
+
+
+@pytest.mark.parametrize(
+    ("sender", "sample", "rule"),
+    [
+        ("AROAEXAMPLESUPPORT001:ci", "plain", "support"),
+        ("AROAEXAMPLESUPPORT001:ci", "delete", None),
+        ("AROAEXAMPLESUPPORT001:ci", "full", None),
+        ("AIDAEXAMPLEBREAKGLASS", "delete", "on-duty"),
+        ("AROASOMEBODY:x", "plain", "everybody-else"),
+        ("AROASOMEBODY:x", "full", None),
+        ("AROASOMEBODY:x", "delete", None),
+    ],
+)
+def test_the_permissions_that_come_along_decide(sender: str, sample: str, rule: str | None) -> None:
+    rules = load_permissions(str(PERMISSIONS))
+    request = understand(message(text(sample)), TARGETS)
+    if rule is not None:
+        assert permit(request, sender, rules).rule == rule
+        return
+    with pytest.raises(Misunderstood, match=r"rule .* does not permit"):
+        permit(request, sender, rules)
 
 
 @pytest.mark.parametrize(("name", "kind"), OTHERS.items())

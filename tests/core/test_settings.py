@@ -13,7 +13,16 @@ from service.core.fields import Field, Kind
 from service.core.requests import DEFAULT_TIMEOUT_SECONDS
 from service.core.targets import DEFAULT, Role, Rules, Wanted
 from service.setting_fields import SETTINGS, commented, variable
-from service.settings import Settings, WrongSetting, default_values, find_triggers, load, load_triggers
+from service.settings import (
+    Settings,
+    WrongSetting,
+    default_values,
+    find_permissions,
+    find_triggers,
+    load,
+    load_permissions,
+    load_triggers,
+)
 from service.target_fields import FIELDS, example
 
 CONFIG = Path(__file__).parents[2] / "config" / "slipway.toml"
@@ -62,6 +71,7 @@ def test_the_defaults() -> None:
         allow_force=False,
         reply_to="",
         triggers="",
+        permissions="",
         http_host="127.0.0.1",
         http_port=8080,
         log_level="info",
@@ -117,6 +127,28 @@ def test_triggers_that_cannot_be_used_are_refused_with_their_file_rule_and_key(t
     assert "which is not TOML in UTF-8" in said("[[trigger")
     with pytest.raises(WrongSetting, match=r'^SLIPWAY_TRIGGERS names "/nowhere", which cannot be read'):
         load_triggers("/nowhere")
+
+
+def test_permissions_lie_beside_a_settings_file_unless_a_file_is_named(tmp_path: Path) -> None:
+    path, beside = written(tmp_path, "max_held = 50\n"), tmp_path / "permissions.toml"
+    assert load(LEAST, path).permissions == ""
+    beside.write_text("[[rule]]\nname = 'own'\n", "utf-8")
+    found = load(LEAST, path)
+    assert (found.permissions, found.provenance["permissions"]) == (str(beside), str(beside))
+    assert [rule.name for rule in load_permissions(found.permissions)] == ["own"]
+    assert load(LEAST | {"SLIPWAY_PERMISSIONS": "/elsewhere.toml"}, path).permissions == "/elsewhere.toml"
+    assert find_permissions({}, path) == str(beside)
+    assert load_permissions("") == ()
+
+
+def test_permissions_that_cannot_be_used_are_refused_with_their_file_rule_and_key(tmp_path: Path) -> None:
+    path = tmp_path / "permissions.toml"
+    path.write_text("[[rule]]\nname = 'a'\nnames = 'x'\n", "utf-8")
+    with pytest.raises(WrongSetting) as refused:
+        load_permissions(str(path))
+    assert str(refused.value).startswith(f'{path}: rule "a": names is the string "x", not a list; use a list of patterns')
+    with pytest.raises(WrongSetting, match=r'^SLIPWAY_PERMISSIONS names "/nowhere", which cannot be read'):
+        load_permissions("/nowhere")
 
 
 def test_a_named_file_goes_before_the_variable(tmp_path: Path) -> None:

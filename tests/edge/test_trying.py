@@ -69,3 +69,43 @@ def test_without_an_event_of_json_or_rules_nothing_is_tried(tmp_path: Path, monk
     code, _, err = ran("-", "--triggers", str(wrong), given=EVENT)
     assert code == 2
     assert "rule 1: name is missing" in err
+
+
+PERMISSIONS = str(ROOT / "config" / "permissions.toml")
+TEAM = "AROAEXAMPLESUPPORT001:ci"
+
+
+def tried(*arguments: str, given: str | None = None, **environment: str) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["permissions", "test", *arguments], input=given, env=environment)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_a_permitted_request_shows_its_rule_and_its_tags() -> None:
+    code, out, err = tried(str(SAMPLES / "plain.json"), "--sender", TEAM, "--permissions", PERMISSIONS)
+    assert (code, out, err) == (0, "permitted by rule support\ntag team=support\ntag cost-center=4711\n", "")
+    code, out, _ = tried("-", "--sender", "AROAX:y", given=EVENT, SLIPWAY_TRIGGERS=RULES, SLIPWAY_PERMISSIONS=PERMISSIONS)
+    assert (code, out) == (0, "permitted by rule everybody-else\n")
+    elsewhere = (
+        (SAMPLES / "plain.json").read_text("utf-8").replace("us-east-1", "us-west-2").replace("{", '{"target": "west",', 1)
+    )
+    code, _, err = tried("-", "--sender", TEAM, "--permissions", PERMISSIONS, given=elsewhere)
+    assert (code, err.split(",")[0]) == (1, 'it would be rejected (NotPermitted): rule "support" does not permit target "west"')
+
+
+def test_a_request_that_would_be_rejected_or_rules_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLIPWAY_PERMISSIONS", raising=False)
+    delete = (SAMPLES / "delete.json").read_text("utf-8")
+    code, out, err = tried("-", "--sender", TEAM, "--permissions", PERMISSIONS, given=delete)
+    assert (code, out) == (1, "")
+    assert err.startswith('it would be rejected (NotPermitted): rule "support" does not permit action "delete"')
+    assert tried("-", "--sender", TEAM, "--permissions", PERMISSIONS, given="{")[0] == 1
+    assert tried(str(tmp_path / "none.json"), "--sender", TEAM, "--permissions", PERMISSIONS)[0] == 2
+    code, _, err = tried("-", "--sender", TEAM, given=delete)
+    assert (code, err) == (2, "slipway: there are no permissions; name their file with --permissions or SLIPWAY_PERMISSIONS\n")
+    wrong = tmp_path / "permissions.toml"
+    wrong.write_text("[[rule]]\n", "utf-8")
+    code, _, err = tried("-", "--sender", TEAM, "--permissions", str(wrong), given=delete)
+    assert (code, err.split(": ", 2)[2]) == (
+        2,
+        "rule 1: name is missing; use 1 to 64 letters, digits, and . _ - after the first\n",
+    )

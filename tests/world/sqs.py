@@ -25,6 +25,9 @@ E = TypeVar("E", str, Outgoing)
 EPOCH = 1_764_000_000.0
 LONGEST_HOLD = 12 * 3600.0
 DEDUPLICATION_SECONDS = 300.0
+SOMEBODY = "AIDASOMEBODY"
+OWN_ROLE = "AROASLIPWAY"
+"""What Slipway is, in a session of its own for each process."""
 MOST_ENTRIES = 10
 
 
@@ -36,6 +39,7 @@ class Letter:
     body: str
     attributes: dict[str, str]
     group: str | None
+    sender: str
     sent_at: float
     visible_at: float
     first_received: float | None = None
@@ -67,6 +71,8 @@ class SqsQueue:
         self.all: list[Letter] = []
         self.polls: list[Callable[[], None]] = []
         """Long polls that wait for a message."""
+        self.tells_senders = False
+        """Whether messages say who sent them, which a queue says only to whoever asks."""
         self.watching = Watching()
         self.duplicate_next = 0
         self._ids = itertools.count(1)
@@ -83,6 +89,7 @@ class SqsQueue:
         attributes: dict[str, str] | None = None,
         group: str | None = None,
         deduplication_id: str | None = None,
+        sender: str = SOMEBODY,
     ) -> Letter | None:
         """Accept a message; None where FIFO deduplication swallows it."""
         if self.is_fifo and deduplication_id is not None:
@@ -92,7 +99,7 @@ class SqsQueue:
                 return None
             self._seen_deduplication[deduplication_id] = self.now()
         letter = Letter(
-            f"m-{next(self._ids):05d}", body, dict(attributes or {}), group if self.is_fifo else None, self.now(), 0.0
+            f"m-{next(self._ids):05d}", body, dict(attributes or {}), group if self.is_fifo else None, sender, self.now(), 0.0
         )
         self.letters[letter.message_id] = letter
         self.all.append(letter)
@@ -127,7 +134,7 @@ class SqsQueue:
                 del self.letters[letter.message_id]
                 self.watching.buried(letter)
                 assert self.dead_letters is not None
-                self.dead_letters.put(letter.body, letter.attributes, letter.group)
+                self.dead_letters.put(letter.body, letter.attributes, letter.group, sender=letter.sender)
                 continue
             taken.append(self._hand_over(letter, now))
             self.watching.received(letter, process)
@@ -151,6 +158,7 @@ class SqsQueue:
             letter.first_received,
             letter.group,
             dict(letter.attributes),
+            letter.sender if self.tells_senders else None,
         )
 
     def is_visible(self) -> bool:
@@ -285,7 +293,8 @@ class Queue:
         return QueueTraits(queue.is_fifo, queue.max_receive_count, queue.dead_letters is not None)
 
     def _put(self, queue: SqsQueue, outgoing: Outgoing) -> None:
-        queue.put(outgoing.body, dict(outgoing.attributes), outgoing.group, outgoing.deduplication_id)
+        sender = f"{OWN_ROLE}:{self._wire.sender}"
+        queue.put(outgoing.body, dict(outgoing.attributes), outgoing.group, outgoing.deduplication_id, sender)
 
     async def _batch(self, operation: str, entries: Sequence[E], act: Callable[[E], None]) -> list[CallFailed | None]:
         if len(entries) > MOST_ENTRIES or len(set(map(id, entries))) < len(entries):

@@ -23,7 +23,7 @@ from tests.world.callers import Callers
 from tests.world.line import watch_line
 from tests.world.loop import VirtualLoop, in_process
 from tests.world.sns import Notice, Publisher, Topic
-from tests.world.sqs import Letter, Queue, SqsQueue
+from tests.world.sqs import OWN_ROLE, SOMEBODY, Letter, Queue, SqsQueue
 from tests.world.watching import Watching
 from tests.world.wire import Plan, Wire, no_faults
 
@@ -103,7 +103,7 @@ class World:
 
         def begin() -> Replica:
             rng = random.Random(f"{self.seed} {name}")
-            wanted = self._terms(**terms)
+            wanted = self._terms(own_sender=f"{OWN_ROLE}:{name}", **terms)
             call_timeout = min(LONGEST_CALL_SECONDS, wanted.visibility_timeout / 3)
             callers = Callers(rng, call_timeout)
             queue = Queue(self.sqs, self.wire, callers)
@@ -148,9 +148,16 @@ class World:
         """Put a request on the queue."""
         return self.send({"modelDeploymentName": name, "modelArn": model} | more, group=group)
 
-    def send(self, body: Mapping[str, object], *, group: str = "g") -> Letter:
+    def send(
+        self,
+        body: Mapping[str, object],
+        *,
+        group: str = "g",
+        sender: str = SOMEBODY,
+        attributes: Mapping[str, str] | None = None,
+    ) -> Letter:
         """Put a body on the queue."""
-        letter = self.sqs.put(json.dumps(body), group=group)
+        letter = self.sqs.put(json.dumps(body), dict(attributes or {}), group, sender=sender)
         assert letter is not None
         return letter
 
@@ -220,4 +227,7 @@ class World:
         quotas = {name: wanted.pop(name, 0) for name in ("max_creating", "max_total")}
         allowed = {DEFAULT: Allowed(**quotas)} | dict(wanted.pop("allowed", {}))
         targets = {name: Target(name, account.home, allowed.get(name, Allowed())) for name, account in self.accounts.items()}
+        self.sqs.tells_senders = bool(wanted.get("permissions"))
+        if not self.sqs.tells_senders:
+            del wanted["own_sender"]  # nobody has asked
         return Terms(targets=targets, **wanted)

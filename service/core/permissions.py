@@ -1,0 +1,120 @@
+"""Permission to ask: who may ask for what. The first rule that is for a sender decides; what no rule is for is refused.
+
+A rule permits whatever it does not restrict. Who the sender is, SQS says; for what was handed on, whoever sent it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from service.core.actions import AnyRequest, Cancel, Delete, Deploy, IfExists, Update
+from service.core.misunderstood import Code, Misunderstood, shown
+from service.core.pattern_entries import wildcard
+from service.core.request_fields import ACTION, IDENTIFIER, JOB, MODEL, NAME, PRIORITY, TAGS, TARGET
+from service.core.senders import is_same
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What some senders may ask for. Patterns are of whole texts, with * for any characters; none at all permit all."""
+
+    name: str
+    senders: tuple[str, ...] = ()
+    """Patterns of SQS's `SenderId`; without any, it is for everybody."""
+    actions: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    """Patterns of the names of targets; a request that names none has the default's."""
+    models: tuple[str, ...] = ()
+    """Patterns of what is to be served: a model's ARN, or the ARN or name of the job that makes it."""
+    names: tuple[str, ...] = ()
+    """Patterns of the names of deployments."""
+    force_tags: tuple[tuple[str, str], ...] = ()
+    """What every deployment is tagged with, whatever the request says."""
+    allow_tags: tuple[str, ...] | None = None
+    """Patterns of the keys of tags that may be given; None for any, which is not the same as no pattern."""
+    max_priority: int | None = None
+
+    def is_for(self, sender: str | None) -> bool:
+        """Whether it decides about what this sender asks for."""
+        return not self.senders or (sender is not None and _fits(sender, self.senders))
+
+    def objections(self, request: AnyRequest) -> Iterator[tuple[str, str]]:
+        """Find what it does not permit: the key, and what is so of it, to follow "does not permit" in a sentence."""
+        for key, action, said in _actions_of(request):
+            if self.actions and action not in self.actions:
+                yield key, f"{said}, only {', '.join(self.actions)}"
+        if isinstance(request, Cancel):
+            return  # it reaches only what the same rule has permitted
+        if self.targets and not _fits(request.target, self.targets):
+            yield TARGET.name, f"{TARGET.name} {shown(request.target)}, only {', '.join(self.targets)}"
+        if self.names and not _fits(request.name, self.names):
+            key = NAME.name if isinstance(request, Deploy) else IDENTIFIER.name
+            said = ", by their names" if request.is_by_arn else ""
+            yield key, f"{key} {shown(request.name)}, only {', '.join(self.names)}{said}"
+        key, model = _model_of(request)
+        if model and self.models and not _fits(model, self.models):
+            yield key, f"{key} {shown(model)}, only {', '.join(self.models)}"
+        if isinstance(request, Deploy):
+            if self.max_priority is not None and request.priority > self.max_priority:
+                yield PRIORITY.name, f"{PRIORITY.name} {request.priority}, only up to {self.max_priority}"
+            yield from self._of_tags(request)
+
+    def _of_tags(self, request: Deploy) -> Iterator[tuple[str, str]]:
+        forced = dict(self.force_tags)
+        for key, _ in request.tags:
+            if self.allow_tags is not None and key not in forced and not _fits(key, self.allow_tags):
+                yield TAGS.name, f"the tag {shown(key)} in {TAGS.name}, only {', '.join(self.allow_tags) or 'none'}"
+        if TAGS.most is not None and (count := len(self.tagged(request))) > TAGS.most:
+            yield TAGS.name, f"so many {TAGS.name}: with those that it adds they are {count}, more than {TAGS.most:g}"
+
+    def tagged(self, request: Deploy) -> tuple[tuple[str, str], ...]:
+        """Answer the request's tags, with those that are forced: the same if it is done twice."""
+        forced = dict(self.force_tags)
+        return (*((key, value) for key, value in request.tags if key not in forced), *self.force_tags)
+
+
+def permit(request: AnyRequest, sender: str | None, rules: Sequence[Rule], own: str | None = None) -> AnyRequest:
+    """Answer the request as it may be done: with the name of its rule, and the tags that the rule forces.
+
+    Without rules everything may. `own` is Slipway's own `SenderId`: of what Slipway itself asks for, the deletion of what
+    has expired needs no rule. Raises `Misunderstood`, which names the rule, the key and the remedy.
+    """
+    if not rules or (isinstance(request, Delete) and request.if_expired and own is not None and is_same(sender, own)):
+        return request
+    rule = next((each for each in rules if each.is_for(sender)), None)
+    if rule is None:
+        said = f"the sender {shown(sender)}" if sender is not None else "a sender that SQS does not name"
+        text = f"no rule of the permissions is for {said}; have it added to the senders of one"
+        raise Misunderstood(Code.NOT_PERMITTED, text, None, request.request_id, request.asker)
+    for key, said in rule.objections(request):
+        text = f"rule {shown(rule.name)} does not permit {said}; ask for what it permits, or have the rule changed"
+        raise Misunderstood(Code.NOT_PERMITTED, text, key, request.request_id, request.asker)
+    if isinstance(request, Deploy):
+        request = replace(request, tags=rule.tagged(request))
+    return replace(request, rule=rule.name)
+
+
+def _actions_of(request: AnyRequest) -> Iterator[tuple[str, str, str]]:
+    """Answer the actions that a request takes, each with the key that says so, and how it is said."""
+    yield ACTION.name, request.action, f"{ACTION.name} {shown(request.action)}"
+    if isinstance(request, Deploy) and request.if_exists in _ALSO:
+        action = _ALSO[request.if_exists]
+        yield "ifExists", action, f"ifExists {shown(request.if_exists)}, which takes the action {action}"
+
+
+_ALSO = {IfExists.UPDATE: Update.action, IfExists.REPLACE: Delete.action}
+"""What is done with a deployment that another request has made, and that nobody may who may only deploy."""
+
+
+def _model_of(request: AnyRequest) -> tuple[str, str]:
+    match request:
+        case Deploy(customization_job=job) if job:
+            return JOB.name, job
+        case Deploy(model_arn=model) | Update(model_arn=model):
+            return MODEL.name, model
+    return MODEL.name, ""
+
+
+def _fits(text: str, patterns: Sequence[str]) -> bool:
+    return any(wildcard(each)(text) for each in patterns)
