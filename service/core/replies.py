@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from service.core.askers import Asker
+from service.core.askers import NOBODY, Asker
 from service.core.events import Publication, cut
 from service.core.outcomes import Ending
 
@@ -72,6 +72,8 @@ Reply = TaskSucceeded | TaskFailed | StepSucceeded | StepFailed | Copied
 
 def replies(asker: Asker, publication: Publication) -> tuple[Reply, ...]:
     """Answer what is to be said to whom. The same event always says the same."""
+    if asker == NOBODY:
+        return ()
     data: dict[str, Any] = json.loads(publication.body)["data"]
     is_good = Ending(data["outcome"]) in GOOD
     said: list[Reply] = []

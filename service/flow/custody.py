@@ -20,7 +20,7 @@ from service.core.messages import Message, Outgoing, QueueTraits
 from service.flow.batches import Batches
 from service.flow.hold import Hold
 from service.flow.tally import Tally
-from service.flow.waits import LeaseLost, TooLongHeld, rest
+from service.flow.waits import Deadlines, LeaseLost, TooLongHeld, rest
 
 log = structlog.get_logger()
 
@@ -56,6 +56,7 @@ class Custody:
         self._rng = rng
         self._tally = tally
         self._holds: dict[str, Hold] = {}
+        self._deadlines = Deadlines()
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._patience_ends = math.inf
@@ -86,7 +87,7 @@ class Custody:
                 if self._traits.should_hand_on(message.receive_count):
                     held.interrupt(TooLongHeld)  # were this process to die now, nobody would receive it again
                 return None
-        hold = self._holds[message.message_id] = Hold(message, self._lease_seconds)
+        hold = self._holds[message.message_id] = Hold(message, self._lease_seconds, self._deadlines)
         return hold
 
     def let_go(self, hold: Hold) -> None:

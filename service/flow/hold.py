@@ -11,7 +11,7 @@ from service.core.actions import AnyRequest, Cancel
 from service.core.carried import DELETE, KEEP
 from service.core.messages import Message
 from service.core.outcomes import Reason
-from service.flow.waits import Cancelled, LeaseLost, Waits
+from service.flow.waits import Cancelled, Deadlines, LeaseLost, Waits
 
 LONGEST_MEMORY: Final = 8
 """How many waits of a request are remembered, for whoever asks why it takes so long."""
@@ -39,8 +39,8 @@ class Hold(Waits):
         "taken_at", "waited", "watched", "what", "why", "why_text",
     )  # fmt: skip
 
-    def __init__(self, message: Message, lease_seconds: float) -> None:
-        super().__init__()
+    def __init__(self, message: Message, lease_seconds: float, deadlines: Deadlines | None = None) -> None:
+        super().__init__(deadlines)
         self.message = message
         self.receipt = message.receipt
         self.taken_at = self._loop.time()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Final, Protocol, assert_never
 
@@ -102,34 +102,47 @@ class Lifecycle:
             if hold.watched is not None:
                 self._watcher.forget(hold.watched)
 
-    async def _take(
+    def _take(
         self,
         step: Look | AskModel | Create | Watch | TryOut | Remove | Pause,
         request: Deploy,
         facts: Facts,
         hold: Hold,
         tell: Tell,
-    ) -> Facts:
+    ) -> Awaitable[Facts]:
+        """Begin what the step says; answer what will tell what is known then.
+
+        No coroutine: one more would take 0.3 KB for each request that is watched.
+        """
         match step:
             case Create():
-                return await self._create(request, facts, hold, tell)
-            case TryOut(arn=arn) if request.smoke_test is not None:
-                return facts.after_test(await self._smoke.test(request, request.smoke_test, arn, hold, tell))
-            case TryOut():
-                return facts
+                return self._create(request, facts, hold, tell)
+            case TryOut(arn=arn):
+                return self._try_out(arn, request, facts, hold, tell)
             case Remove(arn=arn):
-                return facts.after_removal(await remove(self._bedrock, arn, hold))
+                return self._remove(arn, facts, hold)
             case Watch(arn=arn, created_at=created_at):
-                return await self._watch(arn, created_at, facts, hold)
+                return self._watch(arn, created_at, facts, hold)
             case Look():
-                return await self._looking.ask(self._looking.look(request.name, hold), facts.after_look, facts, hold)
+                return self._looking.ask(self._looking.look(request.name, hold), facts.after_look, facts, hold)
             case AskModel():
                 asked = self._bedrock.model_state(request.model_arn, wait=hold.wait)
-                return await self._looking.ask(asked, facts.after_model, facts, hold)
+                return self._looking.ask(asked, facts.after_model, facts, hold)
             case Pause():
-                await self._looking.pause(step, facts.troubles, hold, tell)
-                return facts.after_pause()
+                return self._pause(step, facts, hold, tell)
         assert_never(step)
+
+    async def _try_out(self, arn: str, request: Deploy, facts: Facts, hold: Hold, tell: Tell) -> Facts:
+        if request.smoke_test is None:
+            return facts
+        return facts.after_test(await self._smoke.test(request, request.smoke_test, arn, hold, tell))
+
+    async def _remove(self, arn: str, facts: Facts, hold: Hold) -> Facts:
+        return facts.after_removal(await remove(self._bedrock, arn, hold))
+
+    async def _pause(self, step: Pause, facts: Facts, hold: Hold, tell: Tell) -> Facts:
+        await self._looking.pause(step, facts.troubles, hold, tell)
+        return facts.after_pause()
 
     async def _create(self, request: Deploy, facts: Facts, hold: Hold, tell: Tell) -> Facts:
         must_wait = not self._slots.has_room()

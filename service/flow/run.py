@@ -187,9 +187,7 @@ class Slipway:
     def _begin(self, hold: Hold) -> None:
         if self.is_stopping:
             hold.interrupt(Stopping)
-        task = asyncio.get_running_loop().create_task(self._serve(hold))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(asyncio.get_running_loop().create_task(self._serve(hold)))
 
     async def _serve(self, hold: Hold) -> None:
         """Answer one message and settle it. The one place where an exception of any kind ends."""
@@ -221,6 +219,7 @@ class Slipway:
             self.custody.let_go(hold)
             decided = settlement.decided if isinstance(settlement, Continue) else None
             hold.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
+            self._tasks.discard(asyncio.current_task())  # here, as a callback takes 0.14 KB
 
     async def _settle(self, hold: Hold, settlement: Settlement) -> bool:
         """Do what the settlement says; answer whether the request was handed on."""
