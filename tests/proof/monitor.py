@@ -35,7 +35,7 @@ from tests.proof.fairness import Fairness
 from tests.world.askers import Waiting
 from tests.world.bedrock import Made, request_of
 from tests.world.loop import PROCESS, VirtualLoop
-from tests.world.sqs import EPOCH, Letter
+from tests.world.sqs import EPOCH, OWN_ROLE, Letter
 from tests.world.watching import Watching
 from tests.world.wire import Fault
 from tests.world.world import Replica, World
@@ -123,6 +123,7 @@ class Monitor(Watching):
         """By the id of the message that brought it first."""
         self.poison: set[str] = set()
         self.rejected: set[str] = set()
+        self._forced_tags = [tag for rule in world.terms.get("permissions", ()) for tag in rule.force_tags]
         self.said: dict[Key, dict[str, float]] = {}
         self._ids: dict[tuple[Key, str], str] = {}
         self._continued: dict[str, set[int]] = {}
@@ -248,7 +249,7 @@ class Monitor(Watching):
 
     def put(self, letter: Letter | None, body: str, attributes: dict[str, str]) -> None:
         self.note(f"put      {letter and letter.message_id} {len(body)} {attributes.get(CONTINUATION, '')}")
-        if CONTINUATION in attributes:
+        if CONTINUATION in attributes and (letter is None or _is_slipways(letter)):
             told = json.loads(attributes[CONTINUATION])
             self._continued.setdefault(told["origin"], set()).add(told["hops"])
             first = self._first.get(told["origin"], -1.0) + EPOCH
@@ -393,6 +394,8 @@ class Monitor(Watching):
             return
         if request_of(made) != asked.request_id:
             self.breaks("I3", f"{made.name} is made without the tag of its request: {made.tags}")
+        if any({"key": key, "value": value} not in made.tags for key, value in self._forced_tags):
+            self.breaks("I3", f"{made.name} is made without the tags that are forced: {made.tags}")
         earlier = self._made.setdefault(token, [])
         # A request that AWS applies a minute later, with its token forgotten and its name free, nobody can call back.
         wire, account = self._world.wires[asked.target], self._world.accounts[asked.target]
@@ -618,7 +621,14 @@ class Monitor(Watching):
             self.breaks("I7", f"something is left in {last.name}: {left}")
 
 
+def _is_slipways(letter: Letter) -> bool:
+    """Whether Slipway has sent it: what anybody else says of where it began is a lie."""
+    return letter.sender.startswith(OWN_ROLE)
+
+
 def _origin(letter: Letter) -> tuple[str, int]:
+    if not _is_slipways(letter):
+        return letter.message_id, 0
     return _origin_of(letter.message_id, letter.attributes.get(CONTINUATION))
 
 

@@ -352,6 +352,36 @@ PLANTS = (
         '        if self.cancelled is not None:\n            said["cancelled"] = self.cancelled\n',
         "",
     ),
+    Plant(
+        "a forged continuation is believed",
+        "service.core.continuations",
+        "    if own is None or CONTINUATION not in message.attributes or is_same(message.sender, own):\n",
+        "    if True:\n",
+    ),
+    Plant(
+        "only the same session's hand-over is believed",
+        "service.core.senders",
+        "_stable(sender) == _stable(other)",
+        "sender == other",
+    ),
+    Plant(
+        "what is handed on is Slipway's own request",
+        "service.core.continuations",
+        '        told["sender"] = sender\n',
+        '        told["sender"] = message.sender\n',
+    ),
+    Plant(
+        "tags that a rule forces are dropped",
+        "service.core.permissions",
+        "        request = replace(request, tags=rule.tagged(request))\n",
+        "        pass\n",
+    ),
+    Plant(
+        "whom no rule is for may ask for anything",
+        "service.core.permissions",
+        "    if rule is None:\n",
+        "    if rule is None:\n        return request\n    if rule is None:\n",
+    ),
 )
 BY_NAME = {plant.name: plant for plant in PLANTS}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import json
 import logging
 import random
 from collections import Counter
@@ -18,6 +19,8 @@ from typing import Any
 
 import structlog
 
+from service.core.messages import CONTINUATION
+from service.core.permissions import Rule
 from service.core.targets import DEFAULT
 from tests.poison import POISON, is_sendable
 from tests.proof.elsewhere import Elsewhere
@@ -25,12 +28,15 @@ from tests.proof.monitor import KILLED_BEFORE_SECONDS, LEAVING_SECONDS, Life, Mo
 from tests.world.askers import Waiting
 from tests.world.bedrock import Rules
 from tests.world.loop import PROCESS, Deadlock, VirtualLoop, run
-from tests.world.sqs import Letter
+from tests.world.sqs import SOMEBODY, Letter
 from tests.world.wire import Fault, Plan, no_faults
 from tests.world.world import MODEL, World
 
 WEST = "west"
 """A target beside the default, in some worlds."""
+STRANGER = "AROASTRANGER:eve"
+PERMITTED = Rule(name="somebody", senders=(SOMEBODY,), force_tags=(("by", "rule"),))
+"""In the worlds that have permissions: everything for whoever asks honestly, and a tag that no request has by itself."""
 MODELS = [MODEL[:-1] + letter for letter in "lmnop"]
 SMALL_POISON = [body for _, body in POISON if is_sendable(body) and len(body) < 5000]
 LOOP_START = 1000.0
@@ -104,6 +110,8 @@ HAPPENINGS = frozenset(
         "published again",
         "deduplicated by the topic",
         "another target",
+        "a stranger asks",
+        "a forged continuation",
         "retry beyond the dedup window",
         "an asker was answered",
         "nobody waits any more",
@@ -277,6 +285,7 @@ class _Chaos:
                 "timeout": 172_800.0 if self.is_long else rng.choice([3600.0, 21_600.0, 21_600.0]),
                 "progress_events": rng.random() < 0.3,
                 "max_creating": rng.choice([0, 0, rules.max_creating]),
+                "permissions": (PERMITTED,) if chance(self.seed, "permissions") < 0.25 else (),
                 "tenant_weights": {"a": 3} if chance(self.seed, "weights") < 0.3 else {},
             },
             targets={WEST: rules} if chance(self.seed, "targets") < 0.25 and not self.is_long else {},
@@ -388,9 +397,9 @@ class _Chaos:
             more["priority"] = rng.choice([-5, 5])
         if rng.random() < 0.2:
             more["description"], more["tags"] = "nightly", [{"key": "team", "value": "support"}]
-        # By itself, not from the stream of all the other draws.
-        if (drawn := chance(self.seed, "tenant", number)) < 0.6:
-            more["tenant"] = "a" if drawn < 0.4 else "b"
+        more |= self._for_whom(number)
+        if self.world.terms["permissions"] and chance(self.seed, "stranger", number) < 0.2:
+            return self._a_strangers({"modelDeploymentName": name, "modelArn": model} | more, group, number)
         waits = self._who_waits(number)
         more |= {key: token for key, token, _ in waits}
 
@@ -401,6 +410,23 @@ class _Chaos:
             self.monitor.ask(letter, (token or request_id, name, model), request_id or token, timeout, target)
             for _, at, waiting in waits:
                 self.monitor.wait(letter, at, waiting)
+
+        return send
+
+    def _for_whom(self, number: int) -> dict[str, object]:
+        """Draw the tenant; by itself, not from the stream of all the other draws."""
+        drawn = chance(self.seed, "tenant", number)
+        return {} if drawn >= 0.6 else {"tenant": "a" if drawn < 0.4 else "b"}
+
+    def _a_strangers(self, body: dict[str, object], group: str, number: int) -> Callable[[], None]:
+        """Draw what makes a good request somebody's who may not ask for it, and may say that it is another's."""
+        claim = {"origin": "m-00001", "firstReceivedAt": self.world.sqs.now(), "hops": 1, "sender": SOMEBODY}
+        is_forged = chance(self.seed, "forged", number) < 0.6
+        attributes = {CONTINUATION: json.dumps(claim)} if is_forged else {}
+
+        def send() -> None:
+            self.done["a forged continuation" if is_forged else "a stranger asks"] += 1
+            self._send_poison(json.dumps(body), group, attributes, STRANGER)
 
         return send
 
@@ -426,9 +452,9 @@ class _Chaos:
                     self.loop.call_later(rng.uniform(0, self.chaos_seconds), waiting.leave)
         return drawn
 
-    def _send_poison(self, body: str, group: str) -> None:
+    def _send_poison(self, body: str, group: str, attributes: dict[str, str] | None = None, sender: str = SOMEBODY) -> None:
         self.lifetimes += 1
-        letter = self.world.sqs.put(body, group=group)
+        letter = self.world.sqs.put(body, attributes, group, sender=sender)
         assert letter is not None
         self.monitor.poison.add(letter.message_id)
         self.done["poison"] += 1
