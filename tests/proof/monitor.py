@@ -47,6 +47,8 @@ TOLD_SLACK = 10.0
 PUBLISH_SLACK = 30.0
 """How long an event that was handed over for publishing may stand in line behind calls that time out."""
 LEAVING_SECONDS = 25.0
+LONGEST_SWEEP_INTERVAL_OF_OTHERS = 40.0
+"""Replicas of another version sweep more often than some worlds say."""
 KILLED_BEFORE_SECONDS = 12.0
 """A call may be under way for ten seconds, before which nothing can be handed on."""
 MOST_CALLS_A_MINUTE = {"ReceiveMessage": 60}
@@ -142,6 +144,7 @@ class Monitor(Watching):
         """Faults that calls of this minute have met: each may be repeated."""
         self.busiest: Counter[str] = Counter()
         self._last_fault: dict[str, float] = {}
+        self._swept: dict[str | None, float] = {}
         self._judged = 0
         """Messages that SQS has sent to the dead-letter queue; each was judged as it went."""
         self._released: dict[str, float] = {}
@@ -426,6 +429,19 @@ class Monitor(Watching):
     def lost_turn(self, hold: object, process: str) -> None:
         assert isinstance(hold, Hold)
         self._fairness.lost_turn(hold, process)
+
+    def sweeping(self, process: str | None) -> None:
+        operation, now = "ListCustomModelDeployments", self._loop.time()
+        distance = now - self._swept.get(process, -1e9)
+        interval = min(self._world.terms["sweep_interval"], LONGEST_SWEEP_INTERVAL_OF_OTHERS)
+        # A throttled list goes when the limiter lets it, and the next may come nearer.
+        was_calm = self._last_fault.get(operation, -1e9) < now - 60.0
+        if was_calm and distance < interval / 5 - 0.5:
+            self.breaks("I12", f"{process} sweeps again after {distance:.1f} s")
+        self._swept[process] = now
+
+    def sweep_failed(self, process: str | None) -> None:
+        self._swept.pop(process, None)
 
     def looking(self, name: str, process: str | None, target: str = DEFAULT) -> None:
         is_asked = name.startswith("arn:") or any((one.name, one.target) == (name, target) for one in self.asked.values())

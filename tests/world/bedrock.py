@@ -143,7 +143,14 @@ class _Client:
 
     async def list_custom_model_deployments(self, **query: Any) -> Document:
         said = {key: value.isoformat() if isinstance(value, datetime) else str(value) for key, value in query.items()}
-        answer = await self._call("ListCustomModelDeployments", self._list, Asked(query=said))
+        process, begins = PROCESS.get(), "nextToken" not in query and "statusEquals" not in query
+        if begins:
+            self._wire.watching.sweeping(process)
+        try:
+            answer = await self._call("ListCustomModelDeployments", self._list, Asked(query=said))
+        except CallFailed:
+            self._wire.watching.sweep_failed(process)
+            raise
         return answer | {"modelDeploymentSummaries": [_read(one) for one in answer.get("modelDeploymentSummaries", ())]}
 
     async def list_tags_for_resource(self, *, resourceARN: str) -> Document:  # noqa: N803  AWS's name

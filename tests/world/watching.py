@@ -69,6 +69,12 @@ class Watching:
     def looking(self, name: str, process: str | None) -> None:
         """Note a Get by name or ARN begun."""
 
+    def sweeping(self, process: str | None) -> None:
+        """Note that a process begins to list deployments of any status."""
+
+    def sweep_failed(self, process: str | None) -> None:
+        """Note that such a list was not answered, and may be asked for again at once."""
+
     def publishing(self, publication: Publication, process: str | None) -> None:
         """Note an event being sent."""
 
