@@ -18,7 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from tests.proof import bounded, inputs, lifetime, planted, realclient, refreshing, worlds
+from tests.proof.fates import FATES
 from tests.proof.report import Sum, in_tables
+from tests.world.wire import Fault
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -96,6 +98,7 @@ class _Proof:
         self._inputs()
         self._processes()
         self._worlds()
+        self._has_all_fired()
         return self._total
 
     def _one_lifetime(self) -> None:
@@ -154,6 +157,12 @@ class _Proof:
                 if time.monotonic() < self._ends:
                     running.add(self._pool.submit(some_worlds, next(shares)))
             self._progress.update(self._bar, completed=time.monotonic() - begun, said=self._total.said())
+
+    def _has_all_fired(self) -> None:
+        """What never happened has proved nothing."""
+        wanted = {str(kind) for kind in (*worlds.MISCHIEF, *Fault, *worlds.HAPPENINGS)}
+        self._total.broken += [f"{kind}: never fired" for kind in sorted(wanted - self._total.faults.keys())]
+        self._total.broken += [f"{kind}: never fired" for kind in FATES if not self._total.wire_faults[kind]]
 
     def _in_shares(self, name: str, act: Callable[[list[T]], R], todo: Sequence[T]) -> Iterator[tuple[list[T], R]]:
         self._show(name, len(todo))
