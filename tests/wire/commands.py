@@ -69,6 +69,11 @@ async def slipway(box: Box | None, *words: str, stdin: str = "", **more: str) ->
     return Ran(process.returncode, out.decode(), err.decode())
 
 
+def _hear_ctrl_c() -> None:
+    """Hear Ctrl-C, as at any terminal: who runs the tests in the background has all of their children ignore it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """A command at a terminal of its own, 120 columns wide."""
 
@@ -93,6 +98,7 @@ class Terminal:
             stdout=self._theirs,
             stderr=self._theirs,
             start_new_session=True,
+            preexec_fn=_hear_ctrl_c,
         )
         os.close(self._theirs)
         asyncio.get_running_loop().add_reader(self._ours, self._read)
