@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from service.aws.answers import AwsClock, Clock, Parsed, batch_of, text_of
@@ -19,6 +20,8 @@ TRACE_HEADER: Final = "AWSTraceHeader"
 """X-Ray's system attribute: among a message's attributes under this name, and sent on as what it was."""
 
 _QUEUE_ARN = re.compile(r"arn:[^:]+:sqs:[^:]*:\d+:[^:]+")
+_NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
+"""One for all messages that come without: most do."""
 _LATEST: Final = 1e11
 """Seconds since the epoch that a calendar has a date for."""
 
@@ -216,6 +219,6 @@ def _message(message: Parsed, received_at: float, operation: str) -> Message:
         received_at=min(max(received_at, first_received_at), received_at + 1.0),
         first_received_at=first_received_at,
         group=system.get("MessageGroupId"),
-        attributes=attributes,
+        attributes=attributes or _NO_ATTRIBUTES,
         sender=system.get(SENDER),
     )

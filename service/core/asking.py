@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Final
 
 from service.core.action_fields import FIELDS_OF
-from service.core.askers import Asker
+from service.core.askers import NOBODY, Asker
 from service.core.fields import Field, Kind, fault
 from service.core.misunderstood import Code, Misunderstood, shown
 from service.core.pattern_entries import wildcard
@@ -75,7 +75,7 @@ _BY_NAME: Final[Mapping[str, Field]] = {each.name: each for each in chain.from_i
 def read_asker(given: Mapping[str, object]) -> Asker:
     """Answer who asked, also where the rest of the request is wrong: whoever can be told, is told."""
     task, callback, reply_to = (_sound(each, given.get(each.name)) for each in (TASK_TOKEN, CALLBACK_TOKEN, REPLY_TO))
-    return Asker(task, callback, reply_to)
+    return Asker(task, callback, reply_to) if task or callback or reply_to else NOBODY
 
 
 def _sound(asked: Field, value: object) -> str | None:

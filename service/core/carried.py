@@ -59,3 +59,7 @@ class Carried:
             case ("keep" | "delete") as cancelled:
                 made = replace(made, cancelled=cancelled)
         return made
+
+
+NOTHING_DECIDED: Final = Carried()
+"""What most requests take along: one value for all of them."""

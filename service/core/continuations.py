@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from service.core.carried import Carried
+from service.core.carried import NOTHING_DECIDED, Carried
 from service.core.messages import CONTINUATION, Message, Outgoing
 from service.core.senders import is_same
 
@@ -81,7 +81,7 @@ def first_received_at(message: Message) -> float:
 def carried(message: Message) -> Carried:
     """Answer what an earlier owner decided, and handed on before it was acted on."""
     earlier = read(message)
-    return earlier.carried if earlier else Carried()
+    return earlier.carried if earlier else NOTHING_DECIDED
 
 
 def first_sender(message: Message) -> str | None:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refused
-from service.core.carried import Carried
+from service.core.carried import NOTHING_DECIDED, Carried
 from service.core.deployments import Created, Deployment, ModelState
 from service.core.marks import Marks
 from service.core.outcomes import Verdict
@@ -32,7 +32,7 @@ class Facts:
     """This delivery made the deployment itself."""
     received: float = math.inf
     """When the request was first received, in seconds since the epoch."""
-    carried: Carried = Carried()  # noqa: RUF009  frozen, and the same for all
+    carried: Carried = NOTHING_DECIDED
     removal: Sent | CallFailed | None = None
     """The answer to the delete of what is to make way."""
     verdict: Verdict | None = None
