@@ -10,7 +10,7 @@ from service.flow.custody import Custody
 from service.flow.hold import Hold
 from tests.proof import bounded
 
-SEED = int(os.environ.get("SLIPWAY_PROOF_PART", "0"))
+SEED = int(os.environ.get("PROOF_PART", "0"))
 
 
 def test_three_days_leave_memory_and_tasks_as_they_were() -> None:

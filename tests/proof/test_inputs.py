@@ -18,7 +18,7 @@ from tests.proof import inputs, judges, reached
 from tests.proof.inputs import SHARES, fuzz
 
 INPUTS = 20_000
-SEED = int(os.environ.get("SLIPWAY_PROOF_PART", "0"))
+SEED = int(os.environ.get("PROOF_PART", "0"))
 """Each run of CI has inputs of its own, by the number of the run where there is one."""
 
 

@@ -13,7 +13,7 @@ from tests.proof.prove import CORES, some_lifetimes
 
 PARTS = 5
 """The pairs take minutes: each run of CI takes one part, by the commit that it is run on."""
-PART = int(os.environ.get("SLIPWAY_PROOF_PART", "0")) % PARTS
+PART = int(os.environ.get("PROOF_PART", "0")) % PARTS
 SHARES = 20
 SINGLES = list(lifetime.singles())
 

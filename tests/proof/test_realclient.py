@@ -12,7 +12,7 @@ from tests.proof.realclient import SCENES, cases, some, spoken, strange
 
 PARTS = 5
 """All cases take a minute: each run of CI takes one part, by the number of the run where there is one."""
-PART = int(os.environ.get("SLIPWAY_PROOF_PART", "0")) % PARTS
+PART = int(os.environ.get("PROOF_PART", "0")) % PARTS
 ONCE_BROKEN = (
     "plain: clock two days ahead, no Date on ReceiveMessage #1",  # timed out at once, by the clock of the machine
 )
