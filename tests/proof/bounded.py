@@ -150,7 +150,7 @@ def same_name(requests: int = SAME_NAME) -> Report:
     report = Report(f"same-name {requests}")
 
     async def ask(count: int) -> tuple[int, int]:
-        came: list[str] = []
+        came: list[tuple[float, str]] = []
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         world = World(rules=replace(USUAL, creation_seconds=(60.0, 60.0)), terms={"max_held": MAX_HELD})
@@ -160,16 +160,17 @@ def same_name(requests: int = SAME_NAME) -> Report:
         take = custody.take
 
         def noted(message: Message) -> Hold | None:
-            came.append(json.loads(message.body)["requestId"])
+            came.append((message.first_received_at, json.loads(message.body)["requestId"]))
             return take(message)
 
-        custody.take = noted  # type: ignore[method-assign]  # a standard queue keeps no order but that in which it hands over
+        custody.take = noted  # type: ignore[method-assign]  # the order is that of first receipt: a standard queue keeps no other
         before = loop.steps
         await world.all_answered()
         notices = world.topic.terminal()
         order = [notice.event["data"]["requestId"] for notice in notices]
         report.expect(len(world.account.made) == 1, f"{len(world.account.made)} deployments were made of one name")
-        report.expect(order == came and len(order) == count, f"{count} were not answered one each, in order")
+        wanted = [request for _, request in sorted(came, key=lambda each: each[0])]
+        report.expect(order == wanted and len(order) == count, f"{count} were not answered one each, in order")
         ends = {notice.event["data"]["outcome"] for notice in notices}
         report.facts[f"said of {count}"] = sorted(ends)
         await world.stop()
