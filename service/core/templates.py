@@ -91,7 +91,7 @@ def _parts(text: str) -> Iterator[str | Placeholder]:
 def _placeholder(path: str, text: str) -> Placeholder:
     steps = tuple(path.removeprefix("$.").split("."))
     if not all(step.strip() == step != "" for step in steps):
-        raise WrongTemplate(f"{shown(text)} has the placeholder {{{path}}}, which is no path like {{detail.jobName}}")
+        raise WrongTemplate(f"{shown(text)} has a placeholder of {shown(path)}, which is no path like detail.jobName")
     return Placeholder(path, steps)
 
 
