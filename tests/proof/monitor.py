@@ -434,8 +434,9 @@ class Monitor(Watching):
         operation, now = "ListCustomModelDeployments", self._loop.time()
         distance = now - self._swept.get(process, -1e9)
         interval = min(self._world.terms["sweep_interval"], LONGEST_SWEEP_INTERVAL_OF_OTHERS)
-        # A throttled list goes when the limiter lets it, and the next may come nearer.
-        was_calm = self._last_fault.get(operation, -1e9) < now - 60.0
+        # A list that was throttled, or asked for again after a halt, goes later than its sweep began: the next may come nearer.
+        life = self.lives.get(process or "")
+        was_calm = max(self._last_fault.get(operation, -1e9), life.continued_at if life else -1e9) < now - 60.0
         if was_calm and distance < interval / 5 - 0.5:
             self.breaks("I12", f"{process} sweeps again after {distance:.1f} s")
         self._swept[process] = now

@@ -148,7 +148,7 @@ class _Client:
             self._wire.watching.sweeping(process)
         try:
             answer = await self._call("ListCustomModelDeployments", self._list, Asked(query=said))
-        except CallFailed:
+        except (CallFailed, asyncio.CancelledError):  # the latter is what ends an attempt that takes too long
             self._wire.watching.sweep_failed(process)
             raise
         return answer | {"modelDeploymentSummaries": [_read(one) for one in answer.get("modelDeploymentSummaries", ())]}
