@@ -1,10 +1,10 @@
-"""The parts of the README that are made from the code: `python -m tests.readme` writes them, a test holds them."""
+"""The parts of the README and of docs/ that are made from the code: `python -m tests.readme` writes them, a test holds them."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import typer
@@ -25,6 +25,7 @@ from tests.proof.report import in_tables
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
 SAMPLES = ROOT / "config" / "samples"
 HOME = only(Home("aws", "123456789012", "us-east-1"))
 LAST_BENCH = ROOT / "tests" / "bench" / "last.json"
@@ -33,20 +34,15 @@ RECEIVED = 1_795_464_000.0
 
 
 def made(text: str) -> str:
-    """Answer the README with all its made parts as they should be."""
+    """Answer a page with all its made parts as they should be."""
     text = re.sub(
         r"(<!-- sample:(\S+) -->\n)(```json\n.*?```\n)?", lambda found: found[1] + _sample(found[2]), text, flags=re.DOTALL
     )
-    for name, part in (
-        ("settings", _settings()),
-        ("event", _event()),
-        ("proof", _proof()),
-        ("bench", _bench()),
-        ("commands", _commands()),
-    ):
+    for name, part in PARTS.items():
         begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
-        before, rest = text.split(begin)
-        text = before + begin + part + end + rest.split(end, 1)[1]
+        if begin in text:
+            before, rest = text.split(begin)
+            text = before + begin + part() + end + rest.split(end, 1)[1]
     return text
 
 
@@ -115,9 +111,27 @@ def _proof() -> str:
     return f"{in_tables(json.loads(LAST_PROOF.read_text('utf-8')))}\n"
 
 
+def _proved() -> str:
+    """The first of its tables: how much was tried, and what broke."""
+    first, _, _ = _proof().partition("\n\n")
+    return first and f"{first.rstrip()}\n"
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "settings": _settings,
+    "event": _event,
+    "proof": _proof,
+    "proved": _proved,
+    "bench": _bench,
+    "commands": _commands,
+}
+"""What is made, by the name of the marks that it stands between, on whichever pages have them."""
+
+
 def main() -> None:
-    """Write the README's made parts."""
-    README.write_text(made(README.read_text("utf-8")), "utf-8")
+    """Write the made parts of all pages."""
+    for page in PAGES:
+        page.write_text(made(page.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

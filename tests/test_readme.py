@@ -1,4 +1,4 @@
-"""The README says what is so: its made parts are the code's, its commands exist, its links lead somewhere."""
+"""The README and docs/ say what is so: their made parts are the code's, their commands exist, their links lead somewhere."""
 
 from __future__ import annotations
 
@@ -20,20 +20,26 @@ from service.core.requests import Misunderstood, understand
 from service.edge.exits import MEANINGS, Exit
 from service.settings import load_triggers
 from tests.bodies import TARGETS
-from tests.readme import README, ROOT, SAMPLES, commands, made
+from tests.readme import PAGES, PARTS, ROOT, SAMPLES, commands, made
 
-TEXT = README.read_text("utf-8")
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
+TEXT = "\n".join(TEXTS.values())
 
 
-def test_the_made_parts_are_what_the_code_makes() -> None:
-    assert made(TEXT) == TEXT, "python -m tests.readme writes them"
+@pytest.mark.parametrize("page", TEXTS)
+def test_the_made_parts_are_what_the_code_makes(page: str) -> None:
+    assert made(TEXTS[page]) == TEXTS[page], "python -m tests.readme writes them"
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_made_part_is_on_a_page(part: str) -> None:
+    assert f"<!-- {part}:begin -->\n" in TEXT
 
 
 def test_every_make_command_exists() -> None:
     makefile = (ROOT / "Makefile").read_text("utf-8")
-    commands = re.findall(r"^make (\w+)", TEXT, re.MULTILINE)
-    assert {"demo", "test"} <= set(commands)
-    for command in commands:
+    assert {"demo", "test"} <= set(re.findall(r"^make (\w+)", TEXTS["README.md"], re.MULTILINE))
+    for command in re.findall(r"^make (\w+)", TEXT, re.MULTILINE):
         assert re.search(rf"^{command}:", makefile, re.MULTILINE), command
 
 
@@ -71,12 +77,26 @@ def test_every_exit_code_has_a_meaning() -> None:
     assert set(MEANINGS) == set(Exit)
 
 
-def test_every_link_leads_to_a_file() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", TEXT) if not link.startswith("http")]
-    assert links
-    here = "service/flow"
-    for link in links:
-        assert (ROOT / link).exists() or (ROOT / here / link).exists(), link
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_link_leads_to_a_file_and_to_a_heading_of_it(page: str) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", TEXTS[page]):
+        if not link.startswith("http"):
+            path, _, heading = link.partition("#")
+            file = ((ROOT / page).parent / path).resolve() if path else ROOT / page
+            assert file.exists(), link
+            assert not heading or heading in headings(file.read_text("utf-8")), link
+
+
+def headings(text: str) -> set[str]:
+    """The headings of a page, as its links name them."""
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    for page in TEXTS:
+        assert page == "README.md" or f"]({page})" in TEXTS["README.md"], page
 
 
 def test_the_policy_is_json_and_names_every_call_that_is_made() -> None:
@@ -91,7 +111,7 @@ def test_the_policy_is_json_and_names_every_call_that_is_made() -> None:
 
 
 @pytest.mark.parametrize("reason", list(Reason))
-def test_every_reason_is_explained_in_the_readme_or_is_bedrocks_verdict(reason: Reason) -> None:
+def test_every_reason_is_explained_or_is_bedrocks_verdict(reason: Reason) -> None:
     verdicts = {
         Reason.DEPLOYMENT_FAILED,
         Reason.MODEL_NOT_FOUND,

@@ -68,7 +68,7 @@ def _server(service: str) -> dict[str, object]:
 
 
 def _requests() -> dict[str, object]:
-    # What the README asks of a queue: visibility is set with each receive, and some receives are kept in hand.
+    # What docs/how-to/run.md asks of a queue: visibility is set with each receive, and some receives are kept in hand.
     queue = {
         "name": "slipway-requests",
         "fifoQueue": False,

@@ -48,7 +48,7 @@ async def examine(visit: Visit, settings: Settings, daemons: Sequence[str], mode
     await seen.ask(
         "permissions",
         denials,
-        lambda found: [Complaint("permissions", str(one), "allow it, as the README's policy does") for one in found],
+        lambda found: [Complaint("permissions", str(one), "allow it: docs/how-to/run.md has the policy") for one in found],
     )
     quotas = settings.max_creating, settings.max_total
     await seen.ask("deployments", visit.catalogue.all(), lambda found: diagnosis.of_fullness(found, *quotas))

@@ -30,4 +30,4 @@ MEANINGS: Final[Mapping[Exit, str]] = {
     Exit.UNHEARD: "`--wait`: it has ended, and how is only in its event; or `--at-most` was over first",
     Exit.STOPPED_WATCHING: "Ctrl-C: watching has stopped, and nothing else",
 }
-"""The README's table is made of these."""
+"""The table in docs/reference/commands.md is made of these."""

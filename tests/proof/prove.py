@@ -1,6 +1,6 @@
 """The long proof: every tier, one after the other, then worlds until the time is up; and what came of it.
 
-PROOF.json is for machines. Kept as tests/proof/last.json, it is what the README's tables are made of.
+PROOF.json is for machines. Kept as tests/proof/last.json, it is what the tables of docs/proof.md and the README are made of.
 """
 
 from __future__ import annotations
