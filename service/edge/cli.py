@@ -173,14 +173,22 @@ def local(
 
 
 @app.command()
-def demo() -> None:
-    """See it work, in half a minute: AWS in a box, the daemon against it, a handful of requests. Needs no account."""
+def demo(
+    *,
+    keep: Annotated[bool, typer.Option("--keep", help="Serve the page on, after the end, until Ctrl-C.")] = False,
+) -> None:
+    """See it work, in half a minute: AWS in a box, the daemon against it, a handful of requests. Needs no account.
+
+    The address of the daemon's page is printed first: look at it meanwhile.
+
+    Example: slipway demo --keep
+    """
     try:
         from service.local.demo import run_demo
     except ModuleNotFoundError as missing:
         raise _needs_local(missing) from missing
 
-    raise typer.Exit(asyncio.run(run_demo()))
+    raise typer.Exit(asyncio.run(run_demo(keep=keep)))
 
 
 def _needs_local(missing: ModuleNotFoundError) -> typer.Exit:

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from service.edge.holdings import Lines, holdings
+from service.edge.hosts import only_by_own_names
 from service.edge.page.routes import StatusPage
 from service.edge.vitals import Pulse, Readiness, is_alive
 from service.flow.run import Slipway
@@ -49,7 +50,10 @@ async def serving(
         asked = request.query
         return web.json_response(holdings(slipway, lines(), asked.get("about"), asked.get("after")))
 
-    app = web.Application()
+    def bound() -> list[str]:
+        return [address[0] for address in runner.addresses]
+
+    app = web.Application(middlewares=[only_by_own_names(host, bound)])
     app.add_routes(
         [web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", metrics), web.get("/requests", requests)]
     )

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import socket
 import sys
 import tempfile
 import time
@@ -118,18 +120,27 @@ def _boxes(used: int, of: int, colour: str) -> Text:
     return Text.assemble(("■" * used, colour), ("□" * max(0, of - used), "dim"), f"  {used} of {of}")
 
 
-async def run_demo() -> int:
-    """Run the demonstration; answer 0 only if every result arrived, once, as expected."""
+async def run_demo(*, keep: bool = False) -> int:
+    """Run the demonstration; answer 0 only if every result arrived, once, as expected.
+
+    With `keep` the daemon serves on until Ctrl-C, so that its page can be looked at.
+    """
     console = Console()
     console.print("[bold]Slipway[/]: starting AWS in a box (SQS, SNS, Bedrock), then the daemon against it.")
     began = time.monotonic()
     async with Box(creation_seconds=CREATION_SECONDS) as aws:
+        port = _free_port()
         with tempfile.NamedTemporaryFile("w", prefix="slipway-demo-", suffix=".log", delete=False) as log:
-            daemon = await _start_daemon(aws, log.fileno())
+            daemon = await _start_daemon(aws, port, log.fileno())
         try:
+            await _until_it_serves(port, daemon)
+            console.print(f"The daemon's page, while it runs: [link]http://127.0.0.1:{port}/[/]", soft_wrap=True)
             show = Show(_requests(), began, max_creating=aws.quotas()[0], max_total=aws.quotas()[1])
             await _send(aws, show)
             await _watch(aws, show, console)
+            if keep:
+                console.print("\nAll have ended; the page stays until Ctrl-C.")
+                await _ctrl_c()
         finally:
             if daemon.returncode is None:
                 daemon.terminate()
@@ -137,17 +148,44 @@ async def run_demo() -> int:
     return _sum_up(show, console, code, log.name)
 
 
-async def _start_daemon(aws: Box, log: int) -> asyncio.subprocess.Process:
+async def _start_daemon(aws: Box, port: int, log: int) -> asyncio.subprocess.Process:
     settings = {
         "SLIPWAY_PROGRESS_EVENTS": "true",
         "SLIPWAY_SWEEP_INTERVAL": "0.5",
-        "SLIPWAY_HTTP_PORT": "0",
+        "SLIPWAY_HTTP_PORT": str(port),
         "SLIPWAY_LOG_FORMAT": "json",
     }
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SLIPWAY_"))}
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "service", "serve", env=ours | aws.environment() | settings, stdout=log, stderr=log
     )
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+async def _until_it_serves(port: int, daemon: asyncio.subprocess.Process) -> None:
+    """Wait until somebody who opens the page would see it, or until the daemon has ended: then the rest tells why."""
+    while daemon.returncode is None:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.1)
+        else:
+            writer.close()
+            return
+
+
+async def _ctrl_c() -> None:
+    said = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, said.set)
+    try:
+        await said.wait()
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def _requests() -> dict[str, Row]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from itertools import product
 from service.local.box import Box
 from service.local.terms import Terms
 from tests.browser.chromium import Tab, chromium
+from tests.wire.commands import Terminal
 from tests.wire.daemons import MODEL, Daemon, a_request, daemon
 
 TERMS = Terms(max_creating=2, max_total=500, creation_seconds=(600.0, 600.0))
@@ -105,6 +108,24 @@ async def test_it_fits_is_readable_in_the_dark_and_whole_without_scripts() -> No
             assert await at.tab.tell(LEAST_CONTRAST) >= 4.5
 
 
+async def test_the_demo_has_a_page_to_look_at_while_it_runs() -> None:
+    demo = Terminal(None, "demo")
+    await demo.start()
+    try:
+        async with chromium() as tab:
+            await demo.until(lambda screen: ADDRESS.search(screen) is not None)
+            found = ADDRESS.search(demo.screen)
+            assert found
+            await tab.look()
+            await tab.open(found[0])
+            await tab.until("document.querySelectorAll('#flights li').length > 0", 60.0)
+            await tab.until("document.querySelectorAll('#finished li').length > 1", 60.0)
+            assert not tab.complaints
+    finally:
+        await demo.end(signal.SIGINT)
+
+
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
 LEAST_CONTRAST = """(() => {
     const light = (colour) => {
         const part = (at) => { const v = colour[at] / 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };

@@ -71,6 +71,9 @@ async def test_the_page_is_whole_without_javascript_and_loads_nothing_of_others(
             assert "<script>" not in page
         async with session.post("/") as answer:
             assert answer.status == 405
+        for path in ("/", "/live", "/requests", "/metrics"):
+            async with session.get(path, headers={"Host": "evil.example"}) as answer:
+                assert answer.status == 421, "whose page has its name lead to loopback learns nothing"
 
 
 async def test_what_happens_is_seen_as_it_happens() -> None:
