@@ -14,11 +14,15 @@ DASHBOARD = FOLDER / "dashboard.json"
 COLUMNS = 24
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _CHOSEN = 'job=~"$job", instance=~"$instance"'
+_OF_TARGETS = f'{_CHOSEN}, target=~"$target"'
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture. In a query `$only`, or within braces `$chosen`, stands for what is chosen on top of the page."""
+    """One picture. In a query `$only`, or within braces `$chosen`, stands for what is chosen on top of the page.
+
+    `$there` stands for it where a series is of a target: then only the chosen ones are shown.
+    """
 
     title: str
     queries: tuple[tuple[str, str], ...]
@@ -31,9 +35,17 @@ class Panel:
     stacked: bool = False
 
 
-def _quantiles(histogram: str, window: str = "6h") -> tuple[tuple[str, str], ...]:
-    query = "histogram_quantile({}, sum by (le) (rate({}_bucket$only[{}])))"
-    return tuple((query.format(share, histogram, window), said) for share, said in ((0.5, "half"), (0.9, "nine in ten")))
+_SHARES = ((0.5, "half"), (0.9, "nine in ten"))
+
+
+def _quantiles(histogram: str) -> tuple[tuple[str, str], ...]:
+    query = "histogram_quantile({}, sum by (le) (rate({}_bucket$only[6h])))"
+    return tuple((query.format(share, histogram), said) for share, said in _SHARES)
+
+
+def _quantiles_there(histogram: str, window: str = "6h") -> tuple[tuple[str, str], ...]:
+    query = "histogram_quantile({}, sum by (le, target) (rate({}_bucket$there[{}])))"
+    return tuple((query.format(share, histogram, window), f"{said}, {{{{target}}}}") for share, said in _SHARES)
 
 
 ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
@@ -50,7 +62,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             ),
             Panel(
                 "In creation",
-                (("sum(slipway_deployments_in_flight$only)", ""),),
+                (("sum(slipway_deployments_in_flight$there)", ""),),
                 "Deployments that Slipway has in creation.",
                 kind="stat",
                 width=6,
@@ -58,7 +70,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             ),
             Panel(
                 "Waiting for a slot",
-                (("sum(slipway_requests_waiting_for_slot$only)", ""),),
+                (("sum(slipway_requests_waiting_for_slot$there)", ""),),
                 "Requests in line, in all replicas.",
                 kind="stat",
                 width=6,
@@ -98,26 +110,38 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
             ),
             Panel(
                 "Creation",
-                _quantiles("slipway_creation_seconds"),
+                _quantiles_there("slipway_creation_seconds"),
                 "How long Bedrock took to create, by its own clock.",
                 unit="s",
             ),
         ),
     ),
     (
-        "The account",
+        "The targets",
         (
             Panel(
-                "Deployments",
+                "In line for a slot",
+                (("sum by (target) (slipway_requests_waiting_for_slot$there)", "{{target}}"),),
+                "Each target has a line of its own; in all replicas.",
+                stacked=True,
+            ),
+            Panel(
+                "In creation",
+                (("sum by (target) (slipway_deployments_in_flight$there)", "{{target}}"),),
+                "Deployments that Slipway has in creation, of all replicas.",
+                stacked=True,
+            ),
+            Panel(
+                "Deployments in the account",
                 (
-                    ("max by (target) (slipway_account_deployments$only)", "in all, {{target}}"),
-                    ("max by (target) (slipway_account_deployments_creating$only)", "in creation, {{target}}"),
+                    ("max by (target) (slipway_account_deployments$there)", "in all, {{target}}"),
+                    ("max by (target) (slipway_account_deployments_creating$there)", "in creation, {{target}}"),
                 ),
                 "Everybody's, as far as Slipway has had to count them.",
             ),
             Panel(
                 "Creates refused for want of a slot, in an hour",
-                (("sum(increase(slipway_quota_refusals_total$only[1h]))", "refused"),),
+                (("sum by (target) (increase(slipway_quota_refusals_total$there[1h]))", "{{target}}"),),
                 "How the quota is learned; each refused request keeps its place in line.",
             ),
         ),
@@ -143,13 +167,16 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 stacked=True,
             ),
             Panel(
-                "Duration of a sweep", _quantiles("slipway_sweep_seconds", "30m"), "One look at everything in flight.", unit="s"
+                "Duration of a sweep",
+                _quantiles_there("slipway_sweep_seconds", "30m"),
+                "One look at everything in flight.",
+                unit="s",
             ),
             Panel(
                 "Sweeps, in an hour",
                 (
-                    ("sum(increase(slipway_sweeps_total$only[1h]))", "done"),
-                    ("sum(increase(slipway_sweeps_failed_total$only[1h]))", "failed"),
+                    ("sum by (target) (increase(slipway_sweeps_total$there[1h]))", "done, {{target}}"),
+                    ("sum by (target) (increase(slipway_sweeps_failed_total$there[1h]))", "failed, {{target}}"),
                 ),
                 "While sweeps fail, ends are heard of late, and nothing else happens.",
             ),
@@ -180,7 +207,10 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                 (
                     ("sum(increase(slipway_faults_total$only[1h]))", "bugs"),
                     ("sum(increase(slipway_leases_lost_total$only[1h]))", "leases lost"),
-                    ("sum(increase(slipway_unknown_answers_total$only[1h]))", "creates without an answer"),
+                    (
+                        "sum by (target) (increase(slipway_unknown_answers_total$there[1h]))",
+                        "creates without an answer, {{target}}",
+                    ),
                     ("sum(increase(slipway_duplicate_deliveries_total$only[1h]))", "duplicate deliveries"),
                 ),
                 "Only the first is a mistake; the others are weather, and are dealt with.",
@@ -210,7 +240,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
 
 
 def dashboard() -> dict[str, Any]:
-    """Answer the dashboard as Grafana imports it: any Prometheus, any job, any instances."""
+    """Answer the dashboard as Grafana imports it: any Prometheus, any job, any instances, any targets."""
     return {
         "title": "Slipway",
         "uid": "slipway",
@@ -223,7 +253,12 @@ def dashboard() -> dict[str, Any]:
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
         "templating": {
-            "list": [_source(), _chosen("job", "slipway_build_info"), _chosen("instance", 'slipway_build_info{job=~"$job"}')]
+            "list": [
+                _source(),
+                _chosen("job", "slipway_build_info"),
+                _chosen("instance", 'slipway_build_info{job=~"$job"}'),
+                _chosen("target", f"slipway_requests_waiting_for_slot{{{_CHOSEN}}}"),
+            ]
         },
         "panels": _panels(),
     }
@@ -259,7 +294,7 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
         {
             "refId": chr(ord("A") + at),
             "datasource": _SOURCE,
-            "expr": query.replace("$only", "{$chosen}").replace("$chosen", _CHOSEN),
+            "expr": query.replace("$there", f"{{{_OF_TARGETS}}}").replace("$only", "{$chosen}").replace("$chosen", _CHOSEN),
             "legendFormat": legend,
         }
         for at, (query, legend) in enumerate(panel.queries)

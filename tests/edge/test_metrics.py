@@ -26,7 +26,7 @@ MOST_VALUES = 40
 OF_TARGETS = {"job", "instance"}
 """Labels that Prometheus gives to whatever it scrapes."""
 WORDS = re.compile(
-    r"sum|max|min|abs|rate|increase|histogram_quantile|by|without|and|or|unless|on|ignoring|bool|offset|label_values"
+    r"sum|max|min|abs|rate|increase|histogram_quantile|by|without|and|or|unless|on|ignoring|bool|offset"
 )
 
 
@@ -136,6 +136,8 @@ def known(own: list[Metric]) -> dict[str, dict[str, set[str]]]:
 def test_every_query_names_what_there_is(query: str, known: dict[str, dict[str, set[str]]]) -> None:
     labels: set[str] = set(OF_TARGETS)
     values: dict[str, set[str]] = {}
+    listed = re.fullmatch(r"label_values\((.*), (\w+)\)", query)
+    query = listed[1] if listed else query
     bare = re.sub(r'"[^"]*"', '""', query)
     assert bare.count("(") == bare.count(")")
     metrics = set(re.findall(r"\b[a-z_]+\b(?!\s*\()", re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|without) \([^)]*\)", "", bare)))
@@ -146,13 +148,31 @@ def test_every_query_names_what_there_is(query: str, known: dict[str, dict[str, 
         labels |= known[metric].keys()
         for label, said in known[metric].items():
             values.setdefault(label, set()).update(said)
+    assert not listed or listed[2] in labels
     for selected in re.findall(r"\{([^}]*)\}", query):
         for label, value in re.findall(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"', selected):
             assert label in labels, label
-            if label in values:
+            if label in values and value != f"${label}":
                 assert value in values[label] | ANSWERS | set(Ending) | set(Reason), value
     for grouped in re.findall(r"\b(?:by|without) \(([^)]*)\)", query):
         assert {label.strip() for label in grouped.split(",")} <= labels, grouped
+
+
+def test_each_panel_shows_the_chosen_targets_wherever_there_are_some(known: dict[str, dict[str, set[str]]]) -> None:
+    made = json.loads(DASHBOARD.read_text("utf-8"))
+    variables = {variable["name"]: variable for variable in made["templating"]["list"]}
+    assert variables["target"]["multi"]
+    asked: set[str] = set()
+    by_target: set[str] = set()
+    for panel in made["panels"]:
+        for query in (target["expr"] for target in panel.get("targets", [])):
+            selected = dict(re.findall(r"(\w+)\{([^}]*)\}", query))
+            there = {metric for metric in selected if "target" in known[metric]}
+            assert there == {metric for metric, chosen in selected.items() if 'target=~"$target"' in chosen}, panel["title"]
+            asked |= there
+            by_target |= there if re.search(r"by \([^)]*\btarget\b", query) else set()
+    assert by_target == asked
+    assert asked >= {"slipway_requests_waiting_for_slot", "slipway_deployments_in_flight", "slipway_creation_seconds_bucket"}
 
 
 def test_the_dashboard_is_what_the_code_makes_and_its_panels_do_not_overlap() -> None:
