@@ -25,9 +25,7 @@ MOST_VALUES = 40
 """Of one label: outcomes, reasons, operations, answers. Never what comes from a request."""
 OF_TARGETS = {"job", "instance"}
 """Labels that Prometheus gives to whatever it scrapes."""
-WORDS = re.compile(
-    r"sum|max|min|abs|rate|increase|histogram_quantile|by|without|and|or|unless|on|ignoring|bool|offset"
-)
+WORDS = re.compile(r"sum|max|min|abs|rate|increase|histogram_quantile|by|without|and|or|unless|on|ignoring|bool|offset")
 
 
 def measured(requests: int = 3) -> tuple[list[Metric], list[Metric]]:
