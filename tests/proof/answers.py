@@ -24,7 +24,7 @@ from service.core.requests import understand
 from tests.proof import mutate
 from tests.proof.fates import machine_time
 from tests.proof.realclient import clients_in_memory
-from tests.proof.worlds import quietly
+from tests.proof.silence import quietly
 from tests.world.aws import QUEUE_URL, TOPIC_ARN, Answer, Aws, operation_of
 from tests.world.loop import run
 from tests.world.network import Asked, Call, InMemory, Line

@@ -23,7 +23,8 @@ from service.core.marks import REQUEST_TAG
 from service.core.messages import Message
 from service.flow.hold import Hold
 from service.flow.intake import MOST_POLLS
-from tests.proof.worlds import chance, quietly
+from tests.proof.nature import chance
+from tests.proof.silence import quietly
 from tests.world.bedrock import USUAL
 from tests.world.loop import VirtualLoop, run
 from tests.world.wire import TIMEOUT_SECONDS, Fault, Wire

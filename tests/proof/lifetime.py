@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.proof.monitor import Life, Monitor
-from tests.proof.worlds import quietly
+from tests.proof.books import Life
+from tests.proof.monitor import Monitor
+from tests.proof.silence import quietly
 from tests.world.askers import Waiting
 from tests.world.bedrock import Rules
 from tests.world.loop import PROCESS, VirtualLoop, run
@@ -77,6 +78,7 @@ class _Lifetime:
             terms={"max_held": 5, "sweep_interval": 15.0, "visibility_timeout": 60, "timeout": 10_800.0},
         )
         self.monitor = Monitor(self.world)
+        self.books = self.monitor.books
         self.world.watch(self.monitor)
         loop.set_exception_handler(lambda *_: None)
         loop.before_step = self._at_step
@@ -86,52 +88,52 @@ class _Lifetime:
         self.monitor.wait(letter, STEP, waiting)
         self._start()
         began = loop.time()
-        while self.world.sqs.letters or any(len(life.replica.slipway.custody) for life in self.monitor.live()):
-            if self.monitor.broken or loop.time() - began > LONGEST_SECONDS:
+        while self.world.sqs.letters or any(len(life.replica.slipway.custody) for life in self.books.live()):
+            if self.books.broken or loop.time() - began > LONGEST_SECONDS:
                 break
             await asyncio.sleep(2.0)
         calls, steps = dict(self.world.wire.calls), loop.steps
         self.at_step.clear()
-        for life in self.monitor.live():
+        for life in self.books.live():
             self._ask_to_stop(life)
         await asyncio.sleep(65.0)
         self._balance()
-        return Told(self.misfortunes, self.monitor.broken, list(self.monitor.trace), steps, calls)
+        return Told(self.misfortunes, self.books.broken, list(self.books.trace), steps, calls)
 
     @property
     def model(self) -> str:
         return "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 
     def _balance(self) -> None:
-        said = self.monitor.said.get(("r-1", "bot", self.model), {})
+        said = self.books.said.get(("r-1", "bot", self.model), {})
         if set(said) != {"Active"}:
-            self.monitor.breaks("I1", f"it ended as {sorted(said)}, and not as Active")
+            self.books.breaks("I1", f"it ended as {sorted(said)}, and not as Active")
         if len(self.world.account.made) != 1:
-            self.monitor.breaks("I2", f"{len(self.world.account.made)} deployments were made of one request")
+            self.books.breaks("I2", f"{len(self.world.account.made)} deployments were made of one request")
         # One that was handed on may be there too: a kill came between sending its continuation and deleting it.
         if self.world.dead.all and len(self.world.sqs.all) == 1:
-            self.monitor.breaks("I9", "it is in the dead-letter queue")
-        for life in self.monitor.live():
+            self.books.breaks("I9", "it is in the dead-letter queue")
+        for life in self.books.live():
             if not life.is_halted:
-                self.monitor.breaks("I9", f"{life.replica.name} has not ended a minute after SIGTERM")
-        last = list(self.monitor.lives.values())[-1]
+                self.books.breaks("I9", f"{life.replica.name} has not ended a minute after SIGTERM")
+        last = list(self.books.lives.values())[-1]
         self.monitor.check_end(last.replica)
 
     def _start(self) -> None:
         self.number += 1
         replica = self.world.start(f"p{self.number}")
-        self.monitor.lives[replica.name] = Life(replica, self.loop.time())
-        self.monitor.note(f"start    {replica.name}")
+        self.books.lives[replica.name] = Life(replica, self.loop.time())
+        self.books.note(f"start    {replica.name}")
 
     def _at_step(self) -> None:
         kind = self.at_step.pop(self.loop.steps, None)
-        life = self.monitor.lives.get(PROCESS.get() or "")
+        life = self.books.lives.get(PROCESS.get() or "")
         if kind is not None and life is not None:
             self.world.wire.world.copy().run(self._befall, kind, life)
 
     def _befall(self, kind: str, life: Life) -> None:
         name = life.replica.name
-        self.monitor.note(f"{kind} {name}")
+        self.books.note(f"{kind} {name}")
         match kind:
             case "kill -9":
                 life.killed_at = self.loop.time()
@@ -158,7 +160,7 @@ class _Lifetime:
 
     def _continue(self, life: Life) -> None:
         life.is_halted, life.continued_at = False, self.loop.time()
-        self.monitor.note(f"SIGCONT  {life.replica.name}")
+        self.books.note(f"SIGCONT  {life.replica.name}")
         self.loop.continue_process(life.replica.name)
 
 

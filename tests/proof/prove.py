@@ -19,6 +19,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from tests.proof import bounded, inputs, lifetime, planted, realclient, refreshing, worlds
 from tests.proof.fates import FATES
+from tests.proof.mischief import MISCHIEF
 from tests.proof.report import Sum, in_tables
 from tests.world.wire import Fault
 
@@ -162,7 +163,7 @@ class _Proof:
 
     def _has_all_fired(self) -> None:
         """What never happened has proved nothing."""
-        wanted = {str(kind) for kind in (*worlds.MISCHIEF, *Fault, *worlds.HAPPENINGS)}
+        wanted = {str(kind) for kind in (*MISCHIEF, *Fault, *worlds.HAPPENINGS)}
         self._total.broken += [f"{kind}: never fired" for kind in sorted(wanted - self._total.faults.keys())]
         self._total.broken += [f"{kind}: never fired" for kind in FATES if not self._total.wire_faults[kind]]
 

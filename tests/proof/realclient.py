@@ -32,7 +32,7 @@ from service.flow.intake import MOST_POLLS
 from service.flow.run import Slipway
 from service.local.terms import Terms
 from tests.proof.fates import FATES, Machine, Wire, fits, machine_time
-from tests.proof.worlds import quietly
+from tests.proof.silence import quietly
 from tests.world.aws import QUEUE_URL, TOPIC_ARN, Aws
 from tests.world.loop import run
 from tests.world.network import InMemory

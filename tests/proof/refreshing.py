@@ -32,7 +32,7 @@ from service.local import operations
 from service.local.terms import Terms
 from tests.proof.fates import Machine, Wire, machine_time
 from tests.proof.realclient import clients_in_memory, sdk
-from tests.proof.worlds import quietly
+from tests.proof.silence import quietly
 from tests.world.aws import QUEUE_URL, TOPIC_ARN, Aws
 from tests.world.loop import VirtualLoop, run
 from tests.world.network import InMemory

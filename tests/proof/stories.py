@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from service.core.marks import EXPIRES_TAG, RECEIVED_TAG, REQUEST_TAG
 from tests.flow.kills import Story
-from tests.proof.worlds import quietly
+from tests.proof.silence import quietly
 from tests.world.bedrock import USUAL, Rules, request_of
 from tests.world.loop import Deadlock
 from tests.world.world import MODEL, OTHER_MODEL, World

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.proof.mischief import MISCHIEF
 from tests.proof.prove import CORES, kept_seeds, some_worlds
-from tests.proof.worlds import HAPPENINGS, MISCHIEF, Report, run_world
+from tests.proof.worlds import HAPPENINGS, Report, run_world
 from tests.world.wire import Fault
 
 WORLDS = 500

@@ -1,0 +1,152 @@
+"""Whether every request ends in one result, said before its message goes, to all who wait: I1, I4, I8, I10."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from service.core.events import Publication
+from service.core.messages import CONTINUATION
+from service.core.outcomes import Ending
+from service.core.replies import Copied, Reply, StepSucceeded, TaskSucceeded
+from service.flow.hold import Hold
+from tests.proof.books import Asked, Books, Key, is_slipways, origin, origin_of
+from tests.proof.leases import Leases
+from tests.proof.truth import Truth
+from tests.world.askers import Waiting
+from tests.world.sqs import EPOCH, Letter
+
+ENDS = frozenset(Ending)
+GOOD_NEWS = frozenset({"Active", "Updated", "Deleted"})
+PUBLISH_SLACK = 30.0
+"""How long an event that was handed over for publishing may stand in line behind calls that time out."""
+
+
+class Announced:
+    """Follows each request to its end."""
+
+    def __init__(self, books: Books, leases: Leases) -> None:
+        self._books = books
+        self._leases = leases
+        self._truth = Truth(books)
+        self._ids: dict[tuple[Key, str], str] = {}
+        self.poison: set[str] = set()
+        self.rejected: set[str] = set()
+        self.waiting: dict[str, list[Waiting]] = {}
+        """Who waits for the answer to a request, by the id of the message that brought it first."""
+        self._asked_at: dict[str, Asked] = {}
+
+    def wait(self, letter: Letter, token: str, waiting: Waiting) -> None:
+        """Somebody waits at a token for the answer to a request that was sent."""
+        self.waiting.setdefault(letter.message_id, []).append(waiting)
+        self._asked_at[token] = self._books.asked[letter.message_id]
+
+    def put(self, letter: Letter | None, attributes: dict[str, str]) -> None:
+        """A message is sent. One that is handed on counts from when the request was first received."""
+        books = self._books
+        if CONTINUATION in attributes and (letter is None or is_slipways(letter)):
+            told = json.loads(attributes[CONTINUATION])
+            books.continued.setdefault(told["origin"], set()).add(told["hops"])
+            first = books.first.get(told["origin"], -1.0) + EPOCH
+            if abs(told["firstReceivedAt"] - first) > 0.001:
+                books.breaks("I10", f"{told['origin']} is handed on with another first receipt: {told} not {first}")
+
+    def deleted(self, letter: Letter) -> None:
+        """A message is gone: handed on, or its outcome was published before, and whoever waits was answered."""
+        books = self._books
+        begun, hops = origin(letter)
+        if hops + 1 in books.continued.get(begun, ()):
+            return
+        if begun in self.poison:
+            if begun not in self.rejected:
+                books.breaks("I1", f"poison {begun} deleted, and not announced as Rejected")
+            elif not any(copy.attributes.get("SlipwayMessageId") == begun for copy in books.world.dead.all):
+                books.breaks("I11", f"poison {begun} deleted, and not in the dead-letter queue")
+            return
+        asked = books.asked.get(begun)
+        if asked is None:
+            return  # poison that had gone to the dead-letter queue already
+        if max(books.said.get(asked.key, {}).values(), default=-1.0) < books.first[begun]:
+            books.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and its outcome was not published")
+        if any(one.heard is None and not one.is_over for one in self.waiting.get(begun, ())):
+            books.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and whoever waits for it was not answered")
+
+    def replied(self, reply: Reply) -> None:
+        """Somebody is answered: as was announced."""
+        books = self._books
+        asked = None if isinstance(reply, Copied) else self._asked_at.get(reply.token)
+        if asked is None:
+            return
+        books.faults["an asker was answered"] += 1
+        words = set(books.said.get(asked.key, ()))
+        is_good = isinstance(reply, TaskSucceeded | StepSucceeded)
+        if not (words & GOOD_NEWS if is_good else words - GOOD_NEWS):
+            books.breaks("I1", f"{asked.name} is answered by {type(reply).__name__}, and was announced as {sorted(words)}")
+
+    def buried(self, letter: Letter) -> None:
+        """A message went to the dead-letter queue by itself: where its request has not ended, nothing more will come of it."""
+        books = self._books
+        begun, hops = origin(letter)
+        is_answered = begun in self.rejected or (begun in books.asked and books.asked[begun].key in books.said)
+        is_over = is_answered or hops + 1 in books.continued.get(begun, ())
+        self._leases.buried(letter, is_over=is_over)
+        if is_over:
+            return
+        if begun in books.asked:
+            books.asked[begun].is_excused = True
+        self.poison.discard(begun)
+
+    def publishing(self, publication: Publication, process: str | None) -> None:
+        """An outcome is being sent: by who holds its request."""
+        books = self._books
+        data = json.loads(publication.body)["data"]
+        life = books.life_of(process)
+        if books.loop.is_dead(process) or data["outcome"] not in ENDS or life is None:
+            return
+        holds = [hold for hold in life.replica.slipway.custody if self._is_about(hold, data)]
+        if not holds:
+            books.breaks("I8", f"{process} publishes {data['outcome']} of {data['requestId']}, and holds nothing of it")
+        elif life.continued_at < books.now - 0.001:
+            worst = max(holds, key=lambda hold: self._leases.since(process, hold.message.message_id))
+            self._leases.check(worst, process, PUBLISH_SLACK, f"publishes {data['outcome']} of {data['requestId']}")
+
+    def _is_about(self, hold: Hold, data: dict[str, Any]) -> bool:
+        begun, _ = origin_of(hold.message.message_id, hold.message.attributes.get(CONTINUATION))
+        if data["outcome"] == "Rejected":
+            return bool(begun == data["messageId"])
+        asked = self._books.asked.get(begun)
+        return asked is not None and _tells_of(asked, data)
+
+    def published(self, publication: Publication, process: str | None) -> None:
+        """An event is on the topic: about what was asked, under its one id, and true."""
+        books = self._books
+        data = json.loads(publication.body)["data"]
+        word = data["outcome"]
+        books.note(f"publish  {word} {data.get('reason', '')} of {data['requestId']} by {process} {publication.event_id[:8]}")
+        if word not in ENDS:
+            return
+        if word == "Rejected":
+            self.rejected.add(data["messageId"])
+            if data["messageId"] in books.asked:
+                books.breaks("I11", f"a good request is Rejected: {data}")
+            return
+        asked = next((one for one in books.asked.values() if _tells_of(one, data)), None)
+        if asked is None:
+            books.breaks("I4", f"an event about nothing that was asked: {data}")
+            return
+        if self._ids.setdefault((asked.key, word), publication.event_id) != publication.event_id:
+            books.breaks("I4", f"{word} of {asked.name} has a second id")
+        before = books.said.setdefault(asked.key, {})
+        for other, at in before.items():
+            if {other, word} <= {"Active", "Failed"} and other != word and not self._truth.has_changed(asked, at):
+                books.breaks("I4", f"{asked.name} was {other}, and now is {word}")
+        before[word] = books.now
+        received = datetime.fromisoformat(data["times"]["receivedAt"]).timestamp() - EPOCH
+        if not any(abs(books.first.get(one, -1.0) - received) < 0.01 for one in asked.origins):
+            books.breaks("I10", f"{word} of {asked.name} counts from {received:.3f}, when it was not first received")
+        self._truth.check(asked, word, data)
+
+
+def _tells_of(asked: Asked, data: dict[str, Any]) -> bool:
+    return (asked.request_id, asked.name, asked.key[2]) == (data["requestId"], data["modelDeploymentName"], data["modelArn"])

@@ -1,0 +1,117 @@
+"""Who asks for what in a world: good requests, poison, and those of strangers."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+
+from service.core.messages import CONTINUATION
+from service.core.targets import DEFAULT
+from tests.poison import POISON, is_sendable
+from tests.proof.nature import MODELS, WEST, chance
+from tests.proof.scene import Scene
+from tests.world.askers import Waiting
+from tests.world.sqs import SOMEBODY
+
+STRANGER = "AROASTRANGER:eve"
+SMALL_POISON = [body for _, body in POISON if is_sendable(body) and len(body) < 5000]
+
+
+class Askings:
+    """Draws what is asked for."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._world = scene.world
+
+    def draw(self, number: int) -> Callable[[], None]:
+        """Draw one request now, to be sent later."""
+        scene, rng = self._scene, self._scene.rng
+        group = f"g-{rng.randrange(6)}"
+        if rng.random() < 0.06:
+            body = rng.choice(SMALL_POISON)
+            return lambda: self._send_poison(body, group)
+        name = f"bot-{rng.choice([number, number, number, rng.randrange(5)])}"
+        model = MODELS[0] if rng.random() < 0.85 else rng.choice(MODELS)
+        more: dict[str, object] = {}
+        token = request_id = None
+        draw = rng.random()
+        if draw < 0.3:
+            request_id = f"r-{number if rng.random() < 0.8 else rng.randrange(5)}"
+            more["requestId"] = request_id
+        elif draw < 0.45:
+            token = f"own-{number if rng.random() < 0.7 else rng.randrange(3)}"
+            more["clientRequestToken"] = token
+        timeout = float(self._world.terms["timeout"])
+        more |= self._where(number)
+        target = str(more.get("target", DEFAULT))
+        model = self._world.model_in(target, model)
+        if rng.random() < 0.2:
+            timeout = rng.choice([45.0, 300.0, 1200.0])
+            more["timeout"] = timeout
+        if rng.random() < 0.2:
+            more["priority"] = rng.choice([-5, 5])
+        if rng.random() < 0.2:
+            more["description"], more["tags"] = "nightly", [{"key": "team", "value": "support"}]
+        more |= self._for_whom(number)
+        if self._world.terms["permissions"] and chance(scene.seed, "stranger", number) < 0.2:
+            return self._a_strangers({"modelDeploymentName": name, "modelArn": model} | more, group, number)
+        waits = self._who_waits(number)
+        more |= {key: token for key, token, _ in waits}
+
+        def send() -> None:
+            scene.lifetimes += 1
+            scene.last_deadline = max(scene.last_deadline, scene.loop.time() + timeout)
+            letter = self._world.ask(name, model, group=group, **more)
+            scene.monitor.ask(letter, (token or request_id, name, model), request_id or token, timeout, target)
+            for _, at, waiting in waits:
+                scene.monitor.wait(letter, at, waiting)
+
+        return send
+
+    def _for_whom(self, number: int) -> dict[str, object]:
+        """Draw the tenant; by itself, not from the stream of all the other draws."""
+        drawn = chance(self._scene.seed, "tenant", number)
+        return {} if drawn >= 0.6 else {"tenant": "a" if drawn < 0.4 else "b"}
+
+    def _a_strangers(self, body: dict[str, object], group: str, number: int) -> Callable[[], None]:
+        """Draw what makes a good request somebody's who may not ask for it, and may say that it is another's."""
+        claim = {"origin": "m-00001", "firstReceivedAt": self._world.sqs.now(), "hops": 1, "sender": SOMEBODY}
+        is_forged = chance(self._scene.seed, "forged", number) < 0.6
+        attributes = {CONTINUATION: json.dumps(claim)} if is_forged else {}
+
+        def send() -> None:
+            self._scene.done["a forged continuation" if is_forged else "a stranger asks"] += 1
+            self._send_poison(json.dumps(body), group, attributes, STRANGER)
+
+        return send
+
+    def _where(self, number: int) -> dict[str, object]:
+        """Draw the target, where there is another than the default."""
+        if not self._world.targets or chance(self._scene.seed, "target", number) >= 0.4:
+            return {}
+        self._scene.done["another target"] += 1
+        return {"target": WEST}
+
+    def _who_waits(self, number: int) -> list[tuple[str, str, Waiting]]:
+        """Draw who waits for an answer: key, token, and whether anybody is there; some leave before they are answered."""
+        rng = random.Random(f"askers {self._scene.seed} {number}")
+        askers, drawn = self._world.askers, list[tuple[str, str, Waiting]]()
+        for key, tokens, token in (
+            ("taskToken", askers.tasks, f"t-{number}"),
+            ("callbackToken", askers.steps, f"step{number:06}"),
+        ):
+            if rng.random() < 0.2:
+                waiting = tokens[token] = Waiting(is_over=rng.random() < 0.1)
+                drawn.append((key, token, waiting))
+                if rng.random() < 0.2:
+                    self._scene.loop.call_later(rng.uniform(0, self._scene.nature.chaos_seconds), waiting.leave)
+        return drawn
+
+    def _send_poison(self, body: str, group: str, attributes: dict[str, str] | None = None, sender: str = SOMEBODY) -> None:
+        self._scene.lifetimes += 1
+        letter = self._world.sqs.put(body, attributes, group, sender=sender)
+        assert letter is not None
+        self._scene.monitor.announced.poison.add(letter.message_id)
+        self._scene.done["poison"] += 1
