@@ -36,7 +36,10 @@ RECEIVED = 1_795_464_000.0
 def made(text: str) -> str:
     """Answer a page with all its made parts as they should be."""
     text = re.sub(
-        r"(<!-- sample:(\S+) -->\n)(```json\n.*?```\n)?", lambda found: found[1] + _sample(found[2]), text, flags=re.DOTALL
+        r"(<!-- (sample|file):(\S+) -->\n)(```\w+\n.*?```\n)?",
+        lambda found: found[1] + _shown(SAMPLES / found[3] if found[2] == "sample" else ROOT / found[3]),
+        text,
+        flags=re.DOTALL,
     )
     for name, part in PARTS.items():
         begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
@@ -46,8 +49,9 @@ def made(text: str) -> str:
     return text
 
 
-def _sample(name: str) -> str:
-    return f"```json\n{(SAMPLES / name).read_text('utf-8').rstrip()}\n```\n"
+def _shown(path: Path) -> str:
+    language = {".service": "ini", ".env": "sh"}.get(path.suffix, path.suffix[1:])
+    return f"```{language}\n{path.read_text('utf-8').rstrip()}\n```\n"
 
 
 def _settings() -> str:

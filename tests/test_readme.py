@@ -99,17 +99,6 @@ def test_the_readme_leads_to_every_page() -> None:
         assert page == "README.md" or f"]({page})" in TEXTS["README.md"], page
 
 
-def test_the_policy_is_json_and_names_every_call_that_is_made() -> None:
-    found = re.findall(r"<!-- (?:policy|operator):begin -->\n```json\n(.*?)```", TEXT, re.DOTALL)
-    assert len(found) == 2, "the daemon's, and what the command line needs beside it"
-    actions = {action for policy in found for statement in json.loads(policy)["Statement"] for action in statement["Action"]}
-    code = "".join(path.read_text("utf-8") for path in (ROOT / "service" / "aws").glob("*.py"))
-    for operation in re.findall(r'operation = "(\w+)"', code):
-        single = operation.removesuffix("Batch")
-        single = {"Converse": "InvokeModel"}.get(single, single)  # the permission has the older call's name
-        assert any(action.endswith(f":{single}") for action in actions), operation
-
-
 @pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_is_explained_or_is_bedrocks_verdict(reason: Reason) -> None:
     verdicts = {

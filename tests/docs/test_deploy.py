@@ -1,0 +1,236 @@
+"""What config/deploy holds can be used as it stands, and fits the code: settings, timeouts, probes, permissions."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # read as plain values, which are checked
+from botocore import xform_name
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.validate import ParamValidator
+
+from service import __version__
+from service.aws.teaching import teach_update
+from service.core.asyncapi import asyncapi_document
+from service.daemon import EXIT_WRONG_SETTING, LONGEST_GOODBYE_SECONDS
+from service.edge.vitals import CHECK_TIMEOUT_SECONDS
+from service.settings import load
+from tests.readme import ROOT, commands
+
+FOLDER = ROOT / "config" / "deploy"
+SERVICES = ("bedrock", "bedrock-runtime", "sqs", "sns", "sts", "stepfunctions", "sagemaker")
+"""Bedrock comes first: several have TagResource and ListTagsForResource, and Slipway knows no tags but those of deployments."""
+PREFIXES = {"bedrock-runtime": "bedrock", "stepfunctions": "states"}
+"""What IAM calls a service, where it is not as the SDK does."""
+PERMISSIONS = {"Converse": "InvokeModel"}
+"""What IAM calls a permission, where it has not the call's name."""
+FREE = {"sts:GetCallerIdentity"}
+"""Everybody may do that, whatever a policy says."""
+
+
+def document(name: str) -> Any:
+    text = (FOLDER / name).read_text("utf-8")
+    return json.loads(text) if name.endswith(".json") else list(yaml.safe_load_all(text))
+
+
+def unit() -> configparser.ConfigParser:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's keys have capitals
+    parser.read(FOLDER / "slipway.service", "utf-8")
+    return parser
+
+
+def of_kind(kind: str) -> Any:
+    (found,) = (each for each in document("kubernetes.yaml") if each["kind"] == kind)
+    return found
+
+
+def pod() -> Any:
+    return of_kind("Deployment")["spec"]["template"]["spec"]
+
+
+def container() -> Any:
+    (only,) = pod()["containers"]
+    return only
+
+
+def task() -> Any:
+    (only,) = document("ecs-task.json")["containerDefinitions"]
+    return only
+
+
+def test_the_task_definition_is_one_that_ecs_takes() -> None:
+    shape = service_model("ecs").operation_model("RegisterTaskDefinition").input_shape
+    report = ParamValidator().validate(document("ecs-task.json"), shape)
+    assert not report.has_errors(), report.generate_report()
+
+
+def test_all_say_the_same_settings_and_slipway_takes_them(tmp_path: Path) -> None:
+    of_task = load({pair["name"]: pair["value"] for pair in task()["environment"]})
+    own = tmp_path / "slipway.toml"
+    own.write_text(of_kind("ConfigMap")["data"]["slipway.toml"], "utf-8")
+    of_pod = load({pair["name"]: pair["value"] for pair in container()["env"]} | {"SLIPWAY_CONFIG": str(own)})
+    of_machine = load({}, str(FOLDER / "slipway.toml"))
+    assert {(each.queue_url, each.topic_arn) for each in (of_task, of_pod, of_machine)} == {
+        (
+            "https://sqs.us-east-1.amazonaws.com/123456789012/slipway-requests",
+            "arn:aws:sns:us-east-1:123456789012:slipway-events",
+        )
+    }
+
+
+def test_the_settings_file_is_where_slipway_is_told_that_it_is() -> None:
+    (mount,) = container()["volumeMounts"]
+    (volume,) = pod()["volumes"]
+    assert mount["name"] == volume["name"]
+    assert {"name": "SLIPWAY_CONFIG", "value": f"{mount['mountPath']}/slipway.toml"} in container()["env"]
+    assert volume["configMap"]["name"] == of_kind("ConfigMap")["metadata"]["name"]
+    program, command, option, path = unit()["Service"]["ExecStart"].split()
+    assert (Path(program).name, command, option) == ("slipway", "serve", "--config")
+    for file in (path, unit()["Service"]["EnvironmentFile"]):
+        assert file.startswith("/etc/slipway/")
+        assert (FOLDER / Path(file).name).exists()
+
+
+def test_everybody_lets_it_say_goodbye() -> None:
+    given = {
+        "ecs": task()["stopTimeout"],
+        "kubernetes": pod()["terminationGracePeriodSeconds"],
+        "systemd": int(unit()["Service"]["TimeoutStopSec"]),
+    }
+    for where, seconds in given.items():
+        assert seconds >= LONGEST_GOODBYE_SECONDS + 5, where
+    assert unit()["Service"]["KillSignal"] == "SIGTERM"
+
+
+def test_the_probes_ask_what_there_is_and_wait_for_as_long_as_an_answer_may_take() -> None:
+    source = (ROOT / "service" / "edge" / "http.py").read_text("utf-8")
+    for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+        asked = container()[probe]
+        assert asked["httpGet"] == {"path": path, "port": "http"}
+        assert f'web.get("{path}"' in source
+    assert container()["readinessProbe"]["timeoutSeconds"] > CHECK_TIMEOUT_SECONDS
+    kind, program, command = task()["healthCheck"]["command"]
+    assert (kind, program) == ("CMD", "slipway")
+    assert command in dict(commands())
+
+
+def test_a_wrong_setting_is_no_reason_to_try_again() -> None:
+    assert unit()["Service"]["Restart"] == "on-failure"
+    assert int(unit()["Service"]["RestartPreventExitStatus"]) == EXIT_WRONG_SETTING
+
+
+def test_it_is_the_image_that_the_dockerfile_makes() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
+    port = load({}, str(FOLDER / "slipway.toml")).http_port
+    assert f"EXPOSE {port}\n" in dockerfile
+    assert [each["containerPort"] for each in (*task()["portMappings"], *container()["ports"])] == [port, port]
+    context = pod()["securityContext"]
+    assert f"USER {context['runAsUser']}:{context['runAsGroup']}\n" in dockerfile
+    for image in (task()["image"], container()["image"]):
+        assert image.endswith(f"/slipway:{__version__}")
+
+
+def test_the_pods_that_are_meant_are_those_that_there_are() -> None:
+    labels = of_kind("Deployment")["spec"]["template"]["metadata"]["labels"]
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        assert of_kind(kind)["spec"]["selector"]["matchLabels"] == labels
+    assert pod()["serviceAccountName"] == of_kind("ServiceAccount")["metadata"]["name"]
+
+
+def test_what_prometheus_scrapes_is_what_the_alerts_are_about() -> None:
+    (scraping,) = document("prometheus.yaml")
+    (job,) = scraping["scrape_configs"]
+    alerts = (ROOT / "config" / "grafana" / "alerts.yaml").read_text("utf-8")
+    assert set(re.findall(r'job="([^"]*)"', alerts)) == {job["job_name"]}
+    kept = {tuple(rule["source_labels"]): rule["regex"] for rule in job["relabel_configs"] if rule.get("action") == "keep"}
+    labels = of_kind("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert kept == {
+        ("__meta_kubernetes_pod_label_app_kubernetes_io_name",): labels["app.kubernetes.io/name"],
+        ("__meta_kubernetes_pod_container_port_name",): container()["ports"][0]["name"],
+    }
+
+
+def test_the_queue_is_made_as_the_contract_says() -> None:
+    (stack,) = document("resources.yaml")
+    channels: Any = asyncapi_document(__version__)["channels"]
+    said = channels["requests"]["bindings"]["sqs"]["queue"]
+    queue = stack["Resources"]["Requests"]["Properties"]
+    assert queue["QueueName"] == said["name"]
+    assert queue["MessageRetentionPeriod"] == said["messageRetentionPeriod"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == said["redrivePolicy"]["maxReceiveCount"]
+    assert stack["Resources"]["DeadLetters"]["Properties"]["QueueName"] == said["redrivePolicy"]["deadLetterQueue"]["name"]
+    assert stack["Resources"]["Events"]["Properties"]["TopicName"] == channels["events"]["bindings"]["sns"]["name"]
+
+
+def test_the_daemon_may_do_exactly_what_it_does() -> None:
+    loaded = "import sys, service.daemon; print(*(name for name in sys.modules if name.startswith('service.aws.')))"
+    names = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
+    of_daemon = {action for name in names for action in called(name.rpartition(".")[2])}
+    assert {"sqs:ReceiveMessage", "bedrock:CreateCustomModelDeployment"} <= of_daemon
+    assert actions(document("policy.json")) == of_daemon - FREE | {"sts:AssumeRole"}, "the SDK itself assumes roles"
+
+
+def test_whoever_types_commands_may_do_exactly_what_they_do() -> None:
+    everything = {action for path in (ROOT / "service" / "aws").glob("*.py") for action in called(path.stem)}
+    daemon, operator = actions(document("policy.json")), actions(document("operator-policy.json"))
+    assert everything - daemon <= operator <= everything
+
+
+def test_the_stack_gives_what_the_policy_says_without_roles_and_askers() -> None:
+    (stack,) = document("resources.yaml")
+    always = [each for each in document("policy.json")["Statement"] if not each.get("Sid", "").startswith("Only")]
+    made = stack["Resources"]["Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert [sorted(each["Action"]) for each in made] == [sorted(each["Action"]) for each in always]
+
+
+def actions(policy: Any) -> set[str]:
+    return {action for statement in policy["Statement"] for action in statement["Action"]}
+
+
+def called(module: str) -> Iterator[str]:
+    """The permissions that a module of service/aws needs: every method of an SDK client that its code names."""
+    tree = ast.parse((ROOT / "service" / "aws" / f"{module}.py").read_text("utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in methods():
+            service = methods()[node.attr]
+            operation = service_model(service).operation_names[method_names(service).index(node.attr)].removesuffix("Batch")
+            yield f"{PREFIXES.get(service, service)}:{PERMISSIONS.get(operation, operation)}"
+
+
+@cache
+def methods() -> dict[str, str]:
+    """The service that a client's method is of, by its name: of several the first."""
+    return {method: service for service in reversed(SERVICES) for method in method_names(service)}
+
+
+@cache
+def method_names(service: str) -> list[str]:
+    return [xform_name(operation) for operation in service_model(service).operation_names]
+
+
+@cache
+def service_model(service: str) -> ServiceModel:
+    loader = Loader()
+    teach_update(loader)
+    return ServiceModel(loader.load_service_model(service, "service-2"), service)
+
+
+@pytest.mark.parametrize("name", ["policy.json", "operator-policy.json", "trust-ecs.json"])
+def test_a_policy_is_well_formed(name: str) -> None:
+    policy = document(name)
+    assert policy["Version"] == "2012-10-17"
+    for statement in policy["Statement"]:
+        assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Principal", "Condition"}
+        assert statement["Effect"] == "Allow"
