@@ -15,6 +15,7 @@ from service import __version__
 from service.aws.listening import Listener
 from service.aws.visiting import Visit, visiting
 from service.client.daemons import NotReached, Said, ask_all
+from service.core.actions import Cancel
 from service.core.calls import CallFailed, Throttled, Unknown
 from service.core.following import Glimpse, News, Ticket, is_so, news
 from service.core.foresight import Existing
@@ -68,7 +69,9 @@ class Client:
         targets = assumed(self.visit.home, whole)
         request = understand(Message("not sent yet", text, "", 1, 0.0, 0.0), targets, self.settings.timeout)
         deduplication_id = hashlib.sha256(text.encode()).hexdigest()
-        message_id, sent_at = await self.visit.sender.send(text, group=request.name, deduplication_id=deduplication_id)
+        # In the group of the request that it is about, a cancel would be received after that has ended.
+        group = request.request_id if isinstance(request, Cancel) else request.name
+        message_id, sent_at = await self.visit.sender.send(text, group=group, deduplication_id=deduplication_id)
         return Ticket(request, message_id, sent_at)
 
     async def follow(self, ticket: Ticket) -> AsyncIterator[News]:
@@ -117,7 +120,8 @@ class Client:
 
     async def _look_at_aws(self, ticket: Ticket, following: _Following) -> Glimpse:
         now = asyncio.get_running_loop().time()
-        details = await self.visit.catalogue.details(ticket.name) if ticket.request.target == DEFAULT else None
+        is_shown = ticket.request.target == DEFAULT and not isinstance(ticket.request, Cancel)
+        details = await self.visit.catalogue.details(ticket.name) if is_shown else None
         backlog = await self.visit.inspector.backlog(self.settings.queue_url)
         if backlog.unaccounted(0):
             following.quiet_since = None

@@ -17,6 +17,7 @@ from service.core.calls import CallFailed
 from service.core.deployments import Status
 from service.edge.errands import CannotDo, say
 from service.edge.exits import Exit
+from service.edge.options import option_of
 from service.edge.printing import is_terminal, print_json, print_line, print_table
 from service.settings import Settings
 
@@ -27,6 +28,7 @@ _EXITS: Final = {
     "Active": Exit.OK,
     "Updated": Exit.OK,
     "Deleted": Exit.OK,
+    "CancelTaken": Exit.OK,
     "TimedOut": Exit.TIMED_OUT,
     "Rejected": Exit.REJECTED,
     "Cancelled": Exit.CANCELLED,
@@ -47,18 +49,15 @@ class Manner:
     as_json: bool = False
 
 
-async def ask_for(
-    visit: Visit, settings: Settings, body: Mapping[str, object], options: Mapping[str, str], manner: Manner
-) -> Exit:
-    """Send it; follow it. `options` says by which option each key of the body was given."""
+async def ask_for(visit: Visit, settings: Settings, body: Mapping[str, object], manner: Manner) -> Exit:
+    """Send it; follow it. What is None in the body was not given."""
     daemons = await _daemons(settings, manner.daemons)
     listener = visit.listen_to(manner.events_queue) if manner.events_queue else None
     client = Client(visit, settings, daemons, listener)
     try:
         ticket = await client.submit({key: value for key, value in body.items() if value is not None})
     except Misunderstood as wrong:
-        key = (wrong.field or "").partition("[")[0]
-        raise CannotDo(f"{options.get(key, key)}: {wrong.reason}; nothing was sent") from wrong
+        raise CannotDo(f"{option_of(wrong.field or '')}: {wrong.reason}; nothing was sent") from wrong
     if not manner.wait:
         _say_sent(ticket, manner)
         return Exit.OK

@@ -1,23 +1,47 @@
-"""Commands that ask for something: each puts one request on the queue."""
+"""Commands that ask for something: each answers the body of one request, which is put on the queue."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Final
 
 import typer
 
 from service.core.actions import IfExists, OnFailure
-from service.edge.options import AsJson, AtMost, Config, Daemons, EventsQueue, Wait
+from service.edge.cli_requests import Body, asking, seconds
+
+_SMOKE: Final = "Smoke test, before it ends well"
+Target = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The account and Region: a target of the daemon's settings; else default.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")]
+Prompt = Annotated[
+    str | None, typer.Option("--smoke-test", metavar="PROMPT", help="What the deployment is asked.", rich_help_panel=_SMOKE)
+]
+Expect = Annotated[
+    str | None,
+    typer.Option("--smoke-expect", metavar="TEXT", help="What it must answer; else any will do.", rich_help_panel=_SMOKE),
+]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option("--smoke-max-tokens", metavar="NUMBER", help="How much it may answer; else 64.", rich_help_panel=_SMOKE),
+]
+NoGate = Annotated[
+    bool, typer.Option("--smoke-no-gate", help="A test that fails is told, and is no failure.", rich_help_panel=_SMOKE)
+]
 
 app = typer.Typer()
 
-RequestId = Annotated[str | None, typer.Option(help="Your own name for the request; else it gets one.")]
-Timeout = Annotated[str | None, typer.Option(help="How long to try: seconds, or like PT90M.")]
-Force = Annotated[bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")]
-Tenant = Annotated[str | None, typer.Option(help="For whom.")]
+
+class Begun(StrEnum):
+    """What becomes of a deployment whose request is cancelled."""
+
+    KEEP = "keep"
+    DELETE = "delete"
 
 
 @app.command()
+@asking
 def deploy(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the deployment is to be called.")],
     model: Annotated[str | None, typer.Argument(metavar="[MODEL_ARN]", help="The custom model, by its ARN.")] = None,
@@ -25,22 +49,24 @@ def deploy(
     customization_job: Annotated[
         str | None, typer.Option(metavar="JOB", help="Instead of MODEL_ARN: the job that makes the model, which is waited for.")
     ] = None,
+    target: Target = None,
     description: Annotated[str | None, typer.Option(help="A line for people, shown by Bedrock.")] = None,
     tag: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of the deployment; again for more.")] = None,
     if_exists: Annotated[IfExists | None, typer.Option(help="What is done where the name is taken; else adopt.")] = None,
     retries: Annotated[int | None, typer.Option(help="How many attempts more, when one has failed.")] = None,
     on_failure: Annotated[OnFailure | None, typer.Option(help="What becomes of what has failed; else keep.")] = None,
-    request_id: RequestId = None,
-    timeout: Timeout = None,
+    expires_after: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Delete it when so long is over: seconds, or like P7D.")
+    ] = None,
+    prompt: Prompt = None,
+    expect: Expect = None,
+    max_tokens: MaxTokens = None,
+    no_gate: NoGate = False,
     priority: Annotated[int | None, typer.Option(help="Who goes first when slots are scarce: the higher number.")] = None,
-    tenant: Tenant = None,
-    wait: Wait = False,
-    at_most: AtMost = None,
-    daemon: Daemons = None,
-    events_queue: EventsQueue = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
+    client_request_token: Annotated[
+        str | None, typer.Option(help="What makes two messages the same request; else the request's id.")
+    ] = None,
+) -> Body:
     """Ask for a deployment.
 
     Prints the request's id. With --wait it follows the request to its end, through the daemons (--daemon, else one on this
@@ -49,116 +75,99 @@ def deploy(
 
     Examples: slipway deploy support-bot-v42 arn:aws:bedrock:…:custom-model/… --wait --tag team=support
 
+    slipway deploy preview arn:aws:bedrock:…:custom-model/… --expires-after P1D --smoke-test "Say ready." --smoke-expect ready
+
     ID=$(slipway deploy support-bot-v42 arn:aws:bedrock:…:custom-model/…)
     """
-    from service.edge.asking import Manner, ask_for
-    from service.edge.errands import run_errand
-
-    body = {
+    return {
         "modelDeploymentName": name,
         "modelArn": model,
         "customizationJob": customization_job,
+        "target": target,
         "description": description,
         "tags": _tags(tag),
         "ifExists": if_exists and if_exists.value,
         "retries": retries,
         "onFailure": on_failure and on_failure.value,
-        "requestId": request_id,
-        "timeout": _seconds(timeout),
+        "expiresAfter": seconds(expires_after),
+        "smokeTest": _smoke_test(prompt, expect, max_tokens, no_gate=no_gate),
         "priority": priority,
-        "tenant": tenant,
+        "clientRequestToken": client_request_token,
     }
-    options = {"modelDeploymentName": "NAME", "modelArn": "MODEL_ARN", "tags": "--tag", "requestId": "--request-id"}
-    options |= {"customizationJob": "--customization-job", "ifExists": "--if-exists", "onFailure": "--on-failure"}
-    options |= {word: f"--{word}" for word in ("description", "timeout", "priority", "tenant", "retries")}
-    manner = Manner(wait=wait, at_most=at_most, daemons=daemon or (), events_queue=events_queue, as_json=as_json)
-    raise run_errand(config, lambda visit, settings: ask_for(visit, settings, body, options, manner))
 
 
 @app.command()
+@asking
 def update(
     identifier: Annotated[str, typer.Argument(metavar="NAME_OR_ARN", help="The deployment.")],
     model: Annotated[str, typer.Argument(metavar="MODEL_ARN", help="The custom model that it is to serve.")],
     *,
+    target: Target = None,
     rollback: Annotated[
         bool, typer.Option("--rollback", help="If it fails, the former model is what is to be served.")
     ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")
-    ] = False,
-    request_id: RequestId = None,
-    timeout: Timeout = None,
-    tenant: Tenant = None,
-    wait: Wait = False,
-    at_most: AtMost = None,
-    daemon: Daemons = None,
-    events_queue: EventsQueue = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
+    force: Force = False,
+    prompt: Prompt = None,
+    expect: Expect = None,
+    max_tokens: MaxTokens = None,
+    no_gate: NoGate = False,
+) -> Body:
     """Ask for a deployment to serve another model.
 
     Prints the request's id; --wait follows it, as with slipway deploy.
 
-    Example: slipway update support-bot arn:aws:bedrock:…:custom-model/… --rollback --wait
+    Example: slipway update support-bot arn:aws:bedrock:…:custom-model/… --rollback --smoke-test "Say ready." --wait
     """
-    from service.edge.asking import Manner, ask_for
-    from service.edge.errands import run_errand
-
-    body = {
+    return {
         "action": "update",
         "customModelDeploymentIdentifier": identifier,
         "modelArn": model,
+        "target": target,
         "rollback": rollback or None,
         "force": force or None,
-        "requestId": request_id,
-        "timeout": _seconds(timeout),
-        "tenant": tenant,
+        "smokeTest": _smoke_test(prompt, expect, max_tokens, no_gate=no_gate),
     }
-    options = {"customModelDeploymentIdentifier": "NAME_OR_ARN", "modelArn": "MODEL_ARN", "requestId": "--request-id"}
-    options |= {word: f"--{word}" for word in ("rollback", "force", "timeout", "tenant")}
-    manner = Manner(wait=wait, at_most=at_most, daemons=daemon or (), events_queue=events_queue, as_json=as_json)
-    raise run_errand(config, lambda visit, settings: ask_for(visit, settings, body, options, manner))
 
 
 @app.command()
+@asking
 def delete(
     identifier: Annotated[str, typer.Argument(metavar="NAME_OR_ARN", help="The deployment.")],
     *,
-    force: Annotated[
-        bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")
-    ] = False,
-    request_id: RequestId = None,
-    timeout: Timeout = None,
-    tenant: Tenant = None,
-    wait: Wait = False,
-    at_most: AtMost = None,
-    daemon: Daemons = None,
-    events_queue: EventsQueue = None,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
+    target: Target = None,
+    force: Force = False,
+) -> Body:
     """Ask for a deployment to be deleted.
 
     Prints the request's id; --wait follows it, as with slipway deploy.
 
     Example: slipway delete support-bot-v42 --wait
     """
-    from service.edge.asking import Manner, ask_for
-    from service.edge.errands import run_errand
-
-    body = {
+    return {
         "action": "delete",
         "customModelDeploymentIdentifier": identifier,
+        "target": target,
         "force": force or None,
-        "requestId": request_id,
-        "timeout": _seconds(timeout),
-        "tenant": tenant,
     }
-    options = {"customModelDeploymentIdentifier": "NAME_OR_ARN", "requestId": "--request-id"}
-    options |= {word: f"--{word}" for word in ("force", "timeout", "tenant")}
-    manner = Manner(wait=wait, at_most=at_most, daemons=daemon or (), events_queue=events_queue, as_json=as_json)
-    raise run_errand(config, lambda visit, settings: ask_for(visit, settings, body, options, manner))
+
+
+@app.command()
+@asking
+def cancel(
+    request: Annotated[str, typer.Argument(metavar="REQUEST_ID", help="The request, by the id that its events show.")],
+    *,
+    deployment: Annotated[
+        Begun | None, typer.Option(help="What becomes of the deployment that it has begun to make; else keep.")
+    ] = None,
+) -> Body:
+    """Ask for a request to be cancelled that waits, or whose deployment is in creation, in whatever target.
+
+    Prints the id of the cancel, which is a request too. With --wait that is followed to its end, as with slipway deploy: 0 when
+    the other request is cancelled (whoever follows that one exits with 5), 1 when there was nothing to cancel any more.
+
+    Example: slipway cancel train-2026-11-23-42 --deployment delete --wait
+    """
+    return {"action": "cancel", "cancels": request, "deployment": deployment and deployment.value}
 
 
 def _tags(given: list[str] | None) -> list[dict[str, str]] | None:
@@ -170,9 +179,6 @@ def _tags(given: list[str] | None) -> list[dict[str, str]] | None:
     return [{"key": key, "value": value} for key, _, value in (each.partition("=") for each in given)]
 
 
-def _seconds(text: str | None) -> float | str | None:
-    """A number is one in the request too; whatever else it is, the request's own check names it."""
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        return text
+def _smoke_test(prompt: str | None, expect: str | None, max_tokens: int | None, *, no_gate: bool) -> dict[str, object] | None:
+    given = {"prompt": prompt, "expect": expect, "maxTokens": max_tokens, "gate": False if no_gate else None}
+    return {key: value for key, value in given.items() if value is not None} or None

@@ -26,7 +26,7 @@ MEANINGS: Final[Mapping[Exit, str]] = {
     Exit.NOT_DONE: "an option or a setting is wrong, or somebody who was to be asked did not answer",
     Exit.TIMED_OUT: "`--wait`: it ended `TimedOut`",
     Exit.REJECTED: "`--wait`: it ended `Rejected`",
-    Exit.CANCELLED: "`--wait`: it ended `Cancelled`",
+    Exit.CANCELLED: "`--wait`: it ended `Cancelled` (the cancel itself, in `CancelTaken`, ends well)",
     Exit.UNHEARD: "`--wait`: it has ended, and how is only in its event; or `--at-most` was over first",
     Exit.STOPPED_WATCHING: "Ctrl-C: watching has stopped, and nothing else",
 }

@@ -1,9 +1,10 @@
-"""Options that several commands have, so that they are the same everywhere."""
+"""Options that several commands have, so that they are the same everywhere, and which option each key of a request is."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,9 +14,22 @@ Daemons = Annotated[
     typer.Option("--daemon", metavar="URL", help="A daemon's address, like http://127.0.0.1:8080; again for each replica."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Follow the request to its end; the exit code says how it ended.")]
-AtMost = Annotated[float | None, typer.Option("--at-most", metavar="SECONDS", help="With --wait: follow for so long.", min=1)]
-EventsQueue = Annotated[
-    str | None,
-    typer.Option("--events-queue", metavar="URL", help="With --wait: a queue of your own that is subscribed to the topic."),
-]
+
+_WORDS: Final = {
+    "modelDeploymentName": "NAME",
+    "modelArn": "MODEL_ARN",
+    "customModelDeploymentIdentifier": "NAME_OR_ARN",
+    "cancels": "REQUEST_ID",
+    "tags": "--tag",
+    "smokeTest.prompt": "--smoke-test",
+    "smokeTest.expect": "--smoke-expect",
+    "smokeTest.maxTokens": "--smoke-max-tokens",
+    "smokeTest.gate": "--smoke-no-gate",
+}
+"""How a key is given whose option is not called as the key is."""
+
+
+def option_of(key: str) -> str:
+    """Answer by which option or argument a key of a request is given; one within a list, by that of the list."""
+    path = key.partition("[")[0]
+    return _WORDS.get(path) or "--" + re.sub(r"[A-Z]", lambda letter: f"-{letter[0].lower()}", path)

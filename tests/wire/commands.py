@@ -1,21 +1,26 @@
-"""Commands as real processes: in a pipe, and at a terminal."""
+"""Commands as real processes, in a pipe and at a terminal; and within this one, where that makes no difference."""
 
 from __future__ import annotations
 
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import pty
 import signal
 import struct
 import sys
 import termios
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+from typer.testing import CliRunner
+
+from service.edge.cli import app
 from service.local.box import Box
 
 LONGEST_SECONDS = 90.0
@@ -67,6 +72,33 @@ async def slipway(box: Box | None, *words: str, stdin: str = "", **more: str) ->
         out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None
     return Ran(process.returncode, out.decode(), err.decode())
+
+
+async def typed(box: Box | None, *words: str, stdin: str = "", **more: str) -> Ran:
+    """Run a command in a pipe, in this process: a second cheaper than one of its own. One at a time."""
+    return await asyncio.to_thread(_invoke, words, stdin, environment(box, **more))
+
+
+def _invoke(words: tuple[str, ...], stdin: str, found: dict[str, str]) -> Ran:
+    nothing = dict.fromkeys(name for name in os.environ if name.startswith(("AWS_", "SLIPWAY_")))
+    with _own_logs():
+        result = CliRunner().invoke(app, list(words), input=stdin, env=nothing | found)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ran(result.exit_code, result.stdout, result.stderr)
+
+
+@contextmanager
+def _own_logs() -> Iterator[None]:
+    """Within, the process may log somewhere else."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def _hear_ctrl_c() -> None:

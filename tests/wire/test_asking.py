@@ -9,7 +9,7 @@ from typing import Any
 
 from service.local.box import Box
 from service.local.terms import Terms
-from tests.wire.commands import Ran, Terminal, at_terminal, slipway
+from tests.wire.commands import Ran, Terminal, at_terminal, slipway, typed
 from tests.wire.daemons import MODEL, Daemon, daemon, listening
 
 QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(1.0, 1.5))
@@ -148,7 +148,7 @@ WRONG = [
 async def test_what_is_wrong_is_named_by_its_option_and_nothing_is_sent() -> None:
     async with Box(terms=QUICK) as box:
         for words, said in WRONG:
-            ran = await slipway(box, "deploy", *words, **NOBODY)
+            ran = await typed(box, "deploy", *words, **NOBODY)
             assert (ran.code, ran.out) == (2, "")
             assert said in ran.err
         ran = await slipway(box, "deploy", "ok", MODEL, "--wait", "--at-most", "1", **NOBODY)
@@ -156,7 +156,7 @@ async def test_what_is_wrong_is_named_by_its_option_and_nothing_is_sent() -> Non
 
 
 async def test_a_tag_without_a_value_is_named() -> None:
-    ran = await slipway(None, "deploy", "bot", MODEL, "--tag", "team")
+    ran = await typed(None, "deploy", "bot", MODEL, "--tag", "team")
     assert ran.code == 2
     assert "--tag" in ran.err
     assert "KEY=VALUE" in ran.err

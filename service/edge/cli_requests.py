@@ -1,0 +1,92 @@
+"""What makes a command of a request: the options that all requests have, the sending, and the following."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any, Final
+
+import typer
+
+from service.edge.options import AsJson, Config, Daemons
+
+_TOLD: Final = "Who is told, too"
+_FOLLOWED: Final = "Following it to its end"
+Body = Mapping[str, object]
+
+
+def asking(make: Callable[..., Body]) -> Callable[..., None]:
+    """Make a command of what answers the body of a request: beside its own options it takes those that all have.
+
+    What is None in the body was not given, and is left out.
+    """
+
+    @wraps(make)
+    def command(**given: Any) -> None:  # noqa: ANN401  the options, by name
+        common = {name: given.pop(name) for name in _COMMON}
+        _ask(make(**given), **common)
+
+    own = inspect.signature(make, eval_str=True)
+    whole = own.replace(parameters=[*own.parameters.values(), *_COMMON.values()], return_annotation=None)
+    command.__signature__ = whole  # type: ignore[attr-defined]  # where typer reads the options
+    return command
+
+
+def _ask(
+    body: Body,
+    *,
+    request_id: Annotated[str | None, typer.Option(help="Your own name for the request; else it gets one.")] = None,
+    timeout: Annotated[str | None, typer.Option(help="How long to try: seconds, or like PT90M.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="For whom.")] = None,
+    reply_to: Annotated[
+        str | None,
+        typer.Option(metavar="URL|ARN", help="A queue or a topic; one that the daemon allows.", rich_help_panel=_TOLD),
+    ] = None,
+    task_token: Annotated[
+        str | None, typer.Option(metavar="TOKEN", help="A Step Functions task that waits for it.", rich_help_panel=_TOLD)
+    ] = None,
+    callback_token: Annotated[
+        str | None, typer.Option(metavar="TOKEN", help="A pipeline's callback step that does.", rich_help_panel=_TOLD)
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for its end; the exit code says how it ended.", rich_help_panel=_FOLLOWED)
+    ] = False,
+    at_most: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Wait for so long.", min=1, rich_help_panel=_FOLLOWED)
+    ] = None,
+    events_queue: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A queue of your own that is subscribed to the topic.", rich_help_panel=_FOLLOWED),
+    ] = None,
+    daemon: Daemons = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    from service.edge.asking import Manner, ask_for
+    from service.edge.errands import run_errand
+
+    whole = {
+        **body,
+        "requestId": request_id,
+        "timeout": seconds(timeout),
+        "tenant": tenant,
+        "replyTo": reply_to,
+        "taskToken": task_token,
+        "callbackToken": callback_token,
+    }
+    manner = Manner(wait=wait, at_most=at_most, daemons=daemon or (), events_queue=events_queue, as_json=as_json)
+    raise run_errand(config, lambda visit, settings: ask_for(visit, settings, whole, manner))
+
+
+_COMMON: Final = {
+    name: each for name, each in inspect.signature(_ask, eval_str=True).parameters.items() if each.kind is each.KEYWORD_ONLY
+}
+
+
+def seconds(text: str | None) -> float | str | None:
+    """A number is one in the request too; whatever else it is, the request's own check names it."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return text
