@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -10,6 +10,8 @@ from service.core.askers import NOBODY, Asker
 from service.core.targets import DEFAULT
 
 DEFAULT_MAX_TOKENS: Final = 64
+DEFAULT_CANCEL_SECONDS: Final = 600.0
+"""A cancel that names no timeout of its own is not tried for longer: what it is about has ended, most likely."""
 
 
 class IfExists(StrEnum):
@@ -164,6 +166,14 @@ class Cancel(Request):
 
     delete: bool = False
     """Whether the deployment that it has made goes too."""
+    step: str | None = field(default=None, repr=False)
+    """The token of a pipeline's step that is being stopped: then it is about what carries that, whatever its id is."""
+
+    def is_about(self, request: Request) -> bool:
+        """Whether this is what is to be cancelled; where there are permissions, one rule permits both."""
+        if isinstance(request, Cancel) or request.rule != self.rule:
+            return False
+        return request.request_id == self.name if self.step is None else request.asker.callback_token == self.step
 
 
 AnyRequest = Deploy | Update | Delete | Cancel

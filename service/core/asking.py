@@ -13,6 +13,7 @@ from itertools import chain
 from typing import Final
 
 from service.core.action_fields import FIELDS_OF
+from service.core.actions import DEFAULT_CANCEL_SECONDS, Cancel
 from service.core.askers import NOBODY, Asker
 from service.core.fields import Field, Kind, fault
 from service.core.misunderstood import Code, Misunderstood, shown
@@ -34,6 +35,18 @@ class PipelineStopping(Exception):
     def __init__(self, callback_token: str) -> None:
         self.callback_token = callback_token
         super().__init__("the pipeline is being stopped")
+
+    def cancel(self, origin: str) -> Cancel:
+        """Answer what that means for what the step asked for: nobody will use the deployment, so it goes too."""
+        whose = "of the stopped step"
+        return Cancel(
+            identity=origin,
+            request_id=origin,
+            name=whose,
+            timeout=DEFAULT_CANCEL_SECONDS,
+            delete=True,
+            step=self.callback_token,
+        )
 
 
 def plain(given: dict[str, object]) -> dict[str, object]:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from service.core.actions import AnyRequest, Cancel, Delete, Deploy, IfExists, Update
 from service.core.misunderstood import Code, Misunderstood, shown
 from service.core.pattern_entries import wildcard
 from service.core.request_fields import ACTION, IDENTIFIER, JOB, MODEL, NAME, PRIORITY, TAGS, TARGET
 from service.core.senders import is_same
+
+R = TypeVar("R", bound=AnyRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ class Rule:
         return (*((key, value) for key, value in request.tags if key not in forced), *self.force_tags)
 
 
-def permit(request: AnyRequest, sender: str | None, rules: Sequence[Rule], own: str | None = None) -> AnyRequest:
+def permit(request: R, sender: str | None, rules: Sequence[Rule], own: str | None = None) -> R:
     """Answer the request as it may be done: with the name of its rule, and the tags that the rule forces.
 
     Without rules everything may. `own` is Slipway's own `SenderId`: of what Slipway itself asks for, the deletion of what

@@ -87,8 +87,8 @@ def replies(asker: Asker, publication: Publication) -> tuple[Reply, ...]:
 
 
 def stopped(callback_token: str) -> StepFailed:
-    """Answer what a pipeline is told that is being stopped: the deployment it asked for is not its business any more."""
-    reason = "Stopping: the pipeline is being stopped; a deployment that was begun goes on"
+    """Answer what a pipeline is told that is being stopped: at once, whatever there is yet to do about what it asked for."""
+    reason = "Stopping: the pipeline is being stopped; what the step asked for is cancelled, unless it has ended"
     return StepFailed(callback_token, _once(f"stopping {callback_token}"), reason)
 
 

@@ -11,7 +11,18 @@ from typing import Any, Final
 
 from service.core import continuations
 from service.core.action_fields import FIELDS_OF, request_schema
-from service.core.actions import DEFAULT_MAX_TOKENS, AnyRequest, Cancel, Delete, Deploy, IfExists, OnFailure, SmokeTest, Update
+from service.core.actions import (
+    DEFAULT_CANCEL_SECONDS,
+    DEFAULT_MAX_TOKENS,
+    AnyRequest,
+    Cancel,
+    Delete,
+    Deploy,
+    IfExists,
+    OnFailure,
+    SmokeTest,
+    Update,
+)
 from service.core.asking import PipelineStopping, plain, read_asker
 from service.core.envelopes import is_event, unwrapped
 from service.core.fields import Field, Problem, fault, problems, seconds
@@ -46,8 +57,6 @@ __all__ = [
 
 DEFAULT_TIMEOUT_SECONDS: Final = 7200.0
 """For callers without settings; a test holds it to the setting `timeout`."""
-DEFAULT_CANCEL_SECONDS: Final = 600.0
-"""A cancel that names no timeout of its own is not tried for longer: what it is about has ended, most likely."""
 _MOST_COUNTED: Final = 10
 _NOT_FOR_TAGS = re.compile(r"[^A-Za-z0-9_.:/=+@-]")
 _LONGEST_TAG_VALUE: Final = 256

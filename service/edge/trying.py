@@ -84,7 +84,7 @@ def _try(body: str, rules: tuple[Trigger, ...]) -> Exit:
         typer.echo(f"{unmatched}: it would be counted, and deleted", err=True)
         return Exit.NOT_WELL
     except PipelineStopping as stopping:
-        typer.echo(f"no request: {stopping}, and its step would be answered", err=True)
+        typer.echo(f"no request: {stopping}, its step would be answered, and what that asked for cancelled", err=True)
         return Exit.NOT_WELL
     except Misunderstood as wrong:
         typer.echo(f"it would be rejected ({wrong.code.value}): {wrong.reason}", err=True)

@@ -19,14 +19,15 @@ from service.core.messages import QueueTraits
 from service.core.misunderstood import Misunderstood
 from service.core.outcomes import Continue, Done, Ending, Outcome, Reason, Release, Settlement
 from service.core.permissions import permit
-from service.core.replies import stopped
 from service.core.requests import PipelineStopping, Unmatched, understand
 from service.core.steps import HandOn
+from service.core.targets import DEFAULT
 from service.flow.announce import Announcer
 from service.flow.burials import Burials
 from service.flow.history import History
 from service.flow.hold import Hold
 from service.flow.looking import Tell, in_silence
+from service.flow.pipelines import Pipelines
 from service.flow.replying import Replies
 from service.flow.sites import Site
 from service.flow.tally import Tally
@@ -61,6 +62,7 @@ class Answers:
         self._announcer = announcer
         self._replies = replies
         self._sites = sites
+        self._pipelines = Pipelines(terms, replies, sites[DEFAULT].lives.cancelling)
         self.turns = Turns()
         self.history = history
         self._tally = tally
@@ -77,7 +79,7 @@ class Answers:
         except Unmatched as unmatched:
             return self._pass_over(unmatched)
         except PipelineStopping as stopping:
-            return await self._let_stop(stopping, hold)
+            return await self._pipelines.let_stop(stopping, hold)
         hold.request, hold.what = request, request.name
         site = self._sites[request.target]
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
@@ -164,12 +166,6 @@ class Answers:
         """An event that asks for nothing: counted, and done with."""
         self._tally.events_unmatched += 1
         log.info("event.unmatched", source=unmatched.source, detail_type=unmatched.detail_type)
-        return Done()
-
-    async def _let_stop(self, stopping: PipelineStopping, hold: Hold) -> Settlement:
-        """A pipeline that stops waits for one word about its step. What the step asked for has a message of its own."""
-        await self._replies.say(stopped(stopping.callback_token), hold)
-        log.info("pipeline.stopped")
         return Done()
 
     async def _reject(self, hold: Hold, misunderstood: Misunderstood) -> Settlement:

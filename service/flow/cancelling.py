@@ -34,9 +34,7 @@ class Cancelling:
 
     async def cancel(self, request: Cancel, hold: Hold, deadline: float) -> Outcome | Release:
         """Answer how the cancel ended, or that another replica is to have it. Raises `Interrupted`."""
-        found = [
-            each for each in self._held() if each is not hold and each.request is not None and each.can_be_cancelled(request)
-        ]
+        found = [each for each in self._held() if each is not hold and each.can_be_cancelled(request)]
         if found:
             log.info("cancel.passed_on", cancels=request.name, count=len(found))
             taken = [await hold.wait(each.cancel(delete=request.delete)) for each in found]
@@ -44,7 +42,7 @@ class Cancelling:
                 return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is handed on as cancelled")
         text = f"no request {request.name!r} is held here"
         for story in self._history:
-            if story.finished.request_id == request.name:
+            if request.step is None and story.finished.request_id == request.name:
                 text = f"{request.name!r} has ended already: {story.finished.outcome}"
                 return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, text)
         if asyncio.get_running_loop().time() >= deadline:

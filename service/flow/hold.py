@@ -81,12 +81,8 @@ class Hold(Waits):
         return True
 
     def can_be_cancelled(self, by: Cancel) -> bool:
-        """Whether this is what the cancel is about, and has not ended; where there are permissions, one rule permits both."""
-        request = self.request
-        if request is None or isinstance(request, Cancel) or request.rule != by.rule:
-            return False
-        is_meant = request.request_id == by.name
-        return is_meant and not self.is_ending and not self.is_lost
+        """Whether this is what the cancel is about, and has not ended."""
+        return self.request is not None and by.is_about(self.request) and not self.is_ending and not self.is_lost
 
     def cancel(self, *, delete: bool) -> asyncio.Future[bool]:
         """Ask for the request to be handed on as cancelled; answer a future for whether it was."""

@@ -48,7 +48,7 @@ class Lives:
         self._models = Models(bedrock, rng=rng)
         self._updating = Updating(bedrock, may_force=terms.allow_force, poll_seconds=terms.sweep_interval, rng=rng)
         self._lifecycle = Lifecycle(bedrock, slots, watcher, self._updating, rng=rng, tally=tally)
-        self._cancelling = cancelling
+        self.cancelling = cancelling
         self._removing = Removing(bedrock, may_force=terms.allow_force, rng=rng)
 
     def live(self, request: AnyRequest, hold: Hold, deadline: float, tell: Tell) -> Awaitable[Outcome | HandOn | Release]:
@@ -69,7 +69,7 @@ class Lives:
             case Delete():
                 return self._removing.remove(request, hold, deadline, tell)
             case Cancel():
-                return self._cancelling.cancel(request, hold, deadline)
+                return self.cancelling.cancel(request, hold, deadline)
         assert_never(request)
 
     async def _deploy_when_ready(self, request: Deploy, hold: Hold, deadline: float, tell: Tell) -> Outcome | HandOn:

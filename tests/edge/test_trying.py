@@ -48,7 +48,11 @@ def test_what_is_no_event_is_shown_as_it_is_and_a_pipeline_that_stops_is_no_requ
     code, out, err = ran("-", "--triggers", RULES, given=plain)
     assert (code, json.loads(out), err) == (0, json.loads(plain), "no event: a request as it is\n")
     code, out, err = ran("-", "--triggers", RULES, given='{"token": "Qk3vX9aZ1b", "status": "Stopping"}')
-    assert (code, out, err) == (1, "", "no request: the pipeline is being stopped, and its step would be answered\n")
+    assert (code, out, err) == (
+        1,
+        "",
+        "no request: the pipeline is being stopped, its step would be answered, and what that asked for cancelled\n",
+    )
 
 
 def test_an_event_that_would_be_rejected() -> None:

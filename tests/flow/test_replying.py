@@ -104,22 +104,6 @@ def test_a_pipelines_step_hears_it_too() -> None:
     run(main())
 
 
-def test_a_pipeline_that_stops_hears_one_word_and_the_deployment_goes_on() -> None:
-    async def main() -> None:
-        world = a_world()
-        world.start()
-        world.send({"token": STEP, "status": "Executing", "arguments": BODY})
-        await world.until(lambda: len(world.account.made) == 1)
-        world.send({"token": STEP, "status": "Stopping"})
-        await world.until(lambda: heard(world)[1] is not None)
-        assert isinstance(heard(world)[1], StepFailed)
-        await world.all_answered()
-        assert world.outcomes() == {"bot": "Active"}
-        await world.stop()
-
-    run(main())
-
-
 def test_a_copy_goes_where_the_settings_allow_it_and_nowhere_else() -> None:
     async def main() -> None:
         world = a_world()

@@ -1,0 +1,57 @@
+"""A pipeline that is being stopped: its step is answered at once, and what the step had asked for is cancelled."""
+
+from __future__ import annotations
+
+import structlog
+
+from service.core import continuations
+from service.core.asking import PipelineStopping
+from service.core.misunderstood import Misunderstood
+from service.core.outcomes import Done, Ending, Outcome, Reason, Release
+from service.core.permissions import permit
+from service.core.replies import stopped
+from service.flow.cancelling import Cancelling
+from service.flow.hold import Hold
+from service.flow.replying import Replies
+from service.flow.terms import Terms
+
+log = structlog.get_logger()
+
+
+class Pipelines:
+    """Lets pipelines stop."""
+
+    def __init__(self, terms: Terms, replies: Replies, cancelling: Cancelling) -> None:
+        self._terms = terms
+        self._replies = replies
+        self._cancelling = cancelling
+
+    async def let_stop(self, stopping: PipelineStopping, hold: Hold) -> Done | Release:
+        """Say the one word that the pipeline waits for, and let what the step had asked for be handed on as cancelled.
+
+        That has a message, and an event, of its own. Where it is not held here, this message is given back, as a cancel is.
+        Raises `Interrupted`.
+        """
+        word = stopped(stopping.callback_token)
+        is_first = not continuations.is_in_doubt(hold.message)
+        if is_first:
+            await self._replies.say(word, hold)
+        ended = await self._cancel(stopping, hold)
+        if isinstance(ended, Release):
+            return ended
+        if not is_first:
+            await self._replies.say(word, hold)  # whoever had the message before may have died before it did
+        log.info(
+            "pipeline.stopped", outcome=ended.ending.value, reason=ended.reason and ended.reason.value, error=ended.message
+        )
+        return Done()
+
+    async def _cancel(self, stopping: PipelineStopping, hold: Hold) -> Outcome | Release:
+        asked = stopping.cancel(continuations.origin(hold.message))
+        sender = continuations.first_sender(hold.message)
+        try:
+            request = permit(asked, sender, self._terms.permissions, self._terms.own_sender)
+        except Misunderstood as misunderstood:
+            return Outcome(Ending.REJECTED, Reason.NOT_ALLOWED, misunderstood.reason)
+        received = continuations.first_received_at(hold.message)
+        return await self._cancelling.cancel(request, hold, hold.loop_time(received + request.timeout))
