@@ -62,7 +62,11 @@ class Replies:
             operation = "SendPipelineExecutionStepFailure"
             send = sagemaker.send_pipeline_execution_step_failure
             given["FailureReason"] = reply.reason
-        await self._call(operation, lambda: send(**given))
+
+        async def say() -> str:
+            return text_of(await send(**given), "PipelineExecutionArn", operation)
+
+        await self._call(operation, say)
 
     async def _copy(self, reply: Copied) -> None:
         publication = reply.publication

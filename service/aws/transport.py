@@ -63,12 +63,13 @@ class UnreadableAnswer(Exception):
 
 
 def check_body(response_dict: dict[str, Any], operation_model: Any, **_: object) -> None:  # noqa: ANN401  SDK objects
-    """Raise `UnreadableAnswer` for a success that is to have fields and is no JSON object. A `before-parse` hook."""
+    """Raise `UnreadableAnswer` for a success that is no JSON object, or empty and to have fields. A `before-parse` hook."""
     shape = operation_model.output_shape
-    if response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES or shape is None or not shape.members:
+    if response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES or shape is None:
         return
     body: bytes = response_dict["body"]
-    if not _is_object(body.strip()):
+    is_empty_enough = not body and not shape.members
+    if not is_empty_enough and not _is_object(body.strip()):
         raise UnreadableAnswer(f"HTTP {response_dict['status_code']} with {len(body)} bytes that are not a JSON object")
 
 

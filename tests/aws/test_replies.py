@@ -18,6 +18,7 @@ TASK, STEP, ONCE = "AQCEAAAAKgAAAAMAAAAA", "Qk3vX9aZ1b", "o" * 64
 EVENT = Publication("e-1", '{"id":"e-1"}', {"status": "Active"}, "bot")
 QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/answers"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:answers"
+EXECUTION = {"PipelineExecutionArn": "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/e"}
 ATTRIBUTES = {"status": {"DataType": "String", "StringValue": "Active"}}
 
 
@@ -43,8 +44,8 @@ async def test_a_pipeline_is_told(clients_at: Open) -> None:
     async with clients_at(NOWHERE) as clients:
         with AioStubber(await clients.open(SAGEMAKER)) as stub:
             common = {"CallbackToken": STEP, "ClientRequestToken": ONCE}
-            stub.add_response("send_pipeline_execution_step_success", {}, common | {"OutputParameters": parameters})
-            stub.add_response("send_pipeline_execution_step_failure", {}, common | {"FailureReason": "why"})
+            stub.add_response("send_pipeline_execution_step_success", EXECUTION, common | {"OutputParameters": parameters})
+            stub.add_response("send_pipeline_execution_step_failure", EXECUTION, common | {"FailureReason": "why"})
             await make_replies(clients).reply(StepSucceeded(STEP, ONCE, (("outcome", "Active"),)))
             await make_replies(clients).reply(StepFailed(STEP, ONCE, "why"))
             stub.assert_no_pending_responses()
