@@ -45,8 +45,6 @@ EXIT_WRONG_SETTING: Final = 2
 GC_THRESHOLDS: Final = (10_000, 100, 10)
 """A request leaves no garbage in cycles, so the collector is there for failures. With 20,000 and 10 it took 0.06 ms a
 deployment, and once, with 10,000 in flight, a quarter of a second."""
-LONGEST_GOODBYE_SECONDS: Final = 24.5
-"""A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
 
 
 def main(config: Path | None) -> int:
@@ -149,11 +147,8 @@ async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, 
         log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)
         beating = asyncio.create_task(pulse.run())
         try:
-            async with asyncio.timeout(None) as patience:
-                goodbye.tell(slipway, patience)
-                await slipway.run()
-        except TimeoutError:
-            log.warning("daemon.left_early", held=len(slipway.custody), remedy="what is held comes back by itself")
+            goodbye.tell(slipway)
+            await slipway.run()
         finally:
             beating.cancel()
 
@@ -202,33 +197,26 @@ def _warn(traits: QueueTraits) -> None:
 
 
 class _Goodbye:
-    """The first signal asks, the second hurries; the clock ends it in any case."""
+    """The first signal asks, the second hurries."""
 
     def __init__(self) -> None:
         self.is_said = asyncio.Event()
         self._slipway: Slipway | None = None
-        self._patience: asyncio.Timeout | None = None
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._heard, number.name)
 
-    def tell(self, slipway: Slipway, patience: asyncio.Timeout) -> None:
-        """From now on this is what is to be stopped, within this."""
-        self._slipway, self._patience = slipway, patience
+    def tell(self, slipway: Slipway) -> None:
+        """From now on this is what is to be stopped."""
+        self._slipway = slipway
         if self.is_said.is_set():
-            self._stop()
+            slipway.stop()
 
     def _heard(self, name: str) -> None:
         log.info("signal.received", signal=name)
-        if self.is_said.is_set() and self._slipway is not None:
-            self._slipway.hurry()
+        if self._slipway is not None:
+            (self._slipway.hurry if self.is_said.is_set() else self._slipway.stop)()
         self.is_said.set()
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._slipway is not None and self._patience is not None and not self._slipway.is_stopping:
-            self._slipway.stop()
-            self._patience.reschedule(asyncio.get_running_loop().time() + LONGEST_GOODBYE_SECONDS)
 
 
 def _calm_collector() -> None:

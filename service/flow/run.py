@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -38,7 +38,9 @@ from service.flow.watcher import Watcher
 
 log = structlog.get_logger()
 
-FAULT_RELEASE_SECONDS = 30
+FAULT_RELEASE_SECONDS: Final = 30
+LONGEST_GOODBYE_SECONDS: Final = 24.5
+"""A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
 
 
 class Queue(Leases, Graveyard, Protocol):
@@ -65,7 +67,10 @@ class Slipway:
         self._queue = queue
         self._rng = rng
         self._tasks: set[asyncio.Task[None]] = set()
-        self.is_stopping = False
+        self._patience: asyncio.Timeout | None = None
+        self._goodbye_ends: float | None = None
+        self.has_left_early = False
+        """Something was left, to be received again."""
         self.tally = tally = Tally()
         self.custody = Custody(
             queue,
@@ -114,6 +119,11 @@ class Slipway:
         self.turns = self._answers.turns
 
     @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was said."""
+        return self._goodbye_ends is not None
+
+    @property
     def watcher(self) -> Watcher:
         """The default target's."""
         return self.sites[DEFAULT].watcher
@@ -132,25 +142,24 @@ class Slipway:
         return {message: place for site in self.sites.values() for message, place in site.slots.places().items()}
 
     async def run(self) -> None:
-        """Serve the queue until `stop`; return when everything held has been settled or given back."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.custody.run())
-            for site in self.sites.values():
-                group.create_task(site.run())
-            group.create_task(self._replies.run())
-            await self.intake.run()
-            while self._tasks:
-                await asyncio.wait(self._tasks)
-            await self._announcer.drain()
-            self.custody.stop()
-            self._stop_watching()
-            self._replies.stop()
+        """Serve the queue until `stop`; return when everything held has been settled or given back, or 24.5 s after `stop`.
+
+        What cannot be given back by then, since AWS takes no call, is left: its lease runs out, and it is received again.
+        """
+        try:
+            async with asyncio.timeout_at(self._goodbye_ends) as self._patience:
+                await self._serve_queue()
+        except TimeoutError:
+            self.has_left_early = True
+            log.warning("daemon.left_early", held=len(self.custody), remedy="what is held comes back by itself")
 
     def stop(self) -> None:
         """Receive nothing new and give back everything held; what is being announced or deleted is finished. Repeatable."""
         if not self.is_stopping:
             log.info("daemon.stopping", held=len(self.custody))
-        self.is_stopping = True
+            self._goodbye_ends = asyncio.get_running_loop().time() + LONGEST_GOODBYE_SECONDS
+            if self._patience is not None:
+                self._patience.reschedule(self._goodbye_ends)
         self.intake.stop()
         self._stop_watching()
         self.custody.hurry()
@@ -179,6 +188,20 @@ class Slipway:
         """Answer the shortest time in seconds for which a lease still holds; a whole lease when nothing is held."""
         now = asyncio.get_running_loop().time()
         return min((hold.lease_until - now for hold in self.custody), default=float(self._terms.visibility_timeout))
+
+    async def _serve_queue(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.custody.run())
+            for site in self.sites.values():
+                group.create_task(site.run())
+            group.create_task(self._replies.run())
+            await self.intake.run()
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+            await self._announcer.drain()
+            self.custody.stop()
+            self._stop_watching()
+            self._replies.stop()
 
     def _stop_watching(self) -> None:
         for site in self.sites.values():

@@ -28,9 +28,11 @@ def check_end(books: Books, announced: Announced, leases: Leases, last: Replica)
         if life.replica.slipway.tally.faults:
             books.breaks("I11", f"{life.replica.name} met {life.replica.slipway.tally.faults} exceptions nobody expected")
     for life in books.lives.values():
-        if life.killed_at is None and life.replica.task.done() and not life.is_hurried:
+        ended_well = life.replica.task.done() and not life.replica.slipway.has_left_early
+        if life.killed_at is None and ended_well and not life.is_hurried:
             _check_empty(books, life.replica, frozenset({"held", "tasks", "turns", "under way"}))
-    _check_empty(books, last)
+    if not last.slipway.has_left_early:
+        _check_empty(books, last)
 
 
 def _check_deployments(books: Books) -> None:

@@ -124,6 +124,8 @@ class Leases:
         was_hindered = life.is_hurried or life.continued_at >= since or books.is_faulty_at(since, books.now)
         if was_hindered or any(books.last_fault.get(one, -1e9) >= since - TOLD_SLACK for one in _OF_LEAVING):
             return
+        if life.replica.slipway.has_left_early:
+            books.breaks("I9", f"{name} has left early, though nothing hindered it")
         for letter in books.world.sqs.letters.values():
             last = next(reversed(books.deliveries.get(letter.message_id, [])), None)
             if last is None or last.process != name or last.is_lost or life.continued_at >= last.at:

@@ -165,14 +165,13 @@ class _Days:
                 )  # fmt: skip
                 task = self.loop.create_task(slipway.run())
                 watch = self.loop.create_task(self._watch(tally))
-                requests = self.loop.create_task(self._ask())
                 measured = []
-                for hour in range(1, self.hours + 1):
-                    await asyncio.sleep(3600.0)
-                    if hour in {min(WARM_HOURS, self.hours), self.hours}:
-                        measured.append(self._measure())
-                requests.cancel()
-                await self._until_answered(slipway)
+                for hours in (min(WARM_HOURS, self.hours), max(0, self.hours - WARM_HOURS)):
+                    requests = self.loop.create_task(self._ask())
+                    await asyncio.sleep(hours * 3600.0)
+                    requests.cancel()
+                    await self._until_answered(slipway)
+                    measured.append(self._measure(slipway))
                 watch.cancel()
                 slipway.stop()
                 await asyncio.wait([task], timeout=60.0)
@@ -225,7 +224,14 @@ class _Days:
                 kept.clear()
             operations._iso.cache_clear()  # noqa: SLF001  as above
 
-    def _measure(self) -> tuple[int, int]:
+    def _measure(self, slipway: Slipway) -> tuple[int, int]:
+        """Answer how much there is when nothing is held or remembered.
+
+        How many requests wait for keys to come is chance, and what has ended is kept on purpose, up to a thousand.
+        """
+        self._forget(self.aws.account)
+        slipway.history._stories.clear()  # noqa: SLF001  nobody else has a reason to
+        slipway.history._active_seconds.clear()  # noqa: SLF001  as above
         gc.collect()
         assert isinstance(self.loop, VirtualLoop)
         return sys.getallocatedblocks(), len(asyncio.all_tasks(self.loop))

@@ -69,9 +69,8 @@ class Running:
         task = life.replica.task
         while not task.done() and life.killed_at is None:
             awake = max(life.stopping_at, life.continued_at)
-            limit = LEAVING_SECONDS if self._scene.is_quiet else 2 * LEAVING_SECONDS
-            if not life.is_halted and self._books.now - awake > limit:
-                self._books.breaks("I9", f"{life.replica.name} has not ended {limit:g} s after SIGTERM")
+            if not life.is_halted and self._books.now - awake > LEAVING_SECONDS:
+                self._books.breaks("I9", f"{life.replica.name} has not ended {LEAVING_SECONDS:g} s after SIGTERM")
                 return
             await asyncio.sleep(0.5)
         if task.done() and not task.cancelled() and task.exception() is not None:

@@ -96,10 +96,12 @@ class World:
     def start(self, name: str = "a", **terms: Any) -> Replica:
         """Start a Slipway in a process of its own, on these terms where they are not the world's."""
         loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
         context = in_process(name)
 
         async def life() -> None:
             await replica.slipway.run()
+            loop.kill(name)  # a process is at its end, whatever it has left
 
         def begin() -> Replica:
             rng = random.Random(f"{self.seed} {name}")
