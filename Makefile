@@ -13,6 +13,8 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --fork-strategy
 .DEFAULT_GOAL := help
 MINUTES ?= 20
 KILLS ?= 100
+# A test of real processes waits a third of its time.
+WORKERS ?= $(shell "$(PYTHON)" -c 'import os; print(1 + (os.cpu_count() or 1))')
 .PHONY: help setup demo test browser proof prove bench check lint types contracts format lock upgrade clean
 
 help: ## say what can be made (this)
@@ -41,7 +43,7 @@ demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no 
 	@$(BIN)/slipway demo
 
 test: setup $(MINISTACK) ## pass the tests
-	@$(BIN)/python -m pytest --ignore tests/proof --ignore tests/browser
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/proof --ignore tests/browser
 
 browser: setup ## look at the status page as a person does, in Debian's Chromium, which it installs if it is root and there is none
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install --no-install-recommends chromium >/dev/null; } || { \

@@ -10,6 +10,7 @@ from service.core.fields import Field, Kind, problems
 from service.core.misunderstood import shown
 from service.core.permissions import Rule
 from service.core.request_fields import ACTION, PRIORITY, TAGS
+from service.core.rules import read_rules
 
 TABLE: Final = "rule"
 _MOST: Final = 100
@@ -87,23 +88,10 @@ class WrongPermissions(ValueError):
 
 def read_permissions(given: Mapping[str, object]) -> tuple[Rule, ...]:
     """Read the rules of a file. Raises `WrongPermissions`."""
-    if unknown := next((key for key in given if key != TABLE), None):
-        raise WrongPermissions(f"the key {shown(unknown)} is unknown; a rule begins with [[{TABLE}]]")
-    tables = given.get(TABLE)
-    if not isinstance(tables, list) or not tables:
-        raise WrongPermissions(f"there is no rule; begin one with [[{TABLE}]], or leave the file away")
-    found: dict[str, Rule] = {}
-    for place, table in enumerate(tables, start=1):
-        rule = _rule(table, place)
-        if rule.name in found:
-            raise WrongPermissions(f"rule {place}: name is {shown(rule.name)}, as in a rule before; give each its own")
-        found[rule.name] = rule
-    return tuple(found.values())
+    return read_rules(given, TABLE, _rule, WrongPermissions)
 
 
-def _rule(table: object, place: int) -> Rule:
-    if not isinstance(table, Mapping):
-        raise WrongPermissions(f"rule {place} is not a table; begin it with [[{TABLE}]]")
+def _rule(table: Mapping[str, object], place: int) -> Rule:
     name = table.get("name")
     called = shown(name) if isinstance(name, str) else str(place)
     for problem in problems(FIELDS, table):

@@ -19,6 +19,7 @@ from service.core.misunderstood import Code, Misunderstood, shown
 from service.core.pattern_entries import WrongPattern
 from service.core.patterns import Pattern
 from service.core.request_fields import ACTION, NAME, REQUEST_ID, TOKEN
+from service.core.rules import read_rules
 from service.core.templates import Template, Unfilled, WrongTemplate
 
 TABLE: Final = "trigger"
@@ -94,23 +95,10 @@ def deployment_name(text: str) -> str:
 
 def read_triggers(given: Mapping[str, object]) -> tuple[Trigger, ...]:
     """Read the rules of a file. Raises `WrongTriggers`."""
-    tables = given.get(TABLE)
-    if unknown := next((key for key in given if key != TABLE), None):
-        raise WrongTriggers(f"the key {shown(unknown)} is unknown; a rule begins with [[{TABLE}]]")
-    if not isinstance(tables, list) or not tables:
-        raise WrongTriggers(f"there is no rule; begin one with [[{TABLE}]], or leave the file away")
-    found: dict[str, Trigger] = {}
-    for place, table in enumerate(tables, start=1):
-        trigger = _trigger(table, place)
-        if trigger.name in found:
-            raise WrongTriggers(f"rule {place}: name is {shown(trigger.name)}, as in a rule before; give each its own")
-        found[trigger.name] = trigger
-    return tuple(found.values())
+    return read_rules(given, TABLE, _trigger, WrongTriggers)
 
 
-def _trigger(table: object, place: int) -> Trigger:
-    if not isinstance(table, Mapping):
-        raise WrongTriggers(f"rule {place} is not a table; begin it with [[{TABLE}]]")
+def _trigger(table: Mapping[str, object], place: int) -> Trigger:
     name = table.get("name")
     if not isinstance(name, str) or not _RULE_NAME.fullmatch(name):
         said = "is missing" if name is None else f"is {shown(str(name))}"

@@ -10,7 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
 from service.core.outcomes import Ending
@@ -72,6 +72,15 @@ class Daemon:
             while not fact():
                 self._changed.clear()
                 await self._changed.wait()
+
+    async def told(self, path: str, fact: Callable[[str], bool], seconds: float = 60.0) -> str:
+        """Ask for a path until a fact about the answer holds; answer it. What was announced it counts a moment later."""
+        async with asyncio.timeout(seconds):
+            while not fact(text := (await self.ask(path))[1]):
+                self._changed.clear()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._changed.wait(), 0.2)
+        return text
 
     async def _read(self) -> None:
         assert self.process.stdout is not None

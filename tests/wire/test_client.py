@@ -27,7 +27,7 @@ async def test_submit_and_follow(monkeypatch: pytest.MonkeyPatch) -> None:
             assert (heard[-1].state, heard[-1].arn) == ("Active", box.bedrock.account().made[0].arn)
             with pytest.raises(Misunderstood, match="did you mean modelArn"):
                 await client.submit({"modelDeploymentName": "bot", "modelarn": MODEL})
-        assert len(process.lines("request.accepted")) == 1
+        await process.until(lambda: len(process.lines("request.accepted")) == 1)
 
 
 async def test_following_goes_on_while_a_daemon_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import signal
-import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -57,7 +56,7 @@ def test_a_boto3_program_asks_and_a_subscription_hears() -> None:
             made = box.bedrock.account().made[0]
             assert results.events[-1]["data"]["customModelDeploymentArn"] == made.arn
             assert {tag["key"] for tag in made.tags} == {"team", REQUEST_TAG, RECEIVED_TAG}
-            assert len(process.lines("request.finished")) == 1
+            await process.until(lambda: len(process.lines("request.finished")) == 1)
             process.process.send_signal(signal.SIGTERM)
             await process.until(lambda: bool(process.lines("daemon.stopping")))
             await box.send(a_request("late"), group="g")
@@ -116,7 +115,7 @@ async def test_two_in_creation_ten_in_total_and_one_deleted_by_hand() -> None:
         await results.until(lambda: len(results.outcomes()) == 11)
         assert {outcome for said in results.outcomes().values() for outcome, _ in said} == {"Active"}
         assert (account.most_creating, account.most_total) == (2, 10)
-        assert (await process.ask("/metrics"))[1].count('slipway_requests_waiting_for_slot{target="default"} 1.0') == 1
+        await process.told("/metrics", lambda text: 'slipway_requests_waiting_for_slot{target="default"} 1.0' in text)
 
 
 async def test_killed_in_the_middle_of_two_hundred_and_started_again() -> None:
@@ -139,17 +138,16 @@ async def test_sigterm_gives_back_what_is_held_and_another_finishes() -> None:
     terms = Terms(max_creating=10, max_total=500, creation_seconds=(3.0, 4.0))
     async with Box(terms=terms) as box, listening(box) as results:
         await asyncio.gather(*(box.send(a_request(f"bot-{number}")) for number in range(200)))
-        async with daemon(box) as first:
+        async with daemon(box, SLIPWAY_VISIBILITY_TIMEOUT="300") as first:
             await first.until(lambda: len(box.bedrock.account().made) >= 10 and len(first.lines("request.accepted")) >= 200)
             code, took = await first.end(signal.SIGTERM)
             assert code == 0
             assert took < 25
             assert not first.lines("daemon.left_early")
         box.bedrock.terms = replace(terms, max_creating=200, creation_seconds=(0.5, 1.0))
-        began = time.monotonic()
         async with daemon(box) as second:
-            await second.until(lambda: len(second.lines("request.accepted")) >= 200 - len(results.outcomes()), 15.0)
-            assert time.monotonic() - began < 15, "visible at once, and not after the visibility timeout"
+            # Visible at once, and not after the visibility timeout.
+            await second.until(lambda: len(second.lines("request.accepted")) >= 200 - len(results.outcomes()), 60.0)
             await results.until(lambda: len(results.outcomes()) == 200)
         assert len(box.bedrock.account().made) == 200
 
@@ -189,10 +187,9 @@ async def test_health_says_what_is_so() -> None:
         await box.send(a_request("bot"))
         await results.until(lambda: bool(results.outcomes()))
         assert (await process.ask("/livez"))[0] == 200
-        assert json.loads((await process.ask("/readyz"))[1]) == {"ready": True, "troubles": {}}
-        status, text = await process.ask("/metrics")
-        assert status == 200
-        assert 'slipway_requests_finished_total{outcome="Active"} 1.0' in text
+        await process.told("/readyz", lambda text: json.loads(text) == {"ready": True, "troubles": {}})
+        assert (await process.ask("/metrics"))[0] == 200
+        text = await process.told("/metrics", lambda text: 'slipway_requests_finished_total{outcome="Active"} 1.0' in text)
         assert 'slipway_calls_total{answer="Applied",operation="CreateCustomModelDeployment"} 1.0' in text
         for name in (
             "oldest_request_seconds", 'unknown_answers_total{target="default"}', "adoptions_total",
@@ -210,7 +207,8 @@ async def test_not_ready_says_why() -> None:
         await process.until(lambda: bool(process.lines("daemon.started")))
         status, text = await process.ask("/readyz")
         assert status == 503
-        assert "AccessDenied" in json.loads(text)["troubles"]["bedrock"]
+        assert set(json.loads(text)["troubles"]) == {"bedrock"}
+        await process.told("/readyz", lambda text: "AccessDenied" in json.loads(text)["troubles"]["bedrock"])
 
 
 @pytest.mark.parametrize(
