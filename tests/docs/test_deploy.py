@@ -23,8 +23,9 @@ from botocore.validate import ParamValidator
 from service import __version__
 from service.aws.teaching import teach_update
 from service.core.asyncapi import asyncapi_document
-from service.daemon import EXIT_WRONG_SETTING, LONGEST_GOODBYE_SECONDS
+from service.daemon import EXIT_WRONG_SETTING
 from service.edge.vitals import CHECK_TIMEOUT_SECONDS
+from service.flow.run import LONGEST_GOODBYE_SECONDS
 from service.settings import load
 from tests.readme import ROOT, commands
 

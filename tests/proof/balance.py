@@ -24,6 +24,10 @@ def check_end(books: Books, announced: Announced, leases: Leases, last: Replica)
             "I9", f"{len(healthy)} messages without a reason are in the dead-letter queue, and {leases.judged} came by SQS"
         )
     _check_deployments(books)
+    _check_processes(books, last)
+
+
+def _check_processes(books: Books, last: Replica) -> None:
     for life in books.lives.values():
         if life.replica.slipway.tally.faults:
             books.breaks("I11", f"{life.replica.name} met {life.replica.slipway.tally.faults} exceptions nobody expected")

@@ -46,8 +46,9 @@ class Ran:
 
 
 def environment(box: Box | None, **more: str) -> dict[str, str]:
-    """Answer what a command finds in its environment: the box, and nothing of this machine's AWS."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SLIPWAY_"))}
+    """Answer what a command finds in its environment: the box, and nothing of this machine's AWS, nor of its terminal."""
+    ours = ("AWS_", "SLIPWAY_", "COLUMNS", "LINES")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     nothing = {
         "AWS_CONFIG_FILE": "/nonexistent",
         "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
