@@ -21,7 +21,7 @@ from service.aws.inspecting import Inspector
 from service.aws.listening import Listener
 from service.aws.sending import Sender
 from service.aws.transport import StraightSession
-from service.core.targets import Home
+from service.core.targets import DEFAULT, Home
 
 MOST_OPEN: Final = 8
 CALL_SECONDS: Final = 10.0
@@ -56,7 +56,7 @@ async def visiting(*, queue_url: str, topic_arn: str, version: str) -> AsyncIter
         several = {"sqs": clients.custody, "sns": clients.topic, "bedrock": clients.bedrock, "sts": lambda: _sts(home.region)}
         inspector = Inspector(several, caller())
         yield Visit(
-            bedrock=Bedrock(clients.bedrock, caller()),
+            bedrock=Bedrock(clients.bedrock, caller(), open_client=clients.open_in[DEFAULT]),
             catalogue=Catalogue(clients.bedrock, caller()),
             inspector=inspector,
             sender=Sender(queue_url, clients.custody, caller()),

@@ -47,9 +47,9 @@ from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Rem
 REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 """While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
 
-_NAME_TAKEN = re.compile(r"already|exist|in use|reserved|conflict|duplicate", re.IGNORECASE)
-_TOKEN_KNOWN = re.compile(r"request ?token|idempoten", re.IGNORECASE)
-_MODEL_EARLY = re.compile(r"not (yet )?(active|ready|available)|still being|in progress|creating", re.IGNORECASE)
+NAME_TAKEN = re.compile(r"already|exist|in use|reserved|conflict|duplicate", re.IGNORECASE)
+TOKEN_KNOWN = re.compile(r"request ?token|idempoten", re.IGNORECASE)
+MODEL_EARLY = re.compile(r"not (yet )?(active|ready|available)|still being|in progress|creating", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,12 +217,12 @@ def _on_refusal(request: Deploy, facts: Facts, failed: CallFailed) -> Step:
     if facts.model is None:
         return AskModel()
     text = str(failed)
-    is_early = facts.model is ModelState.UNKNOWN and _MODEL_EARLY.search(failed.text)
+    is_early = facts.model is ModelState.UNKNOWN and MODEL_EARLY.search(failed.text)
     if facts.model is ModelState.CREATING or is_early:
         return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} is not Active yet: {text}")
-    if isinstance(failed, Conflicting) or _NAME_TAKEN.search(failed.text):
+    if isinstance(failed, Conflicting) or NAME_TAKEN.search(failed.text):
         return Pause(Reason.NAME_RESERVED, text)
-    if _TOKEN_KNOWN.search(failed.text):
+    if TOKEN_KNOWN.search(failed.text):
         return Pause(Reason.NO_ANSWER, f"an earlier create with its token was taken on, and is not to be seen yet: {text}")
     if facts.in_doubt and facts.refusals < REFUSALS_BELIEVED_IN_DOUBT:
         return Pause(Reason.NO_ANSWER, f"in doubt, so not believed yet: {text}")

@@ -74,6 +74,40 @@ def doctor(
     raise run_errand(config, lambda visit, settings: examine(visit, settings, daemon or [], model, as_json=as_json), otherwise)
 
 
+@app.command()
+def probe(
+    *,
+    model: Annotated[
+        str | None, typer.Option(metavar="ARN", help="Also make deployments of this model, look at them, and delete them.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --model: do not ask whether that is all right.")] = False,
+    slots: Annotated[int, typer.Option(help="With --model: how many may be in creation at once.", min=1, max=20)] = 1,
+    patience: Annotated[
+        float, typer.Option(metavar="SECONDS", help="With --model: how long any one thing is waited for.", min=1)
+    ] = 7200,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find out on a real account what AWS documents nowhere: lags, quotas, tokens, names, errors.
+
+    Without --model only reads. With it, says what it will make and what that costs in slots, and asks; all that it made it
+    deletes in the end, also after Ctrl-C or a failure, and says what it could not. --slots 3 finds a quota of two. Each
+    answer comes with the calls that showed it, what of Slipway it touches, and the terms with which slipway local does alike.
+    Exits 0 when all is as Slipway relies on, 1 when something is not or was left, 2 when nothing could be made, 130 after
+    Ctrl-C.
+
+    Example: slipway probe --model arn:aws:bedrock:us-east-1:123456789012:custom-model/… --yes --json
+    """
+    import secrets
+
+    from service.edge.errands import run_errand
+    from service.edge.probe.errand import probe_account
+    from service.edge.probe.hands import Plan
+
+    plan = None if model is None else Plan(model, slots, patience, secrets.token_hex(3))
+    raise run_errand(config, lambda visit, _: probe_account(visit, plan, is_sure=yes, as_json=as_json))
+
+
 @dlq.command("list")
 def dlq_list(
     *,

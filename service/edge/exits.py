@@ -28,6 +28,6 @@ MEANINGS: Final[Mapping[Exit, str]] = {
     Exit.REJECTED: "`--wait`: it ended `Rejected`",
     Exit.CANCELLED: "`--wait`: it ended `Cancelled` (the cancel itself, in `CancelTaken`, ends well)",
     Exit.UNHEARD: "`--wait`: it has ended, and how is only in its event; or `--at-most` was over first",
-    Exit.STOPPED_WATCHING: "Ctrl-C: watching has stopped, and nothing else",
+    Exit.STOPPED_WATCHING: "Ctrl-C: watching has stopped, and nothing else; `probe` has taken away what it made",
 }
 """The table in docs/reference/commands.md is made of these."""

@@ -154,3 +154,24 @@ async def test_config_says_where_each_setting_came_from_and_keeps_secrets(tmp_pa
         ran = await slipway(box, "config", "--json", SLIPWAY_HTTP_PORT="x")
         assert (ran.code, ran.out) == (2, "")
         assert "SLIPWAY_HTTP_PORT" in ran.err
+
+
+async def test_a_probe_says_what_it_saw_and_takes_away_what_it_made() -> None:
+    terms = replace(QUICK, creation_seconds=(0.0, 0.0), update_seconds=(0.0, 0.0), max_creating=2, taken_text="It exists.")
+    async with Box(terms=terms) as box:
+        ran = await slipway(box, "probe", "--model", MODEL)
+        assert (ran.code, ran.out) == (2, "")
+        assert "--yes" in ran.err
+        assert not box.bedrock.account().made
+        ran = await slipway(box, "probe", "--model", MODEL, "--yes", "--json")
+        assert ran.code == 0, ran.err
+        said = ran.json
+        assert said["terms"]["taken_text"] == "It exists."
+        assert Terms().changed(said["terms"]).taken_text == "It exists."
+        assert said["left"] == []
+        found = {one["id"]: one for one in said["findings"]}
+        assert "ValidationException: It exists." in found["taken"]["evidence"][0]
+        assert found["ready"]["answer"]
+        made = box.bedrock.account().made
+        assert made
+        assert not [one for one in made if one.exists(box.bedrock.now())]

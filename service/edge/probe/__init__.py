@@ -1,0 +1,1 @@
+"""`slipway probe`: asks a real account what AWS documents nowhere."""

@@ -1,0 +1,159 @@
+"""`slipway probe`: asks first, then the account; prints what was found, and what could not be taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import typer
+
+from service.aws.visiting import Visit
+from service.core.deployments import Deployment, Status
+from service.core.probing import Finding, Question, in_order, terms_of, unasked
+from service.core.request_fields import MODEL, MODEL_ARN
+from service.edge.errands import CannotDo, say
+from service.edge.exits import Exit
+from service.edge.printing import flat, is_terminal, print_json, print_line, print_table
+from service.edge.probe.experiment import Experiment
+from service.edge.probe.hands import PREFIX, Hands, Plan, Target
+from service.edge.probe.looks import look
+
+COLUMNS = ("question", "answer", "seen in", "what it touches")
+
+
+async def probe_account(visit: Visit, plan: Plan | None, *, is_sure: bool, as_json: bool) -> Exit:
+    """Look; with a plan, and if whoever asked is sure, also make, look and take away. Print, and answer how it ended."""
+    if plan is not None and not re.fullmatch(MODEL_ARN, plan.model_arn):
+        example = MODEL.examples[0]
+        raise CannotDo(f"--model {plan.model_arn} is no ARN of a custom model; give one like {example}")
+    found, existing = await look(visit.bedrock)
+    if plan is None:
+        show([*found, *unasked(found, "it makes deployments: --model says of what")], [], as_json=as_json)
+        return verdict(found, [])
+    if not is_sure and not _is_agreed(proposal(plan, existing, f"{visit.home.account} {visit.home.region}")):
+        return Exit.NOT_DONE
+    experiment = await conduct(visit.bedrock, plan)
+    every = list(({finding.question: finding for finding in found} | experiment.found).values())
+    show(in_order([*every, *unasked(every, "it did not come to that")]), experiment.left, as_json=as_json)
+    if experiment.hands.is_stopped:
+        return Exit.NOT_WELL if experiment.left else Exit.STOPPED_WATCHING
+    return verdict(every, experiment.left) if Question.TAKEN in experiment.found else Exit.NOT_DONE
+
+
+async def conduct(target: Target, plan: Plan) -> Experiment:
+    """Do the experiment. The first Ctrl-C or SIGTERM ends it and cleans up, the second leaves what cannot be deleted yet."""
+    experiment = Experiment(Hands(target, plan, say))
+    loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, experiment.hands.stop)
+    try:
+        await experiment.run()
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+    return experiment
+
+
+def proposal(plan: Plan, existing: Sequence[Deployment], where: str) -> str:
+    """Say what will be made, and what that costs."""
+    creating = sum(one.status is Status.CREATING for one in existing)
+    return (
+        f"This makes up to {plan.most} deployments of {plan.model_arn}, named {PREFIX}{plan.run}-…, in {where}, not more than "
+        f"{plan.slots} in creation at once. Each takes a slot in creation while Bedrock makes it, for minutes (8 to 45 were "
+        f"seen), and a slot of the total until it is deleted, which Bedrock may allow only then. There are {len(existing)} "
+        f"deployments now, {creating} of them in creation: whoever else wants a slot waits meanwhile. One is asked for one "
+        "word. All are taken away in the end, also after Ctrl-C."
+    )
+
+
+def verdict(found: Sequence[Finding], left: Sequence[str]) -> Exit:
+    """Answer whether something is not as Slipway relies on, or is still there."""
+    return Exit.NOT_WELL if left or any(finding.is_odd for finding in found) else Exit.OK
+
+
+def show(found: Sequence[Finding], left: Sequence[str], *, as_json: bool) -> None:
+    """Print what was found, and what is left."""
+    terms = terms_of(found)
+    if as_json:
+        print_json({"findings": [_json(finding) for finding in found], "terms": terms, "left": list(left)})
+        return
+    rows = [_row(finding) for finding in found]
+    if is_terminal():
+        _draw(rows)
+    else:
+        print_table(COLUMNS, rows)
+    if terms:
+        said = json.dumps(terms, ensure_ascii=False)
+        patch = f'curl -X PATCH "$AWS_ENDPOINT_URL_BEDROCK/_slipway/terms" -d {shlex.quote(said)}'
+        print_line(f"`slipway local` does as this account does, with:\n{patch}" if is_terminal() else f"terms\t{said}")
+    for one in left:
+        remedy = f"aws bedrock delete-custom-model-deployment --custom-model-deployment-identifier {one}"
+        print_line(f"left\t{one}")
+        say(f"{one} is still there, and takes a slot; delete it when it has been made: {remedy}")
+
+
+def _row(finding: Finding) -> tuple[str, str, str, str]:
+    answer = finding.answer or f"not seen: {finding.why}"
+    evidence = "; ".join(call.text for call in finding.evidence)
+    return (
+        finding.question.text,
+        f"{answer} (not what Slipway relies on)" if finding.is_odd else answer,
+        evidence,
+        (finding.question.touches),
+    )
+
+
+def _json(finding: Finding) -> Mapping[str, object]:
+    question = finding.question
+    return {
+        "id": question.name.lower(),
+        "question": question.text,
+        "answer": finding.answer,
+        "why": finding.why,
+        "evidence": [call.text for call in finding.evidence],
+        "touches": question.touches,
+        "terms": finding.terms,
+        "isOdd": finding.is_odd,
+    }
+
+
+def _draw(rows: Sequence[Sequence[str]]) -> None:
+    """Draw a table whose every column is a text: each takes its share, and folds."""
+    from rich import box, table  # noqa: PLC0415  not needed in a pipe
+    from rich.console import Console  # noqa: PLC0415  as above
+    from rich.text import Text  # noqa: PLC0415  as above
+
+    made = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_lines=True, expand=True)
+    for column, share in zip(COLUMNS, (3, 4, 5, 3), strict=True):
+        made.add_column(column, overflow="fold", ratio=share)
+    for row in rows:
+        looks = ("", "dim" if row[1].startswith("not seen") else "bold", "dim", "")
+        made.add_row(*(Text(flat(cell), look) for cell, look in zip(row, looks, strict=True)))
+    Console().print(made)
+
+
+def _is_agreed(said: str) -> bool:
+    if not sys.stdin.isatty():
+        raise CannotDo("--model makes deployments, and nobody is here to ask; say --yes, or leave --model out")
+    typer.echo(said, err=True)
+    with _ctrl_c_as_usual():
+        try:
+            return typer.confirm("Go on?", err=True)
+        except typer.Abort:
+            return False
+
+
+@contextmanager
+def _ctrl_c_as_usual() -> Iterator[None]:
+    """Within, Ctrl-C ends a question: asyncio would only note it until that is answered."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
