@@ -21,6 +21,7 @@ from service.edge.exits import MEANINGS, Exit
 from service.setting_fields import SETTINGS, bounds, variable, written
 from service.settings import default_values
 from tests.bench.table import tables
+from tests.lifecycle import pictures
 from tests.proof.report import in_tables
 
 ROOT = Path(__file__).parents[1]
@@ -41,12 +42,16 @@ def made(text: str) -> str:
         text,
         flags=re.DOTALL,
     )
-    for name, part in PARTS.items():
+    for name in re.findall(r"<!-- (\S+):begin -->", text):
         begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
-        if begin in text:
+        if name not in BY_HAND:
             before, rest = text.split(begin)
-            text = before + begin + part() + end + rest.split(end, 1)[1]
+            text = before + begin + _made_part(name) + end + rest.split(end, 1)[1]
     return text
+
+
+def _made_part(name: str) -> str:
+    return PARTS[name]() if name in PARTS else pictures()[name]
 
 
 def _shown(path: Path) -> str:
@@ -121,6 +126,8 @@ def _proved() -> str:
     return first and f"{first.rstrip()}\n"
 
 
+BY_HAND = {"demo"}
+"""What stands between marks, and was seen once and copied."""
 PARTS: Mapping[str, Callable[[], str]] = {
     "settings": _settings,
     "event": _event,

@@ -1,0 +1,80 @@
+"""The drawings of a request's life show all of it: every step, every outcome and every reason that the code decides on."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+import pytest
+
+from service.core import decide, removing, updating
+from service.core.outcomes import Ending, Reason, Settlement
+from tests.lifecycle import START, Edge, drawing, walk, with_option
+from tests.lives import DEPLOY, OPTIONS, REMOVE, UPDATE
+from tests.readme import ROOT
+
+LIVES = {
+    "decide": [*walk(DEPLOY), *(edge for option in OPTIONS for edge in with_option(option))],
+    "updating": walk(UPDATE),
+    "removing": walk(REMOVE),
+}
+STEPS = {"decide": decide.Step, "updating": updating.Step, "removing": removing.Step}
+PAGE = (ROOT / "docs" / "explanation" / "lifecycle.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("module", LIVES)
+def test_every_step_and_every_reason_of_the_code_is_met(module: str) -> None:
+    source = (ROOT / "service" / "core" / f"{module}.py").read_text("utf-8")
+    edges = LIVES[module]
+    steps = {step.__name__ for step in get_args(STEPS[module])} - {"Ended"}
+    assert steps <= {edge.after for edge in edges}
+    assert steps <= {edge.before for edge in edges}, "from every step it goes on"
+    endings = {Ending[name].value for name in re.findall(r"Ending\.([A-Z_]+)", source)}
+    assert endings == {edge.after for edge in edges} - steps
+    reasons = {Reason[name].value for name in re.findall(r"Reason\.([A-Z_]+)", source)}
+    assert reasons <= {edge.reason for edge in edges}
+
+
+def test_every_step_is_explained() -> None:
+    for step in {step.__name__ for steps in STEPS.values() for step in get_args(steps)} - {"Ended"}:
+        assert re.search(rf"^\| {step} \|", PAGE, re.MULTILINE), step
+
+
+def test_every_settlement_is_explained() -> None:
+    for settlement in get_args(Settlement):
+        assert f"| `{settlement.__name__}` |" in PAGE
+
+
+def test_active_is_said_only_after_bedrock_said_so() -> None:
+    to_active = {(edge.before, edge.answer) for edge in LIVES["decide"] if edge.after == "Active"}
+    assert to_active == {
+        ("Watch", "Active"),
+        ("Look", "own Active"),
+        ("Look", "another's Active"),
+        ("TryOut", "answers well"),
+    }
+
+
+def test_trouble_is_never_an_outcome() -> None:
+    troubles = {"throttled", "denied", "no readable answer", "quota full", "conflict"}
+    endings = {ending.value for ending in Ending}
+    for edges in LIVES.values():
+        assert not [edge for edge in edges if edge.answer in troubles and edge.after in endings]
+
+
+def test_a_drawing_shows_every_pair_of_steps_once_and_where_it_ends() -> None:
+    edges = [
+        Edge(START, "Look", "redelivery", ""),
+        Edge("Look", "Pause", "throttled", "Throttled"),
+        Edge("Look", "Pause", "denied", "AccessDenied"),
+        Edge("Look", "Active", "there", ""),
+        Edge("Look", "Active", "as good as there", ""),
+    ]
+    assert drawing(edges, "TB").splitlines() == [
+        "stateDiagram-v2",
+        "    direction TB",
+        "    [*] --> Look: redelivery",
+        "    Look --> Pause: Throttled<br/>AccessDenied",
+        "    Look --> Active: there<br/>as good as there",
+        "    Active --> [*]",
+    ]
