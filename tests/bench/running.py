@@ -134,7 +134,7 @@ async def client(module: tuple[str, ...], url: str, **settings: str) -> AsyncIte
 async def get(port: int, path: str) -> str:
     """Answer the body of a GET on this machine."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
     place = head.lower().find(b"content-length:")
     body = await reader.readexactly(int(head[place + 15 :].partition(b"\r\n")[0]))
