@@ -106,12 +106,16 @@ def load(environ: Mapping[str, str], config: str | None = None) -> Settings:
             text = f"{variable(each.name)} is not set; {remedy(each)}, in the environment or as {each.name} in a file"
             raise WrongSetting(text)
     _check_weights(values, provenance)
+    values[TABLE] = _wanted(values, provenance)
+    return Settings(**values, provenance=provenance)
+
+
+def _wanted(values: Mapping[str, Any], provenance: Mapping[str, str]) -> tuple[Wanted, ...]:
     usual = Rules(max_creating=values["max_creating"], max_total=values["max_total"])
     try:
-        values[TABLE] = read_targets(values.get(TABLE, {}), usual)
+        return read_targets(values.get(TABLE, {}), usual)
     except WrongTarget as wrong:
         raise WrongSetting(f"{provenance[TABLE]}: {wrong}") from wrong
-    return Settings(**values, provenance=provenance)
 
 
 def _weights(text: str) -> list[tuple[str, int]]:
@@ -139,6 +143,16 @@ def find_triggers(environ: Mapping[str, str], config: str | None = None) -> str:
 def find_permissions(environ: Mapping[str, str], config: str | None = None) -> str:
     """Answer the path of the permissions in force, whatever else is set or not; empty without. Raises WrongSetting."""
     return str(_in_force(environ, config)[0]["permissions"])
+
+
+def find_wanted(environ: Mapping[str, str], config: str | None = None) -> tuple[Wanted, ...]:
+    """Answer the targets in force, the default first, whatever else is set or not. Raises WrongSetting."""
+    return _wanted(*_in_force(environ, config))
+
+
+def find_topic(environ: Mapping[str, str], config: str | None = None) -> str:
+    """Answer the ARN of the topic in force; empty where none is set. Raises WrongSetting."""
+    return str(_in_force(environ, config)[0].get("topic_arn", ""))
 
 
 def load_triggers(path: str) -> tuple[Trigger, ...]:

@@ -1,28 +1,25 @@
-"""Queues, the topic and the account, as a person looks at them: what they say of themselves. Nothing is changed."""
+"""Queues and the topic, as a person looks at them: what they say of themselves. Nothing is changed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from service.aws.answers import AwsClock, text_of
-from service.aws.calling import NEVER, Caller
+from service.aws.calling import Caller
+from service.aws.rights import denied
 from service.core.audit import Backlog
-from service.core.calls import CallFailed, Denied
-from service.core.targets import Home
-
-_IMPOSSIBLE_NAME = "slipway--doctor"
-"""No deployment can have it, by Bedrock's own pattern: a call about it is refused, if not denied, and does nothing."""
+from service.core.calls import Denied
 
 
 class Inspector:
-    """Asks SQS, SNS, STS and Bedrock about themselves. Every failure is a `CallFailed`."""
+    """Asks SQS and SNS about themselves. Every failure is a `CallFailed`."""
 
-    def __init__(self, clients: Mapping[str, Any], caller: Caller) -> None:
-        self._clients = clients
-        self._sqs = clients["sqs"]
-        self._sns = clients["sns"]
+    def __init__(self, sqs: Any, sns: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._sqs = sqs
+        self._sns = sns
+        self._caller = caller
         self._call = caller.call
         self._clock = AwsClock(time.time)
 
@@ -65,49 +62,17 @@ class Inspector:
 
         return await self._call(operation, send)
 
-    async def account(self) -> str:
-        """Answer the account that the credentials belong to."""
-        operation = "GetCallerIdentity"
-
-        async def send() -> str:
-            async with self._clients["sts"]() as sts:
-                return text_of(await sts.get_caller_identity(), "Account", operation)
-
-        return await self._call(operation, send)
-
-    async def denials(self, home: Home, queue_url: str, topic_arn: str) -> list[Denied]:
-        """Answer what the credentials may not do, of what can be tried without doing it.
-
-        Each call is one that the service must refuse for what it asks. Sending and receiving are not tried.
-        """
-        bedrock, name = self._clients["bedrock"], _IMPOSSIBLE_NAME
-        arn = f"arn:{home.partition}:bedrock:{home.region}:{home.account}:custom-model-deployment/{'0' * 12}"
-        model = f"arn:{home.partition}:bedrock:{home.region}:{home.account}:custom-model/imported/{'0' * 12}"
+    async def denials(self, queue_url: str, topic_arn: str) -> list[Denied]:
+        """Answer what the credentials may not do, of what can be tried without doing it. Sending and receiving are not."""
         receipt = {"QueueUrl": queue_url, "ReceiptHandle": "none"}
-        tries: dict[str, Callable[[], Awaitable[object]]] = {
-            "ListCustomModelDeployments": lambda: bedrock.list_custom_model_deployments(maxResults=1),
-            "GetCustomModelDeployment": lambda: bedrock.get_custom_model_deployment(customModelDeploymentIdentifier=name),
-            "CreateCustomModelDeployment": lambda: bedrock.create_custom_model_deployment(
-                modelDeploymentName=name, modelArn=model
-            ),
-            "DeleteCustomModelDeployment": lambda: bedrock.delete_custom_model_deployment(customModelDeploymentIdentifier=name),
-            "ListTagsForResource": lambda: bedrock.list_tags_for_resource(resourceARN=arn),
-            "GetCustomModel": lambda: bedrock.get_custom_model(modelIdentifier=model),
-            "ChangeMessageVisibility": lambda: self._sqs.change_message_visibility(VisibilityTimeout=0, **receipt),
-            "DeleteMessage": lambda: self._sqs.delete_message(**receipt),
-            "GetTopicAttributes": lambda: self._sns.get_topic_attributes(TopicArn=topic_arn),
-        }
-        found = [await self._try(operation, send) for operation, send in tries.items()]
-        return [denied for denied in found if denied is not None]
-
-    async def _try(self, operation: str, send: Callable[[], Awaitable[object]]) -> Denied | None:
-        try:
-            await self._call(operation, send, repeat=NEVER)
-        except Denied as denied:
-            return denied
-        except CallFailed:
-            return None
-        return None
+        return await denied(
+            self._caller,
+            {
+                "ChangeMessageVisibility": lambda: self._sqs.change_message_visibility(VisibilityTimeout=0, **receipt),
+                "DeleteMessage": lambda: self._sqs.delete_message(**receipt),
+                "GetTopicAttributes": lambda: self._sns.get_topic_attributes(TopicArn=topic_arn),
+            },
+        )
 
 
 def backlog_of(attributes: Mapping[str, str]) -> Backlog:

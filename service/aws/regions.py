@@ -37,21 +37,26 @@ def find_home(topic_arn: str, regions: Regions) -> Home:
 
 
 def find_targets(wanted: Sequence[Wanted], home: Home) -> dict[str, Target]:
-    """Answer the targets by name, with where each is: a role says whose account it is, and of which partition.
+    """Answer the targets by name, with where each is.
 
     Each has an account and Region of its own, since two would watch the same deployments, and fill the same slots. Raises
     `NotConfigured`.
     """
     found: dict[str, Target] = {}
     for each in wanted:
-        role = _ROLE.fullmatch(each.role.arn) if each.role else None
-        partition, account = (role["partition"], role["account"]) if role else (home.partition, home.account)
-        place = Home(partition, account, each.region or home.region)
+        place = find_place(each, home)
         if twin := next((other for other in found.values() if other.home == place), None):
-            said = f"target {each.name} is account {account} in Region {place.region}, as target {twin.name} is"
+            said = f"target {each.name} is account {place.account} in Region {place.region}, as target {twin.name} is"
             raise NotConfigured(f"{said}; give it another region or role_arn, or leave one of the two out")
         found[each.name] = Target(each.name, place, each.rules)
     return found
+
+
+def find_place(wanted: Wanted, home: Home) -> Home:
+    """Answer where a target is: a role says whose account it is, and of which partition; what nothing says is as at home."""
+    role = _ROLE.fullmatch(wanted.role.arn) if wanted.role else None
+    partition, account = (role["partition"], role["account"]) if role else (home.partition, home.account)
+    return Home(partition, account, wanted.region or home.region)
 
 
 def find_regions(environ: Mapping[str, str], profile_region: str | None, queue_url: str, topic_arn: str) -> Regions:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
-
-import aioboto3
-from aiobotocore.config import AioConfig
+from typing import Final
 
 from service.aws.bedrock import Bedrock
 from service.aws.calling import Caller, Tally
 from service.aws.catalogue import Catalogue
-from service.aws.clients import CONNECT_SECONDS, READ_SECONDS, open_clients
+from service.aws.clients import open_clients
 from service.aws.dead_letters import DeadLetters
 from service.aws.inspecting import Inspector
 from service.aws.listening import Listener
+from service.aws.rights import Rights
 from service.aws.sending import Sender
-from service.aws.transport import StraightSession
-from service.core.targets import DEFAULT, Home
+from service.core.targets import DEFAULT, Target, Targets, Wanted
 
 MOST_OPEN: Final = 8
 CALL_SECONDS: Final = 10.0
@@ -29,50 +26,66 @@ ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
+class Visited:
+    """One target, as a command looks at it."""
+
+    target: Target
+    bedrock: Bedrock
+    catalogue: Catalogue
+    rights: Rights
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
     """What a command asks AWS through."""
 
-    bedrock: Bedrock
-    catalogue: Catalogue
+    here: Visited
+    """The target that the command is about."""
+    places: Mapping[str, Visited]
+    """Every target of the settings, by name."""
     inspector: Inspector
     sender: Sender
     dead_letters: DeadLetters
     listen_to: Callable[[str], Listener]
     """Answers what hears the events in the queue with this URL."""
-    home: Home
+
+    @property
+    def targets(self) -> Targets:
+        """The targets as the settings have them."""
+        return {name: place.target for name, place in self.places.items()}
 
 
 @asynccontextmanager
-async def visiting(*, queue_url: str, topic_arn: str, version: str) -> AsyncIterator[Visit]:
-    """Open everything, and close it at the end. Raises `NotConfigured` with a sentence for the operator."""
+async def visiting(
+    *, queue_url: str, topic_arn: str, version: str, wanted: Sequence[Wanted] = (Wanted(DEFAULT),), about: str = DEFAULT
+) -> AsyncIterator[Visit]:
+    """Open everything, and close it at the end; `about` is one of the targets that are `wanted`.
+
+    No role is assumed before the first call that needs it. Raises `NotConfigured` with a sentence for the operator.
+    """
     tally: Tally = Counter()
 
     def caller() -> Caller:
         rng = random.Random()  # noqa: S311  jitter, no secret
         return Caller(most_open=MOST_OPEN, call_timeout=CALL_SECONDS, rng=rng, tally=tally, attempts=ATTEMPTS)
 
-    async with open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=1) as clients:
-        home = clients.home
-        several = {"sqs": clients.custody, "sns": clients.topic, "bedrock": clients.bedrock, "sts": lambda: _sts(home.region)}
-        inspector = Inspector(several, caller())
+    opening = open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=1, wanted=wanted)
+    async with opening as clients:
+        places = {
+            name: Visited(
+                target=target,
+                bedrock=Bedrock(clients.bedrocks[name], caller(), open_client=clients.open_in[name]),
+                catalogue=Catalogue(clients.bedrocks[name], caller()),
+                rights=Rights(target.home, clients.bedrocks[name], clients.open_in[name], caller()),
+            )
+            for name, target in clients.targets.items()
+        }
+        inspector = Inspector(clients.custody, clients.topic, caller())
         yield Visit(
-            bedrock=Bedrock(clients.bedrock, caller(), open_client=clients.open_in[DEFAULT]),
-            catalogue=Catalogue(clients.bedrock, caller()),
+            here=places[about],
+            places=places,
             inspector=inspector,
             sender=Sender(queue_url, clients.custody, caller()),
             dead_letters=DeadLetters(queue_url, clients.custody, inspector, caller()),
             listen_to=lambda url: Listener(url, clients.receive, caller()),
-            home=home,
         )
-
-
-def _sts(region: str) -> AbstractAsyncContextManager[Any]:
-    """Answer STS's client, which is opened for the one call that needs it."""
-    config = AioConfig(
-        http_session_cls=StraightSession,
-        retries={"mode": "standard", "total_max_attempts": 1},
-        connect_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
-    )
-    client: AbstractAsyncContextManager[Any] = aioboto3.Session().client("sts", region_name=region, config=config)
-    return client

@@ -22,7 +22,7 @@ from service.core.foresight import Existing
 from service.core.held import Finished
 from service.core.messages import Message
 from service.core.requests import understand
-from service.core.targets import DEFAULT, assumed
+from service.core.targets import assumed
 from service.core.told import NotAnEvent, Told, read_event
 from service.settings import Settings, load
 
@@ -66,7 +66,7 @@ class Client:
         """
         whole = {"requestId": str(uuid.uuid4())} | dict(body)
         text = json.dumps(whole)
-        targets = assumed(self.visit.home, whole)
+        targets = assumed(self.visit.targets, whole)
         request = understand(Message("not sent yet", text, "", 1, 0.0, 0.0), targets, self.settings.timeout)
         deduplication_id = hashlib.sha256(text.encode()).hexdigest()
         # In the group of the request that it is about, a cancel would be received after that has ended.
@@ -120,8 +120,9 @@ class Client:
 
     async def _look_at_aws(self, ticket: Ticket, following: _Following) -> Glimpse:
         now = asyncio.get_running_loop().time()
-        is_shown = ticket.request.target == DEFAULT and not isinstance(ticket.request, Cancel)
-        details = await self.visit.catalogue.details(ticket.name) if is_shown else None
+        # Of a cancel Bedrock shows nothing; where a target is that the settings do not have, only the daemon knows.
+        place = None if isinstance(ticket.request, Cancel) else self.visit.places.get(ticket.request.target)
+        details = await place.catalogue.details(ticket.name) if place is not None else None
         backlog = await self.visit.inspector.backlog(self.settings.queue_url)
         if backlog.unaccounted(0):
             following.quiet_since = None
@@ -130,10 +131,11 @@ class Client:
         existing = None if details is None else Existing(details.deployment, details.marks)
         was_otherwise, following.was_otherwise = (
             following.was_otherwise,
-            following.was_otherwise or not is_so(ticket.request, existing),
+            following.was_otherwise or (place is not None and not is_so(ticket.request, existing)),
         )
         return Glimpse(
             existing=existing,
+            is_looked_at=place is not None,
             was_otherwise=was_otherwise,
             quiet_seconds=0.0 if following.quiet_since is None else now - following.quiet_since,
             waiting=backlog.visible,
@@ -174,8 +176,13 @@ def _is_its_end(end: Told | Finished, ticket: Ticket) -> bool:
 async def opened(
     config: str | None = None, *, daemons: Sequence[str] = (), events_queue: str | None = None
 ) -> AsyncIterator[Client]:
-    """Open a client by the environment's settings, as the daemon reads them. Raises `WrongSetting` or `NotConfigured`."""
+    """Open a client by the environment's settings, as the daemon reads them. Raises `WrongSetting` or `NotConfigured`.
+
+    A request may name any `target` that these settings have; where they have only the default, any that the daemon's have.
+    """
     settings = load(os.environ, config)
-    connection = visiting(queue_url=settings.queue_url, topic_arn=settings.topic_arn, version=__version__)
+    connection = visiting(
+        queue_url=settings.queue_url, topic_arn=settings.topic_arn, version=__version__, wanted=settings.targets
+    )
     async with connection as visit:
         yield Client(visit, settings, daemons, visit.listen_to(events_queue) if events_queue else None)

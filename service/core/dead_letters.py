@@ -11,7 +11,7 @@ from service.core.envelopes import unwrapped
 from service.core.messages import CONTINUATION, Message, Outgoing
 from service.core.misunderstood import Misunderstood
 from service.core.requests import understand
-from service.core.targets import Home, assumed
+from service.core.targets import Targets, assumed
 
 OWN_ATTRIBUTES: Final = frozenset({"SlipwayReason", "SlipwayCode", "SlipwayField", "SlipwayMessageId", CONTINUATION})
 """What `burial` wrote beside a rejected body, and what was handed on with it: a request that is sent again begins anew."""
@@ -37,21 +37,21 @@ class Why:
     code: str
     text: str
     about: str
-    """The request's id and the deployment's name, as far as they can be read."""
+    """The request's id, the deployment's name and the target, as far as they can be read, and are not the default."""
     is_sound: bool
 
 
-def why(letter: DeadLetter, home: Home) -> Why:
+def why(letter: DeadLetter, known: Targets) -> Why:
     """Say why a letter is dead: in the words that stand beside it, else by reading the body again."""
     about, code, text = "", "ReceivedTooOften", ""
     try:
         # An event that a trigger would make a request of reads as unsound here: the rules are the daemon's.
-        targets = assumed(home, unwrapped(letter.body))
+        targets = assumed(known, unwrapped(letter.body))
         request = understand(Message(letter.message_id, letter.body, "", 1, letter.sent_at, letter.sent_at), targets)
     except Misunderstood as wrong:
         about, code, text, is_sound = wrong.request_id or "", wrong.code.value, wrong.reason, False
     else:
-        about, is_sound = f"{request.request_id} {request.name}", True
+        about, is_sound = " ".join([request.request_id, request.name, *request.elsewhere]), True
         text = "a sound request, received more often than maxReceiveCount allows: its readers died, or were stopped, with it"
     return Why(letter.attributes.get("SlipwayCode", code), letter.attributes.get("SlipwayReason", text), about, is_sound)
 

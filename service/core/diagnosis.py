@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from service.core.audit import Backlog
 from service.core.deployments import Deployment, ModelState, Status
+from service.core.misunderstood import shown
+from service.core.pattern_entries import wildcard
+from service.core.permissions import Rule
 from service.core.targets import Home
+from service.core.triggers import Trigger
 
 LONGEST_RETENTION: Final = 14 * 86_400
 FEWEST_RECEIVES: Final = 3
@@ -28,6 +32,12 @@ class Complaint:
     about: str
     text: str
     remedy: str
+
+
+def of_sentence(about: str, sentence: str) -> Complaint:
+    """Cut a sentence that says at its end what to do."""
+    text, _, remedy = sentence.rpartition("; ")
+    return Complaint(about, text or sentence, remedy if text else "")
 
 
 def of_queue(attributes: Attributes, timeout: float) -> Iterator[Complaint]:
@@ -73,7 +83,7 @@ def of_subscribers(confirmed: int) -> Iterator[Complaint]:
 
 
 def of_place(home: Home, account: str) -> Iterator[Complaint]:
-    """Look at where this is: the Region, and the account of the credentials."""
+    """Look at where a target is: the Region, and the account of the credentials, which for a role is always the role's."""
     if home.region not in REGIONS:
         text = f"{home.region} is not among those that AWS documents for custom model deployments"
         yield Complaint("Region", text, f"set AWS_REGION to one of {', '.join(sorted(REGIONS))}, where the models are")
@@ -94,10 +104,10 @@ def of_fullness(deployments: Sequence[Deployment], max_creating: int, max_total:
     creating = sum(one.status is Status.CREATING for one in deployments)
     failed = sum(one.status is Status.FAILED for one in deployments)
     if max_total and len(deployments) >= max_total:
-        text = f"{len(deployments)} of SLIPWAY_MAX_TOTAL {max_total} exist, {failed} of them Failed: every request waits"
+        text = f"{len(deployments)} of max_total {max_total} exist, {failed} of them Failed: every request waits"
         yield Complaint("slots", text, "delete what nobody needs (slipway list --status failed), or raise quota and setting")
     elif max_creating and creating > max_creating:
-        text = f"{creating} are in creation, more than SLIPWAY_MAX_CREATING {max_creating}"
+        text = f"{creating} are in creation, more than max_creating {max_creating}"
         yield Complaint("slots", text, "set it to the account's quota, or to 0, which learns it")
 
 
@@ -116,3 +126,37 @@ def of_backlog(backlog: Backlog) -> Iterator[Complaint]:
     if backlog.visible and not backlog.in_flight:
         text = f"{backlog.visible} requests wait in the queue, and nobody works on any"
         yield Complaint("daemon", text, "start slipway serve, or look at why it does not receive: slipway doctor --daemon URL")
+
+
+def of_permissions(rules: Sequence[Rule], targets: Iterable[str]) -> Iterator[Complaint]:
+    """Look at rules that can be read, and that mean something else than whoever wrote them may think."""
+    names = tuple(targets)
+    for_all: str | None = None
+    for rule in rules:
+        said = f"rule {shown(rule.name)}"
+        if for_all is not None:
+            text = f"{said} is never asked, since rule {shown(for_all)} before it is for everybody"
+            yield Complaint("permission rules", text, "put it before that one, or leave it away")
+        elif not rule.senders or "*" in rule.senders:
+            for_all = rule.name
+        for pattern in rule.targets:
+            if not any(map(wildcard(pattern), names)):
+                text = f"{said} has the target {shown(pattern)}, and the targets are {', '.join(names)}"
+                yield Complaint("permission rules", text, "name targets of the settings")
+        for sender in rule.senders:
+            if sender.startswith("arn:"):
+                text = f"{said} has the sender {shown(sender)}, and SQS names nobody by an ARN"
+                yield Complaint("permission rules", text, "use the unique id of the role or user, like AROAEXAMPLEROLEID0001:*")
+            elif sender.startswith("AROA") and not {":", "*"} & set(sender):
+                text = f"{said} has the sender {shown(sender)}, and SQS names a role with its session"
+                yield Complaint("permission rules", text, f"use {sender}:*")
+
+
+def of_triggers(triggers: Sequence[Trigger], targets: Iterable[str]) -> Iterator[Complaint]:
+    """Look at where the requests go that rules make of events, as far as that stands in the rule itself."""
+    names = tuple(targets)
+    for trigger in triggers:
+        asked = trigger.target
+        if asked is not None and asked not in names:
+            text = f"trigger {shown(trigger.name)} asks for the target {shown(asked)}, and the targets are {', '.join(names)}"
+            yield Complaint("trigger rules", text, "name a target of the settings, or leave the key out")

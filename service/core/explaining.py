@@ -71,8 +71,9 @@ def explain(knowledge: Knowledge) -> Explanation:
     if knowledge.held:
         first = min(knowledge.held, key=lambda held: held.waits_for == Reason.PREDECESSOR.value)
         others = [f"held, too, for the same deployment: request {one.request_id}" for one in knowledge.held if one is not first]
-        reason = _reason(first, knowledge.lines or {})
-        return Explanation(first.state, reason, (*_of_held(first, reason, knowledge.lines or {}), *others, *tail))
+        lines = _lines_of(first.target, knowledge.lines or {})
+        reason = _reason(first, lines)
+        return Explanation(first.state, reason, (*_of_held(first, reason, lines), *others, *tail))
     if knowledge.finished:
         last = max(knowledge.finished, key=lambda finished: finished.at)
         return Explanation(last.outcome, last.reason, (*_of_finished(last), *_of_existing(knowledge.existing), *tail))
@@ -80,6 +81,11 @@ def explain(knowledge: Knowledge) -> Explanation:
         said = (*_of_existing(knowledge.existing), "no daemon that was asked holds a request for it")
         return Explanation(knowledge.existing.deployment.status_text, None, (*said, *tail))
     return Explanation("Unknown", None, (*_of_nothing(knowledge), *tail))
+
+
+def _lines_of(target: str | None, lines: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The daemon writes behind an operation which target's it is, unless it is the default's: others make nobody wait."""
+    return {name: line for name, line in lines.items() if (name.partition(" in ")[2] or None) == target}
 
 
 def _reason(held: Held, lines: Mapping[str, Any]) -> str | None:
@@ -92,7 +98,8 @@ def _reason(held: Held, lines: Mapping[str, Any]) -> str | None:
 
 
 def _of_held(held: Held, reason: str | None, lines: Mapping[str, Any]) -> Iterator[str]:
-    said = f"{held.action} {held.name}, request {held.request_id}" if held.request_id else f"message {held.message_id}"
+    where = f" in target {held.target}" if held.target else ""
+    said = f"{held.action} {held.name}{where}, request {held.request_id}" if held.request_id else f"message {held.message_id}"
     yield f"{said}: {held.waits_for}: {held.why}" if held.waits_for else f"{said}: a call is under way"
     if held.waits_for is None:
         yield from _of_lines(lines)

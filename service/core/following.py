@@ -19,7 +19,6 @@ from service.core.deployments import UpdateStatus
 from service.core.foresight import Existing, foresee
 from service.core.held import Finished, Held
 from service.core.outcomes import Ending
-from service.core.targets import DEFAULT
 from service.core.told import Told
 
 QUIET_SECONDS: Final = 60.0
@@ -56,7 +55,9 @@ class Glimpse:
     finished: Finished | None = None
     held: Held | None = None
     existing: Existing | None = None
-    """What holds the deployment's name."""
+    """What holds the deployment's name in the request's target."""
+    is_looked_at: bool = True
+    """Whether Bedrock could be asked about that at all."""
     was_otherwise: bool = False
     """Whether an earlier look has shown that what is asked for was not so yet: so it is this request's doing, if it is."""
     quiet_seconds: float = 0.0
@@ -96,7 +97,7 @@ def news(ticket: Ticket, glimpse: Glimpse) -> News:
         seen = _as_bedrock_shows(request, ticket.sent_at, glimpse.existing) if is_own or is_quiet else None
         if seen is not None and (seen.is_end or not is_quiet):
             return seen
-    if (is_quiet or glimpse.was_otherwise) and is_so(request, glimpse.existing):
+    if glimpse.is_looked_at and (is_quiet or glimpse.was_otherwise) and is_so(request, glimpse.existing):
         ending = Ending.DELETED if glimpse.existing is None else Ending.UPDATED
         return News(ending.value, None, None, _arn(glimpse.existing), is_end=True, source="Bedrock")
     if is_quiet:
@@ -107,9 +108,7 @@ def news(ticket: Ticket, glimpse: Glimpse) -> News:
 
 
 def is_so(request: AnyRequest, there: Existing | None) -> bool:
-    """Whether what a deletion or an update asks for is what Bedrock shows, which is asked in the default target only."""
-    if request.target != DEFAULT:
-        return False
+    """Whether what a deletion or an update asks for is what Bedrock shows."""
     match request:
         case Delete():
             return there is None

@@ -64,9 +64,19 @@ class Target:
     rules: Rules = Rules()
 
     @property
+    def shown(self) -> str | None:
+        """Its name as it is shown: None for the default, as in whatever is said of a request."""
+        return None if self.name == DEFAULT else self.name
+
+    @property
     def source(self) -> str:
         """The CloudEvents source: the same for every replica, since together with the id it says what is the same."""
         return f"urn:slipway:{self.home.account}:{self.home.region}"
+
+    def is_home_of(self, arn: str) -> bool:
+        """Whether what this ARN names is in its account and Region."""
+        found = _BEDROCK_ARN.match(arn)
+        return found is not None and self.home == Home(found[1], found[3], found[2])
 
     def model_fault(self, arn: str) -> str | None:
         """Say why a model may not be served here, to follow its key in a sentence; None where it may."""
@@ -91,13 +101,14 @@ def only(home: Home) -> Targets:
     return {DEFAULT: Target(DEFAULT, home)}
 
 
-def assumed(home: Home, given: Mapping[str, object]) -> Targets:
-    """Answer the targets as somebody sees them who only knows the default's home.
+def assumed(known: Targets, given: Mapping[str, object]) -> Targets:
+    """Answer the targets as an asker sees them, whose settings may have no other than the default.
 
-    Where another is, stands in the daemon's settings: one that a request names is taken to be where its ARNs are.
+    Where the others are, stands in the daemon's settings: of whoever has not got those, a target that a request names is
+    taken to be where its ARNs are.
     """
     name = given.get("target")
-    if not isinstance(name, str) or name == DEFAULT:
-        return only(home)
+    if len(known) > 1 or not isinstance(name, str) or name in known:
+        return known
     found = next((arn for value in given.values() if isinstance(value, str) and (arn := _BEDROCK_ARN.match(value))), None)
-    return {**only(home), name: Target(name, Home(found[1], found[3], found[2]) if found else home)}
+    return {**known, name: Target(name, Home(found[1], found[3], found[2]) if found else known[DEFAULT].home)}

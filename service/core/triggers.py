@@ -18,7 +18,7 @@ from service.core.fields import Field, fault, nearest
 from service.core.misunderstood import Code, Misunderstood, shown
 from service.core.pattern_entries import WrongPattern
 from service.core.patterns import Pattern
-from service.core.request_fields import ACTION, NAME, REQUEST_ID, TOKEN
+from service.core.request_fields import ACTION, NAME, REQUEST_ID, TARGET, TOKEN
 from service.core.rules import read_rules
 from service.core.templates import Template, Unfilled, WrongTemplate
 
@@ -49,6 +49,13 @@ class Trigger:
     name: str
     pattern: Pattern
     request: Template | Mapping[str, Template]
+
+    @property
+    def target(self) -> str | None:
+        """The target that all its requests name, where the rule itself says which."""
+        template = None if isinstance(self.request, Template) else self.request.get(TARGET.name)
+        named = None if template is None or template.has_placeholders else template.fill({})
+        return named if isinstance(named, str) else None
 
     def make(self, event: Mapping[str, object]) -> dict[str, object]:
         """Make the body of a request of a matching event. Raises `Misunderstood` where the event lacks what it takes."""

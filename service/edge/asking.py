@@ -10,7 +10,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from service.aws.catalogue import Filters
-from service.aws.visiting import Visit
+from service.aws.visiting import Visit, Visited
 from service.client import Client, Misunderstood, News, Ticket
 from service.client.daemons import ask_troubles
 from service.core.calls import CallFailed
@@ -102,13 +102,15 @@ async def _shown(client: Client, ticket: Ticket, manner: Manner) -> LiveLine | _
         return _Lines(manner)
     from service.edge.live import LiveLine  # noqa: PLC0415  what draws is not needed in a pipe
 
-    return LiveLine(ticket, await _usual(client))
+    return LiveLine(ticket, await _usual(client.visit.places.get(ticket.request.target)))
 
 
-async def _usual(client: Client) -> float | None:
-    """Answer how many seconds a creation takes here, by the latest ones; None where there are none to go by."""
+async def _usual(place: Visited | None) -> float | None:
+    """Answer how many seconds a creation takes there, by the latest ones; None where there are none to go by."""
+    if place is None:
+        return None
     try:
-        page = await client.visit.catalogue.page(Filters(status=Status.ACTIVE), size=USUAL_FROM)
+        page = await place.catalogue.page(Filters(status=Status.ACTIVE), size=USUAL_FROM)
     except CallFailed:
         return None
     took = [one.updated_at - one.created_at for one in page.deployments if one.updated_at is not None]

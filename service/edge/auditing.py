@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -49,16 +50,19 @@ def read_events(path: str) -> list[Told]:
 async def _evidence(visit: Visit, settings: Settings, daemons: Sequence[str], events: Sequence[Told] | None) -> Evidence:
     """Bedrock first, the daemons then, the queue's counts last: what moves on meanwhile is seen where it went.
 
-    Of the default target: what is said of others is about other accounts.
+    What is said of other targets is about other accounts; but what is held for them is in the same queue.
     """
-    existing = await visit.catalogue.with_tags(await visit.catalogue.all())
+    catalogue, target = visit.here.catalogue, visit.here.target.shown
+    existing = await catalogue.with_tags(await catalogue.all())
     said = await ask_all(daemons)
+    held = [one for one in said.held if one.target == target]
+    backlog = await visit.inspector.backlog(settings.queue_url)
     return Evidence(
         existing=existing,
-        backlog=await visit.inspector.backlog(settings.queue_url),
-        held=[one for one in said.held if one.target is None] if daemons else None,
-        finished=[one for one in said.finished if one.target is None],
-        events=None if events is None else [one for one in events if one.target is None],
+        backlog=replace(backlog, in_flight=max(0, backlog.in_flight - (len(said.held) - len(held)))),
+        held=held if daemons else None,
+        finished=[one for one in said.finished if one.target == target],
+        events=None if events is None else [one for one in events if one.target == target],
     )
 
 

@@ -9,11 +9,9 @@ import typer
 
 from service.core.actions import IfExists, OnFailure
 from service.edge.cli_requests import Body, asking, seconds
+from service.edge.options import Target
 
 _SMOKE: Final = "Smoke test, before it ends well"
-Target = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The account and Region: a target of the daemon's settings; else default.")
-]
 Force = Annotated[bool, typer.Option("--force", help="Also if Slipway did not make it; the daemon must allow that.")]
 Prompt = Annotated[
     str | None, typer.Option("--smoke-test", metavar="PROMPT", help="What the deployment is asked.", rich_help_panel=_SMOKE)

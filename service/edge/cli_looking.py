@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.edge.options import AsJson, Config, Daemons
+from service.edge.exits import Exit
+from service.edge.options import AsJson, Config, Daemons, Target
+
+if TYPE_CHECKING:
+    from service.aws.visiting import Visit
+    from service.settings import Settings
 
 app = typer.Typer()
 
@@ -31,12 +37,13 @@ def list_(
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Else the newest come first.")] = False,
     limit: Annotated[int, typer.Option(help="How many to show.", min=1, max=1000)] = 50,
     token: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
+    target: Target = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """List deployments, Slipway's and others', with the request that each was made for.
 
-    Example: slipway list --status failed --name-contains support --json
+    Examples: slipway list --status failed --name-contains support --json; slipway list --target research
     """
     from service.aws.catalogue import Filters
     from service.core.deployments import Status
@@ -51,13 +58,18 @@ def list_(
         created_after=_time(created_after, "--created-after"),
         oldest_first=oldest_first,
     )
-    raise run_errand(config, lambda visit, _: list_deployments(visit, filters, limit=limit, token=token, as_json=as_json))
+
+    def errand(visit: Visit, _: Settings) -> Awaitable[Exit]:
+        return list_deployments(visit, filters, limit=limit, token=token, as_json=as_json)
+
+    raise run_errand(config, errand, target=target)
 
 
 @app.command()
 def get(
     identifier: Annotated[str, typer.Argument(metavar="NAME_OR_ARN", help="The deployment.")],
     *,
+    target: Target = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -68,7 +80,7 @@ def get(
     from service.edge.errands import run_errand
     from service.edge.looking import get_deployment
 
-    raise run_errand(config, lambda visit, _: get_deployment(visit, identifier, as_json=as_json))
+    raise run_errand(config, lambda visit, _: get_deployment(visit, identifier, as_json=as_json), target=target)
 
 
 @app.command()
@@ -76,37 +88,46 @@ def watch(
     *,
     every: Annotated[float, typer.Option(metavar="SECONDS", help="Time between two looks.", min=1)] = 5.0,
     count: Annotated[int, typer.Option(help="End after so many looks; 0 is never.", min=0)] = 0,
+    target: Target = None,
     daemon: Daemons = None,
     config: Config = None,
 ) -> None:
-    """Watch the deployments and slots of the account: a live table, or in a pipe one line of JSON for each look.
+    """Watch the deployments and slots of a target: a live table, or in a pipe one line of JSON for each look.
 
     Examples: slipway watch; slipway watch --count 1 | jq .slots
     """
     from service.edge.errands import run_errand
     from service.edge.looking import watch_target
 
-    raise run_errand(config, lambda visit, settings: watch_target(visit, settings, daemon or [], every=every, count=count))
+    def errand(visit: Visit, settings: Settings) -> Awaitable[Exit]:
+        return watch_target(visit, settings, daemon or [], every=every, count=count)
+
+    raise run_errand(config, errand, target=target)
 
 
 @app.command()
 def explain(
     word: Annotated[str, typer.Argument(metavar="REQUEST_OR_NAME", help="A request's id, or a deployment's name or ARN.")],
     *,
+    target: Target = None,
     daemon: Daemons = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what is known of a request: what it waits for, its place, deadline, troubles, and what will happen next.
 
-    Asks the daemons (--daemon, else the one on this machine), Bedrock and the queue. Exits 1 when nothing is known of it.
+    Asks the daemons (--daemon, else the one on this machine), Bedrock and the queue. Exits 1 when nothing is known of it. With
+    --target it is looked for in that one alone; without, Bedrock is asked in the target that a daemon says, else the default.
 
     Example: slipway explain support-bot-v42 --daemon http://10.0.0.1:8080
     """
     from service.edge.errands import run_errand
     from service.edge.explaining import explain_word
 
-    raise run_errand(config, lambda visit, settings: explain_word(visit, settings, word, daemon or [], as_json=as_json))
+    def errand(visit: Visit, settings: Settings) -> Awaitable[Exit]:
+        return explain_word(visit, settings, word, daemon or [], target, as_json=as_json)
+
+    raise run_errand(config, errand, target=target)
 
 
 def _time(text: str | None, option: str) -> float | None:

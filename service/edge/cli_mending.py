@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.edge.options import AsJson, Config, Daemons
+from service.edge.exits import Exit
+from service.edge.options import AsJson, Config, Daemons, Target
+
+if TYPE_CHECKING:
+    from service.aws.visiting import Visit
+    from service.settings import Settings
 
 app = typer.Typer()
 dlq = typer.Typer(help="Look into the dead-letter queue, and send letters back.", no_args_is_help=True)
@@ -16,6 +22,7 @@ app.add_typer(dlq, name="dlq")
 @app.command()
 def audit(
     *,
+    target: Target = None,
     config: Config = None,
     daemon: Daemons = None,
     events: Annotated[
@@ -24,7 +31,7 @@ def audit(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the deployments that Slipway made with what is held and was announced. Changes nothing.
+    """Compare the deployments that Slipway made in a target with what is held and was announced. Changes nothing.
 
     Finds: orphan (made, and nobody was told how it ended), late (announced as TimedOut, and Active or Failed since),
     leftover (Failed, and still there), twin (one request, several deployments), conflict (a request's name is taken).
@@ -37,14 +44,17 @@ def audit(
     """
     from service.edge.auditing import audit_account, read_events
     from service.edge.errands import CannotDo, run_errand, say
-    from service.edge.exits import Exit
 
     try:
         told = None if events is None else read_events(events)
     except CannotDo as wrong:
         say(str(wrong))
         raise typer.Exit(Exit.NOT_DONE) from wrong
-    raise run_errand(config, lambda visit, settings: audit_account(visit, settings, daemon or [], told, as_json=as_json))
+
+    def errand(visit: Visit, settings: Settings) -> Awaitable[Exit]:
+        return audit_account(visit, settings, daemon or [], told, as_json=as_json)
+
+    raise run_errand(config, errand, target=target)
 
 
 @app.command()
@@ -55,21 +65,20 @@ def doctor(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check what Slipway stands on: settings, credentials, queues, topic, permissions, clock, Region, slots.
+    """Check what Slipway stands on: settings, rules, credentials, queues, topic, permissions, clock, Region, slots.
 
-    Each finding comes with its remedy. Changes nothing: permissions are tried by calls that AWS must refuse for what they
-    ask, so receiving, sending and publishing are not tried. Exits 0 when all is well, 1 when something is not.
+    Of every target: whether its role can be assumed, what may be done there, how full it is. Each finding comes with its
+    remedy. Changes nothing: permissions are tried by calls that AWS must refuse for what they ask, so receiving, sending and
+    publishing are not tried. Exits 0 when all is well, 1 when something is not.
 
     Example: slipway doctor --daemon http://127.0.0.1:8080
     """
-    from service.core.diagnosis import Complaint
+    from service.core.diagnosis import of_sentence
     from service.edge.doctoring import examine, report
     from service.edge.errands import run_errand
-    from service.edge.exits import Exit
 
     def otherwise(sentence: str) -> Exit:
-        text, _, remedy = sentence.rpartition("; ")
-        return report([Complaint("settings", text or sentence, remedy if text else "")], ["settings"], as_json=as_json)
+        return report([of_sentence("settings", sentence)], ["settings"], as_json=as_json)
 
     raise run_errand(config, lambda visit, settings: examine(visit, settings, daemon or [], model, as_json=as_json), otherwise)
 
@@ -85,6 +94,7 @@ def probe(
     patience: Annotated[
         float, typer.Option(metavar="SECONDS", help="With --model: how long any one thing is waited for.", min=1)
     ] = 7200,
+    target: Target = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
@@ -105,7 +115,7 @@ def probe(
     from service.edge.probe.hands import Plan
 
     plan = None if model is None else Plan(model, slots, patience, secrets.token_hex(3))
-    raise run_errand(config, lambda visit, _: probe_account(visit, plan, is_sure=yes, as_json=as_json))
+    raise run_errand(config, lambda visit, _: probe_account(visit, plan, is_sure=yes, as_json=as_json), target=target)
 
 
 @dlq.command("list")

@@ -19,7 +19,7 @@ MOST: Final = 1000
 async def list_letters(visit: Visit, *, limit: int, as_json: bool) -> Exit:
     """Print the letters, and why each is there."""
     async with visit.dead_letters.looking(limit) as letters:
-        pairs = [(letter, why(letter, visit.home)) for letter in letters]
+        pairs = [(letter, why(letter, visit.targets)) for letter in letters]
     if as_json:
         print_json([_json(letter, reason) for letter, reason in pairs])
         return Exit.OK
@@ -36,7 +36,7 @@ async def show_letter(visit: Visit, message_id: str, *, as_json: bool) -> Exit:
         letter = next((one for one in letters if one.message_id == message_id), None)
     if letter is None:
         raise _no_such(message_id)
-    reason = why(letter, visit.home)
+    reason = why(letter, visit.targets)
     if as_json:
         print_json(_json(letter, reason) | {"body": letter.body, "attributes": dict(letter.attributes)})
         return Exit.OK
@@ -54,7 +54,7 @@ async def redrive(visit: Visit, settings: Settings, named: Sequence[str], *, uns
         if missing := [each for each in named if each not in by_id]:
             raise _no_such(missing[0])
         for letter in [by_id[each] for each in named] or letters:
-            if not named and not unsound and not why(letter, visit.home).is_sound:
+            if not named and not unsound and not why(letter, visit.targets).is_sound:
                 left += 1
                 continue
             await visit.dead_letters.send_back(letter, again(letter, is_fifo=settings.is_fifo_queue))

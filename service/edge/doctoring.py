@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from service.aws.inspecting import backlog_of
-from service.aws.visiting import Visit
+from service.aws.visiting import Visit, Visited
 from service.client.daemons import NotReached, ask_troubles
 from service.core import diagnosis
-from service.core.calls import CallFailed
+from service.core.calls import CallFailed, Denied
+from service.core.deployments import Deployment
 from service.core.diagnosis import Complaint, redrive_of
 from service.edge.errands import remedy_of
 from service.edge.exits import Exit
 from service.edge.printing import is_terminal, print_json, print_line, print_table
-from service.settings import Settings
+from service.settings import Settings, WrongSetting, load_permissions, load_triggers
 
 T = TypeVar("T")
 
@@ -26,37 +29,77 @@ class Examination:
         self.complaints: list[Complaint] = []
         self.looked_at: list[str] = []
 
-    async def ask(self, about: str, asked: Awaitable[T], judge: Callable[[T], Iterable[Complaint]]) -> T | None:
-        """Ask, and judge the answer; answer None where there was none."""
-        self.looked_at.append(about)
+    async def ask(
+        self, about: str, asked: Awaitable[T], judge: Callable[[T], Iterable[Complaint]], where: str = ""
+    ) -> T | None:
+        """Ask, and judge the answer; answer None where there was none. `where` is said behind what it is about."""
+        self.looked_at.append(about + where)
         try:
             answer = await asked
         except CallFailed as failed:
-            self.complaints.append(Complaint(about, str(failed), remedy_of(failed)))
+            self.complaints.append(Complaint(about + where, str(failed), remedy_of(failed)))
             return None
-        self.complaints += judge(answer)
+        self.complaints += [replace(one, about=one.about + where) for one in judge(answer)]
         return answer
+
+    def read(self, about: str, read: Callable[[], Iterable[Complaint]]) -> None:
+        """Read a file of rules, and judge it; one that cannot be read is a finding too."""
+        self.looked_at.append(about)
+        try:
+            self.complaints += read()
+        except WrongSetting as wrong:
+            self.complaints.append(diagnosis.of_sentence(about, str(wrong)))
 
 
 async def examine(visit: Visit, settings: Settings, daemons: Sequence[str], model: str | None, *, as_json: bool) -> Exit:
     """Look at all of it, and report."""
     seen = Examination()
-    await seen.ask("credentials", visit.inspector.account(), lambda account: diagnosis.of_place(visit.home, account))
+    here = visit.here
+    await seen.ask("credentials", here.rights.account(), lambda account: diagnosis.of_place(here.target.home, account))
+    _rules(seen, visit, settings)
     await _queues(seen, visit, settings)
     await seen.ask("topic", visit.inspector.subscribers(settings.topic_arn), diagnosis.of_subscribers)
-    denials = visit.inspector.denials(visit.home, settings.queue_url, settings.topic_arn)
-    await seen.ask(
-        "permissions",
-        denials,
-        lambda found: [Complaint("permissions", str(one), "allow it: docs/how-to/run.md has the policy") for one in found],
-    )
-    quotas = settings.max_creating, settings.max_total
-    await seen.ask("deployments", visit.catalogue.all(), lambda found: diagnosis.of_fullness(found, *quotas))
+    await seen.ask("permissions", _denials(visit, settings), _of_denials)
+    await seen.ask("deployments", here.catalogue.all(), partial(_of_deployments, here))
+    for place in visit.places.values():
+        if place is not here:
+            await _elsewhere(seen, place)
     if model is not None:
-        await seen.ask("model", visit.bedrock.model_state(model), lambda state: diagnosis.of_model(model, state))
+        place = next((each for each in visit.places.values() if each.target.is_home_of(model)), here)
+        await seen.ask("model", place.bedrock.model_state(model), lambda state: diagnosis.of_model(model, state))
     for url in daemons:
         await _daemon(seen, url)
     return report(seen.complaints, seen.looked_at, as_json=as_json)
+
+
+async def _elsewhere(seen: Examination, place: Visited) -> None:
+    """Look at another target; without credentials there is nothing to look at there."""
+    where, home = f" in {place.target.name}", place.target.home
+    asked = place.rights.account()
+    if await seen.ask("credentials", asked, lambda account: diagnosis.of_place(home, account), where) is not None:
+        await seen.ask("permissions", place.rights.denials(), _of_denials, where)
+        await seen.ask("deployments", place.catalogue.all(), partial(_of_deployments, place), where)
+
+
+async def _denials(visit: Visit, settings: Settings) -> list[Denied]:
+    at_home = await visit.here.rights.denials()
+    return [*at_home, *await visit.inspector.denials(settings.queue_url, settings.topic_arn)]
+
+
+def _of_denials(found: Sequence[Denied]) -> Iterable[Complaint]:
+    return [Complaint("permissions", str(one), "allow it, as the policy does in docs/how-to/run.md") for one in found]
+
+
+def _of_deployments(place: Visited, found: Sequence[Deployment]) -> Iterable[Complaint]:
+    rules = place.target.rules
+    return diagnosis.of_fullness(found, rules.max_creating, rules.max_total)
+
+
+def _rules(seen: Examination, visit: Visit, settings: Settings) -> None:
+    if settings.permissions:
+        seen.read("permission rules", lambda: diagnosis.of_permissions(load_permissions(settings.permissions), visit.targets))
+    if settings.triggers:
+        seen.read("trigger rules", lambda: diagnosis.of_triggers(load_triggers(settings.triggers), visit.targets))
 
 
 async def _queues(seen: Examination, visit: Visit, settings: Settings) -> None:

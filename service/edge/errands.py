@@ -15,6 +15,8 @@ from service.aws.regions import NotConfigured
 from service.aws.visiting import Visit, visiting
 from service.client.daemons import NotReached
 from service.core.calls import CallFailed, Denied, Missing, Throttled
+from service.core.misunderstood import shown
+from service.core.targets import DEFAULT
 from service.edge.exits import Exit
 from service.settings import Settings, WrongSetting, load
 
@@ -24,16 +26,20 @@ class CannotDo(Exception):
 
 
 def run_errand(
-    config: Path | None, errand: Callable[[Visit, Settings], Awaitable[Exit]], otherwise: Callable[[str], Exit] | None = None
+    config: Path | None,
+    errand: Callable[[Visit, Settings], Awaitable[Exit]],
+    otherwise: Callable[[str], Exit] | None = None,
+    *,
+    target: str | None = None,
 ) -> typer.Exit:
     """Do it and answer how to exit. What went wrong is said on standard error, and the exit is `NOT_DONE`.
 
-    `otherwise` is what to do with that sentence instead.
+    `otherwise` is what to do with that sentence instead. `target` is the one that it is about, where that was named.
     """
     try:
         settings = load(os.environ, str(config) if config else None)
         logs.configure("error", "console", sys.stderr)
-        return typer.Exit(asyncio.run(_visit(settings, errand)))
+        return typer.Exit(asyncio.run(_visit(settings, errand, _known(target, settings))))
     except KeyboardInterrupt:
         return typer.Exit(Exit.STOPPED_WATCHING)
     except CallFailed as failed:
@@ -46,13 +52,27 @@ def run_errand(
     return typer.Exit(Exit.NOT_DONE)
 
 
+def _known(target: str | None, settings: Settings) -> str:
+    names = [each.name for each in settings.targets]
+    if target is None or target in names:
+        return target or DEFAULT
+    remedy = "name one of them, or with --config the settings file that has it, which is the daemon's"
+    raise CannotDo(f"--target: the settings have no target {shown(target)}, only {', '.join(names)}; {remedy}")
+
+
 def say(sentence: str) -> None:
     """Tell the person at the terminal something that is not the answer."""
     typer.echo(f"slipway: {sentence}", err=True)
 
 
-async def _visit(settings: Settings, errand: Callable[[Visit, Settings], Awaitable[Exit]]) -> Exit:
-    connection = visiting(queue_url=settings.queue_url, topic_arn=settings.topic_arn, version=__version__)
+async def _visit(settings: Settings, errand: Callable[[Visit, Settings], Awaitable[Exit]], target: str) -> Exit:
+    connection = visiting(
+        queue_url=settings.queue_url,
+        topic_arn=settings.topic_arn,
+        version=__version__,
+        wanted=settings.targets,
+        about=target,
+    )
     async with connection as visit:
         return await errand(visit, settings)
 
@@ -60,6 +80,8 @@ async def _visit(settings: Settings, errand: Callable[[Visit, Settings], Awaitab
 def remedy_of(failed: CallFailed) -> str:
     """Say what a person can do about a call that failed."""
     match failed:
+        case Denied() if "AssumeRole" in f"{failed.code} {failed.text}":
+            return "let the role's trust policy name whoever Slipway runs as (with the external_id), who needs sts:AssumeRole"
         case Denied():
             return "check the credentials (AWS_PROFILE, AWS_REGION) and their permissions"
         case Missing():

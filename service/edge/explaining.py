@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from service.aws.catalogue import Catalogue
 from service.aws.visiting import Visit
 from service.client.daemons import NotReached, ask_requests, ask_troubles
+from service.core.audit import Backlog
 from service.core.calls import CallFailed, Refused
 from service.core.explaining import Explanation, Knowledge, explain
 from service.core.foresight import Existing
 from service.core.held import Finished, Held
+from service.core.targets import DEFAULT
 from service.edge.errands import CannotDo
 from service.edge.exits import Exit
 from service.edge.printing import flat, print_json, print_line
@@ -19,9 +22,11 @@ MOST_SEARCHED = 200
 """So many deployments are searched for a request's tag, at one call each."""
 
 
-async def explain_word(visit: Visit, settings: Settings, word: str, daemons: Sequence[str], *, as_json: bool) -> Exit:
-    """Find out, and say it; answer whether anything is known."""
-    explanation = explain(await _knowledge(visit, settings, word, daemons))
+async def explain_word(
+    visit: Visit, settings: Settings, word: str, daemons: Sequence[str], target: str | None, *, as_json: bool
+) -> Exit:
+    """Find out, and say it; answer whether anything is known. `target` is the only one that is looked at, if there is one."""
+    explanation = explain(await _knowledge(visit, settings, word, daemons, target))
     if as_json:
         print_json({"state": explanation.state, "reason": explanation.reason, "lines": list(explanation.lines)})
     else:
@@ -35,7 +40,7 @@ def _print(explanation: Explanation) -> None:
         print_line(flat(line))
 
 
-async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequence[str]) -> Knowledge:
+async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequence[str], target: str | None) -> Knowledge:
     held: list[Held] = []
     finished: list[Finished] = []
     lines: dict[str, Mapping[str, object]] = {}
@@ -53,13 +58,15 @@ async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequenc
             unanswered.append(f"{wrong}; name the daemons with --daemon")
             continue
         answered += 1
-        held += said.held
-        finished += said.finished
+        only = None if target is None else visit.here.target.shown
+        held += [one for one in said.held if target is None or one.target == only]
+        finished += [one for one in said.finished if target is None or one.target == only]
         lines |= said.extras.get("calls", {})
-    existing, backlog = None, None
+    existing: Existing | None = None
+    backlog: Backlog | None = None
     try:
-        names = [*(one.name for one in held), *(one.name for one in finished)]
-        existing = await _existing(visit, word, [name for name in names if name])
+        existing, unasked = await _look(visit, word, target, [_about(one) for one in held] + [_about(one) for one in finished])
+        unanswered += unasked
         backlog = await visit.inspector.backlog(settings.queue_url)
     except CallFailed as failed:
         if not answered:
@@ -79,18 +86,36 @@ async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequenc
     )
 
 
-async def _existing(visit: Visit, word: str, names: Sequence[str]) -> Existing | None:
+def _about(one: Held | Finished) -> tuple[str, str]:
+    return one.target or DEFAULT, one.name
+
+
+async def _look(
+    visit: Visit, word: str, target: str | None, abouts: Sequence[tuple[str, str]]
+) -> tuple[Existing | None, list[str]]:
+    """Answer what Bedrock shows in the target that it is about, as the daemons say (by name and deployment), and what not."""
+    about = abouts[0][0] if abouts else visit.here.target.name
+    if about not in visit.places:
+        return None, [f"Bedrock in target {about}, which these settings do not have; name the daemon's, with --config"]
+    existing = await _existing(visit.places[about].catalogue, word, [name for each, name in abouts if name and each == about])
+    others = [name for name in visit.places if name != about]
+    if existing is not None or abouts or target is not None or not others:
+        return existing, []
+    return None, [f"Bedrock in {', '.join(others)}; name one with --target"]
+
+
+async def _existing(catalogue: Catalogue, word: str, names: Sequence[str]) -> Existing | None:
     """By name or ARN; else by the tag of the request, where there are few enough to be searched."""
     for identifier in dict.fromkeys([*names, word]):
         try:
-            details = await visit.catalogue.details(identifier)
+            details = await catalogue.details(identifier)
         except Refused:
             continue  # a request's id need not be a name
         if details is not None:
             return Existing(details.deployment, details.marks)
     if names:
         return None
-    deployments = await visit.catalogue.all()
+    deployments = await catalogue.all()
     if len(deployments) > MOST_SEARCHED:
         return None
-    return next((one for one in await visit.catalogue.with_tags(deployments) if one.request_tag == word), None)
+    return next((one for one in await catalogue.with_tags(deployments) if one.request_tag == word), None)

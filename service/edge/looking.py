@@ -25,8 +25,8 @@ COLUMNS: Final = ("deployment", "status", "request", "created", "model")
 
 async def list_deployments(visit: Visit, filters: Filters, *, limit: int, token: str | None, as_json: bool) -> Exit:
     """Print one page, and how to go on where there is more."""
-    page = await visit.catalogue.page(filters, token=token, size=limit)
-    existing = await visit.catalogue.with_tags(page.deployments)
+    page = await visit.here.catalogue.page(filters, token=token, size=limit)
+    existing = await visit.here.catalogue.with_tags(page.deployments)
     if as_json:
         print_json({"deployments": [_json(one) for one in existing], "nextToken": page.next_token})
         return Exit.OK
@@ -40,7 +40,7 @@ async def list_deployments(visit: Visit, filters: Filters, *, limit: int, token:
 
 async def get_deployment(visit: Visit, identifier: str, *, as_json: bool) -> Exit:
     """Print all about one; answer whether there is one."""
-    details = await visit.catalogue.details(identifier)
+    details = await visit.here.catalogue.details(identifier)
     if details is None:
         say(f"there is no deployment {identifier!r}; slipway list shows those that there are")
         return Exit.NOT_WELL
@@ -87,22 +87,27 @@ class _Watching:
 
     async def look(self) -> tuple[list[Existing], Slots]:
         """Answer what there is, the newest first, and the slots."""
-        deployments = await self._visit.catalogue.all()
+        deployments = await self._visit.here.catalogue.all()
         new = [deployment for deployment in deployments if deployment.arn not in self._known]
-        tags = {one.deployment.arn: one for one in await self._visit.catalogue.with_tags(new)} | self._known
+        tags = {one.deployment.arn: one for one in await self._visit.here.catalogue.with_tags(new)} | self._known
         self._known = {one.arn: replace(tags[one.arn], deployment=one) for one in deployments if one.arn in tags}
         existing = sorted(self._known.values(), key=lambda one: -one.deployment.created_at)
         slots = Slots(sum(one.status is Status.CREATING for one in deployments), len(deployments))
         try:
-            said = await ask_all(self._daemons)
+            return existing, await self._with_line(slots) if self._daemons else slots
         except NotReached:
             if self._is_named:
                 raise
             return existing, slots
-        if not self._daemons:
-            return existing, slots
-        line = said.extras["slots"]
-        return existing, slots._replace(held=len(said.held), waiting=line["waiting"], quota=line["quota"])
+
+    async def _with_line(self, slots: Slots) -> Slots:
+        """Add what the daemons say of the target."""
+        said, target = await ask_all(self._daemons), self._visit.here.target.shown
+        site = said.extras if target is None else said.extras.get("targets", {}).get(target)
+        if site is None:
+            raise NotReached(f"{self._daemons[-1]} has no target {target!r}; name a daemon with the same settings file")
+        held = sum(one.target == target for one in said.held)
+        return slots._replace(held=held, waiting=site["slots"]["waiting"], quota=site["slots"]["quota"])
 
 
 Show = Callable[[Sequence[Existing], Slots], None]

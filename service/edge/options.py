@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Final
@@ -12,6 +13,23 @@ Config = Annotated[Path | None, typer.Option(help="A TOML file with settings; al
 Daemons = Annotated[
     list[str] | None,
     typer.Option("--daemon", metavar="URL", help="A daemon's address, like http://127.0.0.1:8080; again for each replica."),
+]
+
+
+def _targets(context: typer.Context, incomplete: str) -> list[str]:
+    """Answer the targets of the settings in force that begin so, for completion."""
+    from service.settings import WrongSetting, find_wanted  # noqa: PLC0415  rarely needed, and no command's own
+
+    try:
+        wanted = find_wanted(os.environ, str(named) if (named := context.params.get("config")) else None)
+        return [each.name for each in wanted if each.name.startswith(incomplete)]
+    except WrongSetting:
+        return []
+
+
+Target = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Where: a target of the daemon's settings; else default.", autocompletion=_targets),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -11,15 +11,24 @@ from typing import Final
 
 import typer
 
+from service.aws.regions import NotConfigured, find_home, find_place, find_regions, find_targets
 from service.core.actions import Deploy
 from service.core.messages import Message
 from service.core.misunderstood import Misunderstood
 from service.core.permissions import permit
 from service.core.requests import PipelineStopping, Unmatched, body_of, understand
-from service.core.targets import Home, Targets, assumed, only
+from service.core.targets import Home, Target, Targets, assumed
 from service.core.triggers import Trigger
 from service.edge.exits import Exit
-from service.settings import WrongSetting, find_permissions, find_triggers, load_permissions, load_triggers
+from service.settings import (
+    WrongSetting,
+    find_permissions,
+    find_topic,
+    find_triggers,
+    find_wanted,
+    load_permissions,
+    load_triggers,
+)
 
 _PLACE: Final = ("123456789012", "us-east-1")
 """Where an event is from that does not say so."""
@@ -34,13 +43,14 @@ def try_triggers(sample: str, triggers: str | None, config: str | None) -> Exit:
     try:
         rules = load_triggers(triggers or find_triggers(os.environ, config))
         body = sys.stdin.read() if sample == "-" else Path(sample).read_text("utf-8")
-    except (WrongSetting, OSError, UnicodeDecodeError) as wrong:
+        targets = _targets(body, config)
+    except (WrongSetting, NotConfigured, OSError, UnicodeDecodeError) as wrong:
         typer.echo(f"slipway: {wrong}", err=True)
         return Exit.NOT_DONE
     if not rules:
         typer.echo("slipway: there are no triggers; name their file with --triggers or SLIPWAY_TRIGGERS", err=True)
         return Exit.NOT_DONE
-    return _try(body, rules)
+    return _try(body, rules, targets)
 
 
 def try_permissions(sample: str, sender: str, permissions: str | None, config: str | None) -> Exit:
@@ -52,7 +62,8 @@ def try_permissions(sample: str, sender: str, permissions: str | None, config: s
         rules = load_permissions(permissions or find_permissions(os.environ, config))
         triggers = load_triggers(find_triggers(os.environ, config))
         body = sys.stdin.read() if sample == "-" else Path(sample).read_text("utf-8")
-    except (WrongSetting, OSError, UnicodeDecodeError) as wrong:
+        known = _targets(body, config)
+    except (WrongSetting, NotConfigured, OSError, UnicodeDecodeError) as wrong:
         typer.echo(f"slipway: {wrong}", err=True)
         return Exit.NOT_DONE
     if not rules:
@@ -61,7 +72,7 @@ def try_permissions(sample: str, sender: str, permissions: str | None, config: s
     now = time.time()
     try:
         given, _ = body_of(body, triggers)
-        targets = assumed(_home(body), given)
+        targets = assumed(known, given)
         request = permit(understand(Message("message-id", body, "", 1, now, now), targets, triggers=triggers), sender, rules)
     except (Unmatched, PipelineStopping) as nothing:
         typer.echo(f"no request: {nothing}", err=True)
@@ -75,11 +86,11 @@ def try_permissions(sample: str, sender: str, permissions: str | None, config: s
     return Exit.OK
 
 
-def _try(body: str, rules: tuple[Trigger, ...]) -> Exit:
+def _try(body: str, rules: tuple[Trigger, ...], targets: Targets) -> Exit:
     now = time.time()
     try:
         given, trigger = body_of(body, rules)
-        understand(Message("message-id", body, "", 1, now, now), _targets(body), triggers=rules)
+        understand(Message("message-id", body, "", 1, now, now), targets, triggers=rules)
     except Unmatched as unmatched:
         typer.echo(f"{unmatched}: it would be counted, and deleted", err=True)
         return Exit.NOT_WELL
@@ -94,12 +105,16 @@ def _try(body: str, rules: tuple[Trigger, ...]) -> Exit:
     return Exit.OK
 
 
-def _targets(body: str) -> Targets:
-    return only(_home(body))
+def _targets(body: str, config: str | None) -> Targets:
+    """Answer the targets of the settings. Where these do not say whose the topic is, the default is where the event is from."""
+    wanted, topic_arn = find_wanted(os.environ, config), find_topic(os.environ, config)
+    if topic_arn:
+        return find_targets(wanted, find_home(topic_arn, find_regions(os.environ, None, "", topic_arn)))
+    home = _origin(body)
+    return {each.name: Target(each.name, find_place(each, home), each.rules) for each in wanted}
 
 
-def _home(body: str) -> Home:
-    """Answer where the event is from: whoever will deploy what it asks for is taken to be there."""
+def _origin(body: str) -> Home:
     try:
         event = json.loads(body)
     except (ValueError, RecursionError):

@@ -9,7 +9,7 @@ import pytest
 from service.core.actions import Deploy
 from service.core.misunderstood import Misunderstood
 from service.core.requests import client_token, understand
-from service.core.targets import DEFAULT, Home, Rules, Target, Targets, assumed, only
+from service.core.targets import DEFAULT, Home, Rules, Target, Targets, assumed
 from tests.bodies import ARN, GOOD, HOME, message
 
 RESEARCH = Home("aws", "210987654321", "us-west-2")
@@ -127,7 +127,8 @@ def test_patterns_are_of_the_whole_with_stars(
 
 def test_who_only_knows_the_home_takes_another_target_to_be_where_the_arns_are() -> None:
     home = HOME[DEFAULT].home
-    assert assumed(home, GOOD) == assumed(home, GOOD | {"target": DEFAULT}) == only(home)
-    assert assumed(home, GOOD | {"modelArn": THEIRS, "target": "eu"})["eu"].home == RESEARCH
-    assert assumed(home, {"customModelDeploymentIdentifier": "bot", "target": "eu"})["eu"].home == home
-    assert assumed(home, {"target": 5}) == only(home)
+    assert assumed(HOME, GOOD) == assumed(HOME, GOOD | {"target": DEFAULT}) == HOME
+    assert assumed(HOME, GOOD | {"modelArn": THEIRS, "target": "eu"})["eu"].home == RESEARCH
+    assert assumed(HOME, {"customModelDeploymentIdentifier": "bot", "target": "eu"})["eu"].home == home
+    assert assumed(HOME, {"target": 5}) == HOME
+    assert assumed(TARGETS, GOOD | {"target": "eu"}) == TARGETS, "whoever has the settings knows better"

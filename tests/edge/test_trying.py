@@ -75,6 +75,39 @@ def test_without_an_event_of_json_or_rules_nothing_is_tried(tmp_path: Path, monk
     assert "rule 1: name is missing" in err
 
 
+def test_the_targets_are_those_of_the_settings(tmp_path: Path) -> None:
+    settings = tmp_path / "own.toml"
+    settings.write_text(
+        '[targets.research]\nregion = "us-west-2"\nrole_arn = "arn:aws:iam::210987654321:role/slipway"\nnames = ["bot-*"]\n'
+    )
+    rules = tmp_path / "triggers.toml"
+    rules.write_text("""
+[[trigger]]
+name = "trained"
+pattern = '{"source": ["training"]}'
+[trigger.request]
+modelDeploymentName = "{detail.name}"
+modelArn = "arn:aws:bedrock:us-west-2:210987654321:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
+target = "research"
+""")
+
+    def of(name: str, **place: str) -> str:
+        event = {"source": "training", "detail-type": "Done", "id": "e-1", "detail": {"name": name}} | place
+        return json.dumps(event)
+
+    here = {"account": "123456789012", "region": "us-east-1"}
+    code, out, err = ran("-", "--config", str(settings), given=of("bot-1", **here))
+    assert (code, json.loads(out)["target"]) == (0, "research"), err
+    assert ran("-", "--config", str(settings), given=of("bot-1", account="210987654321", region="us-west-2"))[0] == 0
+    code, _, err = ran("-", "--config", str(settings), given=of("other", **here))
+    assert (code, "is not allowed by the rule names of target research" in err) == (1, True)
+    code, _, err = ran("-", "--triggers", str(rules), given=of("bot-1", **here))
+    assert (code, "the targets are default" in err) == (1, True)
+    topic = "arn:aws:sns:us-west-2:210987654321:events"
+    code, _, err = ran("-", "--config", str(settings), given=of("bot-1", **here), SLIPWAY_TOPIC_ARN=topic)
+    assert (code, "target research is account 210987654321 in Region us-west-2, as target default is" in err) == (2, True)
+
+
 PERMISSIONS = str(ROOT / "config" / "permissions.toml")
 TEAM = "AROAEXAMPLESUPPORT001:ci"
 

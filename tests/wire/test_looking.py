@@ -9,7 +9,7 @@ from service.core.marks import REQUEST_TAG
 from service.local.box import Box
 from service.local.faults import Trouble
 from service.local.terms import Terms
-from tests.wire.commands import Ran, Terminal, at_terminal, slipway
+from tests.wire.commands import Ran, Terminal, at_terminal, typed
 from tests.wire.daemons import MODEL, Daemon, a_request, daemon
 
 CREATE = "CreateCustomModelDeployment"
@@ -30,7 +30,7 @@ async def test_a_list_has_every_filter_that_bedrock_has() -> None:
         plant(box, "fails-bot", "r-3")
 
         async def names(*words: str) -> list[str]:
-            ran = await slipway(box, "list", *words, **NOBODY)
+            ran = await typed(box, "list", *words, **NOBODY)
             assert (ran.code, ran.err) == (0, "")
             return [row[0] for row in ran.rows]
 
@@ -40,11 +40,11 @@ async def test_a_list_has_every_filter_that_bedrock_has() -> None:
         assert await names("--model", OTHER) == ["bot-2"]
         assert await names("--name-contains", "bot-", "--created-after", "2020-01-01") == ["bot-2", "bot-1"]
         assert await names("--created-before", "2020-01-01T00:00:00Z") == []
-        ran = await slipway(box, "list", "--json", "--limit", "2", **NOBODY)
+        ran = await typed(box, "list", "--json", "--limit", "2", **NOBODY)
         assert [one.get("requestId") for one in ran.json["deployments"]] == ["r-3", None]
-        following = await slipway(box, "list", "--limit", "2", "--token", ran.json["nextToken"], **NOBODY)
+        following = await typed(box, "list", "--limit", "2", "--token", ran.json["nextToken"], **NOBODY)
         assert [row[:3] for row in following.rows] == [["bot-1", "Active", "r-1"]]
-        ran = await slipway(box, "list", "--created-after", "lately", **NOBODY)
+        ran = await typed(box, "list", "--created-after", "lately", **NOBODY)
         assert ran.code == 2
         assert "--created-after" in ran.err
         assert "ISO 8601" in ran.err
@@ -53,7 +53,7 @@ async def test_a_list_has_every_filter_that_bedrock_has() -> None:
 async def test_get_shows_all_and_says_when_there_is_none() -> None:
     async with Box(terms=QUICK) as box:
         plant(box, "bot", "r-1")
-        ran = await slipway(box, "get", "bot", **NOBODY)
+        ran = await typed(box, "get", "bot", **NOBODY)
         facts = dict(ran.rows)
         assert (facts["status"], facts["description"], facts["requestId"], facts[f"tag {REQUEST_TAG}"]) == (
             "Active",
@@ -61,12 +61,12 @@ async def test_get_shows_all_and_says_when_there_is_none() -> None:
             "r-1",
             "r-1",
         )
-        ran = await slipway(box, "get", facts["customModelDeploymentArn"], "--json", **NOBODY)
+        ran = await typed(box, "get", facts["customModelDeploymentArn"], "--json", **NOBODY)
         assert ran.json["tags"] == {REQUEST_TAG: "r-1"}
         box.bedrock.account().update(box.bedrock.now(), "bot", OTHER)
-        facts = dict((await slipway(box, "get", "bot", **NOBODY)).rows)
+        facts = dict((await typed(box, "get", "bot", **NOBODY)).rows)
         assert facts["updateDetails"] == f"Updating to {OTHER}"
-        ran = await slipway(box, "get", "nothing", **NOBODY)
+        ran = await typed(box, "get", "nothing", **NOBODY)
         assert (ran.code, ran.out) == (1, "")
         assert "slipway list" in ran.err
 
@@ -77,7 +77,7 @@ async def test_watching_is_a_moving_table_or_a_line_of_json_for_each_look() -> N
         await box.send(a_request("endless-bot"))
         await process.until(lambda: bool(process.lines("deployment.created")))
         near = {"SLIPWAY_HTTP_PORT": str(process.port)}
-        ran = await slipway(box, "watch", "--count", "2", "--every", "1", **near)
+        ran = await typed(box, "watch", "--count", "2", "--every", "1", **near)
         looks = [json.loads(line) for line in ran.out.splitlines()]
         assert len(looks) == 2
         assert {key: looks[0]["slots"][key] for key in ("creating", "total", "held", "waiting")} == {
@@ -93,7 +93,7 @@ async def test_watching_is_a_moving_table_or_a_line_of_json_for_each_look() -> N
 
 
 async def explained(box: Box, process: Daemon, word: str) -> Ran:
-    return await slipway(box, "explain", word, "--json", SLIPWAY_HTTP_PORT=str(process.port))
+    return await typed(box, "explain", word, "--json", SLIPWAY_HTTP_PORT=str(process.port))
 
 
 async def test_explain_knows_predecessors_models_names_and_slots() -> None:
@@ -141,12 +141,12 @@ async def test_explain_without_a_daemon_says_what_that_hides() -> None:
     async with Box(terms=QUICK) as box:
         await box.send(a_request("bot"))
         plant(box, "made", "r-made")
-        ran = await slipway(box, "explain", "bot", **NOBODY)
+        ran = await typed(box, "explain", "bot", **NOBODY)
         assert ran.code == 1
         assert "1 messages in the queue were not received yet" in ran.out
-        ran = await slipway(box, "explain", "r-made", **NOBODY)
+        ran = await typed(box, "explain", "r-made", **NOBODY)
         assert (ran.code, ran.out.splitlines()[0]) == (0, "Active")
-        ran = await slipway(box, "explain", "bot", "--daemon", "http://127.0.0.1:9", **NOBODY)
+        ran = await typed(box, "explain", "bot", "--daemon", "http://127.0.0.1:9", **NOBODY)
         assert (ran.code, ran.out) == (2, "")
 
 

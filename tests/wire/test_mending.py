@@ -12,7 +12,7 @@ import aioboto3
 
 from service.local.box import Box
 from service.local.terms import Terms
-from tests.wire.commands import at_terminal, slipway
+from tests.wire.commands import at_terminal, slipway, typed
 from tests.wire.daemons import MODEL, a_request, daemon, listening
 
 QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(0.0, 0.0))
@@ -34,11 +34,11 @@ async def test_nothing_is_wrong_with_a_good_box() -> None:
         async with Box(terms=QUICK, fifo=fifo) as box, daemon(box) as process:
             await process.until(lambda: bool(process.lines("daemon.started")))
             url = f"http://127.0.0.1:{process.port}"
-            ran = await slipway(box, "doctor", "--json", "--model", MODEL, "--daemon", url)
+            ran = await typed(box, "doctor", "--json", "--model", MODEL, "--daemon", url)
             assert (ran.code, ran.err, ran.json["findings"]) == (0, "", [])
             assert len(ran.json["lookedAt"]) == 10
             assert box.bedrock.account().made == []
-            assert (await slipway(box, "doctor")).out == ""
+            assert (await typed(box, "doctor")).out == ""
 
 
 async def test_at_a_terminal_a_good_box_is_said_to_be_well() -> None:
@@ -63,7 +63,7 @@ async def test_all_that_was_planted_is_found() -> None:
             await sns.unsubscribe(SubscriptionArn=subscribed["SubscriptionArn"])
         box.bedrock.account().add(box.bedrock.now(), "theirs", MODEL)
         words = ("doctor", "--json", "--daemon", "http://127.0.0.1:9")
-        ran = await slipway(box, *words, SLIPWAY_MAX_TOTAL="1")
+        ran = await typed(box, *words, SLIPWAY_MAX_TOTAL="1")
         assert ran.code == 1
         found = [finding["about"] for finding in ran.json["findings"]]
         assert found == [
@@ -86,12 +86,12 @@ async def test_what_is_not_there_is_found_one_at_a_time() -> None:
             ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "settings"),
             ({"AWS_ENDPOINT_URL_BEDROCK": "http://127.0.0.1:9"}, "deployments"),
         ):
-            ran = await slipway(box, "doctor", "--json", **planted)
+            ran = await typed(box, "doctor", "--json", **planted)
             assert ran.code == 1, planted
             assert about in [finding["about"] for finding in ran.json["findings"]], planted
         async with client(box, "sqs") as sqs:
             await sqs.delete_queue(QueueUrl=box.dead_letter_url)
-        ran = await slipway(box, "doctor")
+        ran = await typed(box, "doctor")
         assert [row[0] for row in ran.rows] == ["dead-letter queue"]
 
 
@@ -102,27 +102,27 @@ async def test_dead_letters_are_listed_shown_and_sent_back_where_they_are_sound(
         async with client(box, "sqs") as sqs:
             await sqs.send_message(QueueUrl=box.dead_letter_url, MessageBody=a_request("bot"))
         await process.until(lambda: bool(process.lines("request.rejected")))
-        listed = {row[2]: row for row in (await slipway(box, "dlq", "list")).rows}
+        listed = {row[2]: row for row in (await typed(box, "dlq", "list")).rows}
         assert set(listed) == {"UnknownKey", "ReceivedTooOften"}
         assert "did you mean modelDeploymentName?" in listed["UnknownKey"][4]
         assert listed["ReceivedTooOften"][3] == "bot bot"
-        shown = dict((await slipway(box, "dlq", "show", listed["UnknownKey"][0])).rows)
+        shown = dict((await typed(box, "dlq", "show", listed["UnknownKey"][0])).rows)
         assert shown["body"] == '{"modelDeploymentname": "bot"}'
         assert shown["if sent again"] == "it is rejected again"
-        ran = await slipway(box, "dlq", "redrive", "--all")
+        ran = await typed(box, "dlq", "redrive", "--all")
         assert (ran.code, ran.out.split()) == (1, [listed["ReceivedTooOften"][0]])
         assert "1 sent back; 1 would be rejected again" in ran.err
         await results.until(lambda: "bot" in results.outcomes())
-        assert [row[2] for row in (await slipway(box, "dlq", "list")).rows] == ["UnknownKey"]
-        ran = await slipway(box, "dlq", "redrive", listed["UnknownKey"][0])
+        assert [row[2] for row in (await typed(box, "dlq", "list")).rows] == ["UnknownKey"]
+        ran = await typed(box, "dlq", "redrive", listed["UnknownKey"][0])
         assert ran.code == 0
         await process.until(lambda: len(process.lines("request.rejected")) == 2)
-        (letter,) = (await slipway(box, "dlq", "list", "--json")).json
+        (letter,) = (await typed(box, "dlq", "list", "--json")).json
         assert letter["code"] == "UnknownKey"
-        ran = await slipway(box, "dlq", "show", "nothing")
+        ran = await typed(box, "dlq", "show", "nothing")
         assert (ran.code, ran.out) == (2, "")
         assert "slipway dlq list" in ran.err
-        ran = await slipway(box, "dlq", "redrive")
+        ran = await typed(box, "dlq", "redrive")
         assert ran.code == 2
         assert "--all" in ran.err
 
@@ -134,7 +134,7 @@ async def test_dead_letters_of_a_fifo_queue_go_back_into_their_group() -> None:
                 await sqs.send_message(
                     QueueUrl=box.dead_letter_url, MessageBody=a_request(name), MessageGroupId=name, MessageDeduplicationId=name
                 )
-        ran = await slipway(box, "dlq", "redrive", "--all")
+        ran = await typed(box, "dlq", "redrive", "--all")
         assert (ran.code, len(ran.out.split())) == (0, 2)
         await results.until(lambda: {"bot-1", "bot-2"} <= set(results.outcomes()))
 
@@ -143,7 +143,7 @@ async def test_config_says_where_each_setting_came_from_and_keeps_secrets(tmp_pa
     file = tmp_path / "own.toml"
     file.write_text("max_held = 7\ntimeout = 60\n")
     async with Box(terms=QUICK) as box:
-        ran = await slipway(box, "config", "--config", str(file), SLIPWAY_TIMEOUT="90", AWS_SECRET_ACCESS_KEY="hush")
+        ran = await typed(box, "config", "--config", str(file), SLIPWAY_TIMEOUT="90", AWS_SECRET_ACCESS_KEY="hush")
         rows = {row[0]: row[1:] for row in ran.rows}
         assert rows["max_held"] == ["7", str(file)]
         assert rows["timeout"] == ["90", "SLIPWAY_TIMEOUT"]
@@ -151,7 +151,7 @@ async def test_config_says_where_each_setting_came_from_and_keeps_secrets(tmp_pa
         assert rows["AWS_REGION"] == ["us-east-1", "AWS_REGION"]
         assert "hush" not in ran.out
         assert rows["AWS_SECRET_ACCESS_KEY"][0] == "(set, not shown)"
-        ran = await slipway(box, "config", "--json", SLIPWAY_HTTP_PORT="x")
+        ran = await typed(box, "config", "--json", SLIPWAY_HTTP_PORT="x")
         assert (ran.code, ran.out) == (2, "")
         assert "SLIPWAY_HTTP_PORT" in ran.err
 

@@ -32,13 +32,14 @@ async def probe_account(visit: Visit, plan: Plan | None, *, is_sure: bool, as_js
     if plan is not None and not re.fullmatch(MODEL_ARN, plan.model_arn):
         example = MODEL.examples[0]
         raise CannotDo(f"--model {plan.model_arn} is no ARN of a custom model; give one like {example}")
-    found, existing = await look(visit.bedrock)
+    found, existing = await look(visit.here.bedrock)
     if plan is None:
         show([*found, *unasked(found, "it makes deployments: --model says of what")], [], as_json=as_json)
         return verdict(found, [])
-    if not is_sure and not _is_agreed(proposal(plan, existing, f"{visit.home.account} {visit.home.region}")):
+    home = visit.here.target.home
+    if not is_sure and not _is_agreed(proposal(plan, existing, f"{home.account} {home.region}")):
         return Exit.NOT_DONE
-    experiment = await conduct(visit.bedrock, plan)
+    experiment = await conduct(visit.here.bedrock, plan)
     every = list(({finding.question: finding for finding in found} | experiment.found).values())
     show(in_order([*every, *unasked(every, "it did not come to that")]), experiment.left, as_json=as_json)
     if experiment.hands.is_stopped:
