@@ -3,9 +3,11 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /build
 
 # What changes seldom comes first: the environment of the service, and beside it the one that makes its wheel.
-COPY requirements.txt requirements-build.txt ./
+# With --build-arg REQUIREMENTS=requirements-otel.txt it can send traces.
+ARG REQUIREMENTS=requirements.txt
+COPY requirements.txt requirements-otel.txt requirements-build.txt ./
 RUN python -m venv /opt/slipway && python -m venv /opt/builder \
- && /opt/slipway/bin/pip install --only-binary :all: --require-hashes -r requirements.txt \
+ && /opt/slipway/bin/pip install --only-binary :all: --require-hashes -r ${REQUIREMENTS} \
  && /opt/builder/bin/pip install --only-binary :all: --require-hashes -r requirements-build.txt
 
 COPY pyproject.toml README.md LICENSE ./

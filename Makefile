@@ -77,8 +77,9 @@ format: setup ## lay the code out, and mend what can be mended
 	@$(BIN)/ruff format
 
 lock: $(UV) ## write requirements*.txt again from pyproject.toml, changing no version that still fits
-	@$(UV) $(COMPILE) pyproject.toml --extra local --group dev -o requirements-dev.txt
+	@$(UV) $(COMPILE) pyproject.toml --extra local --extra otel --group dev -o requirements-dev.txt
 	@$(UV) $(COMPILE) pyproject.toml -c requirements-dev.txt -o requirements.txt
+	@$(UV) $(COMPILE) pyproject.toml --extra otel -c requirements-dev.txt -o requirements-otel.txt
 	@$(UV) $(COMPILE) --group build -c requirements-dev.txt -o requirements-build.txt
 	@$(UV) $(COMPILE) --group ministack -o requirements-ministack.txt
 

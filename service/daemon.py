@@ -30,6 +30,7 @@ from service.edge.http import serving
 from service.edge.metrics import Measures, registry_of
 from service.edge.page.routes import StatusPage
 from service.edge.page.shell import Place
+from service.edge.tracing import tracing
 from service.edge.vitals import Check, Pulse, Readiness
 from service.flow.intake import MOST_POLLS
 from service.flow.run import Slipway
@@ -131,7 +132,8 @@ async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, 
         Measures(slipway, pulse, aws.tally, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws))
     )
     home = terms.home.home
-    place = Place(settings.queue_url.rpartition("/")[2], home.account, home.region)
+    queue = settings.queue_url.rpartition("/")[2]
+    place = Place(queue, home.account, home.region)
     endpoint = serving(
         settings.http_host,
         settings.http_port,
@@ -142,7 +144,7 @@ async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, 
         lambda: _lines(aws),
         StatusPage(slipway, aws.tally, place),
     )
-    async with endpoint:
+    async with tracing(slipway, os.environ, queue=queue, version=__version__), endpoint:
         _warn(traits)
         log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)
         beating = asyncio.create_task(pulse.run())

@@ -14,10 +14,7 @@ from service.aws.calling import NEVER, Caller
 from service.aws.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
 from service.aws.limiter import Wait, simply
 from service.core.calls import CallFailed, Missing, Unknown
-from service.core.messages import Message, Outgoing, QueueTraits
-
-TRACE_HEADER: Final = "AWSTraceHeader"
-"""X-Ray's system attribute: among a message's attributes under this name, and sent on as what it was."""
+from service.core.messages import TRACE_HEADER, Message, Outgoing, QueueTraits
 
 _QUEUE_ARN = re.compile(r"arn:[^:]+:sqs:[^:]*:\d+:[^:]+")
 _NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})

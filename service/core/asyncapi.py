@@ -14,6 +14,7 @@ from service.core.event_schema import WORDS, event_schema
 from service.core.events import LONGEST_ATTRIBUTE, Progress, event_type
 from service.core.outcomes import Ending, Reason
 from service.core.request_fields import ACTIONS, REPLY_TO
+from service.core.traces import TRACEPARENT
 
 VERSION: Final = "3.0.0"
 CLOUDEVENTS: Final = "application/cloudevents+json"
@@ -173,6 +174,7 @@ def _attributes() -> dict[str, object]:
             "requestId": text,
             "tenant": text,
             "reason": {"enum": [reason.value for reason in Reason]},
+            TRACEPARENT: text,
         },
     }
 

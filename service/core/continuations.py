@@ -29,6 +29,7 @@ LARGEST_KEPT_BYTES: Final = 256 * 1024
 """Body and attributes of a continuation in all: what the smallest usual queue takes."""
 _LONGEST_TEXT: Final = 4_000
 _ORIGIN = re.compile(r"[!-~]{1,128}")
+_TRACE = re.compile(r"[0-9a-f-]{55}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Continuation:
     carried: Carried = field(default_factory=Carried)
     sender: str | None = None
     """Who sent that message; None where nobody asked."""
+    trace: str | None = None
+    """The `traceparent` of whoever handed it on; None where nobody traces."""
 
 
 def read(message: Message) -> Continuation | None:
@@ -54,8 +57,10 @@ def read(message: Message) -> Continuation | None:
             if _ORIGIN.fullmatch(begun_by) and oldest <= first <= newest and 1 <= hops <= MOST_HOPS:
                 sender = more.get("sender")
                 sender = sender if isinstance(sender, str) and _ORIGIN.fullmatch(sender) else None
+                trace = more.get("trace")
+                trace = trace if isinstance(trace, str) and _TRACE.fullmatch(trace) else None
                 first = min(float(first), message.received_at)
-                return Continuation(begun_by, first, int(hops), Carried.of(more), sender)
+                return Continuation(begun_by, first, int(hops), Carried.of(more), sender, trace)
     return None
 
 
@@ -109,10 +114,10 @@ def is_in_doubt(message: Message) -> bool:
     return message.is_redelivery or read(message) is not None
 
 
-def write(message: Message, *, is_fifo: bool, decided: Carried | None = None) -> Outgoing:
+def write(message: Message, *, is_fifo: bool, decided: Carried | None = None, trace: str | None = None) -> Outgoing:
     """Make the message that carries the request on: same body and group, and as many attributes as fit.
 
-    It carries what was decided now, else what had been decided before.
+    It carries what was decided now, else what had been decided before; and the `traceparent` of whoever traced it last.
     Safe to repeat: on a FIFO queue the same hand-over has the same deduplication id, so sent twice it arrives once.
     """
     earlier = read(message)
@@ -122,6 +127,8 @@ def write(message: Message, *, is_fifo: bool, decided: Carried | None = None) ->
     # Not where nobody asked SQS: what is merely claimed must not go on under Slipway's own name.
     if message.sender is not None and (sender := first_sender(message)) is not None:
         told["sender"] = sender
+    if trace := trace or (earlier.trace if earlier else None):
+        told["trace"] = trace
     attributes = {CONTINUATION: json.dumps(told, separators=(",", ":"))}
     size = _size(message.body) + _size(CONTINUATION, "String", attributes[CONTINUATION])
     for name, value in message.attributes.items():

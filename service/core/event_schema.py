@@ -32,6 +32,11 @@ def event_schema() -> dict[str, object]:
             "subject": {"type": "string", "description": "The deployment's ARN, else its name, else the request's id."},
             "time": _TIME,
             "datacontenttype": {"const": "application/json"},
+            "traceparent": {
+                "type": "string",
+                "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
+                "description": "Where it comes from in the request's trace, where Slipway traces: W3C Trace Context.",
+            },
             "data": _data(),
         },
     }

@@ -8,6 +8,8 @@ from typing import Final
 
 CONTINUATION = "SlipwayContinuation"
 """The one message attribute that Slipway adds when it hands a request on under a new message."""
+TRACE_HEADER: Final = "AWSTraceHeader"
+"""X-Ray's system attribute: among a message's attributes under this name, and sent on as what it was."""
 
 RECEIVES_KEPT_IN_HAND: Final = 8
 """Of those that the queue allows, where it allows as many: in storms of kills seconds apart, two or three were too few."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from service.core.carried import Carried
 from service.core.deployments import Deployment
@@ -21,6 +22,10 @@ class Ending(StrEnum):
     CANCEL_TAKEN = "CancelTaken"
     TIMED_OUT = "TimedOut"
     REJECTED = "Rejected"
+
+
+WRONG: Final = frozenset({Ending.FAILED, Ending.ROLLED_BACK, Ending.TIMED_OUT, Ending.REJECTED})
+"""It ended other than anybody wanted."""
 
 
 class Reason(StrEnum):

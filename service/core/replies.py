@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from service.core.askers import NOBODY, Asker
 from service.core.events import Publication, cut
-from service.core.outcomes import Ending
+from service.core.outcomes import WRONG, Ending
 
 LONGEST_ERROR: Final = 256
 LONGEST_CAUSE: Final = 32_768
@@ -18,7 +18,7 @@ LONGEST_FAILURE_REASON: Final = 256
 LONGEST_PARAMETER: Final = 1024
 
 GOOD: Final = frozenset({Ending.ACTIVE, Ending.UPDATED, Ending.DELETED, Ending.CANCEL_TAKEN})
-BAD: Final = frozenset({Ending.FAILED, Ending.ROLLED_BACK, Ending.TIMED_OUT, Ending.CANCELLED, Ending.REJECTED})
+BAD: Final = WRONG | {Ending.CANCELLED}
 """Every ending is in one of the two: a task or a step has succeeded, or it has failed."""
 
 _PARAMETERS: Final = ("customModelDeploymentArn", "modelDeploymentName", "modelArn", "outcome", "requestId")

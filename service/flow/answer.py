@@ -13,15 +13,16 @@ from service.core import continuations
 from service.core.actions import AnyRequest, Cancel
 from service.core.asking import permitted, refuse_stranger
 from service.core.burial import copy_of
-from service.core.events import Progress, Times, announce_outcome, announce_progress, announce_rejection
+from service.core.events import Progress, Publication, Times, announce_outcome, announce_progress, announce_rejection
 from service.core.held import Finished
 from service.core.messages import QueueTraits
 from service.core.misunderstood import Misunderstood
-from service.core.outcomes import Continue, Done, Ending, Outcome, Reason, Release, Settlement
+from service.core.outcomes import WRONG, Continue, Done, Ending, Outcome, Reason, Release, Settlement
 from service.core.permissions import permit
 from service.core.requests import PipelineStopping, Unmatched, understand
 from service.core.steps import HandOn
 from service.core.targets import DEFAULT
+from service.core.traces import traced
 from service.flow.announce import Announcer
 from service.flow.burials import Burials
 from service.flow.history import History
@@ -32,6 +33,7 @@ from service.flow.replying import Replies
 from service.flow.sites import Site
 from service.flow.tally import Tally
 from service.flow.terms import Terms
+from service.flow.tracing import PUBLISH
 from service.flow.turns import Turn, Turns
 from service.flow.waits import DeadlinePassed
 
@@ -92,6 +94,13 @@ class Answers:
             trigger=request.trigger,
             rule=request.rule,
         )
+        hold.trace.note(
+            request_id=request.request_id,
+            action=request.action,
+            deployment=request.name,
+            target=request.target_shown,
+            tenant=request.tenant,
+        )
         deadline = hold.loop_time(times_of(hold, request).deadline or 0.0)
         with self._replies.beating(request.asker):
             with suppress(DeadlinePassed), hold.until(deadline):
@@ -109,10 +118,17 @@ class Answers:
                     return self._handed_on(outcome, tell)
                 hold.end()
                 publication = announce_outcome(request, outcome, times_of(hold, request), site.target.source)
-                await self._announcer.announce(publication, hold)
+                publication = await self._announce(publication, hold)
             await self._replies.reply(request.asker, publication, hold)
         self._finished(request, outcome, hold, publication.event_id)
         return Done()
+
+    async def _announce(self, publication: Publication, hold: Hold) -> Publication:
+        """Publish; answer what was published, with its place in the trace where there is one."""
+        with hold.trace.span(PUBLISH):
+            publication = traced(publication, hold.trace.traceparent)
+            await self._announcer.announce(publication, hold)
+        return publication
 
     def _handed_on(self, step: HandOn, tell: Tell) -> Settlement:
         """What was decided is written down, in the message that carries it on, before anything is done about it."""
@@ -158,7 +174,8 @@ class Answers:
                 prospect = site.outlook.view(hold).of(reason, place() if place else None)
                 times = times_of(hold, request)
                 source = site.target.source
-                self._announcer.mention(announce_progress(request, progress, times, source, reason, message, attempt, prospect))
+                publication = announce_progress(request, progress, times, source, reason, message, attempt, prospect)
+                self._announcer.mention(traced(publication, hold.trace.traceparent))
 
         return tell
 
@@ -173,7 +190,10 @@ class Answers:
         publication = announce_rejection(
             origin, misunderstood.request_id, misunderstood.code, misunderstood.reason, times_of(hold), self._terms.home.source
         )
-        await self._announcer.announce(publication, hold)
+        hold.trace.note(
+            request_id=misunderstood.request_id or origin, outcome=Ending.REJECTED.value, error=misunderstood.reason
+        )
+        publication = await self._announce(publication, hold)
         await self._replies.reply(permitted(misunderstood.asker, self._terms.reply_to), publication, hold)
         if self._traits.has_dead_letter_queue:
             await self._burials.bury(copy_of(hold.message, misunderstood, is_fifo=self._traits.is_fifo), hold)
@@ -212,6 +232,12 @@ class Answers:
             text=outcome.message,
         )
         self.history.add(finished, hold)
+        hold.trace.note(
+            outcome=outcome.ending.value,
+            reason=finished.reason,
+            arn=finished.arn,
+            error=(outcome.message or outcome.ending.value) if outcome.ending in WRONG else None,
+        )
         log.info(
             "request.finished",
             outcome=outcome.ending.value,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -60,6 +60,7 @@ class Custody:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._patience_ends = math.inf
+        self.make_hold: Callable[[Message, float, Deadlines], Hold] = Hold
         self.changed = asyncio.Event()
         """Set when something has been let go: there is room again."""
         self._extends = Batches[Hold](self._extend, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
@@ -87,7 +88,7 @@ class Custody:
                 if self._traits.should_hand_on(message.receive_count):
                     held.interrupt(TooLongHeld)  # were this process to die now, nobody would receive it again
                 return None
-        hold = self._holds[message.message_id] = Hold(message, self._lease_seconds, self._deadlines)
+        hold = self._holds[message.message_id] = self.make_hold(message, self._lease_seconds, self._deadlines)
         return hold
 
     def let_go(self, hold: Hold) -> None:

@@ -11,6 +11,7 @@ from service.core.actions import AnyRequest, Cancel
 from service.core.carried import DELETE, KEEP
 from service.core.messages import Message
 from service.core.outcomes import Reason
+from service.flow.tracing import UNTRACED, Trace
 from service.flow.waits import Cancelled, Deadlines, LeaseLost, Waits
 
 LONGEST_MEMORY: Final = 8
@@ -38,6 +39,9 @@ class Hold(Waits):
         "arn", "cancelled", "cancellers", "is_ending", "is_extending", "lease_until", "message", "receipt", "request",
         "taken_at", "waited", "watched", "what", "why", "why_text",
     )  # fmt: skip
+
+    trace: Trace = UNTRACED
+    """What is told of it to whoever traces: of the class, and no slot, for usually nobody does."""
 
     def __init__(self, message: Message, lease_seconds: float, deadlines: Deadlines | None = None) -> None:
         super().__init__(deadlines)

@@ -26,6 +26,7 @@ from service.flow.removing import Deletes, remove
 from service.flow.slots import Slots
 from service.flow.smoke import Converses, Smoke
 from service.flow.tally import Tally
+from service.flow.tracing import CREATE
 from service.flow.updating import Updating
 from service.flow.waits import DeadlinePassed, Wait
 from service.flow.watcher import Watcher
@@ -151,14 +152,15 @@ class Lifecycle:
             if must_wait and facts.in_doubt and (more := await self._look_again(request, facts, hold)):
                 return more
             try:
-                answer = await self._bedrock.create(
-                    name=request.name,
-                    model_arn=request.model_arn,
-                    description=request.description,
-                    tags=wanted_tags(request, facts.received, facts.carried.attempt),
-                    token=client_token(request, facts.carried.attempt - 1),
-                    wait=hold.wait_to_call,
-                )
+                with hold.trace.span(CREATE):
+                    answer = await self._bedrock.create(
+                        name=request.name,
+                        model_arn=request.model_arn,
+                        description=request.description,
+                        tags=wanted_tags(request, facts.received, facts.carried.attempt),
+                        token=client_token(request, facts.carried.attempt - 1),
+                        wait=hold.wait_to_call,
+                    )
             except CallFailed as failed:
                 answer = failed
             else:

@@ -15,6 +15,7 @@ from service.core.removing import Facts, decide
 from service.core.steps import Ended, Look, Pause, Remove, Sent
 from service.flow.hold import Hold
 from service.flow.looking import Gets, Looking, Tell, timed_out
+from service.flow.tracing import DELETE
 from service.flow.waits import DeadlinePassed, Wait
 
 log = structlog.get_logger()
@@ -31,7 +32,8 @@ async def remove(bedrock: Deletes, arn: str, hold: Hold) -> Sent | CallFailed:
     """Delete a deployment, for this request; answer what came of it. Raises `Interrupted`, before it is sent."""
     hold.check()
     try:
-        await bedrock.delete(arn, wait=hold.wait)
+        with hold.trace.span(DELETE):
+            await bedrock.delete(arn, wait=hold.wait)
     except CallFailed as failed:
         log.info("delete.refused", arn=arn, code=failed.code, error=str(failed))
         return failed

@@ -25,6 +25,7 @@ from service.core.replies import Reply, replies
 from service.core.steps import reason_for
 from service.flow.hold import Hold
 from service.flow.tally import Tally
+from service.flow.tracing import REPLY
 from service.flow.waits import rest
 
 _QUIET: Final = nullcontext()
@@ -78,7 +79,8 @@ class Replies:
     async def reply(self, asker: Asker, publication: Publication, hold: Hold) -> None:
         """Tell whoever asked how it ended; return when they know, or cannot be told. Raises `Interrupted` between attempts."""
         for reply in replies(asker, publication):
-            await self.say(reply, hold)
+            with hold.trace.span(REPLY, type(reply).__name__):
+                await self.say(reply, hold)
 
     async def say(self, reply: Reply, hold: Hold) -> None:
         """Say one thing, again and again until it is heard, there is nobody to hear it, or patience is at an end."""

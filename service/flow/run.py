@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -33,6 +34,8 @@ from service.flow.sites import Bedrock, Site
 from service.flow.slots import Slots
 from service.flow.tally import Tally
 from service.flow.terms import Terms
+from service.flow.traced import TracedHold
+from service.flow.tracing import Tracer
 from service.flow.waits import Cancelled, LeaseLost, Stopping, TooLongHeld
 from service.flow.watcher import Watcher
 
@@ -141,6 +144,10 @@ class Slipway:
         """Answer the place, from 1, in its target's line for a slot, of each message whose request waits in one."""
         return {message: place for site in self.sites.values() for message, place in site.slots.places().items()}
 
+    def trace(self, tracer: Tracer) -> None:
+        """From now on let what is received be traced."""
+        self.custody.make_hold = partial(TracedHold, tracer)
+
     async def run(self) -> None:
         """Serve the queue until `stop`; return when everything held has been settled or given back, or 24.5 s after `stop`.
 
@@ -241,6 +248,7 @@ class Slipway:
         finally:
             self.custody.let_go(hold)
             decided = settlement.decided if isinstance(settlement, Continue) else None
+            hold.trace.end(type(settlement).__name__)
             hold.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
             self._tasks.discard(asyncio.current_task())  # here, as a callback takes 0.14 KB
 
@@ -261,7 +269,9 @@ class Slipway:
         return False
 
     async def _hand_on(self, hold: Hold, decided: Carried | None = None) -> bool:
-        continuation = continuations.write(hold.message, is_fifo=self._traits.is_fifo, decided=decided)
+        continuation = continuations.write(
+            hold.message, is_fifo=self._traits.is_fifo, decided=decided, trace=hold.trace.traceparent
+        )
         if await self.custody.hand_on(hold, continuation):
             log.info("request.continued", what=hold.what)
             return True

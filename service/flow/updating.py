@@ -17,6 +17,7 @@ from service.core.updating import Facts, Mark, SendUpdate, decide
 from service.flow.hold import Hold
 from service.flow.looking import Looking, Tell, timed_out
 from service.flow.smoke import Converses, Smoke
+from service.flow.tracing import UPDATE
 from service.flow.waits import DeadlinePassed, Wait
 
 log = structlog.get_logger()
@@ -97,7 +98,8 @@ class Updating:
     async def _send(self, arn: str, model_arn: str, hold: Hold) -> Sent | CallFailed:
         hold.check()
         try:
-            await self._bedrock.update(arn, model_arn, wait=hold.wait)
+            with hold.trace.span(UPDATE):
+                await self._bedrock.update(arn, model_arn, wait=hold.wait)
         except CallFailed as failed:
             log.info("update.refused", arn=arn, code=failed.code, error=str(failed))
             return failed

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import Any
-
-import boto3
-from botocore.config import Config
 
 from service.core.messages import CONTINUATION
 from service.local.box import Box
 from service.local.terms import Terms
 from tests.wire.daemons import Daemon, a_request, daemon, listening
+from tests.wire.senders import send
 
 QUICK = Terms(max_creating=5, max_total=100, creation_seconds=(0.1, 0.3))
 RULES = """
@@ -23,21 +20,6 @@ senders = ["AIDAteam"]
 actions = ["deploy"]
 force_tags = [{ key = "team", value = "support" }]
 """
-
-
-def send(box: Box, who: str, body: str, **attributes: str) -> None:
-    """Send a request as a user whose key this is."""
-    names = box.environment()
-    sqs: Any = boto3.client(
-        "sqs",
-        endpoint_url=names["AWS_ENDPOINT_URL"],
-        region_name=names["AWS_REGION"],
-        aws_access_key_id=who,
-        aws_secret_access_key="any",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    sent = {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
-    sqs.send_message(QueueUrl=box.queue_url, MessageBody=body, MessageAttributes=sent)
 
 
 async def test_each_sender_may_do_what_his_rule_permits_and_nobody_passes_for_another(tmp_path: Path) -> None:
