@@ -21,13 +21,14 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
+from service.aws.books import new_session
 from service.aws.forms import encode_form
 from service.aws.keys import Keeper
 from service.aws.parsing import Parsers
 from service.aws.regions import NotConfigured, find_home, find_regions, find_targets
 from service.aws.roles import assume
 from service.aws.teaching import teach_update
-from service.aws.transport import StraightSession, check_body
+from service.aws.transport import StraightSession, check_body, prepare
 from service.core.targets import DEFAULT, Home, Role, Targets, Wanted
 
 CONNECT_SECONDS: Final = 5.0
@@ -82,7 +83,7 @@ async def open_clients(
     version: str,
     most_polls: int,
     wanted: Sequence[Wanted] = (Wanted(DEFAULT),),
-    sdk: Callable[[], AioSession] = AioSession,
+    sdk: Callable[[], AioSession] = new_session,
     transport: type[AIOHTTPSession] = StraightSession,
 ) -> AsyncIterator[Clients]:
     """Open the clients, and close them at the end. No call is made, except one for credentials where they need it.
@@ -91,8 +92,9 @@ async def open_clients(
     from, `transport` what carries HTTP: others than AWS's run in memory. Raises `NotConfigured` with a sentence for the
     operator.
     """
-    session = sdk()
+    prepare()
     try:
+        session = sdk()
         regions = find_regions(os.environ, session.get_config_variable("region"), queue_url, topic_arn)
         session.set_config_variable("region", regions.bedrock)
         keeper = await _find_credentials(session)

@@ -11,6 +11,7 @@ import json
 from functools import cache
 from http import HTTPStatus
 from ssl import SSLContext
+from threading import Thread
 from typing import Any, Final
 
 from aiobotocore.httpsession import AIOHTTPSession
@@ -33,6 +34,14 @@ class StraightSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has 
     def _create_connector(self, proxy_url: str | None) -> TCPConnector:  # noqa: ARG002  through a proxy nobody is trusted more
         trusted = _trust(get_cert_path(self._verify or True))
         return TCPConnector(limit=self._max_pool_connections, ssl=trusted, **self._connector_args)
+
+
+def prepare() -> None:
+    """Begin to read the authorities that are trusted by default, beside whatever else a start does.
+
+    A thread of its own, as OpenSSL takes 35 ms for them in which Python may go on.
+    """
+    Thread(target=_trust, args=(get_cert_path(verify=True),), name="trust", daemon=True).start()
 
 
 @cache

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiobotocore.session import AioSession
-from botocore.loaders import create_loader
 
+from service.aws.books import new_session
 from service.aws.clients import Clients, open_clients
 from service.aws.connecting import put_together
 from service.aws.queue import Queue
@@ -161,7 +161,7 @@ def _spoken(text: str) -> Fate:
     return Fate(kind, operation, int(number))
 
 
-_LOADER = create_loader()
+_LOADER = new_session().get_component("data_loader")
 """Shared: reading the service models takes longer than a lifetime."""
 
 
