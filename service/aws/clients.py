@@ -22,11 +22,13 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
 from service.aws.books import new_session
+from service.aws.endpoints import settle_endpoints
 from service.aws.forms import encode_form
 from service.aws.keys import Keeper
 from service.aws.parsing import Parsers
 from service.aws.regions import NotConfigured, find_home, find_regions, find_targets
 from service.aws.roles import assume
+from service.aws.signing import choose_signer
 from service.aws.teaching import teach_update
 from service.aws.transport import StraightSession, check_body, prepare
 from service.core.targets import DEFAULT, Home, Role, Targets, Wanted
@@ -103,6 +105,7 @@ async def open_clients(
     targets = find_targets(wanted, find_home(topic_arn, regions))
     teach_update(session.get_component("data_loader"))
     session.register_component("response_parser_factory", Parsers())
+    settle_endpoints(session)
     boto = aioboto3.Session(botocore_session=session)
     config_of = partial(_config, f"slipway/{version} {session.user_agent()}", transport=transport)
 
@@ -112,6 +115,7 @@ async def open_clients(
         other = sdk()
         for component in ("data_loader", "response_parser_factory"):
             other.register_component(component, session.get_component(component))
+        settle_endpoints(other)
         await assume(role, other, sts=session, region=regions.bedrock, config=config_of(STS_POOL, READ_SECONDS))
         return aioboto3.Session(botocore_session=other)
 
@@ -123,6 +127,9 @@ async def open_clients(
             config = config_of(pool, read_seconds)
             client = await stack.enter_async_context(within.client(service, region_name=region, config=config))
             name = client.meta.service_model.service_id.hyphenize()
+            client.meta.events.register(f"choose-signer.{name}", choose_signer)
+            # Told to try once it still looks at each answer whether to try again: 5 % of a call.
+            client.meta.events.unregister(f"needs-retry.{name}", unique_id=f"retry-config-{name}")
             if service in {"sns", "sts"}:  # they speak forms and XML, whose parser takes nothing else
                 client.meta.events.register(f"before-call.{name}", encode_form)
             else:
