@@ -17,7 +17,7 @@ from service.aws.visiting import Visit, visiting
 from service.client.daemons import NotReached, Said, ask_all
 from service.core.actions import Cancel
 from service.core.calls import CallFailed, Throttled, Unknown
-from service.core.following import Glimpse, News, Ticket, is_so, news
+from service.core.following import Glimpse, News, Ticket, is_news, is_so, news
 from service.core.foresight import Existing
 from service.core.held import Finished
 from service.core.messages import Message
@@ -75,17 +75,17 @@ class Client:
         return Ticket(request, message_id, sent_at)
 
     async def follow(self, ticket: Ticket) -> AsyncIterator[News]:
-        """Answer how a request is getting on, whenever that changes; the last news is its end.
+        """Answer how a request is getting on, whenever that changes, or an estimate of it does; the last news is its end.
 
         Stop iterating at any time: only watching stops. Raises `CallFailed` or `NotReached` when nobody can be asked.
         """
         loop = asyncio.get_running_loop()
         following = _Following(loop.time())
-        last: News | None = None
+        last, told_at = None, loop.time()
         while True:
             now = await self._look(ticket, following)
-            if now is not None and now != last:
-                last = now
+            if now is not None and is_news(now, last, loop.time() - told_at):
+                last, told_at = now, loop.time()
                 yield now
                 if now.is_end:
                     return

@@ -11,18 +11,22 @@ An end is said only when it is one, by the first of these that knows:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from service.core.actions import AnyRequest, Delete, Deploy, Update
 from service.core.deployments import UpdateStatus
+from service.core.estimates import NOTHING_KNOWN, Prospect
 from service.core.foresight import Existing, foresee
 from service.core.held import Finished, Held
-from service.core.outcomes import Ending
+from service.core.outcomes import Ending, Reason
 from service.core.told import Told
 
 QUIET_SECONDS: Final = 60.0
 """SQS's counts are approximate, and right a minute after the last send."""
+MOVED_SECONDS: Final = 5.0
+MOVED_SHARE: Final = 0.25
+"""By how much an estimate must be another one, of what remains, to be news: it is a guess at all times."""
 UNHEARD: Final = "Unheard"
 """The outcome that is none: the request has ended, and how is only in its event."""
 
@@ -74,10 +78,32 @@ class News:
     reason: str | None = None
     text: str | None = None
     arn: str | None = None
-    place: int | None = None
+    prospect: Prospect = NOTHING_KNOWN
+    """The place in the daemon's line, and what it reckons of how long it will be."""
     is_end: bool = False
     source: str = ""
     """Who says so: event, daemon, Bedrock or queue."""
+    in_creation_for: float | None = field(default=None, compare=False)
+    """Seconds that its creation has gone on, where the daemon says so."""
+
+    @property
+    def place(self) -> int | None:
+        """In that line, from 1; None where it waits in none."""
+        return self.prospect.place
+
+
+def is_news(now: News, last: News | None, passed: float) -> bool:
+    """Whether something has changed since the last news, so many seconds ago, that the passing of time does not explain."""
+    if last is None or replace(now, prospect=last.prospect) != last or now.place != last.place:
+        return True
+    then, there = last.prospect, now.prospect
+    return _has_moved(there.to_slot, then.to_slot, passed) or _has_moved(there.to_end, then.to_end, passed)
+
+
+def _has_moved(now: float | None, then: float | None, passed: float) -> bool:
+    if now is None or then is None:
+        return now is not then
+    return abs(then - passed - now) > max(MOVED_SECONDS, MOVED_SHARE * now)
 
 
 def news(ticket: Ticket, glimpse: Glimpse) -> News:
@@ -89,7 +115,9 @@ def news(ticket: Ticket, glimpse: Glimpse) -> News:
     if (held := glimpse.held) is not None:
         is_shown = held.state in {"Waiting", "Working"}  # of the others the state says it all
         reason, why = (held.waits_for, held.why or None) if is_shown else (None, None)
-        return News(held.state, reason, why, held.arn, held.place, source="daemon")
+        creating = held.waited[-1] if held.waited and held.waits_for == held.waited[-1].reason == Reason.IN_CREATION else None
+        passed = None if creating is None else held.now - creating.since
+        return News(held.state, reason, why, held.arn, held.prospect, source="daemon", in_creation_for=passed)
     is_quiet = glimpse.quiet_seconds >= QUIET_SECONDS
     request = ticket.request
     if isinstance(request, Deploy) and glimpse.existing is not None:

@@ -122,6 +122,7 @@ class _Lines:
 
     def __init__(self, manner: Manner) -> None:
         self._as_json = manner.as_json
+        self._last: tuple[str, ...] = ()
 
     def __enter__(self) -> None:
         pass
@@ -138,10 +139,11 @@ class _Lines:
                 "reason": news.reason,
                 "message": news.text,
                 "customModelDeploymentArn": news.arn,
-                "place": news.place,
+                **news.prospect.to_json(),
                 "source": news.source,
             }
             print_json({key: value for key, value in said.items() if value is not None})
-        else:
-            print_table((), [(news.state, news.reason or "", news.arn or "", news.text or "")])
+        elif (row := (news.state, news.reason or "", news.arn or "", news.text or "")) != self._last:
+            self._last = row
+            print_table((), [row])
         sys.stdout.flush()

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from service.client import News, Ticket
+from service.core.estimates import Prospect
 from service.edge.printing import LOOKS, flat, table_of
 
 REFRESHES_A_SECOND: Final = 4
@@ -30,6 +31,7 @@ class LiveLine:
         self._began = time.monotonic()
         self._creating_since: float | None = None
         self._news: News | None = None
+        self._told_at = self._began
         self._spinner = Spinner("dots")
         self._console = Console()
         self._live = Live(
@@ -48,8 +50,10 @@ class LiveLine:
 
     def show(self, news: News) -> None:
         """Take in what is new; the line is drawn by itself."""
+        self._told_at = time.monotonic()
         if news.state == "Creating":
-            self._creating_since = self._creating_since or time.monotonic()
+            began = self._told_at - (news.in_creation_for or 0.0)
+            self._creating_since = min(began, self._creating_since or began)
         self._news = news
 
     def _draw(self) -> Table:
@@ -72,12 +76,20 @@ class LiveLine:
 
     def _times(self, news: News) -> str:
         now = time.monotonic()
-        said = clock(now - self._began)
-        if news.state == "Creating" and self._creating_since is not None:
-            said += f", in creation {clock(now - self._creating_since)}"
-            if self._usual is not None:
-                said += f" of usually {clock(self._usual)}"
-        return said
+        creating_since = self._creating_since if news.state == "Creating" else None
+        passed = None if creating_since is None else now - creating_since
+        return times(news.prospect, now - self._began, passed, self._usual, now - self._told_at)
+
+
+def times(prospect: Prospect, passed: float, in_creation: float | None, usual: float | None, ago: float) -> str:
+    """Say how long it has taken, and how much longer it may, by what was reckoned so many seconds ago."""
+    said = [clock(passed)]
+    if in_creation is not None:
+        said.append(f"in creation {clock(in_creation)}{'' if usual is None else f' of usually {clock(usual)}'}")
+    for what, seconds in (("slot", prospect.to_slot), ("end", prospect.to_end)):
+        if seconds is not None:
+            said.append(f"{what} in about {clock(seconds - ago)}" if seconds - ago >= 1 else f"{what} at any moment")
+    return ", ".join(said)
 
 
 @contextmanager

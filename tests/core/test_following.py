@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from service.core.actions import Delete, Deploy, IfExists, SmokeTest, Update
+from service.core.actions import Cancel, Delete, Deploy, IfExists, SmokeTest, Update
 from service.core.deployments import Deployment, Status, UpdateDetails, UpdateStatus
-from service.core.following import QUIET_SECONDS, UNHEARD, Glimpse, News, Ticket, news
+from service.core.estimates import Prospect
+from service.core.following import QUIET_SECONDS, UNHEARD, Glimpse, News, Ticket, is_news, news
 from service.core.foresight import Existing
-from service.core.held import Finished, Held
+from service.core.held import Finished, Held, Wait
 from service.core.marks import Marks
 from service.core.told import Told
 from tests.world.world import MODEL, OTHER_MODEL
@@ -45,6 +46,32 @@ def test_a_daemon_knows_how_it_ended_and_why_it_waits() -> None:
     )
     states = [news(TICKET, Glimpse(held=held(reason))).state for reason in ("InCreation", "NoSlot", None)]
     assert states == ["Creating", "Waiting", "Working"]
+
+
+def test_a_daemon_says_how_long_it_may_be_yet() -> None:
+    waiting = replace(held("NoSlot", "full"), prospect=Prospect(3, 250.0, 850.0))
+    seen = news(TICKET, Glimpse(held=waiting))
+    assert (seen.place, seen.prospect, seen.in_creation_for) == (3, Prospect(3, 250.0, 850.0), None)
+    creating = replace(held("InCreation"), waited=(Wait("NoSlot", "full", -9.0, 1), Wait("InCreation", "", -5.0, 1)))
+    assert news(TICKET, Glimpse(held=creating)).in_creation_for == 7.0
+
+
+@pytest.mark.parametrize(
+    ("now", "is_new"),
+    [
+        (Prospect(3, 240.0, 840.0), False),
+        (Prospect(3, 200.0, 800.0), False),
+        (Prospect(3, 100.0, 700.0), True),
+        (Prospect(3, 290.0, 1200.0), True),
+        (Prospect(2, 240.0, 840.0), True),
+        (Prospect(3, None, 840.0), True),
+    ],
+)
+def test_that_time_passes_is_no_news(now: Prospect, is_new: bool) -> None:  # noqa: FBT001  a table's column
+    last = News("Waiting", "NoSlot", "full", prospect=Prospect(3, 250.0, 850.0), source="daemon")
+    assert is_news(replace(last, prospect=now), last, 10.0) is is_new
+    assert is_news(replace(last, prospect=now, text="still full"), last, 10.0)
+    assert is_news(last, None, 0.0)
 
 
 def test_a_deployment_with_its_own_tag_ends_it() -> None:
@@ -91,6 +118,15 @@ def test_what_is_to_be_replaced_or_tried_again_is_no_end() -> None:
     assert news(replacing, Glimpse(existing=existing(Status.ACTIVE, "r-0"), quiet_seconds=QUIET_SECONDS)).state == UNHEARD
     patient = Ticket(Deploy(**SAID, model_arn=MODEL, retries=1), "m-1", 100.0)
     assert not news(patient, Glimpse(existing=existing(Status.FAILED))).is_end
+
+
+def test_where_bedrock_cannot_be_asked_nothing_is_taken_to_be_so() -> None:
+    ticket = Ticket(Delete(**SAID, target="elsewhere"), "m-1", 100.0)
+    assert not news(ticket, Glimpse(is_looked_at=False, was_otherwise=True)).is_end
+    assert news(ticket, Glimpse(is_looked_at=False, quiet_seconds=QUIET_SECONDS)).state == UNHEARD
+    assert news(ticket, Glimpse(quiet_seconds=QUIET_SECONDS)).state == "Deleted"
+    cancel = Ticket(Cancel(**SAID), "m-1", 100.0)
+    assert news(cancel, Glimpse(is_looked_at=False, quiet_seconds=QUIET_SECONDS)).state == UNHEARD
 
 
 def test_an_update_has_ended_when_the_wanted_model_is_served() -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from service.core.action_fields import FIELDS_OF
 from service.core.fields import Field
@@ -34,3 +36,17 @@ def test_every_key_of_a_request_has_an_option(action: str) -> None:
 def test_what_is_wrong_within_a_list_is_the_lists() -> None:
     assert option_of("tags[0].key") == "--tag"
     assert option_of("clientRequestToken") == "--client-request-token"
+
+
+def test_the_targets_of_the_settings_are_completed(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('[targets.research]\nregion = "us-west-2"\n[targets.west]\nregion = "us-west-1"\n')
+    (tmp_path / "wrong.toml").write_text("[targets")
+
+    def completed(file: str, begun: str) -> list[str]:
+        words = f"slipway list --config {tmp_path / file} --target {begun}"
+        asked = {"_SLIPWAY_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "5"}
+        return CliRunner().invoke(app, prog_name="slipway", env=asked).stdout.split()
+
+    assert completed("own.toml", "r") == ["research"]
+    assert completed("own.toml", "d") == ["default"]
+    assert completed("own.toml", "x") == completed("wrong.toml", "r") == []
