@@ -39,7 +39,7 @@ PLANTS = (
     Plant(
         "delete before publish",
         "service.flow.answer",
-        "                await self._announcer.announce(publication, hold)\n            await self._replies",
+        "                publication = await self._announce(publication, hold)\n            await self._replies",
         "                self._announcer.mention(publication)\n            await self._replies",
     ),
     Plant(
@@ -190,7 +190,7 @@ PLANTS = (
     Plant(
         "poison is rejected in silence",
         "service.flow.answer",
-        "        await self._announcer.announce(publication, hold)\n        await self._replies",
+        "        publication = await self._announce(publication, hold)\n        await self._replies",
         "        await self._replies",
     ),
     Plant(
@@ -239,10 +239,10 @@ PLANTS = (
     Plant(
         "reply before publish",
         "service.flow.answer",
-        "                await self._announcer.announce(publication, hold)\n"
+        "                publication = await self._announce(publication, hold)\n"
         "            await self._replies.reply(request.asker, publication, hold)\n",
         "                await self._replies.reply(request.asker, publication, hold)\n"
-        "                await self._announcer.announce(publication, hold)\n",
+        "                publication = await self._announce(publication, hold)\n",
     ),
     Plant(
         "delete before reply",
