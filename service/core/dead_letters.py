@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.core.envelopes import unwrapped
 from service.core.messages import CONTINUATION, Message, Outgoing
 from service.core.misunderstood import Misunderstood
-from service.core.requests import understand
+from service.core.requests import PipelineStopping, Unmatched, body_of, understand
 from service.core.targets import Targets, assumed
+from service.core.triggers import Trigger
 
 OWN_ATTRIBUTES: Final = frozenset({"SlipwayReason", "SlipwayCode", "SlipwayField", "SlipwayMessageId", CONTINUATION})
 """What `burial` wrote beside a rejected body, and what was handed on with it: a request that is sent again begins anew."""
@@ -41,18 +41,24 @@ class Why:
     is_sound: bool
 
 
-def why(letter: DeadLetter, known: Targets) -> Why:
-    """Say why a letter is dead: in the words that stand beside it, else by reading the body again."""
-    about, code, text = "", "ReceivedTooOften", ""
+def why(letter: DeadLetter, known: Targets, triggers: Sequence[Trigger] = ()) -> Why:
+    """Say why a letter is dead: in the words that stand beside it, else by reading the body again, as the daemon reads it.
+
+    `known` and `triggers` are those of the settings; where these are not the daemon's, it may read the body otherwise.
+    """
+    about, code, is_sound = "", "ReceivedTooOften", True
+    text = "a sound request, received more often than maxReceiveCount allows: its readers died, or were stopped, with it"
     try:
-        # An event that a trigger would make a request of reads as unsound here: the rules are the daemon's.
-        targets = assumed(known, unwrapped(letter.body))
-        request = understand(Message(letter.message_id, letter.body, "", 1, letter.sent_at, letter.sent_at), targets)
+        given, _ = body_of(letter.body, triggers)
+        message = Message(letter.message_id, letter.body, "", 1, letter.sent_at, letter.sent_at)
+        request = understand(message, assumed(known, given), triggers=triggers)
+        about = " ".join([request.request_id, request.name, *request.elsewhere])
     except Misunderstood as wrong:
         about, code, text, is_sound = wrong.request_id or "", wrong.code.value, wrong.reason, False
-    else:
-        about, is_sound = " ".join([request.request_id, request.name, *request.elsewhere]), True
-        text = "a sound request, received more often than maxReceiveCount allows: its readers died, or were stopped, with it"
+    except Unmatched as unmatched:
+        code, text, is_sound = "Unmatched", f"{unmatched}: sent again, it is counted, and deleted", False
+    except PipelineStopping as stopping:
+        text = f"{stopping}, and its step waits for the answer; received more often than maxReceiveCount allows"
     return Why(letter.attributes.get("SlipwayCode", code), letter.attributes.get("SlipwayReason", text), about, is_sound)
 
 

@@ -132,7 +132,7 @@ def dlq_list(
     from service.edge.dead_letters import list_letters
     from service.edge.errands import run_errand
 
-    raise run_errand(config, lambda visit, _: list_letters(visit, limit=limit, as_json=as_json))
+    raise run_errand(config, lambda visit, settings: list_letters(visit, settings, limit=limit, as_json=as_json))
 
 
 @dlq.command("show")
@@ -149,7 +149,7 @@ def dlq_show(
     from service.edge.dead_letters import show_letter
     from service.edge.errands import run_errand
 
-    raise run_errand(config, lambda visit, _: show_letter(visit, letter, as_json=as_json))
+    raise run_errand(config, lambda visit, settings: show_letter(visit, settings, letter, as_json=as_json))
 
 
 @dlq.command("redrive")

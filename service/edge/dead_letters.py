@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from service.aws.visiting import Visit
@@ -11,15 +12,16 @@ from service.core.iso import iso
 from service.edge.errands import CannotDo, say
 from service.edge.exits import Exit
 from service.edge.printing import is_terminal, print_facts, print_json, print_line, print_table
-from service.settings import Settings
+from service.settings import Settings, load_triggers
 
 MOST: Final = 1000
 
 
-async def list_letters(visit: Visit, *, limit: int, as_json: bool) -> Exit:
+async def list_letters(visit: Visit, settings: Settings, *, limit: int, as_json: bool) -> Exit:
     """Print the letters, and why each is there."""
+    reason_of = _reading(visit, settings)
     async with visit.dead_letters.looking(limit) as letters:
-        pairs = [(letter, why(letter, visit.targets)) for letter in letters]
+        pairs = [(letter, reason_of(letter)) for letter in letters]
     if as_json:
         print_json([_json(letter, reason) for letter, reason in pairs])
         return Exit.OK
@@ -30,13 +32,13 @@ async def list_letters(visit: Visit, *, limit: int, as_json: bool) -> Exit:
     return Exit.OK
 
 
-async def show_letter(visit: Visit, message_id: str, *, as_json: bool) -> Exit:
+async def show_letter(visit: Visit, settings: Settings, message_id: str, *, as_json: bool) -> Exit:
     """Print one letter with its body."""
     async with visit.dead_letters.looking(MOST) as letters:
         letter = next((one for one in letters if one.message_id == message_id), None)
     if letter is None:
         raise _no_such(message_id)
-    reason = why(letter, visit.targets)
+    reason = _reading(visit, settings)(letter)
     if as_json:
         print_json(_json(letter, reason) | {"body": letter.body, "attributes": dict(letter.attributes)})
         return Exit.OK
@@ -49,12 +51,13 @@ async def show_letter(visit: Visit, message_id: str, *, as_json: bool) -> Exit:
 async def redrive(visit: Visit, settings: Settings, named: Sequence[str], *, unsound: bool) -> Exit:
     """Send back those that are named, or else all that would be understood; with `unsound` the others too."""
     sent = left = 0
+    reason_of = _reading(visit, settings)
     async with visit.dead_letters.looking(MOST) as letters:
         by_id = {letter.message_id: letter for letter in letters}
         if missing := [each for each in named if each not in by_id]:
             raise _no_such(missing[0])
         for letter in [by_id[each] for each in named] or letters:
-            if not named and not unsound and not why(letter, visit.targets).is_sound:
+            if not named and not unsound and not reason_of(letter).is_sound:
                 left += 1
                 continue
             await visit.dead_letters.send_back(letter, again(letter, is_fifo=settings.is_fifo_queue))
@@ -63,6 +66,11 @@ async def redrive(visit: Visit, settings: Settings, named: Sequence[str], *, uns
     rest = f"; {left} would be rejected again, and are left: name them, or say --unsound" if left else ""
     say(f"{sent} sent back{rest}")
     return Exit.NOT_WELL if left else Exit.OK
+
+
+def _reading(visit: Visit, settings: Settings) -> Callable[[DeadLetter], Why]:
+    """Answer what says why a letter is dead, by these settings and their rules. Raises WrongSetting."""
+    return partial(why, known=visit.targets, triggers=load_triggers(settings.triggers))
 
 
 def _no_such(message_id: str) -> CannotDo:

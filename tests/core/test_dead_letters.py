@@ -1,0 +1,61 @@
+"""Why a letter is dead, and whether it would be understood now: by the targets and the rules of the settings."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from service.core.dead_letters import DeadLetter, Why, why
+from service.core.targets import Home, Target, Targets
+from service.core.triggers import read_triggers
+from tests.bodies import ARN, GOOD, HOME
+
+RESEARCH = Home("aws", "210987654321", "us-west-2")
+THEIRS = ARN.replace("us-east-1:123456789012", "us-west-2:210987654321")
+TARGETS: Targets = {**HOME, "research": Target("research", RESEARCH)}
+TRIGGERS = read_triggers(
+    {
+        "trigger": [
+            {
+                "name": "trained",
+                "pattern": '{"source": ["training"]}',
+                "request": {"modelDeploymentName": "{detail.name}", "modelArn": ARN},
+            }
+        ]
+    }
+)
+EVENT = {"source": "training", "detail-type": "Done", "id": "e-1", "detail": {"name": "bot"}}
+
+
+def read(body: dict[str, Any], targets: Targets = TARGETS, **attributes: str) -> Why:
+    return why(DeadLetter("m-1", json.dumps(body), "receipt", 1.0, attributes), targets, TRIGGERS)
+
+
+def test_a_sound_request_says_what_it_is_about() -> None:
+    there = GOOD | {"requestId": "r-1", "modelArn": THEIRS, "target": "research"}
+    assert read(GOOD | {"requestId": "r-1"}).about == f"r-1 {GOOD['modelDeploymentName']}"
+    assert read(there).about == f"r-1 {GOOD['modelDeploymentName']} target research"
+    assert (read(there).code, read(there).is_sound) == ("ReceivedTooOften", True)
+
+
+def test_whoever_has_the_daemons_settings_knows_which_targets_there_are() -> None:
+    nowhere = GOOD | {"target": "nowhere"}
+    assert (read(nowhere).code, read(nowhere).is_sound) == ("InvalidField", False)
+    assert read(nowhere, HOME).is_sound, "taken to be where its model is"
+
+
+def test_an_event_is_read_by_the_rules() -> None:
+    assert read(EVENT) == Why("ReceivedTooOften", read(GOOD).text, "e-1 bot", is_sound=True)
+    other = read(EVENT | {"source": "other"})
+    assert (other.code, other.is_sound) == ("Unmatched", False)
+    assert "no trigger matches Done of other" in other.text
+
+
+@pytest.mark.parametrize("attributes", [{}, {"SlipwayCode": "UnknownKey", "SlipwayReason": "as it was rejected"}])
+def test_what_stands_beside_the_letter_goes_before(attributes: dict[str, str]) -> None:
+    stopping = read({"token": "Qk3vX9aZ1b", "status": "Stopping"}, TARGETS, **attributes)
+    assert stopping.is_sound, "its step is answered when it is sent again"
+    expected = attributes.get("SlipwayReason", "the pipeline is being stopped")
+    assert stopping.text.startswith(expected)
