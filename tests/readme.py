@@ -20,8 +20,11 @@ from service.edge.cli import app
 from service.edge.exits import MEANINGS, Exit
 from service.setting_fields import SETTINGS, bounds, variable, written
 from service.settings import default_values
+from tests import contract
 from tests.bench.table import tables
 from tests.lifecycle import pictures
+from tests.log_events import log_table
+from tests.measured import metrics_table
 from tests.proof.report import in_tables
 
 ROOT = Path(__file__).parents[1]
@@ -135,6 +138,13 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "proved": _proved,
     "bench": _bench,
     "commands": _commands,
+    "metrics": metrics_table,
+    "logs": log_table,
+    "contract-channels": contract.channels,
+    "contract-requests": contract.request_keys,
+    "contract-types": contract.event_types,
+    "contract-events": contract.event_keys,
+    "contract-attributes": contract.attributes,
 }
 """What is made, by the name of the marks that it stands between, on whichever pages have them."""
 

@@ -11,20 +11,21 @@ import structlog
 
 from service import logs
 from service.core.messages import Message, Outgoing
-from tests.readme import ROOT
+from tests.log_events import MEANINGS, SERVICE, entries
 
-NAMES = re.compile(r"log\.\w+\(\s*f?\"([^\"]+)\"")
+CALLS = re.compile(r"\blog\.(?:debug|info|warning|error|exception)\(")
 
 
 def test_every_event_is_a_noun_and_what_happened_to_it() -> None:
-    found = {
-        name
-        for path in (ROOT / "service").rglob("*.py")
-        for name in NAMES.findall(path.read_text("utf-8"))
-        if "structlog" in path.read_text("utf-8")
-    }
+    found = {entry.event for entry in entries()}
     assert len(found) > 20
     assert [name for name in sorted(found) if not re.fullmatch(r"[a-z]+\.[a-z_]+", name)] == []
+
+
+def test_every_event_has_a_name_that_can_be_found_and_a_meaning() -> None:
+    calls = [call for path in SERVICE.rglob("*.py") for call in CALLS.findall(path.read_text("utf-8"))]
+    assert len(list(entries())) == len(calls), "its name is a text where it is logged"
+    assert {entry.event for entry in entries()} == set(MEANINGS), "tests/log_events.py says what each means"
 
 
 def test_a_value_that_carries_a_body_or_a_receipt_does_not_show_it() -> None:

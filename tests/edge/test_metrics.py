@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -13,12 +12,8 @@ from prometheus_client import Metric
 
 from service.core.calls import CallFailed
 from service.core.outcomes import Ending, Reason
-from service.edge.metrics import Measures, registry_of
-from service.edge.vitals import Pulse
 from tests.grafana import COLUMNS, DASHBOARD, FOLDER, dashboard
-from tests.world.bedrock import Rules
-from tests.world.loop import run
-from tests.world.world import World
+from tests.measured import measured
 
 ANSWERS = {"Applied", *(kind.__name__ for kind in CallFailed.__subclasses__())}
 MOST_VALUES = 40
@@ -26,30 +21,6 @@ MOST_VALUES = 40
 OF_TARGETS = {"job", "instance"}
 """Labels that Prometheus gives to whatever it scrapes."""
 WORDS = re.compile(r"sum|max|min|abs|rate|increase|histogram_quantile|by|without|and|or|unless|on|ignoring|bool|offset")
-
-
-def measured(requests: int = 3) -> tuple[list[Metric], list[Metric]]:
-    """Answer the daemon's own metrics after some requests, and then those of its process."""
-    taken: list[Metric] = []
-    standard: list[Metric] = []
-
-    async def main() -> None:
-        world = World(rules=Rules(max_creating=1))
-        world.start()
-        slipway = world.replicas["a"].slipway
-        calls = Counter({("ListCustomModelDeployments", "Applied"): 3, ("CreateCustomModelDeployment", "Throttled"): 1})
-        for number in range(requests):
-            world.ask(f"bot-{number}", requestId=f"r-{number}", tenant=f"t-{number}")
-        world.sqs.put("{}", group="x")
-        await world.until(lambda: slipway.tally.endings["Active"] > 0 and slipway.slots.waiting > 0)
-        slipway.tally.replies["Told"] += 1
-        measures = Measures(slipway, Pulse(), calls, skew=lambda: 0.5, credentials_left=lambda: 900.0)
-        taken.extend(measures.collect())
-        standard.extend(registry_of(measures).collect())
-        await world.stop()
-
-    run(main())
-    return taken, [metric for metric in standard if not metric.name.startswith("slipway_")]
 
 
 @pytest.fixture(scope="module")

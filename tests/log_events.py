@@ -1,0 +1,104 @@
+"""What Slipway logs: events, levels and facts as they stand in the code, and beside them what each means."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SERVICE = Path(__file__).parents[1] / "service"
+LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
+MEANINGS = {
+    "bury.failed": "what was rejected could not be copied to the dead-letter queue yet; tried again",
+    "cancel.passed_on": "a cancel was handed to the requests that it is about",
+    "continue.failed": "a request could not be handed on under a new message yet; tried again",
+    "continue.given_up": "it could not at all, and was given back instead",
+    "create.unknown": "a create had no readable answer: it may have been applied, and is looked for first",
+    "credentials.refresh_failed": "the credentials could not be refreshed; the old ones are used while they are good",
+    "daemon.left_early": "at the end of the goodbye something was still held: it comes back by itself",
+    "daemon.refused": "it cannot run as it is set up: the sentence says what to do. Exit code 2",
+    "daemon.started": "it receives",
+    "daemon.stopped": "it has ended cleanly. Exit code 0",
+    "daemon.stopping": "a signal came: nothing new is received, and what is held is given back",
+    "daemon.waiting": "queue or STS does not answer yet; it is asked until it does",
+    "delete.refused": "Bedrock did not take a delete on",
+    "deployment.created": "Bedrock has taken a creation on",
+    "deployment.deleted": "Bedrock has taken a delete on",
+    "deployment.expired": "its time is over, and a delete was put on the queue",
+    "deployment.missing": "neither List nor Get shows any more what was created",
+    "deployment.tested": "the smoke test has an answer",
+    "deployment.vanished": "what was to be tested is gone",
+    "event.unmatched": "an upstream event that no trigger matches; done with",
+    "extend.failed": "leases could not be extended; tried again, while they hold",
+    "heartbeat.failed": "a Step Functions task did not hear a heartbeat; the next one comes",
+    "heartbeat.unheard": "nobody waits for heartbeats at that token any more",
+    "lease.lost": "somebody else has, or may have, the message: no more is done for it here",
+    "look.failed": "a deployment could not be looked at; tried again",
+    "message.duplicated": "SQS delivered what is held already; the newer receipt is used",
+    "page.faulted": "the status page could not be drawn: a bug",
+    "permissions.loaded": "these rules are in force, and this is what SQS calls Slipway itself",
+    "pipeline.stopped": "a SageMaker pipeline has stopped; its step was answered",
+    "progress.dropped": "an event of progress, not of an end, could not be published",
+    "publish.failed": "an event could not be published yet; tried again, its message is kept",
+    "queue.max_receive_count": "the redrive policy lets a message be received once only",
+    "queue.without_dead_letters": "the queue has no redrive policy",
+    "reaper.failed": "what has expired could not be looked for, or its delete not be sent; tried again",
+    "receive.failed": "a receive failed; tried again",
+    "release.failed": "a message could not be given back; its lease runs out by itself",
+    "reply.failed": "whoever asked could not be told yet; tried again for 15 minutes",
+    "reply.given_up": "whoever asked was not told; the event was published",
+    "reply.unheard": "nobody waits for that answer any more",
+    "request.accepted": "a message was understood, and its request begins, or goes on",
+    "request.continued": "it was handed on under a new message",
+    "request.failed_for_now": "an attempt has failed, and what comes of it is handed on",
+    "request.faulted": "an exception that nobody expected: a bug. The request is given back for 30 s",
+    "request.finished": "all there is to say of a request that has ended",
+    "request.paused": "it waits a while, for this reason",
+    "request.rejected": "a message was not understood: the field, the problem and the remedy",
+    "retry.scheduled": "a call failed in a way that may pass, and is made again",
+    "settlement.faulted": "an exception that nobody expected: a bug. The message comes back",
+    "settlement.given_up": "a message could not be deleted, given back or sent in time: it may come back",
+    "signal.received": "somebody asks it to end",
+    "slots.refused": "Bedrock says that the quota is full: so many are in creation, and in all",
+    "status.unknown": "Bedrock calls a deployment's status a word that Slipway does not know: it waits",
+    "sweep.failed": "deployments in flight could not be listed; tried again",
+    "sweep.recovered": "they can be again",
+    "tracing.off": "traces are wanted, and cannot be sent: the sentence says why. It runs on",
+    "tracing.on": "traces are sent",
+    "update.begun": "Bedrock has taken an update on",
+    "update.refused": "Bedrock did not take an update on",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One call of a logger."""
+
+    event: str
+    level: str
+    facts: tuple[str, ...]
+
+
+def entries() -> Iterator[Entry]:
+    """Answer every entry that the code may write."""
+    for path in sorted(SERVICE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match node:
+                case ast.Call(
+                    func=ast.Attribute(value=ast.Name(id="log"), attr=level), args=[ast.Constant(value=str(event))]
+                ) if level in LEVELS:
+                    yield Entry(event, LEVELS[level], tuple(word.arg for word in node.keywords if word.arg is not None))
+
+
+def log_table() -> str:
+    """Answer all events, each once, with all facts that it may have. Raises KeyError for one without a meaning."""
+    facts: dict[tuple[str, str], dict[str, None]] = {}
+    for entry in entries():
+        facts.setdefault((entry.event, entry.level), {}).update(dict.fromkeys(entry.facts))
+    lines = ["| event | level | facts | means |", "|---|---|---|---|"]
+    lines += [
+        f"| `{event}` | {level} | {', '.join(f'`{fact}`' for fact in names)} | {MEANINGS[event]} |"
+        for (event, level), names in sorted(facts.items())
+    ]
+    return "\n".join(lines) + "\n"
