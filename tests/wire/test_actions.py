@@ -157,6 +157,13 @@ async def test_cancel(asker: Asker) -> None:
     assert account.made[0].exists(asker.box.bedrock.now())
     data = await asker.ask(sample("cancel.json").replace("cancel-2026-11-23-1", "again"))
     assert (data["outcome"], data["reason"]) == ("Failed", "NothingToCancel")
+    step = json.loads(sample("sagemaker-callback.json"))
+    asker.send(json.dumps(step))
+    await asker.daemon.until(lambda: len(asker.daemon.lines("deployment.created")) == 2)
+    asker.send(json.dumps(step | {"status": "Stopping"}))
+    await asker.daemon.until(lambda: bool(asker.daemon.lines("pipeline.stopped")))
+    assert asker.daemon.lines("pipeline.stopped")[0]["outcome"] == "CancelTaken", "the pipeline's end is a cancel of its own"
+    assert [each.operation for each in asker.box.askers.heard] == ["SendPipelineExecutionStepFailure"]
 
 
 async def test_update_of_what_is_not_there(asker: Asker) -> None:
