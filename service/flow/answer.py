@@ -153,7 +153,8 @@ class Answers:
     def _turn(self, request: AnyRequest, hold: Hold) -> Turn:
         """Answer the turn behind those before this one: of the same FIFO group, and for the same deployment."""
         elsewhere = f" in {request.target_shown}" if request.target_shown else ""  # another one, of the same name
-        keys = [f"{'cancel' if isinstance(request, Cancel) else 'deployment'} {request.name}{elsewhere}"]
+        name = self.history.name_of(request.name) if request.is_by_arn else request.name
+        keys = [f"{'cancel' if isinstance(request, Cancel) else 'deployment'} {name}{elsewhere}"]
         if self._traits.is_fifo and hold.message.group is not None:
             keys.insert(0, f"group {hold.message.group}")
         return self.turns.turn(keys, hold)

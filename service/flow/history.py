@@ -47,6 +47,14 @@ class History:
         """How long the latest requests took that became Active, from the first receipt to the published outcome."""
         return tuple(self._active_seconds)
 
+    def name_of(self, arn: str) -> str:
+        """Answer the name of a deployment that was announced here; its ARN where it is not known.
+
+        Whoever asks by ARN has it from an event, mostly.
+        """
+        known = (story.finished for story in reversed(self._stories) if story.finished.arn == arn)
+        return next((finished.name for finished in known if finished.name not in {"", arn}), arn)
+
     def add(self, finished: Finished, hold: Hold) -> None:
         """Keep how a request ended."""
         received_at = continuations.first_received_at(hold.message)

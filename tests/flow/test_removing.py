@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import replace
 
 from service.core.marks import RECEIVED_TAG, REQUEST_TAG
+from service.core.outcomes import Reason
 from tests.flow.kills import Story
 from tests.world.bedrock import USUAL, Rules
 from tests.world.loop import run
 from tests.world.wire import Fault
-from tests.world.world import MODEL, World
+from tests.world.world import MODEL, OTHER_MODEL, World
 
 DELETE = {"action": "delete", "customModelDeploymentIdentifier": "bot", "requestId": "d-1"}
 
@@ -49,6 +50,27 @@ def test_a_delete_waits_for_the_deploy_before_it() -> None:
         assert world.ending("r-1")["outcome"] == "Active"
         assert world.ending("d-1")["alreadyGone"] is False
         assert not world.account.existing()
+        await world.stop()
+
+    run(main())
+
+
+def test_a_delete_by_arn_takes_its_turn_behind_an_update_by_name_once_the_deployment_was_announced() -> None:
+    async def main() -> None:
+        world = World(rules=replace(USUAL, update_seconds=(600.0, 600.0)))
+        replica = world.start()
+        world.ask("bot", requestId="r-1")
+        await world.all_answered(3600)
+        arn = world.ending("r-1")["customModelDeploymentArn"]
+        about = {"customModelDeploymentIdentifier": "bot", "modelArn": OTHER_MODEL}
+        world.send({"action": "update", "requestId": "u-1"} | about)
+        await world.until(lambda: world.wire.calls["UpdateCustomModelDeployment"] == 1)
+        world.send(DELETE | {"customModelDeploymentIdentifier": arn})
+        await world.until(lambda: len(replica.slipway.custody) == 2)
+        waiting = next(hold for hold in replica.slipway.custody if hold.request and hold.request.request_id == "d-1")
+        assert (waiting.why, waiting.why_text) == (Reason.PREDECESSOR, "behind an earlier request for deployment bot")
+        await world.all_answered(3600)
+        assert [each.event["data"]["outcome"] for each in world.topic.terminal()] == ["Active", "Updated", "Deleted"]
         await world.stop()
 
     run(main())
