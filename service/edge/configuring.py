@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from service.core.targets import DEFAULT, Wanted
 from service.edge.errands import say
 from service.edge.exits import Exit
 from service.edge.printing import print_json, print_table
 from service.setting_fields import SETTINGS, written
-from service.settings import WrongSetting, load
+from service.settings import Settings, WrongSetting, load
+from service.target_fields import TABLE
 
 _SECRET: Final = ("SECRET", "TOKEN", "PASSWORD", "KEY_ID")
 _OF_AWS: Final = ("AWS_",)
+NOT_SHOWN: Final = "(set, not shown)"
 
 
 def print_config(config: Path | None, *, as_json: bool) -> Exit:
@@ -24,6 +28,9 @@ def print_config(config: Path | None, *, as_json: bool) -> Exit:
         say(str(wrong))
         return Exit.NOT_DONE
     own = [(each.name, getattr(settings, each.name), settings.provenance[each.name]) for each in SETTINGS]
+    own += [
+        (name, value, settings.provenance[TABLE]) for each in settings.targets for name, value in _of_target(each, settings)
+    ]
     sdk = [(name, masked(name, value), name) for name, value in sorted(os.environ.items()) if name.startswith(_OF_AWS)]
     if as_json:
         print_json({name: {"value": value, "from": origin} for name, value, origin in [*own, *sdk]})
@@ -34,6 +41,22 @@ def print_config(config: Path | None, *, as_json: bool) -> Exit:
     return Exit.OK
 
 
+def _of_target(wanted: Wanted, settings: Settings) -> Iterator[tuple[str, object]]:
+    """Answer what a target has of its own: of the default, what does not stand among the other settings."""
+    role, rules = wanted.role, wanted.rules
+    said: dict[str, object] = {"region": wanted.region}
+    if role is not None:
+        said |= {"role_arn": role.arn, "session_name": role.session_name, "external_id": role.external_id and NOT_SHOWN}
+    said |= {"models": list(rules.models), "names": list(rules.names)}
+    if wanted.name != DEFAULT or rules.max_creating != settings.max_creating:
+        said["max_creating"] = rules.max_creating
+    if wanted.name != DEFAULT or rules.max_total != settings.max_total:
+        said["max_total"] = rules.max_total
+    for key, value in said.items():
+        if value or value == 0:
+            yield f"{TABLE}.{wanted.name}.{key}", value
+
+
 def masked(name: str, value: str) -> str:
     """Answer a value as it may be shown: of a secret, only that it is set."""
-    return "(set, not shown)" if any(word in name for word in _SECRET) else value
+    return NOT_SHOWN if any(word in name for word in _SECRET) else value

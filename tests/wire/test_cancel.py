@@ -12,7 +12,7 @@ from tests.wire.commands import typed
 from tests.wire.daemons import MODEL, a_request, daemon, listening
 
 QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(0.5, 1.0))
-WAIT = ("--wait", "--at-most", "60")
+WAIT = ("--wait", "--at-most", "300")
 NOBODY = {"SLIPWAY_HTTP_PORT": "0"}
 
 

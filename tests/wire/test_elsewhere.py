@@ -59,7 +59,7 @@ async def test_each_command_is_about_the_target_that_it_names(tmp_path: Path) ->
         async def ran(*words: str, port: int = 0) -> Ran:
             return await typed(box, *words, SLIPWAY_CONFIG=config, SLIPWAY_HTTP_PORT=str(port))
 
-        made = await ran("deploy", "bot-1", THEIRS, "--target", "research", "--wait", "--at-most", "60", "--json")
+        made = await ran("deploy", "bot-1", THEIRS, "--target", "research", "--wait", "--at-most", "300", "--json")
         last = json.loads(made.out.splitlines()[-1])
         assert (made.code, last["state"], last["source"]) == (0, "Active", "Bedrock"), made.err
         research = box.bedrock.account(*RESEARCH)
@@ -74,7 +74,7 @@ async def test_each_command_is_about_the_target_that_it_names(tmp_path: Path) ->
         assert (await ran("get", "bot-1")).code == 1
 
         failed = research.add(box.bedrock.now(), "fails-bot", THEIRS, "", [{"key": REQUEST_TAG, "value": "r-0"}])
-        assert failed is not None
+        failed.ends = box.bedrock.now()
         audited = await ran("audit", "--target", "research", "--daemon", url, "--json")
         assert [one["kind"] for one in audited.json["findings"]] == ["leftover"]
         assert (await ran("audit", "--daemon", url)).out == ""
@@ -92,7 +92,7 @@ async def test_each_command_is_about_the_target_that_it_names(tmp_path: Path) ->
         assert (unknown.code, "Bedrock in broken, research; name one with --target" in unknown.out) == (1, True)
         assert "--target" not in (await ran("explain", "bot-1", "--daemon", url)).out, "the daemon says where it was"
 
-        gone = await ran("delete", "bot-1", "--target", "research", "--wait", "--at-most", "60", port=process.port)
+        gone = await ran("delete", "bot-1", "--target", "research", "--wait", "--at-most", "300", port=process.port)
         assert (gone.code, gone.rows[-1][0]) == (0, "Deleted")
 
 

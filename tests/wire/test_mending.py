@@ -141,12 +141,25 @@ async def test_dead_letters_of_a_fifo_queue_go_back_into_their_group() -> None:
 
 async def test_config_says_where_each_setting_came_from_and_keeps_secrets(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
-    file.write_text("max_held = 7\ntimeout = 60\n")
+    file.write_text("""
+max_held = 7
+timeout = 60
+[targets.default]
+max_creating = 3
+[targets.research]
+region = "us-west-2"
+role_arn = "arn:aws:iam::210987654321:role/slipway"
+external_id = "hush-hush"
+""")
     async with Box(terms=QUICK) as box:
         ran = await typed(box, "config", "--config", str(file), SLIPWAY_TIMEOUT="90", AWS_SECRET_ACCESS_KEY="hush")
         rows = {row[0]: row[1:] for row in ran.rows}
         assert rows["max_held"] == ["7", str(file)]
         assert rows["timeout"] == ["90", "SLIPWAY_TIMEOUT"]
+        assert rows["targets.default.max_creating"] == ["3", str(file)]
+        assert rows["targets.research.region"] == ["us-west-2", str(file)]
+        assert rows["targets.research.external_id"] == ["(set, not shown)", str(file)]
+        assert not {"targets.default.max_total", "targets.research.models"} & set(rows), "what nobody has set"
         assert rows["log_level"] == ["info", "default"]
         assert rows["AWS_REGION"] == ["us-east-1", "AWS_REGION"]
         assert "hush" not in ran.out
