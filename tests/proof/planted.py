@@ -377,6 +377,18 @@ PLANTS = (
         "        pass\n",
     ),
     Plant(
+        "the end of a pipeline cancels nothing",
+        "service.flow.pipelines",
+        "        ended = await self._cancel(stopping, hold)\n",
+        "        ended = Outcome(Ending.CANCEL_TAKEN)\n",
+    ),
+    Plant(
+        "whoever died with the end of a pipeline has answered it",
+        "service.flow.pipelines",
+        "        if not is_first:\n",
+        "        if False:\n",
+    ),
+    Plant(
         "whom no rule is for may ask for anything",
         "service.core.permissions",
         "    if rule is None:\n",

@@ -9,17 +9,20 @@ import asyncio
 from dataclasses import replace
 
 from service.core.marks import EXPIRES_TAG, RECEIVED_TAG, REQUEST_TAG
+from service.core.replies import StepFailed
 from tests.flow.kills import Story
 from tests.proof.silence import quietly
+from tests.world.askers import Waiting
 from tests.world.bedrock import USUAL, Rules, request_of
 from tests.world.loop import Deadlock
 from tests.world.world import MODEL, OTHER_MODEL, World
 
 LONG_AGO = "2025-01-01T00:00:00.000Z"
+STEP = "Qk3vX9aZ1b"
 OURS = {REQUEST_TAG: "r-0", RECEIVED_TAG: LONG_AGO}
 DULL = replace(USUAL, dull_models="m$")
 TEST = {"prompt": "Reply with the word ready.", "expect": "ready"}
-LONG = frozenset({"retry", "replace", "expiry", "cancel"})
+LONG = frozenset({"retry", "replace", "expiry", "cancel", "stopping"})
 """Killed before every third step only."""
 MODULES = frozenset(
     {
@@ -31,6 +34,7 @@ MODULES = frozenset(
         "service.core.updating",
         "service.flow.answer",
         "service.flow.lifecycle",
+        "service.flow.pipelines",
         "service.flow.reaper",
         "service.flow.smoke",
         "service.flow.updating",
@@ -120,6 +124,25 @@ def _cancel(world: World) -> None:
     asyncio.get_running_loop().call_later(60.0, lambda: world.send(cancel))
 
 
+def _pipeline_that_stops() -> World:
+    world = World(rules=replace(USUAL, creation_seconds=(240.0, 240.0)))
+    world.askers.steps[STEP] = Waiting()
+    return world
+
+
+def _stop_pipeline(world: World) -> None:
+    world.ask("bot", requestId="r-1", callbackToken=STEP)
+    stopping = {"token": STEP, "status": "Stopping"}
+    asyncio.get_running_loop().call_later(60.0, lambda: world.send(stopping))
+
+
+def _stopped(world: World) -> None:
+    _is(world, "r-1", "Cancelled", [])
+    heard = world.askers.steps[STEP].heard
+    assert isinstance(heard, StepFailed)
+    assert heard.reason.startswith("Stopping"), "the word that is said at once, and not the one at the request's end"
+
+
 STORIES = {
     "delete": Story(
         lambda: _with(OURS), lambda world: world.send(_about("delete", "d-1")), lambda world: _is(world, "d-1", "Deleted", [])
@@ -160,6 +183,7 @@ STORIES = {
     "expiry": Story(
         lambda: _with(OURS | {EXPIRES_TAG: LONG_AGO}, reap_interval=300.0), _one_has_expired, _only_what_expired_is_gone
     ),
+    "stopping": Story(_pipeline_that_stops, _stop_pipeline, _stopped),
     "cancel": Story(
         lambda: World(rules=replace(USUAL, creation_seconds=(900.0, 900.0))),
         _cancel,
