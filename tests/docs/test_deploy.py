@@ -23,10 +23,12 @@ from botocore.validate import ParamValidator
 from service import __version__
 from service.aws.teaching import teach_update
 from service.core.asyncapi import asyncapi_document
+from service.core.patterns import Pattern
+from service.core.triggers import first_match
 from service.daemon import EXIT_WRONG_SETTING
 from service.edge.vitals import CHECK_TIMEOUT_SECONDS
 from service.flow.run import LONGEST_GOODBYE_SECONDS
-from service.settings import load
+from service.settings import load, load_triggers
 from tests.readme import ROOT, commands
 
 FOLDER = ROOT / "config" / "deploy"
@@ -173,6 +175,15 @@ def test_the_queue_is_made_as_the_contract_says() -> None:
     assert queue["RedrivePolicy"]["maxReceiveCount"] == said["redrivePolicy"]["maxReceiveCount"]
     assert stack["Resources"]["DeadLetters"]["Properties"]["QueueName"] == said["redrivePolicy"]["deadLetterQueue"]["name"]
     assert stack["Resources"]["Events"]["Properties"]["TopicName"] == channels["events"]["bindings"]["sns"]["name"]
+
+
+def test_what_eventbridge_sends_is_what_a_trigger_makes_requests_of() -> None:
+    (stack,) = document("eventbridge.yaml")
+    sent = Pattern(stack["Resources"]["CustomizationEnds"]["Properties"]["EventPattern"])
+    event = json.loads((ROOT / "config" / "samples" / "bedrock-job-completed.json").read_text("utf-8"))
+    assert sent.matches(event)
+    assert not sent.matches(event | {"detail": event["detail"] | {"jobStatus": "Failed"}})
+    assert first_match(load_triggers(str(ROOT / "config" / "triggers.toml")), event).name == "bedrock-customization-completed"
 
 
 def test_the_daemon_may_do_exactly_what_it_does() -> None:

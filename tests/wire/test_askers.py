@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from service.local.terms import Terms
+from tests.readme import ROOT
 from tests.wire.daemons import MODEL, daemon, listening
 from tests.wire.ministack import ACCOUNT, REGION, Ministack
 
@@ -22,17 +23,10 @@ customizationJob = "{detail.job}"
 
 
 def machine(queue_url: str) -> dict[str, Any]:
-    """A state machine that deploys, and goes on with what came of it."""
-    deploy = {
-        "Type": "Task",
-        "Resource": "arn:aws:states:::sqs:sendMessage.waitForTaskToken",
-        "HeartbeatSeconds": 90,
-        "Parameters": {"QueueUrl": queue_url, "MessageBody": {"TaskToken.$": "$$.Task.Token", "Input.$": "$"}},
-        "ResultPath": "$.deployment",
-        "Next": "Use",
-    }
-    use = {"Type": "Pass", "Parameters": {"modelId.$": "$.deployment.customModelDeploymentArn"}, "End": True}
-    return {"StartAt": "Deploy", "States": {"Deploy": deploy, "Use": use}}
+    """The state machine of config/deploy, which deploys, and goes on with what came of it; with this queue."""
+    sample: dict[str, Any] = json.loads((ROOT / "config" / "deploy" / "state-machine.json").read_text("utf-8"))
+    sample["States"]["Deploy"]["Parameters"]["QueueUrl"] = queue_url
+    return sample
 
 
 async def test_a_state_machine_waits_for_a_deployment_and_goes_on_with_its_arn(tmp_path: Path) -> None:
