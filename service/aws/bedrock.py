@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,6 +20,8 @@ from service.core.models import Job, JobStatus
 CONVERSE_SECONDS: Final = 60.0
 """How long a model may take to answer a smoke test."""
 PAGE_SIZE: Final = 1000
+READ_AT_ONCE: Final = 200
+"""Of a page; then everybody else has a turn."""
 _ARN = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:custom-model-deployment/[a-z0-9]+")
 _MODEL_STATES = {state.value.lower(): state for state in (ModelState.CREATING, ModelState.ACTIVE, ModelState.FAILED)}
 
@@ -206,8 +209,12 @@ class Bedrock:
             answer = await self._client.list_custom_model_deployments(**parameters)
             self._clock.read(answer)
             summaries = answer.get("modelDeploymentSummaries") or ()  # not a required field: none may be left out
-            deployments = tuple([read_deployment(summary, "customModelDeploymentName", operation) for summary in summaries])
-            return Page(deployments, text_of(answer, "nextToken", operation) if answer.get("nextToken") else None)
+            deployments: list[Deployment] = []
+            for number, summary in enumerate(summaries, 1):
+                deployments.append(read_deployment(summary, "customModelDeploymentName", operation))
+                if number % READ_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            return Page(tuple(deployments), text_of(answer, "nextToken", operation) if answer.get("nextToken") else None)
 
         return await self._call(operation, send)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+from itertools import pairwise
 
 import pytest
 
-from service.core.messages import QueueTraits
-from service.flow.custody import LONGEST_HOLD_SECONDS, Custody
+from service.core.messages import Message, QueueTraits
+from service.flow.custody import LONGEST_HOLD_SECONDS, LOOKED_AFTER_AT_ONCE, Custody
 from service.flow.hold import Hold
 from service.flow.intake import Intake
 from service.flow.tally import Tally
@@ -133,6 +134,28 @@ def test_before_the_twelve_hours_of_sqs_a_hold_is_told() -> None:
         with pytest.raises(TooLongHeld):
             await bench.holds[0].pause(12 * 3600)
         assert bench.holds[0].now() - bench.holds[0].message.received_at == pytest.approx(LONGEST_HOLD_SECONDS, abs=15)
+        await bench.end()
+
+    run(main())
+
+
+def test_while_many_leases_are_looked_after_everybody_else_has_a_turn() -> None:
+    async def main() -> None:
+        bench = Bench()
+        custody = Custody(bench.queue, lease_seconds=120, traits=QueueTraits(), rng=random.Random(1), tally=bench.tally)
+        messages = [Message(f"m{number}", "{}", f"r{number}", 1, 0.0, 0.0) for number in range(3 * LOOKED_AFTER_AT_ONCE)]
+        *holds, last = [hold for message in messages if (hold := custody.take(message))]
+        await asyncio.sleep(61)
+        running = asyncio.ensure_future(custody.run())
+        seen = [0]
+        while seen[-1] < len(holds):
+            await asyncio.sleep(0)
+            seen.append(sum(hold.is_extending for hold in holds))
+            custody.let_go(last)
+        assert max(after - before for before, after in pairwise(seen)) <= LOOKED_AFTER_AT_ONCE
+        assert not last.is_extending, "it was let go before its turn"
+        custody.stop()
+        await running
         await bench.end()
 
     run(main())
