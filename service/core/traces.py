@@ -1,7 +1,8 @@
 """Where the trace of a request begins: what its message says of who sent it, and of who had it before.
 
-W3C's `traceparent` is a message attribute, X-Ray's header a system attribute. Where a message has neither, the trace's id is
-made of the id of the message that came first: so all who ever work on a request add to one trace, and no parent is made up.
+W3C's `traceparent` is a message attribute, of SQS's or within SNS's envelope; X-Ray's header is a system attribute. Where a
+message has neither, the trace's id is made of the id of the message that came first: so all who ever work on a request add to
+one trace, and no parent is made up.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def beginning(message: Message) -> Beginning:
     """Answer where the trace of a message's request begins. What does not read as a context is as if it were not there."""
     earlier = continuations.read(message)
     before = read_point(earlier.trace) if earlier and earlier.trace else None
-    parent = read_point(message.attributes.get(TRACEPARENT, ""))
+    parent = read_point(message.attributes.get(TRACEPARENT, "")) or read_point(_in_envelope(message.body))
     if parent is not None:
         return Beginning(parent.trace_id, parent, before)
     trace_id, parent = _read_xray(message.attributes.get(TRACE_HEADER, ""))
@@ -72,6 +73,20 @@ def traced(publication: Publication, traceparent: str | None) -> Publication:
         return publication
     body = json.dumps(json.loads(publication.body) | {TRACEPARENT: traceparent}, separators=(",", ":"))
     return replace(publication, body=body, attributes={**publication.attributes, TRACEPARENT: traceparent})
+
+
+def _in_envelope(body: str) -> str:
+    """Answer what SNS says of it that brought the request, not raw; nothing where it says nothing."""
+    if f'"{TRACEPARENT}"' not in body:
+        return ""
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    match given:
+        case {"Type": "Notification", "MessageAttributes": {"traceparent": {"Value": str(value)}}}:
+            return value
+    return ""
 
 
 def _read_xray(text: str) -> tuple[str | None, Point | None]:

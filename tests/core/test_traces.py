@@ -14,7 +14,7 @@ from service.core.event_schema import event_schema
 from service.core.events import Times, announce_rejection
 from service.core.messages import TRACE_HEADER, Message
 from service.core.traces import TRACEPARENT, Beginning, Point, beginning, read_point, traced
-from tests.bodies import message
+from tests.bodies import GOOD, message, sns
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SENT = f"00-{TRACE}-{SPAN}-01"
@@ -28,6 +28,26 @@ def of(**attributes: str) -> Message:
 
 def test_whoever_sent_it_is_the_parent() -> None:
     assert beginning(of(traceparent=SENT)) == Beginning(TRACE, Point(TRACE, SPAN, is_sampled=True))
+
+
+def test_sns_says_it_in_its_envelope() -> None:
+    envelope = sns(json.dumps(GOOD)) | {"MessageAttributes": {"traceparent": {"Type": "String", "Value": SENT}}}
+    assert beginning(message(envelope)) == beginning(of(traceparent=SENT))
+    assert beginning(message(envelope, attributes={"traceparent": OTHER})) == beginning(of(traceparent=OTHER))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"traceparent"',
+        f'{{"traceparent": "{SENT}"}}',
+        '{"Type": "Notification", "MessageAttributes": {"traceparent": 1}}',
+        '{"traceparent": ' + "[" * 100_000,
+    ],
+    ids=lambda body: body[:30],
+)
+def test_what_only_resembles_an_envelope_says_nothing(body: str) -> None:
+    assert beginning(message(body)) == beginning(message())
 
 
 def test_w3c_goes_before_xray() -> None:
