@@ -7,7 +7,9 @@ import json
 from contextlib import aclosing
 from typing import Any
 
-from service.edge.page.screens import REST_SHARE, Screen
+import pytest
+
+from service.edge.page.screens import LEAST_REST_SHARE, OLDEST_SECONDS, QUIET_SHARE, REST_SHARE, SECOND, Screen
 from tests.world.loop import VirtualLoop, run
 
 
@@ -67,13 +69,51 @@ def test_five_who_look_cost_one_drawing_and_nobody_costs_none() -> None:
     run(main())
 
 
-def test_what_takes_long_to_draw_is_drawn_seldom() -> None:
+@pytest.mark.parametrize(
+    ("seconds", "apart"),
+    [(0.001, SECOND), (0.01, 0.01 * REST_SHARE), (0.1, OLDEST_SECONDS), (0.5, 0.5 * LEAST_REST_SHARE)],
+)
+def test_what_takes_long_to_draw_is_drawn_seldom(seconds: float, apart: float) -> None:
     async def main() -> None:
-        drawing = Drawing(seconds=0.1)
+        drawing = Drawing(seconds)
         screen = Screen(drawing)
         looking = asyncio.create_task(look(screen, []))
-        await asyncio.sleep(51.0)
-        assert drawing.drawn == 1 + int(51.0 / (0.1 * REST_SHARE))
+        await asyncio.sleep(4.5 * apart)
+        assert drawing.drawn == 5
+        screen.close()
+        await looking
+
+    run(main())
+
+
+def test_while_nothing_happens_it_is_drawn_seldom_and_what_happens_is_seen_soon() -> None:
+    async def main() -> None:
+        drawing, heard, happened = Drawing(seconds=0.005), list[dict[str, Any]](), 0
+        screen = Screen(drawing, lambda: happened)
+        looking = asyncio.create_task(look(screen, heard))
+        await asyncio.sleep(3 * 0.005 * QUIET_SHARE + 0.5)
+        assert drawing.drawn == 4
+        for word in "bcd":
+            drawing.changing, happened = word, happened + 1
+            await asyncio.sleep(0.005 * REST_SHARE + SECOND)
+            assert heard[-1] == {"moving": f"<p>{word}</p>"}
+        seen, drawing.changing = drawing.drawn, "e"
+        await asyncio.sleep(0.005 * QUIET_SHARE)
+        assert drawing.drawn == seen + 1
+        assert heard[-1] == {"moving": "<p>e</p>"}, "also what nobody has said to have happened"
+        screen.close()
+        await looking
+
+    run(main())
+
+
+def test_however_long_it_takes_to_draw_a_picture_is_not_older_than_some_seconds_while_nothing_happens() -> None:
+    async def main() -> None:
+        drawing = Drawing(seconds=0.02)
+        screen = Screen(drawing, lambda: 0)
+        looking = asyncio.create_task(look(screen, []))
+        await asyncio.sleep(3 * OLDEST_SECONDS + 0.5)
+        assert drawing.drawn == 4
         screen.close()
         await looking
 

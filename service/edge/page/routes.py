@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from service.aws.calling import APPLIED
 from service.edge.page.markup import Html, el
 from service.edge.page.minutes import Minutes
 from service.edge.page.screens import Screen
@@ -29,6 +30,14 @@ SLOWEST_SECONDS: Final = 20.0
 LONGEST_WORD: Final = 1100
 """Longer than any ARN."""
 
+ROUTINE: Final = frozenset(
+    {
+        *("ReceiveMessage", "ChangeMessageVisibilityBatch", "ListCustomModelDeployments"),
+        *("GetQueueAttributes", "GetTopicAttributes"),
+    }
+)
+"""Calls that are made although nothing happens."""
+
 _STREAM: Final = HEADERS | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 _FOR_EVER: Final = HEADERS | {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -38,6 +47,7 @@ class StatusPage:
 
     def __init__(self, slipway: Slipway, calls: Mapping[tuple[str, str], int], place: Place) -> None:
         self._slipway = slipway
+        self._calls = calls
         self._minutes = Minutes(calls, asyncio.get_running_loop().time)
         self._assets = assets()
         self._shell = Shell(place, self._assets)
@@ -86,8 +96,15 @@ class StatusPage:
 
     def _screen(self, about: str | None) -> Screen:
         if about not in self._screens:
-            self._screens[about] = Screen(partial(self._draw, about))
+            self._screens[about] = Screen(partial(self._draw, about), self._news)
         return self._screens[about]
+
+    def _news(self) -> object:
+        """Answer something that is another when something has happened: whatever does is received, waits, or is called for."""
+        slipway = self._slipway
+        calls = sum(count for (name, answer), count in self._calls.items() if name not in ROUTINE or answer != APPLIED)
+        lines = tuple((site.slots.waiting, site.watcher.in_flight) for site in slipway.sites.values())
+        return slipway.is_stopping, slipway.tally.messages_received, len(slipway.custody), len(slipway.turns), lines, calls
 
     def _draw(self, about: str | None) -> Mapping[str, str]:
         if about is not None:

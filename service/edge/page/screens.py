@@ -14,8 +14,14 @@ from typing import Final
 import structlog
 
 SECOND: Final = 1.0
-REST_SHARE: Final = 50
-"""However long it takes to draw: after it, fifty times as long nothing is drawn, so that all pictures take 2 % of the time."""
+REST_SHARE: Final = 300
+"""After it was drawn, nothing is for so many times as long: pictures take 0.3 % of the time, a tenth of what little is done."""
+QUIET_SHARE: Final = 1500
+"""The same while nothing happens, when it is only that time passes."""
+OLDEST_SECONDS: Final = 10.0
+"""But a picture is not older than this for either's sake."""
+LEAST_REST_SHARE: Final = 50
+"""And whatever there is to draw, it takes no more than 2 % of the time."""
 
 Draw = Callable[[], Mapping[str, str]]
 
@@ -24,14 +30,22 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class Screen:
-    """What is shown to all who look at one thing. `draw` answers its sections' markup by name."""
+    """What is shown to all who look at one thing. `draw` answers its sections' markup by name.
+
+    `news` answers, cheaply, something that is another whenever something has happened; to whom it is not said, always is.
+    """
 
     draw: Draw
+    news: Callable[[], object] = object
     viewers: int = 0
     _number: int = 0
     _sections: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     """By name: the picture in which it last changed, its markup, and the same as JSON."""
     _due_at: float = 0.0
+    _quiet_until: float = 0.0
+    """Before then it is drawn only if something has happened."""
+    _news: object = None
+    """What there was of it when the picture was drawn."""
     _drawn: asyncio.Event = field(default_factory=asyncio.Event)
     _drawing: asyncio.Task[None] | None = None
     _is_closed: bool = False
@@ -71,6 +85,10 @@ class Screen:
         loop = asyncio.get_running_loop()
         while self.viewers:
             await asyncio.sleep(max(0.0, self._due_at - loop.time()))
+            now = loop.time()
+            if now < self._quiet_until and self.news() == self._news:
+                self._due_at = min(now + SECOND, self._quiet_until)
+                continue
             try:
                 self.picture()
             except Exception:
@@ -81,12 +99,14 @@ class Screen:
     def _draw_now(self) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
+        self._news = self.news()
         drawn = self.draw()
         self._number += 1
         for name, markup in drawn.items():
             if name not in self._sections or self._sections[name][1] != markup:
                 self._sections[name] = (self._number, markup, json.dumps(markup))
         took = loop.time() - began
-        self._due_at = began + max(SECOND, took * REST_SHARE)
+        self._due_at = began + max(SECOND, min(took * REST_SHARE, OLDEST_SECONDS), took * LEAST_REST_SHARE)
+        self._quiet_until = began + min(took * QUIET_SHARE, OLDEST_SECONDS)
         self._drawn.set()
         self._drawn = asyncio.Event()
