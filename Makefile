@@ -57,7 +57,7 @@ proof: setup ## the quick tiers of the proof: one lifetime, worlds, planted bugs
 prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json
 	@$(BIN)/python -m tests.proof prove --minutes $(MINUTES)
 
-bench: setup ## what it costs, beside what people write instead: a quarter of an hour; QUICK=1 takes five minutes
+bench: setup ## what it costs, beside what people write instead: some 17 minutes; QUICK=1 takes five minutes
 	@$(BIN)/python -m tests.bench $(if $(QUICK),quick)
 
 check: test lint types contracts proof ## all that CI runs

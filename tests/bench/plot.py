@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.bench.table import medians, of
 
-WIDTH, HEIGHT = 880, 320
+WIDTH, HEIGHT = 880, 336
 PANELS = (
     ("client CPU per deployment, ms", "cpu_ms", 60, 0.5, 50.0),
     ("Bedrock calls per deployment", "bedrock_calls", 500, 0.5, 50.0),
@@ -18,6 +18,7 @@ PANELS = (
 PANEL_WIDTH, TOP, BOTTOM = 330, 50, 250
 COLOURS = ("#0b6e4f", "#6b7280", "#c2410c", "#7c3aed")
 LEAST, MOST = 100, 100_000
+LINE = 16
 
 
 def plot(results: dict[str, Any]) -> str:
@@ -46,7 +47,9 @@ def _panel(results: dict[str, Any], title: str, name: str, left: int, low: float
         yield f'<text x="{left - 8}" y="{y(value) + 4:.1f}" text-anchor="end" fill="#374151">{value:g}</text>'
     for number in (100, 1_000, 10_000, 100_000):
         yield f'<text x="{x(number):.1f}" y="{BOTTOM + 18}" text-anchor="middle" fill="#374151">{number:,}</text>'
-    for colour, points in zip(COLOURS, _lines(results, name).values(), strict=False):
+    middle = left + PANEL_WIDTH / 2
+    yield f'<text x="{middle:.0f}" y="{BOTTOM + 18 + LINE}" text-anchor="middle" fill="#374151">deployments</text>'
+    for colour, points in reversed(list(zip(COLOURS, _lines(results, name).values(), strict=False))):  # the first on top
         path = " ".join(f"{x(number):.1f},{y(value):.1f}" for number, value in points)
         yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
         for number, value in points:
