@@ -39,24 +39,24 @@ async def test_in_a_pipe_it_prints_the_id_under_which_the_result_is_announced() 
 
 async def test_on_a_fifo_queue_too() -> None:
     async with Box(terms=QUICK, fifo=True) as box, daemon(box) as process:
-        assert (await slipway(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
+        assert (await typed(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
 
 
 async def test_waiting_ends_with_the_outcome_as_the_daemon_tells_it() -> None:
     async with Box(terms=replace(QUICK, max_creating=1)) as box, daemon(box) as process:
         await process.until(lambda: bool(process.lines("daemon.started")))
-        ran = await slipway(box, "deploy", "bot", MODEL, "--wait", "--json", **near(process))
+        ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--json", **near(process))
         assert ran.code == 0, ran.err
         assert (last(ran)["state"], last(ran)["source"]) == ("Active", "daemon")
         assert last(ran)["customModelDeploymentArn"] == box.bedrock.account().made[0].arn
-        ran = await slipway(box, "deploy", "fails-bot", MODEL, "--wait", **near(process))
+        ran = await typed(box, "deploy", "fails-bot", MODEL, "--wait", **near(process))
         assert ran.code == 1
         assert ran.rows[-1][:2] == ["Failed", "DeploymentFailed"]
-        ran = await slipway(box, "deploy", "endless-bot", MODEL, "--wait", "--timeout", "2", **near(process))
+        ran = await typed(box, "deploy", "endless-bot", MODEL, "--wait", "--timeout", "2", **near(process))
         assert (ran.code, ran.rows[-1][:2]) == (3, ["TimedOut", "InCreation"])
-        ran = await slipway(box, "deploy", "bot", MODEL, "--if-exists", "fail", "--wait", **near(process))
+        ran = await typed(box, "deploy", "bot", MODEL, "--if-exists", "fail", "--wait", **near(process))
         assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "AlreadyExists"])
-        ran = await slipway(box, "deploy", "bot", MODEL[:-1] + "x", "--wait", **near(process))
+        ran = await typed(box, "deploy", "bot", MODEL[:-1] + "x", "--wait", **near(process))
         assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "NameConflict"])
 
 
@@ -64,10 +64,10 @@ async def test_what_was_deployed_is_deleted_and_what_is_not_ours_is_not() -> Non
     async with Box(terms=QUICK) as box, daemon(box) as process:
         await process.until(lambda: bool(process.lines("daemon.started")))
         box.bedrock.account().add(box.bedrock.now(), "theirs", MODEL)
-        assert (await slipway(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
-        ran = await slipway(box, "delete", "bot", "--wait", **near(process))
+        assert (await typed(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
+        ran = await typed(box, "delete", "bot", "--wait", **near(process))
         assert (ran.code, ran.rows[-1][0]) == (0, "Deleted")
-        ran = await slipway(box, "delete", "theirs", "--wait", **near(process))
+        ran = await typed(box, "delete", "theirs", "--wait", **near(process))
         assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "NotOurs"])
         assert box.bedrock.account().counts(box.bedrock.now())[1] == 1
 
@@ -76,12 +76,12 @@ async def test_another_model_is_served_or_the_former_again() -> None:
     terms = replace(QUICK, update_seconds=(0.0, 0.5))
     async with Box(terms=terms) as box, daemon(box) as process:
         await process.until(lambda: bool(process.lines("daemon.started")))
-        assert (await slipway(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
+        assert (await typed(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
         other = MODEL[:-1] + "x"
-        ran = await slipway(box, "update", "bot", other, "--wait", **near(process))
+        ran = await typed(box, "update", "bot", other, "--wait", **near(process))
         assert (ran.code, ran.rows[-1][0]) == (0, "Updated")
         box.bedrock.terms = replace(terms, update_failing=1.0)
-        ran = await slipway(box, "update", "bot", MODEL, "--rollback", "--wait", **near(process))
+        ran = await typed(box, "update", "bot", MODEL, "--rollback", "--wait", **near(process))
         assert (ran.code, ran.rows[-1][0]) == (1, "RolledBack")
         assert box.bedrock.account().made[0].model_arn(box.bedrock.now()) == other
 
@@ -90,20 +90,20 @@ async def test_without_a_daemon_to_ask_the_events_tell_whatever_the_outcome_is()
     async with Box(terms=QUICK) as box, daemon(box):
         box.bedrock.account().add(box.bedrock.now(), "taken", MODEL)
         words = ("--wait", "--json", "--events-queue", box.results_url)
-        assert (await slipway(box, "deploy", "bot", MODEL, *words, **NOBODY)).code == 0
-        ran = await slipway(box, "deploy", "taken", MODEL, *words, **NOBODY)
+        assert (await typed(box, "deploy", "bot", MODEL, *words, **NOBODY)).code == 0
+        ran = await typed(box, "deploy", "taken", MODEL, *words, **NOBODY)
         assert (ran.code, last(ran)["reason"], last(ran)["source"]) == (1, "NameConflict", "event")
 
 
 async def test_bedrock_alone_tells_of_a_deployment_that_was_made_for_it() -> None:
     async with Box(terms=QUICK) as box, daemon(box):
-        ran = await slipway(box, "deploy", "bot", MODEL, "--wait", "--json", **NOBODY)
+        ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--json", **NOBODY)
         assert (ran.code, last(ran)["state"], last(ran)["source"]) == (0, "Active", "Bedrock")
 
 
 async def test_at_most_ends_the_waiting_and_says_that_the_request_goes_on() -> None:
     async with Box(terms=QUICK) as box:
-        ran = await slipway(box, "deploy", "bot", MODEL, "--wait", "--at-most", "1", **NOBODY)
+        ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--at-most", "1", **NOBODY)
         assert ran.code == 6
         assert "the request goes on" in ran.err
         assert ran.rows[0] == ["Sent", "", "", "1 in the queue that nobody has received"]
@@ -151,7 +151,7 @@ async def test_what_is_wrong_is_named_by_its_option_and_nothing_is_sent() -> Non
             ran = await typed(box, "deploy", *words, **NOBODY)
             assert (ran.code, ran.out) == (2, "")
             assert said in ran.err
-        ran = await slipway(box, "deploy", "ok", MODEL, "--wait", "--at-most", "1", **NOBODY)
+        ran = await typed(box, "deploy", "ok", MODEL, "--wait", "--at-most", "1", **NOBODY)
         assert ran.rows[0][3] == "1 in the queue that nobody has received", "its own"
 
 

@@ -11,7 +11,7 @@ import pytest
 from service.core.marks import REQUEST_TAG
 from service.local.box import Box
 from service.local.terms import Terms
-from tests.wire.commands import at_terminal, slipway
+from tests.wire.commands import at_terminal, typed
 from tests.wire.daemons import MODEL, a_request, daemon, listening
 
 QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(0.0, 0.0))
@@ -29,10 +29,10 @@ async def test_a_sound_account_has_no_findings_whoever_is_asked(tmp_path: Path) 
         archive = tmp_path / "events.jsonl"
         archive.write_text("".join(json.dumps(event) + "\n" for event in results.events))
         url = f"http://127.0.0.1:{process.port}"
-        blind = await slipway(box, "audit")
+        blind = await typed(box, "audit")
         assert (blind.code, blind.err, [row[0] for row in blind.rows]) == (0, "", ["not known"])
         for words in (["--daemon", url], ["--events", str(archive)], ["--daemon", url, "--events", str(archive)]):
-            ran = await slipway(box, "audit", *words)
+            ran = await typed(box, "audit", *words)
             assert (ran.code, ran.out, ran.err) == (0, "", ""), words
 
 
@@ -52,7 +52,7 @@ async def test_everything_is_found_and_changes_nothing() -> None:
         before = len(account.made)
         archive = "".join(json.dumps({"Type": "Notification", "Message": json.dumps(event)}) + "\n" for event in results.events)
         words = ("audit", "--daemon", f"http://127.0.0.1:{process.port}", "--events", "-", "--json")
-        ran = await slipway(box, *words, stdin=archive)
+        ran = await typed(box, *words, stdin=archive)
         assert ran.code == 1, ran.err
         found = {(finding["kind"], finding["modelDeploymentName"]) for finding in ran.json["findings"]}
         assert found == {
@@ -83,7 +83,7 @@ async def test_at_a_terminal_it_is_a_table() -> None:
 )
 async def test_what_cannot_be_looked_at_is_said_and_is_no_finding(words: list[str], said: str) -> None:
     async with Box(terms=QUICK) as box:
-        ran = await slipway(box, "audit", *words, stdin="nonsense\n")
+        ran = await typed(box, "audit", *words, stdin="nonsense\n")
         assert (ran.code, ran.out) == (2, "")
         assert said in ran.err
         assert ran.err.count("\n") == 1
@@ -91,13 +91,13 @@ async def test_what_cannot_be_looked_at_is_said_and_is_no_finding(words: list[st
 
 async def test_denied_is_said_with_what_to_check() -> None:
     async with Box(terms=replace(QUICK, denied=("ListCustomModelDeployments",))) as box:
-        ran = await slipway(box, "audit")
+        ran = await typed(box, "audit")
         assert (ran.code, ran.out) == (2, "")
         assert "AccessDenied" in ran.err
         assert "check the credentials" in ran.err
 
 
 async def test_without_settings_it_names_the_setting() -> None:
-    ran = await slipway(None, "audit")
+    ran = await typed(None, "audit")
     assert (ran.code, ran.out) == (2, "")
     assert "SLIPWAY_QUEUE_URL is not set" in ran.err
