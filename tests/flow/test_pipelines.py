@@ -143,7 +143,7 @@ def test_one_who_may_not_ask_stops_nothing_of_anothers() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("rules", [SLOW, FULL], ids=["in creation", "waiting"])
+@pytest.mark.parametrize("rules", [replace(USUAL, creation_seconds=(240.0, 240.0)), FULL], ids=["in creation", "waiting"])
 def test_a_kill_before_any_step_while_a_pipeline_stops(rules: Rules) -> None:
     def ask(world: World) -> None:
         world.send(ASKED)
