@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
+from typing import Any
 
 import botocore.auth
 
@@ -281,9 +282,10 @@ def machine_time(machine: Callable[[], float]) -> Iterator[None]:
 
     before = botocore.auth.get_current_datetime
     botocore.auth.get_current_datetime = now
-    signing.time = SimpleNamespace(strftime=time.strftime, gmtime=lambda: time.gmtime(machine()))  # type: ignore[attr-defined]
+    signer: Any = signing
+    signer.time = SimpleNamespace(strftime=time.strftime, gmtime=lambda: time.gmtime(machine()))
     try:
         yield
     finally:
         botocore.auth.get_current_datetime = before
-        signing.time = time  # type: ignore[attr-defined]
+        signer.time = time
