@@ -20,7 +20,8 @@ class Carried:
     """Which attempt to make a deployment this is: those before have failed, and what is left of them goes."""
     failure: str | None = None
     """Why the last attempt has failed: all that is left to do is to take away what it made."""
-
+    has_failed_test: bool = False
+    """It was not Bedrock that said so, but the smoke test."""
     cancelled: str | None = None
     """Somebody wants it no more, and its deployment `keep` or `delete`."""
 
@@ -41,6 +42,8 @@ class Carried:
             said["attempt"] = self.attempt
         if self.failure is not None:
             said["failure"] = self.failure[:LONGEST_FAILURE]
+        if self.has_failed_test:
+            said["failedTest"] = True
         if self.cancelled is not None:
             said["cancelled"] = self.cancelled
         return said
@@ -54,7 +57,7 @@ class Carried:
                 made = replace(made, attempt=attempt)
         match given.get("failure"):
             case str(failure) if 0 < len(failure) <= LONGEST_FAILURE:
-                made = replace(made, failure=failure)
+                made = replace(made, failure=failure, has_failed_test=given.get("failedTest") is True)
         match given.get("cancelled"):
             case ("keep" | "delete") as cancelled:
                 made = replace(made, cancelled=cancelled)

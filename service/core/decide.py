@@ -40,13 +40,14 @@ from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refu
 from service.core.carried import KEEP, LONGEST_FAILURE, Carried
 from service.core.deployments import Created, Deployment, ModelState, Status
 from service.core.facts import Facts
-from service.core.outcomes import Ending, Outcome, Reason
+from service.core.outcomes import Ending, Outcome, Reason, Verdict
 from service.core.smoke import recorded
 from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent, TryOut, reason_for
 
 REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 """While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
 
+_TEST_FAILED: Final = "it is Active, and its smoke test failed: "
 NAME_TAKEN = re.compile(r"already|exist|in use|reserved|conflict|duplicate", re.IGNORECASE)
 TOKEN_KNOWN = re.compile(r"request ?token|idempoten", re.IGNORECASE)
 MODEL_EARLY = re.compile(r"not (yet )?(active|ready|available)|still being|in progress|creating", re.IGNORECASE)
@@ -134,7 +135,7 @@ def _on_active(request: Deploy, facts: Facts, seen: Seen, active: Outcome, *, is
         return TryOut(seen.deployment.arn)
     if verdict.passed or not request.smoke_test.gate:
         return Ended(replace(active, smoke=verdict))
-    text = f"it is Active, and its smoke test failed: {verdict.text}"
+    text = f"{_TEST_FAILED}{verdict.text}"
     failed = replace(active, ending=Ending.FAILED, reason=Reason.SMOKE_TEST_FAILED, message=text, smoke=verdict)
     return _on_failure(request, failed) if is_own else Ended(failed)
 
@@ -167,7 +168,7 @@ def _on_failure(request: Deploy, failed: Outcome) -> Step:
         return HandOn(Carried(failed.attempt + 1), failed)
     if request.on_failure is OnFailure.DELETE:
         text = (failed.message or "")[:LONGEST_FAILURE]
-        return HandOn(Carried(failed.attempt, text), failed)
+        return HandOn(Carried(failed.attempt, text, failed.reason is Reason.SMOKE_TEST_FAILED), failed)
     return Ended(failed)
 
 
@@ -182,8 +183,11 @@ def _given_up(facts: Facts) -> Ended:
     """Nothing is left of the last attempt, or what has the name now is not of it."""
     if facts.carried.cancelled is not None:
         return Ended(Outcome(Ending.CANCELLED, message="nothing of it is left"))
-    text = f"{facts.carried.failure}; what had failed is deleted"
-    attempt = facts.carried.attempt
+    failure, attempt = facts.carried.failure or "", facts.carried.attempt
+    text = f"{failure}; what had failed is deleted"
+    if facts.carried.has_failed_test:
+        smoke = Verdict(passed=False, text=failure.removeprefix(_TEST_FAILED))
+        return Ended(Outcome(Ending.FAILED, Reason.SMOKE_TEST_FAILED, text, attempt=attempt, smoke=smoke))
     return Ended(Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, attempt=attempt))
 
 

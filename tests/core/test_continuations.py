@@ -132,7 +132,14 @@ def test_a_continuation_is_within_its_bounds_or_none(key: str, value: Any) -> No
 
 @pytest.mark.parametrize(
     "decided",
-    [Carried(), Carried(attempt=3), Carried(failure="no capacity"), Carried(2, "no\ncapacity"), Carried(cancelled="delete")],
+    [
+        Carried(),
+        Carried(attempt=3),
+        Carried(failure="no capacity"),
+        Carried(2, "no\ncapacity"),
+        Carried(failure="wrong", has_failed_test=True),
+        Carried(cancelled="delete"),
+    ],
 )
 def test_what_was_decided_is_carried_over_any_number_of_hops(decided: Carried) -> None:
     arrived = message()

@@ -325,6 +325,17 @@ def test_a_test_that_fails_is_a_failure_as_any_other() -> None:
     assert decide(replace(TESTED, retries=1), second) == Remove(ARN), "Active as it is: its attempt has failed"
 
 
+def test_a_test_that_failed_is_told_as_such_also_when_what_it_failed_on_is_gone() -> None:
+    request = replace(TESTED, on_failure=OnFailure.DELETE)
+    step = decide(request, Facts().after_look(Seen(a_deployment(Status.ACTIVE), OURS)).after_test(BAD))
+    assert isinstance(step, HandOn)
+    assert step.decided.has_failed_test
+    last = decide(request, Facts(in_doubt=True, carried=step.decided).after_look(Absent()))
+    assert isinstance(last, Ended)
+    assert ended(last) == (Ending.FAILED, Reason.SMOKE_TEST_FAILED), "Bedrock has never said that it failed"
+    assert last.outcome.smoke == BAD
+
+
 def check_touching(request: Deploy, facts: Facts, step: object) -> None:
     sight, carried = facts.sight, facts.carried
     if isinstance(step, Remove | UpdateExisting):
