@@ -38,10 +38,11 @@ from service.core.smoke import recorded
 from service.core.steps import Absent, AskModel, Ended, Look, Pause, Poll, Seen, Sent, Sight, TryOut, reason_for
 
 ABSENCES_BELIEVED: Final = 4
-REFUSALS_BELIEVED: Final = 3
 UNSEEN_BELIEVED: Final = 5
 """Get may not show for a while an update that was taken on; after so many looks it is sent again, and after twice as many
 what Get shows is taken for the answer to it."""
+REFUSALS_BELIEVED: Final = UNSEEN_BELIEVED
+"""An update whose answer was lost is sent again, and refused because it is under way, which Get may not show for a while."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,21 @@ def test_the_details_of_an_earlier_update_to_the_same_model_are_not_believed() -
     run(main())
 
 
+def test_a_refusal_because_its_own_update_is_under_way_is_no_failure() -> None:
+    def plan(operation: str, number: int) -> Fault | None:
+        return Fault.RESPONSE_LOST if (operation, number) == ("UpdateCustomModelDeployment", 1) else None
+
+    async def main() -> None:
+        world = with_a_bot(replace(USUAL, details_lag_seconds=20.0), plan=plan)
+        world.start()
+        world.send(UPDATE)
+        await world.all_answered(600)
+        assert world.ending("u-1")["outcome"] == "Updated", "Get shows for a while what was before"
+        await world.stop()
+
+    run(main())
+
+
 def test_an_update_waits_for_the_deploy_before_it_and_for_a_model_in_creation() -> None:
     async def main() -> None:
         world = World(rules=replace(USUAL, models={OTHER_MODEL: "Creating"}))
