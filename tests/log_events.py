@@ -11,6 +11,7 @@ SERVICE = Path(__file__).parents[1] / "service"
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 MEANINGS = {
     "bury.failed": "what was rejected could not be copied to the dead-letter queue yet; tried again",
+    "cancel.outrun": "the same cancel is further on in another message: this one is done with",
     "cancel.passed_on": "a cancel was handed to the requests that it is about",
     "continue.failed": "a request could not be handed on under a new message yet; tried again",
     "continue.given_up": "it could not at all, and was given back instead",

@@ -112,7 +112,7 @@ class Answers:
                 with suppress(DeadlinePassed), hold.until(deadline):
                     await turn.come(tell)
                 outcome = await site.lives.live(request, hold, deadline, tell)
-                if isinstance(outcome, Release):
+                if isinstance(outcome, Release | Done):
                     return outcome
                 if isinstance(outcome, HandOn):
                     return self._handed_on(outcome, tell)

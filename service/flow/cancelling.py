@@ -1,27 +1,31 @@
 """One cancel request: find the request that it is about among those held here, and let that be handed on as cancelled.
 
 A request is only in the memory of whoever holds it, and SQS decides who receives the cancel: where the request is not held
-here, the cancel is given back, for another replica to receive, until its deadline.
+here, the cancel is given back, for another replica to receive, until its deadline: ever more rarely, the older it is.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
 
+from service.core import continuations
 from service.core.actions import Cancel
-from service.core.outcomes import Ending, Outcome, Reason, Release
+from service.core.outcomes import Done, Ending, Outcome, Reason, Release
 from service.flow.history import History
 from service.flow.hold import Hold
 
 log = structlog.get_logger()
 
 BACK_SECONDS: Final = 10
-"""How long a cancel stays invisible, at most, when what it is about is not held here."""
+LONGEST_BACK_SECONDS: Final = 60
+"""How long a cancel stays invisible, at most, when what it is about is not held here: at first, and when it is old."""
+MOST_REMEMBERED: Final = 1000
 
 
 class Cancelling:
@@ -31,9 +35,14 @@ class Cancelling:
         self._held = held
         self._history = history
         self._rng = rng
+        self._hops: dict[tuple[str, str], int] = {}
+        """How often each cancel had been handed on when it was here last."""
 
-    async def cancel(self, request: Cancel, hold: Hold, deadline: float) -> Outcome | Release:
-        """Answer how the cancel ended, or that another replica is to have it. Raises `Interrupted`."""
+    async def cancel(self, request: Cancel, hold: Hold, deadline: float) -> Outcome | Release | Done:
+        """Answer how the cancel ended, or that another replica is to have it, or has. Raises `Interrupted`."""
+        if self._is_outrun(request, hold):
+            log.info("cancel.outrun", cancels=request.name)
+            return Done()
         found = [each for each in self._held() if each is not hold and each.can_be_cancelled(request)]
         if found:
             log.info("cancel.passed_on", cancels=request.name, count=len(found))
@@ -43,9 +52,27 @@ class Cancelling:
         text = f"no request {request.name!r} is held here"
         for story in self._history:
             if request.step is None and story.finished.request_id == request.name:
+                if story.finished.outcome == Ending.CANCELLED:
+                    return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is cancelled already")
                 text = f"{request.name!r} has ended already: {story.finished.outcome}"
                 return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, text)
-        if asyncio.get_running_loop().time() >= deadline:
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
             text = f"{text}, nor by whoever had this cancel before; it may have ended, or not been received"
             return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, text)
-        return Release(1 + self._rng.randrange(BACK_SECONDS))
+        age = hold.now() - continuations.first_received_at(hold.message)
+        longest = min(LONGEST_BACK_SECONDS, max(BACK_SECONDS, age / 2), math.ceil(left))
+        return Release(1 + self._rng.randrange(int(longest)))
+
+    def _is_outrun(self, request: Cancel, hold: Hold) -> bool:
+        """Whether the same cancel was here in a message that it was handed on in later.
+
+        A hand-over whose answer is lost is sent again, and then there are two: both go on for as long as nothing is found,
+        and are handed on often. Were the slower ones not dropped, they would become more and more.
+        """
+        told, which = continuations.read(hold.message), (continuations.origin(hold.message), request.name)
+        hops, most = told.hops if told else 0, self._hops.pop(which, 0)
+        self._hops[which] = max(hops, most)
+        if len(self._hops) > MOST_REMEMBERED:
+            del self._hops[next(iter(self._hops))]
+        return hops < most

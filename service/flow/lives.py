@@ -8,7 +8,7 @@ from typing import Protocol, assert_never
 
 from service.core import continuations
 from service.core.actions import AnyRequest, Cancel, Delete, Deploy, Update
-from service.core.outcomes import Ending, Outcome, Reason, Release
+from service.core.outcomes import Done, Ending, Outcome, Reason, Release
 from service.core.steps import HandOn
 from service.core.targets import Target
 from service.flow import lifecycle, models, removing, updating
@@ -51,8 +51,10 @@ class Lives:
         self.cancelling = cancelling
         self._removing = Removing(bedrock, may_force=terms.allow_force, rng=rng)
 
-    def live(self, request: AnyRequest, hold: Hold, deadline: float, tell: Tell) -> Awaitable[Outcome | HandOn | Release]:
-        """Answer how the request ended, or what is to be handed on, or given back. `deadline` is by the event loop's clock.
+    def live(
+        self, request: AnyRequest, hold: Hold, deadline: float, tell: Tell
+    ) -> Awaitable[Outcome | HandOn | Release | Done]:
+        """Answer how the request ended, or what is to be handed on, given back or dropped. `deadline` is by the loop's clock.
 
         Awaited, it raises `Interrupted`. No coroutine: one more for each request held would take 0.3 KB.
         """

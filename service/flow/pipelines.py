@@ -37,7 +37,7 @@ class Pipelines:
         if is_first:
             await self._replies.say(word, hold)
         ended = await self._cancel(stopping, hold)
-        if isinstance(ended, Release):
+        if isinstance(ended, Release | Done):
             return ended
         if not is_first:
             await self._replies.say(word, hold)  # whoever had the message before may have died before it did
@@ -46,7 +46,7 @@ class Pipelines:
         )
         return Done()
 
-    async def _cancel(self, stopping: PipelineStopping, hold: Hold) -> Outcome | Release:
+    async def _cancel(self, stopping: PipelineStopping, hold: Hold) -> Outcome | Release | Done:
         asked = stopping.cancel(continuations.origin(hold.message))
         sender = continuations.first_sender(hold.message)
         try:

@@ -10,6 +10,7 @@ import pytest
 from tests.flow.kills import Story
 from tests.world.bedrock import USUAL
 from tests.world.loop import run
+from tests.world.wire import Fault
 from tests.world.world import World
 
 CANCEL = {"action": "cancel", "cancels": "r-1", "requestId": "c-1"}
@@ -28,6 +29,26 @@ def test_a_request_that_waits_for_a_slot_is_cancelled_and_makes_nothing() -> Non
         assert (world.ending("c-1")["outcome"], world.ending("c-1")["cancels"]) == ("CancelTaken", "r-1")
         assert not world.account.made
         await world.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_a_cancel_whose_hand_overs_lose_their_answers_does_not_multiply(replicas: int) -> None:
+    def plan(operation: str, number: int) -> Fault | None:
+        return Fault.RESPONSE_LOST if operation == "SendMessageBatch" and number % 3 == 0 else None
+
+    async def main() -> None:
+        world = World(max_receive_count=2, plan=plan)
+        for number in range(replicas):
+            world.start(f"p{number}")
+        world.send(CANCEL | {"timeout": 1200})
+        while world.sqs.letters:
+            assert len(world.sqs.letters) < 50, "one is enough"
+            await asyncio.sleep(1)
+        assert world.ending("c-1")["reason"] == "NothingToCancel"
+        for number in range(replicas):
+            await world.stop(f"p{number}")
 
     run(main())
 
@@ -59,6 +80,22 @@ def test_a_request_that_has_ended_is_not_cancelled() -> None:
         data = world.ending("c-1")
         assert (data["outcome"], data["reason"]) == ("Failed", "NothingToCancel")
         assert "Active" in data["message"]
+        await world.stop()
+
+    run(main())
+
+
+def test_a_cancel_that_comes_again_says_the_same() -> None:
+    async def main() -> None:
+        world = World(rules=SLOW)
+        world.start()
+        world.ask("bot", requestId="r-1")
+        await asyncio.sleep(60)
+        again = world.send(CANCEL)
+        await world.all_answered(3600)
+        world.sqs.bring_back(again)
+        await world.all_answered(3600)
+        assert world.ending("c-1")["outcome"] == "CancelTaken"
         await world.stop()
 
     run(main())
