@@ -18,7 +18,7 @@ from tests.world.askers import Waiting
 from tests.world.sqs import EPOCH, Letter
 
 ENDS = frozenset(Ending)
-GOOD_NEWS = frozenset({"Active", "Updated", "Deleted"})
+GOOD_NEWS = frozenset({"Active", "Updated", "Deleted", "CancelTaken"})
 PUBLISH_SLACK = 30.0
 """How long an event that was handed over for publishing may stand in line behind calls that time out."""
 
@@ -31,7 +31,11 @@ class Announced:
         self._leases = leases
         self._truth = Truth(books)
         self._ids: dict[tuple[Key, str], str] = {}
+        self._published: set[str] = set()
+        """The ids of all events."""
         self.poison: set[str] = set()
+        self.unmatched: set[str] = set()
+        """Events that ask for nothing."""
         self.rejected: set[str] = set()
         self.waiting: dict[str, list[Waiting]] = {}
         """Who waits for the answer to a request, by the id of the message that brought it first."""
@@ -48,6 +52,8 @@ class Announced:
         if CONTINUATION in attributes and (letter is None or is_slipways(letter)):
             told = json.loads(attributes[CONTINUATION])
             books.continued.setdefault(told["origin"], set()).add(told["hops"])
+            if "cancelled" in told:
+                books.cancelled.add(told["origin"])
             first = books.first.get(told["origin"], -1.0) + EPOCH
             if abs(told["firstReceivedAt"] - first) > 0.001:
                 books.breaks("I10", f"{told['origin']} is handed on with another first receipt: {told} not {first}")
@@ -65,17 +71,26 @@ class Announced:
                 books.breaks("I11", f"poison {begun} deleted, and not in the dead-letter queue")
             return
         asked = books.asked.get(begun)
-        if asked is None:
+        if asked is None or begun in self.unmatched:
             return  # poison that had gone to the dead-letter queue already
         if max(books.said.get(asked.key, {}).values(), default=-1.0) < books.first[begun]:
             books.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and its outcome was not published")
         if any(one.heard is None and not one.is_over for one in self.waiting.get(begun, ())):
             books.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and whoever waits for it was not answered")
+        copies = {(to, event_id) for to, event_id, _ in books.world.askers.copies}
+        told = {event_id for (key, _), event_id in self._ids.items() if key == asked.key}
+        if (to := asked.bodies[asked.origins.index(begun)].get("replyTo")) and not {(to, each) for each in told} & copies:
+            books.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and {to} was not told")
 
     def replied(self, reply: Reply) -> None:
         """Somebody is answered: as was announced."""
         books = self._books
-        asked = None if isinstance(reply, Copied) else self._asked_at.get(reply.token)
+        if isinstance(reply, Copied):
+            books.faults["a copy was sent"] += 1
+            if reply.publication.event_id not in self._published:
+                books.breaks("I1", f"{reply.to} is told of {reply.publication.body}, which was not announced")
+            return
+        asked = self._asked_at.get(reply.token)
         if asked is None:
             return
         books.faults["an asker was answered"] += 1
@@ -116,7 +131,7 @@ class Announced:
         if data["outcome"] == "Rejected":
             return bool(begun == data["messageId"])
         asked = self._books.asked.get(begun)
-        return asked is not None and _tells_of(asked, data)
+        return asked is not None and asked.is_told_by(data)
 
     def published(self, publication: Publication, process: str | None) -> None:
         """An event is on the topic: about what was asked, under its one id, and true."""
@@ -124,6 +139,7 @@ class Announced:
         data = json.loads(publication.body)["data"]
         word = data["outcome"]
         books.note(f"publish  {word} {data.get('reason', '')} of {data['requestId']} by {process} {publication.event_id[:8]}")
+        self._published.add(publication.event_id)
         if word not in ENDS:
             return
         if word == "Rejected":
@@ -131,7 +147,7 @@ class Announced:
             if data["messageId"] in books.asked:
                 books.breaks("I11", f"a good request is Rejected: {data}")
             return
-        asked = next((one for one in books.asked.values() if _tells_of(one, data)), None)
+        asked = next((one for one in books.asked.values() if one.is_told_by(data)), None)
         if asked is None:
             books.breaks("I4", f"an event about nothing that was asked: {data}")
             return
@@ -139,14 +155,12 @@ class Announced:
             books.breaks("I4", f"{word} of {asked.name} has a second id")
         before = books.said.setdefault(asked.key, {})
         for other, at in before.items():
-            if {other, word} <= {"Active", "Failed"} and other != word and not self._truth.has_changed(asked, at):
+            if "TimedOut" not in {other, word} and other != word and not self._truth.has_changed(asked, at):
                 books.breaks("I4", f"{asked.name} was {other}, and now is {word}")
         before[word] = books.now
+        if asked.action != "deploy" or word == "Cancelled":
+            books.faults[f"{word} of {asked.action}"] += 1
         received = datetime.fromisoformat(data["times"]["receivedAt"]).timestamp() - EPOCH
         if not any(abs(books.first.get(one, -1.0) - received) < 0.01 for one in asked.origins):
             books.breaks("I10", f"{word} of {asked.name} counts from {received:.3f}, when it was not first received")
         self._truth.check(asked, word, data)
-
-
-def _tells_of(asked: Asked, data: dict[str, Any]) -> bool:
-    return (asked.request_id, asked.name, asked.key[2]) == (data["requestId"], data["modelDeploymentName"], data["modelArn"])

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from service.core.messages import CONTINUATION
 from service.core.targets import DEFAULT
 from tests.poison import POISON, is_sendable
-from tests.proof.nature import MODELS, WEST, chance
+from tests.proof.nature import COPIES, MODELS, WEST, chance
+from tests.proof.others import Others
 from tests.proof.scene import Scene
 from tests.world.askers import Waiting
 from tests.world.sqs import SOMEBODY
 
 STRANGER = "AROASTRANGER:eve"
 SMALL_POISON = [body for _, body in POISON if is_sendable(body) and len(body) < 5000]
+SOUND_WITH_TRIGGERS = [body for body in SMALL_POISON if "detail-type" not in body]
+"""Where there are triggers, an event that none matches is no poison."""
 
 
 class Askings:
@@ -24,29 +28,29 @@ class Askings:
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._world = scene.world
+        self._has_all = scene.nature.has_all_actions
+        self._others = Others(scene)
 
     def draw(self, number: int) -> Callable[[], None]:
         """Draw one request now, to be sent later."""
+        if self._has_all and (other := self._others.draw(number)) is not None:
+            return lambda: self._send(other.body(), other.group, number, other.timeout, other.target, is_event=other.is_event)
         scene, rng = self._scene, self._scene.rng
         group = f"g-{rng.randrange(6)}"
         if rng.random() < 0.06:
-            body = rng.choice(SMALL_POISON)
+            body = rng.choice(SOUND_WITH_TRIGGERS if self._has_all else SMALL_POISON)
             return lambda: self._send_poison(body, group)
         name = f"bot-{rng.choice([number, number, number, rng.randrange(5)])}"
         model = MODELS[0] if rng.random() < 0.85 else rng.choice(MODELS)
         more: dict[str, object] = {}
-        token = request_id = None
         draw = rng.random()
         if draw < 0.3:
-            request_id = f"r-{number if rng.random() < 0.8 else rng.randrange(5)}"
-            more["requestId"] = request_id
+            more["requestId"] = f"r-{number if rng.random() < 0.8 else rng.randrange(5)}"
         elif draw < 0.45:
-            token = f"own-{number if rng.random() < 0.7 else rng.randrange(3)}"
-            more["clientRequestToken"] = token
+            more["clientRequestToken"] = f"own-{number if rng.random() < 0.7 else rng.randrange(3)}"
         timeout = float(self._world.terms["timeout"])
         more |= self._where(number)
         target = str(more.get("target", DEFAULT))
-        model = self._world.model_in(target, model)
         if rng.random() < 0.2:
             timeout = rng.choice([45.0, 300.0, 1200.0])
             more["timeout"] = timeout
@@ -55,20 +59,41 @@ class Askings:
         if rng.random() < 0.2:
             more["description"], more["tags"] = "nightly", [{"key": "team", "value": "support"}]
         more |= self._for_whom(number)
+        if self._has_all:
+            more = self._others.options(number) | more
+            timeout = min(timeout, float(str(more.get("expiresAfter", timeout))))
+        asked = {"modelDeploymentName": name, "modelArn": self._world.model_in(target, model)} | more
         if self._world.terms["permissions"] and chance(scene.seed, "stranger", number) < 0.2:
-            return self._a_strangers({"modelDeploymentName": name, "modelArn": model} | more, group, number)
+            return self._a_strangers(asked, group, number)
         waits = self._who_waits(number)
-        more |= {key: token for key, token, _ in waits}
+        return lambda: self._send(asked, group, number, timeout, target, waits)
 
-        def send() -> None:
-            scene.lifetimes += 1
-            scene.last_deadline = max(scene.last_deadline, scene.loop.time() + timeout)
-            letter = self._world.ask(name, model, group=group, **more)
-            scene.monitor.ask(letter, (token or request_id, name, model), request_id or token, timeout, target)
-            for _, at, waiting in waits:
-                scene.monitor.wait(letter, at, waiting)
-
-        return send
+    def _send(
+        self,
+        body: Mapping[str, Any],
+        group: str,
+        number: int,
+        timeout: float,
+        target: str,
+        waits: list[tuple[str, str, Waiting]] | None = None,
+        *,
+        is_event: bool = False,
+    ) -> None:
+        scene, monitor = self._scene, self._scene.monitor
+        waits = self._who_waits(number) if waits is None else waits
+        asked = dict(body) | {key: token for key, token, _ in waits}
+        if self._has_all and chance(scene.seed, "copies", number) < 0.2:
+            asked["replyTo"] = COPIES
+        scene.lifetimes += 1
+        event_id = f"e-{number}" if is_event else None
+        sent = {"id": event_id, "source": "com.example", "detail-type": "Wanted", "detail": asked} if is_event else asked
+        letter = self._world.send(sent, group=group)
+        if not monitor.ask(letter, asked, timeout, target, event_id):
+            scene.done["an event that asks for nothing"] += 1
+            return
+        scene.done["an event that asks"] += is_event
+        for _, at, waiting in waits:
+            monitor.wait(letter, at, waiting)
 
     def _for_whom(self, number: int) -> dict[str, object]:
         """Draw the tenant; by itself, not from the stream of all the other draws."""

@@ -8,11 +8,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import math
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from service.core.messages import CONTINUATION
 from service.core.targets import DEFAULT
+from tests.world.bedrock import Made
 from tests.world.loop import VirtualLoop
 from tests.world.sqs import OWN_ROLE, Letter
 from tests.world.wire import Fault
@@ -20,7 +24,8 @@ from tests.world.world import Replica, World
 
 ANSWER_LOST = frozenset({Fault.RESPONSE_LOST, Fault.ERROR_AFTER, Fault.LATE, Fault.ZOMBIE})
 
-Key = tuple[str, str, str]
+Key = tuple[str, str, str, str]
+"""Identity, action, name (or ARN, or the id of what is cancelled), model (or nothing)."""
 
 
 @dataclass
@@ -28,10 +33,11 @@ class Asked:
     """One request, as whoever sent it knows it."""
 
     key: Key
-    """Identity, name, model."""
     request_id: str
     timeout: float
     origins: list[str] = field(default_factory=list)
+    bodies: list[Mapping[str, Any]] = field(default_factory=list)
+    """How it was asked, each time."""
     is_excused: bool = False
     """Its message went to the dead-letter queue in a way that no process could have prevented."""
     target: str = DEFAULT
@@ -39,8 +45,39 @@ class Asked:
     """A person took its deployment away: it may be waited for until its deadline."""
 
     @property
-    def name(self) -> str:
+    def action(self) -> str:
         return self.key[1]
+
+    @property
+    def name(self) -> str:
+        """The deployment's name or ARN; of a cancel, the id of what it cancels."""
+        return self.key[2]
+
+    @property
+    def model(self) -> str:
+        return self.key[3]
+
+    def says(self, key: str, value: object) -> bool:
+        """Whether it was asked so, at least once."""
+        return any(body.get(key) == value for body in self.bodies)
+
+    def most(self, key: str) -> int:
+        """Answer the largest number that it was asked with."""
+        return max((body.get(key, 0) for body in self.bodies), default=0)
+
+    def is_about(self, made: Made) -> bool:
+        """Whether it names a deployment, by its name or its ARN."""
+        return self.name in {made.name, made.arn}
+
+    def is_told_by(self, data: Mapping[str, Any]) -> bool:
+        """Whether an event is of it."""
+        head = (data["action"], data["requestId"], data.get("target", DEFAULT))
+        if head != (self.action, self.request_id, self.target):
+            return False
+        if self.action == "cancel":
+            return bool(data["cancels"] == self.name)
+        shown = "customModelDeploymentArn" if self.name.startswith("arn:") else "modelDeploymentName"
+        return bool(data.get(shown) == self.name and (not self.model or data["modelArn"] == self.model))
 
 
 @dataclass
@@ -86,6 +123,11 @@ class Books:
         """By the id of the message that brought it first."""
         self.said: dict[Key, dict[str, float]] = {}
         """When each outcome of a request was announced last."""
+        self.former: dict[str, str] = {}
+        """Which model each deployment was made with, by ARN."""
+        self.cancelled: set[str] = set()
+        """What was handed on as cancelled, by the id of the message that came first."""
+        self.last_deadline = 0.0
         self.continued: dict[str, set[int]] = {}
         """The hops of what was handed on, by the id of the message that came first."""
         self.first: dict[str, float] = {}
@@ -130,6 +172,14 @@ class Books:
     def is_faulty_at(self, begin: float, end: float) -> bool:
         """Whether everything was refused at some time between."""
         return any(since <= end and until >= begin for since, until in self.outages)
+
+    def requests(self, target: str) -> list[Asked]:
+        """Answer what was asked of a target, each once."""
+        return [one for one in {id(one): one for one in self.asked.values()}.values() if one.target == target]
+
+    def first_of(self, asked: Asked) -> float:
+        """Answer when a request was first received; never, if it was not."""
+        return min((self.first[one] for one in asked.origins if one in self.first), default=math.inf)
 
     def unanswered(self) -> list[Asked]:
         """Answer the requests that have not ended, and are owed an end."""

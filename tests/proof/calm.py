@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from service.core.targets import DEFAULT
 from tests.proof.books import Books
 from tests.world.loop import PROCESS
 
@@ -12,6 +13,9 @@ LONGEST_SWEEP_INTERVAL_OF_OTHERS = 40.0
 MOST_CALLS_A_MINUTE = {"ReceiveMessage": 60}
 MOST_OTHER_CALLS_A_MINUTE = 100
 """By one process. For each call that meets a fault there may be one more, up to as many again."""
+MOST_RECEIVES_OF_CANCEL_A_MINUTE = 14
+"""One that is about nothing that is held goes from hand to hand."""
+_OF_CANCELS = ("ReceiveMessage", "ChangeMessageVisibilityBatch")
 _LIST = "ListCustomModelDeployments"
 
 
@@ -49,8 +53,12 @@ class Calm:
             books.breaks("I7", f"{process} holds {len(life.replica.slipway.custody)}")
 
     def _most_calls(self, operation: str, target: str) -> int:
+        asked = self._books.requests(DEFAULT)
+        if operation in _OF_CANCELS:
+            cancels = sum(one.action == "cancel" for one in asked)
+            return MOST_CALLS_A_MINUTE.get(operation, MOST_OTHER_CALLS_A_MINUTE) + MOST_RECEIVES_OF_CANCEL_A_MINUTE * cancels
         if operation != _LIST:
-            return MOST_CALLS_A_MINUTE.get(operation, MOST_OTHER_CALLS_A_MINUTE)
+            return MOST_OTHER_CALLS_A_MINUTE
         # Sweeps keep a fifth of the interval between each other, and cost as many calls as there are pages.
         world = self._books.world
         sweeps = 300 // world.terms["sweep_interval"] + 2

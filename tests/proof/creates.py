@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 from service.core.calls import CallFailed
+from service.core.deployments import Status
+from service.core.iso import iso
+from service.core.marks import EXPIRES_TAG
 from service.core.messages import CONTINUATION
 from service.flow.hold import Hold
 from tests.proof.books import Books, Key, origin_of
 from tests.proof.leases import Leases
-from tests.world.bedrock import Made, request_of
+from tests.world.bedrock import Made, request_of, tag_of
+from tests.world.sqs import EPOCH
 from tests.world.wire import Fault
 
 
@@ -19,9 +25,9 @@ class Creates:
         self._leases = leases
         rules = books.world.terms.get("permissions", ())
         self._forced_tags = [{"key": key, "value": value} for rule in rules for key, value in rule.force_tags]
-        self._tokens: dict[Key, str] = {}
-        self._made: dict[str, list[Made]] = {}
-        """By token."""
+        self._tokens: dict[Key, set[str]] = {}
+        """One for each attempt."""
+        self._made: dict[Key, list[Made]] = {}
         self._looked: dict[tuple[str | None, str, str], float] = {}
         """By process, name, and target."""
         self._unknown: dict[tuple[str | None, str], float] = {}
@@ -32,17 +38,22 @@ class Creates:
         books = self._books
         if books.loop.is_dead(process):
             return
-        begun, hops = origin_of(hold.message.message_id, hold.message.attributes.get(CONTINUATION))
+        continuation = hold.message.attributes.get(CONTINUATION)
+        begun, hops = origin_of(hold.message.message_id, continuation)
         books.note(f"create   {name} for {hold.message.message_id} by {process}")
         asked = books.asked.get(begun)
-        if asked is None or asked.name != name:
+        if asked is None or asked.name != name or asked.action != "deploy":
             books.breaks("I11", f"{process} creates {name}, which {begun} did not ask for")
             return
         if asked.target != target:
             books.breaks("I11", f"{process} creates {name} in {target}, and was asked to in {asked.target}")
             return
-        if self._tokens.setdefault(asked.key, token) != token:
-            books.breaks("I2", f"{name} is created with a second token")
+        tokens = self._tokens.setdefault(asked.key, set())
+        tokens.add(token)
+        if len(tokens) > 1 + asked.most("retries"):
+            books.breaks("I2", f"{name} is created with {len(tokens)} tokens, for {1 + asked.most('retries')} attempts")
+        if continuation is not None and {"cancelled", "failure"} & set(json.loads(continuation)):
+            books.breaks("I2", f"{process} creates {name}, of which nothing more is to be made: {continuation}")
         self._leases.check(hold, process, 0.0, f"creates {name}")
         first = next(each for each in books.deliveries[hold.message.message_id] if each.process == process)
         since = max(first.at if first.count > 1 or hops else -1.0, self._unknown.get((process, begun), -1.0))
@@ -53,18 +64,27 @@ class Creates:
         """A deployment is there: with the tags of its request, and no other of that request beside it."""
         books = self._books
         books.note(f"created  {made.name} {made.arn[-12:-8]} for {process}")
-        asked = next((one for one in books.asked.values() if self._tokens.get(one.key) == token), None)
+        books.former[made.arn] = made.first_model_arn
+        asked = next((one for one in books.asked.values() if token in self._tokens.get(one.key, ())), None)
         if asked is None:
             return
         if request_of(made) != asked.request_id:
             books.breaks("I3", f"{made.name} is made without the tag of its request: {made.tags}")
         if any(tag not in made.tags for tag in self._forced_tags):
             books.breaks("I3", f"{made.name} is made without the tags that are forced: {made.tags}")
-        earlier = self._made.setdefault(token, [])
+        wanted = {iso(books.first_of(asked) + EPOCH + body["expiresAfter"]) for body in asked.bodies if "expiresAfter" in body}
+        found = tag_of(made, EXPIRES_TAG)
+        if found not in wanted and (found is not None or all("expiresAfter" in body for body in asked.bodies)):
+            books.breaks("I3", f"{made.name} expires {found}, and not {wanted}")
+        earlier = self._made.setdefault(asked.key, [])
         # A request that AWS applies a minute later, with its token forgotten and its name free, nobody can call back.
         wire, account = books.world.wires[asked.target], books.world.accounts[asked.target]
         is_unstoppable = wire.fault is Fault.ZOMBIE and not account.rules.failed_holds_name
-        if not is_unstoppable and any(one.exists(account.now()) for one in earlier):
+        there = [one for one in earlier if one.exists(account.now())]
+        # Nor does a second message of the same request find what has failed, where that holds neither its name nor its token.
+        is_unfound = len(asked.origins) > 1 and not account.rules.failed_holds_name
+        is_unfound = is_unfound and all(account.status(one) == Status.FAILED for one in there)
+        if there and not is_unstoppable and not is_unfound:
             books.breaks("I2", f"{made.name} is made twice")
         earlier.append(made)
 

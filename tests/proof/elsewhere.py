@@ -30,6 +30,12 @@ class Elsewhere(Watching):
     def created(self, made: Made, token: str, process: str | None) -> None:
         self._monitor.created(made, token, process)
 
+    def removed(self, made: Made, process: str | None) -> None:
+        self._monitor.removed(made, process, self._target)
+
+    def updated(self, made: Made, model_arn: str, process: str | None) -> None:
+        self._monitor.updated(made, model_arn, process, self._target)
+
     def create_answered(self, name: str, failed: CallFailed | None, hold: object, process: str | None) -> None:
         self._monitor.create_answered(name, failed, hold, process)
 

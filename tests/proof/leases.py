@@ -41,11 +41,13 @@ class Leases:
 
     def changed(self, letter: Letter, seconds: float, process: str | None) -> None:
         """A lease was extended, or given up."""
-        if seconds:
+        life = self._books.life_of(process)
+        is_held = life is None or any(hold.message.message_id == letter.message_id for hold in life.replica.slipway.custody)
+        if seconds and is_held:
             self._leased[process, letter.message_id] = self._books.now
-        else:
-            self._released[letter.message_id] = self._books.now
-            self._books.note(f"release  {letter.message_id} by {process}")
+            return
+        self._released[letter.message_id] = self._books.now
+        self._books.note(f"release  {letter.message_id} by {process}")
 
     def gone(self, receipt: str, process: str | None) -> None:
         """A process is told that its lease is gone: it may go on for as long as such an answer takes, and no longer."""
@@ -133,5 +135,6 @@ class Leases:
             # What it took for lost it does not touch: lapsed, or extended by a call whose answer was.
             was_lost = (name, letter.receipt) in self._told_gone
             was_lost = was_lost or books.last_fault.get("ChangeMessageVisibilityBatch", -1e9) >= last.at
-            if letter.visible_at > books.world.sqs.now() and not was_lost:
+            was_given_back = self._released.get(letter.message_id, -1.0) >= last.at  # if not to be visible at once
+            if letter.visible_at > books.world.sqs.now() and not was_lost and not was_given_back:
                 books.breaks("I9", f"{name} has ended, and has not given {letter.message_id} back")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -83,7 +84,9 @@ class _Lifetime:
         loop.set_exception_handler(lambda *_: None)
         loop.before_step = self._at_step
         letter = self.world.ask("bot", requestId="r-1", callbackToken=STEP)
-        self.monitor.ask(letter, ("r-1", "bot", self.model), "r-1", 10_800.0)
+        asked = self.monitor.ask(letter, json.loads(letter.body), 10_800.0)
+        assert asked is not None
+        self.key = asked.key
         waiting = self.world.askers.steps[STEP] = Waiting()
         self.monitor.wait(letter, STEP, waiting)
         self._start()
@@ -100,12 +103,8 @@ class _Lifetime:
         self._balance()
         return Told(self.misfortunes, self.books.broken, list(self.books.trace), steps, calls)
 
-    @property
-    def model(self) -> str:
-        return "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
-
     def _balance(self) -> None:
-        said = self.books.said.get(("r-1", "bot", self.model), {})
+        said = self.books.said.get(self.key, {})
         if set(said) != {"Active"}:
             self.books.breaks("I1", f"it ended as {sorted(said)}, and not as Active")
         if len(self.world.account.made) != 1:

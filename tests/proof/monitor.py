@@ -14,7 +14,9 @@ announcements, and each was true when it was said, or where the first was a time
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from service.core.calls import CallFailed
 from service.core.events import Publication
@@ -24,16 +26,19 @@ from service.core.targets import DEFAULT
 from service.flow.hold import Hold
 from tests.proof import balance
 from tests.proof.announced import Announced
-from tests.proof.books import Asked, Books, Life, origin
+from tests.proof.books import Asked, Books, Life, is_slipways, origin
 from tests.proof.calm import Calm
 from tests.proof.creates import Creates
 from tests.proof.fairness import Fairness
 from tests.proof.leases import Leases
+from tests.proof.touches import Touches
 from tests.world.askers import Waiting
 from tests.world.bedrock import Made
 from tests.world.sqs import Letter
 from tests.world.watching import Watching
 from tests.world.world import Replica, World
+
+_NAMES = ("modelDeploymentName", "customModelDeploymentIdentifier", "cancels")
 
 
 class Monitor(Watching):
@@ -46,6 +51,7 @@ class Monitor(Watching):
         self.leases = Leases(books)
         self._creates = Creates(books, self.leases)
         self.announced = Announced(books, self.leases)
+        self._touches = Touches(books)
         weights = world.terms.get("tenant_weights", {})
         self._fairness = Fairness(weights, lambda text: books.breaks("fair", text), self.happened)
         self.busiest = self._calm.busiest
@@ -55,19 +61,29 @@ class Monitor(Watching):
     def ask(
         self,
         letter: Letter,
-        key: tuple[str | None, str, str],
-        request_id: str | None,
+        body: Mapping[str, Any],
         timeout: float,
         target: str = DEFAULT,
-    ) -> Asked:
-        """Note a request that somebody has sent."""
-        identity = key[0] or letter.message_id
-        full = (identity, key[1], key[2])
-        known = next((one for one in self.books.asked.values() if one.key == full), None)
-        asked = known or Asked(full, request_id or identity, timeout, target=target)
+        event_id: str | None = None,
+    ) -> Asked | None:
+        """Note a request that somebody has sent; None for an event that asks for nothing.
+
+        `event_id` is that of the event it came in, where a rule makes it.
+        """
+        books = self.books
+        name = next((body[key] for key in _NAMES if key in body), None)
+        if name is None:
+            self.announced.unmatched.add(letter.message_id)
+            return None
+        identity = body.get("clientRequestToken") or body.get("requestId") or event_id or letter.message_id
+        full = (identity, body.get("action", "deploy"), name, body.get("modelArn", ""))
+        known = next((one for one in books.requests(target) if one.key == full), None)
+        asked = known or Asked(full, body.get("requestId") or identity, timeout, target=target)
         asked.timeout = min(asked.timeout, timeout)
         asked.origins.append(letter.message_id)
-        self.books.asked[letter.message_id] = asked
+        asked.bodies.append(body)
+        books.asked[letter.message_id] = asked
+        books.last_deadline = max(books.last_deadline, books.now + timeout)
         return asked
 
     def wait(self, letter: Letter, token: str, waiting: Waiting) -> None:
@@ -118,7 +134,16 @@ class Monitor(Watching):
 
     def put(self, letter: Letter | None, body: str, attributes: dict[str, str]) -> None:
         self.books.note(f"put      {letter and letter.message_id} {len(body)} {attributes.get(CONTINUATION, '')}")
+        if letter is not None and is_slipways(letter) and CONTINUATION not in attributes:
+            self._ask_to_expire(letter, json.loads(body))
         self.announced.put(letter, attributes)
+
+    def _ask_to_expire(self, letter: Letter, body: Mapping[str, Any]) -> None:
+        """Note what Slipway itself has asked for: only ever that what has expired is deleted."""
+        self.happened("expired")
+        target = body.get("target", DEFAULT)
+        self.ask(letter, body, self.books.world.terms["timeout"], target)
+        self._touches.expires(body["customModelDeploymentIdentifier"], target)
 
     def deleted(self, letter: Letter, process: str | None) -> None:
         self.books.note(f"delete   {letter.message_id} by {process}")
@@ -131,6 +156,12 @@ class Monitor(Watching):
 
     def created(self, made: Made, token: str, process: str | None) -> None:
         self._creates.created(made, token, process)
+
+    def removed(self, made: Made, process: str | None, target: str = DEFAULT) -> None:
+        self._touches.removed(made, process, target)
+
+    def updated(self, made: Made, model_arn: str, process: str | None, target: str = DEFAULT) -> None:
+        self._touches.updated(made, model_arn, process, target)
 
     def create_answered(self, name: str, failed: CallFailed | None, hold: object, process: str | None) -> None:
         if isinstance(hold, Hold):

@@ -26,7 +26,6 @@ class Scene:
     """What somebody did, by its name."""
     lifetimes: int = 0
     """How many messages were sent."""
-    last_deadline: float = 0.0
 
     @property
     def world(self) -> World:

@@ -1,6 +1,6 @@
 """Stories of every action: each is lived plainly, and with a kill -9 before its steps, and must end as it is to end.
 
-What shows planted bugs in them. The worlds draw deploy requests; these are the rest.
+What shows planted bugs in them at once: the worlds draw all of these too, among much else.
 """
 
 from __future__ import annotations

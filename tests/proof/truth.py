@@ -1,15 +1,25 @@
-"""Whether what is announced is so, by what the account itself knows: I5."""
+"""Whether what is announced is so, by what the account itself knows: I5.
+
+What was so a little before it is said counts as true: an event may wait for the topic behind calls that time out, and
+meanwhile somebody else may update or delete what it tells of.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from service.core.deployments import ModelState, Status
+from service.core.marks import EXPIRES_TAG
 from service.local.made import NEVER
 from tests.proof.books import Asked, Books, origin
-from tests.world.bedrock import Made, request_of
+from tests.proof.touches import is_dull, received_of, seconds, served
+from tests.world.bedrock import Made, request_of, tag_of
 from tests.world.sqs import EPOCH
+
+OLDEST_NEWS_SECONDS = 60.0
+"""Before the last delivery of the request."""
 
 
 class Truth:
@@ -18,55 +28,191 @@ class Truth:
     def __init__(self, books: Books) -> None:
         self._books = books
 
-    def check(self, asked: Asked, word: str, data: dict[str, Any]) -> None:
+    def check(self, asked: Asked, word: str, data: Mapping[str, Any]) -> None:
         """An outcome is announced: it is to be true."""
         reason = data.get("reason")
-        if not self._is_true(asked, word, reason, data.get("customModelDeploymentArn")):
-            self._books.breaks("I5", f"{word} {reason} of {asked.name} is not true: {data}")
+        if word == "TimedOut":
+            is_true = self._books.now >= self._books.first_of(asked) + asked.timeout - 1.0
+        elif word == "Cancelled":
+            is_true = self._is_cancelled(asked)
+        else:
+            judge = {"deploy": self._of_deploy, "update": self._of_update, "delete": self._of_delete, "cancel": self._of_cancel}
+            is_true = judge[asked.action](asked, word, reason, data)
+        if not is_true:
+            self._books.breaks("I5", f"{word} {reason} of {asked.action} {asked.name} is not true: {data}")
 
-    def _is_true(self, asked: Asked, word: str, reason: str | None, arn: str | None) -> bool:
-        books = self._books
-        account = books.world.accounts[asked.target]
-        now = account.now()
-        told = [one for one in account.made if one.name == asked.name and one.arn == arn and self._is_fresh(asked, one)]
+    def _of_deploy(self, asked: Asked, word: str, reason: str | None, data: Mapping[str, Any]) -> bool:
+        told = self._told(asked, data)
         match word, reason:
             case "Active", None:
-                return any(
-                    one.model_arn(now) == asked.key[2] and request_of(one) is not None and account.status(one) == Status.ACTIVE
-                    for one in told
+                return self._serves(asked, told) and self._has_passed(asked, data)
+            case "Failed", "DeploymentFailed" if "customModelDeploymentArn" not in data:
+                return any(request_of(one) == asked.request_id and self._has_failed(one, asked) for one in self._there(asked))
+            case "Failed", "DeploymentFailed":
+                return any(self._has_failed(one, asked) for one in told)
+            case "Failed", "NameConflict":
+                return any(request_of(one) is None or self._served(one, asked) != {asked.model} for one in told)
+            case "Failed", "AlreadyExists":
+                return asked.says("ifExists", "fail") and any(
+                    request_of(one) != asked.request_id or self._served(one, asked) != {asked.model} for one in told
+                )
+            case "Failed", "SmokeTestFailed":
+                return self._has_failed_smoke(asked, data)
+            case "Failed", "UpdateFailed" if asked.says("ifExists", "update"):
+                return any(self._has_failed_update(one, asked) for one in told)
+            case _:
+                return word == "Failed" and self._is_refused(asked, reason, told)
+
+    def _of_update(self, asked: Asked, word: str, reason: str | None, data: Mapping[str, Any]) -> bool:
+        told = self._told(asked, data)
+        match word, reason:
+            case "Updated", None:
+                return self._serves(asked, told) and self._has_passed(asked, data)
+            case "RolledBack" | "Failed", "UpdateFailed":
+                was_wanted = word == "Failed" or bool(asked.most("rollback"))
+                return was_wanted and any(self._has_failed_update(one, asked) for one in told)
+            case "RolledBack", "SmokeTestFailed":
+                was_former = any(data["formerModelArn"] in self._served(one, asked) for one in told)
+                return bool(asked.most("rollback")) and was_former and self._has_failed_smoke(asked, data)
+            case "Failed", "RollbackFailed" | "SmokeTestFailed":
+                is_back = reason == "RollbackFailed"
+                return self._has_failed_smoke(asked, data) and (
+                    not is_back or any(one.update and one.update.fails for one in told)
                 )
             case "Failed", "DeploymentFailed":
-                return any(account.status(one) == Status.FAILED for one in told)
-            case "Failed", "NameConflict":
-                return any(request_of(one) is None or one.model_arn(now) != asked.key[2] for one in told)
-            case "Failed", "ModelNotFound" | "ModelFailed":
-                kind = ModelState.MISSING if reason == "ModelNotFound" else ModelState.FAILED
-                return account.rules.models.get(asked.key[2]) == kind or asked.key[2] in books.model_changes
-            case "Failed", "InvalidRequest":
-                return bool(re.search(account.rules.invalid_names or "(?!)", asked.name)) or (
-                    # Where the model cannot be read, Bedrock's refusal to deploy it is all there is.
-                    account.rules.model_shown != ""
-                    and account.rules.models.get(asked.key[2]) in {ModelState.MISSING, ModelState.FAILED}
-                )
-            case "TimedOut", _:
-                begun = min((books.first[one] for one in asked.origins if one in books.first), default=0.0)
-                return now - EPOCH >= begun + asked.timeout - 1.0
+                return any(self._has_failed(one, asked) for one in told)
+            case "Failed", "DeploymentNotFound":
+                return self._was_absent(asked)
+            case "Failed", "NotOurs" | "ForceNotAllowed":
+                return any(request_of(one) is None for one in told)
+            case _:
+                return word == "Failed" and self._is_refused(asked, reason, told)
+
+    def _of_delete(self, asked: Asked, word: str, reason: str | None, data: Mapping[str, Any]) -> bool:
+        told, now = self._told(asked, data), self._books.world.accounts[asked.target].now()
+        match word, reason:
+            case "Deleted", None | "Expired" if "customModelDeploymentArn" in data:
+                gone = [one for one in self._there(asked) if one.arn == data["customModelDeploymentArn"]]
+                return all(not one.exists(now) for one in gone) and bool(gone)
+            case "Deleted", None | "Expired":
+                return bool(data["alreadyGone"]) and (self._was_absent(asked) or self._came_later(asked, self._there(asked)))
+            case "Failed", "NotOurs" | "ForceNotAllowed":
+                return any(request_of(one) is None for one in told)
+            case "Failed", "NotExpired":
+                return any((expires := tag_of(one, EXPIRES_TAG)) is None or seconds(expires) > now - 60.0 for one in told)
             case _:
                 return False
+
+    def _of_cancel(self, asked: Asked, word: str, reason: str | None, _: Mapping[str, Any]) -> bool:
+        meant = [one for one in self._books.asked.values() if one.request_id == asked.name]
+        match word, reason:
+            case "CancelTaken", None:
+                return any(begun in self._books.cancelled for one in meant for begun in one.origins)
+            case "Failed", "NothingToCancel":
+                is_late = self._books.now >= self._books.first_of(asked) + asked.timeout - 1.0
+                return is_late or any(one.key in self._books.said for one in meant)
+            case _:
+                return False
+
+    def _is_cancelled(self, asked: Asked) -> bool:
+        """Somebody wanted it no more; and where its deployment is to go too, it has gone."""
+        cancels = [one for one in self._books.asked.values() if one.action == "cancel" and one.name == asked.request_id]
+        if not cancels or not any(begun in self._books.cancelled for begun in asked.origins):
+            return False
+        if asked.action != "deploy" or not all(one.says("deployment", "delete") for one in cancels):
+            return True
+        now = self._books.world.accounts[asked.target].now()
+        own = [one for one in self._there(asked) if one.exists(now) and request_of(one) == asked.request_id]
+        return not any(self._served(one, asked) == {asked.model} for one in own)
+
+    def _is_refused(self, asked: Asked, reason: str | None, told: list[Made]) -> bool:
+        rules, models = self._books.world.accounts[asked.target].rules, self._books.model_changes
+        match reason:
+            case "ModelNotFound" | "ModelFailed":
+                kind = ModelState.MISSING if reason == "ModelNotFound" else ModelState.FAILED
+                return rules.models.get(asked.model) == kind or asked.model in models
+            case "InvalidRequest":
+                return bool(re.search(rules.invalid_names or "(?!)", asked.name)) or (
+                    # Where the model cannot be read, Bedrock's refusal to deploy it is all there is.
+                    rules.model_shown != "" and rules.models.get(asked.model) in {ModelState.MISSING, ModelState.FAILED}
+                )
+            case "Superseded":
+                return self._came_later(asked, told)
+            case _:
+                return False
+
+    # What is so.
+
+    def _there(self, asked: Asked) -> list[Made]:
+        return [one for one in self._books.world.accounts[asked.target].made if asked.is_about(one)]
+
+    def _told(self, asked: Asked, data: Mapping[str, Any]) -> list[Made]:
+        """Answer the deployment that an event tells of, if it exists, or did when the deliveries that may say so came."""
+        arn, since = data.get("customModelDeploymentArn"), self._since(asked)
+        return [one for one in self._there(asked) if one.arn == arn and one.deleted - EPOCH >= since]
+
+    def _serves(self, asked: Asked, told: list[Made]) -> bool:
+        account = self._books.world.accounts[asked.target]
+        return any(
+            asked.model in self._served(one, asked) and request_of(one) is not None and account.status(one) == Status.ACTIVE
+            for one in told
+        )
+
+    def _served(self, made: Made, asked: Asked) -> set[str]:
+        return served(self._books, made, self._since(asked) + EPOCH)
+
+    def _has_failed(self, made: Made, asked: Asked) -> bool:
+        return self._books.world.accounts[asked.target].status(made) == Status.FAILED
+
+    @staticmethod
+    def _has_passed(asked: Asked, data: Mapping[str, Any]) -> bool:
+        """Whether the smoke test was passed, where there is one: then the event has its answer."""
+        if not all("smokeTest" in body for body in asked.bodies):
+            return True
+        return bool(data["smokeTest"]["passed"] or not all(body["smokeTest"].get("gate", True) for body in asked.bodies))
+
+    def _has_failed_smoke(self, asked: Asked, data: Mapping[str, Any]) -> bool:
+        rules = self._books.world.accounts[asked.target].rules
+        is_tested = any("smokeTest" in body for body in asked.bodies) and not data["smokeTest"]["passed"]
+        return is_tested and (is_dull(asked.model, rules) or data["smokeTest"]["text"].startswith("no answer"))
+
+    @staticmethod
+    def _has_failed_update(made: Made, asked: Asked) -> bool:
+        update = made.update
+        while update is not None:
+            if update.model_arn == asked.model and update.fails:
+                return True
+            update = update.before
+        return False
+
+    def _was_absent(self, asked: Asked) -> bool:
+        account, since = self._books.world.accounts[asked.target], self._since(asked) + EPOCH
+        lag, now = account.rules.get_lag_seconds, account.now()
+        return not any(one.created + lag <= since and one.exists(now) for one in self._there(asked))
+
+    def _came_later(self, asked: Asked, there: list[Made]) -> bool:
+        """Whether what there is was made, or updated, for a request that was received after this one was first."""
+        return any(received_of(one) - EPOCH > self._books.first_of(asked) for one in there)
+
+    def _since(self, asked: Asked) -> float:
+        """Answer from when on what was so may be told, by the loop's clock."""
+        books = self._books
+        letters = {letter.message_id for letter in books.world.sqs.all if origin(letter)[0] in asked.origins}
+        last = max((each.at for one in letters for each in books.deliveries.get(one, ())), default=0.0)
+        return last - OLDEST_NEWS_SECONDS
 
     def has_changed(self, asked: Asked, since: float) -> bool:
         """Whether the world is another than it was when something was announced then."""
         recent = self._books.world.sqs.visibility * 2
-        return self._books.model_changes.get(asked.key[2], -1e9) >= since - recent or any(
-            one.name == asked.name and (one.token is None or one.deleted != NEVER or one.created - EPOCH >= since - recent)
-            for one in self._books.world.accounts[asked.target].made
+        if any(begun in self._books.cancelled for begun in asked.origins):
+            return True  # an older message, which a kill has left, knows nothing of the cancel
+        if asked.action == "cancel":  # what was cancelled has ended, and then there is nothing to cancel
+            return any(one.request_id == asked.name and one.key in self._books.said for one in self._books.asked.values())
+        return self._books.model_changes.get(asked.model, -1e9) >= since - recent or any(
+            one.token is None or one.deleted != NEVER or max(one.created, _updated(one)) - EPOCH >= since - recent
+            for one in self._there(asked)
         )
 
-    def _is_fresh(self, asked: Asked, made: Made) -> bool:
-        """It exists, or did when the deliveries that may say so came."""
-        books = self._books
-        letters = {letter.message_id for letter in books.world.sqs.all if origin(letter)[0] in asked.origins}
-        last = max(
-            (each.at for one, all_of_it in books.deliveries.items() if one in letters for each in all_of_it), default=0.0
-        )
-        return made.deleted - EPOCH >= last - 60.0
+
+def _updated(made: Made) -> float:
+    return made.update.ends if made.update is not None else 0.0

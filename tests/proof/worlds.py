@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.core.marks import EXPIRES_TAG
 from tests.proof.askings import Askings
 from tests.proof.elsewhere import Elsewhere
 from tests.proof.mischief import MISCHIEF, Mischief
@@ -20,11 +21,14 @@ from tests.proof.nature import Nature
 from tests.proof.running import Running
 from tests.proof.scene import Scene
 from tests.proof.silence import quietly
+from tests.proof.touches import seconds
+from tests.world.bedrock import tag_of
 from tests.world.loop import Deadlock, VirtualLoop, run
 from tests.world.wire import no_faults
 
 LOOP_START = 1000.0
 PATIENCE_SECONDS = 3600.0
+SOON_SECONDS = 300.0
 LONG = "creation of over 12 hours"
 HAPPENINGS = frozenset(
     {
@@ -51,6 +55,22 @@ HAPPENINGS = frozenset(
         "nobody waits any more",
         "tenants take turns",
         "a lower priority waits",
+        "an event that asks",
+        "an event that asks for nothing",
+        "a copy was sent",
+        "expired",
+        "replaced",
+        "tried again",
+        "too busy to be deleted",
+        "an update refused",
+        "Updated of update",
+        "RolledBack of update",
+        "Failed of update",
+        "Deleted of delete",
+        "Failed of delete",
+        "Cancelled of deploy",
+        "CancelTaken of cancel",
+        "Failed of cancel",
         LONG,
     }
 )
@@ -198,7 +218,7 @@ class _Chaos:
             await asyncio.sleep(1.0)
         last = running.start()
         began, patience = books.now, self._patience()
-        while world.sqs.letters or len(last.replica.slipway.custody):
+        while len(last.replica.slipway.custody) or self._is_work_left():
             self._check()
             waiting = books.unanswered()
             if any(one.is_stuck for one in waiting):
@@ -206,7 +226,7 @@ class _Chaos:
             late = books.now - began
             if late > patience and waiting:
                 books.breaks("I6", f"{waiting[0].name} still waits after {late:.0f} s of quiet")
-            if books.now > scene.last_deadline + PATIENCE_SECONDS + patience:
+            if books.now > books.last_deadline + PATIENCE_SECONDS + patience:
                 books.breaks("I1", f"the queue is not empty long after every deadline: {list(world.sqs.letters)}")
             await asyncio.sleep(10.0)
         await asyncio.sleep(2 * world.terms["sweep_interval"])
@@ -216,6 +236,13 @@ class _Chaos:
             await asyncio.sleep(0.5)
         scene.monitor.check_end(last.replica)
         self._check()
+
+    def _is_work_left(self) -> bool:
+        """Whether something is to be received yet, or will expire soon, and then is to be deleted."""
+        now = self.scene.world.sqs.now()
+        there = (one for account in self.scene.world.accounts.values() for one in account.existing())
+        expire = (seconds(expires) for one in there if (expires := tag_of(one, EXPIRES_TAG)) is not None)
+        return bool(self.scene.world.sqs.letters) or any(at < now + SOON_SECONDS for at in expire)
 
     def _patience(self) -> float:
         """Answer how long everybody together may wait, once nothing breaks any more."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate
@@ -18,7 +19,7 @@ from service.aws.errors import translate
 from service.aws.limiter import Wait, simply
 from service.aws.timestamps import read_timestamp
 from service.core.calls import CallFailed
-from service.core.deployments import Created
+from service.core.deployments import Created, Page, Status
 from service.core.marks import REQUEST_TAG
 from service.core.targets import Home
 from service.local import account as local
@@ -37,12 +38,19 @@ __all__ = ["HOME", "Account", "Made", "Rules", "WatchedBedrock", "request_of"]
 Operation = Callable[[local.Account, float, Asked], Document]
 HOME = Home("aws", "123456789012", "us-east-1")
 USUAL = Rules(creation_seconds=(300.0, 900.0), token_seconds=600.0)
+OF_REAPER: ContextVar[bool] = ContextVar("OF_REAPER", default=False)
+"""Whether it is a reaper that lists: its rounds are no sweeps."""
 _TIMES = ("createdAt", "lastUpdatedAt")
 
 
 def request_of(made: Made) -> str | None:
     """Answer what a deployment's tag says of whose it is; None where Slipway did not make it."""
-    return next((tag["value"] for tag in made.tags if tag["key"] == REQUEST_TAG), None)
+    return tag_of(made, REQUEST_TAG)
+
+
+def tag_of(made: Made, key: str) -> str | None:
+    """Answer a deployment's tag; None where it has none of this key."""
+    return next((tag["value"] for tag in made.tags if tag["key"] == key), None)
 
 
 class Account:
@@ -122,9 +130,7 @@ class _Client:
         )
 
     async def delete_custom_model_deployment(self, *, customModelDeploymentIdentifier: str) -> Document:  # noqa: N803  AWS's
-        return await self._call(
-            "DeleteCustomModelDeployment", operations.delete_deployment, Asked(customModelDeploymentIdentifier)
-        )
+        return await self._call("DeleteCustomModelDeployment", self._delete, Asked(customModelDeploymentIdentifier))
 
     async def update_custom_model_deployment(
         self,
@@ -133,7 +139,7 @@ class _Client:
         modelArn: str,  # noqa: N803  AWS's name
     ) -> Document:
         asked = Asked(customModelDeploymentIdentifier, body={"modelArn": modelArn})
-        return await self._call("UpdateCustomModelDeployment", operations.update_deployment, asked)
+        return await self._call("UpdateCustomModelDeployment", self._update, asked)
 
     async def converse(self, *, modelId: str, **body: Any) -> Document:  # noqa: N803  AWS's name
         return await self._call("Converse", operations.converse, Asked(modelId, body=body))
@@ -143,13 +149,15 @@ class _Client:
 
     async def list_custom_model_deployments(self, **query: Any) -> Document:
         said = {key: value.isoformat() if isinstance(value, datetime) else str(value) for key, value in query.items()}
-        process, begins = PROCESS.get(), "nextToken" not in query and "statusEquals" not in query
+        is_first = "nextToken" not in query and "statusEquals" not in query
+        process, begins = PROCESS.get(), is_first and not OF_REAPER.get()
         if begins:
             self._wire.watching.sweeping(process)
         try:
             answer = await self._call("ListCustomModelDeployments", self._list, Asked(query=said))
         except (CallFailed, asyncio.CancelledError):  # the latter is what ends an attempt that takes too long
-            self._wire.watching.sweep_failed(process)
+            if not OF_REAPER.get():
+                self._wire.watching.sweep_failed(process)
             raise
         return answer | {"modelDeploymentSummaries": [_read(one) for one in answer.get("modelDeploymentSummaries", ())]}
 
@@ -206,6 +214,32 @@ class _Client:
             watching.happened("token remembered")
         return answer
 
+    def _delete(self, model: local.Account, now: float, asked: Asked) -> Document:
+        one, watching = self._existing(asked.identifier), self._account.watching
+        try:
+            answer = operations.delete_deployment(model, now, asked)
+        except Refusal as refusal:
+            if refusal.code == "ConflictException":
+                watching.happened("too busy to be deleted")
+            raise
+        if one is not None:
+            watching.removed(one, self._wire.sender)
+        return answer
+
+    def _update(self, model: local.Account, now: float, asked: Asked) -> Document:
+        one, watching = self._existing(asked.identifier), self._account.watching
+        try:
+            answer = operations.update_deployment(model, now, asked)
+        except Refusal:
+            watching.happened("an update refused")
+            raise
+        if one is not None:
+            watching.updated(one, asked.body["modelArn"], self._wire.sender)
+        return answer
+
+    def _existing(self, identifier: str) -> Made | None:
+        return next((one for one in self._account.existing() if identifier in {one.name, one.arn}), None)
+
     def _is_unseen(self, asked: Asked, refusal: Refusal) -> None:
         if refusal.code == "ResourceNotFoundException" and any(
             asked.identifier in {one.name, one.arn} for one in self._account.existing()
@@ -247,6 +281,24 @@ class WatchedBedrock(Bedrock):
         """Begin a deployment."""
         self._fake.holds[token] = getattr(wait, "__self__", None)
         return await super().create(name=name, model_arn=model_arn, description=description, tags=tags, token=token, wait=wait)
+
+
+def of_reaper(bedrock: Bedrock) -> Bedrock:
+    """Answer the same Bedrock, as it is seen by a reaper: who looks on can tell its rounds from sweeps."""
+    return _Reapers(bedrock)  # type: ignore[return-value]
+
+
+class _Reapers:
+    def __init__(self, bedrock: Bedrock) -> None:
+        self._bedrock = bedrock
+        self.tags, self.now = bedrock.tags, bedrock.now
+
+    async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
+        mark = OF_REAPER.set(True)
+        try:
+            return await self._bedrock.page(created_after=created_after, status=status, token=token)
+        finally:
+            OF_REAPER.reset(mark)
 
 
 def _read(document: Document) -> Document:

@@ -51,6 +51,12 @@ class Watching:
     def created(self, made: Made, token: str, process: str | None) -> None:
         """Note a deployment made."""
 
+    def removed(self, made: Made, process: str | None) -> None:
+        """Note a deployment deleted by a call."""
+
+    def updated(self, made: Made, model_arn: str, process: str | None) -> None:
+        """Note an update begun by a call."""
+
     def create_answered(self, name: str, failed: CallFailed | None, hold: object, process: str | None) -> None:
         """Note what a process was told of its create."""
 

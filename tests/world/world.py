@@ -18,7 +18,7 @@ from service.flow.terms import Terms
 from service.settings import LONGEST_CALL_SECONDS
 from tests.world.askers import Askers, Desk
 from tests.world.bedrock import HOME as PLACE
-from tests.world.bedrock import USUAL, Account, Rules, WatchedBedrock
+from tests.world.bedrock import USUAL, Account, Rules, WatchedBedrock, of_reaper
 from tests.world.callers import Callers
 from tests.world.line import watch_line
 from tests.world.loop import VirtualLoop, in_process
@@ -125,6 +125,7 @@ class World:
                 rng=rng,
             )
             for target, site in slipway.sites.items():
+                site._reaper._bedrock = of_reaper(bedrocks[target])  # noqa: SLF001  as in `watch_line`
                 watch_line(site.slots, wanted.tenant_weights, lambda: self.wire.watching, f"{name} {target}")
             return Replica(name, slipway, None, context, tallies)  # type: ignore[arg-type]
 
