@@ -100,8 +100,8 @@ class Facts:
         return replace(self, verdict=verdict, sight=None)
 
     def after_model(self, model: ModelState) -> Facts:
-        """What is known after GetCustomModel."""
-        return replace(self, model=model)
+        """What is known after GetCustomModel. As long as the model is in creation, that is what was refused."""
+        return replace(self, model=model, refusals=0 if model is ModelState.CREATING else self.refusals)
 
     def after_pause(self) -> Facts:
         """Time has passed: look and try afresh, remembering how often."""

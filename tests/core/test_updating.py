@@ -213,6 +213,14 @@ def test_a_refusal_is_believed_when_it_is_repeated() -> None:
         facts = facts.after_pause().after_look(Seen(a_deployment(), MARKED))
 
 
+def test_what_is_refused_as_long_as_the_model_is_in_creation_is_no_verdict() -> None:
+    facts = FACTS.after_look(Seen(a_deployment(), MARKED))
+    for model in [ModelState.CREATING] * REFUSALS_BELIEVED + [ModelState.ACTIVE]:
+        facts = facts.after_update(WANTED, a_failure(Refused)).after_look(Seen(a_deployment(), MARKED)).after_model(model)
+        assert isinstance(decide(REQUEST, facts), Pause), "it may have become Active just now"
+        facts = facts.after_pause().after_look(Seen(a_deployment(), MARKED))
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
