@@ -156,6 +156,8 @@ async def test_cancel(asker: Asker) -> None:
     assert (data["outcome"], data["customModelDeploymentArn"]) == ("Cancelled", account.made[0].arn)
     assert account.made[0].exists(asker.box.bedrock.now())
     data = await asker.ask(sample("cancel.json").replace("cancel-2026-11-23-1", "again"))
+    assert (data["outcome"], data["message"]) == ("CancelTaken", f"{request_id} is cancelled already")
+    data = await asker.ask(json.dumps({"action": "cancel", "cancels": "again", "requestId": "too late"}))
     assert (data["outcome"], data["reason"]) == ("Failed", "NothingToCancel")
     step = json.loads(sample("sagemaker-callback.json"))
     asker.send(json.dumps(step))

@@ -33,7 +33,9 @@ async def test_a_request_is_cancelled_and_whoever_follows_either_is_told() -> No
         last = json.loads(ran.out.splitlines()[-1])
         assert (ran.code, last["state"], last["source"]) == (0, "CancelTaken", "daemon")
         ran = await typed(box, "cancel", "r-2", *WAIT, **near)
-        assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "NothingToCancel"])
+        assert (ran.code, ran.rows[-1][0]) == (0, "CancelTaken"), "it is cancelled already"
+        ran = await typed(box, "cancel", "c-0", *WAIT, **near)
+        assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "NothingToCancel"]), "it has ended"
         await results.until(lambda: {"r-1", "r-2"} <= set(results.outcomes()))
         assert [results.outcomes()[each].pop()[0] for each in ("r-1", "r-2")] == ["Cancelled", "Cancelled"]
         assert [one.name for one in box.bedrock.account().made if one.exists(box.bedrock.now())] == [
