@@ -213,6 +213,17 @@ def test_a_refusal_is_believed_when_it_is_repeated() -> None:
         facts = facts.after_pause().after_look(Seen(a_deployment(), MARKED))
 
 
+def test_a_model_that_nobody_may_look_at_is_not_ready_as_long_as_bedrock_says_so() -> None:
+    early = Refused("UpdateCustomModelDeployment", "ValidationException", "The model is not ready")
+    facts = FACTS.after_look(Seen(a_deployment(), MARKED))
+    for _ in range(3 * REFUSALS_BELIEVED):
+        facts = facts.after_update(WANTED, early).after_look(Seen(a_deployment(), MARKED)).after_model(ModelState.UNKNOWN)
+        step = decide(REQUEST, facts)
+        assert isinstance(step, Pause)
+        assert step.reason is Reason.MODEL_NOT_ACTIVE
+        facts = facts.after_pause().after_look(Seen(a_deployment(), MARKED))
+
+
 def test_what_is_refused_as_long_as_the_model_is_in_creation_is_no_verdict() -> None:
     facts = FACTS.after_look(Seen(a_deployment(), MARKED))
     for model in [ModelState.CREATING] * REFUSALS_BELIEVED + [ModelState.ACTIVE]:
