@@ -51,7 +51,9 @@ class Cancelling:
                 return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is handed on as cancelled")
         text = f"no request {request.name!r} is held here"
         for story in self._history:
-            if request.step is None and story.finished.request_id == request.name:
+            # What was rejected was no request: one that was understood may have the same id.
+            is_it = story.finished.request_id == request.name and story.finished.outcome != Ending.REJECTED
+            if request.step is None and is_it:
                 if story.finished.outcome == Ending.CANCELLED:
                     return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is cancelled already")
                 text = f"{request.name!r} has ended already: {story.finished.outcome}"

@@ -101,6 +101,22 @@ def test_a_cancel_that_comes_again_says_the_same() -> None:
     run(main())
 
 
+def test_what_was_rejected_was_no_request_and_another_may_have_its_id() -> None:
+    async def main() -> None:
+        world = World(rules=SLOW)
+        world.start()
+        world.send({"modelDeploymentName": "bot", "requestId": "r-1"})
+        await world.all_answered(60)
+        world.send(CANCEL | {"timeout": "PT5M"})
+        await asyncio.sleep(30)
+        world.ask("bot", requestId="r-1")
+        await world.all_answered(3600)
+        assert world.ending("c-1")["outcome"] == "CancelTaken"
+        await world.stop()
+
+    run(main())
+
+
 def test_what_nobody_has_heard_of_is_looked_for_until_the_deadline() -> None:
     async def main() -> None:
         world = World(max_receive_count=3)

@@ -60,7 +60,7 @@ class Askings:
             more["description"], more["tags"] = "nightly", [{"key": "team", "value": "support"}]
         more |= self._for_whom(number)
         if self._has_all:
-            more = self._others.options(number) | more
+            more = self._others.options(number, has_token="clientRequestToken" in more) | more
             timeout = min(timeout, float(str(more.get("expiresAfter", timeout))))
         asked = {"modelDeploymentName": name, "modelArn": self._world.model_in(target, model)} | more
         if self._world.terms["permissions"] and chance(scene.seed, "stranger", number) < 0.2:

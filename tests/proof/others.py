@@ -72,12 +72,12 @@ class Others:
             case _:
                 return None
 
-    def options(self, number: int) -> dict[str, object]:
-        """Draw what a deploy says of the cases that may come."""
+    def options(self, number: int, *, has_token: bool = False) -> dict[str, object]:
+        """Draw what a deploy says of the cases that may come. Two that share one of two ids nobody could tell apart."""
         rng = random.Random(f"options {self._scene.seed} {number}")
         if rng.random() < 0.4:
             return {}
-        more: dict[str, object] = {"requestId": f"r-{number}"}
+        more: dict[str, object] = {} if has_token else {"requestId": f"r-{number}"}
         if rng.random() < 0.5:
             more["ifExists"] = rng.choice(["update", "replace", "replace", "fail"])
         if rng.random() < 0.4:
