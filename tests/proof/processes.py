@@ -32,19 +32,42 @@ from service.local.box import Box
 from service.local.made import Made
 from service.local.terms import Terms
 from service.setting_fields import variable
-from tests.wire.daemons import Daemon, Results, a_request, listening
+from tests.wire.daemons import MODEL, Daemon, Results, a_request, listening
 
 T = TypeVar("T")
 
+OTHER_MODEL = MODEL[:-1] + "z"
 LONGEST_GOODBYE_SECONDS = 30.0
 BLOWS = 20
 """How many signals are dealt at a time; shares are of these."""
+LOOKS = 5
+"""How often, a second apart, the queues must be seen empty."""
 LOGGED = ("daemon.started", "request.accepted", "deployment.created", "request.finished", "request.continued")
 MADE = "made, unanswered"
 PUBLISHED = "published, not deleted"
 STARTING = "while starting"
 SOME_TIME = "some time"
 POINTS = (*LOGGED, "middle of a batch", "daemon.stopping", MADE, PUBLISHED, STARTING, SOME_TIME, SOME_TIME)
+NEVER = "what no model says"
+AFTERWARDS: Mapping[int, tuple[str, Mapping[str, object]]] = {
+    1: ("Updated", {"action": "update", "modelArn": OTHER_MODEL}),
+    3: ("Deleted", {"action": "delete"}),
+    5: ("Active", {"modelDeploymentName": "", "modelArn": OTHER_MODEL, "ifExists": "replace"}),
+    7: (
+        "RolledBack",
+        {
+            "action": "update",
+            "modelArn": OTHER_MODEL,
+            "rollback": True,
+            "smokeTest": {"prompt": "Say ready.", "expect": NEVER},
+        },
+    ),
+}
+"""What is asked for about each tenth deployment, by its last digit, in a second storm; and how that is to end.
+
+In a second one, as the first has ended by then for certain: a deploy that was announced, and whose process died before its
+message was deleted, comes again, and says what is so by then.
+"""
 FAULTS = ("request.faulted", "settlement.faulted", "not json", "daemon.refused")
 
 
@@ -73,6 +96,8 @@ class Plan:
     """How long it rolls."""
     failing_every: int = 20
     """Each so-manyth deployment fails, and must be told so."""
+    first_share: float = 0.7
+    """How many of the kills fall while requests are sent to deploy; the rest, while those are updated, replaced and deleted."""
     storm_seconds: float = 7200.0
     """The storm ends by then, however few the kills: a busy machine is slow to start daemons."""
     quiet_seconds: float = 300.0
@@ -145,8 +170,12 @@ class Run:
         self._kinds = _dealt([*kinds, *[signal.SIGKILL] * (BLOWS - len(kinds))], self._rng)
         self._is_quiet = asyncio.Event()
         self._storm_ends = 0.0
-        self._sent: dict[str, bool] = {}
-        """Whether each request's deployment is to fail."""
+        self._kills_due = 0
+        """After how many kills it is to be quiet."""
+        self._sent: dict[str, str] = {}
+        """How each deploy request is to end."""
+        self._after: dict[str, str] = {}
+        """How each of what was asked for afterwards is to end."""
         self._due = asyncio.Event()
         self._armed: dict[str, set[asyncio.Event]] = {MADE: set(), PUBLISHED: set()}
         self.box: Box
@@ -155,7 +184,8 @@ class Run:
     async def report(self) -> Report:
         """Do it all, and answer what came of it."""
         plan = self.plan
-        terms = Terms(max_creating=plan.max_creating, max_total=plan.requests * 3, creation_seconds=plan.creation_seconds)
+        about = plan.creation_seconds
+        terms = Terms(max_creating=plan.max_creating, max_total=plan.requests * 3, creation_seconds=about, update_seconds=about)
         async with AsyncExitStack() as stack:
             self.box = await stack.enter_async_context(Box(terms=terms, fifo=plan.fifo, seed=plan.seed))
             sqs = await stack.enter_async_context(_client(self.box))
@@ -166,6 +196,7 @@ class Run:
             began = time.monotonic()
             self._storm_ends = began + plan.storm_seconds
             replicas = [_Replica(self, number) for number in range(plan.replicas)]
+            self._kills_due = round(plan.kills * plan.first_share)
             async with asyncio.TaskGroup() as group:
                 heard = group.create_task(self._tell_of_results())
                 lives = [group.create_task(replica.live()) for replica in replicas]
@@ -175,7 +206,10 @@ class Run:
                 await feeding
                 self._is_quiet.set()
                 self._say("quiet")
-                await self._settle(sqs)
+                await self._settle(sqs, replicas)
+                if not plan.rolling_seconds:
+                    await self._storm_again(replicas)
+                    await self._settle(sqs, replicas)
                 for replica in replicas:
                     replica.over.set()
                 await asyncio.gather(*lives)
@@ -185,11 +219,22 @@ class Run:
 
     def is_enough(self) -> bool:
         """Whether the storm is over."""
-        return self._report.kills >= self.plan.kills or time.monotonic() >= self._storm_ends
+        return self._report.kills >= self._kills_due or time.monotonic() >= self._storm_ends
 
     def next_blow(self) -> tuple[str, signal.Signals]:
         """Answer where to strike, and how: each its share of times, in an order of the seed's."""
         return next(self._points), next(self._kinds)
+
+    async def _storm_again(self, replicas: Sequence[_Replica]) -> None:
+        """Ask for more of what was deployed, while daemons are killed."""
+        began, self._kills_due = time.monotonic(), self.plan.kills
+        for replica in replicas:
+            replica.again.set()
+        for name in [name for name, outcome in self._sent.items() if outcome == "Active" and _number(name) % 10 in AFTERWARDS]:
+            await self._ask_afterwards(name)
+        await self._until_enough()
+        self._report.seconds += time.monotonic() - began
+        self._say("quiet again")
 
     async def _until_enough(self) -> None:
         with suppress(TimeoutError):
@@ -249,8 +294,15 @@ class Run:
         number = len(self._sent)
         fails = number % self.plan.failing_every == self.plan.failing_every - 1
         name = f"{'fails' if fails else 'bot'}-{number}"
-        self._sent[name] = fails
+        self._sent[name] = "Failed" if fails else "Active"
         await self.box.send(a_request(name), group=f"group-{number % 50}" if self.plan.fifo else None)
+
+    async def _ask_afterwards(self, name: str) -> None:
+        self._after[after(name)], asked = AFTERWARDS[_number(name) % 10]
+        key = "modelDeploymentName" if "modelDeploymentName" in asked else "customModelDeploymentIdentifier"
+        body = {**asked, key: name, "requestId": after(name), "timeout": 3600}
+        group = f"group-{_number(name) % 50}" if self.plan.fifo else None
+        await self.box.send(json.dumps(body), group=group)
 
     async def _roll(self, replicas: list[_Replica]) -> None:
         ends = time.monotonic() + self.plan.minutes * 60
@@ -260,23 +312,27 @@ class Run:
             replicas[turn % len(replicas)].restart.set()
             turn += 1
 
-    async def _settle(self, sqs: Any) -> None:
+    async def _settle(self, sqs: Any, replicas: Sequence[_Replica]) -> None:
         """Wait until nothing is left in the queue, and all that was announced has been heard: then no more will come."""
         began = time.monotonic()
         queues = (self.box.queue_url, self.box.results_url)
         try:
             async with asyncio.timeout(self.plan.quiet_seconds):
-                while any([sum(await _counts(sqs, url)) for url in queues]):
+                empty = 0
+                while empty < LOOKS:  # what the dead have sent may yet arrive
+                    empty = 0 if any([sum(await _counts(sqs, url)) for url in queues]) else empty + 1
                     await rest(1.0, unless=asyncio.Event())
         except TimeoutError:
-            self.violated(f"liveness: quiet for {self.plan.quiet_seconds:.0f} s, and still not done")
+            held = [await replica.daemon.ask("/requests") for replica in replicas if replica.daemon is not None]
+            self.violated(f"liveness: quiet for {self.plan.quiet_seconds:.0f} s, and still not done: {held}")
         with suppress(TimeoutError):
-            await self._results.until(lambda: len(self._results.outcomes()) >= len(self._sent), 5.0)
+            await self._results.until(lambda: len(self._results.outcomes()) >= len(self._sent | self._after), 5.0)
         self._report.quiet_seconds = time.monotonic() - began
 
     async def _balance(self, sqs: Any) -> None:
-        made = list(self.box.bedrock.account().made)
-        outcomes = self._results.outcomes()
+        made, now = list(self.box.bedrock.account().made), self.box.bedrock.now()
+        outcomes, expected = self._results.outcomes(), self._sent | self._after
+        replaced = {request for request in self._after if AFTERWARDS[_number(request) % 10][1].get("ifExists")}
         by_request: dict[str, list[Made]] = {}
         for one in made:
             tags = [tag["value"] for tag in one.tags if tag["key"] == REQUEST_TAG]
@@ -284,13 +340,12 @@ class Run:
         twins = {request: len(those) for request, those in by_request.items() if len(those) > 1}
         orphans = by_request.keys() - outcomes.keys()
         several = {request: said for request, said in outcomes.items() if len(said) > 1}
-        untrue = [
-            what for event in self._results.events if (what := _untruth(event["data"], by_request, self._sent)) is not None
-        ]
+        untrue = [what for event in self._results.events if (what := _untruth(event["data"], by_request, expected)) is not None]
+        untrue += [what for request in self._after if (what := _unlike(request, by_request, now)) is not None]
         left, dead = sum(await _counts(sqs, self.box.queue_url)), sum(await _counts(sqs, self.box.dead_letter_url))
         finals = [event for event in self._results.events if event["data"]["requestId"] in outcomes]
         self._report.balance = {
-            "requests": len(self._sent),
+            "requests": len(expected),
             "deployments": len(made),
             "results": len(outcomes),
             "repeats of a result": len(finals) - sum(len(said) for said in outcomes.values()),
@@ -301,10 +356,11 @@ class Run:
             "left in the queue": left,
             "dead letters": dead,
         }
-        if outcomes.keys() != self._sent.keys():
-            self.violated(f"results of what nobody asked for, or missing: {sorted(outcomes.keys() ^ self._sent.keys())[:20]}")
-        if by_request.keys() != self._sent.keys():
-            self.violated(f"deployments are not one for each request: {sorted(by_request.keys() ^ self._sent.keys())[:20]}")
+        if outcomes.keys() != expected.keys():
+            self.violated(f"results of what nobody asked for, or missing: {sorted(outcomes.keys() ^ expected.keys())[:20]}")
+        if by_request.keys() != self._sent.keys() | replaced:
+            wrong = sorted(by_request.keys() ^ (self._sent.keys() | replaced))
+            self.violated(f"deployments are not one for each deploy request: {wrong[:20]}")
         for name, found in {"twins": twins, "orphans": sorted(orphans), "several ids": several, "untruths": untrue}.items():
             if found:
                 self.violated(f"{name}: {str(found)[:1000]}")
@@ -322,12 +378,15 @@ class _Replica:
         self._rng = random.Random(f"{self._plan.seed} {number}")
         self.restart = asyncio.Event()
         self.over = asyncio.Event()
+        self.again = asyncio.Event()
+        """There are to be blows again, after a quiet time."""
+        self.daemon: Daemon | None = None
 
     async def live(self) -> None:
         """Start daemons and end them, until it is over; each is started as soon as the last has ended."""
         while not self.over.is_set():
             settings = {"visibility_timeout": self._plan.visibility_seconds, "max_held": self._plan.max_held}
-            daemon = Daemon(self._run.box, {variable(name): str(value) for name, value in settings.items()})
+            daemon = self.daemon = Daemon(self._run.box, {variable(name): str(value) for name, value in settings.items()})
             await daemon.start()
             try:
                 await self._one_life(daemon)
@@ -355,8 +414,13 @@ class _Replica:
             self._send(daemon, kind, point)
             await rest(self._rng.uniform(*self._plan.stopped_seconds), unless=self.over)
             daemon.process.send_signal(signal.SIGCONT)
-        await _first_of(self.over.wait(), daemon.process.wait())
-        return await self._end_gently(daemon, "the end") if not self._has_ended(daemon) else None
+        await _first_of(self.over.wait(), self.again.wait(), daemon.process.wait())
+        if self._has_ended(daemon):
+            return None
+        if self.again.is_set() and not self.over.is_set():
+            self.again.clear()
+            return await self._one_life(daemon)
+        return await self._end_gently(daemon, "the end")
 
     async def _reach(self, point: str, daemon: Daemon) -> str:
         """Wait for a point of this daemon's life; answer it, or that the time was up before."""
@@ -432,14 +496,36 @@ async def _first_of(*these: Any) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _untruth(data: Mapping[str, Any], made: Mapping[str, list[Made]], sent: Mapping[str, bool]) -> str | None:
+def after(name: str) -> str:
+    """Answer the id of what is asked for about a deployment once it is there."""
+    return f"after-{name}"
+
+
+def _number(name: str) -> int:
+    return int(name.rpartition("-")[2])
+
+
+def _untruth(data: Mapping[str, Any], made: Mapping[str, list[Made]], expected: Mapping[str, str]) -> str | None:
     """Answer what is wrong about an event; None for the truth."""
     request, outcome = data["requestId"], data["outcome"]
-    expected = "Failed" if sent.get(request) else "Active"
-    if outcome != expected:
-        return f"{request} is said to be {outcome}, and not {expected}: {data.get('message')}"
-    arns = {one.arn for one in made.get(request, ())}
+    if outcome != expected.get(request):
+        return f"{request} is said to be {outcome}, and not {expected.get(request)}: {data.get('message')}"
+    if data.get("alreadyGone"):
+        return None  # whoever deleted it was killed before that was said
+    arns = {one.arn for one in made.get(request, made.get(request.removeprefix("after-"), ()))}
     return None if {data.get("customModelDeploymentArn")} == arns else f"{request} has not the ARN {arns}: {data}"
+
+
+def _unlike(request: str, made: Mapping[str, list[Made]], now: float) -> str | None:
+    """Answer what is wrong about a deployment, after what was asked for about it; None where it is as it should be."""
+    (first, *_) = made[request.removeprefix("after-")]
+    outcome = AFTERWARDS[_number(request) % 10][0]
+    last = made[request][0] if request in made else first
+    wanted = {"Deleted": None, "RolledBack": MODEL}.get(outcome, OTHER_MODEL)
+    found = last.model_arn(now) if last.exists(now) else None
+    if found != wanted or (last is not first and first.exists(now)):
+        return f"{request} ended {outcome}, and its deployment has {found}"
+    return None
 
 
 def _client(box: Box) -> Any:
