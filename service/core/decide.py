@@ -50,7 +50,7 @@ REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 _TEST_FAILED: Final = "it is Active, and its smoke test failed: "
 NAME_TAKEN = re.compile(r"already|exist|in use|reserved|conflict|duplicate", re.IGNORECASE)
 TOKEN_KNOWN = re.compile(r"request ?token|idempoten", re.IGNORECASE)
-MODEL_EARLY = re.compile(r"not (yet )?(active|ready|available)|still being|in progress|creating", re.IGNORECASE)
+_MODEL_EARLY = re.compile(r"not (yet )?(active|ready|available)|still being|in progress|creating", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,14 +215,18 @@ def _conflict(deployment: Deployment, text: str) -> Ended:
     return Ended(Outcome(Ending.FAILED, Reason.NAME_CONFLICT, text, deployment))
 
 
+def is_early(model: ModelState, failed: CallFailed) -> bool:
+    """Whether a refusal is because the model is not Active yet. Where nobody may look at the model, its words tell."""
+    return model is ModelState.CREATING or (model is ModelState.UNKNOWN and _MODEL_EARLY.search(failed.text) is not None)
+
+
 def _on_refusal(request: Deploy, facts: Facts, failed: CallFailed) -> Step:
     if facts.sight is None:
         return Look()
     if facts.model is None:
         return AskModel()
     text = str(failed)
-    is_early = facts.model is ModelState.UNKNOWN and MODEL_EARLY.search(failed.text)
-    if facts.model is ModelState.CREATING or is_early:
+    if is_early(facts.model, failed):
         return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} is not Active yet: {text}")
     if isinstance(failed, Conflicting) or NAME_TAKEN.search(failed.text):
         return Pause(Reason.NAME_RESERVED, text)

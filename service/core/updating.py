@@ -30,7 +30,7 @@ from typing import Final
 
 from service.core.actions import Update
 from service.core.calls import CallFailed, Conflicting, Missing, Refused
-from service.core.decide import MODEL_EARLY
+from service.core.decide import is_early
 from service.core.deployments import Deployment, ModelState, Status, UpdateDetails, UpdateStatus
 from service.core.marks import UpdateMark, update_key
 from service.core.outcomes import Ending, Outcome, Reason, Verdict
@@ -270,9 +270,7 @@ def _send(facts: Facts, deployment: Deployment, to: str) -> Step:
             return _verdict(Reason.MODEL_NOT_FOUND, f"modelArn {to} does not exist", deployment)
         case ModelState.FAILED:
             return _verdict(Reason.MODEL_FAILED, f"the model {to} itself has Failed", deployment)
-        case ModelState.CREATING:
-            return Pause(Reason.MODEL_NOT_ACTIVE, f"{to} is not Active yet: {text}")
-        case ModelState.UNKNOWN if MODEL_EARLY.search(facts.attempt.text):
+        case model if is_early(model, facts.attempt):
             return Pause(Reason.MODEL_NOT_ACTIVE, f"{to} is not Active yet: {text}")
         case _ if facts.refusals >= REFUSALS_BELIEVED:
             return _verdict(Reason.INVALID_REQUEST, text, deployment)
