@@ -47,6 +47,7 @@ async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequenc
     troubles: dict[str, str] = {}
     unanswered: list[str] = []
     urls = named or ([f"http://127.0.0.1:{settings.http_port}"] if settings.http_port else [])
+    only = visit.here.target.shown
     answered = 0
     for url in urls:
         try:
@@ -58,7 +59,6 @@ async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequenc
             unanswered.append(f"{wrong}; name the daemons with --daemon")
             continue
         answered += 1
-        only = None if target is None else visit.here.target.shown
         held += [one for one in said.held if target is None or one.target == only]
         finished += [one for one in said.finished if target is None or one.target == only]
         lines |= said.extras.get("calls", {})

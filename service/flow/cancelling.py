@@ -49,22 +49,28 @@ class Cancelling:
             taken = [await hold.wait(each.cancel(delete=request.delete)) for each in found]
             if any(taken):
                 return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is handed on as cancelled")
-        text = f"no request {request.name!r} is held here"
-        for story in self._history:
-            # What was rejected was no request: one that was understood may have the same id.
-            is_it = story.finished.request_id == request.name and story.finished.outcome != Ending.REJECTED
-            if request.step is None and is_it:
-                if story.finished.outcome == Ending.CANCELLED:
-                    return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is cancelled already")
-                text = f"{request.name!r} has ended already: {story.finished.outcome}"
-                return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, text)
+        ended = self._ended_as(request)
+        if ended == Ending.CANCELLED:
+            return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is cancelled already")
+        if ended is not None:
+            return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, f"{request.name!r} has ended already: {ended}")
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
-            text = f"{text}, nor by whoever had this cancel before; it may have ended, or not been received"
-            return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, text)
+            text = f"no request {request.name!r} is held here, nor by whoever had this cancel before"
+            return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, f"{text}; it may have ended, or not been received")
         age = hold.now() - continuations.first_received_at(hold.message)
         longest = min(LONGEST_BACK_SECONDS, max(BACK_SECONDS, age / 2), math.ceil(left))
         return Release(1 + self._rng.randrange(int(longest)))
+
+    def _ended_as(self, request: Cancel) -> str | None:
+        """Answer how the request that it is about ended here; None where that is not known.
+
+        What was rejected was no request: one that was understood may have the same id.
+        """
+        if request.step is not None:
+            return None
+        ends = (story.finished for story in self._history if story.finished.request_id == request.name)
+        return next((each.outcome for each in ends if each.outcome != Ending.REJECTED), None)
 
     def _is_outrun(self, request: Cancel, hold: Hold) -> bool:
         """Whether the same cancel was here in a message that it was handed on in later.

@@ -40,6 +40,15 @@ def heard(world: World) -> str:
     return reply.reason
 
 
+async def stopped_in_creation(world: World) -> None:
+    """Let a pipeline ask, and be stopped while its deployment is in creation; return when all has been answered."""
+    world.send(ASKED)
+    await world.until(lambda: len(world.account.made) == 1)
+    world.send(STOPPING)
+    await world.until(lambda: world.askers.steps[STEP].heard is not None, 5)
+    await world.all_answered(3600)
+
+
 def test_what_the_step_of_a_stopped_pipeline_waits_for_is_cancelled_and_makes_nothing() -> None:
     async def main() -> None:
         world = a_world(FULL)
@@ -63,11 +72,7 @@ def test_what_the_step_of_a_stopped_pipeline_has_begun_is_deleted() -> None:
     async def main() -> None:
         world = a_world(SLOW)
         world.start()
-        world.send(ASKED)
-        await world.until(lambda: len(world.account.made) == 1)
-        world.send(STOPPING)
-        await world.until(lambda: world.askers.steps[STEP].heard is not None, 5)
-        await world.all_answered(3600)
+        await stopped_in_creation(world)
         assert world.ending("r-1")["outcome"] == "Cancelled"
         assert not world.account.existing()
         assert heard(world).startswith("Stopping"), "a second word is not heard"
@@ -116,11 +121,7 @@ def test_where_there_are_permissions_the_pipelines_rule_must_permit_the_cancel(a
     async def main() -> None:
         world = a_world(SLOW, terms={"permissions": (Rule(name="pipelines", actions=actions),)})
         world.start()
-        world.send(ASKED)
-        await world.until(lambda: len(world.account.made) == 1)
-        world.send(STOPPING)
-        await world.until(lambda: world.askers.steps[STEP].heard is not None, 5)
-        await world.all_answered(3600)
+        await stopped_in_creation(world)
         assert world.ending("r-1")["outcome"] == outcome
         assert len(world.account.existing()) == (outcome == "Active")
         await world.stop()
