@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
@@ -43,24 +40,6 @@ class Document(StrEnum):
     ASYNCAPI = "asyncapi"
 
 
-def main() -> None:
-    """Run the command line."""
-    app()
-
-
-@contextmanager
-def _without(module: str) -> Iterator[None]:
-    """Within, whoever imports this module does not find it."""
-    before = sys.modules.get(module)
-    sys.modules[module] = None  # type: ignore[assignment]  # Python's own way to say that there is none
-    try:
-        yield
-    finally:
-        del sys.modules[module]
-        if before is not None:
-            sys.modules[module] = before
-
-
 def _show_version(value: bool) -> None:  # noqa: FBT001  the form that typer calls
     if value:
         typer.echo(f"slipway {__version__}")
@@ -85,11 +64,9 @@ def serve(
     Settings: config/slipway.toml lists them all; each x_y is SLIPWAY_X_Y in the environment. Two must be set:
     SLIPWAY_QUEUE_URL and SLIPWAY_TOPIC_ARN. Region, credentials and endpoints are the AWS SDK's own (AWS_REGION, …).
     """
-    gc.disable()  # until the daemon is ready: what is imported is no garbage, and looking for some takes a tenth of the start
-    with _without("rich"):  # structlog would import it, for tracebacks that are not ours: 40 ms of the start, 3 MB
-        from service import daemon
+    from service.edge.starting import start
 
-    raise typer.Exit(daemon.main(config))
+    raise typer.Exit(start(config))
 
 
 @app.command()
