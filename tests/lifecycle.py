@@ -15,12 +15,12 @@ from typing import Any, Final
 from service.core import decide as deploying
 from service.core import removing, updating
 from service.core.outcomes import Ending
-from service.core.steps import Ended, Pause, Poll
+from service.core.steps import ABSENCES_BELIEVED, Ended, Pause, Poll
 from tests.lives import DEPLOY, OPTIONS, REMOVE, UPDATE, Life, optional
 
 MOST_COUNTED: Final = {
     "refusals": max(deploying.REFUSALS_BELIEVED_IN_DOUBT, updating.REFUSALS_BELIEVED, removing.REFUSALS_BELIEVED),
-    "absences": max(updating.ABSENCES_BELIEVED, removing.ABSENCES_BELIEVED),
+    "absences": ABSENCES_BELIEVED,
     "unseen": 2 * updating.UNSEEN_BELIEVED,
     "troubles": 0,
 }

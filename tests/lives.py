@@ -202,6 +202,8 @@ def _delete_answers(step: Any, request: Delete, facts: removing.Facts) -> Iterat
 def _delete_sights(request: Delete) -> Iterator[tuple[str, Seen]]:
     yield "not Slipway's", Seen(_deployment(Status.ACTIVE), NOBODYS)
     yield "asked for later", Seen(_deployment(Status.ACTIVE), LATER)
+    updated = replace(ANOTHERS, update=UpdateMark("another", RECEIVED + 5, OTHER))
+    yield "updated for a later request", Seen(_deployment(Status.ACTIVE), updated)
     if request.if_expired:
         yield "its time is over", Seen(_deployment(Status.ACTIVE), replace(ANOTHERS, expires=NOW - 1))
         yield "its time is not over", Seen(_deployment(Status.ACTIVE), replace(ANOTHERS, expires=NOW + 1))

@@ -128,8 +128,10 @@ class Marks:
 
     def is_later_than(self, received: float) -> bool:
         """Whether it was made, or updated, for a request that was first received after this time."""
-        if self.update is not None and self.update.is_later_than(received):
-            return True
+        return self.is_made_after(received) or (self.update is not None and self.update.is_later_than(received))
+
+    def is_made_after(self, received: float) -> bool:
+        """Whether it was made for a request that was first received after this time."""
         return self.received is not None and self.received > received + _ROUNDING_SECONDS
 
 

@@ -3,7 +3,8 @@
     Look ──absent──▶ sent, or absent again and again ──▶ Ended: Deleted (alreadyGone, if it was not sent)
      ▲ │             else Pause ──▶ Look
      │ └─exists──┬─ not ours, and not forced ──▶ Ended: Failed, NotOurs or ForceNotAllowed
-     │           ├─ asked for later than this was ──▶ Ended: Deleted, alreadyGone
+     │           ├─ made for a later request than this ──▶ Ended: Deleted, alreadyGone
+     │           ├─ updated for a later one ──▶ Ended: Failed, Superseded
      │           └─ else Delete ──┬─ applied ───────────────────────────▶ Look, until it is absent
      │                            ├─ Conflicting ──▶ Pause (Busy) ──────▶ Look
      │                            ├─ Refused, and again ──▶ Ended: Failed, the service's verdict
@@ -27,10 +28,8 @@ from service.core.deployments import Deployment, Status
 from service.core.marks import EXPIRES_TAG
 from service.core.outcomes import Ending, Outcome, Reason
 from service.core.ownership import not_ours
-from service.core.steps import Absent, Ended, Look, Pause, Remove, Seen, Sent, Sight, reason_for
+from service.core.steps import ABSENCES_BELIEVED, Absent, Ended, Look, Pause, Remove, Seen, Sent, Sight, reason_for
 
-ABSENCES_BELIEVED: Final = 4
-"""Get may not show yet what was made a moment ago: 7 to 14 seconds lie between the first of so many looks and the last."""
 REFUSALS_BELIEVED: Final = 3
 
 
@@ -112,6 +111,9 @@ def _on_existing(request: Delete, facts: Facts, seen: Seen) -> Step:
     if seen.marks.request is None and (others := not_ours(deployment, is_forced=request.force, may_force=facts.may_force)):
         return Ended(others)
     if facts.in_doubt and not facts.is_sent and seen.marks.is_later_than(facts.received):
+        if not seen.marks.is_made_after(facts.received):
+            text = f"{deployment.name!r} was updated for a request that came after this delete; it is kept"
+            return Ended(Outcome(Ending.FAILED, Reason.SUPERSEDED, text, deployment))
         text = f"what has the name {deployment.name!r} now was asked for after this delete was; it is kept"
         return Ended(Outcome(Ending.DELETED, message=text, already_gone=True))
     expires = seen.marks.expires

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from service.core.calls import CallFailed, Denied, Throttled
 from service.core.carried import Carried
@@ -23,6 +24,9 @@ class Seen:
 class Absent:
     """Get found nothing at the last look."""
 
+
+ABSENCES_BELIEVED: Final = 5
+"""Get may not show yet what was made a moment ago: 7 to 15 seconds lie between the first of so many looks and the last."""
 
 Sight = Seen | Absent | None
 """None when it has not been looked, or the look is stale."""

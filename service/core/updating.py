@@ -36,9 +36,21 @@ from service.core.marks import UpdateMark, update_key
 from service.core.outcomes import Ending, Outcome, Reason, Verdict
 from service.core.ownership import not_ours
 from service.core.smoke import recorded
-from service.core.steps import Absent, AskModel, Ended, Look, Pause, Poll, Seen, Sent, Sight, TryOut, reason_for
+from service.core.steps import (
+    ABSENCES_BELIEVED,
+    Absent,
+    AskModel,
+    Ended,
+    Look,
+    Pause,
+    Poll,
+    Seen,
+    Sent,
+    Sight,
+    TryOut,
+    reason_for,
+)
 
-ABSENCES_BELIEVED: Final = 4
 UNSEEN_BELIEVED: Final = 5
 """Get may not show for a while an update that was taken on; after so many looks it is sent again, and after twice as many
 what Get shows is taken for the answer to it."""

@@ -10,10 +10,10 @@ import pytest
 from service.core.actions import Delete
 from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
 from service.core.deployments import Deployment, Status
-from service.core.marks import Marks
+from service.core.marks import Marks, UpdateMark
 from service.core.outcomes import Ending, Reason
-from service.core.removing import ABSENCES_BELIEVED, REFUSALS_BELIEVED, Facts, decide
-from service.core.steps import Absent, Ended, Look, Pause, Remove, Seen, Sent
+from service.core.removing import REFUSALS_BELIEVED, Facts, decide
+from service.core.steps import ABSENCES_BELIEVED, Absent, Ended, Look, Pause, Remove, Seen, Sent
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefghijkl"
@@ -23,6 +23,7 @@ FORCED = replace(REQUEST, force=True)
 FACTS = Facts(RECEIVED)
 OURS = Marks(request="r-0", received=RECEIVED - 500)
 LATER = Marks(request="r-2", received=RECEIVED + 500)
+UPDATED_LATER = replace(OURS, update=UpdateMark("another", RECEIVED + 500, None))
 NOBODYS = Marks()
 
 
@@ -121,6 +122,12 @@ def test_a_redelivery_leaves_alone_what_was_asked_for_after_it_was() -> None:
     assert decide(REQUEST, in_doubt.after_look(OURS_ACTIVE)) == Remove(ARN)
 
 
+def test_what_was_updated_for_a_later_request_is_kept_and_not_said_to_be_gone() -> None:
+    in_doubt = replace(FACTS, in_doubt=True).after_look(Seen(a_deployment(), UPDATED_LATER))
+    assert ended(decide(REQUEST, in_doubt)) == (Ending.FAILED, Reason.SUPERSEDED, False)
+    assert decide(REQUEST, replace(in_doubt, in_doubt=False)) == Remove(ARN)
+
+
 def test_what_has_not_expired_is_kept_where_that_was_asked() -> None:
     request = replace(REQUEST, if_expired=True)
     for expires in (None, 2000.0):
@@ -136,7 +143,7 @@ def test_what_has_not_expired_is_kept_where_that_was_asked() -> None:
 SIGHTS = [
     None,
     Absent(),
-    *(Seen(a_deployment(status), marks) for status in Status for marks in (NOBODYS, OURS, LATER)),
+    *(Seen(a_deployment(status), marks) for status in Status for marks in (NOBODYS, OURS, LATER, UPDATED_LATER)),
 ]
 ATTEMPTS = [
     None,
@@ -161,6 +168,6 @@ def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> N
             assert not in_doubt or is_sent or not sight.marks.is_later_than(RECEIVED)
         if isinstance(step, Ended) and step.outcome.ending is Ending.DELETED:
             gone = isinstance(sight, Absent)
-            assert gone or (isinstance(sight, Seen) and sight.marks.is_later_than(RECEIVED) and in_doubt)
+            assert gone or (isinstance(sight, Seen) and sight.marks.is_made_after(RECEIVED) and in_doubt)
             assert step.outcome.already_gone is not (gone and is_sent)
     assert seen == 2 * len(SIGHTS) * len(ATTEMPTS) * 2 * 8 * 3 * 2

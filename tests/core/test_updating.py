@@ -12,9 +12,8 @@ from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFu
 from service.core.deployments import Deployment, ModelState, Status, UpdateDetails, UpdateStatus
 from service.core.marks import Marks, SmokeMark, UpdateMark, update_key
 from service.core.outcomes import Ending, Reason, Verdict
-from service.core.steps import Absent, AskModel, Ended, Look, Pause, Poll, Seen, Sent, TryOut
+from service.core.steps import ABSENCES_BELIEVED, Absent, AskModel, Ended, Look, Pause, Poll, Seen, Sent, TryOut
 from service.core.updating import (
-    ABSENCES_BELIEVED,
     REFUSALS_BELIEVED,
     UNSEEN_BELIEVED,
     Facts,
