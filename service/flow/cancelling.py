@@ -37,6 +37,8 @@ class Cancelling:
         self._rng = rng
         self._hops: dict[tuple[str, str], int] = {}
         """How often each cancel had been handed on when it was here last."""
+        self._passing: set[tuple[str, str]] = set()
+        """The cancels that wait for what they are about to be handed on: their own ids, and of what."""
 
     async def cancel(self, request: Cancel, hold: Hold, deadline: float) -> Outcome | Release | Done:
         """Answer how the cancel ended, or that another replica is to have it, or has. Raises `Interrupted`."""
@@ -46,9 +48,12 @@ class Cancelling:
         found = [each for each in self._held() if each is not hold and each.can_be_cancelled(request)]
         if found:
             log.info("cancel.passed_on", cancels=request.name, count=len(found))
-            taken = [await hold.wait(each.cancel(delete=request.delete)) for each in found]
-            if any(taken):
+            if await self._pass_on(request, hold, found):
                 return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is handed on as cancelled")
+        elif (request.request_id, request.name) in self._passing:
+            return Release(BACK_SECONDS)  # a copy: the other one knows soon, and this one then knows from it
+        if self._was_taken(request):
+            return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} was handed on as cancelled, for this very request")
         ended = self._ended_as(request)
         if ended == Ending.CANCELLED:
             return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is cancelled already")
@@ -61,6 +66,23 @@ class Cancelling:
         age = hold.now() - continuations.first_received_at(hold.message)
         longest = min(LONGEST_BACK_SECONDS, max(BACK_SECONDS, age / 2), math.ceil(left))
         return Release(1 + self._rng.randrange(int(longest)))
+
+    async def _pass_on(self, request: Cancel, hold: Hold, found: Iterable[Hold]) -> bool:
+        """Ask for what was found to be handed on as cancelled; answer whether any of it was."""
+        which = (request.request_id, request.name)
+        self._passing.add(which)
+        try:
+            taken = [await hold.wait(each.cancel(delete=request.delete)) for each in found]
+            return any(taken)
+        finally:
+            self._passing.discard(which)
+
+    def _was_taken(self, request: Cancel) -> bool:
+        """Whether this cancel was answered here before: a copy of it, or its message is received again."""
+        return any(
+            each.outcome == Ending.CANCEL_TAKEN and (each.request_id, each.name) == (request.request_id, request.name)
+            for each in (story.finished for story in self._history)
+        )
 
     def _ended_as(self, request: Cancel) -> str | None:
         """Answer how the request that it is about ended here; None where that is not known.

@@ -125,6 +125,8 @@ class Custody:
     async def release(self, hold: Hold, after: int = 0) -> None:
         """Make the message visible again, at once or after so many seconds. Gives up when the lease is over."""
         self.let_go(hold)
+        if hold.is_lost:
+            return None
         if not after:
             return await self._insist(self._releases, hold, "release")
         try:
@@ -190,7 +192,7 @@ class Custody:
 
     async def _may_try_again(self, hold: Hold, troubles: int) -> bool:
         await asyncio.sleep(pause_seconds(troubles, self._rng, longest=self._lease_seconds / 6))
-        return self._loop.time() < min(hold.lease_until, self._patience_ends)
+        return not hold.is_lost and self._loop.time() < min(hold.lease_until, self._patience_ends)
 
     async def _extend(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:
         return await self._queue.extend([hold.receipt for hold in holds], self._lease_seconds)

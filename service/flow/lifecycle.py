@@ -151,6 +151,7 @@ class Lifecycle:
         with await self._slots.grant(hold, request, tell) as grant:
             if must_wait and facts.in_doubt and (more := await self._look_again(request, facts, hold)):
                 return more
+            hold.check()
             try:
                 with hold.trace.span(CREATE):
                     answer = await self._bedrock.create(

@@ -10,7 +10,7 @@ import pytest
 from tests.flow.kills import Story
 from tests.world.bedrock import USUAL
 from tests.world.loop import run
-from tests.world.wire import Fault
+from tests.world.wire import Fault, no_faults
 from tests.world.world import World
 
 CANCEL = {"action": "cancel", "cancels": "r-1", "requestId": "c-1"}
@@ -96,6 +96,31 @@ def test_a_cancel_that_comes_again_says_the_same() -> None:
         world.sqs.bring_back(again)
         await world.all_answered(3600)
         assert world.ending("c-1")["outcome"] == "CancelTaken"
+        await world.stop()
+
+    run(main())
+
+
+def test_a_copy_of_a_cancel_that_comes_between_two_messages_of_its_request_says_the_same() -> None:
+    """Worlds 101057 and 102279: there was nothing to find just then, and it was past its deadline."""
+
+    async def main() -> None:
+        world = World(rules=SLOW)
+        world.start()
+        world.ask("bot", requestId="r-1")
+        await asyncio.sleep(60)
+        copies = [world.send(CANCEL | {"timeout": "PT1M"}) for _ in range(2)]
+
+        def plan(operation: str, _: int) -> Fault | None:
+            is_between = operation in {"DeleteMessageBatch", "ReceiveMessage"} and all(each.receive_count for each in copies)
+            return Fault.DENIED if is_between else None
+
+        world.wire.plan = plan
+        await asyncio.sleep(90)
+        world.wire.plan = no_faults
+        await world.all_answered(3600)
+        said = [each.event["data"] for each in world.topic.terminal()]
+        assert {data["outcome"] for data in said if data["requestId"] == "c-1"} == {"CancelTaken"}
         await world.stop()
 
     run(main())

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 
+from service.core import continuations
 from service.core.messages import Message, QueueTraits
 from service.flow.custody import LONGEST_HOLD_SECONDS, LOOKED_AFTER_AT_ONCE, Custody
 from service.flow.hold import Hold
@@ -106,6 +107,25 @@ def test_a_lease_that_cannot_be_extended_is_lost_and_known_to_be() -> None:
         with pytest.raises(LeaseLost):
             await bench.holds[0].pause(100)
         assert bench.tally.leases_lost == 1
+        await bench.end()
+
+    run(main())
+
+
+def test_what_is_known_to_be_lost_is_neither_handed_on_nor_given_back_any_more() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        bench.wire.plan = lambda operation, _: Fault.DENIED if operation == "SendMessageBatch" else None
+        (hold,) = bench.holds
+        handed_on = asyncio.ensure_future(bench.custody.hand_on(hold, continuations.write(hold.message, is_fifo=False)))
+        await asyncio.sleep(5)
+        hold.interrupt(LeaseLost)
+        assert not await handed_on
+        assert asyncio.get_running_loop().time() < hold.lease_until
+        await bench.custody.release(hold)
+        assert bench.wire.calls["ChangeMessageVisibilityBatch"] == 0
         await bench.end()
 
     run(main())

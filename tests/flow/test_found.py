@@ -18,12 +18,12 @@ from service.flow.intake import Intake
 from service.flow.looking import in_silence
 from service.flow.slots import Slots
 from service.flow.tally import Tally
-from service.flow.waits import Stopping, Wait, complete
+from service.flow.waits import LeaseLost, Stopping, Wait, complete
 from tests.world.bedrock import Rules
 from tests.world.callers import Callers
 from tests.world.loop import run
 from tests.world.sqs import Queue, SqsQueue
-from tests.world.wire import Fault, Wire
+from tests.world.wire import Fault, Wire, no_faults
 from tests.world.world import MODEL, World
 
 
@@ -149,6 +149,35 @@ def test_a_look_from_before_a_long_wait_in_line_is_not_relied_on() -> None:
         world.start("b")
         await world.all_answered()
         assert (world.outcomes(), len(world.account.made)) == ({"bot": "Failed"}, 1)
+        await world.stop("b")
+
+    run(main())
+
+
+def test_a_lease_that_is_lost_while_it_looks_again_makes_nothing_any_more() -> None:
+    """Seeds 100633 and 100979: what had waited in line looked once more, lost its lease meanwhile, and created."""
+
+    async def main() -> None:
+        world = World(rules=Rules(creation_seconds=(300.0, 300.0)), terms={"max_creating": 1})
+        world.start("a")
+        world.ask("first")
+        world.ask("bot")
+        await world.until(lambda: len(world.account.made) == 1)
+        world.kill("a")
+        slipway = world.start("b").slipway
+
+        def plan(operation: str, _: int) -> Fault | None:
+            if operation == "GetCustomModelDeployment" and slipway.slots.under_way:
+                for hold in slipway.custody:
+                    hold.interrupt(LeaseLost)
+            return None
+
+        world.wire.plan = plan
+        await world.until(lambda: slipway.tally.settlements["Abandon"] > 0)
+        assert world.wire.calls["CreateCustomModelDeployment"] == 1
+        world.wire.plan = no_faults
+        await world.all_answered()
+        assert world.outcomes() == {"first": "Active", "bot": "Active"}
         await world.stop("b")
 
     run(main())
