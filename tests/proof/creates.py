@@ -82,7 +82,9 @@ class Creates:
         is_unstoppable = wire.fault is Fault.ZOMBIE and not account.rules.failed_holds_name
         there = [one for one in earlier if one.exists(account.now())]
         # Nor does a second message of the same request find what has failed, where that holds neither its name nor its token.
-        is_unfound = len(asked.origins) > 1 and not account.rules.failed_holds_name
+        # Nor does anybody, before Get shows it.
+        is_unseen = all(account.now() < one.created + account.rules.get_lag_seconds for one in there)
+        is_unfound = (len(asked.origins) > 1 or is_unseen) and not account.rules.failed_holds_name
         is_unfound = is_unfound and all(account.status(one) == Status.FAILED for one in there)
         if there and not is_unstoppable and not is_unfound:
             books.breaks("I2", f"{made.name} is made twice")

@@ -93,11 +93,14 @@ class Truth:
         match word, reason:
             case "Deleted", None | "Expired" if "customModelDeploymentArn" in data:
                 gone = [one for one in self._there(asked) if one.arn == data["customModelDeploymentArn"]]
-                return all(not one.exists(now) for one in gone) and bool(gone)
+                is_unseen = bool(data.get("alreadyGone")) and self._was_absent(asked)
+                return is_unseen or (all(not one.exists(now) for one in gone) and bool(gone))
             case "Deleted", None | "Expired":
                 return bool(data["alreadyGone"]) and (self._was_absent(asked) or self._came_later(asked, self._there(asked)))
             case "Failed", "NotOurs" | "ForceNotAllowed":
                 return any(request_of(one) is None for one in told)
+            case "Failed", "Superseded":
+                return self._came_later(asked, told)
             case "Failed", "NotExpired":
                 return any((expires := tag_of(one, EXPIRES_TAG)) is None or seconds(expires) > now - 60.0 for one in told)
             case _:
@@ -206,8 +209,9 @@ class Truth:
         recent = self._books.world.sqs.visibility * 2
         if any(begun in self._books.cancelled for begun in asked.origins):
             return True  # an older message, which a kill has left, knows nothing of the cancel
-        if asked.action == "cancel":  # what was cancelled has ended, and then there is nothing to cancel
-            return any(one.request_id == asked.name and one.key in self._books.said for one in self._books.asked.values())
+        if asked.action == "cancel":  # what was cancelled has ended, or left for another replica: nothing is there to cancel
+            meant = [one for one in self._books.asked.values() if one.request_id == asked.name]
+            return any(one.key in self._books.said or not self._books.cancelled.isdisjoint(one.origins) for one in meant)
         return self._books.model_changes.get(asked.model, -1e9) >= since - recent or any(
             one.token is None or one.deleted != NEVER or max(one.created, _updated(one)) - EPOCH >= since - recent
             for one in self._there(asked)

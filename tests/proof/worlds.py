@@ -14,6 +14,7 @@ from typing import Any
 
 from service.core.marks import EXPIRES_TAG
 from tests.proof.askings import Askings
+from tests.proof.books import origin
 from tests.proof.elsewhere import Elsewhere
 from tests.proof.mischief import MISCHIEF, Mischief
 from tests.proof.monitor import Monitor
@@ -221,7 +222,7 @@ class _Chaos:
         while len(last.replica.slipway.custody) or self._is_work_left():
             self._check()
             waiting = books.unanswered()
-            if any(one.is_stuck for one in waiting):
+            if self._is_any_stuck():
                 began = books.now  # it may be waited for until its deadline, and others behind it
             late = books.now - began
             if late > patience and waiting:
@@ -236,6 +237,11 @@ class _Chaos:
             await asyncio.sleep(0.5)
         scene.monitor.check_end(last.replica)
         self._check()
+
+    def _is_any_stuck(self) -> bool:
+        """Whether somebody waits for what was taken away: also a request that was answered, and whose message came again."""
+        begun = {origin(letter)[0] for letter in self.scene.world.sqs.letters.values()}
+        return any(asked.is_stuck for one, asked in self.books.asked.items() if one in begun)
 
     def _is_work_left(self) -> bool:
         """Whether something is to be received yet, or will expire soon, and then is to be deleted."""
