@@ -82,8 +82,9 @@ class Creates:
         is_unstoppable = wire.fault is Fault.ZOMBIE and not account.rules.failed_holds_name
         there = [one for one in earlier if one.exists(account.now())]
         # Nor does a second message of the same request find what has failed, where that holds neither its name nor its token.
-        # Nor does anybody, before Get shows it.
-        is_unseen = all(account.now() < one.created + account.rules.get_lag_seconds for one in there)
+        # Nor does anybody, before Get shows it, or when another one has had its name since.
+        newest = next((one for one in reversed(account.made) if one.name == made.name and one is not made), None)
+        is_unseen = newest not in there or account.now() < newest.created + account.rules.get_lag_seconds
         is_unfound = (len(asked.origins) > 1 or is_unseen) and not account.rules.failed_holds_name
         is_unfound = is_unfound and all(account.status(one) == Status.FAILED for one in there)
         if there and not is_unstoppable and not is_unfound:
