@@ -72,7 +72,7 @@ def of_dead_letters(attributes: Attributes, queue: Attributes) -> Iterator[Compl
         text = f"{retention} s, shorter than the queue's {feeding} s: ages go on counting, and a dead letter may expire at once"
         yield Complaint("dead-letter retention", text, "set its MessageRetentionPeriod to 1209600")
     if (count := int(attributes["ApproximateNumberOfMessages"])) > 0:
-        yield Complaint("dead letters", f"{count} are waiting for somebody to look", "slipway dlq list")
+        yield Complaint("dead letters", f"waiting for somebody to look: {count}", "look at them: slipway dlq list")
 
 
 def of_subscribers(confirmed: int) -> Iterator[Complaint]:
@@ -124,7 +124,7 @@ def of_model(model_arn: str, state: ModelState) -> Iterator[Complaint]:
 def of_backlog(backlog: Backlog) -> Iterator[Complaint]:
     """Look at what waits in the queue."""
     if backlog.visible and not backlog.in_flight:
-        text = f"{backlog.visible} requests wait in the queue, and nobody works on any"
+        text = f"requests that wait in the queue: {backlog.visible}, and nobody works on any"
         yield Complaint("daemon", text, "start slipway serve, or look at why it does not receive: slipway doctor --daemon URL")
 
 

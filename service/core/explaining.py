@@ -109,7 +109,8 @@ def _of_held(held: Held, reason: str | None, lines: Mapping[str, Any]) -> Iterat
     if held.deadline is not None:
         left = held.deadline - held.now
         yield f"deadline: {iso(held.deadline)}, in {left:.0f} s; then it ends as TimedOut, and what exists is kept"
-    yield f"received {held.receive_count} times, first at {iso(held.received_at)}; leased for {held.lease_seconds:.0f} s more"
+    often = f"{held.receive_count} times, first" if held.receive_count > 1 else "once,"
+    yield f"received {often} at {iso(held.received_at)}; leased for {held.lease_seconds:.0f} s more"
     yield from (_of_wait(wait) for wait in held.waited)
 
 
@@ -130,7 +131,7 @@ def _of_lines(lines: Mapping[str, Any]) -> Iterator[str]:
     for operation, line in lines.items():
         if line.get("waiting"):
             rate = f" at {line['perSecond']:.2g} calls a second" if line.get("perSecond") else ""
-            yield f"{line['waiting']} calls of {operation} are in line{rate}: AWS throttles, or many are made"
+            yield f"calls of {operation} in line: {line['waiting']}{rate}: AWS throttles, or many are made"
 
 
 def _of_finished(finished: Finished) -> Iterator[str]:
@@ -153,9 +154,9 @@ def _of_existing(existing: Existing | None) -> Iterator[str]:
 def _of_nothing(knowledge: Knowledge) -> Iterator[str]:
     yield f"nothing is known of {knowledge.word!r}: no daemon that was asked holds it, and Bedrock has no such deployment"
     if (backlog := knowledge.backlog) is not None and backlog.visible + backlog.delayed:
-        yield f"{backlog.visible + backlog.delayed} messages in the queue were not received yet: it may be among them"
+        yield f"messages in the queue that nobody has received yet: {backlog.visible + backlog.delayed}; it may be among them"
     elif backlog is not None and backlog.in_flight:
-        yield f"{backlog.in_flight} messages are with daemons: if one was not asked, name it with --daemon"
+        yield f"messages that daemons have received: {backlog.in_flight}; if a daemon was not asked, name it with --daemon"
     elif backlog is not None:
         yield "the queue is empty: it has ended, and its event tells how; or it was never sent, or to another queue"
     for name, trouble in (knowledge.troubles or {}).items():

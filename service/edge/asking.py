@@ -75,7 +75,7 @@ def _say_sent(ticket: Ticket, manner: Manner) -> None:
     if manner.as_json:
         print_json({"requestId": ticket.request_id, "messageId": ticket.message_id, "modelDeploymentName": ticket.name})
     elif is_terminal():
-        print_line(f"Sent, as request {ticket.request_id}. What becomes of it: slipway explain {ticket.request_id}")
+        print_line(f"Sent, as request {ticket.request_id}.\nWhat becomes of it: slipway explain {ticket.request_id}")
     else:
         print_line(ticket.request_id)
 
@@ -89,10 +89,12 @@ async def _follow(client: Client, ticket: Ticket, manner: Manner) -> Exit:
                 async for last in client.follow(ticket):
                     shown.show(last)
     except TimeoutError:
-        say(f"--at-most is over; the request goes on: slipway explain {ticket.request_id}")
+        say("--at-most is over; the request goes on")
+        say(f"see: slipway explain {ticket.request_id}")
         return Exit.UNHEARD
     except asyncio.CancelledError:
-        say(f"stopped watching; the request goes on, and what becomes of it tells: slipway explain {ticket.request_id}")
+        say("stopped watching; the request goes on")
+        say(f"see: slipway explain {ticket.request_id}")
         return Exit.STOPPED_WATCHING
     return _EXITS.get(last.state if last else "Unheard", Exit.NOT_WELL)
 

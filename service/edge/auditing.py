@@ -15,7 +15,7 @@ from service.core.audit import Evidence, Finding, Kind, Report, audit
 from service.core.told import NotAnEvent, Told, read_archive
 from service.edge.errands import CannotDo
 from service.edge.exits import Exit
-from service.edge.printing import is_terminal, print_json, print_line, print_table
+from service.edge.printing import is_terminal, print_json, print_line, print_sentence, print_table
 from service.settings import Settings
 
 SECOND_LOOK_SECONDS: Final = 3.0
@@ -83,7 +83,10 @@ def _print(report: Report, *, as_json: bool) -> None:
     elif is_terminal():
         print_line("Nothing found.")
     for sentence in report.unknown:
-        print_line(f"not known\t{sentence}" if not is_terminal() else f"Not known: {sentence}")
+        if is_terminal():
+            print_sentence(f"Not known: {sentence}")
+        else:
+            print_line(f"not known\t{sentence}")
 
 
 def _json(finding: Finding) -> dict[str, object]:

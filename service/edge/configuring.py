@@ -10,7 +10,7 @@ from typing import Final
 from service.core.targets import DEFAULT, Wanted
 from service.edge.errands import say
 from service.edge.exits import Exit
-from service.edge.printing import print_json, print_table
+from service.edge.printing import is_terminal, print_facts, print_json, print_table
 from service.setting_fields import SETTINGS, written
 from service.settings import Settings, WrongSetting, load
 from service.target_fields import TABLE
@@ -34,10 +34,13 @@ def print_config(config: Path | None, *, as_json: bool) -> Exit:
     sdk = [(name, masked(name, value), name) for name, value in sorted(os.environ.items()) if name.startswith(_OF_AWS)]
     if as_json:
         print_json({name: {"value": value, "from": origin} for name, value, origin in [*own, *sdk]})
+        return Exit.OK
+    rows = [(name, written(value).strip('"'), origin) for name, value, origin in [*own, *sdk]]
+    if is_terminal():
+        sources = {name: "environment" if origin == name else origin for name, _, origin in rows}
+        print_facts({name: f"{value or '-'} ({sources[name]})" for name, value, _ in rows})
     else:
-        print_table(
-            ("setting", "value", "from"), [(name, written(value).strip('"'), origin) for name, value, origin in [*own, *sdk]]
-        )
+        print_table(("setting", "value", "from"), rows)
     return Exit.OK
 
 

@@ -11,7 +11,7 @@ from service.core.dead_letters import DeadLetter, Why, again, why
 from service.core.iso import iso
 from service.edge.errands import CannotDo, say
 from service.edge.exits import Exit
-from service.edge.printing import is_terminal, print_facts, print_json, print_line, print_table
+from service.edge.printing import print_facts, print_json, print_line, print_table
 from service.settings import Settings, load_triggers
 
 MOST: Final = 1000
@@ -27,8 +27,6 @@ async def list_letters(visit: Visit, settings: Settings, *, limit: int, as_json:
         return Exit.OK
     rows = [(letter.message_id, iso(letter.sent_at), reason.code, reason.about, reason.text) for letter, reason in pairs]
     print_table(("letter", "sent", "code", "request", "why"), rows)
-    if is_terminal() and not rows:
-        print_line("None.")
     return Exit.OK
 
 

@@ -16,7 +16,7 @@ from service.core.deployments import Deployment
 from service.core.diagnosis import Complaint, redrive_of
 from service.edge.errands import remedy_of
 from service.edge.exits import Exit
-from service.edge.printing import is_terminal, print_json, print_line, print_table
+from service.edge.printing import is_terminal, print_json, print_sentence, print_table
 from service.settings import Settings, WrongSetting, load_permissions, load_triggers
 
 T = TypeVar("T")
@@ -134,5 +134,5 @@ def report(complaints: Sequence[Complaint], looked_at: Sequence[str], *, as_json
     elif complaints:
         print_table(("what", "what is so", "what to do"), [(one.about, one.text, one.remedy) for one in complaints])
     elif is_terminal():
-        print_line(f"All well: {', '.join(looked_at)}.")
+        print_sentence(f"All well: {', '.join(looked_at)}.")
     return Exit.NOT_WELL if complaints else Exit.OK

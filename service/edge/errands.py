@@ -18,6 +18,7 @@ from service.core.calls import CallFailed, Denied, Missing, Throttled
 from service.core.misunderstood import shown
 from service.core.targets import DEFAULT
 from service.edge.exits import Exit
+from service.edge.printing import paragraph
 from service.settings import Settings, WrongSetting, load
 
 
@@ -62,7 +63,8 @@ def _known(target: str | None, settings: Settings) -> str:
 
 def say(sentence: str) -> None:
     """Tell the person at the terminal something that is not the answer."""
-    typer.echo(f"slipway: {sentence}", err=True)
+    said = f"slipway: {sentence}"
+    typer.echo(paragraph(said) if sys.stderr.isatty() else said, err=True)
 
 
 async def _visit(settings: Settings, errand: Callable[[Visit, Settings], Awaitable[Exit]], target: str) -> Exit:

@@ -15,7 +15,7 @@ from service.core.held import Finished, Held
 from service.core.targets import DEFAULT
 from service.edge.errands import CannotDo
 from service.edge.exits import Exit
-from service.edge.printing import flat, print_json, print_line
+from service.edge.printing import print_json, print_line, print_sentence
 from service.settings import Settings
 
 MOST_SEARCHED = 200
@@ -37,7 +37,7 @@ async def explain_word(
 def _print(explanation: Explanation) -> None:
     print_line(f"{explanation.state}{f', {explanation.reason}' if explanation.reason else ''}")
     for line in explanation.lines:
-        print_line(flat(line))
+        print_sentence(line)
 
 
 async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequence[str], target: str | None) -> Knowledge:

@@ -17,7 +17,7 @@ from service.core.foresight import Existing
 from service.core.iso import iso
 from service.edge.errands import say
 from service.edge.exits import Exit
-from service.edge.printing import is_terminal, print_facts, print_json, print_line, print_table
+from service.edge.printing import is_terminal, print_facts, print_json, print_table
 from service.settings import Settings
 
 COLUMNS: Final = ("deployment", "status", "request", "created", "model")
@@ -31,8 +31,6 @@ async def list_deployments(visit: Visit, filters: Filters, *, limit: int, token:
         print_json({"deployments": [_json(one) for one in existing], "nextToken": page.next_token})
         return Exit.OK
     print_table(COLUMNS, [_row(one) for one in existing])
-    if is_terminal() and not existing:
-        print_line("None.")
     if page.next_token is not None:
         say(f"there is more: --token {page.next_token}")
     return Exit.OK
@@ -130,7 +128,7 @@ def _screen() -> Iterator[Show]:
 def _said(slots: Slots) -> str:
     said = f"{slots.creating} in creation, {slots.total} in all"
     if slots.held is not None:
-        said += f"; {slots.held} requests held, {slots.waiting} in line for a slot; quota: {slots.quota}"
+        said += f"; requests held: {slots.held}, in line for a slot: {slots.waiting}; quota: {slots.quota}"
     return said
 
 

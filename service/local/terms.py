@@ -85,7 +85,8 @@ class Terms:
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
         """Answer these terms with some of them changed. Raises `WrongTerm`."""
-        known = {each.name: getattr(self, each.name) for each in fields(self)}
+        usual = type(self)()
+        known = {each.name: getattr(usual, each.name) for each in fields(self)}
         for name, value in changes.items():
             if name not in known:
                 raise WrongTerm(f"there is no term {name!r}; there are {', '.join(sorted(known))}")

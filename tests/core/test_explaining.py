@@ -55,7 +55,7 @@ def test_every_wait_says_why_and_what_is_next(reason: Reason) -> None:
         "in 60 s",
         "in 660 s",
         "in 7140 s",
-        "received 2 times",
+        "received 2 times, first at",
         "leased for 80 s",
     ):
         assert part in said
@@ -79,7 +79,7 @@ def test_a_call_that_waits_for_its_turn_is_throttled() -> None:
     line = {"CreateCustomModelDeployment": {"perSecond": 0.5, "waiting": 7}, "List": {"perSecond": None, "waiting": 0}}
     explanation = explain(Knowledge(word="r-1", held=(HELD,), lines=line))
     assert explanation.reason == "Throttled"
-    assert "7 calls of CreateCustomModelDeployment are in line at 0.5 calls a second" in "\n".join(explanation.lines)
+    assert "calls of CreateCustomModelDeployment in line: 7 at 0.5 calls a second" in "\n".join(explanation.lines)
 
 
 def test_of_several_for_one_name_the_one_that_is_worked_on_comes_first() -> None:
@@ -114,8 +114,8 @@ def test_what_only_bedrock_knows_is_said_as_that() -> None:
 @pytest.mark.parametrize(
     ("backlog", "said"),
     [
-        (Backlog(2, 0, 1), "3 messages in the queue were not received yet"),
-        (Backlog(0, 4, 0), "4 messages are with daemons"),
+        (Backlog(2, 0, 1), "messages in the queue that nobody has received yet: 3"),
+        (Backlog(0, 4, 0), "messages that daemons have received: 4"),
         (Backlog(0, 0, 0), "the queue is empty: it has ended"),
     ],
 )

@@ -86,7 +86,7 @@ async def test_watching_is_a_moving_table_or_a_line_of_json_for_each_look() -> N
         assert [one["modelDeploymentName"] for one in looks[0]["deployments"]] == ["endless-bot", "bot"]
         terminal = Terminal(box, "watch", "--every", "1", **near)
         await terminal.start()
-        await terminal.until(lambda screen: "endless-bot" in screen and "1 requests held" in screen)
+        await terminal.until(lambda screen: "endless-bot" in screen and "requests held: 1" in screen)
         plant(box, "later")
         await terminal.until(lambda screen: "later" in screen)
         assert await terminal.end(2) == 130
@@ -143,7 +143,7 @@ async def test_explain_without_a_daemon_says_what_that_hides() -> None:
         plant(box, "made", "r-made")
         ran = await typed(box, "explain", "bot", **NOBODY)
         assert ran.code == 1
-        assert "1 messages in the queue were not received yet" in ran.out
+        assert "messages in the queue that nobody has received yet: 1" in ran.out
         ran = await typed(box, "explain", "r-made", **NOBODY)
         assert (ran.code, ran.out.splitlines()[0]) == (0, "Active")
         ran = await typed(box, "explain", "bot", "--daemon", "http://127.0.0.1:9", **NOBODY)

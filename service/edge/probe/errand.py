@@ -19,7 +19,7 @@ from service.core.probing import Finding, Question, in_order, terms_of, unasked
 from service.core.request_fields import MODEL, MODEL_ARN
 from service.edge.errands import CannotDo, say
 from service.edge.exits import Exit
-from service.edge.printing import flat, is_terminal, print_json, print_line, print_table
+from service.edge.printing import is_terminal, paragraph, print_json, print_line, print_table
 from service.edge.probe.experiment import Experiment
 from service.edge.probe.hands import PREFIX, Hands, Plan, Target
 from service.edge.probe.looks import look
@@ -85,10 +85,7 @@ def show(found: Sequence[Finding], left: Sequence[str], *, as_json: bool) -> Non
         print_json({"findings": [_json(finding) for finding in found], "terms": terms, "left": list(left)})
         return
     rows = [_row(finding) for finding in found]
-    if is_terminal():
-        _draw(rows)
-    else:
-        print_table(COLUMNS, rows)
+    print_table(COLUMNS, rows)
     if terms:
         said = json.dumps(terms, ensure_ascii=False)
         patch = f'curl -X PATCH "$AWS_ENDPOINT_URL_BEDROCK/_slipway/terms" -d {shlex.quote(said)}'
@@ -106,7 +103,7 @@ def _row(finding: Finding) -> tuple[str, str, str, str]:
         finding.question.text,
         f"{answer} (not what Slipway relies on)" if finding.is_odd else answer,
         evidence,
-        (finding.question.touches),
+        finding.question.touches,
     )
 
 
@@ -124,25 +121,10 @@ def _json(finding: Finding) -> Mapping[str, object]:
     }
 
 
-def _draw(rows: Sequence[Sequence[str]]) -> None:
-    """Draw a table whose every column is a text: each takes its share, and folds."""
-    from rich import box, table  # noqa: PLC0415  not needed in a pipe
-    from rich.console import Console  # noqa: PLC0415  as above
-    from rich.text import Text  # noqa: PLC0415  as above
-
-    made = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False, show_lines=True, expand=True)
-    for column, share in zip(COLUMNS, (3, 4, 5, 3), strict=True):
-        made.add_column(column, overflow="fold", ratio=share)
-    for row in rows:
-        looks = ("", "dim" if row[1].startswith("not seen") else "bold", "dim", "")
-        made.add_row(*(Text(flat(cell), look) for cell, look in zip(row, looks, strict=True)))
-    Console().print(made)
-
-
 def _is_agreed(said: str) -> bool:
     if not sys.stdin.isatty():
         raise CannotDo("--model makes deployments, and nobody is here to ask; say --yes, or leave --model out")
-    typer.echo(said, err=True)
+    typer.echo(paragraph(said), err=True)
     with _ctrl_c_as_usual():
         try:
             return typer.confirm("Go on?", err=True)
