@@ -11,14 +11,14 @@ INTERRUPTED: Final = 130
 
 def main() -> None:
     """Start the daemon, or run another command."""
-    if (settings := serving(sys.argv[1:])) is not None:
-        try:
+    try:
+        if (settings := serving(sys.argv[1:])) is not None:
             sys.exit(start(*settings))
-        except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
-    from service.edge.cli import app  # noqa: PLC0415  the daemon does without
+        from service.edge.cli import run  # noqa: PLC0415  the daemon does without
 
-    app()
+        run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -155,22 +155,22 @@ def find_topic(environ: Mapping[str, str], config: str | None = None) -> str:
     return str(_in_force(environ, config)[0].get("topic_arn", ""))
 
 
-def load_triggers(path: str) -> tuple[Trigger, ...]:
-    """Read a file of triggers; without a path there are none. Raises WrongSetting."""
+def load_triggers(path: str, named_by: str | None = None) -> tuple[Trigger, ...]:
+    """Read a file of triggers; without a path there are none. Raises WrongSetting, which says what the file is `named_by`."""
     if not path:
         return ()
-    given = _toml(path, variable("triggers"))
+    given = _toml(path, named_by or variable("triggers"))
     try:
         return read_triggers(given)
     except WrongTriggers as wrong:
         raise WrongSetting(f"{path}: {wrong}") from wrong
 
 
-def load_permissions(path: str) -> tuple[Rule, ...]:
-    """Read a file of permissions; without a path there are none. Raises WrongSetting."""
+def load_permissions(path: str, named_by: str | None = None) -> tuple[Rule, ...]:
+    """Read a file of permissions; without a path there are none. Raises WrongSetting, as for triggers."""
     if not path:
         return ()
-    given = _toml(path, variable("permissions"))
+    given = _toml(path, named_by or variable("permissions"))
     try:
         return read_permissions(given)
     except WrongPermissions as wrong:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -95,13 +95,11 @@ async def open_clients(
     operator.
     """
     prepare()
-    try:
+    with _said_in_a_sentence():
         session = sdk()
         regions = find_regions(os.environ, session.get_config_variable("region"), queue_url, topic_arn)
         session.set_config_variable("region", regions.bedrock)
         keeper = await _find_credentials(session)
-    except BotoCoreError as exc:
-        raise NotConfigured(f"AWS's own settings are not right: {exc}") from exc
     targets = find_targets(wanted, find_home(topic_arn, regions))
     teach_update(session.get_component("data_loader"))
     session.register_component("response_parser_factory", Parsers())
@@ -125,7 +123,8 @@ async def open_clients(
             service: str, region: str, pool: int, read_seconds: float = READ_SECONDS, within: aioboto3.Session = boto
         ) -> Any:  # noqa: ANN401  aioboto3 has no types
             config = config_of(pool, read_seconds)
-            client = await stack.enter_async_context(within.client(service, region_name=region, config=config))
+            with _said_in_a_sentence():
+                client = await stack.enter_async_context(within.client(service, region_name=region, config=config))
             name = client.meta.service_model.service_id.hyphenize()
             client.meta.events.register(f"choose-signer.{name}", choose_signer)
             # Told to try once it still looks at each answer whether to try again: 5 % of a call.
@@ -188,8 +187,18 @@ def _config(user_agent: str, pool: int, read_seconds: float, transport: type[AIO
     )
 
 
+@contextmanager
+def _said_in_a_sentence() -> Iterator[None]:
+    """Within, what the SDK says against its own settings is for the operator: a Region or an endpoint that cannot be one."""
+    try:
+        yield
+    except (BotoCoreError, ValueError) as exc:
+        said = f"AWS's own settings are not right: {str(exc).rstrip('.')}"
+        raise NotConfigured(f"{said}; look at AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL") from exc
+
+
 async def _find_credentials(session: AioSession) -> Keeper | None:
     credentials = await session.get_credentials()
     if credentials is None:
-        raise NotConfigured("no AWS credentials were found: set AWS_PROFILE, or give this task or host a role")
+        raise NotConfigured("no AWS credentials were found; set AWS_PROFILE, or give this task or host a role")
     return Keeper(credentials) if isinstance(credentials, AioRefreshableCredentials) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,13 +11,14 @@ from typing import Any, Final
 import aiohttp
 
 from service.core.held import Finished, Held
+from service.core.misunderstood import shown
 
 SECONDS: Final = 5.0
 """How long one answer may take."""
 
 
 class NotReached(Exception):
-    """A daemon did not answer, or not as a Slipway does. The message is a sentence that names its URL."""
+    """A daemon did not answer, or not as a Slipway does. The message is a sentence that names its URL, and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ async def ask_requests(url: str, about: str | None = None) -> Said:
     after: str | None = None
     while True:
         given = {name: value for name, value in (("about", about), ("after", after)) if value is not None}
-        page = await _get(f"{url.rstrip('/')}/requests", given)
+        page = await _get(url, "requests", given)
         try:
             held |= {one.message_id: one for one in map(Held.of, page["requests"])}
             finished = tuple(map(Finished.of, page["finished"]))
@@ -59,24 +61,34 @@ async def ask_all(urls: Sequence[str], about: str | None = None) -> Said:
 
 async def ask_troubles(url: str) -> Mapping[str, str]:
     """Answer what a daemon says keeps it from its work; empty when nothing does. Raises `NotReached`."""
-    page = await _get(f"{url.rstrip('/')}/readyz", {}, HTTPStatus.SERVICE_UNAVAILABLE)
+    page = await _get(url, "readyz", {}, HTTPStatus.SERVICE_UNAVAILABLE)
     troubles = page.get("troubles")
     return troubles if isinstance(troubles, dict) else {}
 
 
-async def _get(url: str, given: Mapping[str, str], *also: HTTPStatus) -> Mapping[str, Any]:
+async def _get(url: str, page_name: str, given: Mapping[str, str], *also: HTTPStatus) -> Mapping[str, Any]:
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session,
-            session.get(url, params=given, allow_redirects=False) as answer,
+            session.get(f"{url.rstrip('/')}/{page_name}", params=given, allow_redirects=False) as answer,
         ):
             if answer.status not in {HTTPStatus.OK, *also}:
                 raise NotReached(f"{url} answers HTTP {answer.status}; give the address of a daemon's health and metrics")
             page = await answer.json()
     except TimeoutError as wrong:
-        raise NotReached(f"no daemon answers at {url} within {SECONDS:g} s") from wrong
+        remedy = "look at its log, or give its own address"
+        raise NotReached(f"no daemon answers at {url} within {SECONDS:g} s; {remedy}") from wrong
+    except aiohttp.InvalidURL as wrong:
+        raise NotReached(f"{shown(url)} is no daemon's address; give one like http://127.0.0.1:8080") from wrong
     except (aiohttp.ClientError, ValueError, OSError) as wrong:
-        raise NotReached(f"no daemon answers at {url}: {wrong}") from wrong
+        raise NotReached(f"no daemon answers at {url} ({_why(wrong)}); start it, or give its own address") from wrong
     if not isinstance(page, dict):
         raise NotReached(f"{url} answers, but not as Slipway does; give the address of a daemon's health and metrics")
     return page
+
+
+def _why(wrong: Exception) -> str:
+    """Say it as the system does: aiohttp adds what nobody has asked."""
+    cause = wrong.os_error if isinstance(wrong, aiohttp.ClientConnectorError) else wrong
+    number = cause.errno if isinstance(cause, OSError) else None
+    return os.strerror(number) if number is not None and number > 0 else str(cause) or type(cause).__name__

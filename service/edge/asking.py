@@ -10,12 +10,13 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from service.aws.catalogue import Filters
+from service.aws.listening import Listener
 from service.aws.visiting import Visit, Visited
 from service.client import Client, Misunderstood, News, Ticket
 from service.client.daemons import ask_troubles
 from service.core.calls import CallFailed
 from service.core.deployments import Status
-from service.edge.errands import CannotDo, say
+from service.edge.errands import CannotDo, said_of, say
 from service.edge.exits import Exit
 from service.edge.options import option_of
 from service.edge.printing import is_terminal, print_json, print_line, print_table
@@ -52,7 +53,7 @@ class Manner:
 async def ask_for(visit: Visit, settings: Settings, body: Mapping[str, object], manner: Manner) -> Exit:
     """Send it; follow it. What is None in the body was not given."""
     daemons = await _daemons(settings, manner.daemons)
-    listener = visit.listen_to(manner.events_queue) if manner.events_queue else None
+    listener = await _listener(visit, manner.events_queue) if manner.events_queue else None
     client = Client(visit, settings, daemons, listener)
     try:
         ticket = await client.submit({key: value for key, value in body.items() if value is not None})
@@ -69,6 +70,17 @@ async def _daemons(settings: Settings, named: Sequence[str]) -> Sequence[str]:
     for url in named:
         await ask_troubles(url)
     return named or ([f"http://127.0.0.1:{settings.http_port}"] if settings.http_port else [])
+
+
+async def _listener(visit: Visit, url: str) -> Listener:
+    """One that can read its queue: what is heard too late is not heard."""
+    listener = visit.listen_to(url)
+    try:
+        await listener.listen(0)
+    except CallFailed as failed:
+        remedy = "name a queue that is subscribed to the topic, and that you may read"
+        raise CannotDo(f"--events-queue {url} cannot be read ({said_of(failed)[0]}); {remedy}; nothing was sent") from failed
+    return listener
 
 
 def _say_sent(ticket: Ticket, manner: Manner) -> None:
@@ -92,6 +104,10 @@ async def _follow(client: Client, ticket: Ticket, manner: Manner) -> Exit:
         say("--at-most is over; the request goes on")
         say(f"see: slipway explain {ticket.request_id}")
         return Exit.UNHEARD
+    except CallFailed as failed:
+        say("; ".join((*said_of(failed), "the request goes on")))
+        say(f"see: slipway explain {ticket.request_id}")
+        return Exit.NOT_DONE
     except asyncio.CancelledError:
         say("stopped watching; the request goes on")
         say(f"see: slipway explain {ticket.request_id}")

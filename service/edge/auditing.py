@@ -44,7 +44,8 @@ def read_events(path: str) -> list[Told]:
     except NotAnEvent as wrong:
         raise CannotDo(f"--events {path}: {wrong}") from wrong
     except (OSError, UnicodeDecodeError) as wrong:
-        raise CannotDo(f"--events {path} cannot be read ({wrong}); name a file of events, one a line") from wrong
+        why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
+        raise CannotDo(f"--events {path} cannot be read ({why}); name a file of events, one a line") from wrong
 
 
 async def _evidence(visit: Visit, settings: Settings, daemons: Sequence[str], events: Sequence[Told] | None) -> Evidence:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
@@ -21,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=None,
 )
 
 app.add_typer(cli_asking.app)
@@ -38,6 +39,13 @@ class Document(StrEnum):
     REQUEST = "request"
     EVENT = "event"
     ASYNCAPI = "asyncapi"
+
+
+def run() -> None:
+    """Run a command. Its help and what is said of wrong options are drawn for a person, and plain in a pipe."""
+    if sys.stdout.isatty() and sys.stderr.isatty():
+        app.rich_markup_mode = "markdown"
+    app()
 
 
 def _show_version(value: bool) -> None:  # noqa: FBT001  the form that typer calls
@@ -71,7 +79,9 @@ def serve(
 
 @app.command()
 def health(
-    port: Annotated[int | None, typer.Option(help="The daemon's port; else SLIPWAY_HTTP_PORT, else 8080.")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="The daemon's port; else SLIPWAY_HTTP_PORT, else 8080.", min=1, max=65535)
+    ] = None,
 ) -> None:
     """Ask the daemon on this machine whether it lives; exit 0 or 1. For container health checks."""
     from service.edge.ask import ask_livez
@@ -80,7 +90,7 @@ def health(
 
 
 @app.command()
-def schema(document: Document) -> None:
+def schema(document: Annotated[Document, typer.Argument(metavar="DOCUMENT", help="request, event or asyncapi.")]) -> None:
     """Print the JSON Schema of requests or of events, or both as AsyncAPI; made by the code that checks and writes them."""
     from service.core.asyncapi import asyncapi_document
     from service.core.event_schema import event_schema
@@ -101,7 +111,7 @@ app.add_typer(rules, name="triggers", help="Rules that make requests of upstream
 
 @rules.command("test")
 def triggers_test(
-    file: Annotated[str, typer.Argument(help="A file with an event; - for standard input.")] = "-",
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file with an event; - for standard input.")] = "-",
     *,
     triggers: Annotated[str | None, typer.Option(help="The file with the rules; also SLIPWAY_TRIGGERS.")] = None,
     config: Annotated[str | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
@@ -123,7 +133,7 @@ app.add_typer(permits, name="permissions", help="Rules that say who may ask for 
 
 @permits.command("test")
 def permissions_test(
-    file: Annotated[str, typer.Argument(help="A file with a request; - for standard input.")] = "-",
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file with a request; - for standard input.")] = "-",
     *,
     sender: Annotated[str, typer.Option(help="Who would send it: SQS's SenderId, like AROAEXAMPLEROLEID0001:ci.")],
     permissions: Annotated[str | None, typer.Option(help="The file with the rules; also SLIPWAY_PERMISSIONS.")] = None,
@@ -143,13 +153,13 @@ def permissions_test(
 @app.command()
 def local(
     *,
-    port: Annotated[int, typer.Option(help="Port of SQS and SNS; 0 for any that is free.")] = 4566,
-    bedrock_port: Annotated[int, typer.Option(help="Port of Bedrock; 0 for any that is free.")] = 4567,
+    port: Annotated[int, typer.Option(help="Port of SQS and SNS; 0 for any that is free.", min=0, max=65535)] = 4566,
+    bedrock_port: Annotated[int, typer.Option(help="Port of Bedrock; 0 for any that is free.", min=0, max=65535)] = 4567,
     max_creating: Annotated[int, typer.Option(help="Quota of deployments in creation.", min=0)] = 2,
     max_total: Annotated[int, typer.Option(help="Quota of deployments in total.", min=0)] = 10,
     creation_seconds: Annotated[tuple[float, float], typer.Option(help="A creation takes from, to.")] = (15.0, 25.0),
     failing: Annotated[float, typer.Option(help="Share of deployments that fail.", min=0.0, max=1.0)] = 0.0,
-    fifo: Annotated[bool, typer.Option(help="FIFO queue and topic.")] = False,
+    fifo: Annotated[bool, typer.Option("--fifo", help="FIFO queue and topic.")] = False,
 ) -> None:
     """Serve AWS in a box until stopped: SQS, SNS, and a Bedrock that knows custom model deployments.
 
@@ -159,9 +169,15 @@ def local(
         from service.local.serve import serve_box
     except ModuleNotFoundError as missing:
         raise _needs_local(missing) from missing
-    from service.local.terms import Terms
+    from service.local.terms import Terms, WrongTerm
 
-    terms = Terms(max_creating=max_creating, max_total=max_total, creation_seconds=creation_seconds, failing=failing)
+    try:
+        terms = Terms(max_creating=max_creating, max_total=max_total, failing=failing).changed(
+            {"creation_seconds": creation_seconds}
+        )
+    except WrongTerm:
+        said = "they are two numbers, not below 0, the shorter first; give them like 15 25"
+        raise typer.BadParameter(said, param_hint="--creation-seconds") from None
     raise typer.Exit(asyncio.run(serve_box(terms=terms, port=port, bedrock_port=bedrock_port, fifo=fifo)))
 
 

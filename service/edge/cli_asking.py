@@ -42,7 +42,7 @@ class Begun(StrEnum):
 @asking
 def deploy(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What the deployment is to be called.")],
-    model: Annotated[str | None, typer.Argument(metavar="[MODEL_ARN]", help="The custom model, by its ARN.")] = None,
+    model: Annotated[str | None, typer.Argument(metavar="MODEL_ARN", help="The custom model, by its ARN.")] = None,
     *,
     customization_job: Annotated[
         str | None, typer.Option(metavar="JOB", help="Instead of MODEL_ARN: the job that makes the model, which is waited for.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.edge.exits import Exit
-from service.edge.options import AsJson, Config, Daemons, Target
+from service.edge.options import AsJson, Config, Daemons, Target, custom_model, not_empty
 
 if TYPE_CHECKING:
     from service.aws.visiting import Visit
@@ -31,7 +31,9 @@ def list_(
     *,
     name_contains: Annotated[str | None, typer.Option(metavar="TEXT", help="Only names with this in them.")] = None,
     status: Annotated[StatusWord | None, typer.Option(help="Only these.", case_sensitive=False)] = None,
-    model: Annotated[str | None, typer.Option(metavar="ARN", help="Only deployments of this model.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="ARN", help="Only deployments of this model.", callback=custom_model)
+    ] = None,
     created_before: Annotated[str | None, typer.Option(metavar="TIME", help="In ISO 8601, like 2026-11-23T20:00:00Z.")] = None,
     created_after: Annotated[str | None, typer.Option(metavar="TIME", help="In ISO 8601.")] = None,
     oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Else the newest come first.")] = False,
@@ -67,7 +69,7 @@ def list_(
 
 @app.command()
 def get(
-    identifier: Annotated[str, typer.Argument(metavar="NAME_OR_ARN", help="The deployment.")],
+    identifier: Annotated[str, typer.Argument(metavar="NAME_OR_ARN", help="The deployment.", callback=not_empty)],
     *,
     target: Target = None,
     config: Config = None,
@@ -107,7 +109,10 @@ def watch(
 
 @app.command()
 def explain(
-    word: Annotated[str, typer.Argument(metavar="REQUEST_OR_NAME", help="A request's id, or a deployment's name or ARN.")],
+    word: Annotated[
+        str,
+        typer.Argument(metavar="REQUEST_OR_NAME", help="A request's id, or a deployment's name or ARN.", callback=not_empty),
+    ],
     *,
     target: Target = None,
     daemon: Daemons = None,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.edge.exits import Exit
-from service.edge.options import AsJson, Config, Daemons, Target
+from service.edge.options import AsJson, Config, Daemons, Target, custom_model
 
 if TYPE_CHECKING:
     from service.aws.visiting import Visit
@@ -60,7 +60,9 @@ def audit(
 @app.command()
 def doctor(
     *,
-    model: Annotated[str | None, typer.Option(metavar="ARN", help="Also look at this model: can it be deployed?")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="ARN", help="Also look at this model: can it be deployed?", callback=custom_model)
+    ] = None,
     daemon: Daemons = None,
     config: Config = None,
     as_json: AsJson = False,
@@ -87,7 +89,10 @@ def doctor(
 def probe(
     *,
     model: Annotated[
-        str | None, typer.Option(metavar="ARN", help="Also make deployments of this model, look at them, and delete them.")
+        str | None,
+        typer.Option(
+            metavar="ARN", help="Also make deployments of this model, look at them, and delete them.", callback=custom_model
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="With --model: do not ask whether that is all right.")] = False,
     slots: Annotated[int, typer.Option(help="With --model: how many may be in creation at once.", min=1, max=20)] = 1,
@@ -154,7 +159,7 @@ def dlq_show(
 
 @dlq.command("redrive")
 def dlq_redrive(
-    letters: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Which letters, by message id.")] = None,
+    letters: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Which letters, by message id.")] = None,
     *,
     everything: Annotated[bool, typer.Option("--all", help="All of them that would be understood.")] = False,
     unsound: Annotated[bool, typer.Option("--unsound", help="With --all: also those that would be rejected again.")] = False,

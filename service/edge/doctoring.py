@@ -14,7 +14,7 @@ from service.core import diagnosis
 from service.core.calls import CallFailed, Denied
 from service.core.deployments import Deployment
 from service.core.diagnosis import Complaint, redrive_of
-from service.edge.errands import remedy_of
+from service.edge.errands import said_of
 from service.edge.exits import Exit
 from service.edge.printing import is_terminal, print_json, print_sentence, print_table
 from service.settings import Settings, WrongSetting, load_permissions, load_triggers
@@ -37,7 +37,7 @@ class Examination:
         try:
             answer = await asked
         except CallFailed as failed:
-            self.complaints.append(Complaint(about + where, str(failed), remedy_of(failed)))
+            self.complaints.append(Complaint(about + where, *said_of(failed)))
             return None
         self.complaints += [replace(one, about=one.about + where) for one in judge(answer)]
         return answer
@@ -121,7 +121,7 @@ async def _daemon(seen: Examination, url: str) -> None:
     try:
         troubles = await ask_troubles(url)
     except NotReached as wrong:
-        seen.complaints.append(Complaint("daemon", str(wrong), "start it, or give its own address"))
+        seen.complaints.append(diagnosis.of_sentence("daemon", str(wrong)))
         return
     seen.complaints += [Complaint("daemon", f"{url}: {name}: {said}", "see its log") for name, said in troubles.items()]
 

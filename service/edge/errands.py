@@ -14,7 +14,7 @@ from service import __version__, logs
 from service.aws.regions import NotConfigured
 from service.aws.visiting import Visit, visiting
 from service.client.daemons import NotReached
-from service.core.calls import CallFailed, Denied, Missing, Throttled
+from service.core.calls import CallFailed, Denied, Missing, Refused, Throttled
 from service.core.misunderstood import shown
 from service.core.targets import DEFAULT
 from service.edge.exits import Exit
@@ -44,7 +44,7 @@ def run_errand(
     except KeyboardInterrupt:
         return typer.Exit(Exit.STOPPED_WATCHING)
     except CallFailed as failed:
-        sentence = f"{failed}; {remedy_of(failed)}"
+        sentence = "; ".join(said_of(failed))
     except (WrongSetting, NotConfigured, NotReached, CannotDo) as wrong:
         sentence = str(wrong)
     if otherwise is not None:
@@ -79,8 +79,12 @@ async def _visit(settings: Settings, errand: Callable[[Visit, Settings], Awaitab
         return await errand(visit, settings)
 
 
-def remedy_of(failed: CallFailed) -> str:
-    """Say what a person can do about a call that failed."""
+def said_of(failed: CallFailed) -> tuple[str, str]:
+    """Say of a call that failed what AWS said, and what a person can do."""
+    return str(failed).rstrip("."), _remedy_of(failed)
+
+
+def _remedy_of(failed: CallFailed) -> str:
     match failed:
         case Denied() if "AssumeRole" in f"{failed.code} {failed.text}":
             return "let the role's trust policy name whoever Slipway runs as (with the external_id), who needs sts:AssumeRole"
@@ -90,5 +94,7 @@ def remedy_of(failed: CallFailed) -> str:
             return "check SLIPWAY_QUEUE_URL, SLIPWAY_TOPIC_ARN and the Region"
         case Throttled():
             return "try again in a minute"
+        case Refused():
+            return "AWS does not take what was given; mend that"
         case _:
             return "check the network and the endpoints (AWS_ENDPOINT_URL), then try again"

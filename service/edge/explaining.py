@@ -56,7 +56,7 @@ async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequenc
         except NotReached as wrong:
             if named:
                 raise
-            unanswered.append(f"{wrong}; name the daemons with --daemon")
+            unanswered.append(f"{wrong}, with --daemon")
             continue
         answered += 1
         held += [one for one in said.held if target is None or one.target == only]

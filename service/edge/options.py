@@ -47,6 +47,22 @@ _WORDS: Final = {
 """How a key is given whose option is not called as the key is."""
 
 
+def not_empty(given: str) -> str:
+    """Refuse an argument that names nothing: everything would match it."""
+    if not given.strip():
+        raise typer.BadParameter("it is empty; give a name, an id or an ARN")
+    return given
+
+
+def custom_model(given: str | None) -> str | None:
+    """Refuse what is no ARN of a custom model."""
+    from service.core.request_fields import MODEL, MODEL_ARN  # noqa: PLC0415  not every command needs what requests are made of
+
+    if given is not None and not re.fullmatch(MODEL_ARN, given):
+        raise typer.BadParameter(f"{given!r} is no ARN of a custom model; give one like {MODEL.examples[0]}")
+    return given
+
+
 def option_of(key: str) -> str:
     """Answer by which option or argument a key of a request is given; one within a list, by that of the list."""
     path = key.partition("[")[0]

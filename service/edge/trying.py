@@ -19,6 +19,7 @@ from service.core.permissions import permit
 from service.core.requests import PipelineStopping, Unmatched, body_of, understand
 from service.core.targets import Home, Target, Targets, assumed
 from service.core.triggers import Trigger
+from service.edge.errands import CannotDo
 from service.edge.exits import Exit
 from service.settings import (
     WrongSetting,
@@ -41,10 +42,10 @@ def try_triggers(sample: str, triggers: str | None, config: str | None) -> Exit:
     event cannot be read.
     """
     try:
-        rules = load_triggers(triggers or find_triggers(os.environ, config))
-        body = sys.stdin.read() if sample == "-" else Path(sample).read_text("utf-8")
+        rules = load_triggers(triggers or find_triggers(os.environ, config), "--triggers" if triggers else None)
+        body = _read(sample)
         targets = _targets(body, config)
-    except (WrongSetting, NotConfigured, OSError, UnicodeDecodeError) as wrong:
+    except (WrongSetting, NotConfigured, CannotDo) as wrong:
         typer.echo(f"slipway: {wrong}", err=True)
         return Exit.NOT_DONE
     if not rules:
@@ -59,11 +60,11 @@ def try_permissions(sample: str, sender: str, permissions: str | None, config: s
     Well if one does; not well when the request would be rejected; not done when rules or request cannot be read.
     """
     try:
-        rules = load_permissions(permissions or find_permissions(os.environ, config))
+        rules = load_permissions(permissions or find_permissions(os.environ, config), "--permissions" if permissions else None)
         triggers = load_triggers(find_triggers(os.environ, config))
-        body = sys.stdin.read() if sample == "-" else Path(sample).read_text("utf-8")
+        body = _read(sample)
         known = _targets(body, config)
-    except (WrongSetting, NotConfigured, OSError, UnicodeDecodeError) as wrong:
+    except (WrongSetting, NotConfigured, CannotDo) as wrong:
         typer.echo(f"slipway: {wrong}", err=True)
         return Exit.NOT_DONE
     if not rules:
@@ -103,6 +104,14 @@ def _try(body: str, rules: tuple[Trigger, ...], targets: Targets) -> Exit:
     typer.echo(f"matched by trigger {trigger.name}" if trigger else "no event: a request as it is", err=True)
     typer.echo(json.dumps(given, indent=2, ensure_ascii=False))
     return Exit.OK
+
+
+def _read(sample: str) -> str:
+    try:
+        return sys.stdin.read() if sample == "-" else Path(sample).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as wrong:
+        why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
+        raise CannotDo(f"FILE {sample} cannot be read ({why}); name a file of JSON, or - for standard input") from wrong
 
 
 def _targets(body: str, config: str | None) -> Targets:

@@ -18,7 +18,7 @@ _ARN: Final = "arn:aws:bedrock:{region}:123456789012:custom-model/amazon.nova-li
 
 
 async def serve_box(*, terms: Terms, port: int = PORT, bedrock_port: int = BEDROCK_PORT, fifo: bool = False) -> int:
-    """Serve until SIGINT or SIGTERM, and answer the exit code: 0, or 1 with one line that says which port is taken."""
+    """Serve until SIGINT or SIGTERM, and answer the exit code: 0, or 2 with one line that says which port cannot be had."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -29,10 +29,11 @@ async def serve_box(*, terms: Terms, port: int = PORT, bedrock_port: int = BEDRO
             sys.stdout.flush()
             await stopping.wait()
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
+        if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
             raise
-        sys.stderr.write(f"slipway: port {port} or {bedrock_port} is taken; choose others with --port and --bedrock-port\n")
-        return 1
+        said = "is taken" if error.errno == errno.EADDRINUSE else "is not for everybody"
+        sys.stderr.write(f"slipway: port {port} or {bedrock_port} {said}; choose others with --port and --bedrock-port\n")
+        return 2
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)

@@ -132,6 +132,6 @@ async def test_serving_on_a_taken_port_says_so_in_one_line(taken_port: int) -> N
     )
     async with asyncio.timeout(LONG_SECONDS):
         said, complaints = await served.communicate()
-    assert (served.returncode, said) == (1, b"")
+    assert (served.returncode, said) == (2, b"")
     assert complaints.count(b"\n") == 1
     assert str(taken_port).encode() in complaints

@@ -109,6 +109,18 @@ async def test_at_most_ends_the_waiting_and_says_that_the_request_goes_on() -> N
         assert ran.rows[0] == ["Sent", "", "", "1 in the queue that nobody has received"]
 
 
+async def test_who_can_no_longer_follow_says_that_the_request_goes_on() -> None:
+    async with Box(terms=replace(QUICK, denied=("GetCustomModelDeployment",))) as box:
+        ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--request-id", "r-1", **NOBODY)
+        assert (ran.code, ran.out) == (2, "")
+        assert "AccessDeniedException" in ran.err
+        assert ran.err.endswith("; the request goes on\nslipway: see: slipway explain r-1\n")
+        ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--events-queue", f"{box.queue_url}-none", **NOBODY)
+        assert ran.code == 2
+        assert "-none cannot be read (ReceiveMessage: " in ran.err
+        assert ran.err.endswith("; nothing was sent\n")
+
+
 async def test_ctrl_c_stops_watching_and_not_the_deployment() -> None:
     async with Box(terms=SLOW) as box, daemon(box) as process, listening(box) as results:
         await process.until(lambda: bool(process.lines("daemon.started")))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import shlex
 import signal
 import sys
@@ -16,7 +15,6 @@ import typer
 from service.aws.visiting import Visit
 from service.core.deployments import Deployment, Status
 from service.core.probing import Finding, Question, in_order, terms_of, unasked
-from service.core.request_fields import MODEL, MODEL_ARN
 from service.edge.errands import CannotDo, say
 from service.edge.exits import Exit
 from service.edge.printing import is_terminal, paragraph, print_json, print_line, print_table
@@ -29,9 +27,6 @@ COLUMNS = ("question", "answer", "seen in", "what it touches")
 
 async def probe_account(visit: Visit, plan: Plan | None, *, is_sure: bool, as_json: bool) -> Exit:
     """Look; with a plan, and if whoever asked is sure, also make, look and take away. Print, and answer how it ended."""
-    if plan is not None and not re.fullmatch(MODEL_ARN, plan.model_arn):
-        example = MODEL.examples[0]
-        raise CannotDo(f"--model {plan.model_arn} is no ARN of a custom model; give one like {example}")
     found, existing = await look(visit.here.bedrock)
     if plan is None:
         show([*found, *unasked(found, "it makes deployments: --model says of what")], [], as_json=as_json)
