@@ -52,8 +52,8 @@ from service.core.steps import (
 )
 
 UNSEEN_BELIEVED: Final = 5
-"""Get may not show for a while an update that was taken on; after so many looks it is sent again, and after twice as many
-what Get shows is taken for the answer to it."""
+"""Get may not show for a while an update that was taken on; after so many looks it is sent again, and after as many more what
+Get shows is taken for the answer to it."""
 REFUSALS_BELIEVED: Final = UNSEEN_BELIEVED
 """An update whose answer was lost is sent again, and refused because it is under way, which Get may not show for a while."""
 
@@ -71,12 +71,15 @@ class Facts:
     attempt: Sent | CallFailed | None = None
     sent_to: str | None = None
     """The model of the last update that this delivery sent and Bedrock took on."""
+    sends: int = 0
+    """How often it was sent."""
     has_begun: bool = False
-    """Since then it was seen under way."""
+    """Since the last time it was seen under way."""
     model: ModelState | None = None
     verdict: Verdict | None = None
     """What came of the smoke test."""
     unseen: int = 0
+    """Waits, since it was sent, in which Get did not show it."""
     absences: int = 0
     refusals: int = 0
     troubles: int = 0
@@ -103,8 +106,8 @@ class Facts:
         """What is known after an update: every look is stale now."""
         facts = replace(self, sight=None, attempt=attempt, model=None)
         if isinstance(attempt, Sent):
-            is_same = to == self.sent_to
-            return replace(facts, sent_to=to, troubles=0, has_begun=is_same and self.has_begun)
+            sends = self.sends + 1 if to == self.sent_to else 1
+            return replace(facts, sent_to=to, sends=sends, has_begun=False, unseen=0, troubles=0)
         refused = isinstance(attempt, Refused | Missing)
         return replace(facts, refusals=self.refusals + refused, troubles=self.troubles + 1)
 
@@ -118,11 +121,8 @@ class Facts:
 
     def after_pause(self) -> Facts:
         """Time has passed: look and try afresh, remembering how often."""
-        facts = replace(self, sight=None, attempt=None, model=None, troubles=self.troubles + 1)
-        if self.sent_to is None:
-            return facts
-        facts = replace(facts, unseen=self.unseen + 1)
-        return replace(facts, sent_to=None) if facts.unseen % UNSEEN_BELIEVED == 0 else facts
+        is_sent = self.sent_to is not None
+        return replace(self, sight=None, attempt=None, model=None, unseen=self.unseen + is_sent, troubles=self.troubles + 1)
 
     def after_trouble(self) -> Facts:
         """A question could not be answered: nothing new is known, but it has been tried."""
@@ -242,8 +242,7 @@ def _turn_back(facts: Facts, deployment: Deployment, former: str, verdict: Verdi
     if deployment.model_arn == former:
         text = f"{why}; the former model, {former}, is served again"
         return Ended(Outcome(Ending.ROLLED_BACK, Reason.SMOKE_TEST_FAILED, text, deployment, former=former, smoke=verdict))
-    has_ended = facts.has_begun or facts.unseen >= 2 * UNSEEN_BELIEVED
-    if update == UpdateDetails(former, UpdateStatus.FAILED) and facts.sent_to == former and has_ended:
+    if update == UpdateDetails(former, UpdateStatus.FAILED) and _has_ended(facts, former):
         text = f"{why}; and the update back to {former} failed: {deployment.model_arn} is served"
         return Ended(Outcome(Ending.FAILED, Reason.ROLLBACK_FAILED, text, deployment, former=former, smoke=verdict))
     return _send(facts, deployment, former)
@@ -254,9 +253,13 @@ def _has_failed(request: Update, facts: Facts, deployment: Deployment, mark: Upd
     update = deployment.update
     if update is None or update.model_arn != request.model_arn or update.status is not UpdateStatus.FAILED:
         return False
-    if not mark.had_failed:
-        return True
-    return facts.sent_to == request.model_arn and (facts.has_begun or facts.unseen >= 2 * UNSEEN_BELIEVED)
+    return (not mark.had_failed and facts.sends <= 1) or _has_ended(facts, request.model_arn)
+
+
+def _has_ended(facts: Facts, to: str) -> bool:
+    """Whether a failure that Get shows is of the update that was sent last, and of none before it."""
+    is_all_there_is = facts.sends > 1 and facts.unseen >= UNSEEN_BELIEVED
+    return facts.sent_to == to and (facts.has_begun or is_all_there_is)
 
 
 def _on_failure(request: Update, deployment: Deployment, mark: UpdateMark) -> Step:
@@ -270,7 +273,7 @@ def _on_failure(request: Update, deployment: Deployment, mark: UpdateMark) -> St
 
 def _send(facts: Facts, deployment: Deployment, to: str) -> Step:
     """Update, unless that has been tried and something is to be waited for, or asked, first."""
-    if facts.sent_to == to:
+    if facts.sent_to == to and facts.unseen < UNSEEN_BELIEVED:
         return Pause(Reason.UPDATING, f"{deployment.arn} was told to serve {to}, and does not show it yet")
     if not isinstance(facts.attempt, Refused | Missing):
         return SendUpdate(deployment.arn, to)

@@ -131,7 +131,7 @@ def test_an_update_that_fails_before_it_is_seen_under_way_is_believed_at_last() 
         facts = facts.after_update(WANTED, Sent()) if isinstance(step, SendUpdate) else facts.after_pause()
         facts = facts.after_look(Seen(a_deployment(update=FAILED), MARKED_AGAIN))
     assert ended(step) == (Ending.FAILED, Reason.UPDATE_FAILED)
-    assert sent == 3
+    assert sent == 2
 
 
 def test_details_of_other_models_say_nothing() -> None:
@@ -147,6 +147,20 @@ def test_an_update_that_does_not_show_is_sent_again_after_a_while() -> None:
         assert isinstance(decide(REQUEST, facts), Pause)
         facts = facts.after_pause()
     assert decide(REQUEST, facts.after_look(Seen(a_deployment(), MARKED))) == SendUpdate(ARN, WANTED)
+
+
+def test_a_failure_that_shows_just_after_it_was_sent_again_is_of_the_time_before() -> None:
+    late = Seen(a_deployment(update=FAILED), MARKED)
+    facts = FACTS.after_look(Seen(a_deployment(), MARKED)).after_update(WANTED, Sent())
+    for _ in range(UNSEEN_BELIEVED):
+        facts = facts.after_pause()
+    facts = facts.after_look(Seen(a_deployment(), MARKED)).after_update(WANTED, Sent())
+    assert isinstance(decide(REQUEST, facts.after_look(late)), Pause)
+    begun = facts.after_look(Seen(a_deployment(update=details(WANTED, UpdateStatus.UPDATING)), MARKED))
+    assert ended(decide(REQUEST, begun.after_pause().after_look(late))) == (Ending.FAILED, Reason.UPDATE_FAILED)
+    for _ in range(UNSEEN_BELIEVED):
+        facts = facts.after_pause()
+    assert ended(decide(REQUEST, facts.after_look(late))) == (Ending.FAILED, Reason.UPDATE_FAILED)
 
 
 def test_of_two_updates_the_later_one_wins() -> None:
