@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from service.core.action_fields import DEPLOY
+from service.core.action_fields import DEPLOY, FIELDS_OF
 from service.core.actions import Cancel, Delete, Deploy, Update
 from service.core.askers import NOBODY
 from service.core.permissions import permit
-from service.core.request_fields import ASKING, JOB
+from service.core.request_fields import ASKING, CALLBACK_TOKEN, JOB, TASK_TOKEN
 from service.core.requests import Misunderstood, understand
 from service.settings import load_permissions, load_triggers
 from tests.bodies import HOME, TARGETS, message
@@ -31,7 +31,7 @@ DEPLOYS = (
     "step-functions",
     "target",
 )
-OTHERS = {"cancel": Cancel, "delete": Delete, "update": Update}
+OTHERS = {"cancel": Cancel, "delete": Delete, "delete-by-force": Delete, "update": Update}
 UPSTREAM = ("bedrock-job-completed", "sagemaker-package-approved", "sagemaker-training-completed")
 
 
@@ -119,6 +119,13 @@ def test_the_failing_sample_has_a_name_that_the_stand_in_lets_fail() -> None:
 
 def test_the_full_sample_has_every_key() -> None:
     assert set(json.loads(text("full"))) == {field.name for field in DEPLOY} - {JOB.name, *(field.name for field in ASKING)}
+
+
+def test_every_key_is_in_a_sample_but_what_only_slipway_writes() -> None:
+    shown = set().union(*(json.loads(text(name)) for name in (*DEPLOYS, *OTHERS)))
+    keys = {field.name for fields in FIELDS_OF.values() for field in fields}
+    assert keys - shown == {"ifExpired", TASK_TOKEN.name, CALLBACK_TOKEN.name}
+    assert {"TaskToken", "token"} <= shown, "how askers write them"
 
 
 def test_the_invalid_sample_is_refused_with_help() -> None:

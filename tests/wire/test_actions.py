@@ -216,7 +216,7 @@ async def test_delete_keeps_what_slipway_did_not_make(asker: Asker) -> None:
 
 async def test_delete_by_force_where_the_settings_allow_it() -> None:
     async with Box(terms=QUICK) as box, daemon(box, SLIPWAY_ALLOW_FORCE="true") as process, listening(box) as results:
-        box.bedrock.account().add(box.bedrock.now() - 60, "theirs", MODEL)
-        body = {"action": "delete", "customModelDeploymentIdentifier": "theirs", "requestId": "d", "force": True}
-        data = await Asker(box, process, results).ask(json.dumps(body))
+        body = sample("delete-by-force.json")
+        box.bedrock.account().add(box.bedrock.now() - 60, json.loads(body)["customModelDeploymentIdentifier"], MODEL)
+        data = await Asker(box, process, results).ask(body)
         assert (data["outcome"], data["alreadyGone"]) == ("Deleted", False)

@@ -72,7 +72,8 @@ async def test_every_sample_ends_as_its_name_says(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text('[targets.research]\nregion = "us-west-2"\nrole_arn = "arn:aws:iam::210987654321:role/slipway"\n', "utf-8")
     triggers = str(ROOT / "config" / "triggers.toml")
-    otherwise = {"cancel": "Failed", "delete": "Deleted", "failing": "Failed", "invalid": "Rejected", "update": "Updated"}
+    otherwise = {"cancel": "Failed", "failing": "Failed", "invalid": "Rejected", "update": "Updated"}
+    otherwise |= dict.fromkeys(("delete", "delete-by-force"), "Deleted")
     late = ("cancel", "update")  # of what has ended already, and of what the plain one makes
     settings = {
         "SLIPWAY_CONFIG": str(own),
