@@ -121,5 +121,5 @@ class Looking:
 
 def timed_out(timeout: float, reason: Reason | None, text: str, deployment: Deployment | None) -> Outcome:
     """Answer the outcome of a request that was not done by its deadline, and what it waited for."""
-    said = f"not done {timeout:g} s after it was first received: {text or 'not begun'}; what exists is kept"
+    said = f"not done {timeout:g} s after it was first received: {text.rstrip('.') or 'not begun'}; what exists is kept"
     return Outcome(Ending.TIMED_OUT, reason, said, deployment)

@@ -11,6 +11,7 @@ from service.core import continuations
 from service.core.actions import Update
 from service.core.calls import CallFailed
 from service.core.deployments import ModelState
+from service.core.events import Progress
 from service.core.outcomes import Outcome
 from service.core.steps import AskModel, Ended, Look, Pause, Poll, Seen, Sent, TryOut
 from service.core.updating import Facts, Mark, SendUpdate, decide
@@ -82,7 +83,7 @@ class Updating:
             case SendUpdate(arn=arn, model_arn=model_arn):
                 return facts.after_update(model_arn, await self._send(arn, model_arn, hold))
             case Poll():
-                return await self._poll(step, request, facts, hold)
+                return await self._poll(step, request, facts, hold, tell)
             case TryOut(arn=arn) if request.smoke_test is not None:
                 return facts.after_test(await self._smoke.test(request, request.smoke_test, arn, hold, tell))
             case TryOut():
@@ -106,8 +107,9 @@ class Updating:
         log.info("update.begun", arn=arn, model_arn=model_arn)
         return Sent()
 
-    async def _poll(self, step: Poll, request: Update, facts: Facts, hold: Hold) -> Facts:
+    async def _poll(self, step: Poll, request: Update, facts: Facts, hold: Hold, tell: Tell) -> Facts:
         with hold.because(step.reason, step.message):
+            tell(Progress.WAITING, step.reason, step.message)
             await hold.pause(self._poll_seconds * (0.8 + self._rng.random() / 5))
             arn = facts.sight.deployment.arn if isinstance(facts.sight, Seen) else request.name
             return await self._looking.ask(self._bedrock.get(arn, wait=hold.wait), facts.after_poll, facts, hold)

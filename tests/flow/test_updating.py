@@ -64,14 +64,16 @@ def test_an_update_that_fails_leaves_the_former_model(*, rollback: bool, outcome
     run(main())
 
 
-def test_a_deadline_is_no_failure() -> None:
+def test_a_deadline_is_no_failure_and_what_is_waited_for_is_told_before() -> None:
     async def main() -> None:
-        world = with_a_bot(replace(USUAL, update_seconds=(5000.0, 5000.0)))
+        world = with_a_bot(replace(USUAL, update_seconds=(5000.0, 5000.0)), terms={"progress_events": True})
         world.start()
         world.send(UPDATE | {"timeout": "PT10M", "rollback": True})
         await world.all_answered(700)
         data = world.ending("u-1")
         assert (data["outcome"], data["reason"]) == ("TimedOut", "Updating")
+        told = [notice.event["data"] for notice in world.progress("bot")]
+        assert [(each["outcome"], each.get("reason")) for each in told] == [("Accepted", None), ("Waiting", "Updating")]
         await world.stop()
 
     run(main())
