@@ -72,7 +72,11 @@ class Creates:
             books.breaks("I3", f"{made.name} is made without the tag of its request: {made.tags}")
         if any(tag not in made.tags for tag in self._forced_tags):
             books.breaks("I3", f"{made.name} is made without the tags that are forced: {made.tags}")
-        wanted = {iso(books.first_of(asked) + EPOCH + body["expiresAfter"]) for body in asked.bodies if "expiresAfter" in body}
+        wanted = {
+            iso(books.first[origin] + EPOCH + body["expiresAfter"])
+            for origin, body in zip(asked.origins, asked.bodies, strict=True)
+            if "expiresAfter" in body and origin in books.first
+        }
         found = tag_of(made, EXPIRES_TAG)
         if found not in wanted and (found is not None or all("expiresAfter" in body for body in asked.bodies)):
             books.breaks("I3", f"{made.name} expires {found}, and not {wanted}")
