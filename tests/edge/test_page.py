@@ -19,7 +19,7 @@ from service.edge.page.minutes import Hour, Minutes
 from service.edge.page.sections import SECTIONS
 from service.edge.page.shell import Place, Shell, assets
 from service.edge.page.timeline import Found, look_for, request
-from service.edge.page.view import FINISHED_ROWS, WAITING_ROWS, Account, Flight, View, view_of
+from service.edge.page.view import FINISHED_ROWS, FLIGHT_ROWS, WAITING_ROWS, Account, Flight, View, view_of
 from service.edge.page.words import FOR, address
 from service.flow.history import Story
 from tests.world.bedrock import Rules
@@ -192,6 +192,31 @@ def test_slots_are_a_picture_with_words() -> None:
     assert looks[4:14] == ["cell own"] * 2 + ["cell others"] + ["cell rest"] * 5 + ["cell free"] * 2
 
 
+@pytest.mark.parametrize(
+    ("quota", "said"),
+    [
+        (Quota(mark=Counts(2, 4)), ["In creation: 2 of 2", "In all: 4 of at least 4"]),
+        (Quota(mark=Counts(0, 4)), ["In creation: 2", "In all: 4 of 4"]),
+        (Quota(max_creating=5, mark=Counts(2, 4)), ["In creation: 2 of 5", "In all: 4 of 4"]),
+        (Quota(max_creating=2), ["In creation: 2 of 2", "In all: 4"]),
+        (Quota(max_creating=2, max_total=9, mark=Counts(2, 4)), ["In creation: 2 of 2", "In all: 4 of 9"]),
+    ],
+)
+def test_of_a_limit_no_more_is_said_than_is_known(quota: Quota, said: list[str]) -> None:
+    page = shown(replace(QUIET, accounts=(Account("default", "us-east-1", 2, Counts(2, 4), quota),)))
+    assert [one.get("aria-label") for _, one in page.tags if one.get("class") == "cells"] == said
+    opens = [one for one in page.all("span") if one.get("class") == "cell open"]
+    assert len(opens) == sum("at least" in each or "of" not in each for each in said), "what is not known is seen, too"
+
+
+def test_few_times_make_no_wall() -> None:
+    page = shown(replace(QUIET, active_seconds=(3.5, 4.5)))
+    assert "3 s" in page.text
+    assert "11 s" in page.text
+    widest = max(float(str(one["width"])) for one in page.all("rect") if one.get("class") == "answered")
+    assert widest < 100
+
+
 def test_each_target_has_its_slots_and_its_troubles() -> None:
     home, away = QUIET.accounts[0], Account("europe", "eu-west-1 · 222222222222", 1, Counts(1, 1), Quota(), "denied")
     page = shown(replace(QUIET, accounts=(home, away)))
@@ -246,6 +271,22 @@ def test_what_a_world_does_is_what_is_seen() -> None:
     run(main())
 
 
+def test_of_many_in_creation_the_oldest_are_shown_and_they_first() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(max_creating=500, max_total=500, creation_seconds=(900.0, 900.0)))
+        world.start()
+        slipway = world.replicas["a"].slipway
+        for number in range(FLIGHT_ROWS + 10):
+            world.ask(f"bot-{number:02}")
+            await asyncio.sleep(2.0)
+        view = view_of(slipway)
+        assert view.in_flight == FLIGHT_ROWS + 10
+        assert [flight.held.name for flight in view.flights] == [f"bot-{number:02}" for number in range(FLIGHT_ROWS)]
+        await world.stop()
+
+    run(main())
+
+
 def test_a_page_is_never_longer_than_its_rows() -> None:
     story = Story(Finished(request_id="r", message_id="m", outcome="Active", event_id="e", at=1.0), 0.0, 1, ())
 
@@ -278,6 +319,7 @@ def test_a_request_has_a_page_before_and_after_its_end() -> None:
         page = Reader(request(look_for(slipway, "r-1"), "r-1"))
         for said in ("bot", "Waits for a slot", "Received", "Deadline", "1 in the line for a slot"):
             assert said in page.text, said
+        assert "Waited" not in page.text, "it still does"
         await world.all_answered()
         for word in ("r-1", "bot", world.account.made[1].arn):
             page = Reader(request(look_for(slipway, word), word))

@@ -19,6 +19,9 @@ from service.flow.history import Story
 
 Section = Callable[[View, Hour], Html]
 
+LEAST_COLUMNS: Final = 8
+"""A histogram with less of them looks like a wall."""
+
 
 def headline(view: View, _: Hour) -> Html:
     """Everything in one sentence, and what is wrong, if anything is."""
@@ -56,7 +59,9 @@ def slots(view: View, _: Hour) -> Html:
     pictures = [_account(account, is_one_of_many=len(view.accounts) > 1) for account in view.accounts]
     words = (("own", "being created by Slipway"), ("others", "by others"), ("rest", "already there"), ("free", "free"))
     is_counted = any(account.quota.is_limiting() for account in view.accounts)
-    return _section("slots", "Slots", None, *pictures, el("p", *_legend(*words), class_="legend") if is_counted else None)
+    legend = el("p", *_legend(*words), class_="legend") if is_counted else None
+    note = "counted while somebody waits for one" if is_counted else None
+    return _section("slots", "Slots", note, *pictures, legend)
 
 
 def _account(account: Account, *, is_one_of_many: bool) -> Html:
@@ -64,19 +69,22 @@ def _account(account: Account, *, is_one_of_many: bool) -> Html:
     title = el("h3", account.name, el("span", account.where, class_="note")) if is_one_of_many else None
     mark = quota.mark or Counts(0, 0)
     kinds = [("own", account.own), ("others", max(0, counts.creating - account.own))]
-    creating = _line("In creation", kinds, quota.max_creating or mark.creating, is_set=bool(quota.max_creating))
+    creating = _line("In creation", kinds, quota.max_creating, mark.creating)
     if not quota.is_limiting():
         note = el("p", "No quota has been met yet, so nobody has had to count what others made.", class_="note")
         return join(title, creating, note)
     rest = ("rest", max(0, counts.total - counts.creating))
-    return join(title, creating, _line("In all", [*kinds, rest], quota.max_total or mark.total, is_set=bool(quota.max_total)))
+    # Who was refused while some were in creation lacked one of those slots, as a rule: in all there may be room for more.
+    is_all = mark.creating == 0 or mark.creating < quota.max_creating
+    return join(title, creating, _line("In all", [*kinds, rest], quota.max_total, mark.total, is_all=is_all))
 
 
-def _line(title: str, kinds: list[tuple[str, int]], limit: int, *, is_set: bool) -> Html:
-    used = sum(number for _, number in kinds)
-    said = f"{used:,} of {limit:,}" if limit else f"{used:,}"
-    source = "set" if is_set else "learned" if limit else "limit not known"
-    free = [("free", max(0, limit - used))] if limit else [("open", 1)]
+def _line(title: str, kinds: list[tuple[str, int]], given: int, learned: int, *, is_all: bool = True) -> Html:
+    used, limit = sum(number for _, number in kinds), given or learned
+    is_open = not given and not (learned and is_all)
+    said = f"{used:,} of {'at least ' if is_open else ''}{limit:,}" if limit else f"{used:,}"
+    source = "set" if given else "learned" if limit else "limit not known"
+    free = [("free", max(0, limit - used)), ("open", int(is_open))]
     picture = cells([*kinds, *free], f"{title}: {said}")
     return el(
         "div",
@@ -214,8 +222,11 @@ def active(view: View, _: Hour) -> Html:
         return _section("active", "Time to Active", None, _empty("None has become Active here yet."))
     middle, sorted_in = median(seconds), columns(seconds)
     said = f"{count(len(seconds), 'request')} became Active, half of them within {spoken(middle)}"
-    picture = bars([[(ANSWERED, column.count)] for column in sorted_in], said)
-    axis = el("p", el("span", spoken(sorted_in[0].least)), el("span", spoken(sorted_in[-1].most)), class_="scale")
+    free = max(0, LEAST_COLUMNS - len(sorted_in))
+    first, last = sorted_in[0], sorted_in[-1]
+    picture = bars([*([(ANSWERED, column.count)] for column in sorted_in), *[()] * free], said)
+    end = last.most + free * (last.most - last.least)
+    axis = el("p", el("span", spoken(first.least)), el("span", spoken(end)), class_="scale")
     figures = el("p", "half within ", el("b", spoken(middle)), ", all within ", el("b", spoken(max(seconds))), class_="figures")
     return _section("active", "Time to Active", f"the last {len(seconds):,}", figures, picture, axis)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from service.core.held import Finished, Held, Wait
 from service.core.outcomes import Reason
@@ -14,6 +15,9 @@ from service.edge.page.sections import LOOKS
 from service.edge.page.words import clock, count, named, waits_for
 from service.flow.history import Story
 from service.flow.run import Slipway
+
+CODES: Final = frozenset({"Request", "Message", "Deployment", "Model", "Event"})
+"""Facts that are read letter by letter, and copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,8 @@ def _held(held: Held) -> Html:
         state = "In creation"
     else:
         state = f"Waits {waits_for(held.waits_for)}" if held.waits_for else "At work"
-    steps = [_step(held.received_at, "Received", _deliveries(held.receive_count)), *map(_wait, held.waited)]
+    steps = [_step(held.received_at, "Received", _deliveries(held.receive_count)), *map(_wait, held.waited[:-1])]
+    steps += [_wait(wait, is_over=wait.reason != held.waits_for) for wait in held.waited[-1:]]
     steps.append(_step(held.now, "Now", held.why or state, look="now"))
     if held.deadline is not None:
         left = held.deadline - held.now
@@ -92,7 +97,9 @@ def _ended(story: Story) -> Html:
 
 def _article(one: Held | Finished, state: str, look: str, facts: Mapping[str, str | None], steps: list[Html]) -> Html:
     known = {"Request": one.request_id, "Message": one.message_id, "Action": one.action, "Deployment": one.arn, **facts}
-    pairs = [join(el("dt", key), el("dd", value)) for key, value in known.items() if value]
+    pairs = [
+        join(el("dt", key), el("dd", el("code", value) if key in CODES else value)) for key, value in known.items() if value
+    ]
     return el(
         "article",
         el("header", el("h1", named(one)), el("p", state, class_=f"chip {look}"), class_="title"),
@@ -106,11 +113,11 @@ def _deliveries(number: int) -> str | None:
     return f"its message was delivered {count(number, 'time')}" if number > 1 else None
 
 
-def _wait(wait: Wait) -> Html:
+def _wait(wait: Wait, *, is_over: bool = True) -> Html:
     if wait.reason == "InCreation":
         return _step(wait.since, "In creation", wait.text)
     often = f", {wait.times:,} times in a row" if wait.times > 1 else ""
-    return _step(wait.since, f"Waited {waits_for(wait.reason)}{often}", wait.text)
+    return _step(wait.since, f"{'Waited' if is_over else 'Waits'} {waits_for(wait.reason)}{often}", wait.text)
 
 
 def _step(at: float, title: str, text: Child, look: str = "past") -> Html:
