@@ -159,15 +159,15 @@ class Line(Generic[T]):
                 before += min(full + bool(rest) + is_level, len(group.line))
         return before + 1
 
-    def in_order(self) -> list[Place[T]]:
-        """Answer everybody who waits, in the order in which they go if nobody joins or leaves."""
+    def in_order(self, most: int | None = None) -> list[Place[T]]:
+        """Answer everybody who waits, or the first so many, in the order in which they go if nobody joins or leaves."""
         keyed = sorted(
             (-priority, group.time + index * group.step, place)
             for priority, of in self._classes.items()
             for _, _, group in of.order
-            for index, place in enumerate(group.line)
+            for index, place in enumerate(group.line[:most])
         )
-        return [place for _, _, place in keyed]
+        return [place for _, _, place in keyed[:most]]
 
     def _one_less(self, of: _Class[T], priority: int) -> None:
         of.waiting -= 1

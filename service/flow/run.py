@@ -184,12 +184,14 @@ class Slipway:
 
     def waits(self) -> Counter[Reason]:
         """Answer how many of the requests held wait for what at this moment."""
-        in_line = {name: site.slots.why()[0] for name, site in self.sites.items()}
-        return Counter(
-            in_line[self.site_of(hold).target.name] if hold.why is Reason.NO_SLOT else hold.why
-            for hold in self.custody
-            if hold.why is not None
-        )
+        counts = Counter(hold.why for hold in self.custody if hold.why is not None)
+        other = {name: why for name, site in self.sites.items() if (why := site.slots.why()[0]) is not Reason.NO_SLOT}
+        if other and counts[Reason.NO_SLOT]:
+            in_line = (self.site_of(hold).target.name for hold in self.custody if hold.why is Reason.NO_SLOT)
+            for name, number in Counter(in_line).items():
+                counts[Reason.NO_SLOT] -= number
+                counts[other.get(name, Reason.NO_SLOT)] += number
+        return +counts
 
     def lease_margin(self) -> float:
         """Answer the shortest time in seconds for which a lease still holds; a whole lease when nothing is held."""

@@ -87,6 +87,10 @@ class Slots:
         """Answer the place in line, from 1, of each message whose request waits for a slot here."""
         return {place.who.hold.message.message_id: number for number, place in enumerate(self._line.in_order(), 1)}
 
+    def first(self, most: int) -> list[Hold]:
+        """Answer the first so many in line."""
+        return [place.who.hold for place in self._line.in_order(most)]
+
     def needs_counts(self) -> bool:
         """Whether the next sweep should count what others made: only while somebody waits for a slot."""
         return bool(self._line) and self.quota.is_limiting()

@@ -16,11 +16,18 @@ from service.flow.hold import Hold
 from service.flow.looking import Tell
 
 
+class _Lines(dict[str, list["Turn"]]):
+    """By key: who stands in line, the head first. No line is empty."""
+
+    standing = 0
+    """In all of them. Counted and not summed up: whoever looks at the page asks each second."""
+
+
 class Turns:
     """A line for each key; whoever is at its head has the turn."""
 
     def __init__(self) -> None:
-        self._lines: dict[str, list[Turn]] = {}
+        self._lines = _Lines()
 
     def turn(self, keys: Sequence[str], hold: Hold) -> Turn:
         """Answer a turn that is yet to be taken: alone with each of these keys, in this order.
@@ -37,7 +44,7 @@ class Turns:
 
     def __len__(self) -> int:
         """How many wait behind another."""
-        return sum(len(line) - 1 for line in self._lines.values())
+        return self._lines.standing - len(self._lines)
 
 
 class Turn:
@@ -49,7 +56,7 @@ class Turn:
 
     __slots__ = ("_first_received", "_hold", "_keys", "_lines", "_standing", "_turn")
 
-    def __init__(self, lines: dict[str, list[Turn]], keys: Sequence[str], hold: Hold) -> None:
+    def __init__(self, lines: _Lines, keys: Sequence[str], hold: Hold) -> None:
         self._lines = lines
         self._keys = keys
         self._hold = hold
@@ -75,6 +82,7 @@ class Turn:
         for key in self._keys:
             line = self._lines.setdefault(key, [])
             self._standing += 1
+            self._lines.standing += 1
             if key == self._keys[-1]:
                 insort(line, self, lo=1, key=_age)  # never before the head, who has the turn
             else:
@@ -96,6 +104,7 @@ class Turn:
     def _leave(self) -> None:
         """Leave the last line that was joined; who is next there, if this one was at its head, has the turn."""
         self._standing -= 1
+        self._lines.standing -= 1
         key = self._keys[self._standing]
         line = self._lines[key]
         was_head = line[0] is self

@@ -108,6 +108,11 @@ class Watcher:
         """Answer when each deployment in flight was created, by AWS's clock."""
         return [watched.created_at for watched in self._watched.values()]
 
+    def oldest(self, most: int) -> set[str]:
+        """Answer the ARNs of the oldest in flight: of so many, and of those that are as old as the last of them."""
+        latest = max(sorted(self.began())[:most], default=-math.inf)  # they are nearly in order, so sorting is cheap
+        return {arn for arn, watched in self._watched.items() if watched.created_at <= latest}
+
     def expect(self, arn: str, created_at: float) -> None:
         """Count a deployment as in flight from now on, until it ends or is forgotten."""
         if arn not in self._watched:

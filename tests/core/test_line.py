@@ -169,6 +169,7 @@ class Lines(RuleBasedStateMachine):
         assert len(self.line) == len(order) == len(self.waiting)
         assert sorted(order) == sorted(self.waiting)
         assert [self.line.rank(place) for place in order] == list(range(1, len(order) + 1))
+        assert all(self.line.in_order(most) == order[:most] for most in range(len(order) + 2))
 
 
 TestLines = Lines.TestCase

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from service.edge.page.screens import LEAST_REST_SHARE, OLDEST_SECONDS, QUIET_SHARE, REST_SHARE, SECOND, Screen
+from service.edge.page.screens import (
+    LEAST_REST_SHARE,
+    OLDEST_QUIET_SECONDS,
+    OLDEST_SECONDS,
+    QUIET_SHARE,
+    REST_SHARE,
+    SECOND,
+    Screen,
+)
 from tests.world.loop import VirtualLoop, run
 
 
@@ -88,17 +96,17 @@ def test_what_takes_long_to_draw_is_drawn_seldom(seconds: float, apart: float) -
 
 def test_while_nothing_happens_it_is_drawn_seldom_and_what_happens_is_seen_soon() -> None:
     async def main() -> None:
-        drawing, heard, happened = Drawing(seconds=0.005), list[dict[str, Any]](), 0
+        drawing, heard, happened = Drawing(seconds=0.002), list[dict[str, Any]](), 0
         screen = Screen(drawing, lambda: happened)
         looking = asyncio.create_task(look(screen, heard))
-        await asyncio.sleep(3 * 0.005 * QUIET_SHARE + 0.5)
+        await asyncio.sleep(3 * 0.002 * QUIET_SHARE + 0.5)
         assert drawing.drawn == 4
         for word in "bcd":
             drawing.changing, happened = word, happened + 1
-            await asyncio.sleep(0.005 * REST_SHARE + SECOND)
+            await asyncio.sleep(0.002 * REST_SHARE + SECOND)
             assert heard[-1] == {"moving": f"<p>{word}</p>"}
         seen, drawing.changing = drawing.drawn, "e"
-        await asyncio.sleep(0.005 * QUIET_SHARE)
+        await asyncio.sleep(0.002 * QUIET_SHARE)
         assert drawing.drawn == seen + 1
         assert heard[-1] == {"moving": "<p>e</p>"}, "also what nobody has said to have happened"
         screen.close()
@@ -112,8 +120,26 @@ def test_however_long_it_takes_to_draw_a_picture_is_not_older_than_some_seconds_
         drawing = Drawing(seconds=0.02)
         screen = Screen(drawing, lambda: 0)
         looking = asyncio.create_task(look(screen, []))
-        await asyncio.sleep(3 * OLDEST_SECONDS + 0.5)
+        await asyncio.sleep(3 * OLDEST_QUIET_SECONDS + 0.5)
         assert drawing.drawn == 4
+        screen.close()
+        await looking
+
+    run(main())
+
+
+def test_who_comes_sees_what_is_so_however_seldom_it_is_drawn_for_those_who_stay() -> None:
+    async def main() -> None:
+        drawing = Drawing(seconds=0.02)
+        screen = Screen(drawing, lambda: 0)
+        looking = asyncio.create_task(look(screen, []))
+        await asyncio.sleep(OLDEST_QUIET_SECONDS / 2)
+        assert drawing.drawn == 1
+        drawing.changing = "b"
+        assert screen.picture()["moving"] == "<p>b</p>"
+        for _ in range(9):
+            screen.picture()
+        assert drawing.drawn == 2
         screen.close()
         await looking
 

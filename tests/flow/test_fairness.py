@@ -13,6 +13,7 @@ import pytest
 from service.core.event_schema import event_schema
 from service.core.held import Held
 from service.core.messages import Message
+from service.core.outcomes import Reason
 from service.edge.holdings import holdings
 from service.flow.hold import Hold
 from service.flow.looking import in_silence
@@ -215,7 +216,9 @@ def test_a_create_that_is_held_back_waits_for_the_rate_and_so_does_who_is_behind
         await asyncio.sleep(12.0)
         reasons = {one.waits_for for one in held(world).values()}
         assert "Throttled" in reasons
-        assert "NoSlot" not in world.replicas["a"].slipway.waits()
+        waits = world.replicas["a"].slipway.waits()
+        assert "NoSlot" not in waits
+        assert waits[Reason.THROTTLED] + waits[Reason.IN_CREATION] == 60, "nobody is counted twice, or not at all"
         assert "NoSlot" not in reasons
         assert [one for one in held(world).values() if one.prospect.place is not None], "some wait behind them, in line"
         await asyncio.sleep(202.0)

@@ -103,8 +103,11 @@ class StatusPage:
         """Answer something that is another when something has happened: whatever does is received, waits, or is called for."""
         slipway = self._slipway
         calls = sum(count for (name, answer), count in self._calls.items() if name not in ROUTINE or answer != APPLIED)
-        lines = tuple((site.slots.waiting, site.watcher.in_flight) for site in slipway.sites.values())
-        return slipway.is_stopping, slipway.tally.messages_received, len(slipway.custody), len(slipway.turns), lines, calls
+        sites = tuple(
+            (site.slots.waiting, site.slots.counts, site.watcher.in_flight, site.watcher.trouble)
+            for site in slipway.sites.values()
+        )
+        return slipway.is_stopping, slipway.tally.messages_received, len(slipway.custody), len(slipway.turns), sites, calls
 
     def _draw(self, about: str | None) -> Mapping[str, str]:
         if about is not None:

@@ -16,12 +16,15 @@ import structlog
 SECOND: Final = 1.0
 REST_SHARE: Final = 300
 """After it was drawn, nothing is for so many times as long: pictures take 0.3 % of the time, a tenth of what little is done."""
-QUIET_SHARE: Final = 1500
-"""The same while nothing happens, when it is only that time passes."""
+QUIET_SHARE: Final = 5000
+"""The same while nothing happens, when it is only that time passes: 0.02 %, since a daemon that waits takes 0.2 % of a core."""
 OLDEST_SECONDS: Final = 10.0
-"""But a picture is not older than this for either's sake."""
+OLDEST_QUIET_SECONDS: Final = 20.0
+"""But a picture is not older than these for either's sake."""
 LEAST_REST_SHARE: Final = 50
 """And whatever there is to draw, it takes no more than 2 % of the time."""
+LEAST_SECONDS: Final = 0.001
+"""A fast loop's clock has whole milliseconds: nothing takes less, and a wait for less would be none."""
 
 Draw = Callable[[], Mapping[str, str]]
 
@@ -41,6 +44,8 @@ class Screen:
     _number: int = 0
     _sections: dict[str, tuple[int, str, str]] = field(default_factory=dict)
     """By name: the picture in which it last changed, its markup, and the same as JSON."""
+    _fresh_until: float = 0.0
+    """Before then whoever comes sees what the others see."""
     _due_at: float = 0.0
     _quiet_until: float = 0.0
     """Before then it is drawn only if something has happened."""
@@ -51,8 +56,8 @@ class Screen:
     _is_closed: bool = False
 
     def picture(self) -> Mapping[str, str]:
-        """Answer the sections as they were when they were last due: seldom older than a second."""
-        if asyncio.get_running_loop().time() >= self._due_at:
+        """Answer the sections, seldom older than a second: who comes sees what is so, however seldom who stays is told."""
+        if asyncio.get_running_loop().time() >= self._fresh_until:
             self._draw_now()
         return {name: markup for name, (_, markup, _) in self._sections.items()}
 
@@ -84,13 +89,15 @@ class Screen:
     async def _go_on(self) -> None:
         loop = asyncio.get_running_loop()
         while self.viewers:
-            await asyncio.sleep(max(0.0, self._due_at - loop.time()))
+            await asyncio.sleep(max(LEAST_SECONDS, self._due_at - loop.time()))
             now = loop.time()
+            if now < self._due_at:
+                continue
             if now < self._quiet_until and self.news() == self._news:
                 self._due_at = min(now + SECOND, self._quiet_until)
                 continue
             try:
-                self.picture()
+                self._draw_now()
             except Exception:
                 log.exception("page.faulted")
                 self._due_at = loop.time() + SECOND
@@ -105,8 +112,9 @@ class Screen:
         for name, markup in drawn.items():
             if name not in self._sections or self._sections[name][1] != markup:
                 self._sections[name] = (self._number, markup, json.dumps(markup))
-        took = loop.time() - began
-        self._due_at = began + max(SECOND, min(took * REST_SHARE, OLDEST_SECONDS), took * LEAST_REST_SHARE)
-        self._quiet_until = began + min(took * QUIET_SHARE, OLDEST_SECONDS)
+        took = max(LEAST_SECONDS, loop.time() - began)
+        self._fresh_until = began + max(SECOND, took * LEAST_REST_SHARE)
+        self._due_at = max(self._fresh_until, began + min(took * REST_SHARE, OLDEST_SECONDS))
+        self._quiet_until = began + min(took * QUIET_SHARE, OLDEST_QUIET_SECONDS)
         self._drawn.set()
         self._drawn = asyncio.Event()

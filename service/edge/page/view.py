@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
-from math import inf
+from operator import itemgetter
 from statistics import median
 from typing import Final
 
@@ -20,11 +19,9 @@ from service.flow.hold import Hold
 from service.flow.run import Slipway
 from service.flow.sites import Site
 
-FLIGHT_ROWS: Final = 50
+FLIGHT_ROWS: Final = 25
 WAITING_ROWS: Final = 25
 FINISHED_ROWS: Final = 25
-
-_CREATION: Final = frozenset({Reason.IN_CREATION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +78,13 @@ def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
     """Look once."""
     flying: list[Hold] = []
     waiting: list[Hold] = []
-    reasons: Counter[str] = Counter()
-    in_line = {name: site.slots.why()[0] for name, site in slipway.sites.items()}
     for hold in slipway.custody:
-        if hold.why is None:
-            continue
-        if hold.why in _CREATION:
+        if hold.why is Reason.IN_CREATION:
             flying.append(hold)
-        else:
+        elif hold.why is not None:
             waiting.append(hold)
-            reasons[in_line[slipway.site_of(hold).target.name] if hold.why is Reason.NO_SLOT else hold.why] += 1
-    places = slipway.slot_places() if waiting else {}
-    behind = slipway.turns.places() if waiting else {}
+    in_line = _first_in_line(slipway, waiting_from + WAITING_ROWS)
+    places = (slipway.turns.places() if slipway.turns else {}) | {hold.message.message_id: place for place, hold in in_line}
     accounts = tuple(_account(site) for site in slipway.sites.values())
     return View(
         is_stopping=slipway.is_stopping,
@@ -100,11 +92,10 @@ def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
         held=len(slipway.custody),
         in_flight=len(flying),
         waiting=len(waiting),
-        reasons=reasons,
+        reasons={why: number for why, number in slipway.waits().items() if why is not Reason.IN_CREATION},
         flights=_flights(slipway, flying, {account.name: account.usual_seconds for account in accounts}),
         waiting_rows=tuple(
-            held_of(hold, slipway, (places if hold.why is Reason.NO_SLOT else behind).get(hold.message.message_id))
-            for hold in _page(waiting, places, waiting_from)
+            held_of(hold, slipway, places.get(hold.message.message_id)) for hold in _page(waiting, in_line, waiting_from)
         ),
         waiting_from=waiting_from,
         finished=tuple(reversed(tuple(slipway.history)[-FINISHED_ROWS:])),
@@ -113,12 +104,24 @@ def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
     )
 
 
-def _page(waiting: Iterable[Hold], places: Mapping[str, int], start: int) -> list[Hold]:
-    def order(hold: Hold) -> tuple[float, float]:
-        place = places.get(hold.message.message_id)
-        return (place, 0.0) if place is not None else (inf, continuations.first_received_at(hold.message))
+def _first_in_line(slipway: Slipway, most: int) -> list[tuple[int, Hold]]:
+    """Answer who is among the first so many of a target's line, and at which place, from 1; in the order of their places."""
+    pairs = (pair for site in slipway.sites.values() for pair in enumerate(site.slots.first(most), 1))
+    return sorted(pairs, key=itemgetter(0))[:most]
 
-    return nsmallest(start + WAITING_ROWS, waiting, key=order)[start:]
+
+def _page(waiting: Iterable[Hold], in_line: Sequence[tuple[int, Hold]], start: int) -> list[Hold]:
+    """Answer one page of those who wait. Where they are not many, everybody who stands in a line is among `in_line`."""
+    rows = [hold for _, hold in in_line]
+    if len(rows) < (most := start + WAITING_ROWS):
+        standing = set(rows)
+        others = (hold for hold in waiting if hold not in standing)
+        rows += nsmallest(most - len(rows), others, key=_age)
+    return rows[start:]
+
+
+def _age(hold: Hold) -> float:
+    return continuations.first_received_at(hold.message)
 
 
 def _account(site: Site) -> Account:
@@ -134,8 +137,11 @@ def _account(site: Site) -> Account:
     )
 
 
-def _flights(slipway: Slipway, flying: Iterable[Hold], usual: Mapping[str, float | None]) -> tuple[Flight, ...]:
-    longest = nsmallest(FLIGHT_ROWS, ((-_creation_seconds(slipway, hold), id(hold), hold) for hold in flying))
+def _flights(slipway: Slipway, flying: Sequence[Hold], usual: Mapping[str, float | None]) -> tuple[Flight, ...]:
+    oldest = {arn for site in slipway.sites.values() for arn in site.watcher.oldest(FLIGHT_ROWS)}
+    likely = [hold for hold in flying if hold.arn in oldest]
+    among = likely if len(likely) >= FLIGHT_ROWS else flying
+    longest = nsmallest(FLIGHT_ROWS, ((-_creation_seconds(slipway, hold), id(hold), hold) for hold in among))
     return tuple(
         Flight(held_of(hold, slipway, None), -negative, usual[slipway.site_of(hold).target.name])
         for negative, _, hold in longest
