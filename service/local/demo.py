@@ -123,8 +123,9 @@ def _boxes(used: int, of: int, colour: str) -> Text:
 async def run_demo(*, keep: bool = False) -> int:
     """Run the demonstration; answer 0 only if every result arrived, once, as expected.
 
-    With `keep` the daemon serves on until Ctrl-C, so that its page can be looked at.
+    With `keep` the daemon serves on until Ctrl-C, so that its page can be looked at. SIGTERM is as good: the daemon ends, too.
     """
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     console = Console()
     console.print("[bold]Slipway[/]: starting AWS in a box (SQS, SNS, Bedrock), then the daemon against it.")
     began = time.monotonic()

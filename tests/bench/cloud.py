@@ -93,6 +93,7 @@ class Cloud:
         self._said: dict[int, set[str]] = {}
         self.deleted: set[int] = set()
         self.redelivered = 0
+        self.extended = 0
 
     def is_too_fast(self, operation: str) -> bool:
         """Take a token for a call; answer whether there was none."""
@@ -145,7 +146,7 @@ class Cloud:
             self._receipts += 1
             receipt = f"receipt-{self._receipts}-{number:06}" + "x" * 150
             self._held[receipt] = number
-            self.extend(receipt, visibility)
+            self._hide(receipt, visibility)
             name = f"bench-{number:06}"
             messages.append(
                 {
@@ -161,7 +162,11 @@ class Cloud:
         return json.dumps({"Messages": messages}).encode()
 
     def extend(self, receipt: str, seconds: float) -> None:
-        """Hide a message for so long from now."""
+        """Hide a message that is held for so long from now."""
+        self.extended += 1
+        self._hide(receipt, seconds)
+
+    def _hide(self, receipt: str, seconds: float) -> None:
         until = time.monotonic() + seconds
         self._until[receipt] = until
         heappush(self._leases, (until, receipt))
@@ -246,6 +251,7 @@ class Cloud:
             "created": len(self._made),
             "published": len(self._published),
             "deleted": len(self.deleted),
+            "extended": self.extended,
         }
 
     def report(self) -> dict[str, Any]:

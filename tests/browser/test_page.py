@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -9,6 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import product
+
+import pytest
 
 from service.local.box import Box
 from service.local.terms import Terms
@@ -122,10 +125,12 @@ async def test_the_demo_has_a_page_to_look_at_while_it_runs() -> None:
             await tab.until("document.querySelectorAll('#finished li').length > 1", 60.0)
             assert not tab.complaints
     finally:
-        await demo.end(signal.SIGINT)
+        await demo.end(signal.SIGTERM)
+    with pytest.raises(ConnectionRefusedError):  # the daemon has ended, too
+        await asyncio.open_connection("127.0.0.1", int(found[1]))
 
 
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
+ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)/")
 LEAST_CONTRAST = """(() => {
     const light = (colour) => {
         const part = (at) => { const v = colour[at] / 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
