@@ -51,6 +51,7 @@ def _directions(box: Box, *, fifo: bool) -> str:
 #   aws sqs send-message --queue-url "$SLIPWAY_QUEUE_URL"{group} --message-body {shlex.quote(body)}
 #   aws bedrock list-custom-model-deployments
 #   aws sqs receive-message --queue-url "$SLIPWAY_LOCAL_RESULTS_QUEUE_URL" --wait-time-seconds 20
+# (Version 1 of the AWS CLI finds SQS only if it is told so: --endpoint-url "$AWS_ENDPOINT_URL".)
 # How Bedrock behaves can be changed meanwhile:
 #   curl -X PATCH "$AWS_ENDPOINT_URL_BEDROCK/_slipway/terms" -d '{{"max_creating": 5}}'
 """
