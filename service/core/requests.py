@@ -25,7 +25,7 @@ from service.core.actions import (
 )
 from service.core.asking import PipelineStopping, plain, read_asker
 from service.core.envelopes import is_event, unwrapped
-from service.core.fields import Field, Problem, fault, problems, seconds
+from service.core.fields import Field, Problem, compiled, fault, problems, seconds
 from service.core.messages import Message
 from service.core.misunderstood import Code, Misunderstood, shown
 from service.core.request_fields import (
@@ -116,10 +116,11 @@ def _request_problems(given: Mapping[str, object], targets: Targets) -> Iterator
 
 def _strangeness(field: Field, pattern: str, arn: object, target: Target, targets: Targets) -> Iterator[Problem]:
     """Find a valid ARN of another place than the target."""
-    found = re.fullmatch(pattern, arn) if isinstance(arn, str) and fault(field, arn) is None else None
-    if found is None:
-        return
+    found = compiled(pattern).fullmatch(arn) if isinstance(arn, str) else None
     home = target.home
+    # Most are of the right place: only the others are looked at again.
+    if found is None or found.groups() == (home.partition, home.region, home.account) or fault(field, arn) is not None:
+        return
     partition, region, account = found.groups()
     rows = (
         (Code.WRONG_PARTITION, "partition", partition, home.partition),
@@ -141,7 +142,7 @@ def _forbidden(given: Mapping[str, object], target: Target) -> Iterator[Problem]
     """Find what the target's rules do not allow. The model of a job is looked at when it is known."""
     for field, look in ((MODEL, target.model_fault), (NAME, target.name_fault), (IDENTIFIER, target.name_fault)):
         word = given.get(field.name)
-        if not isinstance(word, str) or fault(field, word) is not None or (wrong := look(word)) is None:
+        if not isinstance(word, str) or (wrong := look(word)) is None or fault(field, word) is not None:
             continue
         is_by_arn = field is IDENTIFIER and word.startswith("arn:")
         if is_by_arn and given.get("ifExpired") is True:
