@@ -8,10 +8,12 @@ receive looks the same as an empty queue.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from ssl import SSLContext
 from threading import Thread
+from types import MappingProxyType
 from typing import Any, Final
 
 from aiobotocore.httpsession import AIOHTTPSession
@@ -24,6 +26,11 @@ LARGEST_CHECKED: Final = 64 * 1024
 
 class StraightSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types
     """aiobotocore's session, except that a 3xx is the answer, and that nothing is sent anywhere else, nor twice."""
+
+    def __init__(self, *how: Any, **named: Any) -> None:  # noqa: ANN401  handed through
+        super().__init__(*how, **named)
+        if not named.get("proxies"):
+            self._proxy_config = _Direct()
 
     async def _get_session(self, proxy_url: str | None) -> _NoRedirects:
         session = await super()._get_session(proxy_url)
@@ -55,6 +62,19 @@ def _trust(certificates: str) -> SSLContext:
     context.check_hostname = True
     context.load_verify_locations(certificates)
     return context
+
+
+class _Direct:
+    """The way to everywhere, where there is no proxy: botocore parses each URL three times to find that out."""
+
+    settings: Final[Mapping[str, object]] = MappingProxyType({})
+
+    def proxy_url_for(self, url: str) -> None:
+        """Answer that there is none."""
+
+    def proxy_headers_for(self, url: str) -> dict[str, str]:  # noqa: ARG002  as botocore calls it
+        """Answer none."""
+        return {}
 
 
 class _NoRedirects:

@@ -12,7 +12,7 @@ from service.aws.keys import Keeper
 from service.aws.regions import NotConfigured
 from service.aws.transport import StraightSession
 from service.core.targets import Home
-from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_topic
+from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_topic
 from tests.aws.servers import answer, serving
 
 
@@ -108,3 +108,14 @@ async def test_everything_is_put_together(monkeypatch: pytest.MonkeyPatch) -> No
             assert await aws.queue.delete(["a"]) == [None]
             assert aws.tally == {("DeleteMessageBatch", "Applied"): 1}
             assert [list(limiters) for limiters in aws.limiters] == [[], ["DeleteMessageBatch"], [], [], []]
+
+
+async def test_a_proxy_of_the_environment_is_gone_through(clients_at: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(answer(200, {"modelDeploymentSummaries": []})) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        async with clients_at("http://bedrock.invalid") as clients:
+            await make_bedrock(clients).page(created_after=None, status=None, token=None)
+        (seen,) = proxy.seen
+    assert seen.path.startswith("http://bedrock.invalid/")
