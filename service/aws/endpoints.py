@@ -6,6 +6,8 @@ from typing import Any
 
 from aiobotocore.session import AioSession
 
+from service.aws.exchanging import Exchanging
+
 
 def settle_endpoints(session: AioSession) -> None:
     """Let the clients of this session, made from now on, ask the rules for their endpoint once.
@@ -16,7 +18,7 @@ def settle_endpoints(session: AioSession) -> None:
 
 
 def _settle(base_classes: list[type], **_: object) -> None:
-    base_classes.insert(0, _Settled)
+    base_classes[:0] = [_Settled, Exchanging]
 
 
 class _Settled:
