@@ -307,8 +307,8 @@ PLANTS = (
     Plant(
         "stale details of an update are believed",
         "service.core.updating",
-        "    if not mark.had_failed:\n",
-        "    if True:\n",
+        "    return (not mark.had_failed and facts.sends <= 1) or _has_ended(facts, request.model_arn)\n",
+        "    return True\n",
     ),
     Plant(
         "an update leaves no mark",
