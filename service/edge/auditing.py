@@ -78,7 +78,9 @@ def _print(report: Report, *, as_json: bool) -> None:
     if as_json:
         print_json({"findings": [_json(finding) for finding in report.findings], "unknown": list(report.unknown)})
         return
-    rows = [(one.kind.value, one.name, one.request_id or "", f"{one.text}; {one.remedy}") for one in report.findings]
+    rows = [
+        (one.kind.value, one.name, one.request_id or "", f"{one.text.rstrip('.')}; {one.remedy}") for one in report.findings
+    ]
     if rows:
         print_table(("what", "deployment", "request", "what is so, and what to do"), rows)
     elif is_terminal():

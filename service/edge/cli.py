@@ -67,10 +67,12 @@ def slipway(
 def serve(
     config: Annotated[Path | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
 ) -> None:
-    """Serve the queue until SIGTERM or SIGINT; a second signal hurries.
+    """Serve the queue until SIGTERM or SIGINT. A second signal hurries.
 
     Settings: config/slipway.toml lists them all; each x_y is SLIPWAY_X_Y in the environment. Two must be set:
     SLIPWAY_QUEUE_URL and SLIPWAY_TOPIC_ARN. Region, credentials and endpoints are the AWS SDK's own (AWS_REGION, …).
+
+    Example: slipway serve --config slipway.toml
     """
     from service.edge.starting import start
 
@@ -83,7 +85,12 @@ def health(
         int | None, typer.Option(help="The daemon's port; else SLIPWAY_HTTP_PORT, else 8080.", min=1, max=65535)
     ] = None,
 ) -> None:
-    """Ask the daemon on this machine whether it lives; exit 0 or 1. For container health checks."""
+    """Ask the daemon on this machine whether it lives; exit 0 or 1.
+
+    For container health checks.
+
+    Example: slipway health --port 8080
+    """
     from service.edge.ask import ask_livez
 
     raise typer.Exit(ask_livez(port))
@@ -91,7 +98,12 @@ def health(
 
 @app.command()
 def schema(document: Annotated[Document, typer.Argument(metavar="DOCUMENT", help="request, event or asyncapi.")]) -> None:
-    """Print the JSON Schema of requests or of events, or both as AsyncAPI; made by the code that checks and writes them."""
+    """Print the JSON Schema of requests or of events, or AsyncAPI.
+
+    They are made by the code that checks requests and writes events. AsyncAPI has both, with the queue and the topic.
+
+    Example: slipway schema request > request.schema.json
+    """
     from service.core.asyncapi import asyncapi_document
     from service.core.event_schema import event_schema
     from service.core.requests import request_schema
@@ -116,8 +128,9 @@ def triggers_test(
     triggers: Annotated[str | None, typer.Option(help="The file with the rules; also SLIPWAY_TRIGGERS.")] = None,
     config: Annotated[str | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
 ) -> None:
-    """Show which rule matches a sample event, and the request that comes of it. A dry run: nothing is called.
+    """Show which rule matches a sample event, and its request.
 
+    A dry run: nothing is called.
     Exits 0 with a request; 1 when no rule matches, or it would be rejected; 2 when rules or event cannot be read.
 
     Example: slipway triggers test event.json --triggers triggers.toml
@@ -139,8 +152,9 @@ def permissions_test(
     permissions: Annotated[str | None, typer.Option(help="The file with the rules; also SLIPWAY_PERMISSIONS.")] = None,
     config: Annotated[str | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
 ) -> None:
-    """Show which rule permits a sender a request, and the tags that it gets. A dry run: nothing is called.
+    """Show which rule permits a sender a request, and its tags.
 
+    A dry run: nothing is called.
     Exits 0 when it is permitted; 1 when it would be rejected; 2 when rules or request cannot be read.
 
     Example: slipway permissions test request.json --sender AROAEXAMPLEROLEID0001:ci --permissions permissions.toml
@@ -161,9 +175,11 @@ def local(
     failing: Annotated[float, typer.Option(help="Share of deployments that fail.", min=0.0, max=1.0)] = 0.0,
     fifo: Annotated[bool, typer.Option("--fifo", help="FIFO queue and topic.")] = False,
 ) -> None:
-    """Serve AWS in a box until stopped: SQS, SNS, and a Bedrock that knows custom model deployments.
+    """Serve AWS in a box: SQS, SNS and Bedrock, until stopped.
 
-    Prints the variables to export, after which `slipway serve`, boto3 and the AWS CLI use it.
+    Prints the variables to export, after which slipway serve, boto3 and the AWS CLI use it.
+
+    Example: slipway local --max-creating 5 --creation-seconds 5 10
     """
     try:
         from service.local.serve import serve_box
@@ -186,9 +202,10 @@ def demo(
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Serve the page on, after the end, until Ctrl-C.")] = False,
 ) -> None:
-    """See it work, in half a minute: AWS in a box, the daemon against it, a handful of requests. Needs no account.
+    """See it work, in half a minute. Needs no account.
 
-    The address of the daemon's page is printed first: look at it meanwhile.
+    AWS in a box, the daemon against it, a handful of requests, and what becomes of them. The address of the daemon's page
+    is printed first: look at it meanwhile.
 
     Example: slipway demo --keep
     """

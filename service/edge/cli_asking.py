@@ -158,10 +158,11 @@ def cancel(
         Begun | None, typer.Option(help="What becomes of the deployment that it has begun to make; else keep.")
     ] = None,
 ) -> Body:
-    """Ask for a request to be cancelled that waits, or whose deployment is in creation, in whatever target.
+    """Ask for a request to be cancelled, waiting or in creation.
 
-    Prints the id of the cancel, which is a request too. With --wait that is followed to its end, as with slipway deploy: 0 when
-    the other request is cancelled (whoever follows that one exits with 5), 1 when there was nothing to cancel any more.
+    In whatever target it is. Prints the id of the cancel, which is a request too. With --wait that is followed to its end,
+    as with slipway deploy: 0 when the other request is cancelled (whoever follows that one exits with 5), 1 when there was
+    nothing to cancel any more.
 
     Example: slipway cancel train-2026-11-23-42 --deployment delete --wait
     """

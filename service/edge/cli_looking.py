@@ -43,7 +43,9 @@ def list_(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """List deployments, Slipway's and others', with the request that each was made for.
+    """List deployments, with the request that each was made for.
+
+    Slipway's and others'. At most --limit are shown; what is printed then, for --token, goes on from there.
 
     Examples: slipway list --status failed --name-contains support --json; slipway list --target research
     """
@@ -94,7 +96,9 @@ def watch(
     daemon: Daemons = None,
     config: Config = None,
 ) -> None:
-    """Watch the deployments and slots of a target: a live table, or in a pipe one line of JSON for each look.
+    """Watch the deployments and slots of a target.
+
+    A table that moves, until Ctrl-C; in a pipe one line of JSON for each look.
 
     Examples: slipway watch; slipway watch --count 1 | jq .slots
     """
@@ -119,10 +123,11 @@ def explain(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what is known of a request: what it waits for, its place, deadline, troubles, and what will happen next.
+    """Say why a request is not ready yet, and what comes next.
 
-    Asks the daemons (--daemon, else the one on this machine), Bedrock and the queue. Exits 1 when nothing is known of it. With
-    --target it is looked for in that one alone; without, Bedrock is asked in the target that a daemon says, else the default.
+    What it waits for, its place, attempts, deadline and troubles; or how it ended. Asks the daemons (--daemon, else the one
+    on this machine), Bedrock and the queue. Exits 1 when nothing is known of it. With --target it is looked for in that one
+    alone; without, Bedrock is asked in the target that a daemon says, else the default.
 
     Example: slipway explain support-bot-v42 --daemon http://10.0.0.1:8080
     """

@@ -31,10 +31,11 @@ def audit(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the deployments that Slipway made in a target with what is held and was announced. Changes nothing.
+    """Compare what Slipway made with what it holds and announced.
 
-    Finds: orphan (made, and nobody was told how it ended), late (announced as TimedOut, and Active or Failed since),
-    leftover (Failed, and still there), twin (one request, several deployments), conflict (a request's name is taken).
+    Of one target. Changes nothing. Finds: orphan (made, and nobody was told how it ended), late (announced as TimedOut, and
+    Active or Failed since), leftover (Failed, and still there), twin (one request, several deployments), conflict (a
+    request's name is taken).
 
     Bedrock alone shows leftovers and twins. Every daemon (--daemon) adds conflicts, and orphans that are still in
     creation. The archived events (--events) add all other orphans made since the first of them, and late ones. What
@@ -67,11 +68,12 @@ def doctor(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check what Slipway stands on: settings, rules, credentials, queues, topic, permissions, clock, Region, slots.
+    """Check all that Slipway stands on, and say what to mend.
 
-    Of every target: whether its role can be assumed, what may be done there, how full it is. Each finding comes with its
-    remedy. Changes nothing: permissions are tried by calls that AWS must refuse for what they ask, so receiving, sending and
-    publishing are not tried. Exits 0 when all is well, 1 when something is not.
+    Settings, rules, credentials, queues, topic, permissions, clock, Region, slots. Of every target: whether its role can be
+    assumed, what may be done there, how full it is. Changes nothing: permissions are tried by calls that AWS must refuse
+    for what they ask, so receiving, sending and publishing are not tried. Exits 0 when all is well, 1 when something is
+    not.
 
     Example: slipway doctor --daemon http://127.0.0.1:8080
     """
@@ -103,13 +105,13 @@ def probe(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Find out on a real account what AWS documents nowhere: lags, quotas, tokens, names, errors.
+    """Find out on a real account what AWS documents nowhere.
 
-    Without --model only reads. With it, says what it will make and what that costs in slots, and asks; all that it made it
-    deletes in the end, also after Ctrl-C or a failure, and says what it could not. --slots 3 finds a quota of two. Each
-    answer comes with the calls that showed it, what of Slipway it touches, and the terms with which slipway local does alike.
-    Exits 0 when all is as Slipway relies on, 1 when something is not or was left, 2 when nothing could be made, 130 after
-    Ctrl-C.
+    Lags, quotas, tokens, names, errors. Without --model only reads. With it, says what it will make and what that costs in
+    slots, and asks; all that it made it deletes in the end, also after Ctrl-C or a failure, and says what it could not.
+    --slots 3 finds a quota of two. Each answer comes with the calls that showed it, what of Slipway it touches, and the
+    terms with which slipway local does alike. Exits 0 when all is as Slipway relies on, 1 when something is not or was
+    left, 2 when nothing could be made, 130 after Ctrl-C.
 
     Example: slipway probe --model arn:aws:bedrock:us-east-1:123456789012:custom-model/… --yes --json
     """
@@ -147,7 +149,7 @@ def dlq_show(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show one dead letter: why it is there, its attributes and its body.
+    """Show one dead letter: why it is there, and its body.
 
     Example: slipway dlq show 0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a
     """
@@ -165,9 +167,10 @@ def dlq_redrive(
     unsound: Annotated[bool, typer.Option("--unsound", help="With --all: also those that would be rejected again.")] = False,
     config: Config = None,
 ) -> None:
-    """Send dead letters back to the request queue, where each begins anew; prints the id of each that was sent.
+    """Send dead letters back to the request queue.
 
-    Each is sent first and deleted then: a crash between leaves it in both, which is harmless. Exits 1 when some were left.
+    There each begins anew. Prints the id of each that was sent. Each is sent first and deleted then: a crash between leaves
+    it in both, which is harmless. Exits 1 when some were left.
 
     Examples: slipway dlq redrive --all; slipway dlq redrive 0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a
     """
@@ -185,7 +188,9 @@ def config(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print the settings in force and where each came from, and the AWS SDK's variables; secrets are not shown.
+    """Print the settings in force, and where each came from.
+
+    And the AWS SDK's variables. Secrets are not shown.
 
     Example: slipway config --json
     """

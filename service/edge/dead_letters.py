@@ -61,8 +61,8 @@ async def redrive(visit: Visit, settings: Settings, named: Sequence[str], *, uns
             await visit.dead_letters.send_back(letter, again(letter, is_fifo=settings.is_fifo_queue))
             print_line(letter.message_id)
             sent += 1
-    rest = f"; {left} would be rejected again, and are left: name them, or say --unsound" if left else ""
-    say(f"{sent} sent back{rest}")
+    rest = f", and left, for what would be rejected again: {left}; name these by their ids, or say --unsound" if left else ""
+    say(f"sent back: {sent}{rest}")
     return Exit.NOT_WELL if left else Exit.OK
 
 

@@ -22,8 +22,8 @@ class Exit(IntEnum):
 
 MEANINGS: Final[Mapping[Exit, str]] = {
     Exit.OK: "it ended well, it lives, or nothing was found",
-    Exit.NOT_WELL: "it ended `Failed`, it does not live, something was found, or no trigger matches",
-    Exit.NOT_DONE: "an option or a setting is wrong, or somebody who was to be asked did not answer",
+    Exit.NOT_WELL: "it ended `Failed`, it does not live, something was found, no rule matches, or there is no such thing",
+    Exit.NOT_DONE: "an option, an argument or a setting is wrong, or somebody who was to be asked did not answer",
     Exit.TIMED_OUT: "`--wait`: it ended `TimedOut`",
     Exit.REJECTED: "`--wait`: it ended `Rejected`",
     Exit.CANCELLED: "`--wait`: it ended `Cancelled` (the cancel itself, in `CancelTaken`, ends well)",

@@ -65,10 +65,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
         Console().print(table_of(columns, rows))
     else:
+        width = max(map(len, columns))
         for place, row in enumerate(rows):
             if place:
                 _write("")
-            print_facts({name: cell for name, cell in zip(columns, row, strict=True) if cell})
+            print_facts({f"{name:<{width}}": cell for name, cell in zip(columns, row, strict=True) if cell})
 
 
 def is_table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:

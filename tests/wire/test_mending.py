@@ -111,7 +111,7 @@ async def test_dead_letters_are_listed_shown_and_sent_back_where_they_are_sound(
         assert shown["if sent again"] == "it is rejected again"
         ran = await typed(box, "dlq", "redrive", "--all")
         assert (ran.code, ran.out.split()) == (1, [listed["ReceivedTooOften"][0]])
-        assert "1 sent back; 1 would be rejected again" in ran.err
+        assert "sent back: 1, and left, for what would be rejected again: 1; name these" in ran.err
         await results.until(lambda: "bot" in results.outcomes())
         assert [row[2] for row in (await typed(box, "dlq", "list")).rows] == ["UnknownKey"]
         ran = await typed(box, "dlq", "redrive", listed["UnknownKey"][0])
