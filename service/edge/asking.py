@@ -117,7 +117,7 @@ async def _follow(client: Client, ticket: Ticket, manner: Manner) -> Exit:
 
 async def _shown(client: Client, ticket: Ticket, manner: Manner) -> LiveLine | _Lines:
     if manner.as_json or not is_terminal():
-        return _Lines(manner)
+        return _Lines(ticket, manner)
     from service.edge.live import LiveLine  # noqa: PLC0415  what draws is not needed in a pipe
 
     return LiveLine(ticket, await _usual(client.visit.places.get(ticket.request.target)))
@@ -138,7 +138,8 @@ async def _usual(place: Visited | None) -> float | None:
 class _Lines:
     """One line for each change, for programs."""
 
-    def __init__(self, manner: Manner) -> None:
+    def __init__(self, ticket: Ticket, manner: Manner) -> None:
+        self._request_id = ticket.request_id
         self._as_json = manner.as_json
         self._last: tuple[str, ...] = ()
 
@@ -152,6 +153,7 @@ class _Lines:
         """Print what is new."""
         if self._as_json:
             said = {
+                "requestId": self._request_id,
                 "state": news.state,
                 "isEnd": news.is_end,
                 "reason": news.reason,

@@ -67,7 +67,7 @@ def deploy(
 ) -> Body:
     """Ask for a deployment.
 
-    Prints the request's id. With --wait it follows the request to its end, through the daemons (--daemon, else one on this
+    Prints the request's id; or, with --wait, follows the request to its end, through the daemons (--daemon, else one on this
     machine, if there is one), the events (--events-queue), and Bedrock. An end is said only when it is one. Without the
     events, and when no daemon can be asked, an end that leaves no deployment is not told from others: exit 6.
 

@@ -43,8 +43,8 @@ async def get_deployment(visit: Visit, identifier: str, *, as_json: bool) -> Exi
         say(f"there is no deployment {identifier!r}; slipway list shows those that there are")
         return Exit.NOT_WELL
     if as_json:
-        document = _json(Existing(details.deployment, details.marks))
-        print_json(document | {"description": details.description, "tags": details.tags})
+        described = {} if details.description is None else {"description": details.description}
+        print_json(_json(Existing(details.deployment, details.marks)) | described | {"tags": details.tags})
     else:
         print_facts(_facts(details))
     return Exit.OK

@@ -7,6 +7,7 @@ import signal
 from dataclasses import replace
 from typing import Any
 
+from service.core.marks import REQUEST_TAG
 from service.local.box import Box
 from service.local.terms import Terms
 from tests.wire.commands import Ran, Terminal, at_terminal, slipway, typed
@@ -99,6 +100,8 @@ async def test_bedrock_alone_tells_of_a_deployment_that_was_made_for_it() -> Non
     async with Box(terms=QUICK) as box, daemon(box):
         ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--json", **NOBODY)
         assert (ran.code, last(ran)["state"], last(ran)["source"]) == (0, "Active", "Bedrock")
+        (tag,) = (each["value"] for each in box.bedrock.account().made[0].tags if each["key"] == REQUEST_TAG)
+        assert last(ran)["requestId"] == tag
 
 
 async def test_at_most_ends_the_waiting_and_says_that_the_request_goes_on() -> None:

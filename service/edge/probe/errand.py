@@ -124,7 +124,7 @@ def _is_agreed(said: str) -> bool:
         try:
             return typer.confirm("Go on?", err=True)
         except typer.Abort:
-            return False
+            raise KeyboardInterrupt from None
 
 
 @contextmanager
