@@ -62,7 +62,8 @@ class Client:
         """Put a request on the queue: its body, as a dictionary. One without a `requestId` gets one.
 
         Checked as the daemon would check it: raises `Misunderstood`, with the field, the problem and the remedy, and then
-        nothing was sent. Raises `CallFailed` where the queue did not take it.
+        nothing was sent. Raises `CallFailed` where the queue did not take it; an `Unknown` one may have: the same body with the
+        same `requestId` can be submitted again, and is the same request.
         """
         whole = {"requestId": str(uuid.uuid4())} | dict(body)
         text = json.dumps(whole)

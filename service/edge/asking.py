@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -14,7 +15,7 @@ from service.aws.listening import Listener
 from service.aws.visiting import Visit, Visited
 from service.client import Client, Misunderstood, News, Ticket
 from service.client.daemons import ask_troubles
-from service.core.calls import CallFailed
+from service.core.calls import CallFailed, Unknown
 from service.core.deployments import Status
 from service.edge.errands import CannotDo, said_of, say
 from service.edge.exits import Exit
@@ -55,10 +56,18 @@ async def ask_for(visit: Visit, settings: Settings, body: Mapping[str, object], 
     daemons = await _daemons(settings, manner.daemons)
     listener = await _listener(visit, manner.events_queue) if manner.events_queue else None
     client = Client(visit, settings, daemons, listener)
+    given = {key: value for key, value in body.items() if value is not None}
+    request_id = given.setdefault("requestId", str(uuid.uuid4()))
     try:
-        ticket = await client.submit({key: value for key, value in body.items() if value is not None})
+        ticket = await client.submit(given)
     except Misunderstood as wrong:
         raise CannotDo(f"{option_of(wrong.field or '')}: {wrong.reason}; nothing was sent") from wrong
+    except Unknown as lost:
+        remedy = f"see slipway explain {request_id}, or ask again with --request-id {request_id}: both are one request"
+        raise CannotDo(f"{'; '.join(said_of(lost))}; it may have been sent all the same: {remedy}") from lost
+    except asyncio.CancelledError:
+        say(f"stopped while it was sent, so that it may be on the queue; see: slipway explain {request_id}")
+        return Exit.STOPPED_WATCHING
     if not manner.wait:
         _say_sent(ticket, manner)
         return Exit.OK

@@ -44,6 +44,7 @@ async def test_an_option_is_named_before_anything_is_asked(words: list[str], sai
         ({"AWS_REGION": "b a d"}, ["dlq", "list"], "doesn't match a supported format; look at AWS_PROFILE, AWS_REGION and"),
         ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, ["audit"], "no AWS credentials were found; set AWS_PROFILE"),
         ({}, ["list"], "check the network and the endpoints (AWS_ENDPOINT_URL)"),
+        ({}, ["delete", "bot", "--request-id", "r-1"], "it may have been sent all the same: see slipway explain r-1, or ask"),
         ({}, ["watch", "--daemon", "http://127.0.0.1:9"], "check the network and the endpoints (AWS_ENDPOINT_URL)"),
         ({}, ["deploy", "bot", MODEL, "--daemon", "nonsense"], '"nonsense" is no daemon\'s address; give one like http://'),
         (

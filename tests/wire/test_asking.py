@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +139,28 @@ async def test_ctrl_c_stops_watching_and_not_the_deployment() -> None:
         box.bedrock.account().made[0].ends = box.bedrock.now()
         await results.until(lambda: bool(results.outcomes()))
         assert {outcome for outcome, _ in results.outcomes()["r-1"]} == {"Active"}
+
+
+async def test_ctrl_c_while_it_is_sent_says_that_it_may_be_on_the_queue() -> None:
+    called, gone = asyncio.Event(), asyncio.Event()
+
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while await reader.read(65_536):
+                called.set()
+            writer.close()
+            await writer.wait_closed()
+        gone.set()
+
+    async with Box(terms=QUICK) as box, await asyncio.start_server(never_answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        silent = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        terminal = Terminal(box, "delete", "bot", "--request-id", "r-1", **NOBODY, **silent)
+        await terminal.start()
+        await called.wait()
+        assert await terminal.end(signal.SIGINT) == 130
+        assert "it may be on the queue; see: slipway explain r-1" in " ".join(terminal.screen.split())
+        await gone.wait()
 
 
 async def test_at_a_terminal_the_end_stays_on_the_screen() -> None:
