@@ -35,6 +35,15 @@ class Carried:
         """Whether something may be deleted because of what was decided."""
         return self != Carried() and self.cancelled != KEEP
 
+    @property
+    def in_words(self) -> str:
+        """What was decided, for whoever asks why the request is not done yet."""
+        if self.cancelled is not None:
+            return f"it is cancelled, and its deployment is {'deleted' if self.cancelled == DELETE else 'kept'}"
+        if self.failure is not None:
+            return "its last attempt has failed, and what that made is deleted"
+        return f"attempt {self.attempt} is made, and what the one before has made is deleted"
+
     def to_json(self) -> dict[str, object]:
         """Write it; nothing where there is nothing to say."""
         said: dict[str, object] = {}

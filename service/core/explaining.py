@@ -23,7 +23,7 @@ NEXT: Final[Mapping[str, str]] = {
     Reason.ACCESS_DENIED: "it is tried again; mend the daemon's credentials or permissions, and it goes on by itself",
     Reason.NO_ANSWER: "it is looked at, and tried again; check the network and the endpoints of the daemon",
     Reason.BUSY: "it is tried again when what Bedrock is doing with the deployment is done",
-    Reason.RETRYING: "it is made anew, as an attempt before this one has failed",
+    Reason.RETRYING: "what was decided is done, when one and a half times visibility_timeout have passed since",
     Reason.UPDATING: "Bedrock is giving it the other model; when it serves that, it is announced",
     Reason.SMOKE_TEST: "the deployment is invoked, and its outcome is announced when it has answered, or often enough not",
     Reason.DEPLOYMENT_MISSING: "it is looked for until the deadline; perhaps somebody has deleted it",

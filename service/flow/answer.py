@@ -147,7 +147,8 @@ class Answers:
         if not continuations.carried(hold.message).may_delete:
             return
         until = hold.message.first_received_at + OLDER_VISIBILITIES * self._terms.visibility_timeout
-        with hold.because(Reason.RETRYING, "what was decided is acted on when no message from before can be about"):
+        decided = continuations.carried(hold.message).in_words
+        with hold.because(Reason.RETRYING, f"{decided}, as soon as its earlier message can no longer come again"):
             await hold.pause(max(0.0, until - hold.now()))
 
     def _turn(self, request: AnyRequest, hold: Hold) -> Turn:

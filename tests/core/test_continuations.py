@@ -223,3 +223,16 @@ def test_a_decision_that_nobody_wrote_is_none(attempt: Any, failure: Any) -> Non
     carried = continuations.carried(bearing(told(attempt=attempt, failure=failure)))
     assert 1 <= carried.attempt <= MOST_ATTEMPTS
     assert carried.failure is None or carried.failure == failure
+
+
+@pytest.mark.parametrize(
+    ("carried", "said"),
+    [
+        (Carried(attempt=2), "attempt 2 is made, and what the one before has made is deleted"),
+        (Carried(attempt=2, failure="no room"), "its last attempt has failed, and what that made is deleted"),
+        (Carried(cancelled="delete"), "it is cancelled, and its deployment is deleted"),
+        (Carried(attempt=2, cancelled="keep"), "it is cancelled, and its deployment is kept"),
+    ],
+)
+def test_what_was_decided_is_said_in_words(carried: Carried, said: str) -> None:
+    assert carried.in_words == said

@@ -22,7 +22,7 @@ FOR: Final = {
     Reason.IN_CREATION.value: "for Bedrock, which creates it",
     Reason.UPDATING.value: "for Bedrock, which updates it",
     Reason.SMOKE_TEST.value: "for its smoke test",
-    Reason.RETRYING.value: "for another try",
+    Reason.RETRYING.value: "for its next attempt, or its end",
     Reason.BUSY.value: "for Bedrock, which is busy with it",
     Reason.DEPLOYMENT_MISSING.value: "for a deployment that is not found",
 }
