@@ -25,7 +25,7 @@ _TASK_TOKENS: Final = (TASK_TOKEN.name, "TaskToken")
 _INPUTS: Final = ("Input", "input")
 _ARGUMENTS: Final = ("arguments", "inputs")
 _PIPELINES_OWN: Final = frozenset({"token", "status", "pipelineExecutionArn", "stepName", *_ARGUMENTS})
-_UNWRITTEN: Final = frozenset({Kind.WHOLE, Kind.NUMBER, Kind.FLAG, Kind.LIST, Kind.SECONDS})
+_UNWRITTEN: Final = frozenset({Kind.WHOLE, Kind.NUMBER, Kind.FLAG, Kind.LIST, Kind.OBJECT, Kind.SECONDS})
 """What a pipeline, whose arguments are texts, cannot write as it is."""
 
 
@@ -71,7 +71,7 @@ def _of_pipeline(given: Mapping[str, object], token: str) -> dict[str, object]:
 
 
 def _written(key: str, value: object) -> object:
-    """Read a text where the request wants a number, a list, true or false; what does not read stays for the check to name."""
+    """Read a text where the request wants anything else; what does not read as that stays for the check to name."""
     known = _BY_NAME.get(key)
     if known is None or known.kind not in _UNWRITTEN or not isinstance(value, str):
         return value

@@ -61,7 +61,7 @@ class Lives:
         is_cancelled = continuations.carried(hold.message).cancelled is not None
         match request:
             case Update() | Delete() if is_cancelled:
-                return _over(Outcome(Ending.CANCELLED, message="what was begun in Bedrock goes on"))
+                return _over(Outcome(Ending.CANCELLED, message="what it has begun in Bedrock, if anything, goes on"))
             case Deploy() if is_cancelled or not request.should_ask_model:
                 return self._lifecycle.deploy(request, hold, deadline, tell)
             case Deploy():

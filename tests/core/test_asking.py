@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.core.actions import Deploy
+from service.core.actions import Deploy, SmokeTest
 from service.core.askers import NOBODY, Asker
 from service.core.asking import permitted, refuse_stranger
 from service.core.misunderstood import Misunderstood
@@ -60,11 +60,13 @@ def test_a_pipeline_may_ask_as_it_always_does(body: object) -> None:
     assert understand(message(body), HOME) == understand(message(GOOD | {"callbackToken": STEP}), HOME)
 
 
-def test_a_pipeline_writes_numbers_and_lists_as_texts() -> None:
+def test_a_pipeline_writes_numbers_lists_and_objects_as_texts() -> None:
     said = {"priority": "7", "timeout": "5400", "tags": '[{"key": "team", "value": "x"}]', "tenant": "7"}
+    said["smokeTest"] = '{"prompt": "Say ready.", "gate": false}'
     request = understand(message({"token": STEP, "arguments": GOOD | said}), HOME)
     assert isinstance(request, Deploy)
     assert (request.priority, request.timeout, request.tags, request.tenant) == (7, 5400.0, (("team", "x"),), "7")
+    assert request.smoke_test == SmokeTest(prompt="Say ready.", gate=False)
 
 
 def test_a_text_that_is_no_number_stays_for_the_check_to_name() -> None:
