@@ -16,10 +16,11 @@ from service.core.held import Finished, Held, Wait
 from service.core.outcomes import Reason
 from service.core.quota import Counts, Quota
 from service.edge.page.minutes import Hour, Minutes
+from service.edge.page.routes import OLDEST_ROWS_SECONDS, StatusPage
 from service.edge.page.sections import SECTIONS
 from service.edge.page.shell import Place, Shell, assets
 from service.edge.page.timeline import Found, look_for, request
-from service.edge.page.view import FINISHED_ROWS, FLIGHT_ROWS, WAITING_ROWS, Account, Flight, View, view_of
+from service.edge.page.view import FINISHED_ROWS, FLIGHT_ROWS, WAITING_ROWS, Account, Flight, View, rows_of, view_of
 from service.edge.page.words import FOR, address
 from service.flow.history import Story
 from tests.world.bedrock import Rules
@@ -249,18 +250,18 @@ def test_what_a_world_does_is_what_is_seen() -> None:
         world.ask("bot-0", requestId="again")
         world.sqs.put('{"requestId": "<b>"}', group="x")
         await asyncio.sleep(300.0)
-        view = view_of(slipway)
+        view = view_of(slipway, rows_of(slipway))
         assert (view.held, view.in_flight, view.waiting) == (WAITING_ROWS + 13, 2, WAITING_ROWS + 11)
         assert [flight.held.name for flight in view.flights] == ["bot-0", "bot-1"]
         assert all(299 < flight.seconds < 305 for flight in view.flights)
         assert [held.place for held in view.waiting_rows] == list(range(1, WAITING_ROWS + 1))
-        last = view_of(slipway, WAITING_ROWS).waiting_rows
+        last = view_of(slipway, rows_of(slipway, WAITING_ROWS)).waiting_rows
         assert [held.place for held in last] == [*range(WAITING_ROWS + 1, WAITING_ROWS + 11), 1]
         assert last[-1].waits_for == "PredecessorRunning"
         assert view.reasons == {"NoSlot": WAITING_ROWS + 10, "PredecessorRunning": 1}
         assert [story.finished.outcome for story in view.finished] == ["Rejected"]
         await asyncio.sleep(700.0)
-        view = view_of(slipway)
+        view = view_of(slipway, rows_of(slipway))
         assert view.accounts[0].usual_seconds == pytest.approx(600.0)
         assert view.endings == {"Active": 2, "Rejected": 1}
         text = shown(view).text
@@ -279,9 +280,35 @@ def test_of_many_in_creation_the_oldest_are_shown_and_they_first() -> None:
         for number in range(FLIGHT_ROWS + 10):
             world.ask(f"bot-{number:02}")
             await asyncio.sleep(2.0)
-        view = view_of(slipway)
+        view = view_of(slipway, rows_of(slipway))
         assert view.in_flight == FLIGHT_ROWS + 10
         assert [flight.held.name for flight in view.flights] == [f"bot-{number:02}" for number in range(FLIGHT_ROWS)]
+        await world.stop()
+
+    run(main())
+
+
+def test_who_is_on_the_page_is_looked_up_again_when_something_has_happened_or_after_a_minute() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(max_creating=50, max_total=50, creation_seconds=(900.0, 900.0)))
+        world.start()
+        page = StatusPage(world.replicas["a"].slipway, {}, Place("slipway-requests", "123456789012", "us-east-1"))
+
+        def flights(*, has_happened: bool) -> str:
+            return Reader(page._draw(None, has_happened=has_happened)["flights"]).text  # noqa: SLF001  what it costs is the point
+
+        world.ask("one")
+        await asyncio.sleep(30.0)
+        assert "one" in flights(has_happened=True)
+        world.ask("two")
+        await asyncio.sleep(30.0)
+        as_before = flights(has_happened=False)
+        assert "59 s" in as_before, "time passes, all the same"
+        assert "two" not in as_before
+        assert "two" in flights(has_happened=True)
+        world.ask("three")
+        await asyncio.sleep(OLDEST_ROWS_SECONDS + 1.0)
+        assert "three" in flights(has_happened=False)
         await world.stop()
 
     run(main())
@@ -297,9 +324,9 @@ def test_a_page_is_never_longer_than_its_rows() -> None:
         for number in range(300):
             world.ask(f"bot-{number}")
         await world.until(lambda: slipway.slots.waiting == 300)
-        assert len(view_of(slipway).waiting_rows) == WAITING_ROWS
-        assert len(view_of(slipway, 290).waiting_rows) == 10
-        assert view_of(slipway, 10_000).waiting_rows == ()
+        assert len(view_of(slipway, rows_of(slipway)).waiting_rows) == WAITING_ROWS
+        assert len(view_of(slipway, rows_of(slipway, 290)).waiting_rows) == 10
+        assert view_of(slipway, rows_of(slipway, 10_000)).waiting_rows == ()
         await world.stop()
 
     run(main())

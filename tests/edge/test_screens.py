@@ -27,10 +27,13 @@ class Drawing:
     def __init__(self, seconds: float = 0.0) -> None:
         self.drawn = 0
         self.changing = "a"
+        self.told: list[bool] = []
+        """Whether something had happened, as it was told."""
         self._seconds = seconds
 
-    def __call__(self) -> dict[str, str]:
+    def __call__(self, *, has_happened: bool) -> dict[str, str]:
         self.drawn += 1
+        self.told.append(has_happened)
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         loop.select(self._seconds)
@@ -109,6 +112,7 @@ def test_while_nothing_happens_it_is_drawn_seldom_and_what_happens_is_seen_soon(
         await asyncio.sleep(0.002 * QUIET_SHARE)
         assert drawing.drawn == seen + 1
         assert heard[-1] == {"moving": "<p>e</p>"}, "also what nobody has said to have happened"
+        assert drawing.told == [True, False, False, False, True, True, True, False]
         screen.close()
         await looking
 
@@ -164,8 +168,8 @@ def test_who_is_slow_skips_pictures_and_misses_no_change() -> None:
 def test_a_picture_that_cannot_be_drawn_ends_nothing() -> None:
     async def main() -> None:
         class Broken(Drawing):
-            def __call__(self) -> dict[str, str]:
-                drawn = super().__call__()
+            def __call__(self, *, has_happened: bool) -> dict[str, str]:
+                drawn = super().__call__(has_happened=has_happened)
                 if 3 <= self.drawn <= 5:
                     raise ValueError("a bug")
                 return drawn

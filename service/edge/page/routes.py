@@ -19,7 +19,7 @@ from service.edge.page.screens import Screen
 from service.edge.page.sections import SECTIONS, waiting
 from service.edge.page.shell import HEADERS, Place, Shell, assets
 from service.edge.page.timeline import look_for, request
-from service.edge.page.view import view_of
+from service.edge.page.view import Rows, rows_of, view_of
 from service.edge.page.words import clock
 from service.flow.run import Slipway
 
@@ -27,6 +27,8 @@ MOST_VIEWERS: Final = 32
 NOTING_SECONDS: Final = 5.0
 SLOWEST_SECONDS: Final = 20.0
 """A viewer who takes in nothing for so long is sent away, and comes back if it is still there."""
+OLDEST_ROWS_SECONDS: Final = 60.0
+"""Who is on the page is looked up again after so long at the latest: whatever does not look like news."""
 LONGEST_WORD: Final = 1100
 """Longer than any ARN."""
 
@@ -53,6 +55,9 @@ class StatusPage:
         self._shell = Shell(place, self._assets)
         self._screens: dict[str | None, Screen] = {}
         """What is looked at, by the request that it is about; None is the whole."""
+        self._rows: Rows | None = None
+        """Who is on the whole, and since when."""
+        self._looked_at = 0.0
 
     def join(self, app: web.Application) -> None:
         """Serve the pages there."""
@@ -67,7 +72,7 @@ class StatusPage:
         sections = {name: Html(markup) for name, markup in self._screen(None).picture().items()}
         if start:
             # A later page of those who wait is read in peace: it stays as it is, and everything around it is live.
-            sections["waiting"] = waiting(view_of(self._slipway, start), self._minutes.hour())
+            sections["waiting"] = waiting(view_of(self._slipway, rows_of(self._slipway, start)), self._minutes.hour())
         return _page(self._shell.document("Slipway", sections, "/live", "whole"))
 
     async def _request(self, asked: web.Request) -> web.Response:
@@ -109,10 +114,13 @@ class StatusPage:
         )
         return slipway.is_stopping, slipway.tally.messages_received, len(slipway.custody), len(slipway.turns), sites, calls
 
-    def _draw(self, about: str | None) -> Mapping[str, str]:
+    def _draw(self, about: str | None, *, has_happened: bool) -> Mapping[str, str]:
         if about is not None:
             return {"moment": _moment(), "request": request(look_for(self._slipway, about), about)}
-        view, hour = view_of(self._slipway), self._minutes.hour()
+        now = asyncio.get_running_loop().time()
+        if has_happened or self._rows is None or now - self._looked_at > OLDEST_ROWS_SECONDS:
+            self._rows, self._looked_at = rows_of(self._slipway), now
+        view, hour = view_of(self._slipway, self._rows), self._minutes.hour()
         return {"moment": _moment()} | {name: section(view, hour) for name, section in SECTIONS.items()}
 
     async def _noting(self, _: web.Application) -> AsyncIterator[None]:

@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -26,14 +26,19 @@ LEAST_REST_SHARE: Final = 50
 LEAST_SECONDS: Final = 0.001
 """A fast loop's clock has whole milliseconds: nothing takes less, and a wait for less would be none."""
 
-Draw = Callable[[], Mapping[str, str]]
-
 log = structlog.get_logger()
+
+
+class Draw(Protocol):
+    """Draws a picture."""
+
+    def __call__(self, *, has_happened: bool) -> Mapping[str, str]:
+        """Answer the sections' markup by name. Unless something has happened since the last picture, only time has passed."""
 
 
 @dataclass(slots=True)
 class Screen:
-    """What is shown to all who look at one thing. `draw` answers its sections' markup by name.
+    """What is shown to all who look at one thing.
 
     `news` answers, cheaply, something that is another whenever something has happened; to whom it is not said, always is.
     """
@@ -106,8 +111,9 @@ class Screen:
     def _draw_now(self) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        self._news = self.news()
-        drawn = self.draw()
+        news = self.news()
+        drawn = self.draw(has_happened=news != self._news)
+        self._news = news
         self._number += 1
         for name, markup in drawn.items():
             if name not in self._sections or self._sections[name][1] != markup:

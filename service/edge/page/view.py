@@ -74,8 +74,21 @@ class View:
     active_seconds: tuple[float, ...]
 
 
-def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
-    """Look once."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Who is shown, and how many there are: all that takes longer the more is held. It is so until something happens."""
+
+    in_flight: int
+    waiting: int
+    reasons: Mapping[str, int]
+    flights: tuple[Hold, ...]
+    waiting_rows: tuple[Hold, ...]
+    waiting_from: int
+    places: Mapping[str, int]
+
+
+def rows_of(slipway: Slipway, waiting_from: int = 0) -> Rows:
+    """Look through everything that is held."""
     flying: list[Hold] = []
     waiting: list[Hold] = []
     for hold in slipway.custody:
@@ -84,20 +97,35 @@ def view_of(slipway: Slipway, waiting_from: int = 0) -> View:
         elif hold.why is not None:
             waiting.append(hold)
     in_line = _first_in_line(slipway, waiting_from + WAITING_ROWS)
-    places = (slipway.turns.places() if slipway.turns else {}) | {hold.message.message_id: place for place, hold in in_line}
+    behind = slipway.turns.places() if slipway.turns else {}
+    return Rows(
+        in_flight=len(flying),
+        waiting=len(waiting),
+        reasons={why: number for why, number in slipway.waits().items() if why is not Reason.IN_CREATION},
+        flights=_flights(slipway, flying),
+        waiting_rows=tuple(_page(waiting, in_line, waiting_from)),
+        waiting_from=waiting_from,
+        places=behind | {hold.message.message_id: place for place, hold in in_line},
+    )
+
+
+def view_of(slipway: Slipway, rows: Rows) -> View:
+    """Look at those once more, as they are now."""
     accounts = tuple(_account(site) for site in slipway.sites.values())
+    usual = {account.name: account.usual_seconds for account in accounts}
     return View(
         is_stopping=slipway.is_stopping,
         accounts=accounts,
         held=len(slipway.custody),
-        in_flight=len(flying),
-        waiting=len(waiting),
-        reasons={why: number for why, number in slipway.waits().items() if why is not Reason.IN_CREATION},
-        flights=_flights(slipway, flying, {account.name: account.usual_seconds for account in accounts}),
-        waiting_rows=tuple(
-            held_of(hold, slipway, places.get(hold.message.message_id)) for hold in _page(waiting, in_line, waiting_from)
+        in_flight=rows.in_flight,
+        waiting=rows.waiting,
+        reasons=rows.reasons,
+        flights=tuple(
+            Flight(held_of(hold, slipway, None), _creation_seconds(slipway, hold), usual[slipway.site_of(hold).target.name])
+            for hold in rows.flights
         ),
-        waiting_from=waiting_from,
+        waiting_rows=tuple(held_of(hold, slipway, rows.places.get(hold.message.message_id)) for hold in rows.waiting_rows),
+        waiting_from=rows.waiting_from,
         finished=tuple(reversed(tuple(slipway.history)[-FINISHED_ROWS:])),
         endings=dict(slipway.tally.endings),
         active_seconds=slipway.history.active_seconds,
@@ -137,15 +165,12 @@ def _account(site: Site) -> Account:
     )
 
 
-def _flights(slipway: Slipway, flying: Sequence[Hold], usual: Mapping[str, float | None]) -> tuple[Flight, ...]:
+def _flights(slipway: Slipway, flying: Sequence[Hold]) -> tuple[Hold, ...]:
     oldest = {arn for site in slipway.sites.values() for arn in site.watcher.oldest(FLIGHT_ROWS)}
     likely = [hold for hold in flying if hold.arn in oldest]
     among = likely if len(likely) >= FLIGHT_ROWS else flying
     longest = nsmallest(FLIGHT_ROWS, ((-_creation_seconds(slipway, hold), id(hold), hold) for hold in among))
-    return tuple(
-        Flight(held_of(hold, slipway, None), -negative, usual[slipway.site_of(hold).target.name])
-        for negative, _, hold in longest
-    )
+    return tuple(hold for _, _, hold in longest)
 
 
 def _creation_seconds(slipway: Slipway, hold: Hold) -> float:
