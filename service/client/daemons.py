@@ -78,7 +78,7 @@ async def _get(url: str, page_name: str, given: Mapping[str, str], *also: HTTPSt
     except TimeoutError as wrong:
         remedy = "look at its log, or give its own address"
         raise NotReached(f"no daemon answers at {url} within {SECONDS:g} s; {remedy}") from wrong
-    except aiohttp.InvalidURL as wrong:
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as wrong:
         raise NotReached(f"{shown(url)} is no daemon's address; give one like http://127.0.0.1:8080") from wrong
     except (aiohttp.ClientError, ValueError, OSError) as wrong:
         raise NotReached(f"no daemon answers at {url} ({_why(wrong)}); start it, or give its own address") from wrong
@@ -90,5 +90,8 @@ async def _get(url: str, page_name: str, given: Mapping[str, str], *also: HTTPSt
 def _why(wrong: Exception) -> str:
     """Say it as the system does: aiohttp adds what nobody has asked."""
     cause = wrong.os_error if isinstance(wrong, aiohttp.ClientConnectorError) else wrong
-    number = cause.errno if isinstance(cause, OSError) else None
-    return os.strerror(number) if number is not None and number > 0 else str(cause) or type(cause).__name__
+    if not isinstance(cause, OSError):
+        return str(cause) or type(cause).__name__
+    if cause.errno is not None and cause.errno > 0:  # a name that is not found has a negative number
+        return os.strerror(cause.errno)
+    return cause.strerror or str(cause)

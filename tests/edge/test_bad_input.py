@@ -47,6 +47,7 @@ async def test_an_option_is_named_before_anything_is_asked(words: list[str], sai
         ({}, ["delete", "bot", "--request-id", "r-1"], "it may have been sent all the same: see slipway explain r-1, or ask"),
         ({}, ["watch", "--daemon", "http://127.0.0.1:9"], "check the network and the endpoints (AWS_ENDPOINT_URL)"),
         ({}, ["deploy", "bot", MODEL, "--daemon", "nonsense"], '"nonsense" is no daemon\'s address; give one like http://'),
+        ({}, ["deploy", "bot", MODEL, "--daemon", "localhost:80"], '"localhost:80" is no daemon\'s address; give one like'),
         (
             {},
             ["deploy", "bot", MODEL, "--daemon", "http://127.0.0.1:9"],
