@@ -20,6 +20,7 @@ from service.core.marks import Marks, wanted_tags
 from service.core.outcomes import Ending, Outcome, Reason
 from service.core.requests import client_token
 from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, TryOut, reason_for
+from service.flow.held_back import HeldBack
 from service.flow.hold import Hold
 from service.flow.looking import Looking, Tell, timed_out
 from service.flow.removing import Deletes, remove
@@ -153,7 +154,7 @@ class Lifecycle:
                 return more
             hold.check()
             try:
-                with hold.trace.span(CREATE):
+                with hold.trace.span(CREATE), HeldBack(hold, tell):
                     answer = await self._bedrock.create(
                         name=request.name,
                         model_arn=request.model_arn,

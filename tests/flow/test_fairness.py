@@ -209,7 +209,7 @@ def test_a_create_that_is_held_back_waits_for_the_rate_and_so_does_who_is_behind
             last = now
             return None
 
-        world = World(rules=Rules(max_creating=500, max_total=500), plan=plan)
+        world = World(rules=Rules(max_creating=500, max_total=500), plan=plan, terms={"progress_events": True})
         world.start()
         for number in range(60):
             world.ask(f"bot-{number}", requestId=f"r-{number}", timeout=200 if number == 59 else 7200)
@@ -227,6 +227,10 @@ def test_a_create_that_is_held_back_waits_for_the_rate_and_so_does_who_is_behind
         is_fast = True
         await world.all_answered()
         assert set(world.outcomes().values()) == {"Active", "TimedOut"}
+        told = [notice.event["data"] for number in range(60) for notice in world.progress(f"bot-{number}")]
+        said = {each["requestId"]: each["message"] for each in told if each.get("reason") == "Throttled"}
+        assert any(text.startswith("its call is held back") for text in said.values()), "before AWS has refused for good"
+        assert "r-0" not in said, "it was let in at once"
         await world.stop()
 
     run(main())

@@ -100,11 +100,15 @@ class Announced:
             books.breaks("I1", f"{asked.name} is answered by {type(reply).__name__}, and was announced as {sorted(words)}")
 
     def buried(self, letter: Letter) -> None:
-        """A message went to the dead-letter queue by itself: where its request has not ended, nothing more will come of it."""
+        """A message went to the dead-letter queue by itself: where its request has not ended, nothing more will come of it.
+
+        Nor will whoever waits for the answer hear one.
+        """
         books = self._books
         begun, hops = origin(letter)
-        is_answered = begun in self.rejected or (begun in books.asked and books.asked[begun].key in books.said)
-        is_over = is_answered or hops + 1 in books.continued.get(begun, ())
+        is_told = begun in self.rejected or (begun in books.asked and books.asked[begun].key in books.said)
+        is_heard = all(one.heard is not None or one.is_over for one in self.waiting.get(begun, ()))
+        is_over = (is_told and is_heard) or hops + 1 in books.continued.get(begun, ())
         self._leases.buried(letter, is_over=is_over)
         if is_over:
             return
