@@ -124,9 +124,11 @@ def _proof() -> str:
 
 
 def _proved() -> str:
-    """The first of its tables: how much was tried, and what broke."""
-    first, _, _ = _proof().partition("\n\n")
-    return first and f"{first.rstrip()}\n"
+    """The first of its tables: how much was tried, and what broke; and, folded, what caught each planted bug."""
+    if not LAST_PROOF.exists():
+        return ""
+    first, planted, *_ = _proof().split("\n\n")
+    return f"{first}\n\n<details><summary>Each planted bug, and what caught it</summary>\n\n{planted}\n\n</details>\n"
 
 
 BY_HAND = {"demo"}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from tests.proof.worlds import Report
+
+OFTEN: Final = 100
 
 
 @dataclass
@@ -72,13 +74,21 @@ class Sum:
 def in_tables(told: Mapping[str, Any]) -> str:
     """Put what PROOF.json says into Markdown."""
     rows = [(key.replace("_", " "), f"{value:,}") for key, value in told.items() if isinstance(value, int | float)]
-    parts = [_table("what", "how many", rows)]
+    faults, planted = told["faults"], told["planted"]
+    often = sum(count >= OFTEN for count in faults.values())
+    rows.append((f"kinds of faults and happenings, {OFTEN} times or more", f"{often} of {len(faults)}"))
+    rows.append(("planted bugs caught", f"{sum(where is not None for where in planted.values())} of {len(planted)}"))
+    parts = [_table("what", "how many", rows), _planted(planted)]
     if balance := told["balance_after_real_kills"]:
         parts.append(_table("the emulators' records after the real kills", "how many", _counted(balance)))
-    parts.append(_table("planted bug", "caught by", [(name, where or "NOT CAUGHT") for name, where in told["planted"].items()]))
-    parts.append(_table("fault, in lifetimes", "fired", _counted(told["faults"])))
+    parts.append(_table("fault, in lifetimes", "fired", _counted(faults)))
     parts.append(_table("fault, of the wire, over the real client", "fired", _counted(told["wire_faults"])))
     return "\n\n".join(parts)
+
+
+def _planted(planted: Mapping[str, str | None]) -> str:
+    """Say of each planted bug what has caught it."""
+    return _table("planted bug", "caught by", [(name, where or "NOT CAUGHT") for name, where in planted.items()])
 
 
 def _counted(counts: Mapping[str, int]) -> list[tuple[str, str]]:
