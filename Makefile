@@ -12,7 +12,7 @@ COMPILE := pip compile --quiet --universal --python-version 3.11 --fork-strategy
 
 .DEFAULT_GOAL := help
 MINUTES ?= 20
-KILLS ?= 100
+KILLS ?= 50
 # A test of real processes waits a third of its time.
 WORKERS ?= $(shell "$(PYTHON)" -c 'import os; print(1 + (os.cpu_count() or 1))')
 .PHONY: help setup demo test browser proof prove bench check lint types contracts format lock upgrade clean
@@ -50,9 +50,9 @@ browser: setup ## look at the status page as a person does, in Debian's Chromium
 	  echo "There is no chromium here. Install Debian's: apt-get install chromium" >&2; exit 1; }
 	@$(BIN)/python -m pytest tests/browser
 
-proof: setup ## the quick tiers of the proof: one lifetime, worlds, planted bugs, inputs, the real client, 100 real kills
+proof: setup ## the quick tiers of the proof: one lifetime, worlds, planted bugs, inputs, the real client, real kills
 	@$(BIN)/python -m pytest tests/proof
-	@$(BIN)/python -m tests.proof.processes --kills $(KILLS) --requests 300
+	@$(BIN)/python -m tests.proof.processes --kills $(KILLS) --requests 150
 
 prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json
 	@$(BIN)/python -m tests.proof prove --minutes $(MINUTES)
