@@ -145,6 +145,13 @@ def test_it_is_the_image_that_the_dockerfile_makes() -> None:
         assert image.endswith(f"/slipway:{__version__}")
 
 
+def test_what_the_dockerfile_copies_is_not_kept_from_it() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    let_in = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text("utf-8"), re.MULTILINE)
+    assert {name for names in copied for name in names.split()} == set(let_in)
+    assert all((ROOT / name).exists() for name in let_in)
+
+
 def test_the_pods_that_are_meant_are_those_that_there_are() -> None:
     labels = of_kind("Deployment")["spec"]["template"]["metadata"]["labels"]
     for kind in ("Deployment", "PodDisruptionBudget"):
