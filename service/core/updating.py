@@ -121,8 +121,8 @@ class Facts:
 
     def after_pause(self) -> Facts:
         """Time has passed: look and try afresh, remembering how often."""
-        is_sent = self.sent_to is not None
-        return replace(self, sight=None, attempt=None, model=None, unseen=self.unseen + is_sent, troubles=self.troubles + 1)
+        unseen = self.unseen + (self.sent_to is not None)
+        return replace(self, sight=None, attempt=None, model=None, unseen=unseen, troubles=self.troubles + 1)
 
     def after_trouble(self) -> Facts:
         """A question could not be answered: nothing new is known, but it has been tried."""
@@ -238,11 +238,10 @@ def _is_condemned(request: Update, verdict: Verdict | None) -> bool:
 
 def _turn_back(facts: Facts, deployment: Deployment, former: str, verdict: Verdict | None) -> Step:
     why = f"the smoke test failed: {verdict.text if verdict else ''}"
-    update = deployment.update
     if deployment.model_arn == former:
         text = f"{why}; the former model, {former}, is served again"
         return Ended(Outcome(Ending.ROLLED_BACK, Reason.SMOKE_TEST_FAILED, text, deployment, former=former, smoke=verdict))
-    if update == UpdateDetails(former, UpdateStatus.FAILED) and _has_ended(facts, former):
+    if deployment.update == UpdateDetails(former, UpdateStatus.FAILED) and _has_ended(facts, former):
         text = f"{why}; and the update back to {former} failed: {deployment.model_arn} is served"
         return Ended(Outcome(Ending.FAILED, Reason.ROLLBACK_FAILED, text, deployment, former=former, smoke=verdict))
     return _send(facts, deployment, former)
@@ -298,5 +297,4 @@ def _verdict(reason: Reason, text: str, deployment: Deployment) -> Ended:
 
 
 def _is_updating(deployment: Deployment, to: str) -> bool:
-    update = deployment.update
-    return update is not None and update.model_arn == to and update.status is UpdateStatus.UPDATING
+    return deployment.update == UpdateDetails(to, UpdateStatus.UPDATING)
