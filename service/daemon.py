@@ -43,12 +43,6 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 EXIT_WRONG_SETTING: Final = 2
-GC_THRESHOLDS: Final = (10_000, 600, 10)
-"""A request leaves no garbage in cycles, so the collector is there for failures. With 20,000 and 10 it took 0.06 ms a
-deployment, and once, with 10,000 in flight, a quarter of a second. The 600 are looks at what is young, those by the clock
-counted: the next then is at all that is held."""
-COLLECTED_EVERY_SECONDS: Final = 2.0
-"""At most 10 us a deployment."""
 
 
 def main(config: Path | None) -> int:
@@ -80,7 +74,7 @@ async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissi
     )
     try:
         async with connection as aws:
-            _calm_collector()
+            gc.freeze()  # what there is by now stays: no collection has to look through it
             goodbye = _Goodbye()
             traits = await _first_answer(aws.queue.traits, "the queue", goodbye, rng)
             terms = await _permitting(permissions, _terms(settings, aws, triggers), aws, goodbye, rng)
@@ -150,13 +144,12 @@ async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, 
     async with tracing(slipway, os.environ, queue=queue, version=__version__), endpoint:
         _warn(traits)
         log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)
-        beside = [asyncio.create_task(pulse.run()), asyncio.create_task(collect_the_young())]
+        beating = asyncio.create_task(pulse.run())
         try:
             goodbye.tell(slipway)
             await slipway.run()
         finally:
-            for task in beside:
-                task.cancel()
+            beating.cancel()
 
 
 def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> Terms:
@@ -223,24 +216,6 @@ class _Goodbye:
         if self._slipway is not None:
             (self._slipway.hurry if self.is_said.is_set() else self._slipway.stop)()
         self.is_said.set()
-
-
-def _calm_collector() -> None:
-    """Leave what there is by now out of every collection, and collect less often: a held request is no garbage."""
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
-    gc.enable()
-
-
-async def collect_the_young() -> None:
-    """Look for garbage among what is new, for ever.
-
-    Python itself looks when there are so many objects more. Where as many requests end as begin there never are, until it
-    looks through all that has come in minutes: with 20,000 held that stopped the event loop for a sixth of a second.
-    """
-    while True:
-        await asyncio.sleep(COLLECTED_EVERY_SECONDS)
-        gc.collect(0)
 
 
 def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:

@@ -223,8 +223,7 @@ def read_deployment(answer: Parsed, name: str, operation: str) -> Deployment:
     """Read a deployment as Get tells it, or as List does, which calls its name differently.
 
     Raises for a field that must be there and is not what it must be, which is `Unknown`: the SDK hands through whatever
-    JSON there is, and a model that is no text would be another model than the request's. Plainly, as a page has a thousand
-    of them, whose times come as they were written (see `parsing`).
+    JSON there is, and a model that is no text would be another model than the request's.
     """
     status = text_of(answer, "status", operation)
     updated_at, failure = answer.get("lastUpdatedAt"), answer.get("failureMessage")

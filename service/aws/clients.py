@@ -17,20 +17,15 @@ from typing import Any, Final
 import aioboto3
 from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioRefreshableCredentials
-from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
-from service.aws.books import new_session
-from service.aws.endpoints import settle_endpoints
-from service.aws.forms import encode_form
 from service.aws.keys import Keeper
-from service.aws.parsing import Parsers
 from service.aws.regions import NotConfigured, find_home, find_regions, find_targets
 from service.aws.roles import assume
-from service.aws.signing import choose_signer
 from service.aws.teaching import teach_update
-from service.aws.transport import StraightSession, check_body, prepare
+from service.aws.timestamps import read_timestamp
+from service.aws.transport import StraightSession, check_body
 from service.core.targets import DEFAULT, Home, Role, Targets, Wanted
 
 CONNECT_SECONDS: Final = 5.0
@@ -85,8 +80,8 @@ async def open_clients(
     version: str,
     most_polls: int,
     wanted: Sequence[Wanted] = (Wanted(DEFAULT),),
-    sdk: Callable[[], AioSession] = new_session,
-    transport: type[AIOHTTPSession] = StraightSession,
+    sdk: Callable[[], AioSession] = AioSession,
+    transport: type[StraightSession] = StraightSession,
 ) -> AsyncIterator[Clients]:
     """Open the clients, and close them at the end. No call is made, except one for credentials where they need it.
 
@@ -94,7 +89,6 @@ async def open_clients(
     from, `transport` what carries HTTP: others than AWS's run in memory. Raises `NotConfigured` with a sentence for the
     operator.
     """
-    prepare()
     with _said_in_a_sentence():
         session = sdk()
         regions = find_regions(os.environ, session.get_config_variable("region"), queue_url, topic_arn)
@@ -102,8 +96,7 @@ async def open_clients(
         keeper = await _find_credentials(session)
     targets = find_targets(wanted, find_home(topic_arn, regions))
     teach_update(session.get_component("data_loader"))
-    session.register_component("response_parser_factory", Parsers())
-    settle_endpoints(session)
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_timestamp)
     boto = aioboto3.Session(botocore_session=session)
     config_of = partial(_config, f"slipway/{version} {session.user_agent()}", transport=transport)
 
@@ -113,7 +106,6 @@ async def open_clients(
         other = sdk()
         for component in ("data_loader", "response_parser_factory"):
             other.register_component(component, session.get_component(component))
-        settle_endpoints(other)
         await assume(role, other, sts=session, region=regions.bedrock, config=config_of(STS_POOL, READ_SECONDS))
         return aioboto3.Session(botocore_session=other)
 
@@ -126,12 +118,7 @@ async def open_clients(
             with _said_in_a_sentence():
                 client = await stack.enter_async_context(within.client(service, region_name=region, config=config))
             name = client.meta.service_model.service_id.hyphenize()
-            client.meta.events.register(f"choose-signer.{name}", choose_signer)
-            # Told to try once it still looks at each answer whether to try again: 5 % of a call.
-            client.meta.events.unregister(f"needs-retry.{name}", unique_id=f"retry-config-{name}")
-            if service in {"sns", "sts"}:  # they speak forms and XML, whose parser takes nothing else
-                client.meta.events.register(f"before-call.{name}", encode_form)
-            else:
+            if "json" in client.meta.service_model.resolved_protocol:  # the parser of XML itself takes nothing else
                 client.meta.events.register(f"before-parse.{name}.*", check_body)
             return client
 
@@ -171,7 +158,7 @@ async def _read_models(session: AioSession, service: str) -> None:
         await asyncio.to_thread(loader.load_service_model, service, kind)
 
 
-def _config(user_agent: str, pool: int, read_seconds: float, transport: type[AIOHTTPSession]) -> AioConfig:
+def _config(user_agent: str, pool: int, read_seconds: float, transport: type[StraightSession]) -> AioConfig:
     """Never set as the session's default: aiobotocore then drops `http_session_cls` without a word.
 
     `user_agent` whole, not `user_agent_extra`: botocore would put that together anew for each call, 12 % of its CPU.

@@ -1,90 +1,106 @@
-"""HTTP without surprises: nothing is sent elsewhere or twice, and what is not JSON is not taken for an empty answer.
+"""HTTP for the SDK: host names are verified, a redirect is an answer, and nothing is sent a second time.
 
-aiobotocore follows redirects, and the session token would go to wherever they point; and it does not look whose
-certificate a server shows. botocore reads an empty, HTML or truncated 200 as a success without fields, which for a
+aiobotocore follows redirects, and the session token would go to wherever they point; and its older versions do not check
+that a certificate is the host's. botocore reads an empty, HTML or truncated 200 as a success without fields, which for a
 receive looks the same as an empty queue.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from functools import cache
 from http import HTTPStatus
 from ssl import SSLContext
-from threading import Thread
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from aiobotocore.httpsession import AIOHTTPSession
-from aiohttp import TCPConnector
-from botocore.httpsession import create_urllib3_context, get_cert_path
+from aiobotocore.awsrequest import AioAWSResponse
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+from botocore.httpsession import ProxyConfiguration, create_urllib3_context, get_cert_path
+from multidict import CIMultiDict
+from yarl import URL
 
 LARGEST_CHECKED: Final = 64 * 1024
 """Beyond this only the ends of a body are looked at: reading a List of 1,000 twice would cost 4 ms."""
 
 
-class StraightSession(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore has no types
-    """aiobotocore's session, except that a 3xx is the answer, and that nothing is sent anywhere else, nor twice."""
+class StraightSession:
+    """An HTTP session as `AioConfig(http_session_cls=...)` takes it. What aiohttp raises goes through as it is.
 
-    def __init__(self, *how: Any, **named: Any) -> None:  # noqa: ANN401  handed through
-        super().__init__(*how, **named)
-        if not named.get("proxies"):
-            self._proxy_config = _Direct()
-
-    async def _get_session(self, proxy_url: str | None) -> _NoRedirects:
-        session = await super()._get_session(proxy_url)
-        # aiohttp repeats a GET by itself when a kept connection turns out to be broken: `calling` is the one retry layer.
-        session._retry_connection = False  # noqa: SLF001  it has no other switch
-        return _NoRedirects(session)
-
-    def _create_connector(self, proxy_url: str | None) -> TCPConnector:  # noqa: ARG002  through a proxy nobody is trusted more
-        trusted = _trust(get_cert_path(self._verify or True))
-        return TCPConnector(limit=self._max_pool_connections, ssl=trusted, **self._connector_args)
-
-
-def prepare() -> None:
-    """Begin to read the authorities that are trusted by default, beside whatever else a start does.
-
-    A thread of its own, as OpenSSL takes 35 ms for them in which Python may go on.
+    A class of its own, since aiobotocore's has no public switch for redirects, nor (before 3.9) for the host's name.
     """
-    Thread(target=_trust, args=(get_cert_path(verify=True),), name="trust", daemon=True).start()
+
+    _session: ClientSession
+
+    def __init__(
+        self,
+        *,
+        verify: bool | str | None = None,
+        proxies: dict[str, str] | None = None,
+        proxies_config: dict[str, str] | None = None,
+        timeout: tuple[float, float],
+        max_pool_connections: int,
+        connector_args: dict[str, Any] | None = None,
+        **_: object,
+    ) -> None:
+        connect_seconds, read_seconds = timeout
+        self._timeout = ClientTimeout(sock_connect=connect_seconds, sock_read=read_seconds)
+        self._proxies = ProxyConfiguration(proxies=proxies, proxies_settings=proxies_config)
+        self._certificates: str = get_cert_path(verify or True)
+        self._connector_args = {"limit": max_pool_connections} | (connector_args or {})
+
+    async def __aenter__(self) -> Self:
+        self._session = ClientSession(
+            connector=self.make_connector(**self._connector_args),
+            timeout=self._timeout,
+            skip_auto_headers={"Content-Type"},
+            auto_decompress=False,
+        )
+        # aiohttp repeats a GET by itself when a kept connection turns out to be broken: `calling` is the one retry layer.
+        self._session._retry_connection = False  # noqa: SLF001  it has no other switch
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections. Safe to repeat."""
+        await self._session.close()
+
+    def make_connector(self, **how: Any) -> TCPConnector:  # noqa: ANN401  aiohttp's own arguments
+        """Return the pool of connections."""
+        return TCPConnector(ssl=trust(self._certificates), **how)
+
+    async def send(self, request: Any) -> AioAWSResponse:  # noqa: ANN401  botocore's prepared request
+        """Send a request, and return its response once all of it has come, unless it is to be streamed."""
+        headers = CIMultiDict((name, _text(value)) for name, value in request.headers.items())
+        headers["Accept-Encoding"] = "identity"
+        response = await self._session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=headers,
+            data=request.body,
+            allow_redirects=False,
+            proxy=self._proxies.proxy_url_for(request.url),
+            proxy_headers=self._proxies.proxy_headers_for(request.url),
+        )
+        received = {_text(name).lower(): _text(value) for name, value in response.raw_headers}
+        answer = AioAWSResponse(str(response.url), response.status, received, response)
+        if not request.stream_output:
+            await answer.content
+        return answer
 
 
 @cache
-def _trust(certificates: str) -> SSLContext:
-    """Answer the TLS context for these authorities: one for all clients, as reading them blocks for 35 ms.
-
-    aiobotocore's own takes a certificate of any host for AWS's, as urllib3, whose it is, looks at the name elsewhere;
-    and through a proxy it takes any certificate at all.
-    """
+def trust(certificates: str) -> SSLContext:
+    """Return the TLS context for these authorities: one for all clients, as reading them blocks for 35 ms."""
     context: SSLContext = create_urllib3_context()
-    context.check_hostname = True
+    context.check_hostname = True  # urllib3, whose context it is, checks the name elsewhere
     context.load_verify_locations(certificates)
     return context
 
 
-class _Direct:
-    """The way to everywhere, where there is no proxy: botocore parses each URL three times to find that out."""
-
-    settings: Final[Mapping[str, object]] = MappingProxyType({})
-
-    def proxy_url_for(self, url: str) -> None:
-        """Answer that there is none."""
-
-    def proxy_headers_for(self, url: str) -> dict[str, str]:  # noqa: ARG002  as botocore calls it
-        """Answer none."""
-        return {}
-
-
-class _NoRedirects:
-    __slots__ = ("_session",)
-
-    def __init__(self, session: Any) -> None:  # noqa: ANN401  the SDK's own object, handed through
-        self._session = session
-
-    def request(self, method: str, **how: object) -> Any:  # noqa: ANN401  as above
-        return self._session.request(method, allow_redirects=False, **how)
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
 
 
 class UnreadableAnswer(Exception):

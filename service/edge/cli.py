@@ -74,9 +74,9 @@ def serve(
 
     Example: slipway serve --config slipway.toml
     """
-    from service.edge.starting import start
+    from service import daemon
 
-    raise typer.Exit(start(config))
+    raise typer.Exit(daemon.main(config))
 
 
 @app.command()

@@ -80,6 +80,6 @@ async def test_all_clients_share_one_context(clients_at: Open) -> None:
     async with clients_at("https://localhost:9") as clients:
         contexts = set()
         for client in (clients.receive, clients.bedrock, clients.topic):
-            async with client._endpoint.http_session._create_connector(None) as connector:  # noqa: SLF001  there is no other way to see
+            async with client._endpoint.http_session.make_connector() as connector:  # noqa: SLF001  there is no other way to see
                 contexts.add(connector._ssl)  # noqa: SLF001  as above
         assert len(contexts) == 1

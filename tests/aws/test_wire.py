@@ -103,7 +103,7 @@ async def test_nobody_listens(clients_at: Open) -> None:
     async with serving(created()) as server:
         url = server.url
     async with clients_at(url) as clients:
-        with pytest.raises(Unknown, match="EndpointConnectionError"):
+        with pytest.raises(Unknown, match="ClientConnectorError"):
             await create(clients)
 
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import json
-import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
-from typing import Any
 
 import botocore.auth
 
-from service.aws import signing
 from tests.world.aws import Answer, Aws, operation_of
 from tests.world.network import CALL, LATENCY_SECONDS, Asked, Call, Line
 
@@ -274,7 +270,7 @@ def _nulled(body: bytes) -> bytes:
 
 @contextmanager
 def machine_time(machine: Callable[[], float]) -> Iterator[None]:
-    """Within, the SDK signs by this clock, and so does Slipway's own signer: they have no other way to be told the time."""
+    """Within, the SDK signs by this clock: it has no other way to be told the time."""
 
     def now(remove_tzinfo: bool = True) -> dt.datetime:  # noqa: FBT001, FBT002  botocore's own signature
         told = dt.datetime.fromtimestamp(machine(), dt.UTC)
@@ -282,10 +278,7 @@ def machine_time(machine: Callable[[], float]) -> Iterator[None]:
 
     before = botocore.auth.get_current_datetime
     botocore.auth.get_current_datetime = now
-    signer: Any = signing
-    signer.time = SimpleNamespace(strftime=time.strftime, gmtime=lambda: time.gmtime(machine()))
     try:
         yield
     finally:
         botocore.auth.get_current_datetime = before
-        signer.time = time

@@ -21,7 +21,6 @@ from typing import Any
 
 from aiobotocore.session import AioSession
 
-from service.aws.books import new_session
 from service.aws.clients import Clients, open_clients
 from service.aws.connecting import put_together
 from service.aws.queue import Queue
@@ -161,7 +160,7 @@ def _spoken(text: str) -> Fate:
     return Fate(kind, operation, int(number))
 
 
-_LOADER = new_session().get_component("data_loader")
+_LOADER = AioSession().get_component("data_loader")
 """Shared: reading the service models takes longer than a lifetime."""
 
 

@@ -131,8 +131,8 @@ class _Transport(asyncio.Transport):
 class _Connector(aiohttp.BaseConnector):
     """Makes connections out of nothing."""
 
-    def __init__(self, conduct: Callable[[], Conduct], limit: int) -> None:
-        super().__init__(limit=limit, keepalive_timeout=12)
+    def __init__(self, conduct: Callable[[], Conduct], **how: Any) -> None:
+        super().__init__(**how)
         self._conduct = conduct
 
     async def connect(self, req: Any, traces: Any, timeout: aiohttp.ClientTimeout) -> Any:  # noqa: ASYNC109  aiohttp's own
@@ -151,31 +151,17 @@ class _Connector(aiohttp.BaseConnector):
         return protocol
 
 
-class _Noting:
-    """Tells the connector which call a connection is for."""
-
-    def __init__(self, session: aiohttp.ClientSession) -> None:
-        self._session = session
-
-    async def request(self, method: str, **how: Any) -> Any:
-        data = how["data"] or b""
-        body = data.encode() if isinstance(data, str) else bytes(data)
-        CALL.set(Call(method, str(how["url"]), dict(how["headers"]), body))
-        return await self._session.request(method, **how)
-
-
 class InMemory(StraightSession):
     """Slipway's own HTTP session, but that its connections go nowhere. One network at a time."""
 
     conduct: ClassVar[Conduct]
 
-    async def _get_session(self, proxy_url: str | None) -> Any:
-        if proxy_url not in self._sessions:
-            connector = _Connector(lambda: type(self).conduct, self._max_pool_connections)
-            session = aiohttp.ClientSession(
-                connector=connector, timeout=self._timeout, skip_auto_headers={"CONTENT-TYPE"}, auto_decompress=False
-            )
-            self._sessions[proxy_url] = await self._exit_stack.enter_async_context(session)
-        straight = await super()._get_session(proxy_url)
-        straight._session = _Noting(straight._session)  # noqa: SLF001  ours, and the only place to stand between
-        return straight
+    def make_connector(self, **how: Any) -> Any:
+        return _Connector(lambda: type(self).conduct, **how)
+
+    async def send(self, request: Any) -> Any:
+        """Tell the connector which call a connection is for."""
+        data = request.body or b""
+        body = data.encode() if isinstance(data, str) else bytes(data)
+        CALL.set(Call(request.method, request.url, dict(request.headers), body))
+        return await super().send(request)
