@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 MINISTACK := .venv-ministack/ready
+TOOLS := .venv-tools/ready
 LOCKER := .venv-lock
 UV := $(LOCKER)/bin/uv
 COMPILE := pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
@@ -39,10 +40,15 @@ $(MINISTACK): requirements-ministack.txt
 	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r requirements-ministack.txt
 	@touch $@
 
+$(TOOLS): requirements-tools.txt
+	@"$(PYTHON)" -m venv $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r requirements-tools.txt
+	@touch $@
+
 demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no account needed
 	@$(BIN)/slipway demo
 
-test: setup $(MINISTACK) ## pass the tests
+test: setup $(MINISTACK) $(TOOLS) ## pass the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/proof --ignore tests/browser
 
 browser: setup ## look at the status page as a person does, in Debian's Chromium, which it installs if it is root and there is none
@@ -82,6 +88,7 @@ lock: $(UV) ## write requirements*.txt again from pyproject.toml, changing no ve
 	@$(UV) $(COMPILE) pyproject.toml --extra otel -c requirements-dev.txt -o requirements-otel.txt
 	@$(UV) $(COMPILE) --group build -c requirements-dev.txt -o requirements-build.txt
 	@$(UV) $(COMPILE) --group ministack -o requirements-ministack.txt
+	@$(UV) $(COMPILE) --group tools -o requirements-tools.txt
 
 upgrade: UPGRADE := --upgrade
 upgrade: lock ## the same, with the newest versions that fit
@@ -91,5 +98,5 @@ $(UV):
 	@$(LOCKER)/bin/python -m pip install -qq --disable-pip-version-check "uv>=0.9"
 
 clean: ## take away what was made here, .venv too
-	@rm -rf $(VENV) $(dir $(MINISTACK)) $(LOCKER) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(dir $(MINISTACK)) $(dir $(TOOLS)) $(LOCKER) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find service tests -name __pycache__ -type d -prune -exec rm -rf {} +

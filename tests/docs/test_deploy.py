@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,6 @@ import yaml  # type: ignore[import-untyped]  # read as plain values, which are c
 from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
-from botocore.validate import ParamValidator
 
 from service import __version__
 from service.aws.teaching import teach_update
@@ -28,7 +28,10 @@ from service.core.triggers import first_match
 from service.daemon import EXIT_WRONG_SETTING
 from service.edge.vitals import CHECK_TIMEOUT_SECONDS
 from service.flow.run import LONGEST_GOODBYE_SECONDS
-from service.settings import load, load_triggers
+from service.setting_fields import SETTINGS, variable
+from service.settings import default_values, load, load_triggers
+from tests.cloudformation import properties, statements, template
+from tests.log_events import entries
 from tests.readme import ROOT, commands
 
 FOLDER = ROOT / "config" / "deploy"
@@ -69,23 +72,27 @@ def container() -> Any:
 
 
 def task() -> Any:
-    (only,) = document("ecs-task.json")["containerDefinitions"]
+    (only,) = properties("Task")["ContainerDefinitions"]
     return only
 
 
-def test_the_task_definition_is_one_that_ecs_takes() -> None:
-    shape = service_model("ecs").operation_model("RegisterTaskDefinition").input_shape
-    report = ParamValidator().validate(document("ecs-task.json"), shape)
-    assert not report.has_errors(), report.generate_report()
+def test_the_task_gets_settings_that_slipway_has_and_their_defaults() -> None:
+    given = {pair["Name"]: pair["Value"]["Ref"] for pair in task()["Environment"]}
+    assert given.pop("AWS_REGION") == "AWS::Region"
+    assert {given.pop("SLIPWAY_QUEUE_URL"), given.pop("SLIPWAY_TOPIC_ARN")} == {"Requests", "Events"}
+    fields = {variable(setting.name): setting for setting in SETTINGS}
+    for name, parameter in given.items():
+        offered = template()["Parameters"][parameter]
+        assert offered["Default"] == default_values()[fields[name].name], name
+        assert (offered["MinValue"], offered["MaxValue"]) == (fields[name].least, fields[name].most), name
 
 
 def test_all_say_the_same_settings_and_slipway_takes_them(tmp_path: Path) -> None:
-    of_task = load({pair["name"]: pair["value"] for pair in task()["environment"]})
     own = tmp_path / "slipway.toml"
     own.write_text(of_kind("ConfigMap")["data"]["slipway.toml"], "utf-8")
     of_pod = load({pair["name"]: pair["value"] for pair in container()["env"]} | {"SLIPWAY_CONFIG": str(own)})
     of_machine = load({}, str(FOLDER / "slipway.toml"))
-    assert {(each.queue_url, each.topic_arn) for each in (of_task, of_pod, of_machine)} == {
+    assert {(each.queue_url, each.topic_arn) for each in (of_pod, of_machine)} == {
         (
             "https://sqs.us-east-1.amazonaws.com/123456789012/slipway-requests",
             "arn:aws:sns:us-east-1:123456789012:slipway-events",
@@ -108,7 +115,7 @@ def test_the_settings_file_is_where_slipway_is_told_that_it_is() -> None:
 
 def test_everybody_lets_it_say_goodbye() -> None:
     given = {
-        "ecs": task()["stopTimeout"],
+        "ecs": task()["StopTimeout"],
         "kubernetes": pod()["terminationGracePeriodSeconds"],
         "systemd": int(unit()["Service"]["TimeoutStopSec"]),
     }
@@ -124,7 +131,7 @@ def test_the_probes_ask_what_there_is_and_wait_for_as_long_as_an_answer_may_take
         assert asked["httpGet"] == {"path": path, "port": "http"}
         assert f'web.get("{path}"' in source
     assert container()["readinessProbe"]["timeoutSeconds"] > CHECK_TIMEOUT_SECONDS
-    kind, program, command = task()["healthCheck"]["command"]
+    kind, program, command = task()["HealthCheck"]["Command"]
     assert (kind, program) == ("CMD", "slipway")
     assert command in dict(commands())
 
@@ -138,11 +145,11 @@ def test_it_is_the_image_that_the_dockerfile_makes() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text("utf-8")
     port = load({}, str(FOLDER / "slipway.toml")).http_port
     assert f"EXPOSE {port}\n" in dockerfile
-    assert [each["containerPort"] for each in (*task()["portMappings"], *container()["ports"])] == [port, port]
+    assert [each["ContainerPort"] for each in task()["PortMappings"]] == [port]
+    assert [each["containerPort"] for each in container()["ports"]] == [port]
     context = pod()["securityContext"]
     assert f"USER {context['runAsUser']}:{context['runAsGroup']}\n" in dockerfile
-    for image in (task()["image"], container()["image"]):
-        assert image.endswith(f"/slipway:{__version__}")
+    assert container()["image"].endswith(f"/slipway:{__version__}")
 
 
 def test_what_the_dockerfile_copies_is_not_kept_from_it() -> None:
@@ -173,20 +180,54 @@ def test_what_prometheus_scrapes_is_what_the_alerts_are_about() -> None:
 
 
 def test_the_queue_is_made_as_the_contract_says() -> None:
-    (stack,) = document("resources.yaml")
     channels: Any = asyncapi_document(__version__)["channels"]
     said = channels["requests"]["bindings"]["sqs"]["queue"]
-    queue = stack["Resources"]["Requests"]["Properties"]
-    assert queue["QueueName"] == said["name"]
+    queue = properties("Requests")
     assert queue["MessageRetentionPeriod"] == said["messageRetentionPeriod"]
     assert queue["RedrivePolicy"]["maxReceiveCount"] == said["redrivePolicy"]["maxReceiveCount"]
-    assert stack["Resources"]["DeadLetters"]["Properties"]["QueueName"] == said["redrivePolicy"]["deadLetterQueue"]["name"]
-    assert stack["Resources"]["Events"]["Properties"]["TopicName"] == channels["events"]["bindings"]["sns"]["name"]
+
+
+def test_what_holds_messages_outlives_the_stack() -> None:
+    kept = {"AWS::SQS::Queue", "AWS::SNS::Topic", "AWS::KMS::Key"}
+    for name, resource in template()["Resources"].items():
+        if resource["Type"] in kept:
+            assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
+
+
+NAMES = ("QueueName", "TopicName", "LogGroupName", "AlarmName", "DashboardName", "ClusterName", "ServiceName", "Family")
+
+
+def test_every_name_in_the_stack_comes_from_the_stack() -> None:
+    for name, resource in template()["Resources"].items():
+        given = resource.get("Properties", {})
+        for key in set(NAMES) & set(given):
+            assert "AWS::StackName" in str(given[key]) or given[key] == {"Ref": "Logs"}, (name, key)
+
+
+def test_alarms_count_what_the_log_says() -> None:
+    def filtered(resource: str) -> str:
+        (event,) = re.findall(r'\$\.event = "([^"]+)"', properties(resource)["FilterPattern"])
+        return str(event)
+
+    raised = {each.event for each in entries() if each.level == "error" and each.event.endswith("faulted")}
+    assert raised == {each.event for each in entries() if fnmatch(each.event, filtered("FaultsMetric"))}
+    facts = {each.event: each.facts for each in entries()}
+    assert filtered("QuotaFullMetric") in facts
+    assert "outcome" in facts[filtered("OutcomesMetric")]
+    metrics = {
+        transformation["MetricName"]: transformation["MetricNamespace"]
+        for resource in template()["Resources"].values()
+        if resource["Type"] == "AWS::Logs::MetricFilter"
+        for transformation in resource["Properties"]["MetricTransformations"]
+    }
+    for resource in template()["Resources"].values():
+        alarm = resource.get("Properties", {})
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and not isinstance(alarm["Namespace"], str):
+            assert metrics[alarm["MetricName"]] == alarm["Namespace"]
 
 
 def test_what_eventbridge_sends_is_what_a_trigger_makes_requests_of() -> None:
-    (stack,) = document("eventbridge.yaml")
-    sent = Pattern(stack["Resources"]["CustomizationEnds"]["Properties"]["EventPattern"])
+    sent = Pattern(properties("CustomizationJobs")["EventPattern"])
     event = json.loads((ROOT / "config" / "samples" / "bedrock-job-completed.json").read_text("utf-8"))
     assert sent.matches(event)
     assert not sent.matches(event | {"detail": event["detail"] | {"jobStatus": "Failed"}})
@@ -207,11 +248,13 @@ def test_whoever_types_commands_may_do_exactly_what_they_do() -> None:
     assert everything - daemon <= operator <= everything
 
 
-def test_the_stack_gives_what_the_policy_says_without_roles_and_askers() -> None:
-    (stack,) = document("resources.yaml")
-    always = [each for each in document("policy.json")["Statement"] if not each.get("Sid", "").startswith("Only")]
-    made = stack["Resources"]["Policy"]["Properties"]["PolicyDocument"]["Statement"]
-    assert [sorted(each["Action"]) for each in made] == [sorted(each["Action"]) for each in always]
+@pytest.mark.parametrize(("resource", "file"), [("DaemonPolicy", "policy.json"), ("OperatorPolicy", "operator-policy.json")])
+def test_the_stack_gives_what_the_policies_say(resource: str, file: str) -> None:
+    made = [each for each in statements(properties(resource)["PolicyDocument"]) if each.get("Sid") != "UseKey"]
+    said = [each for each in document(file)["Statement"] if not set(each["Action"]) <= FREE]
+    assert [(each.get("Sid"), sorted(each["Action"])) for each in made] == [
+        (each.get("Sid"), sorted(each["Action"])) for each in said
+    ]
 
 
 def actions(policy: Any) -> set[str]:
@@ -246,7 +289,7 @@ def service_model(service: str) -> ServiceModel:
     return ServiceModel(loader.load_service_model(service, "service-2"), service)
 
 
-@pytest.mark.parametrize("name", ["policy.json", "operator-policy.json", "trust-ecs.json"])
+@pytest.mark.parametrize("name", ["policy.json", "operator-policy.json"])
 def test_a_policy_is_well_formed(name: str) -> None:
     policy = document(name)
     assert policy["Version"] == "2012-10-17"

@@ -42,7 +42,7 @@ class Ministack:
             self.bedrock_url = await self.bedrock.start()
             await self._start(starting)
             self.sqs, sns, self.events, self.states = [
-                await starting.enter_async_context(self._client(service))
+                await starting.enter_async_context(self.client(service))
                 for service in ("sqs", "sns", "events", "stepfunctions")
             ]
             self.queue_url = (await self.sqs.create_queue(QueueName="slipway-requests"))["QueueUrl"]
@@ -114,7 +114,7 @@ class Ministack:
         reading = asyncio.create_task(process.stdout.read())
         starting.callback(reading.cancel)
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
         return aioboto3.Session().client(
             service,
             endpoint_url=self._url,
