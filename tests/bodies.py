@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from service.core.action_fields import DEPLOY, FIELDS_OF
 from service.core.fields import Field, Kind
-from service.core.messages import Message
+from service.core.messages import AnyAttribute, Message
 from service.core.request_fields import DEPLOYMENT_ARN, IDENTIFIER, JOB, MODEL, TARGET
 from service.core.targets import DEFAULT, Home, Target, Targets, only
 
@@ -25,7 +25,7 @@ NOW = 1_795_000_000.0
 _NAME = next(field for field in DEPLOY if field.name == "modelDeploymentName")
 
 
-def message(body: object = GOOD, *, attributes: Mapping[str, str] | None = None, **other: Any) -> Message:
+def message(body: object = GOOD, *, attributes: Mapping[str, AnyAttribute] | None = None, **other: Any) -> Message:
     """A first delivery of a body: a text as it is, anything else as JSON."""
     text = body if isinstance(body, str) else json.dumps(body)
     given: dict[str, Any] = {

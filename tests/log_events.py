@@ -37,6 +37,7 @@ MEANINGS = {
     "lease.lost": "somebody else has, or may have, the message: no more is done for it here",
     "look.failed": "a deployment could not be looked at; tried again",
     "message.duplicated": "SQS delivered what is held already; the newer receipt is used",
+    "message.unreadable": "a received message has no id, receipt handle or body, and is left alone",
     "page.faulted": "the status page could not be drawn: a bug",
     "permissions.loaded": "these rules are in force, and this is what SQS calls Slipway itself",
     "pipeline.stopped": "a SageMaker pipeline has stopped; its step was answered",

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from service.aws.answers import Parsed, batch_of, text_of
+from service.aws.attributes import read_attributes, write_attributes
 from service.aws.calling import Caller
 from service.aws.inspecting import Inspector
 from service.core.calls import Missing
@@ -57,13 +58,10 @@ class DeadLetters:
     async def send_back(self, letter: DeadLetter, outgoing: Outgoing) -> None:
         """Send a letter's request to the request queue, then delete the letter: twice there is better than nowhere."""
         operation = "SendMessage"
-        attributes = {
-            name: {"DataType": "String", "StringValue": value} for name, value in outgoing.attributes.items() if value
-        }
         parameters: dict[str, Any] = {
             "QueueUrl": self._queue_url,
             "MessageBody": outgoing.body,
-            "MessageAttributes": attributes,
+            "MessageAttributes": write_attributes(outgoing.attributes),
         }
         if outgoing.deduplication_id is not None:
             parameters |= {"MessageGroupId": outgoing.group, "MessageDeduplicationId": outgoing.deduplication_id}
@@ -111,12 +109,11 @@ class DeadLetters:
 
 def _letter(message: Parsed) -> DeadLetter:
     system = message.get("Attributes", {})
-    said = message.get("MessageAttributes", {}).items()
     return DeadLetter(
         message["MessageId"],
         message["Body"],
         message["ReceiptHandle"],
         int(system["SentTimestamp"]) / 1000,
-        {name: value["StringValue"] for name, value in said if "StringValue" in value},
+        read_attributes(message),
         system.get("MessageGroupId"),
     )

@@ -9,15 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+import structlog
+
 from service.aws.answers import AwsClock, Clock, Parsed, batch_of, text_of
+from service.aws.attributes import read_attributes, write_attributes
 from service.aws.calling import NEVER, Caller
 from service.aws.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
 from service.aws.limiter import Wait, simply
 from service.core.calls import CallFailed, Missing, Unknown
-from service.core.messages import TRACE_HEADER, Message, Outgoing, QueueTraits
+from service.core.messages import TRACE_HEADER, AnyAttribute, Message, Outgoing, QueueTraits
+
+log = structlog.get_logger()
 
 _QUEUE_ARN = re.compile(r"arn:[^:]+:sqs:[^:]*:\d+:[^:]+")
-_NO_ATTRIBUTES: Final[Mapping[str, str]] = MappingProxyType({})
+_NO_ATTRIBUTES: Final[Mapping[str, AnyAttribute]] = MappingProxyType({})
 """One for all messages that come without: most do."""
 _LATEST: Final = 1e11
 """Seconds since the epoch that a calendar has a date for."""
@@ -81,7 +86,11 @@ class Queue:
         async def send() -> list[Message]:
             answer = await self._receiver.receive_message(**parameters)
             received_at = self.clock.read(answer)
-            return [_message(message, received_at, operation) for message in answer.get("Messages", ())]
+            given = answer.get("Messages", ())
+            messages = [read for each in given if (read := _message_or_none(each, received_at, operation)) is not None]
+            if given and not messages:
+                raise Unknown(operation, "UnreadableAnswer", "none of the messages can be read")
+            return messages
 
         return await self._receiving.call(
             operation, send, repeat=NEVER, wait=wait, call_timeout=wait_seconds + POLL_GRACE_SECONDS
@@ -185,7 +194,7 @@ class Queue:
 
 
 def _outgoing(outgoing: Outgoing) -> dict[str, Any]:
-    attributes = {key: {"DataType": "String", "StringValue": value} for key, value in outgoing.attributes.items() if value}
+    attributes = write_attributes(outgoing.attributes)
     trace = attributes.pop(TRACE_HEADER, None)
     parameters: dict[str, Any] = {"MessageBody": outgoing.body, "MessageAttributes": attributes}
     if trace is not None:
@@ -197,25 +206,47 @@ def _outgoing(outgoing: Outgoing) -> dict[str, Any]:
     return parameters
 
 
+def _message_or_none(message: Parsed, received_at: float, operation: str) -> Message | None:
+    """Return a message; None for one that cannot be read, which must not spoil the others of its batch."""
+    try:
+        return _message(message, received_at, operation)
+    except Unknown as unreadable:
+        log.warning("message.unreadable", error=str(unreadable), remedy="it is received again, up to maxReceiveCount")
+        return None
+
+
 def _message(message: Parsed, received_at: float, operation: str) -> Message:
-    system = message.get("Attributes", {})
-    said = message.get("MessageAttributes", {}).items()
-    attributes = {key: value["StringValue"] for key, value in said if "StringValue" in value}
-    if TRACE_HEADER in system:
-        attributes[TRACE_HEADER] = system[TRACE_HEADER]
-    first_received_at = int(system["ApproximateFirstReceiveTimestamp"]) / 1000
-    texts = [message["Body"], system.get("MessageGroupId", ""), system.get(SENDER, ""), *attributes.values()]
-    if not all(isinstance(text, str) for text in texts) or not 0 <= first_received_at < _LATEST:
-        raise Unknown(operation, "UnreadableAnswer", "a message whose parts are not what they must be")
+    """Return a message. Raises `Unknown` without an id, a receipt handle or a body.
+
+    Queues that resemble SQS may leave system attributes out: then it is received for the first time, now.
+    """
+    given = message.get("Attributes")
+    system = given if isinstance(given, Mapping) else {}
+    attributes = read_attributes(message)
+    if isinstance(trace := system.get(TRACE_HEADER), str):
+        attributes[TRACE_HEADER] = trace
+    body, group, sender = message.get("Body"), system.get("MessageGroupId"), system.get(SENDER)
+    if not isinstance(body, str):
+        raise Unknown(operation, "UnreadableAnswer", "a message without Body")
+    first_received_at = _number(system.get("ApproximateFirstReceiveTimestamp"), received_at * 1000) / 1000
     return Message(
         message_id=text_of(message, "MessageId", operation),
-        body=message["Body"],
+        body=body,
         receipt=text_of(message, "ReceiptHandle", operation),
-        receive_count=int(system["ApproximateReceiveCount"]),
+        receive_count=max(1, int(_number(system.get("ApproximateReceiveCount"), 1))),
         # A `Date` has whole seconds; the first receive was now, and is told in milliseconds.
         received_at=min(max(received_at, first_received_at), received_at + 1.0),
         first_received_at=first_received_at,
-        group=system.get("MessageGroupId"),
+        group=group if isinstance(group, str) else None,
         attributes=attributes or _NO_ATTRIBUTES,
-        sender=system.get(SENDER),
+        sender=sender if isinstance(sender, str) else None,
     )
+
+
+def _number(given: object, otherwise: float) -> float:
+    """Return a number of SQS, which it writes as a text; `otherwise` for what is not one, or no time of this age."""
+    try:
+        number = float(given) if isinstance(given, str | int) else otherwise
+    except (ValueError, OverflowError):
+        return otherwise
+    return number if 0 <= number < _LATEST * 1000 else otherwise

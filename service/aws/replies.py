@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, assert_never
 
 from service.aws.answers import Parsed, text_of
+from service.aws.attributes import write_attributes
 from service.aws.calling import Caller
 from service.core.replies import Copied, Reply, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 
@@ -70,11 +71,7 @@ class Replies:
 
     async def _copy(self, reply: Copied) -> None:
         publication = reply.publication
-        given: dict[str, Any] = {
-            "MessageAttributes": {
-                key: {"DataType": "String", "StringValue": value} for key, value in publication.attributes.items()
-            }
-        }
+        given: dict[str, Any] = {"MessageAttributes": write_attributes(publication.attributes)}
         if reply.to.endswith(".fifo"):
             given |= {"MessageGroupId": publication.group, "MessageDeduplicationId": publication.event_id}
         is_topic = reply.to.startswith("arn:")

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from service.aws.answers import Parsed, batch_of
+from service.aws.attributes import write_attributes
 from service.aws.calling import NEVER, Caller
 from service.core.calls import CallFailed, Unknown
 from service.core.events import Publication
+from service.core.messages import attribute_bytes
 
 LARGEST_BATCH_BYTES: Final = 256 * 1024
 LARGEST_BATCH: Final = 10
-ATTRIBUTE_TYPE: Final = "String"
 
 
 class Topic:
@@ -63,9 +64,7 @@ class Topic:
         entry = {
             "Id": str(place),
             "Message": publication.body,
-            "MessageAttributes": {
-                key: {"DataType": ATTRIBUTE_TYPE, "StringValue": value} for key, value in publication.attributes.items()
-            },
+            "MessageAttributes": write_attributes(publication.attributes),
         }
         if self._is_fifo:
             entry |= {"MessageGroupId": publication.group, "MessageDeduplicationId": publication.event_id}
@@ -87,7 +86,4 @@ def _calls(batch: Sequence[Publication]) -> Iterator[list[Publication]]:
 
 
 def _size(publication: Publication) -> int:
-    attributes = publication.attributes.items()
-    return len(publication.body.encode()) + sum(
-        len(key.encode()) + len(value.encode()) + len(ATTRIBUTE_TYPE) for key, value in attributes
-    )
+    return len(publication.body.encode()) + sum(attribute_bytes(*each) for each in publication.attributes.items())

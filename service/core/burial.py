@@ -7,7 +7,7 @@ from typing import Final
 
 from service.core.continuations import origin
 from service.core.events import cut
-from service.core.messages import CONTINUATION, Message, Outgoing
+from service.core.messages import CONTINUATION, AnyAttribute, Message, Outgoing, attribute_bytes
 from service.core.misunderstood import Misunderstood
 
 MOST_ATTRIBUTES: Final = 10
@@ -20,17 +20,17 @@ def copy_of(message: Message, why: Misunderstood, *, is_fifo: bool) -> Outgoing:
 
     Lone surrogates, which cannot be sent, become question marks; of SQS's ten attributes, four are Slipway's.
     """
-    attributes = {
+    attributes: dict[str, AnyAttribute] = {
         "SlipwayReason": cut(why.reason, 1000),
         "SlipwayCode": why.code.value,
         "SlipwayField": cut(why.field or "-", 256),
         "SlipwayMessageId": origin(message),
     }
-    size = sum(len(name) + len(value.encode()) + len("String") for name, value in attributes.items())
+    size = sum(attribute_bytes(name, value) for name, value in attributes.items())
     body = message.body.encode(errors="replace")[: LARGEST_BYTES - size].decode(errors="ignore")
     size += len(body.encode())
     for name, value in message.attributes.items():
-        larger = size + len(name.encode(errors="replace")) + len(value.encode(errors="replace")) + len("String")
+        larger = size + attribute_bytes(name, value)
         if name != CONTINUATION and len(attributes) < MOST_ATTRIBUTES and larger <= LARGEST_BYTES:
             attributes[name] = value
             size = larger

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from service.core.carried import NOTHING_DECIDED, Carried
-from service.core.messages import CONTINUATION, Message, Outgoing
+from service.core.messages import CONTINUATION, AnyAttribute, Message, Outgoing, attribute_bytes
 from service.core.senders import is_same
 
 OLDEST_SECONDS: Final = 30 * 86_400
@@ -51,7 +51,7 @@ def read(message: Message) -> Continuation | None:
     """Answer what an earlier owner handed on with this message; None for a first message, or for garbage."""
     if CONTINUATION not in message.attributes:
         return None  # most of them, and asked of each a dozen times: reading nothing as JSON would take 2 % of its CPU
-    match _told(message.attributes[CONTINUATION]):
+    match _told(message.text(CONTINUATION)):
         case {"origin": str(begun_by), "firstReceivedAt": int() | float() as first, "hops": int(hops), **more}:
             oldest, newest = message.received_at - OLDEST_SECONDS, message.received_at + CLOCK_SLACK_SECONDS
             if _ORIGIN.fullmatch(begun_by) and oldest <= first <= newest and 1 <= hops <= MOST_HOPS:
@@ -129,17 +129,13 @@ def write(message: Message, *, is_fifo: bool, decided: Carried | None = None, tr
         told["sender"] = sender
     if trace := trace or (earlier.trace if earlier else None):
         told["trace"] = trace
-    attributes = {CONTINUATION: json.dumps(told, separators=(",", ":"))}
-    size = _size(message.body) + _size(CONTINUATION, "String", attributes[CONTINUATION])
+    attributes: dict[str, AnyAttribute] = {CONTINUATION: json.dumps(told, separators=(",", ":"))}
+    size = len(message.body.encode(errors="surrogatepass")) + attribute_bytes(CONTINUATION, attributes[CONTINUATION])
     for name, value in message.attributes.items():
-        larger = size + _size(name, "String", value)
+        larger = size + attribute_bytes(name, value)
         if name != CONTINUATION and len(attributes) < MOST_ATTRIBUTES and larger <= LARGEST_KEPT_BYTES:
             attributes[name] = value
             size = larger
     said = f"{began} {hops} {json.dumps(more)}" if more else f"{began} {hops}"
     deduplication_id = hashlib.sha256(said.encode()).hexdigest() if is_fifo else None
     return Outgoing(message.body, attributes, message.group, deduplication_id)
-
-
-def _size(*texts: str) -> int:
-    return sum(len(text.encode(errors="surrogatepass")) for text in texts)

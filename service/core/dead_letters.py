@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.core.messages import CONTINUATION, Message, Outgoing
+from service.core.messages import CONTINUATION, AnyAttribute, Message, Outgoing
 from service.core.misunderstood import Misunderstood
 from service.core.requests import PipelineStopping, Unmatched, body_of, understand
 from service.core.targets import Targets, assumed
@@ -26,7 +26,7 @@ class DeadLetter:
     receipt: str = field(repr=False)
     sent_at: float
     """When it was sent to where it is, or (what SQS itself moved) to the request queue; seconds since the epoch."""
-    attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    attributes: Mapping[str, AnyAttribute] = field(default_factory=dict, repr=False)
     group: str | None = None
 
 
@@ -59,7 +59,12 @@ def why(letter: DeadLetter, known: Targets, triggers: Sequence[Trigger] = ()) ->
         code, text, is_sound = "Unmatched", f"{unmatched}: sent again, it is counted, and deleted", False
     except PipelineStopping as stopping:
         text = f"{stopping}, and its step waits for the answer; received more often than maxReceiveCount allows"
-    return Why(letter.attributes.get("SlipwayCode", code), letter.attributes.get("SlipwayReason", text), about, is_sound)
+    return Why(_said(letter, "SlipwayCode") or code, _said(letter, "SlipwayReason") or text, about, is_sound)
+
+
+def _said(letter: DeadLetter, name: str) -> str | None:
+    value = letter.attributes.get(name)
+    return value if isinstance(value, str) else None
 
 
 def again(letter: DeadLetter, *, is_fifo: bool) -> Outgoing:

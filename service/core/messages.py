@@ -15,6 +15,29 @@ RECEIVES_KEPT_IN_HAND: Final = 8
 """Of those that the queue allows, where it allows as many: in storms of kills seconds apart, two or three were too few."""
 
 
+TEXT: Final = "String"
+"""The data type of an attribute that is a plain text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A message attribute whose data type is not `String`: a number, bytes, or a type with a label of the sender's."""
+
+    data_type: str
+    value: str | bytes
+
+
+AnyAttribute = str | Attribute
+"""A message attribute: a plain text, or a value with its data type."""
+
+
+def attribute_bytes(name: str, attribute: AnyAttribute) -> int:
+    """Return what an attribute counts towards the size of a message: its name, its data type and its value."""
+    data_type, value = (TEXT, attribute) if isinstance(attribute, str) else (attribute.data_type, attribute.value)
+    texts = (name, data_type, value)
+    return sum(len(text) if isinstance(text, bytes) else len(text.encode(errors="surrogatepass")) for text in texts)
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A lease on a request.
@@ -30,9 +53,14 @@ class Message:
     received_at: float
     first_received_at: float
     group: str | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict, repr=False)
+    attributes: Mapping[str, AnyAttribute] = field(default_factory=dict, repr=False)
     sender: str | None = None
     """SQS's own word (`SenderId`) on who sent it; None where nobody asked for it."""
+
+    def text(self, name: str) -> str:
+        """Return an attribute that is a plain text; an empty text where there is none."""
+        value = self.attributes.get(name, "")
+        return value if isinstance(value, str) else ""
 
     @property
     def is_redelivery(self) -> bool:
@@ -45,7 +73,7 @@ class Outgoing:
     """A message to be sent: a continuation, or a copy of what was rejected. At most ten attributes."""
 
     body: str = field(repr=False)
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, AnyAttribute] = field(default_factory=dict)
     group: str | None = None
     """The FIFO group; on a standard queue, which may have groups for fairness, the group it came with."""
     deduplication_id: str | None = None

@@ -52,10 +52,10 @@ def beginning(message: Message) -> Beginning:
     """Answer where the trace of a message's request begins. What does not read as a context is as if it were not there."""
     earlier = continuations.read(message)
     before = read_point(earlier.trace) if earlier and earlier.trace else None
-    parent = read_point(message.attributes.get(TRACEPARENT, "")) or read_point(_in_envelope(message.body))
+    parent = read_point(message.text(TRACEPARENT)) or read_point(_in_envelope(message.body))
     if parent is not None:
         return Beginning(parent.trace_id, parent, before)
-    trace_id, parent = _read_xray(message.attributes.get(TRACE_HEADER, ""))
+    trace_id, parent = _read_xray(message.text(TRACE_HEADER))
     return Beginning(trace_id or _made_of(continuations.origin(message)), parent, before)
 
 

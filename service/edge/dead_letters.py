@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
@@ -38,11 +39,11 @@ async def show_letter(visit: Visit, settings: Settings, message_id: str, *, as_j
         raise _no_such(message_id)
     reason = _reading(visit, settings)(letter)
     if as_json:
-        print_json(_json(letter, reason) | {"body": letter.body, "attributes": dict(letter.attributes)})
+        print_json(_json(letter, reason) | {"body": letter.body, "attributes": _shown(letter)})
         return Exit.OK
     facts = {"letter": letter.message_id, "sent": iso(letter.sent_at), "code": reason.code, "why": reason.text}
     facts["if sent again"] = "it is understood" if reason.is_sound else "it is rejected again"
-    print_facts(facts | dict(sorted(letter.attributes.items())) | {"body": letter.body})
+    print_facts(facts | dict(sorted(_shown(letter).items())) | {"body": letter.body})
     return Exit.OK
 
 
@@ -73,6 +74,12 @@ def _reading(visit: Visit, settings: Settings) -> Callable[[DeadLetter], Why]:
 
 def _no_such(message_id: str) -> CannotDo:
     return CannotDo(f"there is no letter {message_id!r}, or somebody else looks at it just now; slipway dlq list shows them")
+
+
+def _shown(letter: DeadLetter) -> dict[str, str]:
+    """Return the attributes as texts: bytes in base64, as the AWS CLI shows them."""
+    plain = {name: each if isinstance(each, str) else each.value for name, each in letter.attributes.items()}
+    return {name: each if isinstance(each, str) else b64encode(each).decode() for name, each in plain.items()}
 
 
 def _json(letter: DeadLetter, reason: Why) -> dict[str, object]:

@@ -16,7 +16,7 @@ import structlog
 
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed, LeaseGone, Refused
-from service.core.messages import Message, Outgoing, QueueTraits
+from service.core.messages import Message, Outgoing, QueueTraits, attribute_bytes
 from service.flow.batches import Batches
 from service.flow.hold import Hold
 from service.flow.tally import Tally
@@ -205,5 +205,5 @@ class Custody:
 
 
 def _size_of(outgoing: Outgoing) -> int:
-    texts = (outgoing.body, *outgoing.attributes.keys(), *outgoing.attributes.values())
-    return sum(len(text.encode(errors="surrogatepass")) for text in texts)
+    attributes = sum(attribute_bytes(name, value) for name, value in outgoing.attributes.items())
+    return len(outgoing.body.encode(errors="surrogatepass")) + attributes

@@ -11,7 +11,7 @@ from aiobotocore.stub import AioStubber
 from service.core.calls import Missing, Refused, Unknown
 from service.core.deployments import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
 from service.core.events import Publication
-from service.core.messages import Message, Outgoing, QueueTraits
+from service.core.messages import AnyAttribute, Attribute, Message, Outgoing, QueueTraits
 from service.core.models import Job, JobStatus
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_queue, make_topic
 from tests.aws.servers import ARN, DATE, DATE_SECONDS
@@ -221,7 +221,12 @@ async def test_receive(clients_at: Open) -> None:
             received_at=DATE_SECONDS,
             first_received_at=1795427000.123,
             group="g",
-            attributes={"said": "so", "number": "7", "AWSTraceHeader": "Root=1"},
+            attributes={
+                "said": "so",
+                "number": Attribute("Number", "7"),
+                "bytes": Attribute("Binary", b"x"),
+                "AWSTraceHeader": "Root=1",
+            },
         )
     ]
 
@@ -240,7 +245,11 @@ async def test_send(clients_at: Open) -> None:
                         {
                             "Id": "0",
                             "MessageBody": "b",
-                            "MessageAttributes": {"said": text},
+                            "MessageAttributes": {
+                                "said": text,
+                                "number": {"DataType": "Number.int", "StringValue": "7"},
+                                "bytes": {"DataType": "Binary.png", "BinaryValue": b"x"},
+                            },
                             "MessageSystemAttributes": {"AWSTraceHeader": {"DataType": "String", "StringValue": "Root=1"}},
                             "MessageGroupId": "g",
                             "MessageDeduplicationId": "d",
@@ -249,7 +258,13 @@ async def test_send(clients_at: Open) -> None:
                     ],
                 },
             )
-            said = {"said": "so", "AWSTraceHeader": "Root=1", "nothing": ""}
+            said: dict[str, AnyAttribute] = {
+                "said": "so",
+                "number": Attribute("Number.int", "7"),
+                "bytes": Attribute("Binary.png", b"x"),
+                "AWSTraceHeader": "Root=1",
+                "nothing": "",
+            }
             first, second = await queue.send([Outgoing("b", said, "g", "d"), Outgoing("c")])
             assert first is None
             assert isinstance(second, Unknown)

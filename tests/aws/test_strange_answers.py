@@ -79,12 +79,48 @@ async def test_a_redrive_policy_that_is_none_is_unknown(clients_at: Open, policy
     "wrong",
     [
         {"Body": 7},
-        {"MessageAttributes": {"a": {"StringValue": 1}}},
-        {"Attributes": MESSAGE["Attributes"] | {"MessageGroupId": []}},  # type: ignore[operator]
-        {"Attributes": MESSAGE["Attributes"] | {"ApproximateFirstReceiveTimestamp": "9" * 30}},  # type: ignore[operator]
+        {"Body": None},
+        {"MessageId": []},
+        {"ReceiptHandle": ""},
     ],
 )
-async def test_a_message_whose_parts_are_not_what_they_must_be_is_unknown(clients_at: Open, wrong: dict[str, Any]) -> None:
+async def test_a_message_that_cannot_be_read_is_unknown_alone_and_left_out_among_others(
+    clients_at: Open, wrong: dict[str, Any]
+) -> None:
     async with serving(answer(200, {"Messages": [MESSAGE | wrong]})) as server, clients_at(server.url) as clients:
         with pytest.raises(Unknown):
             await make_queue(clients, caller=make_caller(attempts=1)).receive(10, wait_seconds=0, attempt=None)
+    async with (
+        serving(answer(200, {"Messages": [MESSAGE, MESSAGE | wrong, MESSAGE | {"MessageId": "n"}]})) as server,
+        clients_at(server.url) as clients,
+    ):
+        received = await make_queue(clients, caller=make_caller(attempts=1)).receive(10, wait_seconds=0, attempt=None)
+        assert [one.message_id for one in received] == ["m", "n"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"Attributes": None},
+        {"Attributes": {}},
+        {"Attributes": {"ApproximateReceiveCount": "1"}},
+        {"Attributes": {"ApproximateFirstReceiveTimestamp": "1795428000000"}},
+        {"Attributes": {"ApproximateReceiveCount": "often", "ApproximateFirstReceiveTimestamp": "now"}},
+        {"Attributes": {"ApproximateReceiveCount": "0", "ApproximateFirstReceiveTimestamp": "9" * 30}},
+        {"Attributes": {"ApproximateReceiveCount": "NaN", "ApproximateFirstReceiveTimestamp": "-1"}},
+        {"Attributes": {"ApproximateReceiveCount": "1" * 5000, "MessageGroupId": [], "SenderId": 7}},
+        {"MessageAttributes": {"a": {"StringValue": 1}, "b": {}, "c": None, "d": {"DataType": "Odd", "StringValue": "x"}}},
+    ],
+)
+async def test_what_a_queue_that_resembles_sqs_leaves_out_is_the_first_receive_and_now(
+    clients_at: Open, wrong: dict[str, Any]
+) -> None:
+    given = {key: value for key, value in (MESSAGE | wrong).items() if value is not None}
+    async with serving(answer(200, {"Messages": [given]})) as server, clients_at(server.url) as clients:
+        (one,) = await make_queue(clients, caller=make_caller(attempts=1)).receive(10, wait_seconds=0, attempt=None)
+        assert (one.message_id, one.body, one.receive_count) == ("m", "b", 1)
+        assert one.first_received_at <= one.received_at + 1.0
+        if "ApproximateFirstReceiveTimestamp" not in (wrong.get("Attributes") or {}) and "Attributes" in wrong:
+            assert one.first_received_at == one.received_at
+        assert not one.attributes
+        assert one.group is None

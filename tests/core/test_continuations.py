@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.core import continuations
+from service.core.burial import copy_of
 from service.core.carried import MOST_ATTEMPTS, Carried
 from service.core.continuations import CLOCK_SLACK_SECONDS, MOST_ATTRIBUTES, OLDEST_SECONDS, Continuation
-from service.core.messages import CONTINUATION, Message
+from service.core.dead_letters import DeadLetter, again
+from service.core.messages import CONTINUATION, AnyAttribute, Attribute, Message
+from service.core.misunderstood import Code, Misunderstood
 from tests.bodies import GOOD, MESSAGE_ID, NOW, json_values, message
 
 
@@ -67,7 +70,7 @@ def test_nine_other_attributes_are_kept() -> None:
     outgoing = continuations.write(message(attributes=others | {CONTINUATION: told()}), is_fifo=False)
     assert len(outgoing.attributes) == MOST_ATTRIBUTES
     assert {CONTINUATION, *list(others)[:9]} == set(outgoing.attributes)
-    assert json.loads(outgoing.attributes[CONTINUATION])["hops"] == 2
+    assert json.loads(str(outgoing.attributes[CONTINUATION]))["hops"] == 2
 
 
 def test_attributes_that_would_make_it_too_large_stay_behind() -> None:
@@ -202,7 +205,7 @@ def test_what_is_only_claimed_does_not_go_on_under_slipways_name() -> None:
         continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN),
         from_(None, told(sender="AIDATEAM")),
     ):
-        handed_on = json.loads(continuations.write(arrived, is_fifo=False).attributes[CONTINUATION])
+        handed_on = json.loads(str(continuations.write(arrived, is_fifo=False).attributes[CONTINUATION]))
         assert handed_on.get("sender") == arrived.sender
 
 
@@ -236,3 +239,17 @@ def test_a_decision_that_nobody_wrote_is_none(attempt: Any, failure: Any) -> Non
 )
 def test_what_was_decided_is_said_in_words(carried: Carried, said: str) -> None:
     assert carried.in_words == said
+
+
+def test_attributes_keep_their_data_types_and_values_in_continuations_and_in_dead_letters() -> None:
+    typed: dict[str, AnyAttribute] = {
+        "retries": Attribute("Number", "3"),
+        "blob": Attribute("Binary.png", b"\x00\xff"),
+        "said": "so",
+    }
+    handed_on = continuations.write(message(attributes=typed), is_fifo=False).attributes
+    assert {name: handed_on[name] for name in typed} == typed
+    buried = copy_of(message("{", attributes=typed), Misunderstood(Code.NOT_JSON, "no"), is_fifo=False)
+    assert {name: buried.attributes[name] for name in typed} == typed
+    letter = DeadLetter("m", buried.body, "r", 0.0, buried.attributes)
+    assert again(letter, is_fifo=False).attributes == typed

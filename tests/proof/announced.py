@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from service.core.events import Publication
-from service.core.messages import CONTINUATION
+from service.core.messages import CONTINUATION, AnyAttribute
 from service.core.outcomes import Ending
 from service.core.replies import Copied, Reply, StepSucceeded, TaskSucceeded
 from service.flow.hold import Hold
@@ -46,11 +46,11 @@ class Announced:
         self.waiting.setdefault(letter.message_id, []).append(waiting)
         self._asked_at[token] = self._books.asked[letter.message_id]
 
-    def put(self, letter: Letter | None, attributes: dict[str, str]) -> None:
+    def put(self, letter: Letter | None, attributes: dict[str, AnyAttribute]) -> None:
         """A message is sent. One that is handed on counts from when the request was first received."""
         books = self._books
         if CONTINUATION in attributes and (letter is None or is_slipways(letter)):
-            told = json.loads(attributes[CONTINUATION])
+            told = json.loads(str(attributes[CONTINUATION]))
             books.continued.setdefault(told["origin"], set()).add(told["hops"])
             if "cancelled" in told:
                 books.cancelled.add(told["origin"])
@@ -131,7 +131,7 @@ class Announced:
             self._leases.check(worst, process, PUBLISH_SLACK, f"publishes {data['outcome']} of {data['requestId']}")
 
     def _is_about(self, hold: Hold, data: dict[str, Any]) -> bool:
-        begun, _ = origin_of(hold.message.message_id, hold.message.attributes.get(CONTINUATION))
+        begun, _ = origin_of(hold.message.message_id, hold.message.text(CONTINUATION))
         if data["outcome"] == "Rejected":
             return bool(begun == data["messageId"])
         asked = self._books.asked.get(begun)

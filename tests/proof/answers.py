@@ -18,7 +18,7 @@ from service.core.asking import PipelineStopping
 from service.core.calls import CallFailed
 from service.core.deployments import Created, Deployment, ModelState, Page, Status
 from service.core.events import Publication
-from service.core.messages import Message, Outgoing, QueueTraits
+from service.core.messages import Attribute, Message, Outgoing, QueueTraits
 from service.core.misunderstood import Misunderstood
 from service.core.requests import understand
 from tests.proof import mutate
@@ -220,7 +220,7 @@ def _is_message(message: Any) -> bool:
         and _is_time(message.received_at)
         and _is_time(message.first_received_at)
         and _is_text(message.group)
-        and all(map(_is_text, message.attributes.values()))
+        and all(isinstance(each, str | Attribute) for each in message.attributes.values())
     )
 
 

@@ -187,6 +187,12 @@ class Books:
         return [one for one in unique.values() if one.key not in self.said and not one.is_excused]
 
 
+def letter_text(letter: Letter, name: str) -> str:
+    """Answer an attribute that is a plain text; an empty text where there is none."""
+    value = letter.attributes.get(name, "")
+    return value if isinstance(value, str) else ""
+
+
 def is_slipways(letter: Letter) -> bool:
     """Whether Slipway has sent it: what anybody else says of where it began is a lie."""
     return letter.sender.startswith(OWN_ROLE)
@@ -196,12 +202,12 @@ def origin(letter: Letter) -> tuple[str, int]:
     """Answer the message that brought a letter's request first, and how often that was handed on."""
     if not is_slipways(letter):
         return letter.message_id, 0
-    return origin_of(letter.message_id, letter.attributes.get(CONTINUATION))
+    return origin_of(letter.message_id, letter_text(letter, CONTINUATION))
 
 
-def origin_of(message_id: str, continuation: str | None) -> tuple[str, int]:
+def origin_of(message_id: str, continuation: str) -> tuple[str, int]:
     """As `origin`, of a message that is held."""
-    if continuation is None:
+    if not continuation:
         return message_id, 0
     told = json.loads(continuation)
     return told["origin"], told["hops"]

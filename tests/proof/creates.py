@@ -38,7 +38,7 @@ class Creates:
         books = self._books
         if books.loop.is_dead(process):
             return
-        continuation = hold.message.attributes.get(CONTINUATION)
+        continuation = hold.message.text(CONTINUATION)
         begun, hops = origin_of(hold.message.message_id, continuation)
         books.note(f"create   {name} for {hold.message.message_id} by {process}")
         asked = books.asked.get(begun)
@@ -52,7 +52,7 @@ class Creates:
         tokens.add(token)
         if len(tokens) > 1 + asked.most("retries"):
             books.breaks("I2", f"{name} is created with {len(tokens)} tokens, for {1 + asked.most('retries')} attempts")
-        if continuation is not None and {"cancelled", "failure"} & set(json.loads(continuation)):
+        if continuation and {"cancelled", "failure"} & set(json.loads(continuation)):
             books.breaks("I2", f"{process} creates {name}, of which nothing more is to be made: {continuation}")
         self._leases.check(hold, process, 0.0, f"creates {name}")
         first = next(each for each in books.deliveries[hold.message.message_id] if each.process == process)
@@ -99,7 +99,7 @@ class Creates:
         """A process learns what came of its create, or does not."""
         if failed is not None and failed.may_have_applied:
             message = hold.message
-            begun, _ = origin_of(message.message_id, message.attributes.get(CONTINUATION))
+            begun, _ = origin_of(message.message_id, message.text(CONTINUATION))
             self._unknown[process, begun] = self._books.now
 
     def looking(self, name: str, process: str | None, target: str) -> None:

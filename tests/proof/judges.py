@@ -20,7 +20,7 @@ from service.core.deployments import Deployment, Status
 from service.core.event_schema import event_schema
 from service.core.events import Progress, Publication, Times
 from service.core.marks import wanted_tags
-from service.core.messages import Message
+from service.core.messages import Message, attribute_bytes
 from service.core.misunderstood import Code, Misunderstood
 from service.core.outcomes import Ending, Outcome, Reason
 from service.core.requests import client_token, request_schema, understand
@@ -83,9 +83,7 @@ def _judge_refusal(message: Message, refused: Misunderstood) -> object:
     _expect(reason.isprintable() and 10 < len(reason) <= 1000, "the reason cannot be shown")
     _expect("; " in reason or reason.endswith("…"), "the reason names no remedy")
     copy = burial.copy_of(message, refused, is_fifo=True)
-    size = len(copy.body.encode()) + sum(
-        len(k.encode(errors="replace")) + len(v.encode(errors="replace")) + 6 for k, v in copy.attributes.items()
-    )
+    size = len(copy.body.encode()) + sum(attribute_bytes(*each) for each in copy.attributes.items())
     _expect(size <= burial.LARGEST_BYTES and len(copy.attributes) <= 10, "the copy for the dead-letter queue is too large")
     times = Times(NOW, continuations.first_received_at(message))
     origin = continuations.origin(message)

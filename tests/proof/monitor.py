@@ -20,7 +20,7 @@ from typing import Any
 
 from service.core.calls import CallFailed
 from service.core.events import Publication
-from service.core.messages import CONTINUATION
+from service.core.messages import CONTINUATION, AnyAttribute
 from service.core.replies import Reply
 from service.core.targets import DEFAULT
 from service.flow.hold import Hold
@@ -132,7 +132,7 @@ class Monitor(Watching):
     def buried(self, letter: Letter) -> None:
         self.announced.buried(letter)
 
-    def put(self, letter: Letter | None, body: str, attributes: dict[str, str]) -> None:
+    def put(self, letter: Letter | None, body: str, attributes: dict[str, AnyAttribute]) -> None:
         self.books.note(f"put      {letter and letter.message_id} {len(body)} {attributes.get(CONTINUATION, '')}")
         if letter is not None and is_slipways(letter) and CONTINUATION not in attributes:
             self._ask_to_expire(letter, json.loads(body))

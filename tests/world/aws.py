@@ -13,6 +13,7 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
+from service.aws.attributes import read_attributes, write_attributes
 from service.core.calls import CallFailed, LeaseGone
 from service.core.messages import Message
 from service.local import operations
@@ -220,15 +221,14 @@ _BEDROCK: dict[str, tuple[Callable[[Account, float, operations.Asked], dict[str,
 
 
 def _sent(queue: SqsQueue, given: Mapping[str, Any]) -> dict[str, Any]:
-    attributes = {name: value["StringValue"] for name, value in given.get("MessageAttributes", {}).items()}
-    letter = queue.put(given["MessageBody"], attributes, given.get("MessageGroupId"))
+    letter = queue.put(given["MessageBody"], read_attributes(given), given.get("MessageGroupId"))
     assert letter is not None
     digest = hashlib.md5(given["MessageBody"].encode(), usedforsecurity=False).hexdigest()
     return {"MessageId": letter.message_id, "MD5OfMessageBody": digest}
 
 
 def _shown(message: Message) -> dict[str, Any]:
-    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
+    attributes = write_attributes(message.attributes)
     shown: dict[str, Any] = {
         "MessageId": message.message_id,
         "ReceiptHandle": message.receipt,

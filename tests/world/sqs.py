@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ from service.aws.calling import NEVER
 from service.aws.clients import POLL_GRACE_SECONDS
 from service.aws.limiter import Wait
 from service.core.calls import CallFailed, LeaseGone, Refused, Throttled
-from service.core.messages import Message, Outgoing, QueueTraits
+from service.core.messages import AnyAttribute, Message, Outgoing, QueueTraits
 from tests.world.callers import Callers
 from tests.world.loop import PROCESS, VirtualLoop
 from tests.world.watching import Watching
@@ -37,7 +37,7 @@ class Letter:
 
     message_id: str
     body: str
-    attributes: dict[str, str]
+    attributes: dict[str, AnyAttribute]
     group: str | None
     sender: str
     sent_at: float
@@ -86,7 +86,7 @@ class SqsQueue:
     def put(
         self,
         body: str,
-        attributes: dict[str, str] | None = None,
+        attributes: Mapping[str, AnyAttribute] | None = None,
         group: str | None = None,
         deduplication_id: str | None = None,
         sender: str = SOMEBODY,

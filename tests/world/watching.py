@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from service.core.calls import CallFailed
     from service.core.events import Publication
+    from service.core.messages import AnyAttribute
     from service.core.replies import Reply
     from service.local.made import Made
     from tests.world.sqs import Letter
@@ -27,7 +28,7 @@ class Watching:
     def lapsed(self, letter: Letter) -> None:
         """Note a message that SQS has made visible although it is held."""
 
-    def put(self, letter: Letter | None, body: str, attributes: dict[str, str]) -> None:
+    def put(self, letter: Letter | None, body: str, attributes: dict[str, AnyAttribute]) -> None:
         """Note a message sent; None where FIFO deduplication swallowed it."""
 
     def deleted(self, letter: Letter, process: str | None) -> None:
