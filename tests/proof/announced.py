@@ -167,4 +167,4 @@ class Announced:
         received = datetime.fromisoformat(data["times"]["receivedAt"]).timestamp() - EPOCH
         if not any(abs(books.first.get(one, -1.0) - received) < 0.01 for one in asked.origins):
             books.breaks("I10", f"{word} of {asked.name} counts from {received:.3f}, when it was not first received")
-        self._truth.check(asked, word, data)
+        self._truth.check(asked, word, data, process)

@@ -10,7 +10,8 @@ from typing import Any
 from service.core.messages import CONTINUATION
 from service.core.targets import DEFAULT
 from tests.poison import POISON, is_sendable
-from tests.proof.nature import COPIES, MODELS, WEST, chance
+from tests.proof.kinds import FEW, FEW_NAMES, chance
+from tests.proof.nature import COPIES, MODELS, WEST
 from tests.proof.others import Others
 from tests.proof.scene import Scene
 from tests.world.askers import Waiting
@@ -40,14 +41,8 @@ class Askings:
         if rng.random() < 0.06:
             body = rng.choice(SOUND_WITH_TRIGGERS if self._has_all else SMALL_POISON)
             return lambda: self._send_poison(body, group)
-        name = f"bot-{rng.choice([number, number, number, rng.randrange(5)])}"
-        model = MODELS[0] if rng.random() < 0.85 else rng.choice(MODELS)
-        more: dict[str, object] = {}
-        draw = rng.random()
-        if draw < 0.3:
-            more["requestId"] = f"r-{number if rng.random() < 0.8 else rng.randrange(5)}"
-        elif draw < 0.45:
-            more["clientRequestToken"] = f"own-{number if rng.random() < 0.7 else rng.randrange(3)}"
+        name, model = self._of_what(number)
+        more = self._identity(number)
         timeout = float(self._world.terms["timeout"])
         more |= self._where(number)
         target = str(more.get("target", DEFAULT))
@@ -67,6 +62,26 @@ class Askings:
             return self._a_strangers(asked, group, number)
         waits = self._who_waits(number)
         return lambda: self._send(asked, group, number, timeout, target, waits)
+
+    def _of_what(self, number: int) -> tuple[str, str]:
+        """Draw the name and the model of a deployment."""
+        scene, rng = self._scene, self._scene.rng
+        few = rng.randrange(FEW)
+        name = f"bot-{few if FEW_NAMES in scene.nature.kinds.forced else rng.choice([number, number, number, few])}"
+        model = MODELS[0] if rng.random() < 0.85 else rng.choice(MODELS)
+        return (f"bot-{number}", MODELS[0]) if number in scene.first else (name, model)
+
+    def _identity(self, number: int) -> dict[str, object]:
+        """Draw what the sender calls the request. With few names nothing is shared: two of one id and name are one request."""
+        rng = self._scene.rng
+        drawn = rng.random()
+        if self._scene.first:
+            return {"requestId": f"r-{number}"}
+        if drawn < 0.3:
+            return {"requestId": f"r-{number if rng.random() < 0.8 else rng.randrange(5)}"}
+        if drawn < 0.45:
+            return {"clientRequestToken": f"own-{number if rng.random() < 0.7 else rng.randrange(3)}"}
+        return {}
 
     def _send(
         self,

@@ -23,7 +23,7 @@ from service.core.marks import REQUEST_TAG
 from service.core.messages import Message
 from service.flow.hold import Hold
 from service.flow.intake import MOST_POLLS
-from tests.proof.nature import chance
+from tests.proof.kinds import chance
 from tests.proof.silence import quietly
 from tests.world.bedrock import USUAL
 from tests.world.loop import VirtualLoop, run

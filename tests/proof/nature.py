@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
 from dataclasses import replace
 from pathlib import Path
 
 from service.core.permissions import Rule
 from service.settings import load_triggers
+from tests.proof.kinds import FIFO, LONG, STANDARD, Drawn, chance
 from tests.world.bedrock import Rules
 from tests.world.loop import VirtualLoop
 from tests.world.sqs import SOMEBODY
@@ -22,8 +22,6 @@ WEST = "west"
 """A target beside the default, in some worlds."""
 PERMITTED = Rule(name="somebody", senders=(SOMEBODY,), force_tags=(("by", "rule"),))
 """In the worlds that have permissions: everything for whoever asks honestly, and a tag that no request has by itself."""
-AS_THEY_WERE = frozenset({0, 32, 40, 93, 119, 173, 1027, 1493, 100_316, 102_637})
-"""Worlds that showed a bug when nothing but deployments was asked for: they are not to become others."""
 MODELS = [MODEL[:-1] + letter for letter in "lmnop"]
 MOST_TURNS = 1_000_000
 """Of the loop in one world: the busiest goes round 75,000 times."""
@@ -45,35 +43,32 @@ _OF_BEDROCK = ("Create", "Get", "List")
 _BATCHES = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"})
 
 
-def chance(*about: object) -> float:
-    """Answer a number from 0 to 1 that is always the same for the same arguments."""
-    digest = hashlib.blake2b(repr(about).encode(), digest_size=8).digest()
-    return int.from_bytes(digest) / 2**64
-
-
 class Nature:
     """A world before anybody asks for anything. Every choice is drawn from `rng`, in an order that nothing else disturbs."""
 
-    def __init__(self, seed: int, rng: random.Random, loop: VirtualLoop) -> None:
+    def __init__(self, seed: int, rng: random.Random, loop: VirtualLoop, kinds: Drawn) -> None:
         self._seed = seed
+        self.kinds = kinds
         self._rng = rng
         self._loop = loop
         loop.turns_left = MOST_TURNS
         self.windows: dict[str, float] = {}
         """Until when credentials are refused, calls are throttled, the key is disabled."""
-        self.is_fifo = rng.random() < 0.3
-        self.is_long = rng.random() < 0.005
+        drawn, _ = rng.random(), rng.random()  # two, so that the draws that follow stay what they were
+        self.is_fifo = FIFO in kinds.forced or (drawn < 0.3 and STANDARD not in kinds.forced)
+        self.is_long = kinds.has(LONG)
         self.is_model_prompt = rng.random() < 0.3
         """Whether a model becomes Active just after it was refused."""
         shortest = rng.choice([20.0, 120.0, 400.0])
         longest = shortest * rng.choice([1.0, 2.0, 5.0])
         if self.is_long:
             shortest = longest = 47_000.0
-        self.creation = longest
-        self.has_all_actions = chance(seed, "actions") < 0.45 and not self.is_long and seed not in AS_THEY_WERE
+        self.has_all_actions = kinds.has("actions") and not self.is_long
         """Whether anything else is asked for than deployments, made and kept."""
         rules = self._rules(shortest, longest)
-        self.world = self._make(self._with_actions(rules) if self.has_all_actions else rules)
+        rules = replace(self._with_actions(rules) if self.has_all_actions else rules, **kinds.rules())
+        self.creation = rules.creation_seconds[1]
+        self.world = self._make(rules)
         self.chaos_seconds = rng.choice([300.0, 900.0, 1800.0])
 
     def _rules(self, shortest: float, longest: float) -> Rules:
@@ -134,11 +129,12 @@ class Nature:
                 "timeout": 172_800.0 if self.is_long else rng.choice([3600.0, 21_600.0, 21_600.0]),
                 "progress_events": rng.random() < 0.3,
                 "max_creating": rng.choice([0, 0, rules.max_creating]),
-                "permissions": (PERMITTED,) if chance(seed, "permissions") < 0.25 else (),
-                "tenant_weights": {"a": 3} if chance(seed, "weights") < 0.3 else {},
+                "permissions": (PERMITTED,) if self.kinds.has("permissions") else (),
+                "tenant_weights": {"a": 3} if self.kinds.has("weights") else {},
             }
-            | ({"reap_interval": 60.0, "reply_to": (COPIES,), "triggers": TRIGGERS} if self.has_all_actions else {}),
-            targets={WEST: rules} if chance(seed, "targets") < 0.25 and not self.is_long else {},
+            | ({"reap_interval": 60.0, "reply_to": (COPIES,), "triggers": TRIGGERS} if self.has_all_actions else {})
+            | self.kinds.terms(),
+            targets={WEST: rules} if self.kinds.has("targets") and not self.is_long else {},
         )
         for name in world.targets:
             there = {world.model_in(name, arn): status for arn, status in rules.models.items()}
@@ -150,7 +146,7 @@ class Nature:
         """What befalls a call is a function of the seed, the operation and its number; of the time only within a window."""
         rng = self._rng
         rate = {name: rng.choice([0.0, 0.02, 0.1, 0.25]) for name in ("Create", "Get", "List", "Receive", "Publish", "rest")}
-        kinds = [kind for kind in _ANSWERS if rng.random() < 0.7] or [Fault.RESPONSE_LOST]
+        kinds = [kind for kind in _ANSWERS if rng.random() < 0.7] or [Fault.RESPONSE_LOST]  # each world has some of them
         seed = self._seed
 
         def plan(operation: str, number: int) -> Fault | None:

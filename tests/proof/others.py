@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from service.core.actions import DEFAULT_CANCEL_SECONDS
 from service.core.targets import DEFAULT
+from tests.proof.kinds import FEW, FEW_NAMES
 from tests.proof.nature import MODELS, WEST
 from tests.proof.scene import Scene
 
-KINDS = {"update": 8, "delete": 5, "cancel": 5, "event": 3, "nothing": 1, "": 28}
+ACTIONS = {"update": 8, "delete": 5, "cancel": 5, "event": 3, "nothing": 1, "": 28}
 """How likely each is; the last is a deployment, asked for by itself."""
 SMOKE_TESTS = (
     {"prompt": "Reply with the word ready.", "expect": "ready"},
@@ -40,12 +41,17 @@ class Others:
     def draw(self, number: int) -> Other | None:
         """Draw one request; None where it is to be a deployment."""
         rng = random.Random(f"other {self._scene.seed} {number}")
-        kind = rng.choices(list(KINDS), list(KINDS.values()))[0]
+        if number in self._scene.first:
+            return None
+        aimed = self._scene.nature.kinds.forced
+        kind = rng.choices(list(ACTIONS), [20 if each in aimed else likely for each, likely in ACTIONS.items()])[0]
         group, timeout = f"g-{rng.randrange(6)}", float(self._world.terms["timeout"])
-        name = f"bot-{rng.choice([rng.randrange(number + 1), rng.randrange(5)])}"
+        name = f"bot-{rng.randrange(FEW) if FEW_NAMES in aimed else rng.choice([rng.randrange(number + 1), rng.randrange(5)])}"
         target = WEST if self._world.targets and rng.random() < 0.3 else DEFAULT
         place: dict[str, object] = {} if target == DEFAULT else {"target": target}
-        model = self._world.model_in(target, rng.choice([MODELS[0], *MODELS[1:], MODELS[4], MODELS[4], MODELS[4]]))
+        refused = self._scene.nature.kinds.has("an update refused")
+        models = MODELS[1:4] if refused else [MODELS[0], *MODELS[1:], MODELS[4], MODELS[4], MODELS[4]]
+        model = self._world.model_in(target, rng.choice(models))
         match kind:
             case "update":
                 more = place | {"requestId": f"u-{number}", "modelArn": model} | self._of_update(rng)
@@ -55,7 +61,8 @@ class Others:
                 return Other(self._about("delete", name, target, more, rng.random()), group, timeout, target)
             case "cancel":
                 asked: dict[str, object] = {"action": "cancel", "requestId": f"c-{number}"}
-                asked["cancels"] = f"{rng.choice('rrru')}-{rng.randrange(number + 1)}"
+                drawn = f"{rng.choice('rrru')}-{rng.randrange(number + 1)}"
+                asked["cancels"] = f"r-{rng.choice(self._scene.first)}" if self._scene.first else drawn
                 if rng.random() < 0.7:
                     asked["deployment"] = rng.choice(["keep", "delete", "delete"])
                 if rng.random() < 0.5:
@@ -78,7 +85,9 @@ class Others:
         if rng.random() < 0.4:
             return {}
         more: dict[str, object] = {} if has_token else {"requestId": f"r-{number}"}
-        if rng.random() < 0.5:
+        if self._scene.nature.kinds.has("replaced"):
+            more["ifExists"] = "replace"
+        elif rng.random() < 0.5:
             more["ifExists"] = rng.choice(["update", "replace", "replace", "fail"])
         if rng.random() < 0.4:
             more["retries"] = rng.choice([1, 2])
@@ -92,22 +101,24 @@ class Others:
 
     def _of_update(self, rng: random.Random) -> dict[str, object]:
         more: dict[str, object] = {}
-        if rng.random() < 0.5:
+        is_aimed = self._scene.nature.kinds.has("RolledBack of update")
+        if is_aimed or rng.random() < 0.5:
             more["rollback"] = True
-        if rng.random() < 0.4:
-            more["smokeTest"] = rng.choice(SMOKE_TESTS)
+        if is_aimed or rng.random() < 0.4:
+            more["smokeTest"] = SMOKE_TESTS[0] if is_aimed else rng.choice(SMOKE_TESTS)
         return more
 
     def _about(
         self, action: str, name: str, target: str, more: dict[str, object], drawn: float
     ) -> Callable[[], dict[str, object]]:
         """Name a deployment: mostly by its name, sometimes by its ARN, sometimes what is not Slipway's at all."""
+        often = 0.5 if self._scene.nature.kinds.has("Failed of delete") else 0.15
 
         def body() -> dict[str, object]:
             existing = self._world.accounts[target].existing()
             there = [one.arn for one in existing if one.name == name]
             theirs = [one.name for one in existing if one.token is None]
-            identifier = theirs[-1] if drawn < 0.15 and theirs else there[-1] if drawn < 0.4 and there else name
+            identifier = theirs[-1] if drawn < often and theirs else there[-1] if drawn < 0.4 and there else name
             return {"action": action, "customModelDeploymentIdentifier": identifier} | more
 
         return body

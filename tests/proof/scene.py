@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
+from tests.proof.kinds import FEW, FEW_NAMES
 from tests.proof.monitor import Monitor
 from tests.proof.nature import MODELS, Nature
 from tests.world.loop import VirtualLoop
@@ -30,6 +31,11 @@ class Scene:
     @property
     def world(self) -> World:
         return self.nature.world
+
+    @property
+    def first(self) -> range:
+        """Return the numbers of the requests that are sent at once and that others are about, where that is aimed at."""
+        return range(0 if self.nature.kinds.forced.isdisjoint({FEW_NAMES, "cancel"}) else FEW)
 
     def make_ready(self) -> None:
         """Let the model that is in the making become Active."""

@@ -27,9 +27,12 @@ class Truth:
 
     def __init__(self, books: Books) -> None:
         self._books = books
+        self._process: str | None = None
+        """That announces what is checked."""
 
-    def check(self, asked: Asked, word: str, data: Mapping[str, Any]) -> None:
-        """An outcome is announced: it is to be true."""
+    def check(self, asked: Asked, word: str, data: Mapping[str, Any], process: str | None) -> None:
+        """An outcome is announced: it is to be true, as far as the process that announces it can know."""
+        self._process = process
         reason = data.get("reason")
         if word == "TimedOut":
             is_true = self._books.now >= self._books.first_of(asked) + asked.timeout - 1.0
@@ -201,7 +204,10 @@ class Truth:
         """Answer from when on what was so may be told, by the loop's clock."""
         books = self._books
         letters = {letter.message_id for letter in books.world.sqs.all if origin(letter)[0] in asked.origins}
-        last = max((each.at for one in letters for each in books.deliveries.get(one, ())), default=0.0)
+        all_of_them = [each for one in letters for each in books.deliveries.get(one, ())]
+        # Another replica may have received it since: an observation of the one that announces is older.
+        own = [each for each in all_of_them if each.process == self._process] or all_of_them
+        last = max((each.at for each in own), default=0.0)
         return last - OLDEST_NEWS_SECONDS
 
     def has_changed(self, asked: Asked, since: float) -> bool:

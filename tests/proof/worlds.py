@@ -16,6 +16,7 @@ from service.core.marks import EXPIRES_TAG
 from tests.proof.askings import Askings
 from tests.proof.books import origin
 from tests.proof.elsewhere import Elsewhere
+from tests.proof.kinds import HAPPENINGS, KINDS, LONG, Drawn
 from tests.proof.mischief import MISCHIEF, Mischief
 from tests.proof.monitor import Monitor
 from tests.proof.nature import Nature
@@ -25,57 +26,18 @@ from tests.proof.silence import quietly
 from tests.proof.touches import seconds
 from tests.world.bedrock import tag_of
 from tests.world.loop import Deadlock, VirtualLoop, run
-from tests.world.wire import no_faults
+from tests.world.wire import Fault, no_faults
 
 LOOP_START = 1000.0
 PATIENCE_SECONDS = 3600.0
 SOON_SECONDS = 300.0
-LONG = "creation of over 12 hours"
-HAPPENINGS = frozenset(
-    {
-        "poison",
-        "quota full",
-        "model not Active yet",
-        "name taken by us",
-        "name taken by others",
-        "name still reserved after delete",
-        "token remembered",
-        "token forgotten",
-        "Get 404 just after Create",
-        "stale List page, missing item",
-        "several pages",
-        "unknown status value",
-        "stale receipt handle",
-        "published again",
-        "deduplicated by the topic",
-        "another target",
-        "a stranger asks",
-        "a forged continuation",
-        "retry beyond the dedup window",
-        "an asker was answered",
-        "nobody waits any more",
-        "tenants take turns",
-        "a lower priority waits",
-        "an event that asks",
-        "an event that asks for nothing",
-        "a copy was sent",
-        "expired",
-        "replaced",
-        "tried again",
-        "too busy to be deleted",
-        "an update refused",
-        "Updated of update",
-        "RolledBack of update",
-        "Failed of update",
-        "Deleted of delete",
-        "Failed of delete",
-        "Cancelled of deploy",
-        "CancelTaken of cancel",
-        "Failed of cancel",
-        LONG,
-    }
-)
-"""What comes about by itself, and must have."""
+AIMED_TIMES = 8
+"""How often what a world aims at is done to it."""
+
+
+def wanted() -> set[str]:
+    """Return every kind of fault and event that a run must have contained."""
+    return {str(kind) for kind in (*MISCHIEF, *Fault, *HAPPENINGS, *KINDS)}
 
 
 @dataclass
@@ -121,7 +83,7 @@ class _Chaos:
     async def live(self) -> Report:
         loop, rng = asyncio.get_running_loop(), random.Random(f"world {self._seed}")
         assert isinstance(loop, VirtualLoop)
-        nature = Nature(self._seed, rng, loop)
+        nature = Nature(self._seed, rng, loop, Drawn(self._seed, MISCHIEF))
         monitor = Monitor(nature.world, self._lines, self._refused)
         self.scene = Scene(self._seed, rng, loop, nature, monitor)
         self.books = monitor.books
@@ -174,19 +136,24 @@ class _Chaos:
     def _drawn(self) -> list[tuple[float, int, Callable[[], object]]]:
         """Draw what is to happen: when, and as the how-manyth of that moment."""
         scene, rng, length = self.scene, self.scene.rng, self.scene.nature.chaos_seconds
-        askings, mischief = Askings(scene), Mischief(scene, self.running)
+        askings, mischief, kinds = Askings(scene), Mischief(scene, self.running), scene.nature.kinds.mischief()
         todo: list[tuple[float, int, Callable[[], object]]] = []
+        fewest, most = (20, 40) if scene.nature.kinds.aim else (5, 30)
         todo += [
-            (rng.choice([0.0, rng.uniform(0, length)]), number, askings.draw(number)) for number in range(rng.randint(5, 30))
+            (0.0 if number in scene.first else rng.choice([0.0, rng.uniform(0, length)]), number, askings.draw(number))
+            for number in range(rng.randint(fewest, most))
         ]
         for number in range(rng.choice([0, 3, 8, 15])):
-            kind = rng.choices(list(MISCHIEF), list(MISCHIEF.values()))[0]
+            kind = rng.choices(kinds, [MISCHIEF[each] for each in kinds])[0]
             todo.append((rng.uniform(0.1, length), 1000 + number, lambda kind=kind: mischief.do(kind)))  # type: ignore[misc]
         # Much goes on just after things were asked for.
         for number in range(rng.choice([0, 2, 4])):
             kind = rng.choice(["kill -9", "SIGTERM", "SIGSTOP", "visibility lapse"])
             todo.append((rng.uniform(0.01, 5.0), 2000 + number, lambda kind=kind: mischief.do(kind)))  # type: ignore[misc]
         todo.append((rng.uniform(0, length), 3000, scene.make_ready))
+        aimed = [kind for kind in MISCHIEF if kind in scene.nature.kinds.forced] * AIMED_TIMES
+        for number, kind in enumerate(aimed):
+            todo.append((rng.uniform(0.1, length / 2), 4000 + number, lambda kind=kind: mischief.do(kind)))  # type: ignore[misc]
         scene.loop.before_step = self.running.at_step
         return todo
 
