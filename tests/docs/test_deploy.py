@@ -58,7 +58,8 @@ def unit() -> configparser.ConfigParser:
 
 
 def of_kind(kind: str) -> Any:
-    (found,) = (each for each in document("kubernetes.yaml") if each["kind"] == kind)
+    documents = [document(f"kubernetes/base/{path.name}") for path in (FOLDER / "kubernetes" / "base").glob("*.yaml")]
+    (found,) = (each for several in documents for each in several if each["kind"] == kind)
     return found
 
 
@@ -87,10 +88,9 @@ def test_the_task_gets_settings_that_slipway_has_and_their_defaults() -> None:
         assert (offered["MinValue"], offered["MaxValue"]) == (fields[name].least, fields[name].most), name
 
 
-def test_all_say_the_same_settings_and_slipway_takes_them(tmp_path: Path) -> None:
-    own = tmp_path / "slipway.toml"
-    own.write_text(of_kind("ConfigMap")["data"]["slipway.toml"], "utf-8")
-    of_pod = load({pair["name"]: pair["value"] for pair in container()["env"]} | {"SLIPWAY_CONFIG": str(own)})
+def test_all_say_the_same_settings_and_slipway_takes_them() -> None:
+    (given,) = container()["env"]
+    of_pod = load({given["name"]: str(FOLDER / "kubernetes" / "base" / "slipway.toml")})
     of_machine = load({}, str(FOLDER / "slipway.toml"))
     assert {(each.queue_url, each.topic_arn) for each in (of_pod, of_machine)} == {
         (
@@ -105,7 +105,9 @@ def test_the_settings_file_is_where_slipway_is_told_that_it_is() -> None:
     (volume,) = pod()["volumes"]
     assert mount["name"] == volume["name"]
     assert {"name": "SLIPWAY_CONFIG", "value": f"{mount['mountPath']}/slipway.toml"} in container()["env"]
-    assert volume["configMap"]["name"] == of_kind("ConfigMap")["metadata"]["name"]
+    settings, environment = of_kind("Kustomization")["configMapGenerator"]
+    assert (settings["name"], settings["files"]) == (volume["configMap"]["name"], ["slipway.toml"])
+    assert container()["envFrom"] == [{"configMapRef": {"name": environment["name"]}}]
     program, command, option, path = unit()["Service"]["ExecStart"].split()
     assert (Path(program).name, command, option) == ("slipway", "serve", "--config")
     for file in (path, unit()["Service"]["EnvironmentFile"]):
@@ -149,7 +151,8 @@ def test_it_is_the_image_that_the_dockerfile_makes() -> None:
     assert [each["containerPort"] for each in container()["ports"]] == [port]
     context = pod()["securityContext"]
     assert f"USER {context['runAsUser']}:{context['runAsGroup']}\n" in dockerfile
-    assert container()["image"].endswith(f"/slipway:{__version__}")
+    (image,) = of_kind("Kustomization")["images"]
+    assert (image["name"], image["newTag"]) == (container()["image"], __version__)
 
 
 def test_what_the_dockerfile_copies_is_not_kept_from_it() -> None:
@@ -163,6 +166,8 @@ def test_the_pods_that_are_meant_are_those_that_there_are() -> None:
     labels = of_kind("Deployment")["spec"]["template"]["metadata"]["labels"]
     for kind in ("Deployment", "PodDisruptionBudget"):
         assert of_kind(kind)["spec"]["selector"]["matchLabels"] == labels
+    assert of_kind("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
+    assert all(each["labelSelector"]["matchLabels"] == labels for each in pod()["topologySpreadConstraints"])
     assert pod()["serviceAccountName"] == of_kind("ServiceAccount")["metadata"]["name"]
 
 
