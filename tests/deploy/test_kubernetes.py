@@ -5,6 +5,8 @@ Of the kinds that operators add, no schema is at hand: what they refer to is che
 
 from __future__ import annotations
 
+import re
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import yaml  # type: ignore[import-untyped]  # read as plain values, which are c
 from service.settings import load
 from tests.deploy.tools import tool
 from tests.kubernetes import ALERTS, FOLDER, RULE, prometheus_rule
+from tests.readme import ROOT
 
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
 OPERATORS = ("monitoring.coreos.com/", "keda.sh/")
@@ -90,3 +93,20 @@ def test_keda_alone_sets_the_number_of_replicas_by_what_nobody_holds() -> None:
     assert {trigger["metadata"][key] for key in ("scaleOnInFlight", "scaleOnDelayed")} == {"false"}
     settings = load({}, str(FOLDER / "base" / "slipway.toml"))
     assert (trigger["metadata"]["queueURL"], trigger["metadata"]["queueLength"]) == (settings.queue_url, str(settings.max_held))
+
+
+def test_a_kustomization_of_ones_own_as_the_manual_has_it_replaces_all_that_is_a_sample(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "run.md").read_text("utf-8")
+    (own,) = re.findall(r"^```yaml\n(apiVersion: kustomize.*?)```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "kustomization.yaml").write_text(own, "utf-8")
+    for name in ("base", "components"):
+        shutil.copytree(FOLDER / name, tmp_path / name)
+    (tmp_path / "slipway.toml").write_text('queue_url = "https://sqs.eu-central-1.amazonaws.com/210987654321/q"\n', "utf-8")
+    for name in ("triggers.toml", "permissions.toml"):
+        (tmp_path / name).touch()
+    text = tool("kubectl", "kustomize", str(tmp_path))
+    assert "123456789012" not in text
+    assert "us-east-1" not in text
+    (deployment,) = (each for each in yaml.safe_load_all(text) if each["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example.com/slipway:0.1.0"
