@@ -9,11 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from service.aws.answers import AwsClock, Clock, Parsed, list_of, text_of
+from service.aws.answers import AwsClock, Clock, Parsed, objects_of, text_of, unreadable
 from service.aws.calling import ONLY_IF_NOT_APPLIED, Caller
 from service.aws.limiter import Wait, simply
-from service.aws.timestamps import read_timestamp
-from service.core.calls import Missing, Refused, Unknown
+from service.core.calls import Missing, Refused
 from service.core.deployments import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
 from service.core.models import Job, JobStatus
 
@@ -66,7 +65,7 @@ class Bedrock:
             answer = await self._client.create_custom_model_deployment(**parameters)
             arn = text_of(answer, "customModelDeploymentArn", operation)
             if not _ARN.fullmatch(arn):
-                raise Unknown(operation, "UnreadableAnswer", f"{arn[:100]!r} is no ARN of a deployment")
+                raise unreadable(operation, f"{arn[:100]!r} is no ARN of a deployment")
             return Created(arn, self._clock.read(answer))
 
         return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait)
@@ -90,10 +89,10 @@ class Bedrock:
 
         async def send() -> dict[str, str]:
             answer = await self._client.list_tags_for_resource(resourceARN=arn)
-            tags = {tag["key"]: tag["value"] for tag in list_of(answer, "tags", operation)}
-            if not all(isinstance(text, str) for pair in tags.items() for text in pair):
-                raise Unknown(operation, "UnreadableAnswer", "a tag that is no text")
-            return tags
+            pairs: list[tuple[Any, Any]] = [(tag.get("key"), tag.get("value")) for tag in objects_of(answer, "tags", operation)]
+            if not all(isinstance(text, str) for pair in pairs for text in pair):
+                raise unreadable(operation, "a tag that is no text")
+            return dict(pairs)
 
         try:
             return await self._call(operation, send, wait=wait)
@@ -150,8 +149,14 @@ class Bedrock:
                 messages=[{"role": "user", "content": [{"text": prompt}]}],
                 inferenceConfig={"maxTokens": max_tokens, "temperature": 0.0},
             )
-            parts = answer["output"]["message"]["content"]
-            return "".join(part.get("text", "") for part in parts)
+            output = answer.get("output")
+            message = output.get("message") if isinstance(output, Mapping) else None
+            if not isinstance(message, Mapping):
+                raise unreadable(operation, "an answer without a message")
+            texts = [part.get("text", "") for part in objects_of(message, "content", operation)]
+            if not all(isinstance(text, str) for text in texts):
+                raise unreadable(operation, "a message that is no text")
+            return "".join(texts)
 
         return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait, call_timeout=CONVERSE_SECONDS)
 
@@ -163,7 +168,7 @@ class Bedrock:
             answer = await self._client.get_custom_model(modelIdentifier=model_arn)
             text_of(answer, "modelArn", operation)
             word = answer.get("modelStatus")
-            return ModelState.ACTIVE if word is None else _MODEL_STATES.get(word.lower(), ModelState.UNKNOWN)
+            return ModelState.ACTIVE if word is None else _MODEL_STATES.get(str(word).lower(), ModelState.UNKNOWN)
 
         try:
             return await self._call(operation, send, wait=wait)
@@ -176,8 +181,9 @@ class Bedrock:
 
         async def send() -> Job:
             answer = await self._client.get_model_customization_job(jobIdentifier=identifier)
-            arn, status = text_of(answer, "jobArn", operation), JobStatus.of(answer.get("status") or "")
-            return Job(arn, status, answer.get("outputModelArn") or None, answer.get("failureMessage") or None)
+            arn, status = text_of(answer, "jobArn", operation), JobStatus.of(str(answer.get("status") or ""))
+            model = text_of(answer, "outputModelArn", operation) if answer.get("outputModelArn") else None
+            return Job(arn, status, model, str(answer.get("failureMessage") or "") or None)
 
         try:
             return await self._call(operation, send, wait=wait)
@@ -208,7 +214,7 @@ class Bedrock:
         async def send() -> Page:
             answer = await self._client.list_custom_model_deployments(**parameters)
             self._clock.read(answer)
-            summaries = answer.get("modelDeploymentSummaries") or ()  # not a required field: none may be left out
+            summaries = objects_of(answer, "modelDeploymentSummaries", operation, may_lack=True)
             deployments: list[Deployment] = []
             for number, summary in enumerate(summaries, 1):
                 deployments.append(read_deployment(summary, "customModelDeploymentName", operation))
@@ -226,7 +232,7 @@ def read_deployment(answer: Parsed, name: str, operation: str) -> Deployment:
     JSON there is, and a model that is no text would be another model than the request's.
     """
     status = text_of(answer, "status", operation)
-    updated_at, failure = answer.get("lastUpdatedAt"), answer.get("failureMessage")
+    failure = answer.get("failureMessage")
     update = answer.get("updateDetails")
     return Deployment(
         arn=text_of(answer, "customModelDeploymentArn", operation),
@@ -234,17 +240,22 @@ def read_deployment(answer: Parsed, name: str, operation: str) -> Deployment:
         model_arn=text_of(answer, "modelArn", operation),
         status=Status.of(status),
         status_text=status,
-        created_at=_seconds(answer["createdAt"]),
-        updated_at=None if updated_at is None else _seconds(updated_at),
+        created_at=_seconds(answer, "createdAt", operation),
+        updated_at=None if answer.get("lastUpdatedAt") is None else _seconds(answer, "lastUpdatedAt", operation),
         failure_message=failure if failure and isinstance(failure, str) else None,
         update=None if update is None else _update(update, operation),
     )
 
 
-def _update(details: Parsed, operation: str) -> UpdateDetails:
+def _update(details: object, operation: str) -> UpdateDetails:
+    if not isinstance(details, Mapping):
+        raise unreadable(operation, "an update without details")
     model, status = text_of(details, "modelArn", operation), text_of(details, "updateStatus", operation)
     return UpdateDetails(model, UpdateStatus.of(status))
 
 
-def _seconds(time: datetime | str | float) -> float:
-    return (time if isinstance(time, datetime) else read_timestamp(time)).timestamp()
+def _seconds(answer: Parsed, key: str, operation: str) -> float:
+    time = answer.get(key)
+    if not isinstance(time, datetime):
+        raise unreadable(operation, f"an answer without {key}")
+    return time.timestamp()

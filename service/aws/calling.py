@@ -34,8 +34,10 @@ NEVER: Final = retry_if_exception_type(())
 """For a call whose caller repeats it."""
 
 APPLIED: Final = "Applied"
+FAULT: Final = "Fault"
+"""A programming error within the call, which goes through as it is, and is not repeated."""
 Tally = Counter[tuple[str, str]]
-"""How often each operation was answered how: by `Applied`, or the name of the `CallFailed`."""
+"""How often each operation was answered how: by `Applied`, the name of the `CallFailed`, or `Fault`."""
 
 log = structlog.get_logger()
 
@@ -74,7 +76,8 @@ class Caller:
     ) -> T:
         """Answer what `send` answers, which makes the call and reads what comes back. Safe to interrupt through `wait`.
 
-        Raises `CallFailed`, the last real one. What `wait` raises goes through, when no attempt is under way.
+        Raises `CallFailed`, the last real one. What `wait` raises goes through, when no attempt is under way; so does an
+        exception that is a programming error, after which the call may have been applied.
         """
         limiter = self.limiters.get(operation)
         if limiter is None:
@@ -147,6 +150,9 @@ class _Attempt:
             said = Answer.LET_IN
         except Exception as exc:
             failed = translate(self._operation, exc)
+            if failed is None:
+                self._tally[self._operation, FAULT] += 1
+                raise
             if is_too_fast(failed):
                 said = Answer.TOO_FAST
             elif not failed.may_have_applied:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from service.aws.answers import text_of
+from service.aws.answers import objects_of, text_of
 from service.aws.bedrock import Bedrock, read_deployment
 from service.aws.calling import Caller
 from service.core.calls import Missing
@@ -71,7 +71,7 @@ class Catalogue:
 
         async def send() -> Page:
             answer = await self._client.list_custom_model_deployments(**given)
-            summaries = answer.get("modelDeploymentSummaries") or ()
+            summaries = objects_of(answer, "modelDeploymentSummaries", operation, may_lack=True)
             deployments = tuple([read_deployment(summary, "customModelDeploymentName", operation) for summary in summaries])
             return Page(deployments, text_of(answer, "nextToken", operation) if answer.get("nextToken") else None)
 

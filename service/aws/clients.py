@@ -21,10 +21,10 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
 from service.aws.keys import Keeper
+from service.aws.parsing import guard_parsers
 from service.aws.regions import NotConfigured, find_home, find_regions, find_targets
 from service.aws.roles import assume
 from service.aws.teaching import teach_update
-from service.aws.timestamps import read_timestamp
 from service.aws.transport import StraightSession, check_body
 from service.core.targets import DEFAULT, Home, Role, Targets, Wanted
 
@@ -96,7 +96,7 @@ async def open_clients(
         keeper = await _find_credentials(session)
     targets = find_targets(wanted, find_home(topic_arn, regions))
     teach_update(session.get_component("data_loader"))
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_timestamp)
+    guard_parsers(session)
     boto = aioboto3.Session(botocore_session=session)
     config_of = partial(_config, f"slipway/{version} {session.user_agent()}", transport=transport)
 

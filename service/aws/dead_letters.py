@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-from service.aws.answers import Parsed, batch_of, text_of
+from service.aws.answers import Parsed, batch_of, number_of, objects_of, text_of, unreadable
 from service.aws.attributes import read_attributes, write_attributes
 from service.aws.calling import Caller
 from service.aws.inspecting import Inspector
@@ -88,7 +88,7 @@ class DeadLetters:
                 MessageSystemAttributeNames=_SYSTEM,
                 MessageAttributeNames=["All"],
             )
-            return [_letter(message) for message in answer.get("Messages", ())]
+            return [_letter(each, operation) for each in objects_of(answer, "Messages", operation, may_lack=True)]
 
         return await self._call(operation, send)
 
@@ -107,13 +107,15 @@ class DeadLetters:
             await self._call(operation, send)
 
 
-def _letter(message: Parsed) -> DeadLetter:
+def _letter(message: Parsed, operation: str) -> DeadLetter:
     system = message.get("Attributes", {})
+    if not isinstance(system, Mapping):
+        raise unreadable(operation, "a message whose attributes are none")
     return DeadLetter(
-        message["MessageId"],
-        message["Body"],
-        message["ReceiptHandle"],
-        int(system["SentTimestamp"]) / 1000,
+        text_of(message, "MessageId", operation),
+        text_of(message, "Body", operation),
+        text_of(message, "ReceiptHandle", operation),
+        number_of(system.get("SentTimestamp"), operation) / 1000,
         read_attributes(message),
         system.get("MessageGroupId"),
     )

@@ -1,8 +1,11 @@
 """Translation at the seam, once: whatever a call to AWS raised becomes a `CallFailed` that says what to do about it.
 
 Only a *parsed* error document with HTTP 4xx says that a call was not applied. Everything else may have been: a
-connection error (aiobotocore says "could not connect" also when the connection broke after the request was sent), a
-time-out, 5xx, 3xx, garbage, an answer without the fields it must have, an exception of any type.
+connection error (also "could not connect" is said when the connection broke after the request was sent), a time-out, 5xx,
+3xx, garbage, an answer without the fields it must have.
+
+That holds for what the network, aiohttp and the SDK raise. Any other exception (a TypeError of something that wraps the SDK,
+say) is a programming error: it is not translated, and never reported as trouble of the network.
 """
 
 from __future__ import annotations
@@ -12,7 +15,10 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+import aiohttp
+from aiohttp.http import HttpProcessingError
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     CredentialRetrievalError,
     NoAuthTokenError,
@@ -23,6 +29,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from service.aws.parsing import UnreadableAnswer
 from service.core.calls import (
     CallFailed,
     Conflicting,
@@ -45,6 +52,8 @@ _NO_CREDENTIALS = (
     TokenRetrievalError,
     SSOError,
 )
+_OUTSIDE = (OSError, aiohttp.ClientError, HttpProcessingError, BotoCoreError, UnreadableAnswer)
+"""What goes wrong outside this program: the connection, or what came over it. `TimeoutError` is an OSError, too."""
 _SECRET = re.compile(r"[A-Za-z0-9+/=_-]{100,}")
 """A receipt handle, or a session token: SQS and signature errors quote them."""
 
@@ -78,12 +87,15 @@ _BY_STATUS: Final[Mapping[int, type[CallFailed]]] = {
 }
 
 
-def translate(operation: str, exc: Exception) -> CallFailed:
-    """Answer what a failure of this operation means. Total: what is not known to be harmless is `Unknown`."""
+def translate(operation: str, exc: Exception) -> CallFailed | None:
+    """Return what a failure of this operation means: what is not known to be harmless is `Unknown`.
+
+    None for a programming error, which is nothing that a call can mean.
+    """
     if isinstance(exc, CallFailed):
         return exc
     if isinstance(exc, ClientError):
-        return _from_document(operation, exc)
+        return translate_document(operation, exc)
     name = type(exc).__name__
     if isinstance(exc, TimeoutError):
         return Unknown(operation, "Timeout", "no answer in time")
@@ -92,7 +104,7 @@ def translate(operation: str, exc: Exception) -> CallFailed:
         return Denied(operation, name, text)
     if isinstance(exc, ParamValidationError):
         return Refused(operation, name, text)
-    return Unknown(operation, name, text)
+    return Unknown(operation, name, text) if isinstance(exc, _OUTSIDE) else None
 
 
 def translate_entry(operation: str, entry: Mapping[str, Any]) -> CallFailed:
@@ -109,7 +121,8 @@ def is_too_fast(failed: CallFailed) -> bool:
     return isinstance(failed, Throttled) or _named(failed.code) is Throttled
 
 
-def _from_document(operation: str, exc: ClientError) -> CallFailed:
+def translate_document(operation: str, exc: ClientError) -> CallFailed:
+    """Return what an error document means."""
     error = exc.response.get("Error", {})
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code, text = str(error.get("Code") or ""), _clean(str(error.get("Message") or ""))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from service.aws.answers import AwsClock, text_of
+from service.aws.answers import AwsClock, objects_of, text_of, texts_of
 from service.aws.calling import Caller
 from service.aws.rights import denied
 from service.core.audit import Backlog
@@ -33,7 +33,7 @@ class Inspector:
 
         async def send() -> tuple[dict[str, str], float]:
             answer = await self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-            return dict(answer["Attributes"]), time.time() - self._clock.read(answer)
+            return texts_of(answer, "Attributes", operation), time.time() - self._clock.read(answer)
 
         return await self._call(operation, send)
 
@@ -58,7 +58,8 @@ class Inspector:
 
         async def send() -> int:
             answer = await self._sns.list_subscriptions_by_topic(TopicArn=topic_arn)
-            return sum(one["SubscriptionArn"].startswith("arn:") for one in answer["Subscriptions"])
+            subscriptions = objects_of(answer, "Subscriptions", operation)
+            return sum(text_of(each, "SubscriptionArn", operation).startswith("arn:") for each in subscriptions)
 
         return await self._call(operation, send)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from service.aws.answers import objects_of, text_of
 from service.aws.calling import NEVER, Caller
 from service.aws.clients import POLL_GRACE_SECONDS
 
@@ -28,8 +29,11 @@ class Listener:
             "VisibilityTimeout": HIDDEN_SECONDS,
         }
 
+        operation = "ReceiveMessage"
+
         async def send() -> list[str]:
             answer = await self._client.receive_message(**parameters)
-            return [message["Body"] for message in answer.get("Messages", ())]
+            messages = objects_of(answer, "Messages", operation, may_lack=True)
+            return [text_of(message, "Body", operation) for message in messages]
 
-        return await self._call("ReceiveMessage", send, repeat=NEVER, call_timeout=seconds + POLL_GRACE_SECONDS)
+        return await self._call(operation, send, repeat=NEVER, call_timeout=seconds + POLL_GRACE_SECONDS)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import structlog
 
-from service.aws.answers import AwsClock, Clock, Parsed, batch_of, text_of
+from service.aws.answers import AwsClock, Clock, Parsed, batch_of, number_of, text_of, texts_of, unreadable
 from service.aws.attributes import read_attributes, write_attributes
 from service.aws.calling import NEVER, Caller
 from service.aws.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
@@ -86,10 +86,12 @@ class Queue:
         async def send() -> list[Message]:
             answer = await self._receiver.receive_message(**parameters)
             received_at = self.clock.read(answer)
-            given = answer.get("Messages", ())
+            given = answer.get("Messages") or []
+            if not isinstance(given, list):
+                raise unreadable(operation, "an answer without Messages")
             messages = [read for each in given if (read := _message_or_none(each, received_at, operation)) is not None]
             if given and not messages:
-                raise Unknown(operation, "UnreadableAnswer", "none of the messages can be read")
+                raise unreadable(operation, "none of the messages can be read")
             return messages
 
         return await self._receiving.call(
@@ -171,11 +173,11 @@ class Queue:
                 QueueUrl=self._url, AttributeNames=["QueueArn", "RedrivePolicy"]
             )
             self.clock.read(answer)  # asked before anything is received, so that a receive may come without a `Date`
-            policy = json.loads(answer["Attributes"].get("RedrivePolicy") or "{}")
+            policy = _policy(texts_of(answer, "Attributes", operation).get("RedrivePolicy") or "{}", operation)
             most, arn = policy.get("maxReceiveCount"), policy.get("deadLetterTargetArn")
-            if arn is not None and not _QUEUE_ARN.fullmatch(arn):
-                raise Unknown(operation, "UnreadableAnswer", "a redrive policy to what is no queue")
-            return None if most is None else int(most), arn
+            if arn is not None and not (isinstance(arn, str) and _QUEUE_ARN.fullmatch(arn)):
+                raise unreadable(operation, "a redrive policy to what is no queue")
+            return None if most is None else number_of(most, operation), arn
 
         return await self._custody.call(operation, send)
 
@@ -191,6 +193,16 @@ class Queue:
             return text_of(answer, "QueueUrl", operation)
 
         return await self._custody.call(operation, send)
+
+
+def _policy(text: str, operation: str) -> Parsed:
+    try:
+        policy = json.loads(text)
+    except ValueError as exc:
+        raise unreadable(operation, "a redrive policy that is no JSON") from exc
+    if not isinstance(policy, Mapping):
+        raise unreadable(operation, "a redrive policy that is none")
+    return policy
 
 
 def _outgoing(outgoing: Outgoing) -> dict[str, Any]:
@@ -210,8 +222,8 @@ def _message_or_none(message: Parsed, received_at: float, operation: str) -> Mes
     """Return a message; None for one that cannot be read, which must not spoil the others of its batch."""
     try:
         return _message(message, received_at, operation)
-    except Unknown as unreadable:
-        log.warning("message.unreadable", error=str(unreadable), remedy="it is received again, up to maxReceiveCount")
+    except Unknown as failed:
+        log.warning("message.unreadable", error=str(failed), remedy="it is received again, up to maxReceiveCount")
         return None
 
 
@@ -220,6 +232,8 @@ def _message(message: Parsed, received_at: float, operation: str) -> Message:
 
     Queues that resemble SQS may leave system attributes out: then it is received for the first time, now.
     """
+    if not isinstance(message, Mapping):
+        raise unreadable(operation, "a message that is none")
     given = message.get("Attributes")
     system = given if isinstance(given, Mapping) else {}
     attributes = read_attributes(message)
@@ -227,7 +241,7 @@ def _message(message: Parsed, received_at: float, operation: str) -> Message:
         attributes[TRACE_HEADER] = trace
     body, group, sender = message.get("Body"), system.get("MessageGroupId"), system.get(SENDER)
     if not isinstance(body, str):
-        raise Unknown(operation, "UnreadableAnswer", "a message without Body")
+        raise unreadable(operation, "a message without Body")
     first_received_at = _number(system.get("ApproximateFirstReceiveTimestamp"), received_at * 1000) / 1000
     return Message(
         message_id=text_of(message, "MessageId", operation),

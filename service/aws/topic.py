@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from service.aws.answers import Parsed, batch_of
+from service.aws.answers import Parsed, batch_of, unreadable
 from service.aws.attributes import write_attributes
 from service.aws.calling import NEVER, Caller
-from service.core.calls import CallFailed, Unknown
+from service.core.calls import CallFailed
 from service.core.events import Publication
 from service.core.messages import attribute_bytes
 
@@ -46,7 +46,7 @@ class Topic:
         async def send() -> None:
             answer = await self._client.get_topic_attributes(TopicArn=self._arn)
             if not answer.get("Attributes"):
-                raise Unknown(operation, "UnreadableAnswer", "an answer without Attributes")
+                raise unreadable(operation, "an answer without Attributes")
 
         await self._call(operation, send)
 

@@ -19,6 +19,8 @@ from botocore.httpsession import ProxyConfiguration, create_urllib3_context, get
 from multidict import CIMultiDict
 from yarl import URL
 
+from service.aws.parsing import UnreadableAnswer
+
 LARGEST_CHECKED: Final = 64 * 1024
 """Beyond this only the ends of a body are looked at: reading a List of 1,000 twice would cost 4 ms."""
 
@@ -101,10 +103,6 @@ def trust(certificates: str) -> SSLContext:
 
 def _text(value: str | bytes) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "replace")
-
-
-class UnreadableAnswer(Exception):
-    """A success without the document that it must have."""
 
 
 def check_body(response_dict: dict[str, Any], operation_model: Any, **_: object) -> None:  # noqa: ANN401  SDK objects

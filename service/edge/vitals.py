@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import structlog
+
 from service.core.calls import CallFailed
 from service.flow.run import Slipway
 
@@ -18,6 +20,8 @@ LONGEST_SILENCE_SECONDS: Final = 90.0
 READINESS_SECONDS: Final = 15.0
 """How long the answer of a readiness check is used again."""
 CHECK_TIMEOUT_SECONDS: Final = 5.0
+
+log = structlog.get_logger()
 
 Check = Callable[[], Awaitable[object]]
 
@@ -79,6 +83,9 @@ class Readiness:
             return str(failed)
         except TimeoutError:
             return f"no answer within {CHECK_TIMEOUT_SECONDS:g} s"
+        except Exception as bug:
+            log.exception("readiness.faulted")
+            return f"a programming error: {bug!r}"
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Sequence
 from typing import Final, Protocol
@@ -67,13 +68,18 @@ class Announcer:
     def mention(self, publication: Publication, tries: int = TRIES_TO_MENTION) -> None:
         """Publish progress: in order, without waiting for it, and without fuss when it fails again and again."""
         answer = self._batches.put(publication)
-        answer.add_done_callback(lambda answer: self._mentioned(publication, answer.result(), tries - 1))
+        answer.add_done_callback(lambda answer: self._mentioned(publication, answer, tries - 1))
 
     async def drain(self) -> None:
         """Return when everything in line has been answered."""
         await self._batches.drain()
 
-    def _mentioned(self, publication: Publication, failed: CallFailed | None, tries: int) -> None:
+    def _mentioned(self, publication: Publication, answer: asyncio.Future[CallFailed | None], tries: int) -> None:
+        if bug := answer.exception():
+            self._tally.faults += 1
+            log.error("progress.faulted", exc_info=bug, event_id=publication.event_id)
+            return
+        failed = answer.result()
         if failed is None:
             self._tally.events_published += 1
         elif tries:

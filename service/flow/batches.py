@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from service.core.calls import CallFailed, Unknown
+from service.core.calls import CallFailed
 
 E = TypeVar("E")
 
@@ -20,7 +20,8 @@ Send = Callable[[Sequence[E]], Awaitable[Sequence[CallFailed | None]]]
 class Batches(Generic[E]):
     """Collects entries into calls of at most ten, `linger` seconds after the first one or when full.
 
-    The answer to an entry is None when it was applied, else the failure that it alone, or the whole call, met.
+    The answer to an entry is None when it was applied, else the failure that it alone, or the whole call, met. A programming
+    error within the call is raised to each.
     At most `parallel` calls are under way at once; what comes meanwhile makes the next batches fuller.
     """
 
@@ -91,8 +92,11 @@ class Batches(Generic[E]):
             answers = await self._send([entry for entry, _ in batch])
         except CallFailed as failed:
             answers = [failed] * len(batch)
-        except Exception as bug:  # noqa: BLE001  every entry must be answered: whoever waits for it decides
-            answers = [Unknown("batch", type(bug).__name__, str(bug))] * len(batch)
+        except Exception as bug:  # noqa: BLE001  every entry must be answered: it is the fault of whoever waits for it
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(bug)
+            return
         for (_, future), answer in zip(batch, answers, strict=True):
             if not future.done():
                 future.set_result(answer)

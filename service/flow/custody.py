@@ -162,10 +162,15 @@ class Custody:
         if hold.lease_until - now <= self._lease_seconds / 2 and not hold.is_extending and not hold.is_lost:
             hold.is_extending = True
             receipt = hold.receipt
-            self._extends.put(hold).add_done_callback(lambda answer: self._extended(hold, receipt, now, answer.result()))
+            self._extends.put(hold).add_done_callback(lambda answer: self._extended(hold, receipt, now, answer))
 
-    def _extended(self, hold: Hold, receipt: str, asked_at: float, failed: CallFailed | None) -> None:
+    def _extended(self, hold: Hold, receipt: str, asked_at: float, answer: asyncio.Future[CallFailed | None]) -> None:
         hold.is_extending = False
+        if bug := answer.exception():
+            self._tally.faults += 1
+            log.error("extend.faulted", exc_info=bug, what=hold.what)
+            return
+        failed = answer.result()
         if isinstance(failed, LeaseGone) and hold.receipt != receipt:
             return  # received again meanwhile, here: it was the older receipt that is gone
         if failed is None:

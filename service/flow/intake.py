@@ -17,7 +17,7 @@ from service.core.messages import Message
 from service.flow.custody import Custody
 from service.flow.hold import Hold
 from service.flow.tally import Tally
-from service.flow.waits import Stopping, Wait, Waits, rest
+from service.flow.waits import Interrupted, Stopping, Wait, Waits, rest
 
 log = structlog.get_logger()
 
@@ -143,14 +143,19 @@ class Intake:
             try:
                 messages = await self._queue.receive(limit, wait_seconds=POLL_SECONDS, attempt=attempt, wait=wait)
             except CallFailed as failed:
-                self._ended()
-                self._troubles += 1
-                log.warning("receive.failed", code=failed.code, error=str(failed), troubles=self._troubles)
-                await rest(pause_seconds(self._troubles, self._rng), unless=self._stopped)
+                log.warning("receive.failed", code=failed.code, error=str(failed), troubles=self._troubles + 1)
+            except Interrupted:
+                raise
+            except Exception:
+                self._tally.faults += 1
+                log.exception("receive.faulted")
             else:
                 self._ended()
                 self._troubles = 0
                 return messages
+            self._ended()
+            self._troubles += 1
+            await rest(pause_seconds(self._troubles, self._rng), unless=self._stopped)
         return ()
 
     def _ended(self) -> None:

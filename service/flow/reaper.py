@@ -89,6 +89,9 @@ class Reaper:
                 await self._round()
             except CallFailed as failed:
                 log.info("reaper.failed", code=failed.code, error=str(failed))
+            except Exception:
+                self._tally.faults += 1
+                log.exception("reaper.faulted")
 
     async def _round(self) -> None:
         there = await self._list()

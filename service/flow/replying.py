@@ -169,5 +169,8 @@ class Replies:
             return
         except CallFailed as failed:
             log.info("heartbeat.failed", code=failed.code, error=str(failed))
+        except Exception:
+            self._tally.faults += 1
+            log.exception("heartbeat.faulted")
         beat.due = max(beat.due, asyncio.get_running_loop().time())
         self._put(beat)

@@ -186,6 +186,10 @@ class Watcher:
             if self.trouble is None or self.trouble.code != failed.code:
                 log.warning("sweep.failed", way=way.value, code=failed.code, error=str(failed))
             self.trouble = failed
+        except Exception:
+            self._tally.faults += 1
+            self._tally.sweeps_failed += 1
+            log.exception("sweep.faulted", way=way.value)
         else:
             if self.trouble is not None:
                 log.info("sweep.recovered")

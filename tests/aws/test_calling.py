@@ -63,6 +63,16 @@ def test_the_last_real_failure_comes_out_with_its_cause() -> None:
     assert len(service.calls) == 3
 
 
+def test_a_programming_error_comes_out_as_it_is_counted_and_not_repeated() -> None:
+    bug = TypeError("_make_api_call() missing 1 required positional argument")
+    service, caller = Service(bug, 7), make_caller()
+    with pytest.raises(TypeError) as raised:
+        run(caller.call("Op", service))
+    assert raised.value is bug
+    assert len(service.calls) == 1
+    assert dict(caller._tally) == {("Op", "Fault"): 1}  # noqa: SLF001
+
+
 @pytest.mark.parametrize("kind", [Denied, QuotaFull, Missing, Refused])
 def test_what_would_be_answered_the_same_is_not_repeated(kind: type[Exception]) -> None:
     service = Service(kind("Op", "code"), 7)

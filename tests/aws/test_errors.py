@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import aiohttp
 import pytest
 from botocore.exceptions import (
     ClientError,
@@ -15,7 +16,8 @@ from botocore.exceptions import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.aws.errors import is_too_fast, translate, translate_entry
+from service.aws.errors import is_too_fast, translate, translate_document, translate_entry
+from service.aws.parsing import UnreadableAnswer
 from service.core.calls import (
     CallFailed,
     Conflicting,
@@ -105,8 +107,9 @@ def test_an_error_document_is_sorted_by_what_one_does_about_it(exc: ClientError,
         (ConnectionClosedError(endpoint_url="http://x"), Unknown),
         (ReadTimeoutError(endpoint_url="http://x"), Unknown),
         (TimeoutError(), Unknown),
-        (AttributeError("'list' object has no attribute 'get'"), Unknown),
-        (KeyError("status"), Unknown),
+        (UnreadableAnswer("AttributeError(\"'list' object has no attribute 'get'\")"), Unknown),
+        (aiohttp.ServerDisconnectedError(), Unknown),
+        (ConnectionResetError(104, "Connection reset by peer"), Unknown),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -114,9 +117,14 @@ def test_what_is_no_document_is_unknown_unless_it_was_surely_not_sent(exc: Excep
     assert type(translate("Op", exc)) is kind
 
 
+@pytest.mark.parametrize("bug", [TypeError("takes 3"), AttributeError("x"), KeyError("status"), ValueError("y")])
+def test_a_programming_error_is_nothing_that_a_call_can_mean(bug: Exception) -> None:
+    assert translate("Op", bug) is None
+
+
 @given(code=st.text(), status=st.integers(0, 999), message=st.text())
 def test_every_document_is_translated_and_only_4xx_is_not_applied(code: str, status: int, message: str) -> None:
-    failed = translate("Op", document(code, status, message))
+    failed = translate_document("Op", document(code, status, message))
     assert failed.operation == "Op"
     assert failed.may_have_applied or 400 <= status < 500
 
@@ -144,8 +152,8 @@ def test_an_entry_of_a_batch_is_sorted_too(entry: dict[str, Any], kind: type[Cal
 
 
 def test_too_fast_is_too_fast_under_any_status() -> None:
-    assert is_too_fast(translate("Op", document("ThrottlingException", 503)))
-    assert not is_too_fast(translate("Op", document("InternalServerException", 500)))
+    assert is_too_fast(translate_document("Op", document("ThrottlingException", 503)))
+    assert not is_too_fast(translate_document("Op", document("InternalServerException", 500)))
 
 
 def test_neither_receipts_nor_tokens_get_into_a_text() -> None:

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from service.aws.bedrock import Bedrock
 from service.aws.calling import Caller
-from service.aws.errors import translate
+from service.aws.errors import translate_document
 from service.aws.limiter import Wait, simply
 from service.aws.timestamps import read_timestamp
 from service.core.calls import CallFailed
@@ -182,7 +182,7 @@ class _Client:
             except Refusal as refusal:
                 if on_refusal is not None:
                     on_refusal(asked, refusal)
-                raise translate(operation, _document_of(operation, refusal)) from refusal
+                raise translate_document(operation, _document_of(operation, refusal)) from refusal
             headers = {} if wire.fault is Fault.DATELESS else {"date": formatdate(now, usegmt=True)}
             fields = {} if wire.fault is Fault.EMPTY else _read(answer)
             return fields | {"ResponseMetadata": {"HTTPHeaders": headers}}
