@@ -15,6 +15,7 @@ from service.core.calls import Missing
 from service.core.deployments import Deployment, Page, Status
 from service.core.foresight import Existing
 from service.core.marks import Marks
+from service.core.pager import deployment_pages
 
 LARGEST_PAGE = 1000
 
@@ -80,13 +81,10 @@ class Catalogue:
     async def all(self, filters: Filters | None = None) -> list[Deployment]:
         """Answer every deployment that the filters let through, each once, though pages may shift meanwhile."""
         found: dict[str, Deployment] = {}
-        token: str | None = None
-        while True:
-            page = await self.page(filters or Filters(oldest_first=True), token=token)
+        wanted = filters or Filters(oldest_first=True)
+        async for page in deployment_pages(lambda token: self.page(wanted, token=token)):
             found |= {deployment.arn: deployment for deployment in page.deployments}
-            token = page.next_token
-            if token is None:
-                return list(found.values())
+        return list(found.values())
 
     async def with_tags(self, deployments: Iterable[Deployment]) -> list[Existing]:
         """Answer whose each deployment is, by one call each; without those that are gone meanwhile."""

@@ -11,6 +11,7 @@ from service.aws.calling import Caller
 from service.aws.rights import denied
 from service.core.audit import Backlog
 from service.core.calls import Denied
+from service.core.pager import Pager
 
 
 class Inspector:
@@ -53,15 +54,24 @@ class Inspector:
         return await self._call(operation, send)
 
     async def subscribers(self, topic_arn: str) -> int:
-        """Answer how many confirmed subscriptions the topic has; of more than a hundred, only that there are some."""
+        """Return how many confirmed subscriptions the first page with any shows; 0 if no page shows one."""
         operation = "ListSubscriptionsByTopic"
 
-        async def send() -> int:
-            answer = await self._sns.list_subscriptions_by_topic(TopicArn=topic_arn)
-            subscriptions = objects_of(answer, "Subscriptions", operation)
-            return sum(text_of(each, "SubscriptionArn", operation).startswith("arn:") for each in subscriptions)
+        async def fetch(token: str | None) -> tuple[int, str | None]:
+            async def send() -> tuple[int, str | None]:
+                answer = await self._sns.list_subscriptions_by_topic(
+                    TopicArn=topic_arn, **({} if token is None else {"NextToken": token})
+                )
+                subscriptions = objects_of(answer, "Subscriptions", operation)
+                confirmed = sum(text_of(each, "SubscriptionArn", operation).startswith("arn:") for each in subscriptions)
+                return confirmed, text_of(answer, "NextToken", operation) if answer.get("NextToken") else None
 
-        return await self._call(operation, send)
+            return await self._call(operation, send)
+
+        async for confirmed, _ in Pager(operation, fetch, lambda page: page[1]):
+            if confirmed:
+                return confirmed
+        return 0
 
     async def denials(self, queue_url: str, topic_arn: str) -> list[Denied]:
         """Answer what the credentials may not do, of what can be tried without doing it. Sending and receiving are not."""

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 import aiohttp
 
+from service.core.calls import EndlessListing
 from service.core.held import Finished, Held
 from service.core.misunderstood import shown
+from service.core.pager import Pager
 
 SECONDS: Final = 5.0
 """How long one answer may take."""
@@ -36,19 +38,20 @@ async def ask_requests(url: str, about: str | None = None) -> Said:
     Raises `NotReached`.
     """
     held: dict[str, Held] = {}
-    after: str | None = None
-    while True:
+    said = Said((), (), {})
+
+    async def fetch(after: str | None) -> Mapping[str, Any]:
         given = {name: value for name, value in (("about", about), ("after", after)) if value is not None}
-        page = await _get(url, "requests", given)
-        try:
+        return await _get(url, "requests", given)
+
+    try:
+        async for page in Pager("/requests", fetch, lambda page: page["next"]):
             held |= {one.message_id: one for one in map(Held.of, page["requests"])}
-            finished = tuple(map(Finished.of, page["finished"]))
-            after = page["next"]
-        except (KeyError, TypeError, ValueError) as wrong:
-            text = f"{url} answers, but not as this version of Slipway does ({wrong!r}); give a daemon's own address"
-            raise NotReached(text) from wrong
-        if after is None:
-            return Said(tuple(held.values()), finished, page)
+            said = Said(tuple(held.values()), tuple(map(Finished.of, page["finished"])), page)
+    except (KeyError, TypeError, ValueError, EndlessListing) as wrong:
+        text = f"{url} answers, but not as this version of Slipway does ({wrong!r}); give a daemon's own address"
+        raise NotReached(text) from wrong
+    return said
 
 
 async def ask_all(urls: Sequence[str], about: str | None = None) -> Said:

@@ -51,3 +51,7 @@ class Unknown(CallFailed):
     """No readable answer: the call may have been applied, or may be yet. Look before acting again."""
 
     may_have_applied = True
+
+
+class EndlessListing(Unknown):
+    """A listing whose pages do not come to an end. What its pages showed is true; what they did not show is not known."""

@@ -14,6 +14,7 @@ from service.core.deployments import Deployment, Page, Status
 from service.core.expiry import AGAIN_SECONDS, delete_of
 from service.core.marks import Marks
 from service.core.messages import Outgoing
+from service.core.pager import deployment_pages
 from service.flow.tally import Tally
 from service.flow.waits import Wait, rest
 
@@ -121,11 +122,8 @@ class Reaper:
 
     async def _list(self) -> dict[str, Deployment]:
         there: dict[str, Deployment] = {}
-        token: str | None = None
-        while not self._stopped.is_set():
-            page = await self._bedrock.page(created_after=None, status=None, token=token)
+        async for page in deployment_pages(lambda token: self._bedrock.page(created_after=None, status=None, token=token)):
             there |= {deployment.arn: deployment for deployment in page.deployments}
-            token = page.next_token
-            if token is None:
+            if self._stopped.is_set():
                 break
         return there

@@ -11,8 +11,9 @@ from typing import Final, Protocol
 
 import structlog
 
-from service.core.calls import CallFailed
+from service.core.calls import CallFailed, EndlessListing
 from service.core.deployments import Deployment, Page, Status
+from service.core.pager import deployment_pages
 from service.core.quota import Counts
 from service.core.sweep import Estimate, Way, cheapest
 from service.flow.tally import Tally
@@ -206,24 +207,31 @@ class Watcher:
         number = self._sweep
         sight = _Sight(oldest)
         statuses = (Status.ACTIVE, Status.FAILED) if way is Way.ENDED_SINCE_OLDEST else (None,)
+        endless: EndlessListing | None = None
         for status in statuses:
-            token: str | None = None
-            while True:
-                page = await self._bedrock.page(created_after=since, status=status, token=token)
-                await self._look_through(page, sight)
-                token = page.next_token
-                if token is None or self._is_stopping:
-                    break
+            try:
+                await self._read_list(since, status, sight)
+            except EndlessListing as failed:
+                endless = failed  # the other status may still be listed to its end
         if self._is_stopping:
             return
+        if way is Way.EVERYTHING:  # of an endless listing the pages that were read: a create above the quota is refused
+            self._counted(Counts(sight.others_creating, sight.others))
+        if endless is not None:
+            await self._ask(self._missed(sight.found, number))
+            raise endless
         since_oldest = sight.since_oldest
         self._estimate = Estimate(
             len(self._watched), since_oldest[Status.CREATING], since_oldest[Status.ACTIVE], since_oldest[Status.FAILED]
         )
-        if way is Way.EVERYTHING:
-            self._counted(Counts(sight.others_creating, sight.others))
         if way is not Way.ENDED_SINCE_OLDEST:
             await self._ask(self._missed(sight.found, number))
+
+    async def _read_list(self, since: float | None, status: Status | None, sight: _Sight) -> None:
+        async for page in deployment_pages(lambda token: self._bedrock.page(created_after=since, status=status, token=token)):
+            await self._look_through(page, sight)
+            if self._is_stopping:
+                return
 
     async def _look_through(self, page: Page, sight: _Sight) -> None:
         for deployment in page.deployments:

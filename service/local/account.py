@@ -57,6 +57,8 @@ class Account:
         self._tokens: dict[str, tuple[float, Made]] = {}
         self._existing: dict[str, Made] = {}
         self._open: set[str] = set()
+        self._first_token: str | None = None
+        """What the last first page of List answered as the token of the second."""
         self._ids = itertools.count(self.rng.randrange(36**11))
 
     def counts(self, now: float) -> tuple[int, int]:
@@ -158,7 +160,12 @@ class Account:
             and (model_arn_equals is None or one.model_arn(at) == model_arn_equals)
         )
         page = list(islice(wanted, min(max_results, max(1, self.terms.page_size))))
-        return page, page[-1].arn if next(wanted, None) is not None else None
+        following = page[-1].arn if next(wanted, None) is not None else None
+        if self.terms.list_tokens == "end":
+            return page, following
+        if next_token is None:
+            self._first_token = page[-1].arn if page else None
+        return page, following if self.terms.list_tokens == "cycle" and following else self._first_token
 
     def delete(self, now: float, identifier: str) -> None:
         """DeleteCustomModelDeployment. There is no state of being deleted: it is gone."""

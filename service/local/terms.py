@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args, get_type_hints
 
 
 class WrongTerm(ValueError):
@@ -47,6 +47,9 @@ class Terms:
     """How far List is behind the truth."""
     page_size: int = 1000
     """How many a page of List holds at most, however many are asked for."""
+    list_tokens: Literal["end", "same", "cycle"] = "end"
+    """What List answers as `nextToken`: `end` none on the last page, `same` always the first page's, `cycle` the first page's
+    again after the last page."""
     get_lag_seconds: float = 0.0
     """How long Get does not find what was just created."""
     token_seconds: float = 3600.0
@@ -92,6 +95,9 @@ class Terms:
                 raise WrongTerm(f"there is no term {name!r}; there are {', '.join(sorted(known))}")
             if not fits(known[name], value):
                 raise WrongTerm(f"{name} cannot be {value!r}; it is like {known[name]!r}")
+            words = get_args(get_type_hints(type(self))[name])
+            if isinstance(known[name], str) and words and value not in words:
+                raise WrongTerm(f"{name} cannot be {value!r}; it is one of {', '.join(words)}")
         made: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
         return replace(self, **made)
 

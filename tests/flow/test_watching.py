@@ -5,11 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 
+import pytest
+
 from service.core.deployments import Deployment, Page, Status
+from service.core.targets import DEFAULT
 from service.flow.tally import Tally
 from service.flow.waits import Wait
 from service.flow.watcher import WOKEN_AT_ONCE, Watcher
+from tests.world.bedrock import Rules
 from tests.world.loop import run
+from tests.world.world import World
 
 MANY = 1000
 
@@ -52,5 +57,31 @@ def test_when_a_thousand_end_at_once_others_have_their_turn_meanwhile() -> None:
         assert longest <= WOKEN_AT_ONCE
         watcher.stop()
         await asyncio.gather(sweeping, *lives)
+
+    run(main())
+
+
+@pytest.mark.parametrize("tokens", ["same", "cycle"])
+@pytest.mark.parametrize("max_creating", [0, 50])
+def test_a_list_that_does_not_end_costs_few_calls_and_hides_nothing(tokens: str, max_creating: int) -> None:
+    """With a page of one deployment: what no page shows is asked for by Get, a few with each sweep."""
+
+    async def main() -> None:
+        rules = Rules(max_creating=50, max_total=100, creation_seconds=(300.0, 300.0), page_size=1)
+        world = World(rules=rules, terms={"max_creating": max_creating})
+        world.start()
+        for number in range(12):
+            world.ask(f"bot-{number}")
+        await world.until(lambda: len(world.account.made) == 12)
+        world.account.rule(list_tokens=tokens)
+        before = world.wire.calls["ListCustomModelDeployments"]
+        took = await world.until(lambda: len(world.outcomes()) == 12)
+        assert set(world.outcomes().values()) == {"Active"}
+        assert took < 500.0
+        lists = world.wire.calls["ListCustomModelDeployments"] - before
+        assert lists < 15 * took / 15.0 * 2, "no more than there are pages, with each sweep"
+        watcher = world.replicas["a"].slipway.sites[DEFAULT].watcher
+        assert watcher.trouble is None or watcher.trouble.code == "EndlessListing"
+        await world.stop()
 
     run(main())

@@ -87,6 +87,7 @@ HAPPENINGS: Final = frozenset(
         "Get 404 just after Create",
         "stale List page, missing item",
         "several pages",
+        "a token again",
         "unknown status value",
         "stale receipt handle",
         "published again",

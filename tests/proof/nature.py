@@ -66,6 +66,8 @@ class Nature:
         self.has_all_actions = kinds.has("actions") and not self.is_long
         """Whether anything else is asked for than deployments, made and kept."""
         rules = self._rules(shortest, longest)
+        if seed not in AS_THEY_WERE and chance(seed, "list tokens") < 0.1:
+            rules = replace(rules, list_tokens="same" if chance(seed, "same token") < 0.5 else "cycle")
         rules = replace(self._with_actions(rules) if self.has_all_actions else rules, **kinds.rules())
         self.creation = rules.creation_seconds[1]
         self.world = self._make(rules)

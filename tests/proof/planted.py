@@ -394,6 +394,18 @@ PLANTS = (
         "    if rule is None:\n",
         "    if rule is None:\n        return request\n    if rule is None:\n",
     ),
+    Plant(
+        "a token that was answered before is asked again",
+        "service.core.pager",
+        "        elif token in self._seen:\n",
+        "        elif False:\n",
+    ),
+    Plant(
+        "what an endless listing does not show is not looked for",
+        "service.flow.watcher",
+        "            await self._ask(self._missed(sight.found, number))\n            raise endless\n",
+        "            raise endless\n",
+    ),
 )
 BY_NAME = {plant.name: plant for plant in PLANTS}
 

@@ -22,7 +22,7 @@ STEP = "Qk3vX9aZ1b"
 OURS = {REQUEST_TAG: "r-0", RECEIVED_TAG: LONG_AGO}
 DULL = replace(USUAL, dull_models="m$")
 TEST = {"prompt": "Reply with the word ready.", "expect": "ready"}
-LONG = frozenset({"retry", "replace", "expiry", "cancel", "stopping"})
+LONG = frozenset({"endless list", "retry", "replace", "expiry", "cancel", "stopping"})
 """Killed before every third step only."""
 MODULES = frozenset(
     {
@@ -32,12 +32,14 @@ MODULES = frozenset(
         "service.core.ownership",
         "service.core.removing",
         "service.core.updating",
+        "service.core.pager",
         "service.flow.answer",
         "service.flow.lifecycle",
         "service.flow.pipelines",
         "service.flow.reaper",
         "service.flow.smoke",
         "service.flow.updating",
+        "service.flow.watcher",
     }
 )
 """Where a bug may show in a story."""
@@ -143,6 +145,17 @@ def _stopped(world: World) -> None:
     assert heard.reason.startswith("Stopping"), "the word that is said at once, and not the one at the request's end"
 
 
+def _many_at_once(world: World) -> None:
+    for number in range(6):
+        world.ask(f"bot-{number}", requestId=f"r-{number}")
+
+
+def _all_active(world: World) -> None:
+    assert set(world.outcomes().values()) == {"Active"}, world.outcomes()
+    lists = world.wire.calls["ListCustomModelDeployments"]
+    assert lists < 12 * asyncio.get_running_loop().time() / 15.0, "no more than there are pages, with each sweep"
+
+
 STORIES = {
     "delete": Story(
         lambda: _with(OURS), lambda world: world.send(_about("delete", "d-1")), lambda world: _is(world, "d-1", "Deleted", [])
@@ -182,6 +195,14 @@ STORIES = {
     ),
     "expiry": Story(
         lambda: _with(OURS | {EXPIRES_TAG: LONG_AGO}, reap_interval=300.0), _one_has_expired, _only_what_expired_is_gone
+    ),
+    "endless list": Story(
+        lambda: World(
+            rules=replace(USUAL, creation_seconds=(200.0, 200.0), max_creating=3, page_size=1, list_tokens="same"),
+            terms={"max_creating": 3},
+        ),
+        _many_at_once,
+        _all_active,
     ),
     "stopping": Story(_pipeline_that_stops, _stop_pipeline, _stopped),
     "cancel": Story(

@@ -175,7 +175,8 @@ class _Chaos:
         world.sqs.most_in_flight, world.sqs.duplicate_next = 120_000, 0
         for name, account in world.accounts.items():
             world.wires[name].plan = no_faults
-            account.rule(max_total=1000, list_lag_seconds=min(account.rules.list_lag_seconds, 5.0), status_text="")
+            lag = min(account.rules.list_lag_seconds, 5.0)
+            account.rule(max_total=1000, list_lag_seconds=lag, status_text="", list_tokens="end")
         for life in books.live():
             running.go_on(life)
         await asyncio.sleep(15.0)

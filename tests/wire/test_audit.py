@@ -101,3 +101,13 @@ async def test_without_settings_it_names_the_setting() -> None:
     ran = await typed(None, "audit")
     assert (ran.code, ran.out) == (2, "")
     assert "SLIPWAY_QUEUE_URL is not set" in ran.err
+
+
+async def test_a_list_that_does_not_end_is_said_and_not_read_for_ever() -> None:
+    async with Box(terms=replace(QUICK, list_tokens="same", page_size=1)) as box:
+        plant(box, "bot-1", None)
+        plant(box, "bot-2", None)
+        ran = await typed(box, "audit")
+        assert ran.code not in {0, 1}, ran.out
+        assert "EndlessListing" in ran.err
+        assert box.bedrock.faults.calls["ListCustomModelDeployments"] == 2

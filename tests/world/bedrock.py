@@ -253,6 +253,8 @@ class _Client:
         if "nextToken" in asked.query:
             watching.happened("several pages")
         answer = operations.list_deployments(model, now, asked)
+        if "nextToken" in answer and model.terms.list_tokens != "end":
+            watching.happened("a token again")
         if any(one["status"] == model.terms.status_text for one in answer["modelDeploymentSummaries"]):
             watching.happened("unknown status value")
         return answer

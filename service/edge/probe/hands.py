@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from service.core.calls import CallFailed, Missing
 from service.core.deployments import Created, Deployment, ModelState, Page, Status
+from service.core.pager import deployment_pages
 from service.core.probing import Call
 from service.flow.waits import rest
 
@@ -173,13 +174,10 @@ class Hands:
     async def listed(self, *, everything: bool = False) -> list[Deployment]:
         """Answer what List shows of what was made since the probe began, or of everything. Raises `CallFailed`."""
         found: dict[str, Deployment] = {}
-        after, token = None if everything else self._began_there - MARGIN_SECONDS, None
-        while True:
-            page = await self.target.page(created_after=after, status=None, token=token)
+        after = None if everything else self._began_there - MARGIN_SECONDS
+        async for page in deployment_pages(lambda token: self.target.page(created_after=after, status=None, token=token)):
             found |= {one.arn: one for one in page.deployments}
-            token = page.next_token
-            if token is None:
-                return list(found.values())
+        return list(found.values())
 
     def call(self, operation: str, asked: str, said: str = "", failed: CallFailed | None = None) -> Call:
         """Answer a call that has just been answered."""

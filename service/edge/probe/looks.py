@@ -8,6 +8,7 @@ from typing import Final
 from service.core import findings
 from service.core.calls import CallFailed
 from service.core.deployments import Deployment, Status
+from service.core.pager import deployment_pages
 from service.core.probing import Call, Finding, Question
 from service.edge.probe.hands import PREFIX, Target
 
@@ -29,15 +30,11 @@ async def look(target: Target) -> tuple[list[Finding], list[Deployment]]:
     existing: list[Deployment] = []
     sizes: list[int] = []
     pages: list[Call] = []
-    token: str | None = None
-    while True:
-        page = await target.page(created_after=None, status=None, token=token)
+    async for page in deployment_pages(lambda token: target.page(created_after=None, status=None, token=token)):
         existing += page.deployments
         sizes.append(len(page.deployments))
-        token = page.next_token
-        pages.append(call("ListCustomModelDeployments", f"page {len(sizes)}", f"{sizes[-1]}{' and a token' if token else ''}"))
-        if token is None:
-            break
+        said = f"{sizes[-1]}{' and a token' if page.next_token else ''}"
+        pages.append(call("ListCustomModelDeployments", f"page {len(sizes)}", said))
     try:
         nobody = await target.get(NOBODY)
         got, is_found = call("GetCustomModelDeployment", NOBODY, "it is there" if nobody else "not there"), nobody is not None
