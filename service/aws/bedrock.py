@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from service.aws.answers import AwsClock, Clock, Parsed, objects_of, text_of, unreadable
+from service.aws.answers import Parsed, objects_of, text_of, unreadable
 from service.aws.calling import ONLY_IF_NOT_APPLIED, Caller
+from service.aws.clock import AwsClock
 from service.aws.limiter import Wait, simply
 from service.core.calls import Missing, Refused
 from service.core.deployments import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
@@ -32,13 +33,13 @@ class Bedrock:
         self,
         client: Any,  # noqa: ANN401  aioboto3 has no types
         caller: Caller,
-        clock: Clock = time.time,
+        clock: AwsClock | None = None,
         open_client: Callable[[str], Awaitable[Any]] | None = None,
     ) -> None:
         self._client = client
         self._open_client = open_client
         self._call = caller.call
-        self._clock = AwsClock(clock)
+        self._clock = clock or AwsClock(time.time)
 
     async def create(
         self,
@@ -62,11 +63,12 @@ class Bedrock:
             parameters["tags"] = [{"key": key, "value": value} for key, value in tags]
 
         async def send() -> Created:
-            answer = await self._client.create_custom_model_deployment(**parameters)
+            began = asyncio.get_running_loop().time()
+            answer = await self._clock.learn(self._client.create_custom_model_deployment(**parameters))
             arn = text_of(answer, "customModelDeploymentArn", operation)
             if not _ARN.fullmatch(arn):
                 raise unreadable(operation, f"{arn[:100]!r} is no ARN of a deployment")
-            return Created(arn, self._clock.read(answer))
+            return Created(arn, self._clock.now() - (asyncio.get_running_loop().time() - began))
 
         return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait)
 
@@ -191,7 +193,7 @@ class Bedrock:
             return None
 
     def now(self) -> float:
-        """Answer the present by AWS's clock, in seconds since the epoch: as its last answer told it."""
+        """Answer the present by AWS's clock, in seconds since the epoch: as its answers let it be reckoned."""
         return self._clock.now()
 
     async def page(
@@ -212,8 +214,7 @@ class Bedrock:
             parameters["nextToken"] = token
 
         async def send() -> Page:
-            answer = await self._client.list_custom_model_deployments(**parameters)
-            self._clock.read(answer)
+            answer = await self._clock.learn(self._client.list_custom_model_deployments(**parameters))
             summaries = objects_of(answer, "modelDeploymentSummaries", operation, may_lack=True)
             deployments: list[Deployment] = []
             for number, summary in enumerate(summaries, 1):

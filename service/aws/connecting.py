@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from service.aws.answers import Clock
 from service.aws.bedrock import Bedrock
 from service.aws.calling import Caller, Tally
 from service.aws.clients import Clients, open_clients
+from service.aws.clock import AwsClock, Clock
 from service.aws.identity import Identity
 from service.aws.keys import Keeper
 from service.aws.limiter import Limiter
@@ -87,13 +87,14 @@ def put_together(
     call_timeout: float,
     most_polls: int,
     rng: random.Random,
-    clock: Clock = time.time,
+    machine: Clock = time.time,
 ) -> Aws:
     """Answer the adapters over open clients, each with a caller of its own: one target's limits slow down no other.
 
-    `clock`, in seconds since the epoch, is asked only until the first answer that has a `Date`.
+    `machine`, in seconds since the epoch, is asked only until the first answer that has a `Date`.
     """
     tally: Tally = Counter()
+    clock = AwsClock(machine)
 
     def caller(most_open: int) -> Caller:
         return Caller(most_open=most_open, call_timeout=call_timeout, rng=rng, tally=tally)

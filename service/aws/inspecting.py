@@ -6,8 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from service.aws.answers import AwsClock, objects_of, text_of, texts_of
+from service.aws.answers import objects_of, text_of, texts_of
 from service.aws.calling import Caller
+from service.aws.clock import AwsClock
 from service.aws.rights import denied
 from service.core.audit import Backlog
 from service.core.calls import Denied
@@ -33,8 +34,8 @@ class Inspector:
         operation = "GetQueueAttributes"
 
         async def send() -> tuple[dict[str, str], float]:
-            answer = await self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-            return texts_of(answer, "Attributes", operation), time.time() - self._clock.read(answer)
+            answer = await self._clock.learn(self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]))
+            return texts_of(answer, "Attributes", operation), time.time() - self._clock.now()
 
         return await self._call(operation, send)
 

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import structlog
 
-from service.aws.answers import AwsClock, Clock, Parsed, batch_of, number_of, text_of, texts_of, unreadable
+from service.aws.answers import Parsed, batch_of, number_of, text_of, texts_of, unreadable
 from service.aws.attributes import read_attributes, write_attributes
 from service.aws.calling import NEVER, Caller
 from service.aws.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
+from service.aws.clock import AwsClock
 from service.aws.limiter import Wait, simply
 from service.core.calls import CallFailed, Missing, Unknown
 from service.core.messages import TRACE_HEADER, AnyAttribute, Message, Outgoing, QueueTraits
@@ -48,7 +49,7 @@ class Queue:
         custodian: Any,  # noqa: ANN401  as above
         receiving: Caller,
         custody: Caller,
-        clock: Clock = time.time,
+        clock: AwsClock | None = None,
     ) -> None:
         self._url = queue_url
         self._visibility_seconds = visibility_seconds
@@ -57,7 +58,7 @@ class Queue:
         self._receiving = receiving
         self._custody = custody
         self._system_attributes = _SYSTEM_ATTRIBUTES
-        self.clock = AwsClock(clock)
+        self.clock = clock or AwsClock(time.time)
         self._dead_letter_url: str | None = None
 
     def ask_senders(self) -> None:
@@ -84,12 +85,12 @@ class Queue:
             parameters["ReceiveRequestAttemptId"] = attempt
 
         async def send() -> list[Message]:
-            answer = await self._receiver.receive_message(**parameters)
-            received_at = self.clock.read(answer)
+            answer = await self.clock.learn(self._receiver.receive_message(**parameters))
+            received_at, error = self.clock.now(), max(1.0, self.clock.error())
             given = answer.get("Messages") or []
             if not isinstance(given, list):
                 raise unreadable(operation, "an answer without Messages")
-            messages = [read for each in given if (read := _message_or_none(each, received_at, operation)) is not None]
+            messages = [read for each in given if (read := _message_or_none(each, received_at, error, operation)) is not None]
             if given and not messages:
                 raise unreadable(operation, "none of the messages can be read")
             return messages
@@ -127,9 +128,8 @@ class Queue:
         entries = [{"Id": str(place), **_outgoing(outgoing)} for place, outgoing in enumerate(batch)]
 
         async def send() -> list[CallFailed | None]:
-            return batch_of(
-                await self._custodian.send_message_batch(QueueUrl=self._url, Entries=entries), len(batch), operation
-            )
+            sending = self._custodian.send_message_batch(QueueUrl=self._url, Entries=entries)
+            return batch_of(await self.clock.learn(sending), len(batch), operation)
 
         return await self._custody.call(operation, send)
 
@@ -159,7 +159,7 @@ class Queue:
         entries = [{"Id": str(place), "ReceiptHandle": receipt, **extra} for place, receipt in enumerate(once)]
 
         async def send() -> list[CallFailed | None]:
-            return batch_of(await call(QueueUrl=self._url, Entries=entries), len(once), operation)
+            return batch_of(await self.clock.learn(call(QueueUrl=self._url, Entries=entries)), len(once), operation)
 
         answers = dict(zip(once, await self._custody.call(operation, send), strict=True))
         return [answers[receipt] for receipt in receipts]
@@ -169,10 +169,8 @@ class Queue:
         operation = "GetQueueAttributes"
 
         async def send() -> tuple[int | None, str | None]:
-            answer = await self._custodian.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["QueueArn", "RedrivePolicy"]
-            )
-            self.clock.read(answer)  # asked before anything is received, so that a receive may come without a `Date`
+            asked = self._custodian.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn", "RedrivePolicy"])
+            answer = await self.clock.learn(asked)  # asked before anything is received, and a short call
             policy = _policy(texts_of(answer, "Attributes", operation).get("RedrivePolicy") or "{}", operation)
             most, arn = policy.get("maxReceiveCount"), policy.get("deadLetterTargetArn")
             if arn is not None and not (isinstance(arn, str) and _QUEUE_ARN.fullmatch(arn)):
@@ -218,16 +216,16 @@ def _outgoing(outgoing: Outgoing) -> dict[str, Any]:
     return parameters
 
 
-def _message_or_none(message: Parsed, received_at: float, operation: str) -> Message | None:
+def _message_or_none(message: Parsed, received_at: float, error: float, operation: str) -> Message | None:
     """Return a message; None for one that cannot be read, which must not spoil the others of its batch."""
     try:
-        return _message(message, received_at, operation)
+        return _message(message, received_at, error, operation)
     except Unknown as failed:
         log.warning("message.unreadable", error=str(failed), remedy="it is received again, up to maxReceiveCount")
         return None
 
 
-def _message(message: Parsed, received_at: float, operation: str) -> Message:
+def _message(message: Parsed, received_at: float, error: float, operation: str) -> Message:
     """Return a message. Raises `Unknown` without an id, a receipt handle or a body.
 
     Queues that resemble SQS may leave system attributes out: then it is received for the first time, now.
@@ -248,8 +246,8 @@ def _message(message: Parsed, received_at: float, operation: str) -> Message:
         body=body,
         receipt=text_of(message, "ReceiptHandle", operation),
         receive_count=max(1, int(_number(system.get("ApproximateReceiveCount"), 1))),
-        # A `Date` has whole seconds; the first receive was now, and is told in milliseconds.
-        received_at=min(max(received_at, first_received_at), received_at + 1.0),
+        # The clock may be wrong by `error`; the first receive was not after this one.
+        received_at=min(max(received_at, first_received_at), received_at + error),
         first_received_at=first_received_at,
         group=group if isinstance(group, str) else None,
         attributes=attributes or _NO_ATTRIBUTES,

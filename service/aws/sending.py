@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from service.aws.answers import AwsClock, text_of
+from service.aws.answers import text_of
 from service.aws.calling import Caller
+from service.aws.clock import AwsClock
 
 
 class Sender:
@@ -16,6 +17,7 @@ class Sender:
         self._url = queue_url
         self._client = client
         self._call = caller.call
+        self._clock = AwsClock(time.time)
 
     async def send(self, body: str, *, group: str, deduplication_id: str) -> tuple[str, float]:
         """Send one message; answer its id, and when it was sent, by AWS's clock.
@@ -29,7 +31,7 @@ class Sender:
             parameters |= {"MessageGroupId": group, "MessageDeduplicationId": deduplication_id}
 
         async def send() -> tuple[str, float]:
-            answer = await self._client.send_message(**parameters)
-            return text_of(answer, "MessageId", operation), AwsClock(time.time).read(answer)
+            answer = await self._clock.learn(self._client.send_message(**parameters))
+            return text_of(answer, "MessageId", operation), self._clock.now()
 
         return await self._call(operation, send)

@@ -12,6 +12,7 @@ import pytest
 from service.aws.bedrock import Bedrock
 from service.aws.calling import Caller, Tally
 from service.aws.clients import Clients, open_clients
+from service.aws.clock import AwsClock
 from service.aws.queue import Queue
 from service.aws.topic import Topic
 
@@ -51,7 +52,7 @@ def make_caller(*, call_timeout: float = 5.0, most_open: int = 32, attempts: int
 
 
 def make_bedrock(clients: Clients, caller: Caller | None = None) -> Bedrock:
-    return Bedrock(clients.bedrock, caller or make_caller(), clock=lambda: 5.0)
+    return Bedrock(clients.bedrock, caller or make_caller(), clock=AwsClock(lambda: 5.0))
 
 
 def make_queue(clients: Clients, *, url: str = QUEUE_URL, caller: Caller | None = None) -> Queue:
@@ -63,7 +64,7 @@ def make_queue(clients: Clients, *, url: str = QUEUE_URL, caller: Caller | None 
         custodian=clients.custody,
         receiving=caller,
         custody=caller,
-        clock=lambda: 5.0,
+        clock=AwsClock(lambda: 5.0),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from aiobotocore.stub import AioStubber
 
 from service.core.calls import Missing, Refused, Unknown
-from service.core.deployments import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
+from service.core.deployments import Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
 from service.core.events import Publication
 from service.core.messages import AnyAttribute, Attribute, Message, Outgoing, QueueTraits
 from service.core.models import Job, JobStatus
@@ -47,7 +47,8 @@ async def test_create(clients_at: Open) -> None:
                 tags=[("slipway:request", "r"), ("team", "")],
                 token="t",
             )
-        assert made == Created(ARN, DATE_SECONDS)
+        assert made.arn == ARN
+        assert made.at == pytest.approx(DATE_SECONDS + 0.5, abs=0.5)
 
 
 async def test_what_is_not_asked_for_is_not_sent_and_an_answer_without_a_date_is_dated_here(clients_at: Open) -> None:
@@ -59,7 +60,8 @@ async def test_what_is_not_asked_for_is_not_sent_and_an_answer_without_a_date_is
                 {"modelDeploymentName": "n", "modelArn": MODEL, "clientRequestToken": "t"},
             )
             made = await make_bedrock(clients).create(name="n", model_arn=MODEL, description=None, tags=[], token="t")
-        assert made == Created(ARN, 5.0)
+        assert made.arn == ARN
+        assert made.at == pytest.approx(5.0, abs=0.5)
 
 
 async def test_get_and_tags(clients_at: Open) -> None:
@@ -212,13 +214,14 @@ async def test_receive(clients_at: Open) -> None:
                 },
             )
             received = await make_queue(clients).receive(7, wait_seconds=20, attempt="attempt")
+    assert received[0].received_at == pytest.approx(DATE_SECONDS + 0.5, abs=0.5)
     assert received == [
         Message(
             "m",
             "",
             "r",
             receive_count=3,
-            received_at=DATE_SECONDS,
+            received_at=received[0].received_at,
             first_received_at=1795427000.123,
             group="g",
             attributes={

@@ -12,6 +12,7 @@ from typing import Any
 
 from service.aws.bedrock import Bedrock
 from service.aws.calling import Caller
+from service.aws.clock import AwsClock
 from service.aws.queue import Queue
 from service.aws.topic import Topic
 from service.core.asking import PipelineStopping
@@ -68,10 +69,10 @@ class Answers:
             InMemory.conduct = self
             caller = Caller(most_open=5, call_timeout=10.0, rng=self._rng, tally=Counter(), attempts=1)
             calls = _calls(
-                Bedrock(clients.bedrock, caller, clock=lambda: 5.0),
+                Bedrock(clients.bedrock, caller, clock=AwsClock(lambda: 5.0)),
                 lambda: Queue(
                     QUEUE_URL, visibility_seconds=60, receiver=clients.receive, custodian=clients.custody,
-                    receiving=caller, custody=caller, clock=lambda: 5.0,
+                    receiving=caller, custody=caller, clock=AwsClock(lambda: 5.0),
                 ),
                 Topic(TOPIC_ARN, clients.topic, caller),
             )  # fmt: skip

@@ -19,7 +19,7 @@ from tests.world.world import World
 LONGEST_SECONDS = 20_000.0
 FAULTS = tuple(Fault)
 ENTRY_FAULTS = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"})
-BEDROCK_FAULTS = frozenset({Fault.EMPTY, Fault.DATELESS})
+BEDROCK_FAULTS = frozenset({Fault.EMPTY, Fault.DATELESS, Fault.OLD_DATE})
 AT_STEPS = ("kill -9", "SIGTERM", "SIGSTOP", "duplicate")
 STEP = "Qk3vX9aZ1b"
 """At which a pipeline waits for the answer."""

@@ -38,6 +38,7 @@ from tests.world.sqs import Letter
 from tests.world.watching import Watching
 from tests.world.world import Replica, World
 
+MOST_CLOCK_ERROR_SECONDS = 1.0
 _NAMES = ("modelDeploymentName", "customModelDeploymentIdentifier", "cancels")
 
 
@@ -185,6 +186,10 @@ class Monitor(Watching):
     def lost_turn(self, hold: object, process: str) -> None:
         assert isinstance(hold, Hold)
         self._fairness.lost_turn(hold, process)
+
+    def reckoned(self, error: float, process: str | None) -> None:
+        if abs(error) > MOST_CLOCK_ERROR_SECONDS:
+            self.books.breaks("I5", f"{process} is wrong about AWS's clock by {error:.1f} s")
 
     def sweeping(self, process: str | None) -> None:
         self._calm.sweeping(process)

@@ -39,6 +39,8 @@ _ANSWERS = (
     Fault.DATELESS,
 )
 _OF_BEDROCK_ALONE = frozenset({Fault.EMPTY, Fault.DATELESS})
+_DATED = frozenset({"CreateCustomModelDeployment", "ListCustomModelDeployments"})
+"""Calls of Bedrock from whose answers the time is learned."""
 _OF_BEDROCK = ("Create", "Get", "List")
 _BATCHES = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"})
 
@@ -66,7 +68,7 @@ class Nature:
         self.has_all_actions = kinds.has("actions") and not self.is_long
         """Whether anything else is asked for than deployments, made and kept."""
         rules = self._rules(shortest, longest)
-        if seed not in AS_THEY_WERE and chance(seed, "list tokens") < 0.1:
+        if chance(seed, "list tokens") < 0.1:
             rules = replace(rules, list_tokens="same" if chance(seed, "same token") < 0.5 else "cycle")
         rules = replace(self._with_actions(rules) if self.has_all_actions else rules, **kinds.rules())
         self.creation = rules.creation_seconds[1]
@@ -150,10 +152,13 @@ class Nature:
         rate = {name: rng.choice([0.0, 0.02, 0.1, 0.25]) for name in ("Create", "Get", "List", "Receive", "Publish", "rest")}
         kinds = [kind for kind in _ANSWERS if rng.random() < 0.7] or [Fault.RESPONSE_LOST]  # each world has some of them
         seed = self._seed
+        has_old_dates = chance(seed, "old dates") < 0.3
 
         def plan(operation: str, number: int) -> Fault | None:
             if self.windows and (fault := self._weather(operation, number)):
                 return fault
+            if has_old_dates and operation in _DATED and chance(seed, "old date", operation, number) < 0.15:
+                return Fault.OLD_DATE
             likely = next((rate[name] for name in rate if operation.startswith(name)), rate["rest"])
             if not likely:
                 return None

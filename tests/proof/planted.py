@@ -406,6 +406,18 @@ PLANTS = (
         "            await self._ask(self._missed(sight.found, number))\n            raise endless\n",
         "            raise endless\n",
     ),
+    Plant(
+        "an old Date is believed",
+        "service.aws.clock",
+        "        if self._rivals >= RIVALS_BELIEVED and now - self._rival_since >= RIVAL_SECONDS:\n",
+        "        if True:\n",
+    ),
+    Plant(
+        "the latest Date is the present",
+        "service.aws.clock",
+        "        if self._known is None:\n            self._known, self._learned_at = told, now\n            return\n",
+        "        self._known, self._learned_at = told, now\n        return\n",
+    ),
 )
 BY_NAME = {plant.name: plant for plant in PLANTS}
 

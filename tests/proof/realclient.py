@@ -286,7 +286,7 @@ class _Life:
             call_timeout=TIMEOUT_SECONDS,
             most_polls=MOST_POLLS,
             rng=self.rng,
-            clock=self.machine.now,
+            machine=self.machine.now,
         )
         traits = await _traits(aws.queue)
         usual = terms.Terms(

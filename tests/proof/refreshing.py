@@ -152,7 +152,7 @@ class _Days:
             async with clients_in_memory(self.session) as clients:
                 aws = put_together(
                     clients, queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, visibility_seconds=120, call_timeout=10.0,
-                    most_polls=MOST_POLLS, rng=self.rng, clock=self.aws.now,
+                    most_polls=MOST_POLLS, rng=self.rng, machine=self.aws.now,
                 )  # fmt: skip
                 usual = terms.Terms(
                     targets=HOME, max_held=50, sweep_interval=30.0, timeout=86_400.0, visibility_timeout=120,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from service.aws.bedrock import Bedrock
 from service.aws.calling import Caller
+from service.aws.clock import AwsClock
 from service.aws.errors import translate_document
 from service.aws.limiter import Wait, simply
 from service.aws.timestamps import read_timestamp
@@ -40,6 +41,10 @@ HOME = Home("aws", "123456789012", "us-east-1")
 USUAL = Rules(creation_seconds=(300.0, 900.0), token_seconds=600.0)
 OF_REAPER: ContextVar[bool] = ContextVar("OF_REAPER", default=False)
 """Whether it is a reaper that lists: its rounds are no sweeps."""
+OLD_SECONDS = (20.0, 7200.0, 59.0, 172_800.0, -40.0)
+"""How old the `Date` of an answer may be."""
+ANSWERS_BEFORE_RECKONED = 20
+"""The first answer may have a wrong `Date`: from this answer on the clock is to be right."""
 _TIMES = ("createdAt", "lastUpdatedAt")
 
 
@@ -183,7 +188,8 @@ class _Client:
                 if on_refusal is not None:
                     on_refusal(asked, refusal)
                 raise translate_document(operation, _document_of(operation, refusal)) from refusal
-            headers = {} if wire.fault is Fault.DATELESS else {"date": formatdate(now, usegmt=True)}
+            said = now - OLD_SECONDS[wire.calls[operation] % len(OLD_SECONDS)] if wire.fault is Fault.OLD_DATE else now
+            headers = {} if wire.fault is Fault.DATELESS else {"date": formatdate(said, usegmt=True)}
             fields = {} if wire.fault is Fault.EMPTY else _read(answer)
             return fields | {"ResponseMetadata": {"HTTPHeaders": headers}}
 
@@ -260,12 +266,30 @@ class _Client:
         return answer
 
 
+class _WatchedClock(AwsClock):
+    """The real clock, except that who looks on learns how wrong it is."""
+
+    def __init__(self, machine: Callable[[], float], account: Account, wire: Wire) -> None:
+        super().__init__(machine)
+        self._account = account
+        self._wire = wire
+        self._answers = 0
+
+    async def learn(self, call: Awaitable[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Learn from an answer."""
+        answer = await super().learn(call)
+        self._answers += 1
+        if self._answers >= ANSWERS_BEFORE_RECKONED:
+            self._wire.watching.reckoned(self.now() - self._account.now(), PROCESS.get())
+        return answer
+
+
 class WatchedBedrock(Bedrock):
     """The real adapter, except that who looks on learns for which message a create is made."""
 
     def __init__(self, account: Account, wire: Wire, caller: Caller, clock: Callable[[], float]) -> None:
         self._fake = _Client(account, wire)
-        super().__init__(self._fake, caller, clock, self._open)
+        super().__init__(self._fake, caller, _WatchedClock(clock, account, wire), self._open)
 
     async def _open(self, _: str) -> _Client:
         return self._fake

@@ -76,6 +76,9 @@ class Watching:
     def looking(self, name: str, process: str | None) -> None:
         """Note a Get by name or ARN begun."""
 
+    def reckoned(self, error: float, process: str | None) -> None:
+        """Note by how many seconds a process is wrong about AWS's clock."""
+
     def sweeping(self, process: str | None) -> None:
         """Note that a process begins to list deployments of any status."""
 

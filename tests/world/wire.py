@@ -32,6 +32,7 @@ class Fault(StrEnum):
     PARTIAL = "partial batch failure"
     EMPTY = "200 without fields"
     DATELESS = "answer without Date"
+    OLD_DATE = "a Date that is old"
 
 
 Plan = Callable[[str, int], Fault | None]
