@@ -13,6 +13,7 @@ import random
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
 from json import JSONDecodeError
 from typing import Any, Final
 
@@ -182,6 +183,7 @@ def check_authorities(path: str | None) -> None:
 def _checking(refresh: Callable[[], Awaitable[dict[str, Any]]], method: str) -> Callable[[], Awaitable[dict[str, Any]]]:
     """Return a refresh that raises `CredentialRetrievalError` for credentials that no header can carry."""
 
+    @wraps(refresh)
     async def checked() -> dict[str, Any]:
         found = await refresh()
         if wrong := _fault_of_keys(found, method):
