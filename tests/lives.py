@@ -58,11 +58,14 @@ def _deployment(status: Status, model: str = MODEL, update: UpdateDetails | None
     return Deployment(ARN, "bot", model, status, status.value, 1.0, 2.0, None, update)
 
 
-OWN: Final = Marks(request="r-1", received=RECEIVED)
+OWNER: Final = "team.payload"
+OWN: Final = Marks(request="r-1", received=RECEIVED, owner=OWNER)
+COPY: Final = replace(OWN, owner="stranger.payload")
+REUSED: Final = replace(OWN, owner="team.other")
 ANOTHERS: Final = Marks(request="r-0", received=RECEIVED - 5)
 LATER: Final = Marks(request="r-2", received=RECEIVED + 5)
 NOBODYS: Final = Marks()
-PLAIN: Final = Deploy(identity="i-1", request_id="r-1", name="bot", model_arn=MODEL, timeout=7200.0)
+PLAIN: Final = Deploy(identity="i-1", request_id="r-1", name="bot", model_arn=MODEL, timeout=7200.0, owner=OWNER)
 _TEST: Final = SmokeTest(prompt="?")
 
 
@@ -91,6 +94,10 @@ def _deploy_answers(step: Any, request: Deploy, facts: Facts) -> Iterator[Answer
             marks = facts.sight.marks if isinstance(facts.sight, Seen) else Marks()
             for status in (Status.ACTIVE, Status.FAILED):
                 yield status.value, facts.after_watch(_deployment(status), marks)
+            if facts.sight is None:
+                yield "never shown", facts.after_missing(ARN)
+        case deploying.Void():
+            yield "from then on", facts.after_void()
         case Remove():
             yield "taken on", facts.after_removal(Sent())
             yield from (
@@ -109,6 +116,8 @@ def _sights(request: Deploy, facts: Facts) -> Iterator[tuple[str, Seen]]:
     for status in (Status.CREATING, Status.ACTIVE, Status.FAILED):
         yield f"own {status.value}", Seen(_deployment(status), replace(OWN, attempt=facts.carried.attempt))
         yield f"another's {status.value}", Seen(_deployment(status), ANOTHERS)
+        yield f"another sender's copy {status.value}", Seen(_deployment(status), COPY)
+    yield "this id with another payload", Seen(_deployment(Status.ACTIVE), REUSED)
     yield "another's of another model", Seen(_deployment(Status.ACTIVE, OTHER), ANOTHERS)
     if request.if_exists in {IfExists.UPDATE, IfExists.REPLACE}:
         yield "a later one's of another model", Seen(_deployment(Status.ACTIVE, OTHER), LATER)

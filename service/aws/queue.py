@@ -28,13 +28,14 @@ _NO_ATTRIBUTES: Final[Mapping[str, AnyAttribute]] = MappingProxyType({})
 _LATEST: Final = 1e11
 """Seconds since the epoch that a calendar has a date for."""
 
+SENDER: Final = "SenderId"
 _SYSTEM_ATTRIBUTES: Final = [
     "ApproximateReceiveCount",
     "ApproximateFirstReceiveTimestamp",
     "MessageGroupId",
     TRACE_HEADER,
+    SENDER,
 ]
-SENDER: Final = "SenderId"
 
 
 class Queue:
@@ -57,13 +58,8 @@ class Queue:
         self._custodian = custodian
         self._receiving = receiving
         self._custody = custody
-        self._system_attributes = _SYSTEM_ATTRIBUTES
         self.clock = clock or AwsClock(time.time)
         self._dead_letter_url: str | None = None
-
-    def ask_senders(self) -> None:
-        """From now on let each message that is received say who sent it."""
-        self._system_attributes = [*_SYSTEM_ATTRIBUTES, SENDER]
 
     async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait = simply) -> list[Message]:
         """Answer at most `limit` (1 to 10) messages, waiting so long for the first.
@@ -78,7 +74,7 @@ class Queue:
             "MaxNumberOfMessages": limit,
             "WaitTimeSeconds": min(wait_seconds, LONGEST_POLL_SECONDS),
             "VisibilityTimeout": self._visibility_seconds,
-            "MessageSystemAttributeNames": self._system_attributes,
+            "MessageSystemAttributeNames": _SYSTEM_ATTRIBUTES,
             "MessageAttributeNames": ["All"],
         }
         if attempt is not None:

@@ -68,6 +68,8 @@ class Request:
     """The rule that made the request of an upstream event."""
     rule: str | None = None
     """The rule that permits it, where there are permissions."""
+    owner: str = ""
+    """Proves ownership of what the request makes: see `ownership.owner_of`. Empty only where no message brought it."""
 
     @property
     def is_by_arn(self) -> bool:
@@ -81,8 +83,9 @@ class Request:
 
     @property
     def elsewhere(self) -> list[str]:
-        """The target, unless it is the default: what is asked of that stays the same when there come to be others."""
-        return [f"target {self.target_shown}"] if self.target_shown else []
+        """The owner; and the target, unless it is the default: what is asked of that stays the same when others are added."""
+        owner = [f"owner {self.owner}"] if self.owner else []
+        return [*owner, f"target {self.target_shown}"] if self.target_shown else owner
 
     @property
     def target_shown(self) -> str | None:
@@ -170,8 +173,8 @@ class Cancel(Request):
     """The token of a pipeline's step that is being stopped: then it is about what carries that, whatever its id is."""
 
     def is_about(self, request: Request) -> bool:
-        """Whether this is what is to be cancelled; where there are permissions, one rule permits both."""
-        if isinstance(request, Cancel) or request.rule != self.rule:
+        """Whether this is what is to be cancelled. Whether its sender may, `permissions.may_cancel` says."""
+        if isinstance(request, Cancel):
             return False
         return request.request_id == self.name if self.step is None else request.asker.callback_token == self.step
 

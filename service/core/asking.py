@@ -21,7 +21,7 @@ from service.core.pattern_entries import wildcard
 from service.core.request_fields import CALLBACK_TOKEN, REPLY_TO, TASK_TOKEN
 
 _STOPPING: Final = "stopping"
-_TASK_TOKENS: Final = (TASK_TOKEN.name, TASK_TOKEN.alias)
+_TASK_TOKENS: Final = (TASK_TOKEN.name, "TaskToken")
 _INPUTS: Final = ("Input", "input")
 _ARGUMENTS: Final = ("arguments", "inputs")
 _PIPELINES_OWN: Final = frozenset({"token", "status", "pipelineExecutionArn", "stepName", *_ARGUMENTS})
@@ -36,7 +36,7 @@ class PipelineStopping(Exception):
         self.callback_token = callback_token
         super().__init__("the pipeline is being stopped")
 
-    def cancel(self, origin: str) -> Cancel:
+    def cancel(self, origin: str, owner: str) -> Cancel:
         """Answer what that means for what the step asked for: nobody will use the deployment, so it goes too."""
         whose = "of the stopped step"
         return Cancel(
@@ -46,6 +46,7 @@ class PipelineStopping(Exception):
             timeout=DEFAULT_CANCEL_SECONDS,
             delete=True,
             step=self.callback_token,
+            owner=owner,
         )
 
 

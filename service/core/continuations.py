@@ -3,8 +3,9 @@
 A continuation is a message attribute beside the unchanged body. What does not read as one, or claims impossible times,
 is none: then the message itself is where its request began.
 
-Anybody who may send a message may write such an attribute. Where there are permissions, it counts only if Slipway itself
-sent the message that carries it (`believed`): SQS says who sent a message, and no sender can say otherwise.
+Anybody who may send a message may write such an attribute. SQS says who sent a message, and no sender can say otherwise: so
+who sent the request first, which proves ownership, is believed only if Slipway itself sent the message that says so. Where
+there are permissions, nothing else in the attribute is believed either (`believed`).
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Continuation:
     """How often it has been handed on."""
     carried: Carried = field(default_factory=Carried)
     sender: str | None = None
-    """Who sent that message; None where nobody asked."""
+    """Who sent that message; None where SQS did not say."""
     trace: str | None = None
     """The `traceparent` of whoever handed it on; None where nobody traces."""
 
@@ -90,23 +91,32 @@ def carried(message: Message) -> Carried:
 
 
 def first_sender(message: Message) -> str | None:
-    """Answer who sent the request first, under whatever message; None where nobody asked.
+    """Answer who sent the request first, under whatever message; None where SQS did not say.
 
-    What was handed on without saying so, by a Slipway that had no permissions to look at, counts as Slipway's own.
+    What was handed on without saying so, by a version that did not ask, counts as Slipway's own.
     """
     earlier = read(message)
     return earlier.sender if earlier and earlier.sender else message.sender
 
 
-def believed(message: Message, own: str | None) -> Message:
-    """Answer the message without a continuation that Slipway itself did not send.
+def believed(message: Message, own: str | None, *, has_rules: bool) -> Message:
+    """Return the message without what Slipway itself did not say in it.
 
-    `own` is Slipway's own `SenderId`; None where there are no permissions: then whoever may send may also hand on.
+    `own` is Slipway's own `SenderId`; None where STS did not tell it. With permissions, a continuation that Slipway did not
+    send is ignored. Without, whoever may send may also hand on, but under its own name: it owns nothing of another sender's.
     """
-    if own is None or CONTINUATION not in message.attributes or is_same(message.sender, own):
+    if CONTINUATION not in message.attributes or (own is not None and is_same(message.sender, own)):
         return message
-    kept = {name: value for name, value in message.attributes.items() if name != CONTINUATION}
-    return replace(message, attributes=kept)
+    others = {name: value for name, value in message.attributes.items() if name != CONTINUATION}
+    said = message.attributes[CONTINUATION]
+    told = _told(said) if isinstance(said, str) and not has_rules else None
+    if not isinstance(told, dict):
+        return replace(message, attributes=others)
+    if message.sender is None:
+        told.pop("sender", None)
+    else:
+        told["sender"] = message.sender
+    return replace(message, attributes=others | {CONTINUATION: json.dumps(told, separators=(",", ":"))})
 
 
 def is_in_doubt(message: Message) -> bool:
@@ -124,7 +134,7 @@ def write(message: Message, *, is_fifo: bool, decided: Carried | None = None, tr
     began, hops = origin(message), min(earlier.hops + 1 if earlier else 1, MOST_HOPS)
     more = (decided or carried(message)).to_json()
     told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": hops} | more
-    # Not where nobody asked SQS: what is merely claimed must not go on under Slipway's own name.
+    # Not where SQS did not say: what is merely claimed must not go on under Slipway's own name.
     if message.sender is not None and (sender := first_sender(message)) is not None:
         told["sender"] = sender
     if trace := trace or (earlier.trace if earlier else None):

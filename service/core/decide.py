@@ -10,7 +10,9 @@
                       │                        Pause ◀── model Creating, name reserved ──┤
                       ▼                                                                  ▼
                     exists                                                  Ended: the service's verdict
-                      ├─ not Slipway's ──────────────────▶ Ended: Failed, NameConflict
+                      ├─ no tags, at so many looks ──────▶ Ended: Failed, NameConflict
+                      ├─ this id, another payload ───────▶ Ended: Rejected, RequestIdReused
+                      ├─ a copy by another sender ───────▶ as our own, but never changed
                       ├─ another request's ──┬─ fail ────▶ Ended: Failed, AlreadyExists
                       │                      ├─ replace ─▶ Remove ──▶ Look, until it is absent
                       │                      ├─ update ──▶ UpdateExisting, where the model is another
@@ -24,7 +26,7 @@ Rules:
 1. `Active` and `Failed` come from Bedrock's own words. Nothing absent, throttled, denied or unreadable is an outcome.
 2. After an answer that may have been applied, look before acting again; and while in doubt, one refusal is not believed.
 3. What Slipway did not make is never touched; what another request made, only as this one says, and never if that one
-   was asked for later.
+   was asked for later. The owner alone cleans up and tries again: the same `requestId` proves nothing.
 4. What a deployment that goes away would have told a successor is handed on in a message before it goes.
 5. Nobody else compares a status.
 """
@@ -33,6 +35,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 from typing import Final, assert_never
 
 from service.core.actions import Deploy, IfExists, OnFailure
@@ -40,22 +43,46 @@ from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refu
 from service.core.carried import KEEP, LONGEST_FAILURE, Carried
 from service.core.deployments import Created, Deployment, ModelState, Status
 from service.core.facts import Facts
+from service.core.marks import Marks
 from service.core.outcomes import Ending, Outcome, Reason, Verdict
+from service.core.ownership import is_same_payload
 from service.core.smoke import recorded
-from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent, TryOut, reason_for
+from service.core.steps import (
+    ABSENCES_BELIEVED,
+    Absent,
+    AskModel,
+    Ended,
+    HandOn,
+    Look,
+    Pause,
+    Remove,
+    Seen,
+    Sent,
+    TryOut,
+    reason_for,
+)
 
 REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 """While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
 
 _TEST_FAILED: Final = "it is Active, and its smoke test failed: "
-NAME_TAKEN = re.compile(r"already|exist|in use|reserved|conflict|duplicate", re.IGNORECASE)
+_NOT_FOUND = re.compile(
+    r"(not|n't|no longer|nor|never) (\w+ ){0,2}(exist|find|found|locate)|non-?existent|no such",
+    re.IGNORECASE,
+)
+_NAME_TAKEN = re.compile(r"already|\bexists\b|in use|reserved|conflict|duplicate|taken", re.IGNORECASE)
 TOKEN_KNOWN = re.compile(r"request ?token|idempoten", re.IGNORECASE)
-_MODEL_EARLY = re.compile(r"not (yet )?(active|ready|available)|still being|in progress|creating", re.IGNORECASE)
+_MODEL_EARLY = re.compile(r"not (yet )?(active|ready|available)|still being|in progress|(is|being) creat", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
     """Wait for a slot, then create."""
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """Bedrock remembers the create's token for a deployment that is gone: from now on create with the next token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +98,7 @@ class Watch:
     created_at: float
 
 
-Step = Look | AskModel | Create | Watch | TryOut | Remove | UpdateExisting | HandOn | Pause | Ended
+Step = Look | AskModel | Create | Void | Watch | TryOut | Remove | UpdateExisting | HandOn | Pause | Ended
 
 
 def decide(request: Deploy, facts: Facts) -> Step:
@@ -83,6 +110,8 @@ def decide(request: Deploy, facts: Facts) -> Step:
             return _given_up(facts)
         case None if facts.carried.is_over or facts.removal is not None:
             return _on_removal(facts.removal)
+    if facts.lost is not None:
+        return _on_lost(facts, facts.lost)
     match facts.attempt:
         case Created(arn=arn, at=at):
             return Watch(arn, at)
@@ -95,20 +124,42 @@ def decide(request: Deploy, facts: Facts) -> Step:
     assert_never(facts.attempt)
 
 
+class _Relation(Enum):
+    """What a request is to a deployment that has the name."""
+
+    OWNER = auto()
+    COPY = auto()
+    """The same payload under the same id, from another sender; or of a version that wrote no owner. It changes nothing."""
+    REUSE = auto()
+    """The same id with another payload."""
+    OTHER = auto()
+
+
+def _relation(request: Deploy, facts: Facts, marks: Marks) -> _Relation:
+    if facts.is_mine:
+        return _Relation.OWNER
+    if marks.request != request.request_id:
+        return _Relation.OTHER
+    if (marks.owner or "") == request.owner:
+        return _Relation.OWNER
+    if marks.owner is None or is_same_payload(marks.owner, request.owner):
+        return _Relation.COPY
+    return _Relation.REUSE
+
+
 def _on_existing(request: Deploy, facts: Facts, seen: Seen) -> Step:
     deployment, marks = seen.deployment, seen.marks
     is_model_right = request.model_arn in {"", deployment.model_arn}  # not known yet, where its job has not ended
-    is_tagged = marks.request == request.request_id and is_model_right
-    is_own = facts.is_mine or is_tagged
+    relation = _relation(request, facts, marks)
+    is_own = facts.is_mine or (relation is _Relation.OWNER and is_model_right)
+    if not facts.is_mine and marks.request is None and facts.looks < ABSENCES_BELIEVED:
+        return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
     if facts.carried.is_over:
-        return _clean_up(facts, deployment, is_what_failed=is_tagged and marks.attempt <= facts.carried.attempt)
-    if not facts.is_mine:
-        if marks.request is None:
-            return _conflict(deployment, f"{deployment.name!r} exists and was not made by Slipway; use another name")
-        if is_own and marks.attempt < facts.carried.attempt:
-            return _remove(facts, deployment)
-        if not is_own and (step := _on_anothers(request, facts, seen)):
-            return step
+        return _clean_up(
+            facts, deployment, is_what_failed=is_own and not facts.is_mine and marks.attempt <= facts.carried.attempt
+        )
+    if not facts.is_mine and (step := _on_found(request, facts, seen, relation, is_own=is_own)):
+        return step
     adopted = not facts.is_mine
     attempt = max(facts.carried.attempt, marks.attempt)
     match deployment.status:
@@ -126,12 +177,34 @@ def _on_existing(request: Deploy, facts: Facts, seen: Seen) -> Step:
     assert_never(deployment.status)
 
 
+def _on_found(request: Deploy, facts: Facts, seen: Seen, relation: _Relation, *, is_own: bool) -> Step | None:
+    """Say what is next when what has the name was there before this delivery; None where it is awaited and announced."""
+    deployment, marks = seen.deployment, seen.marks
+    if marks.request is None:
+        return _conflict(deployment, f"{deployment.name!r} exists and was not made by Slipway; use another name")
+    if relation is _Relation.REUSE:
+        return _reused(request, deployment)
+    if is_own:
+        return _remove(facts, deployment) if marks.attempt < facts.carried.attempt else None
+    return _on_anothers(request, facts, seen, is_copy=relation is _Relation.COPY)
+
+
+def _reused(request: Deploy, deployment: Deployment) -> Ended:
+    text = (
+        f"requestId {request.request_id!r} was used for another request: it made {deployment.name!r}, and asked for something"
+        " else; use a new requestId, or send exactly what was sent before"
+    )
+    return Ended(Outcome(Ending.REJECTED, Reason.NOT_UNDERSTOOD, text, deployment))
+
+
 def _on_active(request: Deploy, facts: Facts, seen: Seen, active: Outcome, *, is_own: bool) -> Step:
     """Say what is next when the deployment is Active: that is the end, unless it is to be tested first."""
     if request.smoke_test is None:
         return Ended(active)
     verdict = facts.verdict or recorded(seen.marks, request)
     if verdict is None:
+        if facts.in_doubt and not facts.is_mine and facts.looks < ABSENCES_BELIEVED:
+            return Pause(Reason.SMOKE_TEST, "the verdict of an earlier smoke test may not be shown yet")
         return TryOut(seen.deployment.arn)
     if verdict.passed or not request.smoke_test.gate:
         return Ended(replace(active, smoke=verdict))
@@ -140,10 +213,13 @@ def _on_active(request: Deploy, facts: Facts, seen: Seen, active: Outcome, *, is
     return _on_failure(request, failed) if is_own else Ended(failed)
 
 
-def _on_anothers(request: Deploy, facts: Facts, seen: Seen) -> Step | None:
+def _on_anothers(request: Deploy, facts: Facts, seen: Seen, *, is_copy: bool) -> Step | None:
     """Say what is next when another request made what has the name; None where it is as good as our own."""
     deployment = seen.deployment
-    is_same = deployment.model_arn == request.model_arn
+    is_same = request.model_arn in {"", deployment.model_arn} if is_copy else deployment.model_arn == request.model_arn
+    if is_copy:
+        text = f"{deployment.name!r} was made for this request, and has another model now, {deployment.model_arn}"
+        return None if is_same else _conflict(deployment, text)
     if request.if_exists is IfExists.FAIL:
         text = f"{deployment.name!r} exists, made for request {seen.marks.request!r}; use another name or delete it"
         return Ended(Outcome(Ending.FAILED, Reason.ALREADY_EXISTS, text, deployment))
@@ -191,6 +267,15 @@ def _given_up(facts: Facts) -> Ended:
     return Ended(Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, attempt=attempt))
 
 
+def _on_lost(facts: Facts, arn: str) -> Step:
+    """Say what is next when a create was answered with a deployment that has never been shown since."""
+    if facts.sight is None:
+        return Look()
+    if facts.misses < ABSENCES_BELIEVED:
+        return Pause(Reason.DEPLOYMENT_MISSING, f"{arn} was created, and is not found; it may be shown late")
+    return Void()
+
+
 def _remove(facts: Facts, deployment: Deployment) -> Step:
     match facts.removal:
         case Sent():
@@ -220,18 +305,32 @@ def is_early(model: ModelState, failed: CallFailed) -> bool:
     return model is ModelState.CREATING or (model is ModelState.UNKNOWN and _MODEL_EARLY.search(failed.text) is not None)
 
 
+def is_name_taken(failed: CallFailed) -> bool:
+    """Return whether a refused create says that the name is taken: by its code, else by its text.
+
+    AWS documents no text. "does not exist" and "Could not find" are about the model, as is whatever comes as not found.
+    """
+    if isinstance(failed, Conflicting):
+        return True
+    return not isinstance(failed, Missing) and bool(_NAME_TAKEN.search(failed.text)) and not _NOT_FOUND.search(failed.text)
+
+
 def _on_refusal(request: Deploy, facts: Facts, failed: CallFailed) -> Step:
+    """Say what is next when the create was refused. What Get says of the name and of the model outranks the error's text."""
     if facts.sight is None:
         return Look()
     if facts.model is None:
         return AskModel()
     text = str(failed)
+    is_model_unusable = facts.model in {ModelState.MISSING, ModelState.FAILED}
     if is_early(facts.model, failed):
         return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} is not Active yet: {text}")
-    if isinstance(failed, Conflicting) or NAME_TAKEN.search(failed.text):
-        return Pause(Reason.NAME_RESERVED, text)
     if TOKEN_KNOWN.search(failed.text):
+        if facts.refusals >= REFUSALS_BELIEVED_IN_DOUBT:
+            return Void()
         return Pause(Reason.NO_ANSWER, f"an earlier create with its token was taken on, and is not to be seen yet: {text}")
+    if not is_model_unusable and is_name_taken(failed):
+        return Pause(Reason.NAME_RESERVED, text)
     if facts.in_doubt and facts.refusals < REFUSALS_BELIEVED_IN_DOUBT:
         return Pause(Reason.NO_ANSWER, f"in doubt, so not believed yet: {text}")
     if facts.model is ModelState.ACTIVE and not facts.is_model_proven:

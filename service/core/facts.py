@@ -10,7 +10,7 @@ from service.core.carried import NOTHING_DECIDED, Carried
 from service.core.deployments import Created, Deployment, ModelState
 from service.core.marks import Marks
 from service.core.outcomes import Verdict
-from service.core.steps import Absent, Seen, Sent, Sight
+from service.core.steps import ABSENCES_BELIEVED, Absent, Seen, Sent, Sight
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,15 @@ class Facts:
     """The answer to the delete of what is to make way."""
     verdict: Verdict | None = None
     """What came of the smoke test."""
+    looks: int = 0
+    """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
+    after `ABSENCES_BELIEVED`, like a deployment."""
+    lost: str | None = None
+    """The ARN that a create was answered with, and that neither List nor Get has shown since."""
+    misses: int = 0
+    """Looks, by that ARN and by the name, that did not show it."""
+    voids: int = 0
+    """How many tokens Bedrock remembered for a deployment that is gone."""
 
     def after_create(self, attempt: Created | CallFailed) -> Facts:
         """What is known after a create. Every look is stale now, unless nothing can have come of the create."""
@@ -57,7 +66,18 @@ class Facts:
 
     def after_look(self, sight: Seen | Absent) -> Facts:
         """What is known after Get (and, where it found something, its tags)."""
-        return replace(self, sight=sight, removal=None if isinstance(sight, Absent) else self.removal)
+        if isinstance(sight, Absent):
+            misses = min(self.misses + 1, ABSENCES_BELIEVED) if self.lost is not None else 0
+            return replace(self, sight=sight, removal=None, looks=0, misses=misses)
+        return replace(self, sight=sight, lost=None, looks=min(self.looks + 1, ABSENCES_BELIEVED))
+
+    def after_missing(self, arn: str) -> Facts:
+        """What is known when a create was answered, and Get does not show what it is said to have made."""
+        return replace(self, sight=None, attempt=None, is_mine=False, in_doubt=True, lost=arn, misses=0)
+
+    def after_void(self) -> Facts:
+        """The token is spent: the next create is made with another."""
+        return replace(self, attempt=None, model=None, in_doubt=True, lost=None, refusals=0, voids=self.voids + 1)
 
     def after_removal(self, removal: Sent | CallFailed) -> Facts:
         """What is known after a delete: every look is stale now."""
@@ -69,7 +89,8 @@ class Facts:
 
     def after_watch(self, deployment: Deployment, marks: Marks) -> Facts:
         """What is known when the watcher says that the creation has ended."""
-        return replace(self, sight=Seen(deployment, marks), troubles=0)
+        # Nobody can have tested it before it was Active: that no verdict is shown is no lag.
+        return replace(self, sight=Seen(deployment, marks), troubles=0, looks=ABSENCES_BELIEVED)
 
     def after_model(self, model: ModelState) -> Facts:
         """What is known after GetCustomModel."""
@@ -78,7 +99,8 @@ class Facts:
     def after_pause(self) -> Facts:
         """Time has passed: look and try afresh, remembering how often."""
         proven = self.is_model_proven or self.model is ModelState.ACTIVE
-        return replace(self, sight=None, attempt=None, removal=None, model=None, is_model_proven=proven)
+        troubles = self.troubles + (self.attempt is None and self.removal is None)  # those were counted when they failed
+        return replace(self, sight=None, attempt=None, removal=None, model=None, is_model_proven=proven, troubles=troubles)
 
     def after_trouble(self) -> Facts:
         """A look itself failed: nothing new is known, but it has been tried."""

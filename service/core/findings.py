@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from service.core.calls import Conflicting, Denied, Missing, QuotaFull, Refused
-from service.core.decide import NAME_TAKEN, TOKEN_KNOWN
+from service.core.decide import TOKEN_KNOWN, is_name_taken
 from service.core.deployments import Deployment, ModelState, Status
 from service.core.probing import Call, Finding, Question, Span, Terms, span_of
 
@@ -71,7 +71,7 @@ def of_taken(call: Call) -> Finding:
         return Finding(Question.TAKEN, "nothing: two deployments have one name", (call,), is_odd=True)
     if isinstance(call.failed, QuotaFull):
         return Finding(Question.TAKEN, None, (call,), why="the account is full, and says that first")
-    is_known = isinstance(call.failed, Conflicting) or NAME_TAKEN.search(call.failed.text) is not None
+    is_known = is_name_taken(call.failed)
     terms = {"taken_code": call.failed.code, "taken_text": call.failed.text}
     said = "" if is_known else "; Slipway does not take it for a taken name, where it does not see what has it"
     is_odd = not is_known or not isinstance(call.failed, Refused | Conflicting)

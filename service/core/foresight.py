@@ -10,7 +10,7 @@ from service.core.deployments import Deployment
 from service.core.facts import Facts
 from service.core.marks import Marks
 from service.core.outcomes import Outcome
-from service.core.steps import Ended, Seen
+from service.core.steps import ABSENCES_BELIEVED, Ended, Seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +33,5 @@ def foresee(request: Deploy, received: float, there: Existing) -> Outcome | None
     """
     if not request.model_arn and there.request_tag not in {None, request.request_id}:
         return None
-    step = decide(request, Facts(sight=Seen(there.deployment, there.marks), received=received))
+    step = decide(request, Facts(sight=Seen(there.deployment, there.marks), received=received, looks=ABSENCES_BELIEVED))
     return step.outcome if isinstance(step, Ended) else None

@@ -18,7 +18,9 @@ from service.core.outcomes import Verdict
 
 OWN_PREFIX: Final = "slipway:"
 REQUEST_TAG: Final = "slipway:request"
-"""The id of the request that made it: how a successor knows that a deployment is Slipway's, and whose."""
+"""The id of the request that made it: how a successor knows that it is Slipway's. No proof: see the owner."""
+OWNER_TAG: Final = "slipway:owner"
+"""What proves that a request is the one that made it, which no sender can choose: see `ownership.owner_of`."""
 RECEIVED_TAG: Final = "slipway:received"
 """When that request was first received, by the queue's clock: what was asked for later is not undone by what came before."""
 ATTEMPT_TAG: Final = "slipway:attempt"
@@ -31,7 +33,7 @@ EXPIRES_TAG: Final = "slipway:expires"
 """When it is to be deleted; somebody may write another time."""
 SMOKE_TAG: Final = "slipway:smoke"
 """What came of the latest smoke test, and whose it was: asked twice, a model may answer otherwise."""
-OWN_TAGS: Final = 7
+OWN_TAGS: Final = 8
 """How many of a deployment's tags are kept free for Slipway's."""
 
 
@@ -113,6 +115,8 @@ class Marks:
     attempt: int = 1
     smoke: SmokeMark | None = None
     expires: float | None = None
+    owner: str | None = None
+    """None where Slipway did not make it, or a version did that wrote no owner."""
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Self:
@@ -124,6 +128,7 @@ class Marks:
             _number(tags.get(ATTEMPT_TAG)),
             SmokeMark.of(tags),
             _seconds(tags.get(EXPIRES_TAG)),
+            tags.get(OWNER_TAG),
         )
 
     def is_later_than(self, received: float) -> bool:
@@ -141,6 +146,8 @@ def wanted_tags(request: Deploy, received: float, attempt: int = 1) -> list[tupl
     `received` is when the request was first received.
     """
     own = [(REQUEST_TAG, request.request_id), (RECEIVED_TAG, iso(received))]
+    if request.owner:
+        own.append((OWNER_TAG, request.owner))
     if attempt > 1:
         own.append((ATTEMPT_TAG, str(attempt)))
     if request.expires_after is not None:

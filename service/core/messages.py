@@ -55,7 +55,7 @@ class Message:
     group: str | None = None
     attributes: Mapping[str, AnyAttribute] = field(default_factory=dict, repr=False)
     sender: str | None = None
-    """SQS's own word (`SenderId`) on who sent it; None where nobody asked for it."""
+    """SQS's own word (`SenderId`) on who sent it; None where a queue does not say, as some emulators."""
 
     def text(self, name: str) -> str:
         """Return an attribute that is a plain text; an empty text where there is none."""

@@ -33,6 +33,7 @@ class Code(StrEnum):
     WRONG_ACCOUNT = "WrongAccount"
     WRONG_REGION = "WrongRegion"
     NOT_ALLOWED = "NotAllowed"
+    REQUEST_ID_REUSED = "RequestIdReused"
 
 
 class Misunderstood(Exception):

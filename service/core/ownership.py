@@ -1,9 +1,42 @@
-"""Whose a deployment is: what Slipway did not make, it touches only when the request and the settings both say so."""
+"""Whose a deployment is.
+
+The owner of a deployment is the request that created it. `requestId` is correlation: its sender chooses it, and so may
+anybody else. Ownership is proved by what no sender can choose: SQS's own word on who sent the first message (`SenderId`),
+together with a digest of what was asked for. Both are written on the deployment as the tag `slipway:owner`.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+
 from service.core.deployments import Deployment
 from service.core.outcomes import Ending, Outcome, Reason
+from service.core.senders import stable
+
+_DIGITS = 20
+
+
+def owner_of(sender: str | None, payload: object) -> str:
+    """Return the proof of ownership of a request: the same for each copy of a payload that the same sender sends.
+
+    `payload` is what the request asks for, as JSON can write it. The sessions of one role are one sender.
+    """
+    return f"{_digest(None if sender is None else stable(sender))}.{_digest(payload)}"
+
+
+def is_same_sender(owner: str, other: str) -> bool:
+    """Return whether two proofs of ownership are of the same sender."""
+    return owner.partition(".")[0] == other.partition(".")[0]
+
+
+def is_same_payload(owner: str, other: str) -> bool:
+    """Return whether two proofs of ownership are of the same payload."""
+    return owner.partition(".")[2] == other.partition(".")[2]
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:_DIGITS]
 
 
 def not_ours(deployment: Deployment, *, is_forced: bool, may_force: bool) -> Outcome | None:

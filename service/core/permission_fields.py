@@ -9,7 +9,7 @@ from typing import Any, Final
 from service.core.fields import Field, Kind, problems
 from service.core.misunderstood import shown
 from service.core.permissions import Rule
-from service.core.request_fields import ACTION, PRIORITY, TAGS
+from service.core.request_fields import ACTION, PRIORITY, TAGS, TENANT
 from service.core.rules import read_rules
 
 TABLE: Final = "rule"
@@ -78,6 +78,13 @@ FIELDS: Final = (
         name="max_priority",
         doc="The highest priority that a deploy may ask for. Left out: any.",
         remedy=f"{PRIORITY.remedy}, or leave the key out",
+    ),
+    _patterns("tenants", "the tenants that may be named; a request that names none is permitted", "support"),
+    replace(
+        TENANT,
+        name="force_tenant",
+        doc="The tenant of every request, whatever the request says. Left out: the one that the request names.",
+        remedy=f"{TENANT.remedy}, or leave the key out",
     ),
 )
 

@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from service.core.actions import AnyRequest, Cancel, Delete, Deploy, IfExists, Update
+from service.core.actions import AnyRequest, Cancel, Delete, Deploy, IfExists, OnFailure, Update
 from service.core.misunderstood import Code, Misunderstood, shown
+from service.core.ownership import is_same_sender
 from service.core.pattern_entries import wildcard
-from service.core.request_fields import ACTION, IDENTIFIER, JOB, MODEL, NAME, PRIORITY, TAGS, TARGET
+from service.core.request_fields import ACTION, IDENTIFIER, JOB, MODEL, NAME, PRIORITY, TAGS, TARGET, TENANT
 from service.core.senders import is_same
 
 R = TypeVar("R", bound=AnyRequest)
@@ -37,6 +38,10 @@ class Rule:
     allow_tags: tuple[str, ...] | None = None
     """Patterns of the keys of tags that may be given; None for any, which is not the same as no pattern."""
     max_priority: int | None = None
+    tenants: tuple[str, ...] = ()
+    """Patterns of the tenants that may be named."""
+    force_tenant: str | None = None
+    """The tenant of every request, whatever the request says."""
 
     def is_for(self, sender: str | None) -> bool:
         """Whether it decides about what this sender asks for."""
@@ -45,10 +50,13 @@ class Rule:
     def objections(self, request: AnyRequest) -> Iterator[tuple[str, str]]:
         """Find what it does not permit: the key, and what is so of it, to follow "does not permit" in a sentence."""
         for key, action, said in _actions_of(request):
-            if self.actions and action not in self.actions:
+            if not self._permits(action):
                 yield key, f"{said}, only {', '.join(self.actions)}"
+        tenant = request.tenant
+        if tenant is not None and self.force_tenant is None and self.tenants and not _fits(tenant, self.tenants):
+            yield TENANT.name, f"{TENANT.name} {shown(tenant)}, only {', '.join(self.tenants)}"
         if isinstance(request, Cancel):
-            return  # it reaches only what the same rule has permitted
+            return  # what it reaches is judged when that is found: see `may_cancel`
         if self.targets and not _fits(request.target, self.targets):
             yield TARGET.name, f"{TARGET.name} {shown(request.target)}, only {', '.join(self.targets)}"
         if self.names and not _fits(request.name, self.names):
@@ -62,6 +70,14 @@ class Rule:
             if self.max_priority is not None and request.priority > self.max_priority:
                 yield PRIORITY.name, f"{PRIORITY.name} {request.priority}, only up to {self.max_priority}"
             yield from self._of_tags(request)
+
+    def may_delete(self, request: AnyRequest) -> bool:
+        """Return whether it permits to delete the deployment that a request is about."""
+        is_there = not self.targets or _fits(request.target, self.targets)
+        return is_there and self._permits(Delete.action) and (not self.names or _fits(request.name, self.names))
+
+    def _permits(self, action: str) -> bool:
+        return not self.actions or action in self.actions
 
     def _of_tags(self, request: Deploy) -> Iterator[tuple[str, str]]:
         forced = dict(self.force_tags)
@@ -95,19 +111,46 @@ def permit(request: R, sender: str | None, rules: Sequence[Rule], own: str | Non
         raise Misunderstood(Code.NOT_PERMITTED, text, key, request.request_id, request.asker)
     if isinstance(request, Deploy):
         request = replace(request, tags=rule.tagged(request))
-    return replace(request, rule=rule.name)
+    return replace(request, rule=rule.name, tenant=request.tenant if rule.force_tenant is None else rule.force_tenant)
+
+
+def may_cancel(cancel: Cancel, request: AnyRequest, rules: Sequence[Rule]) -> bool:
+    """Return whether a cancel may end a request.
+
+    Without rules any may. With rules, that of the request's own sender; and that of any other sender whose rule permits to
+    delete the deployment that the request is about. A cancel that deletes needs that in any case.
+    """
+    if not rules:
+        return True
+    rule = next((each for each in rules if each.name == cancel.rule), None)
+    if rule is not None and rule.may_delete(request):
+        return True
+    return not cancel.delete and is_same_sender(cancel.owner, request.owner)
 
 
 def _actions_of(request: AnyRequest) -> Iterator[tuple[str, str, str]]:
     """Answer the actions that a request takes, each with the key that says so, and how it is said."""
     yield ACTION.name, request.action, f"{ACTION.name} {shown(request.action)}"
-    if isinstance(request, Deploy) and request.if_exists in _ALSO:
-        action = _ALSO[request.if_exists]
-        yield "ifExists", action, f"ifExists {shown(request.if_exists)}, which takes the action {action}"
+    for key, action, said in _options_of(request):
+        yield key, action, f"{said}, which takes the action {action}"
 
 
-_ALSO = {IfExists.UPDATE: Update.action, IfExists.REPLACE: Delete.action}
-"""What is done with a deployment that another request has made, and that nobody may who may only deploy."""
+def _options_of(request: AnyRequest) -> Iterator[tuple[str, str, str]]:
+    """Find the options by which a request deletes or updates a deployment, which nobody may who may only deploy or cancel."""
+    match request:
+        case Cancel(delete=True):
+            yield "deployment", Delete.action, f"deployment {shown('delete')}"
+        case Deploy():
+            if request.if_exists is IfExists.UPDATE:
+                yield "ifExists", Update.action, f"ifExists {shown(request.if_exists)}"
+            if request.if_exists is IfExists.REPLACE:
+                yield "ifExists", Delete.action, f"ifExists {shown(request.if_exists)}"
+            if request.on_failure is OnFailure.DELETE:
+                yield "onFailure", Delete.action, f"onFailure {shown(request.on_failure)}"
+            if request.retries:
+                yield "retries", Delete.action, f"retries {request.retries}"
+            if request.expires_after is not None:
+                yield "expiresAfter", Delete.action, "expiresAfter"
 
 
 def _model_of(request: AnyRequest) -> tuple[str, str]:

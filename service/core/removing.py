@@ -2,7 +2,7 @@
 
     Look ──absent──▶ sent, or absent again and again ──▶ Ended: Deleted (alreadyGone, if it was not sent)
      ▲ │             else Pause ──▶ Look
-     │ └─exists──┬─ not ours, and not forced ──▶ Ended: Failed, NotOurs or ForceNotAllowed
+     │ └─exists──┬─ not ours at so many looks, and not forced ──▶ Ended: Failed, NotOurs or ForceNotAllowed
      │           ├─ made for a later request than this ──▶ Ended: Deleted, alreadyGone
      │           ├─ updated for a later one ──▶ Ended: Failed, Superseded
      │           └─ else Delete ──┬─ applied ───────────────────────────▶ Look, until it is absent
@@ -50,6 +50,9 @@ class Facts:
     is_sent: bool = False
     """A delete was taken on, or may have been."""
     absences: int = 0
+    looks: int = 0
+    """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
+    after `ABSENCES_BELIEVED`, like a deployment."""
     refusals: int = 0
     troubles: int = 0
     """Waits in a row without progress: what backs off."""
@@ -60,7 +63,8 @@ class Facts:
         """What is known after Get (and, where it found something, its tags), at this time."""
         if isinstance(sight, Absent):
             return replace(self, sight=sight, attempt=None, absences=self.absences + 1)
-        return replace(self, sight=sight, target=sight.deployment, now=now)
+        looks = min(self.looks + 1, ABSENCES_BELIEVED)
+        return replace(self, sight=sight, target=sight.deployment, looks=looks, now=now)
 
     def after_delete(self, attempt: Sent | CallFailed) -> Facts:
         """What is known after a delete: every look is stale now."""
@@ -108,6 +112,8 @@ def _on_absence(request: Delete, facts: Facts) -> Step:
 
 def _on_existing(request: Delete, facts: Facts, seen: Seen) -> Step:
     deployment = seen.deployment
+    if seen.marks.request is None and facts.looks < ABSENCES_BELIEVED:
+        return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
     if seen.marks.request is None and (others := not_ours(deployment, is_forced=request.force, may_force=facts.may_force)):
         return Ended(others)
     if facts.in_doubt and not facts.is_sent and seen.marks.is_later_than(facts.received):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, replace
 from itertools import islice
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ from service.core.envelopes import is_event, unwrapped
 from service.core.fields import Field, Problem, compiled, fault, problems, seconds
 from service.core.messages import Message
 from service.core.misunderstood import Code, Misunderstood, shown
+from service.core.ownership import owner_of
 from service.core.request_fields import (
     ACTION,
     CANCELS,
@@ -76,7 +78,8 @@ def understand(
     if found:
         made_by = f"trigger {shown(trigger.name)} made a wrong request: " if trigger else ""
         raise _misunderstood(found, given, made_by)
-    return _request(given, continuations.origin(message), default_timeout, trigger.name if trigger else None)
+    request = _request(given, continuations.origin(message), default_timeout, trigger.name if trigger else None)
+    return replace(request, owner=owner_of(continuations.first_sender(message), _payload(request)))
 
 
 def body_of(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Trigger | None]:
@@ -86,12 +89,15 @@ def body_of(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], 
     return plain(trigger.make(given) if trigger else given), trigger
 
 
-def client_token(request: Deploy, generation: int = 0) -> str:
+def client_token(request: Deploy, generation: int = 0, voids: int = 0) -> str:
     """Derive the token that Bedrock gets: the same for ever for the same request, and in the form that Bedrock takes.
 
-    `generation` counts on where a new deployment is wanted although an earlier one was made with the same token.
+    `generation` counts on where a new deployment is wanted although an earlier one was made with the same token; `voids`,
+    where Bedrock has answered with the earlier one, which is gone. Nobody has to remember how often: whoever begins again
+    with the first token is answered the same, and comes to the same next one.
     """
-    said = json.dumps([request.identity, request.name, request.asked_model, generation, *request.elsewhere])
+    void = [f"void {voids}"] if voids else []
+    said = json.dumps([request.identity, request.name, request.asked_model, generation, *request.elsewhere, *void])
     return f"slipway-{hashlib.sha256(said.encode()).hexdigest()}"
 
 
@@ -210,6 +216,31 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
                 smoke_test=_smoke_test(given.get("smokeTest")),
                 expires_after=expires_after,
             )
+
+
+def _payload(request: AnyRequest) -> list[object]:
+    """Return what a request asks for, by which a repetition is told from another request under the same id.
+
+    Left out is how it is handled: `timeout`, `priority`, `tenant`, and who waits for the answer, which Step Functions
+    changes with each retry. An upstream event is told by its id alone: the rule that makes a request of it may change.
+    """
+    if request.trigger is not None:
+        return ["event"]
+    head: list[object] = [request.action, request.name, request.target]
+    match request:
+        case Deploy():
+            head += [request.asked_model, request.description, request.tags, request.if_exists, request.on_failure]
+            return [*head, request.retries, _asked_test(request.smoke_test), request.expires_after]
+        case Update():
+            return [*head, request.model_arn, request.rollback, request.force, _asked_test(request.smoke_test)]
+        case Delete():
+            return [*head, request.force, request.if_expired]
+        case Cancel():
+            return [*head, request.delete]
+
+
+def _asked_test(test: SmokeTest | None) -> object:
+    return None if test is None else astuple(test)
 
 
 def _smoke_test(given: Mapping[str, Any] | None) -> SmokeTest | None:

@@ -13,9 +13,9 @@ _ROLE: Final = "AROA"
 
 def is_same(sender: str | None, other: str) -> bool:
     """Whether both are the same user, or sessions of the same role."""
-    return sender is not None and _stable(sender) == _stable(other)
+    return sender is not None and stable(sender) == stable(other)
 
 
-def _stable(sender: str) -> str:
+def stable(sender: str) -> str:
     """Answer what stays the same of it. Not of a federated user, whose id begins with that of the whole account."""
     return sender.partition(":")[0] if sender.startswith(_ROLE) else sender

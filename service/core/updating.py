@@ -81,6 +81,11 @@ class Facts:
     unseen: int = 0
     """Waits, since it was sent, in which Get did not show it."""
     absences: int = 0
+    looks: int = 0
+    """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
+    after `ABSENCES_BELIEVED`, like a deployment."""
+    may_be_marked: bool = False
+    """The mark was written, by this delivery or perhaps by an earlier owner: that it is not shown is not believed at once."""
     refusals: int = 0
     troubles: int = 0
     """Waits in a row without progress: what backs off."""
@@ -90,7 +95,8 @@ class Facts:
         if isinstance(sight, Absent):
             return replace(self, sight=sight, absences=self.absences + 1)
         begun = self.has_begun or (self.sent_to is not None and _is_updating(sight.deployment, self.sent_to))
-        return replace(self, sight=sight, absences=0, has_begun=begun)
+        looks = min(self.looks + 1, ABSENCES_BELIEVED)
+        return replace(self, sight=sight, absences=0, looks=looks, has_begun=begun)
 
     def after_poll(self, deployment: Deployment | None) -> Facts:
         """What is known after a Get alone, while an update is under way: when it no longer is, look at everything."""
@@ -100,7 +106,7 @@ class Facts:
 
     def after_mark(self) -> Facts:
         """The deployment is marked, or may be: every look is stale now."""
-        return replace(self, sight=None)
+        return replace(self, sight=None, may_be_marked=True, looks=0)
 
     def after_update(self, to: str, attempt: Sent | CallFailed) -> Facts:
         """What is known after an update: every look is stale now."""
@@ -179,6 +185,8 @@ def _on_answer(facts: Facts) -> Step:
 def _on_existing(request: Update, facts: Facts, seen: Seen) -> Step:
     deployment, mark = seen.deployment, seen.marks.update
     is_marked = mark is not None and mark.key == update_key(request)
+    if seen.marks.request is None and facts.looks < ABSENCES_BELIEVED:
+        return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
     if seen.marks.request is None and (others := not_ours(deployment, is_forced=request.force, may_force=facts.may_force)):
         return Ended(others)
     later = mark if mark is not None and not is_marked and mark.is_later_than(facts.received) else None
@@ -192,7 +200,11 @@ def _on_existing(request: Update, facts: Facts, seen: Seen) -> Step:
         case Status.CREATING | Status.UNKNOWN:
             return Pause(Reason.BUSY, f"{deployment.arn} is {deployment.status_text}")
         case Status.ACTIVE:
+            if not is_marked and (facts.may_be_marked or facts.in_doubt) and facts.looks < ABSENCES_BELIEVED:
+                return Pause(Reason.UPDATING, f"{deployment.arn} does not show yet that it is marked for this update")
             verdict = facts.verdict or recorded(seen.marks, request)
+            if is_marked and facts.in_doubt and request.smoke_test and verdict is None and facts.looks < ABSENCES_BELIEVED:
+                return Pause(Reason.SMOKE_TEST, "the verdict of an earlier smoke test may not be shown yet")
             return _on_active(request, facts, deployment, mark if is_marked else None, verdict)
 
 

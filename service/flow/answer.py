@@ -16,9 +16,10 @@ from service.core.burial import copy_of
 from service.core.events import Progress, Publication, Times, announce_outcome, announce_progress, announce_rejection
 from service.core.held import Finished
 from service.core.messages import QueueTraits
-from service.core.misunderstood import Misunderstood
+from service.core.misunderstood import Code, Misunderstood
 from service.core.outcomes import WRONG, Continue, Done, Ending, Outcome, Reason, Release, Settlement
 from service.core.permissions import permit
+from service.core.request_fields import REQUEST_ID
 from service.core.requests import PipelineStopping, Unmatched, understand
 from service.core.steps import HandOn
 from service.core.targets import DEFAULT
@@ -117,6 +118,10 @@ class Answers:
                 if isinstance(outcome, HandOn):
                     return self._handed_on(outcome, tell)
                 hold.end()
+                if outcome.reason is Reason.NOT_UNDERSTOOD:
+                    text = outcome.message or ""
+                    reused = Misunderstood(Code.REQUEST_ID_REUSED, text, REQUEST_ID.name, request.request_id, request.asker)
+                    return await self._reject(hold, reused)
                 publication = announce_outcome(request, outcome, times_of(hold, request), site.target.source)
                 publication = await self._announce(publication, hold)
             await self._replies.reply(request.asker, publication, hold)

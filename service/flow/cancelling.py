@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -17,6 +17,7 @@ import structlog
 from service.core import continuations
 from service.core.actions import Cancel
 from service.core.outcomes import Done, Ending, Outcome, Reason, Release
+from service.core.permissions import Rule, may_cancel
 from service.flow.history import History
 from service.flow.hold import Hold
 
@@ -31,8 +32,11 @@ MOST_REMEMBERED: Final = 1000
 class Cancelling:
     """Passes cancels on to what is held."""
 
-    def __init__(self, held: Callable[[], Iterable[Hold]], history: History, *, rng: random.Random) -> None:
+    def __init__(
+        self, held: Callable[[], Iterable[Hold]], history: History, rules: Sequence[Rule] = (), *, rng: random.Random
+    ) -> None:
         self._held = held
+        self._rules = rules
         self._history = history
         self._rng = rng
         self._hops: dict[tuple[str, str], int] = {}
@@ -45,7 +49,7 @@ class Cancelling:
         if self._is_outrun(request, hold):
             log.info("cancel.outrun", cancels=request.name)
             return Done()
-        found = [each for each in self._held() if each is not hold and each.can_be_cancelled(request)]
+        found = [each for each in self._held() if each is not hold and self._reaches(request, each)]
         if found:
             log.info("cancel.passed_on", cancels=request.name, count=len(found))
             if await self._pass_on(request, hold, found):
@@ -61,11 +65,16 @@ class Cancelling:
             return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, f"{request.name!r} has ended already: {ended}")
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
-            text = f"no request {request.name!r} is held here, nor by whoever had this cancel before"
+            text = f"no request {request.name!r} that its sender may cancel is held here, nor by whoever had this cancel before"
             return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, f"{text}; it may have ended, or not been received")
         age = hold.now() - continuations.first_received_at(hold.message)
         longest = min(LONGEST_BACK_SECONDS, max(BACK_SECONDS, age / 2), math.ceil(left))
         return Release(1 + self._rng.randrange(int(longest)))
+
+    def _reaches(self, request: Cancel, hold: Hold) -> bool:
+        """Return whether what is held is what the cancel is about, has not ended, and may be cancelled by its sender."""
+        asked = hold.request
+        return asked is not None and hold.can_be_cancelled(request) and may_cancel(request, asked, self._rules)
 
     async def _pass_on(self, request: Cancel, hold: Hold, found: Iterable[Hold]) -> bool:
         """Ask for what was found to be handed on as cancelled; answer whether any of it was."""

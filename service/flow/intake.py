@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 import structlog
 
-from service.core import continuations
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed
 from service.core.messages import Message
@@ -47,14 +46,14 @@ class Intake:
         is_fifo: bool,
         rng: random.Random,
         tally: Tally,
-        own_sender: str | None = None,
+        believe: Callable[[Message], Message] = lambda message: message,
     ) -> None:
         self._queue = queue
         self._custody = custody
         self._begin = begin
         self._max_held = max_held
         self._is_fifo = is_fifo
-        self._own_sender = own_sender
+        self._believe = believe
         self._rng = rng
         self._tally = tally
         self._reserved = 0
@@ -124,7 +123,7 @@ class Intake:
         waits = Waits()
         self._waits.add(waits)
         try:
-            messages = await self._insist(limit, attempt, waits.wait_to_call)
+            messages = await self._insist(limit, attempt, waits.wait)
         except Stopping:
             messages = ()
         finally:
@@ -133,7 +132,7 @@ class Intake:
         self._wanted = min(self._wanted * 2, MOST_POLLS) if len(messages) == limit else 1
         for message in messages:
             self._tally.messages_received += 1
-            hold = self._custody.take(continuations.believed(message, self._own_sender))
+            hold = self._custody.take(self._believe(message))
             if hold is not None:
                 self._begin(hold)
 

@@ -12,7 +12,7 @@ import structlog
 from service.core import continuations
 from service.core.actions import Deploy, Update
 from service.core.calls import CallFailed
-from service.core.decide import Create, UpdateExisting, Watch, decide
+from service.core.decide import Create, UpdateExisting, Void, Watch, decide
 from service.core.deployments import Created, ModelState
 from service.core.events import Progress
 from service.core.facts import Facts
@@ -84,13 +84,16 @@ class Lifecycle:
         try:
             with hold.until(deadline):
                 hold.check()
-                hold.has_begun = True
                 while True:
                     step = decide(request, facts)
                     if isinstance(step, Ended):
                         return step.outcome
                     if isinstance(step, HandOn):
                         return step
+                    if isinstance(step, Void):
+                        log.warning("token.void", voids=facts.voids + 1)
+                        facts = facts.after_void()
+                        continue
                     if isinstance(step, UpdateExisting):
                         updated = await self._update(request, hold, deadline, tell)
                         if updated is not None:
@@ -127,13 +130,19 @@ class Lifecycle:
             case Watch(arn=arn, created_at=created_at):
                 return self._watch(arn, created_at, facts, hold)
             case Look():
-                return self._looking.ask(self._looking.look(request.name, hold), facts.after_look, facts, hold)
+                return self._looking.ask(self._look(request, facts, hold), facts.after_look, facts, hold)
             case AskModel():
-                asked = self._bedrock.model_state(request.model_arn, wait=hold.wait_to_call)
+                asked = self._bedrock.model_state(request.model_arn, wait=hold.wait)
                 return self._looking.ask(asked, facts.after_model, facts, hold)
             case Pause():
                 return self._pause(step, facts, hold, tell)
         assert_never(step)
+
+    async def _look(self, request: Deploy, facts: Facts, hold: Hold) -> Seen | Absent:
+        sight = await self._looking.look(request.name, hold)
+        if isinstance(sight, Absent) and facts.lost is not None:
+            return await self._looking.look(facts.lost, hold)
+        return sight
 
     async def _try_out(self, arn: str, request: Deploy, facts: Facts, hold: Hold, tell: Tell) -> Facts:
         if request.smoke_test is None:
@@ -161,7 +170,7 @@ class Lifecycle:
                         model_arn=request.model_arn,
                         description=request.description,
                         tags=wanted_tags(request, facts.received, facts.carried.attempt),
-                        token=client_token(request, facts.carried.attempt - 1),
+                        token=client_token(request, facts.carried.attempt - 1, facts.voids),
                         wait=hold.wait_to_call,
                     )
             except CallFailed as failed:
@@ -204,7 +213,12 @@ class Lifecycle:
     async def _watch(self, arn: str, created_at: float, facts: Facts, hold: Hold) -> Facts:
         hold.arn = hold.watched = arn
         with hold.because(Reason.IN_CREATION, "its deployment is in creation"):  # one text for all: 0.14 KB each
-            deployment = await hold.wait(self._watcher.ended(arn, created_at))
+            is_seen = isinstance(facts.sight, Seen)
+            deployment = await hold.wait(self._watcher.ended(arn, created_at, is_seen=is_seen))
+        if deployment is None:
+            self._watcher.forget(arn)
+            hold.watched = None
+            return facts.after_missing(arn)
         marks = facts.sight.marks if isinstance(facts.sight, Seen) else Marks()
         ended_at = deployment.updated_at or hold.now()
         self._tally.creation_seconds.add(max(0.0, ended_at - deployment.created_at))
@@ -212,7 +226,7 @@ class Lifecycle:
 
     async def _at_deadline(self, request: Deploy, facts: Facts, hold: Hold) -> Outcome:
         """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
-        reason, text = self._slots.why() if hold.why is Reason.NO_SLOT else hold.cause()
+        reason, text = self._slots.why() if hold.why is Reason.NO_SLOT else (hold.why, hold.why_text)
         if facts.in_doubt or facts.is_mine or isinstance(facts.sight, Seen):
             sight = await self._looking.last_look(request.name, hold)
             if isinstance(sight, str):

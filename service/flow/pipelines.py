@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import structlog
 
 from service.core import continuations
 from service.core.asking import PipelineStopping
 from service.core.misunderstood import Misunderstood
 from service.core.outcomes import Done, Ending, Outcome, Reason, Release
+from service.core.ownership import owner_of
 from service.core.permissions import permit
 from service.core.replies import stopped
 from service.flow.cancelling import Cancelling
@@ -47,10 +50,14 @@ class Pipelines:
         return Done()
 
     async def _cancel(self, stopping: PipelineStopping, hold: Hold) -> Outcome | Release | Done:
-        asked = stopping.cancel(continuations.origin(hold.message))
         sender = continuations.first_sender(hold.message)
+        asked = stopping.cancel(continuations.origin(hold.message), owner_of(sender, None))
+        rules, own = self._terms.permissions, self._terms.own_sender
         try:
-            request = permit(asked, sender, self._terms.permissions, self._terms.own_sender)
+            try:
+                request = permit(asked, sender, rules, own)
+            except Misunderstood:
+                request = permit(replace(asked, delete=False), sender, rules, own)  # a rule that lets it cancel only
         except Misunderstood as misunderstood:
             return Outcome(Ending.REJECTED, Reason.NOT_ALLOWED, misunderstood.reason)
         received = continuations.first_received_at(hold.message)

@@ -33,7 +33,7 @@ class Terms:
     permissions: tuple[Rule, ...] = ()
     """Who may ask for what; without any rule, everybody for anything."""
     own_sender: str | None = None
-    """Slipway's own `SenderId`; None where there are no permissions."""
+    """Slipway's own `SenderId`; None where there are no permissions and STS did not tell it."""
 
     @property
     def home(self) -> Target:

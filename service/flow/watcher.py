@@ -45,7 +45,7 @@ class _Watched:
     created_at: float
     added: int
     """The sweep that was the last when this one was added: only a later one can miss it."""
-    ended: asyncio.Future[Deployment] | None = None
+    ended: asyncio.Future[Deployment | None] | None = None
     is_seen: bool = False
     misses: int = 0
     ask_at_miss: int = MISSES_BEFORE_ASKING
@@ -122,11 +122,16 @@ class Watcher:
             self._watched[arn] = _Watched(created_at, self._sweep)
             self._nudge.set()
 
-    def ended(self, arn: str, created_at: float) -> asyncio.Future[Deployment]:
-        """Answer a future for how the deployment ends. One waits for a deployment at a time: requests take turns."""
+    def ended(self, arn: str, created_at: float, *, is_seen: bool) -> asyncio.Future[Deployment | None]:
+        """Answer a future for how the deployment ends. One waits for a deployment at a time: requests take turns.
+
+        None where it was never seen, and Get does not show it: what a create is answered with may be long gone.
+        """
         self.expect(arn, created_at)
-        future: asyncio.Future[Deployment] = asyncio.get_running_loop().create_future()
-        self._watched[arn].ended = future
+        future: asyncio.Future[Deployment | None] = asyncio.get_running_loop().create_future()
+        watched = self._watched[arn]
+        watched.ended = future
+        watched.is_seen = watched.is_seen or is_seen
         return future
 
     def forget(self, arn: str) -> None:
@@ -224,8 +229,9 @@ class Watcher:
         self._estimate = Estimate(
             len(self._watched), since_oldest[Status.CREATING], since_oldest[Status.ACTIVE], since_oldest[Status.FAILED]
         )
-        if way is not Way.ENDED_SINCE_OLDEST:
-            await self._ask(self._missed(sight.found, number))
+        # That way does not show what is in creation: only of what was never seen it is not known whether it is there.
+        seen = () if way is not Way.ENDED_SINCE_OLDEST else (arn for arn, one in self._watched.items() if one.is_seen)
+        await self._ask(self._missed(sight.found.union(seen), number))
 
     async def _read_list(self, since: float | None, status: Status | None, sight: _Sight) -> None:
         async for page in deployment_pages(lambda token: self._bedrock.page(created_after=since, status=status, token=token)):
@@ -272,9 +278,12 @@ class Watcher:
             watched = self._watched.get(arn)
             if deployment is not None:
                 self._look_at(deployment)
-            elif watched is not None and not watched.is_missing:
-                watched.is_missing = True
-                log.warning("deployment.missing", arn=arn)
+            elif watched is not None:
+                if not watched.is_missing:
+                    watched.is_missing = True
+                    log.warning("deployment.missing", arn=arn)
+                if not watched.is_seen and watched.ended is not None and not watched.ended.done():
+                    watched.ended.set_result(None)
 
     def _look_at(self, deployment: Deployment) -> bool:
         """Take note of one deployment in flight; answer whether it has ended, and so is in flight no more."""

@@ -202,17 +202,23 @@ class Account:
     def tag(self, now: float, arn: str, tags: Sequence[Mapping[str, str]]) -> None:
         """TagResource, of a deployment: over those of the same keys."""
         check_tags(tags)
-        wanted = {tag["key"]: tag["value"] for tag in self.tags(now, arn)} | {tag["key"]: tag["value"] for tag in tags}
+        one = self._tagged(now, arn)
+        wanted = {tag["key"]: tag["value"] for tag in [*one.tags, *tags]}
         if len(wanted) > MOST_TAGS:
             raise Refusal("TooManyTagsException", 400, "A resource can have at most 50 tags.")
-        self._by_arn[arn].tags[:] = [{"key": key, "value": value} for key, value in wanted.items()]
+        lag = self.terms.tag_lag_seconds
+        one.tagged = [each for each in one.tagged if now - each[0] < lag] + ([(now, list(one.tags))] if lag else [])
+        one.tags[:] = [{"key": key, "value": value} for key, value in wanted.items()]
 
     def tags(self, now: float, arn: str) -> list[dict[str, str]]:
-        """ListTagsForResource, of a deployment."""
+        """ListTagsForResource, of a deployment: as they were a while ago."""
+        return self._tagged(now, arn).shown_tags(now - self.terms.tag_lag_seconds)
+
+    def _tagged(self, now: float, arn: str) -> Made:
         one = self._by_arn.get(arn)
         if one is None or not one.exists(now):
             raise missing("The resource does not exist.")
-        return one.tags
+        return one
 
     def converse(self, now: float, arn: str) -> str:
         """Converse, with a deployment: answer its words."""
@@ -255,7 +261,8 @@ class Account:
     def _check_model(self, model_arn: str) -> None:
         status = self.terms.models.get(model_arn, "Active")
         if status == "Missing":
-            raise missing("Could not find the custom model.")
+            code = self.terms.missing_code
+            raise Refusal(code, 404 if "NotFound" in code else 400, self.terms.missing_text)
         if status != "Active":
             raise Refusal(self.terms.model_code, 400, self.terms.model_text)
 

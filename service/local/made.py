@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 NEVER: Final = 1e18
@@ -43,6 +43,8 @@ class Made:
     fails: bool
     failure_message: str = ""
     deleted: float = NEVER
+    tagged: list[tuple[float, list[dict[str, str]]]] = field(default_factory=list)
+    """The tags it had before each TagResource, and when that came: they are shown for a while still."""
     update: Update | None = None
 
     def exists(self, now: float) -> bool:
@@ -54,6 +56,12 @@ class Made:
         if now < self.ends:
             return "Creating"
         return "Failed" if self.fails else "Active"
+
+    def shown_tags(self, at: float) -> list[dict[str, str]]:
+        """Answer the tags that it had at a time; none before it was made."""
+        if at < self.created:
+            return []
+        return next((before for since, before in self.tagged if at < since), self.tags)
 
     def model_arn(self, now: float) -> str:
         """Answer the model that it serves."""

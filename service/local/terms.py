@@ -52,6 +52,8 @@ class Terms:
     again after the last page."""
     get_lag_seconds: float = 0.0
     """How long Get does not find what was just created."""
+    tag_lag_seconds: float = 0.0
+    """How far ListTagsForResource is behind the truth: no tags of what was just created, the former ones after TagResource."""
     token_seconds: float = 3600.0
     """How long a client token is remembered."""
     token_answer: Literal["same", "any", "error"] = "same"  # noqa: S105  no secret
@@ -67,6 +69,9 @@ class Terms:
     jobs: Mapping[str, str] = field(default_factory=dict)
     """Status of customization jobs by ARN or name: InProgress, Completed, Failed, Stopped or Missing; any other job is
     Completed. Its model has the ARN of the job, with `custom-model` in it."""
+    missing_code: str = "ResourceNotFoundException"
+    """The error of a create or an update for a model that is Missing."""
+    missing_text: str = "Could not find the custom model."
     model_code: str = "ValidationException"
     model_text: str = "The custom model is not in the Active state."
     denied: tuple[str, ...] = ()

@@ -169,7 +169,7 @@ def from_(sender: str | None, text: str | None = None) -> Message:
 def test_the_first_sender_is_carried_over_any_number_of_hops_and_sessions(sender: str) -> None:
     arrived = from_(sender)
     for hop in range(3):
-        assert continuations.first_sender(continuations.believed(arrived, OWN)) == sender
+        assert continuations.first_sender(continuations.believed(arrived, OWN, has_rules=True)) == sender
         outgoing = continuations.write(arrived, is_fifo=True)
         arrived = message(outgoing.body, attributes=outgoing.attributes, sender=f"AROASLIPWAY:{hop}")
 
@@ -187,11 +187,11 @@ def test_the_first_sender_is_carried_over_any_number_of_hops_and_sessions(sender
         ("AIDASLIPWAY:x", "AIDASLIPWAY", False),
         ("123456789012:eve", "123456789012:slipway", False),
         ("123456789012", "123456789012:slipway", False),
-        ("AROAOTHER:one", None, True),
+        ("AROAOTHER:one", None, False),
     ],
 )
 def test_a_continuation_counts_only_if_slipway_has_sent_it(sender: str | None, own: str | None, is_believed: bool) -> None:  # noqa: FBT001  of a table
-    arrived = continuations.believed(from_(sender, told(sender="AIDATEAM", attempt=2)), own)
+    arrived = continuations.believed(from_(sender, told(sender="AIDATEAM", attempt=2)), own, has_rules=True)
     assert (continuations.read(arrived) is not None) == is_believed
     assert continuations.origin(arrived) == ("first" if is_believed else MESSAGE_ID)
     assert continuations.first_sender(arrived) == ("AIDATEAM" if is_believed else sender)
@@ -200,13 +200,23 @@ def test_a_continuation_counts_only_if_slipway_has_sent_it(sender: str | None, o
 
 
 def test_what_is_only_claimed_does_not_go_on_under_slipways_name() -> None:
-    """Neither of a stranger, nor where SQS is not asked who sent what."""
+    """Neither of a stranger, nor where SQS does not say who sent what."""
     for arrived in (
-        continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN),
+        continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN, has_rules=True),
+        continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN, has_rules=False),
+        continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM")), None, has_rules=False),
+        continuations.believed(from_(None, told(sender="AIDATEAM")), OWN, has_rules=False),
         from_(None, told(sender="AIDATEAM")),
     ):
         handed_on = json.loads(str(continuations.write(arrived, is_fifo=False).attributes[CONTINUATION]))
         assert handed_on.get("sender") == arrived.sender
+
+
+@pytest.mark.parametrize("own", [OWN, None])
+def test_without_rules_a_continuation_counts_but_makes_nobody_the_owner(own: str | None) -> None:
+    """Whoever may send may also hand on then: but under its own name."""
+    arrived = continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM", attempt=2)), own, has_rules=False)
+    assert (continuations.first_sender(arrived), continuations.carried(arrived).attempt) == ("AROAEVE:x", 2)
 
 
 @given(json_values())

@@ -10,12 +10,13 @@ import pytest
 from service.core.actions import Deploy, IfExists, OnFailure, SmokeTest
 from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
 from service.core.carried import Carried
-from service.core.decide import REFUSALS_BELIEVED_IN_DOUBT, Create, UpdateExisting, Watch, decide
+from service.core.decide import REFUSALS_BELIEVED_IN_DOUBT, Create, UpdateExisting, Void, Watch, decide, is_name_taken
 from service.core.deployments import Created, Deployment, ModelState, Status
 from service.core.facts import Facts
 from service.core.marks import Marks, SmokeMark, UpdateMark, update_key
 from service.core.outcomes import Ending, Outcome, Reason, Verdict
-from service.core.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent, TryOut
+from service.core.requests import client_token
+from service.core.steps import ABSENCES_BELIEVED, Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, Sent, TryOut
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 OTHER_MODEL = MODEL[:-1] + "m"
@@ -26,6 +27,8 @@ OURS = Marks(request="r-1")
 EARLIER = Marks(request="r-0")
 RECEIVED = 1000.0
 LATER = Marks(request="r-2", received=RECEIVED + 5)
+LOOKED = Facts(looks=ABSENCES_BELIEVED)
+"""It was looked at so often that what is not shown is not there."""
 
 
 def with_(**changes: object) -> Deploy:
@@ -99,12 +102,14 @@ def test_a_refusal_with_a_model_that_explains_it_is_a_verdict(model: ModelState,
 
 
 def test_that_its_own_token_is_known_is_never_a_verdict() -> None:
-    """Seed 31: an earlier create was applied, and nothing was to be seen of it for long."""
+    """An earlier create was applied, and nothing was to be seen of it for long; or what it made is gone."""
     text = "The client request token was used with other parameters."
     told = Facts(is_model_proven=True, in_doubt=True, refusals=REFUSALS_BELIEVED_IN_DOUBT).after_create(
         a_failure(Refused, text)
     )
-    step = decide(REQUEST, told.after_look(Absent()).after_model(ModelState.ACTIVE))
+    assert isinstance(decide(REQUEST, told.after_look(Absent()).after_model(ModelState.ACTIVE)), Void)
+    first = Facts().after_create(a_failure(Refused, text)).after_look(Absent()).after_model(ModelState.ACTIVE)
+    step = decide(REQUEST, first)
     assert isinstance(step, Pause)
     assert step.reason is Reason.NO_ANSWER
 
@@ -135,7 +140,7 @@ def test_in_doubt_one_refusal_is_not_believed() -> None:
 
 
 def test_what_slipway_did_not_make_is_a_conflict() -> None:
-    step = decide(REQUEST, Facts().after_look(Seen(a_deployment(Status.ACTIVE), NOBODYS)))
+    step = decide(REQUEST, LOOKED.after_look(Seen(a_deployment(Status.ACTIVE), NOBODYS)))
     assert isinstance(step, Ended)
     assert (step.outcome.ending, step.outcome.reason) == (Ending.FAILED, Reason.NAME_CONFLICT)
 
@@ -205,8 +210,87 @@ def test_what_another_request_made_becomes_what_this_one_says() -> None:
 
 @pytest.mark.parametrize("if_exists", list(IfExists))
 def test_what_nobody_of_slipway_made_is_never_touched(if_exists: IfExists) -> None:
-    facts = Facts(received=RECEIVED).after_look(Seen(a_deployment(Status.ACTIVE), NOBODYS))
+    facts = replace(LOOKED, received=RECEIVED).after_look(Seen(a_deployment(Status.ACTIVE), NOBODYS))
     assert ended(decide(with_(if_exists=if_exists), facts)) == (Ending.FAILED, Reason.NAME_CONFLICT)
+
+
+def test_tags_that_are_not_shown_are_looked_at_again_before_they_are_missed() -> None:
+    facts, looks = Facts(received=RECEIVED), 0
+    while isinstance(decide(REQUEST, facts := facts.after_look(Seen(a_deployment(Status.ACTIVE), NOBODYS))), Pause):
+        looks += 1
+        facts = facts.after_pause()
+    assert looks == ABSENCES_BELIEVED - 1
+    shown = decide(
+        REQUEST,
+        Facts().after_look(Seen(a_deployment(Status.ACTIVE), NOBODYS)).after_look(Seen(a_deployment(Status.ACTIVE), OURS)),
+    )
+    assert ended(shown) == (Ending.ACTIVE, None)
+
+
+MINE = with_(owner="team.payload", retries=1, on_failure=OnFailure.DELETE, if_exists=IfExists.REPLACE)
+
+
+@pytest.mark.parametrize("owner", ["stranger.payload", None])
+@pytest.mark.parametrize("carried", [Carried(), Carried(2), Carried(failure="it failed"), Carried(cancelled="delete")])
+@pytest.mark.parametrize("status", list(Status))
+@pytest.mark.parametrize("model", [MODEL, OTHER_MODEL])
+def test_what_is_not_proved_to_be_its_own_is_never_changed_under_the_same_id(
+    owner: str | None, carried: Carried, status: Status, model: str
+) -> None:
+    facts = Facts(in_doubt=True, received=RECEIVED, carried=carried)
+    step = decide(MINE, facts.after_look(Seen(a_deployment(status, model), replace(OURS, owner=owner))))
+    assert not isinstance(step, Remove | HandOn | UpdateExisting | Create)
+
+
+def test_the_same_id_with_another_payload_is_refused_with_a_reason() -> None:
+    for owner in ("team.other", "stranger.other"):
+        step = decide(MINE, Facts().after_look(Seen(a_deployment(Status.ACTIVE), replace(OURS, owner=owner))))
+        assert ended(step) == (Ending.REJECTED, Reason.NOT_UNDERSTOOD)
+        assert isinstance(step, Ended)
+        assert "requestId 'r-1' was used for another request" in str(step.outcome.message)
+
+
+def test_a_create_that_is_answered_with_what_is_never_shown_is_made_with_the_next_token() -> None:
+    facts, looks = Facts().after_create(Created(ARN, 5.0)).after_missing(ARN), 0
+    while not isinstance(step := decide(REQUEST, facts), Void):
+        looks += isinstance(step, Look)
+        facts = facts.after_look(Absent()) if isinstance(step, Look) else facts.after_pause()
+    assert looks == ABSENCES_BELIEVED
+    facts = facts.after_void()
+    assert (decide(REQUEST, facts), facts.voids) == (Create(), 1)
+    assert client_token(REQUEST, 0, 1) not in {client_token(REQUEST), client_token(REQUEST, 1)}
+
+
+SPELLINGS = (
+    "Could not find the custom model",
+    "The specified custom model does not exist.",
+    "model not found",
+    "The custom model doesn't exist or is not in use.",
+    "No such model; the ARN may be reserved.",
+    "The resource already exists",
+    "name is in use",
+    "the name is reserved",
+    "Duplicate deployment",
+)
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+@pytest.mark.parametrize("kind", [Refused, Missing, Conflicting])
+@pytest.mark.parametrize(
+    ("model", "reason"), [(ModelState.MISSING, Reason.MODEL_NOT_FOUND), (ModelState.FAILED, Reason.MODEL_FAILED)]
+)
+def test_a_fact_that_was_asked_for_outranks_the_text_of_an_error(
+    text: str, kind: type[CallFailed], model: ModelState, reason: Reason
+) -> None:
+    facts = Facts().after_create(a_failure(kind, text)).after_look(Absent()).after_model(model)
+    assert ended(decide(REQUEST, facts)) == (Ending.FAILED, reason)
+
+
+@pytest.mark.parametrize("text", SPELLINGS)
+def test_what_is_not_found_is_not_a_name_that_is_taken(text: str) -> None:
+    assert is_name_taken(a_failure(Refused, text)) == (text in SPELLINGS[5:])
+    assert not is_name_taken(a_failure(Missing, text))
+    assert is_name_taken(a_failure(Conflicting, text))
 
 
 @pytest.mark.parametrize("if_exists", [IfExists.UPDATE, IfExists.REPLACE])
@@ -306,7 +390,9 @@ def test_a_successor_believes_what_was_written_down() -> None:
     facts = Facts(in_doubt=True).after_look(Seen(a_deployment(Status.ACTIVE), marks))
     assert ended(decide(TESTED, facts)) == (Ending.FAILED, Reason.SMOKE_TEST_FAILED)
     others = replace(OURS, smoke=SmokeMark("another", BAD))
-    assert decide(TESTED, Facts(in_doubt=True).after_look(Seen(a_deployment(Status.ACTIVE), others))) == TryOut(ARN)
+    doubtful = Facts(in_doubt=True).after_look(Seen(a_deployment(Status.ACTIVE), others))
+    assert isinstance(decide(TESTED, doubtful), Pause), "what was written may be shown late"
+    assert decide(TESTED, replace(doubtful, looks=ABSENCES_BELIEVED)) == TryOut(ARN)
 
 
 def test_a_test_that_is_no_gate_is_only_told() -> None:
@@ -390,7 +476,9 @@ def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> N
     )
     seen = 0
     for request, sight, attempt, model, in_doubt, refusals, is_mine, carried, removal in combinations:
-        facts = Facts(sight, attempt, model, in_doubt, refusals, 0, is_mine, is_mine, RECEIVED, carried, removal)
+        facts = Facts(
+            sight, attempt, model, in_doubt, refusals, 0, is_mine, is_mine, RECEIVED, carried, removal, looks=ABSENCES_BELIEVED
+        )
         step = decide(request, facts)
         seen += 1
         check_touching(request, facts, step)

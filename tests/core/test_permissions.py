@@ -117,7 +117,13 @@ def test_what_a_rule_does_not_permit_is_named(restriction: dict[str, Any], body:
     ("restriction", "body"),
     [
         ({"actions": ("deploy", "update")}, GOOD | {"ifExists": "update"}),
-        ({"actions": ("deploy",)}, GOOD | {"ifExists": "fail", "retries": 3, "onFailure": "delete"}),
+        ({"actions": ("deploy",)}, GOOD | {"ifExists": "fail", "retries": 0, "onFailure": "keep"}),
+        (
+            {"actions": ("deploy", "delete")},
+            GOOD | {"ifExists": "replace", "retries": 3, "onFailure": "delete", "expiresAfter": 3600},
+        ),
+        ({"tenants": ("a*",)}, GOOD | {"tenant": "a-1"}),
+        ({"tenants": ("a*",)}, GOOD),
         ({"names": ("*",), "max_priority": -1}, BY_ARN),
         ({"names": ("a*",), "models": ("none",), "targets": ("none",), "max_priority": -1}, CANCEL),
         ({"models": ("*:model-customization-job/amazon.nova-lite-v1:*",)}, BY_JOB),

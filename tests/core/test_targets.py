@@ -38,8 +38,8 @@ def test_a_request_names_its_target_or_gets_the_default() -> None:
 
 def test_what_makes_a_request_is_as_ever_in_the_default_target_and_another_elsewhere() -> None:
     here, there = a_deploy(), a_deploy(target="research", modelArn=THEIRS, modelDeploymentName="bot")
-    assert here.essence == ["r-1", "deploy", "support-bot-v42", ARN]
-    assert there.essence == ["r-1", "deploy", "bot", THEIRS, "target research"]
+    assert here.essence == ["r-1", "deploy", "support-bot-v42", ARN, f"owner {here.owner}"]
+    assert there.essence == ["r-1", "deploy", "bot", THEIRS, f"owner {there.owner}", "target research"]
     for action in ("update", "delete"):
         body = {"action": action, "customModelDeploymentIdentifier": "bot", "requestId": "r-1", "target": "research"}
         asked = understand(message(body | ({"modelArn": THEIRS} if action == "update" else {})), TARGETS)

@@ -264,9 +264,21 @@ def test_trouble_pauses_with_its_reason_and_looks_again(kind: type[CallFailed], 
 
 def test_what_slipway_did_not_make_is_updated_only_when_request_and_settings_say_so() -> None:
     theirs = Seen(a_deployment(), Marks())
-    assert ended(decide(REQUEST, FACTS.after_look(theirs))) == (Ending.FAILED, Reason.NOT_OURS)
-    assert ended(decide(FORCED, FACTS.after_look(theirs))) == (Ending.FAILED, Reason.FORCE_NOT_ALLOWED)
-    assert isinstance(decide(FORCED, replace(FACTS, may_force=True).after_look(theirs)), Mark)
+    assert isinstance(decide(REQUEST, FACTS.after_look(theirs)), Pause), "tags may be shown late"
+    looked = replace(FACTS, looks=ABSENCES_BELIEVED)
+    assert ended(decide(REQUEST, looked.after_look(theirs))) == (Ending.FAILED, Reason.NOT_OURS)
+    assert ended(decide(FORCED, looked.after_look(theirs))) == (Ending.FAILED, Reason.FORCE_NOT_ALLOWED)
+    assert isinstance(decide(FORCED, replace(looked, may_force=True).after_look(theirs)), Mark)
+
+
+def test_a_mark_that_is_not_shown_yet_is_looked_at_again_after_pauses_before_it_is_written_again() -> None:
+    facts = FACTS.after_look(Seen(a_deployment(), OURS))
+    assert isinstance(decide(REQUEST, facts), Mark)
+    facts, pauses = facts.after_mark(), 0
+    while not isinstance(step := decide(REQUEST, facts), Mark):
+        pauses += isinstance(step, Pause)
+        facts = facts.after_look(Seen(a_deployment(), OURS)) if isinstance(step, Look) else facts.after_pause()
+    assert pauses == ABSENCES_BELIEVED - 1
 
 
 TESTED = replace(ROLLING, smoke_test=SmokeTest(prompt="?"))

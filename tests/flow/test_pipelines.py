@@ -116,14 +116,19 @@ def test_the_stopping_finds_its_request_among_three_replicas() -> None:
     run(main())
 
 
-@pytest.mark.parametrize(("actions", "outcome"), [(("deploy",), "Active"), (("deploy", "cancel"), "Cancelled")])
-def test_where_there_are_permissions_the_pipelines_rule_must_permit_the_cancel(actions: tuple[str, ...], outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("actions", "outcome", "left"),
+    [(("deploy",), "Active", 1), (("deploy", "cancel"), "Cancelled", 1), (("deploy", "cancel", "delete"), "Cancelled", 0)],
+)
+def test_where_there_are_permissions_the_pipelines_rule_must_permit_the_cancel_and_the_delete(
+    actions: tuple[str, ...], outcome: str, left: int
+) -> None:
     async def main() -> None:
         world = a_world(SLOW, terms={"permissions": (Rule(name="pipelines", actions=actions),)})
         world.start()
         await stopped_in_creation(world)
         assert world.ending("r-1")["outcome"] == outcome
-        assert len(world.account.existing()) == (outcome == "Active")
+        assert len(world.account.existing()) == left
         await world.stop()
 
     run(main())
@@ -131,7 +136,7 @@ def test_where_there_are_permissions_the_pipelines_rule_must_permit_the_cancel(a
 
 def test_one_who_may_not_ask_stops_nothing_of_anothers() -> None:
     async def main() -> None:
-        rules = (Rule(name="team", senders=("AROATEAM:*",)), Rule(name="others", senders=("AROAOTHER:*",)))
+        rules = (Rule(name="team", senders=("AROATEAM:*",)), Rule(name="others", actions=("deploy", "cancel")))
         world = a_world(SLOW, terms={"permissions": rules})
         world.start()
         world.send(ASKED, sender="AROATEAM:pipeline")

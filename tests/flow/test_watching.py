@@ -44,7 +44,7 @@ def test_when_a_thousand_end_at_once_others_have_their_turn_meanwhile() -> None:
 
         async def live(number: int) -> None:
             nonlocal woken
-            await watcher.ended(f"arn-{number}", 0.0)
+            await watcher.ended(f"arn-{number}", 0.0, is_seen=True)
             woken += 1
 
         lives = [asyncio.ensure_future(live(number)) for number in range(MANY)]

@@ -13,8 +13,10 @@ from service.core.replies import Copied, Reply, StepSucceeded, TaskSucceeded
 from service.flow.hold import Hold
 from tests.proof.books import Asked, Books, Key, is_slipways, origin, origin_of
 from tests.proof.leases import Leases
+from tests.proof.touches import is_of_payload
 from tests.proof.truth import Truth
 from tests.world.askers import Waiting
+from tests.world.bedrock import request_of
 from tests.world.sqs import EPOCH, Letter
 
 ENDS = frozenset(Ending)
@@ -147,11 +149,9 @@ class Announced:
         if word not in ENDS:
             return
         if word == "Rejected":
-            self.rejected.add(data["messageId"])
-            if data["messageId"] in books.asked:
-                books.breaks("I11", f"a good request is Rejected: {data}")
+            self._published_rejection(data)
             return
-        asked = next((one for one in books.asked.values() if one.is_told_by(data)), None)
+        asked = self._asked_by(data)
         if asked is None:
             books.breaks("I4", f"an event about nothing that was asked: {data}")
             return
@@ -164,7 +164,29 @@ class Announced:
         before[word] = books.now
         if asked.action != "deploy" or word == "Cancelled":
             books.faults[f"{word} of {asked.action}"] += 1
-        received = datetime.fromisoformat(data["times"]["receivedAt"]).timestamp() - EPOCH
-        if not any(abs(books.first.get(one, -1.0) - received) < 0.01 for one in asked.origins):
-            books.breaks("I10", f"{word} of {asked.name} counts from {received:.3f}, when it was not first received")
+        if not self._counts_from(asked, data):
+            books.breaks("I10", f"{word} of {asked.name} counts from when it was not first received: {data['times']}")
         self._truth.check(asked, word, data, process)
+
+    def _published_rejection(self, data: dict[str, Any]) -> None:
+        """A message is rejected: a good request only where its id was used for another payload, which made what is there."""
+        books = self._books
+        self.rejected.add(data["messageId"])
+        asked = books.asked.get(data["messageId"])
+        if asked is None:
+            return
+        there = [one for one in books.world.accounts[asked.target].made if asked.is_about(one)]
+        used = [one for one in there if request_of(one) == asked.request_id and not is_of_payload(books, one, asked)]
+        if data["code"] != "RequestIdReused" or not used:
+            books.breaks("I11", f"a good request is Rejected: {data}")
+        books.faults["an id used again"] += 1
+        books.said.setdefault(asked.key, {})["Rejected"] = books.now
+
+    def _asked_by(self, data: dict[str, Any]) -> Asked | None:
+        """Answer the request that an event is about: of several with one id, the one that was first received then."""
+        found = [one for one in {id(one): one for one in self._books.asked.values()}.values() if one.is_told_by(data)]
+        return next((one for one in found if self._counts_from(one, data)), found[0] if found else None)
+
+    def _counts_from(self, asked: Asked, data: dict[str, Any]) -> bool:
+        received = datetime.fromisoformat(data["times"]["receivedAt"]).timestamp() - EPOCH
+        return any(abs(self._books.first.get(one, -1.0) - received) < 0.01 for one in asked.origins)

@@ -11,8 +11,8 @@ from service.core.messages import CONTINUATION
 from service.core.targets import DEFAULT
 from tests.poison import POISON, is_sendable
 from tests.proof.kinds import FEW, FEW_NAMES, chance
-from tests.proof.nature import COPIES, MODELS, WEST
-from tests.proof.others import Others
+from tests.proof.nature import COPIES, GUEST, GUESTS, MODELS, WEST
+from tests.proof.others import SMOKE_TESTS, Others
 from tests.proof.scene import Scene
 from tests.world.askers import Waiting
 from tests.world.sqs import SOMEBODY
@@ -31,12 +31,14 @@ class Askings:
         self._world = scene.world
         self._has_all = scene.nature.has_all_actions
         self._others = Others(scene)
+        self._sent: list[tuple[dict[str, object], str, float, str]] = []
+        """What was drawn to be sent by the honest."""
 
     def draw(self, number: int) -> Callable[[], None]:
         """Draw one request now, to be sent later."""
         if self._has_all and (other := self._others.draw(number)) is not None:
             return lambda: self._send(other.body(), other.group, number, other.timeout, other.target, is_event=other.is_event)
-        scene, rng = self._scene, self._scene.rng
+        rng = self._scene.rng
         group = f"g-{rng.randrange(6)}"
         if rng.random() < 0.06:
             body = rng.choice(SOUND_WITH_TRIGGERS if self._has_all else SMALL_POISON)
@@ -58,8 +60,9 @@ class Askings:
             more = self._others.options(number, has_token="clientRequestToken" in more) | more
             timeout = min(timeout, float(str(more.get("expiresAfter", timeout))))
         asked = {"modelDeploymentName": name, "modelArn": self._world.model_in(target, model)} | more
-        if self._world.terms["permissions"] and chance(scene.seed, "stranger", number) < 0.2:
-            return self._a_strangers(asked, group, number)
+        if (other_one := self._anothers(asked, group, number)) is not None:
+            return other_one
+        self._sent.append((asked, group, timeout, target))
         waits = self._who_waits(number)
         return lambda: self._send(asked, group, number, timeout, target, waits)
 
@@ -93,16 +96,17 @@ class Askings:
         waits: list[tuple[str, str, Waiting]] | None = None,
         *,
         is_event: bool = False,
+        sender: str = SOMEBODY,
     ) -> None:
         scene, monitor = self._scene, self._scene.monitor
         waits = self._who_waits(number) if waits is None else waits
         asked = dict(body) | {key: token for key, token, _ in waits}
-        if self._has_all and chance(scene.seed, "copies", number) < 0.2:
+        if self._has_all and sender == SOMEBODY and chance(scene.seed, "copies", number) < 0.2:
             asked["replyTo"] = COPIES
         scene.lifetimes += 1
         event_id = f"e-{number}" if is_event else None
         sent = {"id": event_id, "source": "com.example", "detail-type": "Wanted", "detail": asked} if is_event else asked
-        letter = self._world.send(sent, group=group)
+        letter = self._world.send(sent, group=group, sender=sender)
         if not monitor.ask(letter, asked, timeout, target, event_id):
             scene.done["an event that asks for nothing"] += 1
             return
@@ -126,6 +130,38 @@ class Askings:
             self._send_poison(json.dumps(body), group, attributes, STRANGER)
 
         return send
+
+    def _anothers(self, asked: dict[str, object], group: str, number: int) -> Callable[[], None] | None:
+        """Draw whether a stranger asks instead, or something is sent again."""
+        seed = self._scene.seed
+        if self._world.terms["permissions"] and chance(seed, "stranger", number) < 0.2:
+            return self._a_strangers(asked, group, number)
+        often = 0.25 if self._scene.nature.kinds.has("sent again") else 0.1
+        if self._sent and chance(seed, "copy", number) < often:
+            return self._a_copy(number)
+        return None
+
+    def _a_copy(self, number: int) -> Callable[[], None]:
+        """Draw what was sent before: again by the same sender; or by another, as it was, or asking for more under its id."""
+        rng = random.Random(f"copy {self._scene.seed} {number}")
+        body, group, timeout, target = rng.choice(self._sent)
+        kind = rng.choice(["again", "again", "same", "more", "destroy", "cancel", "cancel and delete"])
+        request_id = body.get("requestId") or body.get("clientRequestToken")
+        rules, has_guests = self._world.terms["permissions"], GUESTS in self._world.terms["permissions"]
+        if kind == "again" or request_id is None or (rules and not has_guests):
+            return lambda: self._send(body, group, number, timeout, target, [])
+        self._scene.done["a stranger copies an id"] += 1
+        if kind == "more":
+            body = body | {"description": "another's"}
+        if kind == "destroy":
+            body = body | {"onFailure": "delete", "smokeTest": SMOKE_TESTS[0]}
+        if kind.startswith("cancel"):
+            body = {"action": "cancel", "cancels": request_id, "requestId": f"c-{number}", "timeout": 60.0}
+            body |= {"deployment": "delete"} if kind != "cancel" else {}
+            timeout, group, target = 60.0, "cancels", DEFAULT
+        if has_guests and _is_destructive(body):
+            return lambda: self._send_poison(json.dumps(body), group, sender=GUEST)
+        return lambda: self._send(body, group, number, timeout, target, [], sender=GUEST)
 
     def _where(self, number: int) -> dict[str, object]:
         """Draw the target, where there is another than the default."""
@@ -155,3 +191,13 @@ class Askings:
         assert letter is not None
         self._scene.monitor.announced.poison.add(letter.message_id)
         self._scene.done["poison"] += 1
+
+
+def _is_destructive(body: Mapping[str, Any]) -> bool:
+    """Whether a request takes more than the actions deploy and cancel."""
+    options = (
+        body.get("ifExists") in {"update", "replace"},
+        body.get("onFailure") == "delete",
+        body.get("deployment") == "delete",
+    )
+    return any(options) or bool(body.get("retries")) or "expiresAfter" in body

@@ -24,8 +24,12 @@ from tests.world.world import Replica, World
 
 ANSWER_LOST = frozenset({Fault.RESPONSE_LOST, Fault.ERROR_AFTER, Fault.LATE, Fault.ZOMBIE})
 
-Key = tuple[str, str, str, str]
-"""Identity, action, name (or ARN, or the id of what is cancelled), model (or nothing)."""
+Key = tuple[str, str, str, str, str]
+"""Identity, action, name (or ARN, or the id of what is cancelled), model (or nothing), and whose: sender and payload."""
+HANDLING = frozenset(
+    {"timeout", "priority", "tenant", "taskToken", "callbackToken", "replyTo", "requestId", "clientRequestToken"}
+)
+"""What a body says of how it is handled, and not of what is asked for."""
 
 
 @dataclass
@@ -43,6 +47,11 @@ class Asked:
     target: str = DEFAULT
     is_stuck: bool = False
     """A person took its deployment away: it may be waited for until its deadline."""
+
+    @property
+    def whose(self) -> str:
+        """Its sender and its payload: what owns a deployment."""
+        return self.key[4]
 
     @property
     def action(self) -> str:
@@ -123,6 +132,8 @@ class Books:
         """By the id of the message that brought it first."""
         self.said: dict[Key, dict[str, float]] = {}
         """When each outcome of a request was announced last."""
+        self.owners: dict[str, str] = {}
+        """Whose request made each deployment, by ARN."""
         self.former: dict[str, str] = {}
         """Which model each deployment was made with, by ARN."""
         self.cancelled: set[str] = set()
@@ -191,6 +202,12 @@ def letter_text(letter: Letter, name: str) -> str:
     """Answer an attribute that is a plain text; an empty text where there is none."""
     value = letter.attributes.get(name, "")
     return value if isinstance(value, str) else ""
+
+
+def whose(sender: str, body: Mapping[str, Any], *, is_event: bool) -> str:
+    """Answer what owns what a request makes, by the words of the documentation: its sender, and all that it asks for."""
+    asked = "event" if is_event else json.dumps({key: body[key] for key in sorted(body) if key not in HANDLING})
+    return f"{sender.partition(':')[0]} {asked}"
 
 
 def is_slipways(letter: Letter) -> bool:

@@ -20,8 +20,9 @@ AIMED: Final = 64
 """How many worlds of a period aim at a kind, if there are so many kinds: the later half."""
 AS_THEY_WERE = frozenset({0, 32, 40, 93, 119, 173, 1027, 1493, 100_316, 102_637})
 """Worlds that showed a bug when nothing but deployments was asked for: they are not to become others."""
-SWITCHES: Final = {"actions": 0.45, "permissions": 0.25, "weights": 0.3, "targets": 0.25}
-"""How likely a world has other actions than plain deployments, permissions, weights of tenants, a second target."""
+SWITCHES: Final = {"actions": 0.45, "permissions": 0.25, "weights": 0.3, "targets": 0.25, "guests": 0.6, "sent again": 0.5}
+"""How likely a world has other actions than plain deployments, permissions, weights of tenants, a second target, where it has
+permissions guests who may deploy and cancel, and senders who send again what was sent before."""
 FIFO: Final = "a FIFO queue"
 STANDARD: Final = "a standard queue"
 FEW: Final = 5
@@ -75,6 +76,13 @@ KINDS: Final[Mapping[str, Kind]] = {
     "an event that asks for nothing": Kind(needs=("actions", "nothing")),
     "message back after delete": Kind(needs=(STANDARD,)),
     "others go": Kind(needs=("others come",)),
+    "a stranger copies an id": Kind(share=0.2, needs=("permissions", "guests")),
+    "an id used again": Kind(needs=("permissions", "guests", FEW_NAMES), rules=_QUICK, terms=_ROOMY),
+    "token void": Kind(
+        needs=(STANDARD, "deleted by a person", "sent again", FEW_NAMES),
+        rules=_QUICK | {"token_seconds": 86_400.0, "get_lag_seconds": 0.0},
+        terms=_ROOMY,
+    ),
 }
 """Those that are rare if nothing aims at them."""
 HAPPENINGS: Final = frozenset(

@@ -26,7 +26,7 @@ from service.core.targets import DEFAULT
 from service.flow.hold import Hold
 from tests.proof import balance
 from tests.proof.announced import Announced
-from tests.proof.books import Asked, Books, Life, is_slipways, origin
+from tests.proof.books import Asked, Books, Life, is_slipways, origin, whose
 from tests.proof.calm import Calm
 from tests.proof.creates import Creates
 from tests.proof.fairness import Fairness
@@ -77,7 +77,8 @@ class Monitor(Watching):
             self.announced.unmatched.add(letter.message_id)
             return None
         identity = body.get("clientRequestToken") or body.get("requestId") or event_id or letter.message_id
-        full = (identity, body.get("action", "deploy"), name, body.get("modelArn", ""))
+        owner = whose(letter.sender, body, is_event=event_id is not None)
+        full = (identity, body.get("action", "deploy"), name, body.get("modelArn", ""), owner)
         known = next((one for one in books.requests(target) if one.key == full), None)
         asked = known or Asked(full, body.get("requestId") or identity, timeout, target=target)
         asked.timeout = min(asked.timeout, timeout)

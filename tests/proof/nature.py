@@ -22,6 +22,23 @@ WEST = "west"
 """A target beside the default, in some worlds."""
 PERMITTED = Rule(name="somebody", senders=(SOMEBODY,), force_tags=(("by", "rule"),))
 """In the worlds that have permissions: everything for whoever asks honestly, and a tag that no request has by itself."""
+GUEST = "AROAGUEST:mallory"
+"""Somebody else, who copies what others have sent."""
+GUESTS = Rule(name="guests", senders=("AROAGUEST:*",), actions=("deploy", "cancel"), force_tags=PERMITTED.force_tags)
+TAKEN = (
+    "Deployment name already exists",
+    "name is in use",
+    "The name is reserved",
+    "Duplicate deployment name",
+    "A deployment with this name exists",
+)
+NOT_FOUND = (
+    "Could not find the custom model.",
+    "The specified custom model does not exist.",
+    "model not found",
+    "The model doesn't exist or its name is in use.",
+)
+"""How AWS may spell what it refuses: it documents no text."""
 MODELS = [MODEL[:-1] + letter for letter in "lmnop"]
 MOST_TURNS = 1_000_000
 """Of the loop in one world: the busiest goes round 75,000 times."""
@@ -67,7 +84,7 @@ class Nature:
             shortest = longest = 47_000.0
         self.has_all_actions = kinds.has("actions") and not self.is_long
         """Whether anything else is asked for than deployments, made and kept."""
-        rules = self._rules(shortest, longest)
+        rules = self._as_spelled(self._rules(shortest, longest))
         if chance(seed, "list tokens") < 0.1:
             rules = replace(rules, list_tokens="same" if chance(seed, "same token") < 0.5 else "cycle")
         rules = replace(self._with_actions(rules) if self.has_all_actions else rules, **kinds.rules())
@@ -103,6 +120,17 @@ class Nature:
             models=models,
         )
 
+    def _as_spelled(self, rules: Rules) -> Rules:
+        """Draw how errors are spelled, and how late tags are shown; by themselves, too."""
+        rng = random.Random(f"spelled {self._seed}")
+        return replace(
+            rules,
+            tag_lag_seconds=rng.choice([0.0, 0.0, 2.0, 6.0]),
+            taken_text=rng.choice(TAKEN),
+            missing_text=rng.choice(NOT_FOUND),
+            missing_code=rng.choice(["ResourceNotFoundException", "ResourceNotFoundException", "ValidationException"]),
+        )
+
     def _with_actions(self, rules: Rules) -> Rules:
         """Draw how updates and smoke tests go; by themselves, not from the stream of all the other draws."""
         rng = random.Random(f"actions {self._seed}")
@@ -133,7 +161,7 @@ class Nature:
                 "timeout": 172_800.0 if self.is_long else rng.choice([3600.0, 21_600.0, 21_600.0]),
                 "progress_events": rng.random() < 0.3,
                 "max_creating": rng.choice([0, 0, rules.max_creating]),
-                "permissions": (PERMITTED,) if self.kinds.has("permissions") else (),
+                "permissions": self._permissions(),
                 "tenant_weights": {"a": 3} if self.kinds.has("weights") else {},
             }
             | ({"reap_interval": 60.0, "reply_to": (COPIES,), "triggers": TRIGGERS} if self.has_all_actions else {})
@@ -145,6 +173,11 @@ class Nature:
             world.accounts[name].rule(models=there)
             world.wires[name].plan = world.wire.plan
         return world
+
+    def _permissions(self) -> tuple[Rule, ...]:
+        if not self.kinds.has("permissions"):
+            return ()
+        return (PERMITTED, GUESTS) if self.kinds.has("guests") else (PERMITTED,)
 
     def _plan(self) -> Plan:
         """What befalls a call is a function of the seed, the operation and its number; of the time only within a window."""

@@ -1,4 +1,4 @@
-"""Whether nothing is deleted or updated but what somebody asked for, and may: I3 and I11, for what exists already."""
+"""Whether nothing is deleted or updated but what somebody asked for, and may: I3, I11 and I13, for what exists already."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Touches:
         if request_of(made) is None:
             books.breaks("I3", f"{process} deletes {made.name}, which Slipway did not make")
         if not any(self._may_delete(one, made, process) for one in asked):
-            books.breaks("I3", f"{process} deletes {made.name} of {request_of(made)}, which nobody asked for who may")
-        owner = next((one for one in asked if one.action == "deploy" and one.request_id == request_of(made)), None)
+            books.breaks("I13", f"{process} deletes {made.name} of {request_of(made)}, which nobody asked for who may")
+        owner = next((one for one in asked if one.action == "deploy" and one.whose == books.owners.get(made.arn)), None)
         if any(one.action == "deploy" and self._may_delete(one, made, process) for one in asked):
             books.faults["tried again" if owner is not None and self._may_delete(owner, made, process) else "replaced"] += 1
         for one in asked:
@@ -49,7 +49,7 @@ class Touches:
         if request_of(made) is None:
             books.breaks("I3", f"{process} updates {made.name}, which Slipway did not make")
         if not any(self._may_update(one, made, model_arn, process) for one in books.requests(target)):
-            books.breaks("I3", f"{process} updates {made.name} to {model_arn}, which nobody asked for who may")
+            books.breaks("I13", f"{process} updates {made.name} to {model_arn}, which nobody asked for who may")
 
     def _may_delete(self, asked: Asked, made: Made, process: str | None) -> bool:
         if self._books.first_of(asked) == float("inf"):
@@ -60,9 +60,10 @@ class Touches:
             return self._is_older(made, asked) or self._is_fresh(asked, process)
         if asked.action != "deploy" or asked.name != made.name:
             return False
-        if request_of(made) == asked.request_id and self._is_given_up(asked, made):
+        is_own = self._books.owners.get(made.arn) == asked.whose
+        if request_of(made) == asked.request_id and is_own and self._is_given_up(asked, made):
             return True
-        is_anothers = request_of(made) != asked.request_id or self._serves_another(asked, made)
+        is_anothers = request_of(made) != asked.request_id or (is_own and self._serves_another(asked, made))
         return asked.says("ifExists", "replace") and is_anothers and self._is_older(made, asked)
 
     def _is_given_up(self, asked: Asked, made: Made) -> bool:
@@ -104,6 +105,11 @@ class Touches:
     def _has_expired(self, made: Made, target: str) -> bool:
         expires = tag_of(made, EXPIRES_TAG)
         return expires is not None and seconds(expires) <= self._books.world.accounts[target].now() + ROUNDING_SECONDS
+
+
+def is_of_payload(books: Books, made: Made, asked: Asked) -> bool:
+    """Whether a deployment was made for the very payload of a request, by whomever that was sent."""
+    return books.owners.get(made.arn, "").partition(" ")[2] == asked.whose.partition(" ")[2]
 
 
 def seconds(text: str | None) -> float:

@@ -218,6 +218,8 @@ class _Client:
             watching.created(model.made[-1], token, self._wire.sender)
         else:
             watching.happened("token remembered")
+            if not any(one.arn == answer["customModelDeploymentArn"] for one in self._account.existing()):
+                watching.happened("token void")
         return answer
 
     def _delete(self, model: local.Account, now: float, asked: Asked) -> Document:

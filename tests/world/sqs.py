@@ -71,8 +71,6 @@ class SqsQueue:
         self.all: list[Letter] = []
         self.polls: list[Callable[[], None]] = []
         """Long polls that wait for a message."""
-        self.tells_senders = False
-        """Whether messages say who sent them, which a queue says only to whoever asks."""
         self.watching = Watching()
         self.duplicate_next = 0
         self._ids = itertools.count(1)
@@ -158,7 +156,7 @@ class SqsQueue:
             letter.first_received,
             letter.group,
             dict(letter.attributes),
-            letter.sender if self.tells_senders else None,
+            letter.sender,
         )
 
     def is_visible(self) -> bool:

@@ -230,7 +230,4 @@ class World:
         quotas = {name: wanted.pop(name, 0) for name in ("max_creating", "max_total")}
         allowed = {DEFAULT: Allowed(**quotas)} | dict(wanted.pop("allowed", {}))
         targets = {name: Target(name, account.home, allowed.get(name, Allowed())) for name, account in self.accounts.items()}
-        self.sqs.tells_senders = bool(wanted.get("permissions"))
-        if not self.sqs.tells_senders:
-            del wanted["own_sender"]  # nobody has asked
         return Terms(targets=targets, **wanted)
