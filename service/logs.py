@@ -1,22 +1,143 @@
-"""Logs are events with facts as keys: JSON lines for programs, colours for a person at a terminal."""
+"""Logs are events with facts as keys: JSON lines for programs, colours for a person at a terminal.
+
+Writing a log line never raises into the code that logs, and never blocks the event loop: a line that cannot be written is
+dropped and counted.
+"""
 
 from __future__ import annotations
 
+import atexit
+import io
 import json
 import logging
+import os
+import select
 import sys
-from typing import Final, TextIO
+from queue import SimpleQueue
+from threading import Event, RLock, Thread
+from typing import Any, Final, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor
 
+LARGEST_BACKLOG_BYTES: Final = 4 * 1024 * 1024
+"""Lines that wait for a reader that does not read; those that come when it is full are dropped."""
+DRAIN_SECONDS: Final = 1.0
+"""The longest that the end of the process waits for lines to be written."""
 
-def configure(level: str, form: str, stream: TextIO = sys.stdout) -> None:
+
+class Losses:
+    """Counts the log lines of this process that were not written."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+
+    def add(self) -> None:
+        """Count one."""
+        self.lines += 1
+
+
+LOST: Final = Losses()
+
+
+class BackgroundWriter(io.TextIOBase):
+    """A text stream that a thread of its own writes to a file descriptor, in order, so that `write` never blocks nor raises.
+
+    Bytes beyond `largest_backlog` are dropped; so is what the file descriptor refuses (EPIPE, ENOSPC, EIO). Both count as
+    lost. A signal or a collected object may log in the middle of `write`, hence the reentrant lock and queue.
+    """
+
+    def __init__(self, stream: TextIO | None, *, losses: Losses = LOST, largest_backlog: int = LARGEST_BACKLOG_BYTES) -> None:
+        super().__init__()
+        self._stream = stream
+        self._losses = losses
+        self._largest_backlog = largest_backlog
+        self._backlog = 0
+        self._lock = RLock()
+        self._line: SimpleQueue[bytes | Event] = SimpleQueue()
+        self._is_torn = False
+        if stream is not None:
+            Thread(target=self._run, args=(stream.fileno(),), name="log", daemon=True).start()
+            atexit.register(self.drain)
+
+    def write(self, text: str) -> int:
+        """Queue a text to be written; return its length."""
+        data = text.encode(errors="backslashreplace")
+        with self._lock:
+            if self._stream is None or self._backlog + len(data) > self._largest_backlog:
+                self._losses.add()
+            else:
+                self._backlog += len(data)
+                self._line.put(data)
+        return len(text)
+
+    def drain(self, seconds: float = DRAIN_SECONDS) -> bool:
+        """Wait until what was queued before has been written or dropped, for at most so long; return whether it has."""
+        if self._stream is None:
+            return True
+        done = Event()
+        self._line.put(done)
+        return done.wait(seconds)
+
+    def isatty(self) -> bool:
+        """Return whether a person reads it."""
+        return self._stream is not None and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the file descriptor. Raises OSError where there is none."""
+        return super().fileno() if self._stream is None else self._stream.fileno()
+
+    def _run(self, descriptor: int) -> None:
+        while True:
+            data = self._line.get()
+            if isinstance(data, Event):
+                data.set()
+                continue
+            self._write(descriptor, data)
+            with self._lock:
+                self._backlog -= len(data)
+
+    def _write(self, descriptor: int, data: bytes) -> None:
+        left = memoryview(b"\n" + data if self._is_torn else data)
+        whole = len(left)
+        while left:
+            try:
+                left = left[os.write(descriptor, left) :]
+            except BlockingIOError:
+                select.select((), (descriptor,), ())
+            except OSError:
+                self._losses.add()
+                self._is_torn = self._is_torn if len(left) == whole else True
+                return
+        self._is_torn = False
+
+
+def detach_streams() -> None:
+    """Replace standard output and standard error by background writers, for logs, warnings and tracebacks alike."""
+    sys.stdout = cast("TextIO", BackgroundWriter(sys.stdout))
+    sys.stderr = cast("TextIO", BackgroundWriter(sys.stderr))
+
+
+def never_raising(level: int) -> type[Any]:
+    """Return a class of bound loggers from this level on, whose failures to process or write an entry are counted only."""
+
+    class NeverRaising(structlog.make_filtering_bound_logger(level)):  # type: ignore[misc]  # a class made at run time
+        def _proxy_to_logger(self, method_name: str, event: str | None = None, *args: Any, **facts: Any) -> Any:  # noqa: ANN401  as structlog has it
+            try:
+                return super()._proxy_to_logger(method_name, event, *args, **facts)
+            except Exception:  # noqa: BLE001  whatever a processor or a stream raises
+                LOST.add()
+
+    return NeverRaising
+
+
+def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     """Set up logging for the process. `form` is `json`, `console`, or `auto`: console only on a terminal.
 
     Message bodies, receipts and credentials are never logged: the values that carry them do not show them in their repr,
     and tracebacks do not show local variables.
     """
+    stream = sys.stdout if stream is None else stream
     is_console = form == "console" or (form == "auto" and stream.isatty())
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
@@ -26,7 +147,7 @@ def configure(level: str, form: str, stream: TextIO = sys.stdout) -> None:
     ]
     renderer: list[Processor]
     if is_console:
-        renderer = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        renderer = [_printable, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     else:
         plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         renderer = [
@@ -36,7 +157,7 @@ def configure(level: str, form: str, stream: TextIO = sys.stdout) -> None:
         ]
     structlog.configure(
         processors=[*shared, *renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
+        wrapper_class=never_raising(number),
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
@@ -51,10 +172,27 @@ def _written(entry: EventDict, **_: object) -> str:
     return _ENCODER.encode(entry)
 
 
+def _printable(_: object, __: str, entry: EventDict) -> EventDict:
+    """Leave out what would act on a terminal: texts come from AWS, and from senders."""
+    return {key: _harmless(value) if isinstance(value, str) else value for key, value in entry.items()}
+
+
+def _harmless(text: str) -> str:
+    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
+
+
 def _event_first(_: object, __: str, entry: EventDict) -> EventDict:
     """When, how bad and what stand at the beginning of a line, for people who read JSON."""
     first: EventDict = {key: entry.pop(key, None) for key in ("timestamp", "level", "event")}
     return {**first, **entry}
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Counts a line that cannot be written; logging itself would print a traceback."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  as logging has it
+        """Count it."""
+        LOST.add()
 
 
 def _route_libraries(shared: list[Processor], renderer: list[Processor], stream: TextIO) -> None:
@@ -63,7 +201,7 @@ def _route_libraries(shared: list[Processor], renderer: list[Processor], stream:
         foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
     )
-    handler = logging.StreamHandler(stream)
+    handler = _Handler(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]

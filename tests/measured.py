@@ -10,6 +10,7 @@ from prometheus_client import Metric
 
 from service.edge.metrics import Measures, registry_of
 from service.edge.vitals import Pulse
+from service.logs import Losses
 from tests.world.bedrock import Rules
 from tests.world.loop import run
 from tests.world.world import World
@@ -30,7 +31,7 @@ def measured(requests: int = 3) -> tuple[list[Metric], list[Metric]]:
         world.sqs.put("{}", group="x")
         await world.until(lambda: slipway.tally.endings["Active"] > 0 and slipway.slots.waiting > 0)
         slipway.tally.replies["Told"] += 1
-        measures = Measures(slipway, Pulse(), calls, skew=lambda: 0.5, credentials_left=lambda: 900.0)
+        measures = Measures(slipway, Pulse(), calls, Losses(), skew=lambda: 0.5, credentials_left=lambda: 900.0)
         taken.extend(measures.collect())
         standard.extend(registry_of(measures).collect())
         await world.stop()

@@ -17,7 +17,7 @@ import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 
 from service.aws.errors import is_too_fast, translate
-from service.aws.limiter import Answer, Limiter, Wait, simply
+from service.aws.limiter import HELD_BACK, Answer, Limiter, Wait, simply
 from service.core.calls import CallFailed, Throttled, Unknown
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class Caller:
             raise met
 
         retrying = AsyncRetrying(
-            sleep=partial(_pause, wait),
+            sleep=partial(_pause, wait, attempt),
             stop=self._stop,
             wait=self._full_jitter,
             retry=repeat,
@@ -129,7 +129,7 @@ class Caller:
 class _Attempt:
     """What the attempts of one call share."""
 
-    __slots__ = ("_is_repeat", "_limiter", "_operation", "_tally", "_timeout", "_wait")
+    __slots__ = ("_limiter", "_operation", "_tally", "_timeout", "_wait", "failed")
 
     def __init__(self, operation: str, limiter: Limiter, wait: Wait, call_timeout: float, tally: Tally) -> None:
         self._operation = operation
@@ -137,12 +137,12 @@ class _Attempt:
         self._wait = wait
         self._timeout = call_timeout
         self._tally = tally
-        self._is_repeat = False
+        self.failed: CallFailed | None = None
+        """What the last attempt met."""
 
     async def make(self, send: Callable[[], Awaitable[T]]) -> T:
         """Attempt the call once. Between the turn and sending nothing is awaited."""
-        began = await self._limiter.turn(self._wait, again=self._is_repeat)
-        self._is_repeat = True
+        began = await self._limiter.turn(self._wait, after=self.failed)
         said = Answer.SILENCE
         try:
             async with asyncio.timeout(self._timeout):
@@ -153,6 +153,7 @@ class _Attempt:
             if failed is None:
                 self._tally[self._operation, FAULT] += 1
                 raise
+            self.failed = failed
             if is_too_fast(failed):
                 said = Answer.TOO_FAST
             elif not failed.may_have_applied:
@@ -178,12 +179,12 @@ class _Attempt:
         )
 
 
-async def _pause(wait: Wait, seconds: float) -> None:
+async def _pause(wait: Wait, attempt: _Attempt, seconds: float) -> None:
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
     timer = loop.call_later(seconds, _complete, future)
     try:
-        await wait(future)
+        await wait(future, attempt.failed or HELD_BACK)
     finally:
         timer.cancel()
 

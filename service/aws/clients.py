@@ -16,11 +16,10 @@ from typing import Any, Final
 
 import aioboto3
 from aiobotocore.config import AioConfig
-from aiobotocore.credentials import AioRefreshableCredentials
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
-from service.aws.keys import Keeper
+from service.aws.keys import Keeper, check_authorities, check_variables, find_credentials
 from service.aws.parsing import guard_parsers
 from service.aws.regions import NotConfigured, find_home, find_regions, find_targets
 from service.aws.roles import assume
@@ -87,13 +86,15 @@ async def open_clients(
 
     `wanted` are the targets, the default first; each has a client of its own. `sdk` is where settings and credentials come
     from, `transport` what carries HTTP: others than AWS's run in memory. Raises `NotConfigured` with a sentence for the
-    operator.
+    operator, and `Denied` where there are no credentials yet.
     """
+    check_variables(os.environ)
     with _said_in_a_sentence():
         session = sdk()
         regions = find_regions(os.environ, session.get_config_variable("region"), queue_url, topic_arn)
         session.set_config_variable("region", regions.bedrock)
-        keeper = await _find_credentials(session)
+        check_authorities(session.get_config_variable("ca_bundle"))
+        keeper = await find_credentials(session)
     targets = find_targets(wanted, find_home(topic_arn, regions))
     teach_update(session.get_component("data_loader"))
     guard_parsers(session)
@@ -182,10 +183,3 @@ def _said_in_a_sentence() -> Iterator[None]:
     except (BotoCoreError, ValueError) as exc:
         said = f"AWS's own settings are not right: {str(exc).rstrip('.')}"
         raise NotConfigured(f"{said}; look at AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL") from exc
-
-
-async def _find_credentials(session: AioSession) -> Keeper | None:
-    credentials = await session.get_credentials()
-    if credentials is None:
-        raise NotConfigured("no AWS credentials were found; set AWS_PROFILE, or give this task or host a role")
-    return Keeper(credentials) if isinstance(credentials, AioRefreshableCredentials) else None

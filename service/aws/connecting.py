@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.aws.bedrock import Bedrock
-from service.aws.calling import Caller, Tally
+from service.aws.calling import APPLIED, Caller, Tally
 from service.aws.clients import Clients, open_clients
 from service.aws.clock import AwsClock, Clock
 from service.aws.identity import Identity
@@ -20,8 +20,21 @@ from service.aws.limiter import Limiter
 from service.aws.queue import Queue
 from service.aws.replies import Replies
 from service.aws.topic import Topic
+from service.core.calls import CallFailed
 from service.core.targets import DEFAULT, Targets, Wanted
 
+OPERATIONS: Final = (
+    *("ReceiveMessage", "ChangeMessageVisibilityBatch", "DeleteMessageBatch", "SendMessageBatch", "SendMessage"),
+    *("GetQueueAttributes", "GetQueueUrl", "GetTopicAttributes", "PublishBatch", "Publish", "GetCallerIdentity"),
+    *("CreateCustomModelDeployment", "GetCustomModelDeployment", "ListCustomModelDeployments"),
+    *("UpdateCustomModelDeployment", "DeleteCustomModelDeployment", "TagResource", "ListTagsForResource"),
+    *("GetCustomModel", "GetModelCustomizationJob", "Converse"),
+    *("SendTaskSuccess", "SendTaskFailure", "SendTaskHeartbeat"),
+    *("SendPipelineExecutionStepSuccess", "SendPipelineExecutionStepFailure"),
+)
+"""Every call that the daemon makes."""
+ANSWERS: Final = (APPLIED, *sorted(kind.__name__ for kind in CallFailed.__subclasses__()))
+"""How a call may be answered."""
 MOST_OPEN_BEDROCK: Final = 32
 MOST_OPEN_CUSTODY: Final = 16
 MOST_OPEN_TOPIC: Final = 16
@@ -61,7 +74,7 @@ async def connect(
     rng: random.Random,
     wanted: Sequence[Wanted] = (Wanted(DEFAULT),),
 ) -> AsyncIterator[Aws]:
-    """Open everything, and close it at the end. Raises `NotConfigured` with a sentence for the operator.
+    """Open everything, and close it at the end. Raises what `open_clients` raises.
 
     `call_timeout`, in seconds, bounds each attempt of a call; a long poll has its own time on top. `wanted` are the targets.
     """

@@ -11,6 +11,7 @@ from collections import OrderedDict
 from enum import Enum
 from typing import Final, Protocol, TypeVar
 
+from service.core.calls import CallFailed, Throttled
 from service.core.rates import Free, Pace, Paced
 
 T = TypeVar("T")
@@ -19,14 +20,18 @@ TIMER_SECONDS: Final = 0.001
 """Timers of an event loop may come this much early."""
 
 
-class Wait(Protocol):
-    """Awaits a future, or raises instead when the caller must not go on."""
+HELD_BACK: Final = Throttled("its call is held back", "no more are made at once than AWS takes")
+"""Why a call waits for its turn that has not been sent yet."""
 
-    async def __call__(self, future: asyncio.Future[T], /) -> T:
+
+class Wait(Protocol):
+    """Awaits a future, or raises instead when the caller must not go on. `failed` says why the call waits."""
+
+    async def __call__(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
         """Answer the future's result."""
 
 
-async def simply(future: asyncio.Future[T], /) -> T:
+async def simply(future: asyncio.Future[T], _: CallFailed, /) -> T:
     """Await a future: the `Wait` of who is never interrupted."""
     return await future
 
@@ -61,20 +66,20 @@ class Limiter:
         """How many stand in line."""
         return len(self._line) + len(self._repeats)
 
-    async def turn(self, wait: Wait = simply, *, again: bool = False) -> float:
-        """Return when a call may be begun, with the time by the loop's clock; `again` is for the front of the line.
+    async def turn(self, wait: Wait = simply, *, after: CallFailed | None = None) -> float:
+        """Return when a call may be begun, with the time by the loop's clock; `after` a failed attempt at the line's front.
 
         What `wait` raises goes through; the place in line is then given up, and no turn is lost to the others.
         """
         loop = asyncio.get_running_loop()
         if not self.waiting and self._has_room() and self._pace.ready_at(now := loop.time()) <= now:
             return self._begin(now, waited=False)
-        line = self._repeats if again else self._line
+        line = self._line if after is None else self._repeats
         place: asyncio.Future[None] = loop.create_future()
         line[place] = None
         self._admit()
         try:
-            await wait(place)
+            await wait(place, after or HELD_BACK)
         except BaseException:
             if place.done() and not place.cancelled() and place.exception() is None:
                 self._open -= 1

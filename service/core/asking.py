@@ -21,7 +21,7 @@ from service.core.pattern_entries import wildcard
 from service.core.request_fields import CALLBACK_TOKEN, REPLY_TO, TASK_TOKEN
 
 _STOPPING: Final = "stopping"
-_TASK_TOKENS: Final = (TASK_TOKEN.name, "TaskToken")
+_TASK_TOKENS: Final = (TASK_TOKEN.name, TASK_TOKEN.alias)
 _INPUTS: Final = ("Input", "input")
 _ARGUMENTS: Final = ("arguments", "inputs")
 _PIPELINES_OWN: Final = frozenset({"token", "status", "pipelineExecutionArn", "stepName", *_ARGUMENTS})

@@ -5,6 +5,7 @@ Nothing is mended or guessed. These are refused, with a sentence each: more than
 nesting deeper than 64, a key given twice, NaN and Infinity, numbers that no field could hold, and lone surrogates, raw
 or escaped, anywhere. A control character may not stand raw in a string (JSON's own rule); where it is escaped, the
 request's fields refuse it, all but a tab in a description. What envelopes hold beside the request is not looked at.
+Only the `source` of an event may be given twice; the first counts. A sample event in the guide of SageMaker is like that.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ def _object_in(text: str, place: str) -> dict[str, object]:
         raise Misunderstood(Code.NOT_JSON, reason)
     _refuse_depth(text, place)
     try:
-        value: object = _DECODER.decode(text)
+        value = strict_json(text)
     except json.JSONDecodeError as error:
         found = f"{error.msg.removesuffix(' at')}, line {error.lineno}, column {error.colno}"
         reason = f"{place} is not JSON ({found}); send a request as a JSON object in UTF-8"
@@ -118,6 +119,15 @@ def _object_in(text: str, place: str) -> dict[str, object]:
         raise Misunderstood(Code.NOT_AN_OBJECT, reason)
     if _SURROGATE_ESCAPE.search(text) and (lone := _SURROGATE.search(json.dumps(value, ensure_ascii=False))):
         raise _surrogate_in(lone[0])
+    return value
+
+
+def strict_json(text: str) -> object:
+    """Return what a text of JSON says, in which no object has a key twice and every number is finite.
+
+    Raises `Misunderstood` for these, `json.JSONDecodeError`, and `RecursionError` for what is nested too deep.
+    """
+    value: object = _DECODER.decode(text)
     return value
 
 
@@ -142,12 +152,21 @@ def _surrogate_in(lone: str) -> Misunderstood:
 
 def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     made = dict(pairs)
-    if len(made) < len(pairs):
+    if len(made) < len(pairs) and not _repeats_source(pairs, made):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         reason = f"the key {shown(twice)} is given twice in one object; give it once"
         raise Misunderstood(Code.DUPLICATE_KEY, reason, shown(twice)[1:-1])
     return made
+
+
+def _repeats_source(pairs: list[tuple[str, object]], made: dict[str, object]) -> bool:
+    """Give an event whose `source`, and nothing else, is repeated the first of them, and return whether it is one."""
+    sources = [value for key, value in pairs if key == "source"]
+    if not isinstance(made.get("detail-type"), str) or len(pairs) - len(sources) != len(made) - 1:
+        return False
+    made["source"] = sources[0]
+    return True
 
 
 def _constant(word: str) -> Never:

@@ -51,6 +51,8 @@ class Field:
     required: bool = False
     instead: str = ""
     """The key that may be given instead of this one, where the table has it: exactly one of both then."""
+    alias: str = ""
+    """Another key that means the same; the reader of the body has made this one of it before the checks."""
     letters: str = r"^\x00-\x1f\x7f-\x9f"
     """The inside of a regular expression's [...]: every character that a text may have."""
     pattern: str | None = None

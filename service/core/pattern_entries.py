@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Final, TypeGuard
 
 from service.core.misunderstood import shown
@@ -13,6 +16,7 @@ Test = Callable[[object], bool]
 
 LARGEST_NUMBER: Final = 5.0e9
 """EventBridge compares numbers from -5 to 5 thousand million."""
+MOST_DECIMALS: Final = 6
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": lambda value, bound: value < bound,
     "<=": lambda value, bound: value <= bound,
@@ -20,7 +24,10 @@ _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">": lambda value, bound: value > bound,
     ">=": lambda value, bound: value >= bound,
 }
-_MOST_COMPARISONS: Final = 2
+_LOWER: Final = frozenset({">", ">="})
+_UPPER: Final = frozenset({"<", "<="})
+_ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*")
+_BITS = re.compile(r"[0-9]{1,3}")
 
 
 class WrongPattern(ValueError):
@@ -56,28 +63,46 @@ def _equals(wanted: object, place: tuple[str, ...]) -> Test:
     if isinstance(wanted, list):
         raise WrongPattern(place, "a list within the list; name the values themselves")
     if _is_number(wanted):
-        return lambda value: _is_number(value) and value == wanted
+        if not math.isfinite(wanted):
+            raise WrongPattern(place, f"{called(wanted)} is not a number of JSON")
+        if _is_comparable(wanted):
+            return lambda value: _is_number(value) and value == wanted
+    elif isinstance(wanted, str) and (address := _address(wanted)) is not None:
+        return lambda value: isinstance(value, str) and (value == wanted or _address(value) == address)
     return lambda value: type(value) is type(wanted) and value == wanted
 
 
 def _text_test(operator: str, operand: object, place: tuple[str, ...]) -> Test:
-    """`prefix` and `suffix` take a text or `equals-ignore-case` of one; the others take a text."""
+    """`prefix` and `suffix` take a text or `equals-ignore-case` of one; the others take a text. Any text has an empty one."""
     if operator in {"prefix", "suffix"} and isinstance(operand, Mapping) and [*operand] == ["equals-ignore-case"]:
         text, folds = operand["equals-ignore-case"], True
     else:
         text, folds = operand, operator == "equals-ignore-case"
-    if not isinstance(text, str) or (not text and operator != "equals-ignore-case"):
+    if not isinstance(text, str):
         raise WrongPattern(place, f"{operator} is {called(text)}, not a text")
-    wanted = text.casefold() if folds else text
+    length = len(text)
+    if folds:
+        fits = _folded(text)
+    elif operator == "wildcard":
+        return wildcard(text or "*", place)
+    else:
+
+        def fits(value: str) -> bool:
+            return value == text
+
     match operator:
         case "prefix":
-            return lambda value: isinstance(value, str) and (value.casefold() if folds else value).startswith(wanted)
+            return lambda value: isinstance(value, str) and fits(value[:length])
         case "suffix":
-            return lambda value: isinstance(value, str) and (value.casefold() if folds else value).endswith(wanted)
-        case "wildcard":
-            return wildcard(text, place)
+            return lambda value: isinstance(value, str) and fits(value[max(0, len(value) - length) :])
         case _:
-            return lambda value: isinstance(value, str) and value.casefold() == wanted
+            return lambda value: isinstance(value, str) and fits(value)
+
+
+def _folded(text: str) -> Callable[[str], bool]:
+    """Return what tells whether a text is this one but for upper and lower case, one character for one character."""
+    either = [{each, *(one for one in (each.lower(), each.upper()) if len(one) == 1)} for each in text]
+    return lambda value: len(value) == len(either) and all(map(set.__contains__, either, value))
 
 
 def wildcard(text: str, place: tuple[str, ...] = ()) -> Test:
@@ -133,11 +158,19 @@ def _anything_but(operand: object, place: tuple[str, ...]) -> Test:
             raise WrongPattern(place, f"anything-but takes one of {known}, or the values themselves")
         ((operator, given),) = operand.items()
         texts = given if isinstance(given, list) else [given]
+        for text in texts:
+            if not isinstance(text, str):
+                raise WrongPattern(place, f"{operator} in anything-but is {called(text)}, not a text")
+            if not text and operator in {"prefix", "suffix"}:
+                raise WrongPattern(place, f"{operator} in anything-but is an empty text; nothing would match")
         tests = [_text_test(str(operator), text, place) for text in texts]
     else:
         values = operand if isinstance(operand, list) else [operand]
         if not (all(isinstance(each, str) for each in values) or all(_is_number(each) for each in values)):
             raise WrongPattern(place, "anything-but takes texts, or numbers, and not both")
+        for each in values:
+            if _is_number(each) and not _is_comparable(each):
+                raise WrongPattern(place, f"anything-but is {called(each)}, which is not {_COMPARABLE}")
         tests = [_equals(each, place) for each in values]
     if not tests:
         raise WrongPattern(place, "anything-but is an empty list; name at least one value")
@@ -145,36 +178,59 @@ def _anything_but(operand: object, place: tuple[str, ...]) -> Test:
 
 
 def _numeric(operand: object, place: tuple[str, ...]) -> Test:
-    """One or two comparisons, all of which must hold."""
+    """One comparison, or a range: its lower bound, then its upper."""
     example = 'like {"numeric": [">", 0, "<=", 5]}'
-    if not isinstance(operand, list) or not operand or len(operand) % 2 or len(operand) > 2 * _MOST_COMPARISONS:
+    if not isinstance(operand, list) or len(operand) not in {2, 4}:
         raise WrongPattern(place, f"numeric takes one or two comparisons with a number each, {example}")
-    pairs: list[tuple[Callable[[float, float], bool], float]] = []
+    pairs: list[tuple[str, float]] = []
     for sign, bound in zip(operand[::2], operand[1::2], strict=True):
-        if not isinstance(sign, str) or sign not in _COMPARISONS or not _is_number(bound) or abs(bound) > LARGEST_NUMBER:
-            text = f"numeric compares by <, <=, =, >= or > with a number of at most {LARGEST_NUMBER:.0f}, {example}"
-            raise WrongPattern(place, text)
-        pairs.append((_COMPARISONS[sign], bound))
+        if not isinstance(sign, str) or sign not in _COMPARISONS or not _is_number(bound) or not _is_comparable(bound):
+            raise WrongPattern(place, f"numeric compares by <, <=, =, >= or > with {_COMPARABLE}, {example}")
+        pairs.append((sign, bound))
+    signs = [sign for sign, _ in pairs]
+    if len(pairs) > 1 and (signs[0] not in _LOWER or signs[1] not in _UPPER):
+        raise WrongPattern(place, f"numeric takes two comparisons only as > or >= and then < or <=, {example}")
+    low = next((bound for sign, bound in pairs if sign in _LOWER), -LARGEST_NUMBER)
+    high = next((bound for sign, bound in pairs if sign in _UPPER), LARGEST_NUMBER)
+    if "=" not in signs and low >= high:
+        raise WrongPattern(
+            place, f"numeric from {low:g} to {high:g} is not a range; the first number must be less than the second"
+        )
+    compared = [(_COMPARISONS[sign], bound) for sign, bound in pairs]
     return lambda value: (
-        _is_number(value) and abs(value) <= LARGEST_NUMBER and all(compare(value, bound) for compare, bound in pairs)
+        _is_number(value) and _is_comparable(value) and all(compare(value, bound) for compare, bound in compared)
     )
 
 
 def _cidr(operand: object, place: tuple[str, ...]) -> Test:
-    try:
-        network = ipaddress.ip_network(operand, strict=False) if isinstance(operand, str) else None
-    except ValueError:
-        network = None
-    if network is None:
-        raise WrongPattern(place, f"cidr is {called(operand)}, not a block of addresses like 10.0.0.0/24")
-    return lambda value: isinstance(value, str) and (address := _address(value)) is not None and address in network
+    text, _, bits = operand.partition("/") if isinstance(operand, str) else ("", "", "")
+    address = _address(text)
+    if address is None or not _BITS.fullmatch(bits) or int(bits) >= address.max_prefixlen:
+        is_single = address is not None and bits in {"", f"{address.max_prefixlen}"}
+        remedy = "a single address needs no cidr" if is_single else "use ADDRESS/BITS"
+        raise WrongPattern(place, f"cidr is {called(operand)}, not a range of addresses like 10.0.0.0/24; {remedy}")
+    network = ipaddress.ip_network(f"{text}/{bits}", strict=False)
+    return lambda value: isinstance(value, str) and (there := _address(value)) is not None and there in network
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    if not _ADDRESS.fullmatch(text):
+        return None
     try:
         return ipaddress.ip_address(text)
     except ValueError:
         return None
+
+
+_COMPARABLE: Final = f"a number from -{LARGEST_NUMBER:.0f} to {LARGEST_NUMBER:.0f} with at most {MOST_DECIMALS} decimals"
+
+
+def _is_comparable(value: float) -> bool:
+    """Return whether EventBridge compares a number by its value: any other only equals the same number."""
+    if not math.isfinite(value) or abs(value) > LARGEST_NUMBER:
+        return False
+    exponent = Decimal(repr(value)).normalize().as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -MOST_DECIMALS
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -6,18 +6,36 @@ must match, any entry of a list may; a key that is not named may hold anything. 
 patterns for one place. A value that is an array matches when any of its elements does, and of an array of objects one and
 the same element must match all that is said of it.
 
+A pattern with `$or` is several patterns without it, one for each combination of the alternatives, as in event-ruler. So a
+path occurs at most once in each, and array elements are the same for what stands inside and outside of `$or`.
+
 Matching takes time linear in the event for each leaf of the pattern, whatever the event holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from service.core.misunderstood import shown
 from service.core.pattern_entries import Test, WrongPattern, called, entry_test
 
 DEEPEST_PATTERN: Final = 64
+MOST_COMBINATIONS: Final = 1000
+"""Of the alternatives of all `$or`: EventBridge's own limit."""
 _OR: Final = "$or"
+_RESERVED: Final = frozenset(
+    {
+        *("exactly", "equals-ignore-case", "prefix", "suffix", "anything-but", "exists", "wildcard", "numeric", "cidr", "html"),
+        *("=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case"),
+        *("date-after", "date-on-or-after", "date-before", "date-on-or-before", "in-date-range"),
+        *("ip-address-in-range", "ip-address-not-in-range"),
+    }
+)
+"""No names of keys inside of `$or`."""
+
+_Path = tuple[str, ...]
+_Rule = dict[_Path, "_Leaf"]
 
 
 class Pattern:
@@ -25,81 +43,155 @@ class Pattern:
 
     def __init__(self, given: object) -> None:
         """Raises `WrongPattern`."""
-        self._node = _Node(given, ())
+        self._nodes = [_Node(rule) for rule in _combined([{}], given, (), (), is_in_or=False)]
 
     def matches(self, event: Mapping[str, object]) -> bool:
-        """Whether EventBridge would say that the event matches."""
-        return self._node.matches(event)
+        """Return whether EventBridge would say that the event matches."""
+        everything = _Wide([event])
+        return any(node.outcomes(event, everything) for node in self._nodes)
+
+
+def _combined(rules: list[_Rule], given: object, path: _Path, place: _Path, *, is_in_or: bool) -> list[_Rule]:
+    """Return the rules with all that a part of a pattern says added to each; `place` is the path with every `$or`."""
+    if not isinstance(given, Mapping) or not given:
+        raise WrongPattern(place, 'a pattern is an object that names at least one key, like {"source": ["aws.bedrock"]}')
+    if len(place) >= DEEPEST_PATTERN:
+        raise WrongPattern(place[:3], f"the pattern is nested deeper than {DEEPEST_PATTERN}")
+    for key, value in given.items():
+        here = (*place, str(key))
+        if key == _OR:
+            rules = _alternatives(rules, value, path, here)
+        elif is_in_or and key in _RESERVED:
+            raise WrongPattern(here, f"{shown(key)} is reserved in {_OR}; it cannot be the name of a key there")
+        elif isinstance(value, Mapping):
+            rules = _combined(rules, value, (*path, key), here, is_in_or=is_in_or)
+        else:
+            leaf = _Leaf(value, here)
+            if any((*path, key) in rule for rule in rules):
+                raise WrongPattern(
+                    here, f"{shown('.'.join((*path, key)))} is named already; a path occurs once in each alternative"
+                )
+            rules = [rule | {(*path, key): leaf} for rule in rules]
+    return rules
+
+
+def _alternatives(rules: list[_Rule], given: object, path: _Path, place: _Path) -> list[_Rule]:
+    if not isinstance(given, list) or len(given) < 2:  # noqa: PLR2004  one alternative is none
+        raise WrongPattern(place, "is not a list of two patterns or more")
+    found: list[_Rule] = []
+    for at, each in enumerate(given):
+        found += _combined(rules, each, path, (*place[:-1], f"{_OR}[{at}]"), is_in_or=True)
+        if len(found) > MOST_COMBINATIONS:
+            raise WrongPattern(place, f"the alternatives of all {_OR} make more than {MOST_COMBINATIONS} combinations")
+    return found
+
+
+class _Wide:
+    """All objects in one place of the event, of the array elements that are not ruled out yet."""
+
+    __slots__ = ("_children", "_present", "objects")
+
+    def __init__(self, values: Sequence[object]) -> None:
+        self.objects = [each for value in values for each in _flat(value) if isinstance(each, Mapping)]
+        self._children: dict[str, _Wide] = {}
+        self._present: dict[str, bool] = {}
+
+    def child(self, key: str) -> _Wide:
+        """Return the objects in the place below."""
+        if key not in self._children:
+            self._children[key] = _Wide([one[key] for one in self.objects if key in one])
+        return self._children[key]
+
+    def has(self, key: str) -> bool:
+        """Return whether any of the objects has a value, not an object, under the key."""
+        if key not in self._present:
+            self._present[key] = any(_values(one.get(key, _ABSENT)) for one in self.objects)
+        return self._present[key]
 
 
 class _Node:
-    """What is said of one object."""
+    """What is said of one object.
 
-    __slots__ = ("_alternatives", "_leaves", "_nodes")
+    Its parts are looked at in the order of their paths. A value that matches settles which elements of arrays are meant from
+    then on; until then a key is absent only if no element has it. Both is as in event-ruler.
+    """
 
-    def __init__(self, given: object, place: tuple[str, ...]) -> None:
-        if not isinstance(given, Mapping) or not given:
-            raise WrongPattern(place, 'a pattern is an object that names at least one key, like {"source": ["aws.bedrock"]}')
-        if len(place) >= DEEPEST_PATTERN:
-            raise WrongPattern(place[:3], f"the pattern is nested deeper than {DEEPEST_PATTERN}")
-        self._leaves: dict[str, _Leaf] = {}
-        self._nodes: dict[str, _Node] = {}
-        self._alternatives: tuple[_Node, ...] = ()
-        for key, value in given.items():
-            here = (*place, str(key))
-            if key == _OR:
-                self._alternatives = _alternatives(value, place)
-            elif isinstance(value, Mapping):
-                self._nodes[key] = _Node(value, here)
+    __slots__ = ("_parts",)
+
+    def __init__(self, rule: Mapping[_Path, _Leaf]) -> None:
+        below: dict[str, _Rule] = {}
+        parts: list[tuple[str, str, _Leaf | _Node]] = []
+        for (key, *rest), leaf in rule.items():
+            if rest:
+                below.setdefault(key, {})[tuple(rest)] = leaf
             else:
-                self._leaves[key] = _Leaf(value, here)
+                parts.append((key, key, leaf))
+        parts += [(f"{key}.", key, _Node(rules)) for key, rules in below.items()]
+        self._parts = [(key, part) for _, key, part in sorted(parts, key=lambda each: each[0])]
 
-    def matches(self, value: object) -> bool:
-        """Whether this object, or one of the objects in this array, is as it is said to be. What is neither has no keys."""
-        found = [each for each in _flat(value) if isinstance(each, Mapping)]
-        return any(map(self._matches_one, found)) if found else self._matches_one({})
+    def outcomes(self, own: object, wide: _Wide) -> set[bool]:
+        """Return the ways in which a value matches: whether any value settled the array elements; empty if it does not.
 
-    def _matches_one(self, event: Mapping[str, object]) -> bool:
-        return (
-            all(leaf.matches(event.get(key, _ABSENT)) for key, leaf in self._leaves.items())
-            and all(node.matches(event.get(key, _ABSENT)) for key, node in self._nodes.items())
-            and (not self._alternatives or any(each.matches(event) for each in self._alternatives))
-        )
+        `wide` has all objects that the value may be instead, until that is settled.
+        """
+        found: set[bool] = set()
+        for one in [each for each in _flat(own) if isinstance(each, Mapping)] or [_NO_KEYS]:
+            found |= self._outcomes_of(one, wide)
+            if len(found) == 2:  # noqa: PLR2004  both
+                break
+        return found
 
-
-def _alternatives(given: object, place: tuple[str, ...]) -> tuple[_Node, ...]:
-    if not isinstance(given, list) or len(given) < 2:  # noqa: PLR2004  one alternative is none
-        raise WrongPattern((*place, _OR), "is not a list of two patterns or more")
-    return tuple(_Node(each, (*place, f"{_OR}[{at}]")) for at, each in enumerate(given))
+    def _outcomes_of(self, one: Mapping[str, object], wide: _Wide) -> set[bool]:
+        states, alone = {False}, _Wide([one])
+        for key, part in self._parts:
+            after: set[bool] = set()
+            for is_settled in states:
+                around = alone if is_settled else wide
+                if isinstance(part, _Node):
+                    after |= {is_settled or each for each in part.outcomes(one.get(key, _ABSENT), around.child(key))}
+                else:
+                    after |= {True} if part.matches(one.get(key, _ABSENT)) else set()
+                    after |= {is_settled} if part.may_be_absent and not around.has(key) else set()
+            states = after
+            if not states:
+                break
+        return states
 
 
 class _Leaf:
     """What one value may be: a list of entries, of which any may match."""
 
-    __slots__ = ("_presence", "_tests")
+    __slots__ = ("_may_be_anything", "_tests", "may_be_absent")
 
     def __init__(self, given: object, place: tuple[str, ...]) -> None:
         if not isinstance(given, list) or not given:
             raise WrongPattern(place, f'is {called(given)}, not a list of what the value may be, like ["Completed"]')
-        self._presence: set[bool] = set()
+        presence: set[bool] = set()
         self._tests: list[Test] = []
         for entry in given:
             if isinstance(entry, Mapping) and "exists" in entry:
-                self._presence.add(_exists(entry, place))
+                presence.add(_exists(entry, place))
             else:
                 self._tests.append(entry_test(entry, place))
+        self.may_be_absent = False in presence
+        self._may_be_anything = True in presence
 
     def matches(self, value: object) -> bool:
-        """Whether the value, or any element of it where it is an array, is one of what is named."""
-        values = [each for each in _flat(value) if each is not _ABSENT and not isinstance(each, Mapping)]
-        return bool(values) in self._presence or any(test(each) for test in self._tests for each in values)
+        """Return whether the value, or any element of it where it is an array, is one of what is named."""
+        values = _values(value)
+        return (self._may_be_anything and bool(values)) or any(test(each) for test in self._tests for each in values)
 
 
 _ABSENT: Final = object()
+_NO_KEYS: Final[Mapping[str, object]] = {}
+
+
+def _values(value: object) -> list[object]:
+    return [each for each in _flat(value) if each is not _ABSENT and not isinstance(each, Mapping)]
 
 
 def _flat(value: object) -> Iterator[object]:
-    """Answer the value, or the elements of an array and of the arrays in it."""
+    """Yield the value, or the elements of an array and of the arrays in it."""
     waiting = [value]
     while waiting:
         one = waiting.pop()

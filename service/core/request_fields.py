@@ -29,7 +29,7 @@ MODEL_ARN: Final = (
 )
 """Groups: partition, Region, account."""
 JOB_ARN: Final = (
-    r"arn:(aws|aws-us-gov|aws-cn|aws-iso|aws-iso-b):bedrock:([a-z0-9\-]{1,20}):([0-9]{12}):model-customization-job/"
+    r"arn:(aws(?:-[a-z0-9\-]+)?):bedrock:([a-z0-9\-]{1,20}):([0-9]{12}):model-customization-job/"
     rf"{_ARN_PART}\.[a-z0-9\-]{{2,126}}(?:\.{_ARN_PART}){{0,2}}(?::{_ARN_PART}){{0,2}}/[a-z0-9]{{12}}"
 )
 """Groups: partition, Region, account."""
@@ -205,6 +205,7 @@ TARGET = Field(
 
 TASK_TOKEN = Field(
     name="taskToken",
+    alias="TaskToken",
     kind=Kind.TEXT,
     least=1,
     most=2048,
@@ -240,6 +241,8 @@ ASKING: Final = (TASK_TOKEN, CALLBACK_TOKEN, REPLY_TO)
 
 
 _LINES: Final = r"^\x00-\x08\x0b-\x1f\x7f-\x9f"
+_NOT_BLANK: Final = rf"[{_LINES}]*[^\s\u200b\ufeff\x00-\x1f\x7f-\x9f][{_LINES}]*"
+"""Bedrock refuses a message of white space alone."""
 SMOKE_TEST = Field(
     name="smokeTest",
     kind=Kind.OBJECT,
@@ -252,7 +255,8 @@ SMOKE_TEST = Field(
             most=2048,
             letters=_LINES,
             doc="What the model is asked.",
-            remedy="give 1 to 2048 characters to ask the model",
+            pattern=_NOT_BLANK,
+            remedy="give 1 to 2048 characters, not only spaces, to ask the model",
             examples=("Reply with the word ready.",),
         ),
         Field(
@@ -262,7 +266,8 @@ SMOKE_TEST = Field(
             most=256,
             letters=_LINES,
             doc="What its answer must contain, in any case of letters. Any answer will do where it is left out.",
-            remedy="give 1 to 256 characters, or leave the key out",
+            pattern=_NOT_BLANK,
+            remedy="give 1 to 256 characters, not only spaces, or leave the key out",
             examples=("ready",),
         ),
         Field(

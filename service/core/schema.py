@@ -25,13 +25,23 @@ _TYPES: Final = {
 
 def object_schema(fields: Sequence[Field]) -> dict[str, object]:
     """Answer the schema of an object that holds these fields and no others."""
-    schema: dict[str, object] = {"type": "object", "properties": {field.name: _field_schema(field) for field in fields}}
+    properties = {name: _field_schema(field) for field in fields for name in (field.name, field.alias) if name}
+    schema: dict[str, object] = {"type": "object", "properties": properties}
     names = {field.name for field in fields}
     if required := [field.name for field in fields if field.required and field.instead not in names]:
         schema["required"] = required
-    if either := [field for field in fields if field.instead in names]:
-        schema["allOf"] = [{"oneOf": [{"required": [each.name]}, {"required": [each.instead]}]} for each in either]
+    rules: list[dict[str, object]] = [
+        {"oneOf": [_has(field.name), _has(field.instead)]} for field in fields if field.instead in names
+    ]
+    rules += [{"not": _has(field.name, field.alias)} for field in fields if field.alias]
+    if rules:
+        schema["allOf"] = rules
     return schema | {"additionalProperties": False}
+
+
+def _has(*names: str) -> dict[str, object]:
+    """Return what an object with these keys fits; they are properties here, too, as the strict mode of ajv demands."""
+    return {"required": [*names], "properties": dict.fromkeys(names, True)}
 
 
 def _field_schema(field: Field) -> dict[str, object]:

@@ -6,7 +6,6 @@ The same event delivered twice is the same request: unless the rule says otherwi
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from itertools import chain
 from typing import Final
 
 from service.core.action_fields import FIELDS_OF
+from service.core.envelopes import strict_json
 from service.core.fields import Field, fault, nearest
 from service.core.misunderstood import Code, Misunderstood, shown
 from service.core.pattern_entries import WrongPattern
@@ -128,7 +128,9 @@ def _pattern(given: object) -> object:
     if not isinstance(given, str):
         return given
     try:
-        return json.loads(given)
+        return strict_json(given)
+    except Misunderstood as wrong:
+        raise WrongPattern((), wrong.reason) from wrong
     except (ValueError, RecursionError) as error:
         raise WrongPattern((), f"is not JSON ({error}); write it as for an EventBridge rule") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from typing import Final, TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
@@ -16,16 +16,28 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from service import __version__
+from service.aws.connecting import ANSWERS, OPERATIONS
+from service.core.outcomes import Ending, Settlement
+from service.core.replies import Reply
 from service.edge.vitals import Pulse
+from service.flow.replying import UNTOLD
 from service.flow.run import Slipway
 from service.flow.sites import Site
 from service.flow.tally import Histogram
+from service.logs import Losses
 
 T = TypeVar("T")
+
+_SETTLEMENTS: Final = [kind.__name__ for kind in get_args(Settlement)]
+_REPLIES: Final = [*(kind.__name__ for kind in get_args(Reply)), *UNTOLD]
+_NO_CALLS: Final = dict.fromkeys(((operation, answer) for operation in OPERATIONS for answer in ANSWERS), 0)
 
 
 class Measures(Collector):
     """Everything there is to measure of one daemon. `calls` counts calls by operation and how they were answered.
+
+    Each labelled counter has all its label values from the start: an alert on `increase` misses the first of a series that
+    appears only then.
 
     `skew` and `credentials_left` answer seconds, or None where there is nothing to tell: then there is no such metric.
     """
@@ -35,6 +47,7 @@ class Measures(Collector):
         slipway: Slipway,
         pulse: Pulse,
         calls: Mapping[tuple[str, str], int],
+        lost: Losses,
         *,
         skew: Callable[[], float | None],
         credentials_left: Callable[[], float | None],
@@ -42,6 +55,7 @@ class Measures(Collector):
         self._slipway = slipway
         self._pulse = pulse
         self._calls = calls
+        self._lost = lost
         self._skew = skew
         self._credentials_left = credentials_left
 
@@ -64,11 +78,14 @@ class Measures(Collector):
         yield _counter("slipway_events_unmatched", "Upstream events that no trigger matches.", tally.events_unmatched)
         yield _counter("slipway_adoptions", "Outcomes of deployments that existed before.", tally.adoptions)
         yield _counter("slipway_faults", "Unexpected exceptions: bugs.", tally.faults)
-        yield _labelled("slipway_requests_finished", "Requests by outcome.", "outcome", tally.endings)
-        yield _labelled("slipway_settlements", "Messages by what became of them.", "settlement", tally.settlements)
-        yield _labelled("slipway_replies", "Replies to askers by what became of them.", "reply", tally.replies)
+        yield _lines_lost(self._lost)
+        yield _labelled("slipway_requests_finished", "Requests by outcome.", "outcome", _all(Ending, tally.endings))
+        yield _labelled(
+            "slipway_settlements", "Messages by what became of them.", "settlement", _all(_SETTLEMENTS, tally.settlements)
+        )
+        yield _labelled("slipway_replies", "Replies to askers by what became of them.", "reply", _all(_REPLIES, tally.replies))
         calls = CounterMetricFamily("slipway_calls", "Calls to AWS by answer.", labels=["operation", "answer"])
-        for (operation, answer), count in sorted(self._calls.items()):
+        for (operation, answer), count in sorted({**_NO_CALLS, **self._calls}.items()):
             calls.add_metric([operation, answer], count)
         yield calls
 
@@ -115,9 +132,37 @@ def registry_of(measures: Measures) -> CollectorRegistry:
     """Answer a registry with the daemon's measures, and those of its process."""
     registry = CollectorRegistry()
     registry.register(measures)
+    _add_standard(registry)
+    return registry
+
+
+class _Losses(Collector):
+    def __init__(self, lost: Losses) -> None:
+        self._lost = lost
+
+    def collect(self) -> Iterable[Metric]:
+        yield _lines_lost(self._lost)
+
+
+def process_registry(lost: Losses) -> CollectorRegistry:
+    """Return a registry with the measures of the process alone, for as long as the daemon starts."""
+    registry = CollectorRegistry()
+    registry.register(_Losses(lost))
+    _add_standard(registry)
+    return registry
+
+
+def _lines_lost(lost: Losses) -> Metric:
+    return _counter("slipway_log_lines_lost", "Log lines that could not be written.", lost.lines)
+
+
+def _add_standard(registry: CollectorRegistry) -> None:
     for standard in (ProcessCollector, PlatformCollector, GCCollector):
         standard(registry=registry)
-    return registry
+
+
+def _all(values: Iterable[str], counts: Mapping[str, int]) -> Mapping[str, int]:
+    return {**dict.fromkeys(values, 0), **counts}
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

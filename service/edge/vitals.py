@@ -32,6 +32,8 @@ class Pulse:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._due = self._loop.time() + BEAT_SECONDS
+        self.beside: dict[str, asyncio.Task[None]] = {}
+        """Tasks of the daemon that must run until its end, by name."""
         self.longest_stall = 0.0
         """The longest that the loop has been late, ever."""
 
@@ -97,6 +99,9 @@ def is_alive(slipway: Slipway, pulse: Pulse, started_at: float) -> tuple[bool, s
     now = asyncio.get_running_loop().time()
     if (lag := pulse.lag()) > LONGEST_LAG_SECONDS:
         return False, f"the event loop is {lag:.1f} s late"
+    beside = (name for name, task in pulse.beside.items() if task.done())
+    if (dead := slipway.dead_task or next(beside, None)) is not None:
+        return False, f"the task of {dead} has ended"
     silence = now - (slipway.intake.last_ended_at or started_at)
     if silence > LONGEST_SILENCE_SECONDS and slipway.intake.is_hungry:
         return False, f"no receive has ended for {silence:.0f} s"

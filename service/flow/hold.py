@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, TypeVar
 
+from service.core import continuations
 from service.core.actions import AnyRequest, Cancel
+from service.core.calls import CallFailed
 from service.core.carried import DELETE, KEEP
 from service.core.messages import Message
 from service.core.outcomes import Reason
+from service.core.steps import reason_for
 from service.flow.tracing import UNTRACED, Trace
 from service.flow.waits import Cancelled, Deadlines, LeaseLost, Waits
 
@@ -36,8 +39,8 @@ class Hold(Waits):
     """A message, and everything this process knows about holding it. Times are the event loop's, unless said."""
 
     __slots__ = (
-        "arn", "cancelled", "cancellers", "is_ending", "is_extending", "lease_until", "message", "receipt", "request",
-        "taken_at", "waited", "watched", "what", "why", "why_text",
+        "arn", "cancelled", "cancellers", "has_begun", "is_ending", "is_extending", "lease_until", "message", "receipt",
+        "request", "taken_at", "waited", "watched", "what", "why", "why_text",
     )  # fmt: skip
 
     trace: Trace = UNTRACED
@@ -50,6 +53,8 @@ class Hold(Waits):
         self.taken_at = self._loop.time()
         self.lease_until = self.taken_at + lease_seconds
         self.is_extending = False
+        self.has_begun = False
+        """Whether calls for it were made in this delivery."""
         self.is_ending = False
         """How the request ended is decided: nobody can cancel it any more."""
         self.cancelled: str | None = None
@@ -135,19 +140,31 @@ class Hold(Waits):
 
     def because(self, why: Reason, text: str = "") -> Because:
         """Within, this is what the request waits for; it stays known after an interruption."""
+        because = Because(self)
         self.why, self.why_text = why, text
         self._remember(why, text, self.now())
-        return Because(self)
+        return because
 
-    async def wait_to_call(self, future: asyncio.Future[T], /) -> T:
-        """Await the turn to make a call, as `wait` does. Meanwhile it is the rate of calls that the request waits for."""
+    async def wait_to_call(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
+        """Await what a call waits for before its next attempt, as `wait` does; that is then what the request waits for.
+
+        Every call for a request waits through this, so that a request whose deadline passes meanwhile can say for what.
+        """
         before, since = (self.why, self.why_text), self.now()
-        self.why, self.why_text = Reason.THROTTLED, "its call is held back: no more are made at once than AWS takes"
+        self.why, self.why_text = reason_for(failed), str(failed)
         answer = await self.wait(future)
         if self.now() - since >= LONG_SECONDS:
-            self._remember(Reason.THROTTLED, self.why_text, since)
+            self._remember(self.why, self.why_text, since)
         self.why, self.why_text = before
         return answer
+
+    def cause(self) -> tuple[Reason | None, str]:
+        """Return what the request waits for, or waited for when it was interrupted; with its words."""
+        if self.why is not None:
+            return self.why, self.why_text
+        if self.has_begun or continuations.is_in_doubt(self.message):
+            return Reason.NO_ANSWER, "the answers to its calls came too late"
+        return None, "not begun"
 
     def _remember(self, why: Reason, text: str, since: float) -> None:
         last = self.waited[-1] if self.waited else None
@@ -161,14 +178,15 @@ class Hold(Waits):
 class Because:
     """Why a request waits. A class and no generator: most requests that are held wait within one."""
 
-    __slots__ = ("_hold",)
+    __slots__ = ("_before", "_hold")
 
     def __init__(self, hold: Hold) -> None:
         self._hold = hold
+        self._before = None if hold.why is None else (hold.why, hold.why_text)
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
-            self._hold.why, self._hold.why_text = None, ""
+            self._hold.why, self._hold.why_text = self._before or (None, "")

@@ -123,7 +123,7 @@ class Intake:
         waits = Waits()
         self._waits.add(waits)
         try:
-            messages = await self._insist(limit, attempt, waits.wait)
+            messages = await self._insist(limit, attempt, waits.wait_to_call)
         except Stopping:
             messages = ()
         finally:

@@ -84,6 +84,7 @@ class Lifecycle:
         try:
             with hold.until(deadline):
                 hold.check()
+                hold.has_begun = True
                 while True:
                     step = decide(request, facts)
                     if isinstance(step, Ended):
@@ -132,7 +133,7 @@ class Lifecycle:
             case Look():
                 return self._looking.ask(self._look(request, facts, hold), facts.after_look, facts, hold)
             case AskModel():
-                asked = self._bedrock.model_state(request.model_arn, wait=hold.wait)
+                asked = self._bedrock.model_state(request.model_arn, wait=hold.wait_to_call)
                 return self._looking.ask(asked, facts.after_model, facts, hold)
             case Pause():
                 return self._pause(step, facts, hold, tell)
@@ -226,7 +227,7 @@ class Lifecycle:
 
     async def _at_deadline(self, request: Deploy, facts: Facts, hold: Hold) -> Outcome:
         """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
-        reason, text = self._slots.why() if hold.why is Reason.NO_SLOT else (hold.why, hold.why_text)
+        reason, text = self._slots.why() if hold.why is Reason.NO_SLOT else hold.cause()
         if facts.in_doubt or facts.is_mine or isinstance(facts.sight, Seen):
             sight = await self._looking.last_look(request.name, hold)
             if isinstance(sight, str):

@@ -72,10 +72,10 @@ class Looking:
 
     async def look(self, identifier: str, hold: Hold) -> Seen | Absent:
         """Get a deployment by name or ARN, and its tags. Raises `CallFailed`, and `Interrupted`."""
-        deployment = await self._bedrock.get(identifier, wait=hold.wait)
+        deployment = await self._bedrock.get(identifier, wait=hold.wait_to_call)
         if deployment is None:
             return Absent()
-        tags = await self._bedrock.tags(deployment.arn, wait=hold.wait)
+        tags = await self._bedrock.tags(deployment.arn, wait=hold.wait_to_call)
         if tags is None:
             return Absent()
         hold.arn = deployment.arn
@@ -121,5 +121,5 @@ class Looking:
 
 def timed_out(timeout: float, reason: Reason | None, text: str, deployment: Deployment | None) -> Outcome:
     """Answer the outcome of a request that was not done by its deadline, and what it waited for."""
-    said = f"not done {timeout:g} s after it was first received: {text.rstrip('.') or 'not begun'}; what exists is kept"
+    said = f"not done {timeout:g} s after it was first received: {text.rstrip('.')}; what exists is kept"
     return Outcome(Ending.TIMED_OUT, reason, said, deployment)

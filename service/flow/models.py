@@ -55,7 +55,7 @@ class Models:
     async def _from_job(self, identifier: str, hold: Hold, tell: Tell) -> Known | Ended:
         troubles = 0
         while True:
-            job = await self._looking.insist(lambda: self._bedrock.job(identifier, wait=hold.wait), hold)
+            job = await self._looking.insist(lambda: self._bedrock.job(identifier, wait=hold.wait_to_call), hold)
             step = decide_model(identifier, job)
             if not isinstance(step, Pause):
                 return step
@@ -67,7 +67,7 @@ class Models:
         step = Pause(Reason.MODEL_NOT_ACTIVE, f"{model_arn} is not Active yet")
         troubles = 0
         while True:
-            state = await self._looking.insist(lambda: self._bedrock.model_state(model_arn, wait=hold.wait), hold)
+            state = await self._looking.insist(lambda: self._bedrock.model_state(model_arn, wait=hold.wait_to_call), hold)
             if state is not ModelState.CREATING:
                 return
             await self._looking.pause(step, troubles, hold, tell)

@@ -33,7 +33,7 @@ async def remove(bedrock: Deletes, arn: str, hold: Hold) -> Sent | CallFailed:
     hold.check()
     try:
         with hold.trace.span(DELETE):
-            await bedrock.delete(arn, wait=hold.wait)
+            await bedrock.delete(arn, wait=hold.wait_to_call)
     except CallFailed as failed:
         log.info("delete.refused", arn=arn, code=failed.code, error=str(failed))
         return failed
@@ -59,6 +59,7 @@ class Removing:
         try:
             with hold.until(deadline):
                 hold.check()
+                hold.has_begun = True
                 while True:
                     step = decide(request, facts)
                     if isinstance(step, Ended):
@@ -81,7 +82,7 @@ class Removing:
 
     async def _at_deadline(self, request: Delete, facts: Facts, hold: Hold) -> Outcome:
         """The deadline has come: say so, unless a last look shows that it is gone, or never was Slipway's."""
-        reason, text = hold.why, hold.why_text
+        reason, text = hold.cause()
         sight = await self._looking.last_look(_identifier(request, facts), hold)
         if isinstance(sight, str):
             return timed_out(request.timeout, reason, text + sight, facts.target)

@@ -45,6 +45,9 @@ FAULT_RELEASE_SECONDS: Final = 30
 LONGEST_GOODBYE_SECONDS: Final = 24.5
 """A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
 
+HURRIED_GOODBYE_SECONDS: Final = 2.0
+"""How long what is under way may still take after a second signal."""
+
 
 class Queue(Leases, Graveyard, Protocol):
     """The queue, as far as custody needs it: apart from receiving, which has connections of its own."""
@@ -72,6 +75,7 @@ class Slipway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._patience: asyncio.Timeout | None = None
         self._goodbye_ends: float | None = None
+        self._vital: dict[str, asyncio.Task[object]] = {}
         self.has_left_early = False
         """Something was left, to be received again."""
         self.tally = tally = Tally()
@@ -122,6 +126,12 @@ class Slipway:
         self.turns = self._answers.turns
 
     @property
+    def dead_task(self) -> str | None:
+        """The name of a task that ended although it must run until `stop`; None as long as there is none."""
+        dead = (name for name, task in self._vital.items() if task.done())
+        return None if self.is_stopping else next(dead, None)
+
+    @property
     def is_stopping(self) -> bool:
         """Whether `stop` was said."""
         return self._goodbye_ends is not None
@@ -162,8 +172,8 @@ class Slipway:
 
     def stop(self) -> None:
         """Receive nothing new and give back everything held; what is being announced or deleted is finished. Repeatable."""
-        if not self.is_stopping:
-            log.info("daemon.stopping", held=len(self.custody))
+        is_first, held = not self.is_stopping, len(self.custody)
+        if is_first:
             self._goodbye_ends = asyncio.get_running_loop().time() + LONGEST_GOODBYE_SECONDS
             if self._patience is not None:
                 self._patience.reschedule(self._goodbye_ends)
@@ -172,11 +182,17 @@ class Slipway:
         self.custody.hurry()
         for hold in self.custody:
             hold.interrupt(Stopping)
+        if is_first:
+            log.info("daemon.stopping", held=held)
 
     def hurry(self) -> None:
-        """Do not even wait for the long polls in flight."""
+        """End almost at once: do not wait for the long polls in flight, and for other calls only a moment."""
         self.stop()
         self.intake.hurry()
+        soon = asyncio.get_running_loop().time() + HURRIED_GOODBYE_SECONDS
+        self._goodbye_ends = min(soon, self._goodbye_ends or soon)
+        if self._patience is not None:
+            self._patience.reschedule(self._goodbye_ends)
 
     def oldest_seconds(self) -> float:
         """Answer how long ago the oldest request that is held was first received; 0 when none is held."""
@@ -200,10 +216,11 @@ class Slipway:
 
     async def _serve_queue(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.custody.run())
-            for site in self.sites.values():
-                group.create_task(site.run())
-            group.create_task(self._replies.run())
+            self._vital = {
+                "leases": group.create_task(self.custody.run()),
+                **{f"target {name}": group.create_task(site.run()) for name, site in self.sites.items()},
+                "heartbeats": group.create_task(self._replies.run()),
+            }
             await self.intake.run()
             while self._tasks:
                 await asyncio.wait(self._tasks)
@@ -222,37 +239,50 @@ class Slipway:
         self._tasks.add(asyncio.get_running_loop().create_task(self._serve(hold)))
 
     async def _serve(self, hold: Hold) -> None:
-        """Answer one message and settle it. The one place where an exception of any kind ends."""
-        settlement: Settlement
-        bind_contextvars(message_id=hold.message.message_id)  # the task's own, and gone with it
-        try:
-            has_few_lives = self._traits.should_hand_on(hold.message.receive_count)
-            settlement = Continue() if has_few_lives else await self._answers.answer(hold)
-        except LeaseLost:
-            settlement = Abandon()
-        except Stopping:
-            settlement = Release()
-        except Cancelled:
-            settlement = Continue(replace(continuations.carried(hold.message), cancelled=hold.cancelled))
-        except TooLongHeld:
-            # Order within a FIFO group would be lost by a new message: there it is received anew instead.
-            settlement = Release() if self._traits.is_fifo else Continue()
-        except Exception:
-            self.tally.faults += 1
-            log.exception("request.faulted")
-            settlement = Release(FAULT_RELEASE_SECONDS)
+        """Answer one message and settle it. The one place where an exception of any kind ends.
+
+        Whatever ends it without a settlement lets go of the lease, so that the message is received again, and is a fault.
+        """
+        settlement: Settlement | None = None
         is_handed_on = False
         try:
+            bind_contextvars(message_id=hold.message.message_id)  # the task's own, and gone with it
+            try:
+                has_few_lives = self._traits.should_hand_on(hold.message.receive_count)
+                settlement = Continue() if has_few_lives else await self._answers.answer(hold)
+            except Exception as exc:  # noqa: BLE001  every kind of them has its settlement
+                settlement = self._after(exc, hold)
             is_handed_on = await self._settle(hold, settlement)
         except Exception:
             self.tally.faults += 1
             log.exception("settlement.faulted")
+        except BaseException:
+            if not self.is_stopping:
+                self.tally.faults += 1
+                log.exception("request.cut_off", what=hold.what)
+            raise
         finally:
             self.custody.let_go(hold)
-            decided = settlement.decided if isinstance(settlement, Continue) else None
-            hold.trace.end(type(settlement).__name__)
-            hold.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
             self._tasks.discard(asyncio.current_task())  # here, as a callback takes 0.14 KB
+            decided = settlement.decided if isinstance(settlement, Continue) else None
+            hold.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
+            hold.trace.end("Fault" if settlement is None else type(settlement).__name__)
+
+    def _after(self, exc: Exception, hold: Hold) -> Settlement:
+        """Return what becomes of a message whose answer was interrupted; by anything else than an interruption is a fault."""
+        match exc:
+            case LeaseLost():
+                return Abandon()
+            case Stopping():
+                return Release()
+            case Cancelled():
+                return Continue(replace(continuations.carried(hold.message), cancelled=hold.cancelled))
+            case TooLongHeld():
+                # Order within a FIFO group would be lost by a new message: there it is received anew instead.
+                return Release() if self._traits.is_fifo else Continue()
+        self.tally.faults += 1
+        log.error("request.faulted", exc_info=exc)
+        return Release(FAULT_RELEASE_SECONDS)
 
     async def _settle(self, hold: Hold, settlement: Settlement) -> bool:
         """Do what the settlement says; answer whether the request was handed on."""

@@ -11,7 +11,7 @@ import structlog
 from service.core.actions import Request, SmokeTest
 from service.core.calls import CallFailed, Missing, Refused
 from service.core.marks import SmokeMark, update_key
-from service.core.outcomes import Verdict
+from service.core.outcomes import Reason, Verdict
 from service.core.smoke import judge
 from service.flow.hold import Hold
 from service.flow.looking import Gets, Looking, Tell
@@ -51,7 +51,8 @@ class Smoke:
         while True:
             hold.check()
             try:
-                answer = await self._bedrock.converse(arn, test.prompt, test.max_tokens, wait=hold.wait)
+                with hold.because(Reason.SMOKE_TEST, "the deployment has not answered its smoke test"):
+                    answer = await self._bedrock.converse(arn, test.prompt, test.max_tokens, wait=hold.wait_to_call)
             except CallFailed as failed:
                 answer = failed
                 refusals += isinstance(failed, Refused | Missing)
@@ -63,6 +64,6 @@ class Smoke:
 
     async def _write(self, arn: str, mark: SmokeMark, hold: Hold) -> None:
         try:
-            await self._bedrock.tag(arn, mark.tags, wait=hold.wait)
+            await self._bedrock.tag(arn, mark.tags, wait=hold.wait_to_call)
         except Missing:
             log.info("deployment.vanished", arn=arn)  # a look will find that out

@@ -7,8 +7,10 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TypeVar
 
+from service.core.calls import CallFailed
 from service.core.messages import Message
 from service.core.outcomes import Reason
+from service.core.steps import reason_for
 from service.flow.hold import Because, Hold
 from service.flow.tracing import WAIT, Trace, Tracer
 from service.flow.waits import Deadlines
@@ -27,13 +29,14 @@ class TracedHold(Hold):
 
     def because(self, why: Reason, text: str = "") -> Because:
         """Within, this is what the request waits for, and its trace shows it."""
+        because = _TracedBecause(self, self.trace.span(f"{WAIT} {why.value}", text))
         super().because(why, text)
-        return _TracedBecause(self, self.trace.span(f"{WAIT} {why.value}", text))
+        return because
 
-    async def wait_to_call(self, future: asyncio.Future[T], /) -> T:
-        """Await the turn to make a call; the trace shows how long that took, within the call."""
-        with self.trace.span(f"{WAIT} {Reason.THROTTLED.value}"):
-            return await super().wait_to_call(future)
+    async def wait_to_call(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
+        """Await what a call waits for; the trace shows how long that took, within the call."""
+        with self.trace.span(f"{WAIT} {reason_for(failed).value}"):
+            return await super().wait_to_call(future, failed)
 
 
 class _TracedBecause(Because):

@@ -58,6 +58,7 @@ class Updating:
         try:
             with hold.until(deadline):
                 hold.check()
+                hold.has_begun = True
                 while True:
                     step = decide(request, facts)
                     if isinstance(step, Ended):
@@ -78,7 +79,7 @@ class Updating:
             case Look():
                 return await self._looking.ask(self._looking.look(request.name, hold), facts.after_look, facts, hold)
             case Mark(arn=arn, mark=mark):
-                written = self._bedrock.tag(arn, mark.tags, wait=hold.wait)
+                written = self._bedrock.tag(arn, mark.tags, wait=hold.wait_to_call)
                 return await self._looking.ask(written, lambda _: facts.after_mark(), facts, hold)
             case SendUpdate(arn=arn, model_arn=model_arn):
                 return facts.after_update(model_arn, await self._send(arn, model_arn, hold))
@@ -89,7 +90,7 @@ class Updating:
             case TryOut():
                 return facts.after_pause()
             case AskModel(model_arn=model_arn):
-                asked = self._bedrock.model_state(model_arn or request.model_arn, wait=hold.wait)
+                asked = self._bedrock.model_state(model_arn or request.model_arn, wait=hold.wait_to_call)
                 return await self._looking.ask(asked, facts.after_model, facts, hold)
             case Pause():
                 await self._looking.pause(step, facts.troubles, hold, tell)
@@ -100,7 +101,7 @@ class Updating:
         hold.check()
         try:
             with hold.trace.span(UPDATE):
-                await self._bedrock.update(arn, model_arn, wait=hold.wait)
+                await self._bedrock.update(arn, model_arn, wait=hold.wait_to_call)
         except CallFailed as failed:
             log.info("update.refused", arn=arn, code=failed.code, error=str(failed))
             return failed
@@ -112,11 +113,11 @@ class Updating:
             tell(Progress.WAITING, step.reason, step.message)
             await hold.pause(self._poll_seconds * (0.8 + self._rng.random() / 5))
             arn = facts.sight.deployment.arn if isinstance(facts.sight, Seen) else request.name
-            return await self._looking.ask(self._bedrock.get(arn, wait=hold.wait), facts.after_poll, facts, hold)
+            return await self._looking.ask(self._bedrock.get(arn, wait=hold.wait_to_call), facts.after_poll, facts, hold)
 
     async def _at_deadline(self, request: Update, facts: Facts, hold: Hold) -> Outcome:
         """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
-        reason, text = hold.why, hold.why_text
+        reason, text = hold.cause()
         there = facts.sight.deployment if isinstance(facts.sight, Seen) else None
         sight = await self._looking.last_look(request.name, hold)
         if isinstance(sight, str):

@@ -13,6 +13,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol, TypeVar
 
+from service.core.calls import CallFailed
+
 T = TypeVar("T")
 
 
@@ -46,9 +48,9 @@ _URGENCY: tuple[type[Interrupted], ...] = (LeaseLost, Stopping, TooLongHeld, Can
 
 
 class Wait(Protocol):
-    """Awaits a future, or raises `Interrupted` instead: what a call is given for its waits between attempts."""
+    """Awaits a future, or raises `Interrupted` instead: what a call is given for its waits. `failed` says why it waits."""
 
-    async def __call__(self, future: asyncio.Future[T], /) -> T:
+    async def __call__(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
         """Answer the future's result."""
 
 
@@ -87,6 +89,10 @@ class Waits:
             self._waiting = None
         self.check()
         return answer
+
+    async def wait_to_call(self, future: asyncio.Future[T], _: CallFailed, /) -> T:
+        """Await what a call waits for before its next attempt, as `wait` does."""
+        return await self.wait(future)
 
     async def pause(self, seconds: float) -> None:
         """Let time pass; raise `Interrupted` as soon as the coroutine must not go on."""

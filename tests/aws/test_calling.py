@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from service.aws.calling import NEVER, ONLY_IF_NOT_APPLIED, SAFE_TO_REPEAT
-from service.core.calls import Denied, Missing, QuotaFull, Refused, Throttled, Unknown
+from service.core.calls import CallFailed, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
 from tests.aws.conftest import make_caller
 from tests.world.loop import run
 
@@ -111,8 +111,8 @@ class Gone(Exception):
     """Whoever waited must not go on."""
 
 
-def ending(when: Callable[[], bool]) -> Callable[[asyncio.Future[T]], object]:
-    async def wait(future: asyncio.Future[T], /) -> T:
+def ending(when: Callable[[], bool]) -> Callable[[asyncio.Future[T], CallFailed], object]:
+    async def wait(future: asyncio.Future[T], _: CallFailed, /) -> T:
         if when():
             raise Gone
         return await future
@@ -124,7 +124,7 @@ def test_it_can_be_interrupted_between_attempts_and_not_within() -> None:
     service = Service(UNKNOWN, 7)
     caller = make_caller()
 
-    async def wait(future: asyncio.Future[T], /) -> T:
+    async def wait(future: asyncio.Future[T], _: CallFailed, /) -> T:
         assert len(service.calls) == 1, "the first attempt is over"
         raise Gone
 
@@ -141,7 +141,7 @@ def test_it_can_be_interrupted_in_line() -> None:
     service = Service(THROTTLED, 7)
     caller = make_caller(attempts=1)
 
-    async def wait(future: asyncio.Future[T], /) -> T:
+    async def wait(future: asyncio.Future[T], _: CallFailed, /) -> T:
         raise Gone
 
     async def main() -> None:

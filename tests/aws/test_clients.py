@@ -11,6 +11,7 @@ from service.aws.connecting import connect
 from service.aws.keys import Keeper
 from service.aws.regions import NotConfigured
 from service.aws.transport import StraightSession
+from service.core.calls import Denied
 from service.core.targets import Home
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_topic
 from tests.aws.servers import answer, serving
@@ -64,7 +65,7 @@ async def test_a_profile_that_is_not_there_is_a_sentence(monkeypatch: pytest.Mon
 async def test_no_credentials_are_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-    with pytest.raises(NotConfigured, match="no AWS credentials were found"):
+    with pytest.raises(Denied, match="no AWS credentials were found"):
         async with open_clients(queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, version="0", most_polls=2):
             pass
 

@@ -23,6 +23,7 @@ class Issuer:
     def __init__(self, left: float, manner: Callable[[], Awaitable[None]]) -> None:
         self.asked = 0
         self.lasting = 3600.0
+        self.secret = "made-up"
         self.manner = manner
         self.credentials = AioRefreshableCredentials(
             "AKID0", "made-up", "t", self._at(left), refresh_using=self.issue, method="made-up", time_fetcher=self._at
@@ -33,7 +34,7 @@ class Issuer:
         self.asked += 1
         await self.manner()
         expires = self._at(self.lasting).isoformat()
-        return {"access_key": f"AKID{self.asked}", "secret_key": "made-up", "token": "t", "expiry_time": expires}
+        return {"access_key": f"AKID{self.asked}", "secret_key": self.secret, "token": "t", "expiry_time": expires}
 
     async def key(self) -> str:
         return str((await self.credentials.get_frozen_credentials()).access_key)
@@ -116,7 +117,47 @@ def test_a_refresh_that_never_ends_is_given_up_and_begun_anew() -> None:
         with pytest.raises(CredentialRetrievalError, match="Timeout"):
             await issuer.key()
         issuer.manner = at_once
+        await asyncio.sleep(1)
         assert await issuer.key() == "AKID2"
+
+    run(main())
+
+
+def test_calls_that_all_need_new_ones_do_not_ask_an_issuer_that_fails_more_often_than_it_is_to_be_asked() -> None:
+    async def main() -> None:
+        issuer = Issuer(-5, failing)
+        for _ in range(1200):
+            with pytest.raises(CredentialRetrievalError, match="nobody there"):
+                await issuer.key()
+            await asyncio.sleep(0.1)
+        assert 8 <= issuer.asked <= 20
+        issuer.manner = at_once
+        await asyncio.sleep(15)
+        assert (await issuer.key()).startswith("AKID")
+
+    run(main())
+
+
+def test_while_the_old_ones_are_valid_a_pause_after_a_failure_fails_no_call() -> None:
+    async def main() -> None:
+        issuer = Issuer(20, failing)
+        with pytest.raises(CredentialRetrievalError):
+            await issuer.key()
+        assert await issuer.key() == "AKID0"
+
+    run(main())
+
+
+def test_new_ones_that_no_header_can_carry_are_refused_and_the_old_ones_kept() -> None:
+    async def main() -> None:
+        issuer = Issuer(600, at_once)
+        issuer.secret = "made-up\n"
+        assert await issuer.key() == "AKID0"
+        await asyncio.sleep(1)
+        assert await issuer.key() == "AKID0"
+        await asyncio.sleep(600)
+        with pytest.raises(CredentialRetrievalError, match="the secret key from made-up ends with a line break"):
+            await issuer.key()
 
     run(main())
 

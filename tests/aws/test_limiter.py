@@ -6,7 +6,8 @@ from typing import TypeVar
 
 import pytest
 
-from service.aws.limiter import Answer, Limiter
+from service.aws.limiter import HELD_BACK, Answer, Limiter
+from service.core.calls import CallFailed
 from tests.world.loop import run
 
 T = TypeVar("T")
@@ -22,7 +23,7 @@ class Waiting:
     def __init__(self) -> None:
         self.place: asyncio.Future[object] | None = None
 
-    async def __call__(self, future: asyncio.Future[T], /) -> T:
+    async def __call__(self, future: asyncio.Future[T], _: CallFailed, /) -> T:
         self.place = future  # type: ignore[assignment]  # only completed
         return await future
 
@@ -34,7 +35,7 @@ class Waiting:
 class TooLate:
     """A `Wait` that raises although the turn has come: both happened at once."""
 
-    async def __call__(self, future: asyncio.Future[T], /) -> T:
+    async def __call__(self, future: asyncio.Future[T], _: CallFailed, /) -> T:
         await future
         raise Gone
 
@@ -105,7 +106,7 @@ def test_a_repeat_stands_at_the_front() -> None:
         order: list[str] = []
 
         async def call(name: str, *, again: bool) -> None:
-            limiter.done(await limiter.turn(again=again), Answer.LET_IN)
+            limiter.done(await limiter.turn(after=HELD_BACK if again else None), Answer.LET_IN)
             order.append(name)
 
         await asyncio.gather(

@@ -323,6 +323,55 @@ def test_the_schema_is_a_schema_with_words_and_an_example_that_is_understood() -
         assert all(fault(field, value) is None for value in field.examples), field.name
 
 
+def test_the_schema_names_only_properties_that_stand_beside_as_strict_validators_demand() -> None:
+    def check(schema: Any) -> None:
+        if isinstance(schema, dict):
+            assert set(schema.get("required", ())) <= set(schema.get("properties", ())), schema
+        for each in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+            check(each)
+
+    check(request_schema())
+
+
+def test_both_spellings_of_a_task_token_are_one_key() -> None:
+    for key in ("taskToken", "TaskToken"):
+        body = GOOD | {key: "AQCEAAAAKg"}
+        SCHEMA.validate(body)
+        assert a_deploy(body).asker.task_token == "AQCEAAAAKg"
+    both = GOOD | {"taskToken": "AQCEAAAAKg", "TaskToken": "AQCEAAAAKg"}
+    assert not SCHEMA.is_valid(both)
+    with pytest.raises(Misunderstood, match="TaskToken"):
+        understand(message(both), HOME)
+
+
+@pytest.mark.parametrize("key", ["prompt", "expect"])
+@pytest.mark.parametrize("blank", [" ", "   ", "\t", "\n\n", "\u00a0", "\u3000", "\u200b", "\ufeff", " \t\n\u2003"])
+def test_a_smoke_test_of_white_space_is_refused(key: str, blank: str) -> None:
+    body = GOOD | {"smokeTest": {"prompt": "Reply."} | {key: blank}}
+    assert not SCHEMA.is_valid(body)
+    with pytest.raises(Misunderstood, match=rf"smokeTest\.{key} .*not only spaces"):
+        understand(message(body), HOME)
+    body["smokeTest"][key] = f"{blank}ready{blank}"
+    SCHEMA.validate(body)
+    assert understand(message(body), HOME).name
+
+
+@pytest.mark.parametrize(
+    "partition", ["aws", "aws-cn", "aws-us-gov", "aws-eusc", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"]
+)
+def test_a_job_may_be_in_any_partition_that_botocore_takes(partition: str) -> None:
+    job = f"arn:{partition}:bedrock:eusc-de-east-1:123456789012:model-customization-job/amazon.nova-lite-v1:0:300k/abcdefghijkl"
+    body = {"modelDeploymentName": "bot", "customizationJob": job}
+    SCHEMA.validate(body)
+    home = only(Home(partition, "123456789012", "eusc-de-east-1"))
+    request = understand(message(body), home)
+    assert isinstance(request, Deploy)
+    assert request.asked_model == job
+    for wrong in ("amazon", "aws_eusc", "aws-"):
+        with pytest.raises(Misunderstood, match="customizationJob"):
+            understand(message(body | {"customizationJob": job.replace(partition, wrong, 1)}), home)
+
+
 @pytest.mark.parametrize(("name", "body"), [row for row in POISON if CODES[row[0]] in {"UnknownKey", "MissingField"}])
 def test_the_schema_too_refuses_wrong_keys(name: str, body: str) -> None:
     assert not SCHEMA.is_valid(json.loads(body)), name

@@ -69,7 +69,9 @@ def test_upstream_events_are_requests_by_the_triggers_that_come_along(name: str)
     request = understand(message(text(name)), HOME, triggers=load_triggers(str(TRIGGERS)))
     assert request.request_id == json.loads(text(name))["id"]
     assert isinstance(request, Deploy)
-    assert request.asked_model.startswith("arn:aws:bedrock:us-east-1:123456789012:")
+    assert request.asked_model == json.loads(text(name))["detail"].get("jobName") or request.asked_model.startswith(
+        "arn:aws:bedrock:us-east-1:123456789012:"
+    )
     with pytest.raises(Misunderstood, match="is an event of AWS itself"):
         understand(message(text(name)), HOME)
 

@@ -17,7 +17,9 @@ from service.core.request_fields import NAME
 from service.core.requests import Unmatched, client_token, understand
 from service.core.templates import Template, Unfilled, WrongTemplate
 from service.core.triggers import Trigger, WrongTriggers, deployment_name, read_triggers
+from service.settings import load_triggers
 from tests.bodies import ARN, HOME, eventbridge, message, sns
+from tests.readme import ROOT
 
 RULES = """
 [[trigger]]
@@ -35,6 +37,55 @@ pattern = '{"detail": {"modelDeploymentName": [{"exists": true}]}}'
 request = "{detail}"
 """
 DETAIL: dict[str, Any] = {"status": "Done", "run": "a.run--7", "model": ARN, "number": 7, "isFinal": True}
+
+
+BEDROCKS_SAMPLE = """{
+  "version": "0", "id": "b2b9e7a0-1111-2222-3333-444455556666", "detail-type": "Model Customization Job State Change",
+  "source": "aws.bedrock", "account": "123456789012", "time": "2023-11-24T03:22:37Z", "region": "us-east-1",
+  "resources": ["arn:aws:bedrock:us-east-1:123456789012:model-customization-job/abcdefghwxyz"],
+  "detail": {
+    "version": "0.0", "jobName": "abcd-wxyz", "jobStatus": "Completed", "failureMessage": "",
+    "jobArn": "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/abcdefghwxyz",
+    "outputModelName": "dummy-output-model-name",
+    "outputModelArn": "arn:aws:bedrock:us-east-1:123456789012:dummy-output-model-name"
+  }
+}"""
+"""As Bedrock's guide has it, for a job that has completed."""
+SAGEMAKERS_SAMPLE = """{
+  "version": "0", "id": "844e2571-85d4-695f-b930-0153b71dcb42", "detail-type": "SageMaker Model Package State Change",
+  "source": "aws.sagemaker", "account": "123456789012", "time": "2021-02-24T17:00:14Z", "region": "us-east-1",
+  "resources": ["arn:aws:sagemaker:us-east-1:123456789012:model-package/versionedmp-p-idy6c3e1fiqj/2"],
+  "source": ["arn:aws:sagemaker:us-east-1:123456789012:model-package/versionedmp-p-idy6c3e1fiqj/2"],
+  "detail": {
+    "ModelPackageGroupName": "versionedmp-p-idy6c3e1fiqj", "ModelPackageVersion": 2, "ModelApprovalStatus": "Approved",
+    "CustomerMetadataProperties": {"bedrockModelArn": "%s"}
+  }
+}"""
+"""With the key `source` twice, as in SageMaker's guide."""
+
+
+def test_the_rules_that_come_along_understand_the_samples_in_the_guides_of_aws() -> None:
+    shipped = load_triggers(str(ROOT / "config" / "triggers.toml"))
+    deploy = understand(message(BEDROCKS_SAMPLE), HOME, triggers=shipped)
+    assert isinstance(deploy, Deploy)
+    assert (deploy.name, deploy.asked_model) == ("abcd-wxyz", "abcd-wxyz")
+    package = understand(message(SAGEMAKERS_SAMPLE % ARN), HOME, triggers=shipped)
+    assert isinstance(package, Deploy)
+    assert (package.name, package.asked_model) == ("versionedmp-p-idy6c3e1fiqj-v2", ARN)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        BEDROCKS_SAMPLE.replace('"version": "0",', '"version": "0", "id": "x",'),
+        BEDROCKS_SAMPLE.replace('"jobName"', '"jobStatus": "Failed", "jobName"'),
+        SAGEMAKERS_SAMPLE.replace('"version": "0",', '"version": "0", "id": "x",'),
+        '{"source": "a", "source": "a", "detail": {}}',
+    ],
+)
+def test_nothing_else_of_an_event_may_be_there_twice(body: str) -> None:
+    with pytest.raises(Misunderstood, match="is given twice"):
+        understand(message(body), HOME, triggers=rules())
 
 
 def rules(text: str = RULES) -> tuple[Trigger, ...]:

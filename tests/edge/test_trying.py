@@ -26,7 +26,7 @@ def test_a_matching_event_shows_its_rule_and_its_request() -> None:
     shown = json.loads(out)
     assert shown == {
         "modelDeploymentName": "support-tune-2026-11-23",
-        "customizationJob": json.loads(EVENT)["detail"]["jobArn"],
+        "customizationJob": json.loads(EVENT)["detail"]["jobName"],
         "requestId": json.loads(EVENT)["id"],
     }
 
@@ -56,10 +56,10 @@ def test_what_is_no_event_is_shown_as_it_is_and_a_pipeline_that_stops_is_no_requ
 
 
 def test_an_event_that_would_be_rejected() -> None:
-    code, out, err = ran("-", "--triggers", RULES, given=EVENT.replace('"jobArn"', '"job"'))
+    code, out, err = ran("-", "--triggers", RULES, given=EVENT.replace('"jobName"', '"job"'))
     assert (code, out) == (1, "")
     assert "it would be rejected (TriggerUnfilled)" in err
-    assert "{detail.jobArn}" in err
+    assert "{detail.jobName}" in err
 
 
 def test_without_an_event_of_json_or_rules_nothing_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from service.core.actions import Deploy
+from service.core.calls import Throttled
 from service.core.deployments import ModelState
 from service.core.messages import Message, QueueTraits
 from service.core.quota import Counts, Quota
@@ -193,7 +194,7 @@ def test_told_to_stop_while_a_poll_waits_for_its_turn_it_is_not_sent() -> None:
             async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
                 turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 asyncio.get_running_loop().call_later(60.0, complete, turn)
-                await wait(turn)
+                await wait(turn, Throttled("ReceiveMessage", "RequestThrottled"))
                 sent.append(limit)
                 return ()
 

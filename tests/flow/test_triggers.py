@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from service.core.deployments import ModelState
 from service.settings import load_triggers
+from tests.bodies import ARN
 from tests.flow.kills import Story
 from tests.readme import ROOT, SAMPLES
 from tests.world.bedrock import USUAL, Rules, request_of
@@ -19,8 +21,9 @@ from tests.world.world import World
 TRIGGERS = load_triggers(str(ROOT / "config" / "triggers.toml"))
 EVENT = Path(SAMPLES / "bedrock-job-completed.json").read_text("utf-8")
 EVENT_ID: str = json.loads(EVENT)["id"]
-JOB: str = json.loads(EVENT)["detail"]["jobArn"]
-MODEL = JOB.replace("model-customization-job", "custom-model")
+JOB: str = json.loads(EVENT)["detail"]["jobName"]
+MODEL = f"{ARN[:-12]}{hashlib.sha256(JOB.encode()).hexdigest()[:12]}"
+"""That the stand-in gives to a job of this name."""
 NAME = "support-tune-2026-11-23"
 
 
@@ -117,7 +120,8 @@ def test_a_model_that_does_not_come_is_a_time_out_that_says_so() -> None:
         await world.all_answered()
         data = world.event(NAME)
         assert (data["outcome"], data["reason"]) == ("TimedOut", "ModelNotActive")
-        assert f"{JOB}, which makes the model, is InProgress" in data["message"]
+        job = MODEL.replace(":custom-model/", ":model-customization-job/")
+        assert f"{job}, which makes the model, is InProgress" in data["message"]
         assert "modelArn" not in data
         await world.stop()
 

@@ -418,6 +418,19 @@ PLANTS = (
         "        if self._known is None:\n            self._known, self._learned_at = told, now\n            return\n",
         "        self._known, self._learned_at = told, now\n        return\n",
     ),
+    Plant(
+        "a request that timed out forgets what it waited for",
+        "service.flow.hold",
+        "        if self.why is not None:\n            return self.why, self.why_text\n"
+        "        if self.has_begun or continuations.is_in_doubt(self.message):\n",
+        "        if False:\n",
+    ),
+    Plant(
+        "a call that waits does not say why",
+        "service.flow.hold",
+        "        self.why, self.why_text = reason_for(failed), str(failed)\n",
+        "",
+    ),
 )
 BY_NAME = {plant.name: plant for plant in PLANTS}
 

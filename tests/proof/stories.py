@@ -15,6 +15,7 @@ from tests.proof.silence import quietly
 from tests.world.askers import Waiting
 from tests.world.bedrock import USUAL, Rules, request_of
 from tests.world.loop import Deadlock
+from tests.world.wire import Fault
 from tests.world.world import MODEL, OTHER_MODEL, World
 
 LONG_AGO = "2025-01-01T00:00:00.000Z"
@@ -34,6 +35,7 @@ MODULES = frozenset(
         "service.core.updating",
         "service.core.pager",
         "service.flow.answer",
+        "service.flow.hold",
         "service.flow.lifecycle",
         "service.flow.pipelines",
         "service.flow.reaper",
@@ -156,6 +158,16 @@ def _all_active(world: World) -> None:
     assert lists < 12 * asyncio.get_running_loop().time() / 15.0, "no more than there are pages, with each sweep"
 
 
+def _test_was_throttled(world: World) -> None:
+    """After a kill it may be received again only after its deadline: then nothing is waited for any more."""
+    data = world.ending("r-1")
+    assert data["outcome"] == "TimedOut", data
+    assert data.get("reason") in {"Throttled", "NoAnswer"}, data
+    if len(world.replicas) == 1 and "first" in world.replicas:
+        assert data.get("reason") == "Throttled", data
+        assert "Converse" in data["message"], data
+
+
 STORIES = {
     "delete": Story(
         lambda: _with(OURS), lambda world: world.send(_about("delete", "d-1")), lambda world: _is(world, "d-1", "Deleted", [])
@@ -203,6 +215,14 @@ STORIES = {
         ),
         _many_at_once,
         _all_active,
+    ),
+    "throttled test": Story(
+        lambda: World(
+            rules=replace(USUAL, creation_seconds=(20.0, 20.0)),
+            plan=lambda operation, _: Fault.THROTTLED if operation == "Converse" else None,
+        ),
+        lambda world: world.ask("bot", requestId="r-1", timeout=70, smokeTest=TEST),
+        _test_was_throttled,
     ),
     "stopping": Story(_pipeline_that_stops, _stop_pipeline, _stopped),
     "cancel": Story(

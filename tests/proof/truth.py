@@ -36,6 +36,7 @@ class Truth:
         reason = data.get("reason")
         if word == "TimedOut":
             is_true = self._books.now >= self._books.first_of(asked) + asked.timeout - 1.0
+            is_true = is_true and ("reason" in data or not self._told(asked, data))
         elif word == "Cancelled":
             is_true = self._is_cancelled(asked)
         else:

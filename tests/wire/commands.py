@@ -82,7 +82,7 @@ async def typed(box: Box | None, *words: str, stdin: str = "", **more: str) -> R
 
 def _invoke(words: tuple[str, ...], stdin: str, found: dict[str, str]) -> Ran:
     nothing = dict.fromkeys(name for name in os.environ if name.startswith(("AWS_", "SLIPWAY_")))
-    with _own_logs():
+    with own_logs():
         result = CliRunner().invoke(app, list(words), input=stdin, env=nothing | found)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -90,7 +90,7 @@ def _invoke(words: tuple[str, ...], stdin: str, found: dict[str, str]) -> Ran:
 
 
 @contextmanager
-def _own_logs() -> Iterator[None]:
+def own_logs() -> Iterator[None]:
     """Within, the process may log somewhere else."""
     before, root = structlog.get_config(), logging.getLogger()
     handlers, level = list(root.handlers), root.level

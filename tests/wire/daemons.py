@@ -43,18 +43,19 @@ class Daemon:
         self._changed = asyncio.Event()
         self.entries: list[dict[str, Any]] = []
 
-    async def start(self) -> None:
-        """Start it."""
+    async def start(self, output: int = asyncio.subprocess.PIPE) -> None:
+        """Start it; what it writes goes into `entries`, or elsewhere."""
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "service",
             "serve",
             env=self._environment,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=output,
             stderr=asyncio.subprocess.STDOUT,
         )
-        self._reading = asyncio.create_task(self._read())
+        if self.process.stdout is not None:
+            self._reading = asyncio.create_task(self._read())
 
     @property
     def process(self) -> asyncio.subprocess.Process:
