@@ -217,7 +217,8 @@ def test_what_a_version_without_owners_made_is_adopted_and_never_changed() -> No
 
 def test_a_successor_that_does_not_see_its_tags_yet_knows_its_own_after_every_kill() -> None:
     def begin() -> World:
-        return World(rules=replace(USUAL, creation_seconds=(300.0, 300.0), tag_lag_seconds=4.0))
+        rules = replace(USUAL, creation_seconds=(300.0, 300.0), tag_lag_seconds=14.0)
+        return World(rules=rules, terms={"visibility_timeout": 10})
 
     def check(world: World) -> None:
         assert world.ending("r-1")["outcome"] == "Active"

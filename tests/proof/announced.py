@@ -151,7 +151,7 @@ class Announced:
         if word == "Rejected":
             self._published_rejection(data)
             return
-        asked = self._asked_by(data)
+        asked = self._asked_by(data, publication.event_id, process)
         if asked is None:
             books.breaks("I4", f"an event about nothing that was asked: {data}")
             return
@@ -182,10 +182,17 @@ class Announced:
         books.faults["an id used again"] += 1
         books.said.setdefault(asked.key, {})["Rejected"] = books.now
 
-    def _asked_by(self, data: dict[str, Any]) -> Asked | None:
-        """Answer the request that an event is about: of several with one id, the one that was first received then."""
-        found = [one for one in {id(one): one for one in self._books.asked.values()}.values() if one.is_told_by(data)]
-        return next((one for one in found if self._counts_from(one, data)), found[0] if found else None)
+    def _asked_by(self, data: dict[str, Any], event_id: str, process: str | None) -> Asked | None:
+        """Answer the request that an event is about: of several with one id, one that ends in this process just now."""
+        life, ending = self._books.life_of(process), list[Asked]()
+        for hold in (hold for hold in (life.replica.slipway.custody if life else ()) if hold.is_ending):
+            begun, _ = origin_of(hold.message.message_id, hold.message.text(CONTINUATION))
+            if (asked := self._books.asked.get(begun)) is not None and asked.is_told_by(data):
+                ending.append(asked)
+        others = [one for one in {id(one): one for one in self._books.asked.values()}.values() if one.is_told_by(data)]
+        found = [*ending, *(one for one in others if self._counts_from(one, data)), *others]
+        free = (one for one in found if self._ids.get((one.key, data["outcome"]), event_id) == event_id)
+        return next(free, found[0] if found else None)
 
     def _counts_from(self, asked: Asked, data: dict[str, Any]) -> bool:
         received = datetime.fromisoformat(data["times"]["receivedAt"]).timestamp() - EPOCH

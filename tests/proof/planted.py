@@ -431,6 +431,42 @@ PLANTS = (
         "        self.why, self.why_text = reason_for(failed), str(failed)\n",
         "",
     ),
+    Plant(
+        "requestId is proof of ownership",
+        "service.core.decide",
+        '    if (marks.owner or "") == request.owner:\n',
+        "    if True:\n",
+    ),
+    Plant(
+        "another payload under one requestId is not refused",
+        "service.core.decide",
+        "    if relation is _Relation.REUSE:\n",
+        "    if False:\n",
+    ),
+    Plant(
+        "permission ignores onFailure",
+        "service.core.permissions",
+        "            if request.on_failure is OnFailure.DELETE:\n",
+        "            if False:\n",
+    ),
+    Plant(
+        "absent tags are believed at once",
+        "service.core.decide",
+        "    if not facts.is_mine and marks.request is None and facts.looks < ABSENCES_BELIEVED:\n",
+        "    if not facts.is_mine and marks.request is None and facts.looks < 1:\n",
+    ),
+    Plant(
+        "an ARN that is never shown is waited for",
+        "service.flow.watcher",
+        "                    watched.ended.set_result(None)\n",
+        "                    pass\n",
+    ),
+    Plant(
+        "a spent token is sent again",
+        "service.core.requests",
+        '    void = [f"void {voids}"] if voids else []\n',
+        "    void: list[str] = []\n",
+    ),
 )
 BY_NAME = {plant.name: plant for plant in PLANTS}
 

@@ -6,19 +6,26 @@ What shows planted bugs in them at once: the worlds draw all of these too, among
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 
-from service.core.marks import EXPIRES_TAG, RECEIVED_TAG, REQUEST_TAG
+from service.core.actions import Deploy
+from service.core.marks import EXPIRES_TAG, OWNER_TAG, RECEIVED_TAG, REQUEST_TAG
+from service.core.messages import Message
+from service.core.permissions import Rule
 from service.core.replies import StepFailed
+from service.core.requests import client_token, understand
 from tests.flow.kills import Story
 from tests.proof.silence import quietly
 from tests.world.askers import Waiting
 from tests.world.bedrock import USUAL, Rules, request_of
 from tests.world.loop import Deadlock
+from tests.world.sqs import EPOCH, SOMEBODY
 from tests.world.wire import Fault
-from tests.world.world import MODEL, OTHER_MODEL, World
+from tests.world.world import HOME, MODEL, OTHER_MODEL, World
 
 LONG_AGO = "2025-01-01T00:00:00.000Z"
+ASKED = {"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"}
 STEP = "Qk3vX9aZ1b"
 OURS = {REQUEST_TAG: "r-0", RECEIVED_TAG: LONG_AGO}
 DULL = replace(USUAL, dull_models="m$")
@@ -31,6 +38,8 @@ MODULES = frozenset(
         "service.core.carried",
         "service.core.decide",
         "service.core.ownership",
+        "service.core.permissions",
+        "service.core.requests",
         "service.core.removing",
         "service.core.updating",
         "service.core.pager",
@@ -168,7 +177,46 @@ def _test_was_throttled(world: World) -> None:
         assert "Converse" in data["message"], data
 
 
+def _with_spent_tokens() -> World:
+    """A world that remembers two tokens of a request whose deployments are gone."""
+    world = World(rules=replace(USUAL, token_seconds=86_400.0, creation_seconds=(60.0, 60.0)))
+    request = understand(Message("m-0", json.dumps(ASKED), "", 1, EPOCH, EPOCH, sender=SOMEBODY), HOME)
+    assert isinstance(request, Deploy)
+    for voids in range(2):
+        world.account.model.add(EPOCH, "bot", MODEL, token=client_token(request, 0, voids))
+        world.account.delete("bot")
+    return world
+
+
+def _made_anew(world: World) -> None:
+    _is(world, "r-1", "Active", [("r-1", MODEL)])
+    assert len(world.account.made) == 3, "two that are gone, and one"
+
+
 STORIES = {
+    "a copied id": Story(
+        lambda: _with({REQUEST_TAG: "r-1", OWNER_TAG: "somebody.else"}),
+        lambda world: world.ask("bot", OTHER_MODEL, requestId="r-1", ifExists="replace"),
+        lambda world: _is(world, "r-1", "Rejected", [("r-1", MODEL)], code="RequestIdReused"),
+    ),
+    "a copied payload": Story(
+        lambda: _with({REQUEST_TAG: "r-1"}, replace(USUAL, dull_models="l$")),
+        lambda world: world.ask("bot", requestId="r-1", onFailure="delete", smokeTest=TEST),
+        lambda world: _is(world, "r-1", "Failed", [("r-1", MODEL)], reason="SmokeTestFailed"),
+    ),
+    "a rule that lets nobody delete": Story(
+        lambda: _with({}, permissions=(Rule(name="all", actions=("deploy", "cancel")),)),
+        lambda world: world.ask("cat", requestId="r-1", onFailure="delete"),
+        lambda world: _is(world, "r-1", "Rejected", [(None, MODEL)], code="NotPermitted"),
+    ),
+    "tags that are shown late": Story(
+        lambda: World(
+            rules=replace(USUAL, creation_seconds=(60.0, 60.0), tag_lag_seconds=14.0), terms={"visibility_timeout": 10}
+        ),
+        lambda world: world.ask("bot", requestId="r-1"),
+        lambda world: _is(world, "r-1", "Active", [("r-1", MODEL)]),
+    ),
+    "spent tokens": Story(_with_spent_tokens, lambda world: world.send(ASKED), _made_anew),
     "delete": Story(
         lambda: _with(OURS), lambda world: world.send(_about("delete", "d-1")), lambda world: _is(world, "d-1", "Deleted", [])
     ),

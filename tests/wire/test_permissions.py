@@ -17,7 +17,7 @@ RULES = """
 [[rule]]
 name = "team"
 senders = ["AIDAteam"]
-actions = ["deploy"]
+actions = ["deploy", "delete"]
 force_tags = [{ key = "team", value = "support" }]
 """
 
