@@ -93,7 +93,7 @@ def _word(document: Any, message: Any) -> str:
 
 def _keys(schema: Any, within: str = "") -> Iterator[tuple[str, str, Any]]:
     """The keys of an object, with those of the objects in it: each with whether it must be there."""
-    either = {name for one in schema.get("allOf", ()) for option in one["oneOf"] for name in option["required"]}
+    either = {name for one in schema.get("allOf", ()) for option in one.get("oneOf", ()) for name in option["required"]}
     for name, found in schema["properties"].items():
         required = "must" if name in schema.get("required", ()) else "one of them must" if name in either else "may"
         yield within + name, required, found
