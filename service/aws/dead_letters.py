@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from service.aws.answers import Parsed, batch_of, number_of, objects_of, text_of
 from service.aws.attributes import read_attributes, write_attributes
 from service.aws.calling import Caller
 from service.aws.inspecting import Inspector
-from service.core.calls import Missing
+from service.core.calls import CallFailed, Missing
 from service.core.dead_letters import DeadLetter
 from service.core.diagnosis import redrive_of
 from service.core.messages import Outgoing
@@ -18,6 +18,10 @@ from service.core.messages import Outgoing
 HIDDEN_SECONDS: Final = 120
 """For how long what is looked at is hidden from others, if it is not given back before."""
 BATCH: Final = 10
+SPARE_RECEIVES: Final = 10
+"""How many receives may bring nothing new, beside those that letters left behind take up."""
+MOST_BYTES: Final = 200_000
+"""Of one batch, with room for attributes: SQS takes 256 KiB."""
 _SYSTEM: Final = ["SentTimestamp", "MessageGroupId"]
 
 
@@ -26,6 +30,7 @@ class DeadLetters:
 
     def __init__(self, queue_url: str, client: Any, inspector: Inspector, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
         self._queue_url = queue_url
+        self._url: str | None = None
         self._client = client
         self._inspector = inspector
         self._call = caller.call
@@ -49,32 +54,76 @@ class DeadLetters:
             await self._release(url, list(letters.values()))
 
     async def url(self) -> str:
-        """Answer the queue's own URL. Raises `Missing` where there is none."""
+        """Return the queue's own URL. Raises `Missing` where there is none."""
+        if self._url is None:
+            self._url = await self._find_url()
+        return self._url
+
+    async def _find_url(self) -> str:
         arn = redrive_of(await self._inspector.queue(self._queue_url)).get("deadLetterTargetArn")
         if arn is None:
             raise Missing("GetQueueAttributes", "NoDeadLetterQueue", f"{self._queue_url} has no redrive policy")
         return await self._inspector.queue_url(arn)
 
-    async def send_back(self, letter: DeadLetter, outgoing: Outgoing) -> None:
-        """Send a letter's request to the request queue, then delete the letter: twice there is better than nowhere."""
-        operation = "SendMessage"
-        parameters: dict[str, Any] = {
-            "QueueUrl": self._queue_url,
-            "MessageBody": outgoing.body,
-            "MessageAttributes": write_attributes(outgoing.attributes),
-        }
-        if outgoing.deduplication_id is not None:
-            parameters |= {"MessageGroupId": outgoing.group, "MessageDeduplicationId": outgoing.deduplication_id}
-        url = await self.url()
+    async def batches(self) -> AsyncIterator[list[DeadLetter]]:
+        """Yield the letters as they are received, until none is left or only those come that came before.
+
+        A letter that is neither deleted nor released comes again when it is no longer hidden.
+        """
+        url, seen, in_vain = await self.url(), set[str](), 0
+        while in_vain <= SPARE_RECEIVES + len(seen) // BATCH:
+            found = await self._receive(url, BATCH)
+            if not found:
+                return
+            in_vain = in_vain + 1 if seen.issuperset(one.message_id for one in found) else 0
+            seen.update(one.message_id for one in found)
+            yield found
+
+    async def send_back(self, letters: Sequence[tuple[DeadLetter, Outgoing]]) -> list[str | CallFailed]:
+        """Send at most `BATCH` letters to the request queue; return the new message id of each, or why it was not sent.
+
+        The letters are still there: delete them next. Twice there is better than nowhere.
+        """
+        answers: list[str | CallFailed] = []
+        for part in _parts(letters):
+            answers += await self._send(part)
+        return answers
+
+    async def _send(self, outgoing: Sequence[Outgoing]) -> list[str | CallFailed]:
+        operation = "SendMessageBatch"
+        entries: list[dict[str, Any]] = []
+        for place, each in enumerate(outgoing):
+            entry: dict[str, Any] = {"Id": str(place), "MessageBody": each.body}
+            entry["MessageAttributes"] = write_attributes(each.attributes)
+            if each.deduplication_id is not None:
+                entry |= {"MessageGroupId": each.group, "MessageDeduplicationId": each.deduplication_id}
+            entries.append(entry)
+
+        async def send() -> list[str | CallFailed]:
+            answer = await self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+            sent = {text_of(one, "Id", operation): one for one in objects_of(answer, "Successful", operation, may_lack=True)}
+            failed = batch_of(answer, len(entries), operation)
+            return [wrong or text_of(sent[str(place)], "MessageId", operation) for place, wrong in enumerate(failed)]
+
+        try:
+            return await self._call(operation, send)
+        except CallFailed as failed:
+            return [failed] * len(entries)
+
+    async def delete(self, letters: Sequence[DeadLetter]) -> None:
+        """Delete at most `BATCH` letters. What cannot be deleted is left, and comes again."""
+        operation, url = "DeleteMessageBatch", await self.url()
+        entries = [{"Id": str(place), "ReceiptHandle": one.receipt} for place, one in enumerate(letters)]
 
         async def send() -> None:
-            text_of(await self._client.send_message(**parameters), "MessageId", operation)
+            batch_of(await self._client.delete_message_batch(QueueUrl=url, Entries=entries), len(entries), operation)
 
-        async def delete() -> None:
-            await self._client.delete_message(QueueUrl=url, ReceiptHandle=letter.receipt)
+        if entries:
+            await self._call(operation, send)
 
-        await self._call(operation, send)
-        await self._call("DeleteMessage", delete)
+    async def release(self, letters: Sequence[DeadLetter]) -> None:
+        """Show letters to others again at once."""
+        await self._release(await self.url(), letters)
 
     async def _receive(self, url: str, most: int) -> list[DeadLetter]:
         operation = "ReceiveMessage"
@@ -105,6 +154,20 @@ class DeadLetters:
                 batch_of(answer, len(entries), operation)  # what was sent back is no longer there, and need not be released
 
             await self._call(operation, send)
+
+
+def _parts(letters: Sequence[tuple[DeadLetter, Outgoing]]) -> Iterator[list[Outgoing]]:
+    """Yield what is sent in batches that are not too large; one that is larger by itself goes alone."""
+    part, size = list[Outgoing](), 0
+    for _, each in letters:
+        length = len(each.body.encode())
+        if part and size + length > MOST_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(each)
+        size += length
+    if part:
+        yield part
 
 
 def _letter(message: Parsed, operation: str) -> DeadLetter:

@@ -14,6 +14,7 @@ from service.aws.calling import Caller, Tally
 from service.aws.catalogue import Catalogue
 from service.aws.clients import open_clients
 from service.aws.dead_letters import DeadLetters
+from service.aws.identity import Identity
 from service.aws.inspecting import Inspector
 from service.aws.listening import Listener
 from service.aws.rights import Rights
@@ -46,6 +47,7 @@ class Visit:
     inspector: Inspector
     sender: Sender
     dead_letters: DeadLetters
+    identity: Identity
     listen_to: Callable[[str], Listener]
     """Answers what hears the events in the queue with this URL."""
 
@@ -87,5 +89,6 @@ async def visiting(
             inspector=inspector,
             sender=Sender(queue_url, clients.custody, caller()),
             dead_letters=DeadLetters(queue_url, clients.custody, inspector, caller()),
+            identity=Identity(clients.open, caller()),
             listen_to=lambda url: Listener(url, clients.receive, caller()),
         )

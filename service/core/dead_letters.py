@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from service.core.admission import Admission
 from service.core.messages import CONTINUATION, AnyAttribute, Message, Outgoing
 from service.core.misunderstood import Misunderstood
-from service.core.requests import PipelineStopping, Unmatched, body_of, understand
-from service.core.targets import Targets, assumed
-from service.core.triggers import Trigger
+from service.core.requests import PipelineStopping, Unmatched
 
 OWN_ATTRIBUTES: Final = frozenset({"SlipwayReason", "SlipwayCode", "SlipwayField", "SlipwayMessageId", CONTINUATION})
 """What `burial` wrote beside a rejected body, and what was handed on with it: a request that is sent again begins anew."""
@@ -39,19 +38,20 @@ class Why:
     about: str
     """The request's id, the deployment's name and the target, as far as they can be read, and are not the default."""
     is_sound: bool
+    now: str = ""
+    """The code with which the body would be rejected now, if it would be."""
 
 
-def why(letter: DeadLetter, known: Targets, triggers: Sequence[Trigger] = ()) -> Why:
-    """Say why a letter is dead: in the words that stand beside it, else by reading the body again, as the daemon reads it.
+def why(letter: DeadLetter, admission: Admission, sender: str | None = None) -> Why:
+    """Say why a letter is dead: in the words that stand beside it, else by admitting the body again, as the daemon does.
 
-    `known` and `triggers` are those of the settings; where these are not the daemon's, it may read the body otherwise.
+    `sender` is the one who would send it again. Where the settings are not the daemon's, the daemon may decide otherwise.
     """
     about, code, is_sound = "", "ReceivedTooOften", True
     text = "a sound request, received more often than maxReceiveCount allows: its readers died, or were stopped, with it"
     try:
-        given, _ = body_of(letter.body, triggers)
         message = Message(letter.message_id, letter.body, "", 1, letter.sent_at, letter.sent_at)
-        request = understand(message, assumed(known, given), triggers=triggers)
+        request = admission.admit(message, sender)
         about = " ".join([request.request_id, request.name, *request.elsewhere])
     except Misunderstood as wrong:
         about, code, text, is_sound = wrong.request_id or "", wrong.code.value, wrong.reason, False
@@ -59,7 +59,8 @@ def why(letter: DeadLetter, known: Targets, triggers: Sequence[Trigger] = ()) ->
         code, text, is_sound = "Unmatched", f"{unmatched}: sent again, it is counted, and deleted", False
     except PipelineStopping as stopping:
         text = f"{stopping}, and its step waits for the answer; received more often than maxReceiveCount allows"
-    return Why(_said(letter, "SlipwayCode") or code, _said(letter, "SlipwayReason") or text, about, is_sound)
+    now = "" if is_sound else code
+    return Why(_said(letter, "SlipwayCode") or code, _said(letter, "SlipwayReason") or text, about, is_sound, now)
 
 
 def _said(letter: DeadLetter, name: str) -> str | None:

@@ -163,14 +163,16 @@ def dlq_show(
 def dlq_redrive(
     letters: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Which letters, by message id.")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All of them that would be understood.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All of them that would be accepted.")] = False,
     unsound: Annotated[bool, typer.Option("--unsound", help="With --all: also those that would be rejected again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")] = False,
     config: Config = None,
 ) -> None:
-    """Send dead letters back to the request queue.
+    """Send dead letters back to the request queue, until none is left.
 
-    There each begins anew. Prints the id of each that was sent. Each is sent first and deleted then: a crash between leaves
-    it in both, which is harmless. Exits 1 when some were left.
+    Each is judged as the daemon would: by the targets, triggers, permissions and reply_to of the settings, with you as its
+    sender. There each begins anew. Prints the id of each that was sent. Each is sent first and deleted then: a crash
+    between leaves it in both, which is harmless. Exits 1 when some were left, and says why.
 
     Examples: slipway dlq redrive --all; slipway dlq redrive 0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a
     """
@@ -179,7 +181,7 @@ def dlq_redrive(
 
     if bool(letters) == everything:
         raise typer.BadParameter("name letters by their ids, or say --all; not both", param_hint="[ID]... / --all")
-    raise run_errand(config, lambda visit, settings: redrive(visit, settings, letters or [], unsound=unsound))
+    raise run_errand(config, lambda visit, settings: redrive(visit, settings, letters or [], unsound=unsound, dry_run=dry_run))
 
 
 @app.command()

@@ -11,16 +11,16 @@ from structlog.contextvars import bind_contextvars
 
 from service.core import continuations
 from service.core.actions import AnyRequest, Cancel
-from service.core.asking import permitted, refuse_stranger
+from service.core.admission import Admission
+from service.core.asking import permitted
 from service.core.burial import copy_of
 from service.core.events import Progress, Publication, Times, announce_outcome, announce_progress, announce_rejection
 from service.core.held import Finished
 from service.core.messages import QueueTraits
 from service.core.misunderstood import Code, Misunderstood
 from service.core.outcomes import WRONG, Continue, Done, Ending, Outcome, Reason, Release, Settlement
-from service.core.permissions import permit
 from service.core.request_fields import REQUEST_ID
-from service.core.requests import PipelineStopping, Unmatched, understand
+from service.core.requests import PipelineStopping, Unmatched
 from service.core.steps import HandOn
 from service.core.targets import DEFAULT
 from service.core.traces import traced
@@ -60,6 +60,14 @@ class Answers:
         tally: Tally,
     ) -> None:
         self._terms = terms
+        self._admission = Admission(
+            targets=terms.targets,
+            timeout=terms.timeout,
+            triggers=terms.triggers,
+            reply_to=terms.reply_to,
+            permissions=terms.permissions,
+            own_sender=terms.own_sender,
+        )
         self._traits = traits
         self._burials = burials
         self._announcer = announcer
@@ -73,10 +81,7 @@ class Answers:
     async def answer(self, hold: Hold) -> Settlement:
         """What becomes of one message: understand, take turns, do what it asks, announce, reply."""
         try:
-            request = understand(hold.message, self._terms.targets, self._terms.timeout, self._terms.triggers)
-            refuse_stranger(request.asker, self._terms.reply_to, request.request_id)
-            sender = continuations.first_sender(hold.message)
-            request = permit(request, sender, self._terms.permissions, self._terms.own_sender)
+            request = self._admission.admit(hold.message, continuations.first_sender(hold.message))
         except Misunderstood as misunderstood:
             return await self._reject(hold, misunderstood)
         except Unmatched as unmatched:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from service.core.admission import Admission
 from service.core.dead_letters import DeadLetter, Why, why
+from service.core.permissions import Rule
 from service.core.targets import Home, Target, Targets
 from service.core.triggers import read_triggers
 from tests.bodies import ARN, GOOD, HOME
@@ -30,7 +32,7 @@ EVENT = {"source": "training", "detail-type": "Done", "id": "e-1", "detail": {"n
 
 
 def read(body: dict[str, Any], targets: Targets = TARGETS, **attributes: str) -> Why:
-    return why(DeadLetter("m-1", json.dumps(body), "receipt", 1.0, attributes), targets, TRIGGERS)
+    return why(DeadLetter("m-1", json.dumps(body), "receipt", 1.0, attributes), Admission(targets=targets, triggers=TRIGGERS))
 
 
 def test_a_sound_request_says_what_it_is_about() -> None:
@@ -43,7 +45,7 @@ def test_a_sound_request_says_what_it_is_about() -> None:
 def test_whoever_has_the_daemons_settings_knows_which_targets_there_are() -> None:
     nowhere = GOOD | {"target": "nowhere"}
     assert (read(nowhere).code, read(nowhere).is_sound) == ("InvalidField", False)
-    assert read(nowhere, HOME).is_sound, "taken to be where its model is"
+    assert not read(nowhere, HOME).is_sound
 
 
 def test_an_event_is_read_by_the_rules() -> None:
@@ -59,3 +61,19 @@ def test_what_stands_beside_the_letter_goes_before(attributes: dict[str, str]) -
     assert stopping.is_sound, "its step is answered when it is sent again"
     expected = attributes.get("SlipwayReason", "the pipeline is being stopped")
     assert stopping.text.startswith(expected)
+
+
+def test_a_letter_is_judged_as_the_daemon_would_admit_it() -> None:
+    rules = (Rule(name="team", senders=("AROATEAM:*",), names=("bot*",)),)
+    admission = Admission(targets=TARGETS, permissions=rules, reply_to=("arn:aws:sns:us-east-1:123456789012:answers",))
+
+    def code(body: dict[str, Any], sender: str | None = "AROATEAM:me") -> str:
+        return why(DeadLetter("m-1", json.dumps(body), "receipt", 1.0), admission, sender).now
+
+    bot = GOOD | {"modelDeploymentName": "bot-1"}
+    assert code(bot) == ""
+    assert code(bot, "AROAOTHER:you") == "NotPermitted"
+    assert code(GOOD | {"modelDeploymentName": "other"}) == "NotPermitted"
+    assert code(bot | {"replyTo": "arn:aws:sns:us-east-1:123456789012:answers"}) == ""
+    assert code(bot | {"replyTo": "arn:aws:sns:us-east-1:123456789012:elsewhere"}) == "ReplyNotAllowed"
+    assert code(bot | {"target": "nowhere"}) == "InvalidField"

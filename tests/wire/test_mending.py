@@ -108,10 +108,10 @@ async def test_dead_letters_are_listed_shown_and_sent_back_where_they_are_sound(
         assert listed["ReceivedTooOften"][3] == "bot bot"
         shown = dict((await typed(box, "dlq", "show", listed["UnknownKey"][0])).rows)
         assert shown["body"] == '{"modelDeploymentname": "bot"}'
-        assert shown["if sent again"] == "it is rejected again"
+        assert shown["if sent again"] == "it is not accepted (UnknownKey)"
         ran = await typed(box, "dlq", "redrive", "--all")
         assert (ran.code, ran.out.split()) == (1, [listed["ReceivedTooOften"][0]])
-        assert "sent back: 1, and left, for what would be rejected again: 1; name these" in ran.err
+        assert "sent back: 1; left, as they would be rejected again: 1 (UnknownKey 1); name them" in ran.err
         await results.until(lambda: "bot" in results.outcomes())
         assert [row[2] for row in (await typed(box, "dlq", "list")).rows] == ["UnknownKey"]
         ran = await typed(box, "dlq", "redrive", listed["UnknownKey"][0])
@@ -137,6 +137,52 @@ async def test_dead_letters_of_a_fifo_queue_go_back_into_their_group() -> None:
         ran = await typed(box, "dlq", "redrive", "--all")
         assert (ran.code, len(ran.out.split())) == (0, 2)
         await results.until(lambda: {"bot-1", "bot-2"} <= set(results.outcomes()))
+
+
+async def _fill(sqs: Any, url: str, bodies: list[str]) -> None:
+    for begin in range(0, len(bodies), 10):
+        entries = [{"Id": str(place), "MessageBody": body} for place, body in enumerate(bodies[begin : begin + 10])]
+        assert len((await sqs.send_message_batch(QueueUrl=url, Entries=entries))["Successful"]) == len(entries)
+
+
+async def _count(sqs: Any, url: str) -> int:
+    name = "ApproximateNumberOfMessages"
+    return int((await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name]))["Attributes"][name])
+
+
+async def test_all_of_more_than_a_thousand_dead_letters_are_sent_back() -> None:
+    async with Box(terms=QUICK) as box, client(box, "sqs") as sqs:
+        await _fill(sqs, box.dead_letter_url, [a_request(f"bot-{number}") for number in range(1_205)])
+        ran = await typed(box, "dlq", "redrive", "--all", "--dry-run")
+        assert (ran.code, len(set(ran.out.split()))) == (0, 1_205)
+        assert "would be sent back: 1205" in ran.err
+        assert (await _count(sqs, box.dead_letter_url), await _count(sqs, box.queue_url)) == (1_205, 0)
+        ran = await typed(box, "dlq", "redrive", "--all")
+        assert (ran.code, len(set(ran.out.split()))) == (0, 1_205)
+        assert (await _count(sqs, box.dead_letter_url), await _count(sqs, box.queue_url)) == (0, 1_205)
+
+
+async def test_what_would_be_rejected_again_by_the_settings_is_left_and_counted(tmp_path: Path) -> None:
+    rules = tmp_path / "permissions.toml"
+    rules.write_text('[[rule]]\nname = "all"\nnames = ["bot-*"]\n')
+    bodies = [a_request("bot-1"), a_request("other"), a_request("bot-2", target="nowhere"), "{}", "not JSON"]
+    bodies.append(a_request("bot-3", replyTo="arn:aws:sns:us-east-1:123456789012:elsewhere"))
+    async with Box(terms=QUICK) as box, client(box, "sqs") as sqs:
+        await _fill(sqs, box.dead_letter_url, bodies)
+        ran = await typed(box, "dlq", "redrive", "--all", SLIPWAY_PERMISSIONS=str(rules))
+        assert (ran.code, len(ran.out.split())) == (1, 1)
+        for said in (
+            "sent back: 1;",
+            "rejected again: 5",
+            "NotPermitted 1",
+            "InvalidField 1",
+            "NotJson 1",
+            "ReplyNotAllowed 1",
+        ):
+            assert said in ran.err
+        assert (await _count(sqs, box.dead_letter_url), await _count(sqs, box.queue_url)) == (5, 1)
+        ran = await typed(box, "dlq", "redrive", "--all", "--unsound", SLIPWAY_PERMISSIONS=str(rules))
+        assert (ran.code, len(ran.out.split())) == (0, 5)
 
 
 async def test_config_says_where_each_setting_came_from_and_keeps_secrets(tmp_path: Path) -> None:
