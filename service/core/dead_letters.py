@@ -52,7 +52,8 @@ def why(letter: DeadLetter, admission: Admission, sender: str | None = None) -> 
     try:
         message = Message(letter.message_id, letter.body, "", 1, letter.sent_at, letter.sent_at)
         request = admission.admit(message, sender)
-        about = " ".join([request.request_id, request.name, *request.elsewhere])
+        where = [f"target {request.target_shown}"] if request.target_shown else []
+        about = " ".join([request.request_id, request.name, *where])
     except Misunderstood as wrong:
         about, code, text, is_sound = wrong.request_id or "", wrong.code.value, wrong.reason, False
     except Unmatched as unmatched:
