@@ -123,8 +123,8 @@ PLANTS = (
     Plant(
         "anybody's deployment is adopted",
         "service.core.decide",
-        "        if marks.request is None:\n            return _conflict",
-        "        if marks is None:\n            return _conflict",
+        "    if marks.request is None:\n        return _conflict",
+        "    if marks is None:\n        return _conflict",
     ),
     Plant(
         "a failed batch is taken for done",
@@ -301,7 +301,7 @@ PLANTS = (
     Plant(
         "what a smoke test came to is not written down",
         "service.flow.smoke",
-        "            await self._bedrock.tag(arn, mark.tags, wait=hold.wait)\n",
+        "            await self._bedrock.tag(arn, mark.tags, wait=hold.wait_to_call)\n",
         "            pass\n",
     ),
     Plant(
@@ -313,13 +313,13 @@ PLANTS = (
     Plant(
         "an update leaves no mark",
         "service.flow.updating",
-        "                written = self._bedrock.tag(arn, mark.tags, wait=hold.wait)\n",
+        "                written = self._bedrock.tag(arn, mark.tags, wait=hold.wait_to_call)\n",
         "                written = self._bedrock.tag(arn, {}, wait=hold.wait)\n",
     ),
     Plant(
         "a retry has the token of the attempt before",
         "service.flow.lifecycle",
-        "token=client_token(request, facts.carried.attempt - 1),",
+        "token=client_token(request, facts.carried.attempt - 1, facts.voids),",
         "token=client_token(request),",
     ),
     Plant(
@@ -331,8 +331,8 @@ PLANTS = (
     Plant(
         "a replacement replaces its own new deployment",
         "service.core.decide",
-        "        if not is_own and (step := _on_anothers(request, facts, seen)):\n",
-        "        if step := _on_anothers(request, facts, seen):\n",
+        "        return _remove(facts, deployment) if marks.attempt < facts.carried.attempt else None\n",
+        "        return _on_anothers(request, facts, seen, is_copy=False)\n",
     ),
     Plant(
         "what has no tag of Slipway's expires",
@@ -355,13 +355,13 @@ PLANTS = (
     Plant(
         "a forged continuation is believed",
         "service.core.continuations",
-        "    if own is None or CONTINUATION not in message.attributes or is_same(message.sender, own):\n",
+        "    if CONTINUATION not in message.attributes or (own is not None and is_same(message.sender, own)):\n",
         "    if True:\n",
     ),
     Plant(
         "only the same session's hand-over is believed",
         "service.core.senders",
-        "_stable(sender) == _stable(other)",
+        "stable(sender) == stable(other)",
         "sender == other",
     ),
     Plant(
