@@ -205,6 +205,8 @@ def _outgoing(outgoing: Outgoing) -> dict[str, Any]:
     parameters: dict[str, Any] = {"MessageBody": outgoing.body, "MessageAttributes": attributes}
     if trace is not None:
         parameters["MessageSystemAttributes"] = {TRACE_HEADER: trace}
+    if outgoing.delay_seconds and outgoing.deduplication_id is None:
+        parameters["DelaySeconds"] = outgoing.delay_seconds
     if outgoing.group is not None:
         parameters["MessageGroupId"] = outgoing.group
     if outgoing.deduplication_id is not None:

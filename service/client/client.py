@@ -20,7 +20,7 @@ from service.core.calls import CallFailed, Throttled, Unknown
 from service.core.following import Glimpse, News, Ticket, is_news, is_so, news
 from service.core.foresight import Existing
 from service.core.held import Finished
-from service.core.messages import Message
+from service.core.messages import Message, group_of
 from service.core.requests import understand
 from service.core.targets import assumed
 from service.core.told import NotAnEvent, Told, read_event
@@ -72,7 +72,7 @@ class Client:
         deduplication_id = hashlib.sha256(text.encode()).hexdigest()
         # In the group of the request that it is about, a cancel would be received after that has ended.
         group = request.request_id if isinstance(request, Cancel) else request.name
-        message_id, sent_at = await self.visit.sender.send(text, group=group, deduplication_id=deduplication_id)
+        message_id, sent_at = await self.visit.sender.send(text, group=group_of(group), deduplication_id=deduplication_id)
         return Ticket(request, message_id, sent_at)
 
     async def follow(self, ticket: Ticket) -> AsyncIterator[News]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from service.core.carried import NOTHING_DECIDED, Carried
+from service.core.lineage import NEW, Lineage
 from service.core.messages import CONTINUATION, AnyAttribute, Message, Outgoing, attribute_bytes
 from service.core.senders import is_same
 
@@ -28,8 +29,9 @@ MOST_HOPS: Final = 100_000
 MOST_ATTRIBUTES: Final = 10
 LARGEST_KEPT_BYTES: Final = 256 * 1024
 """Body and attributes of a continuation in all: what the smallest usual queue takes."""
-_LONGEST_TEXT: Final = 4_000
+_LONGEST_TEXT: Final = 16_000
 _ORIGIN = re.compile(r"[!-~]{1,128}")
+_RECEIPT = re.compile(r"[!-~]{1,2048}")
 _TRACE = re.compile(r"[0-9a-f-]{55}")
 
 
@@ -44,6 +46,9 @@ class Continuation:
     carried: Carried = field(default_factory=Carried)
     sender: str | None = None
     """Who sent that message; None where SQS did not say."""
+    lineage: Lineage = NEW
+    receipt: str | None = field(default=None, repr=False)
+    """The receipt handle of the message before: it is deleted by whoever receives this one, if its owner died before that."""
     trace: str | None = None
     """The `traceparent` of whoever handed it on; None where nobody traces."""
 
@@ -61,7 +66,10 @@ def read(message: Message) -> Continuation | None:
                 trace = more.get("trace")
                 trace = trace if isinstance(trace, str) and _TRACE.fullmatch(trace) else None
                 first = min(float(first), message.received_at)
-                return Continuation(begun_by, first, int(hops), Carried.of(more), sender, trace)
+                receipt = more.get("receipt")
+                receipt = receipt if isinstance(receipt, str) and _RECEIPT.fullmatch(receipt) else None
+                lineage = Lineage.of(more)
+                return Continuation(begun_by, first, int(hops), Carried.of(more), sender, lineage, receipt, trace)
     return None
 
 
@@ -88,6 +96,12 @@ def carried(message: Message) -> Carried:
     """Answer what an earlier owner decided, and handed on before it was acted on."""
     earlier = read(message)
     return earlier.carried if earlier else NOTHING_DECIDED
+
+
+def lineage(message: Message) -> Lineage:
+    """Return how often the request has failed to be processed, under the messages before this one."""
+    earlier = read(message)
+    return earlier.lineage if earlier else NEW
 
 
 def first_sender(message: Message) -> str | None:
@@ -124,7 +138,15 @@ def is_in_doubt(message: Message) -> bool:
     return message.is_redelivery or read(message) is not None
 
 
-def write(message: Message, *, is_fifo: bool, decided: Carried | None = None, trace: str | None = None) -> Outgoing:
+def write(
+    message: Message,
+    *,
+    is_fifo: bool,
+    decided: Carried | None = None,
+    trace: str | None = None,
+    lineage: Lineage | None = None,
+    delay_seconds: int = 0,
+) -> Outgoing:
     """Make the message that carries the request on: same body and group, and as many attributes as fit.
 
     It carries what was decided now, else what had been decided before; and the `traceparent` of whoever traced it last.
@@ -134,6 +156,9 @@ def write(message: Message, *, is_fifo: bool, decided: Carried | None = None, tr
     began, hops = origin(message), min(earlier.hops + 1 if earlier else 1, MOST_HOPS)
     more = (decided or carried(message)).to_json()
     told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": hops} | more
+    told |= (lineage or (earlier.lineage if earlier else NEW)).to_json()
+    if _RECEIPT.fullmatch(message.receipt):
+        told["receipt"] = message.receipt
     # Not where SQS did not say: what is merely claimed must not go on under Slipway's own name.
     if message.sender is not None and (sender := first_sender(message)) is not None:
         told["sender"] = sender
@@ -148,4 +173,4 @@ def write(message: Message, *, is_fifo: bool, decided: Carried | None = None, tr
             size = larger
     said = f"{began} {hops} {json.dumps(more)}" if more else f"{began} {hops}"
     deduplication_id = hashlib.sha256(said.encode()).hexdigest() if is_fifo else None
-    return Outgoing(message.body, attributes, message.group, deduplication_id)
+    return Outgoing(message.body, attributes, message.group, deduplication_id, delay_seconds)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from service.core.admission import Admission
-from service.core.messages import CONTINUATION, AnyAttribute, Message, Outgoing
+from service.core.messages import CONTINUATION, AnyAttribute, Message, Outgoing, group_of
 from service.core.misunderstood import Misunderstood
 from service.core.requests import PipelineStopping, Unmatched
 
@@ -75,4 +75,4 @@ def again(letter: DeadLetter, *, is_fifo: bool) -> Outgoing:
     if not is_fifo:
         return Outgoing(letter.body, attributes)
     deduplication_id = hashlib.sha256(f"again {letter.message_id}".encode()).hexdigest()
-    return Outgoing(letter.body, attributes, letter.group or letter.message_id, deduplication_id)
+    return Outgoing(letter.body, attributes, letter.group or group_of(letter.message_id), deduplication_id)

@@ -49,7 +49,7 @@ def _data() -> dict[str, object]:
         "additionalProperties": False,
         "properties": {
             "requestId": {"type": "string", "description": "The request's own id, else that of its first message."},
-            "messageId": {"type": "string", "description": "Rejected only: the id of the message that came first."},
+            "messageId": {"type": "string", "description": "Of what could not be read: the id of the message that came first."},
             "action": {"enum": list(ACTIONS)},
             "outcome": {"enum": list(WORDS), "description": "How the request ended, or how far it is."},
             "reason": {"enum": [reason.value for reason in Reason], "description": "Why, in one word for programs."},

@@ -17,10 +17,14 @@ from service.core.actions import Cancel, Delete, Deploy, Request, Update
 from service.core.deployments import Deployment
 from service.core.estimates import NOTHING_KNOWN, Prospect
 from service.core.iso import iso as _iso
+from service.core.messages import group_of
 from service.core.outcomes import Ending, Outcome, Reason
 
 LONGEST_TEXT: Final = 2048
 LONGEST_ATTRIBUTE: Final = 256
+_ESSENTIAL: Final = frozenset(
+    {"requestId", "messageId", "action", "outcome", "reason", "modelDeploymentName", "customModelDeploymentArn", "times"}
+)
 CUT_MARK: Final = " … [cut]"
 _NAMESPACE: Final = uuid.UUID("8d3a5b7c-6f0e-5c41-9a55-0c1f3f6f7a10")
 
@@ -86,6 +90,35 @@ def announce_rejection(message_id: str, request_id: str | None, code: str, text:
     }
     attributes = {"status": Ending.REJECTED.value, "reason": Reason.NOT_UNDERSTOOD.value, "requestId": shown}
     return _envelope(Ending.REJECTED.value, [message_id], shown, message_id, data, attributes, times, source)
+
+
+def announce_failure(message_id: str, text: str, times: Times, source: str) -> Publication:
+    """Put into words that a request ends because it cannot be processed, and perhaps not even be read.
+
+    `message_id` is that of the message that came first.
+    """
+    word, reason = Ending.FAILED.value, Reason.INTERNAL_ERROR.value
+    data = {
+        "requestId": message_id,
+        "messageId": message_id,
+        "outcome": word,
+        "reason": reason,
+        "message": cut(text, LONGEST_TEXT),
+        "times": _times(times),
+    }
+    attributes = {"status": word, "reason": reason, "requestId": message_id}
+    return _envelope(word, [message_id], message_id, message_id, data, attributes, times, source)
+
+
+def minimal(publication: Publication) -> Publication:
+    """Return the same event with nothing in it but what identifies it, for a topic that refuses it as it is."""
+    event = json.loads(publication.body)
+    data = {key: value for key, value in event["data"].items() if key in _ESSENTIAL}
+    data["requestId"] = cut(str(data["requestId"]), LONGEST_ATTRIBUTE)
+    body = {key: value for key, value in event.items() if key != "traceparent"} | {"data": data}
+    body["subject"] = cut(str(body["subject"]), LONGEST_ATTRIBUTE)
+    kept = {key: value for key, value in publication.attributes.items() if key in {"eventType", "status"}}
+    return Publication(publication.event_id, json.dumps(body, separators=(",", ":")), kept, publication.event_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +254,7 @@ def _envelope(
         "data": data,
     }
     kept = {"eventType": kind} | {key: cut(value, LONGEST_ATTRIBUTE) for key, value in attributes.items() if value}
-    return Publication(event_id, json.dumps(body, separators=(",", ":")), kept, group)
+    return Publication(event_id, json.dumps(body, separators=(",", ":")), kept, group_of(group))
 
 
 def event_type(word: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -25,6 +27,17 @@ class Attribute:
 
     data_type: str
     value: str | bytes
+
+
+_GROUP = re.compile(r"[!-~]{1,128}")
+
+
+def group_of(text: str) -> str:
+    """Return a FIFO group for any text: itself where SQS and SNS take it, else a digest of it.
+
+    Both take 1 to 128 letters, digits and punctuation of ASCII, and no space. Applied to its own result it changes nothing.
+    """
+    return text if _GROUP.fullmatch(text) else hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 AnyAttribute = str | Attribute
@@ -77,6 +90,8 @@ class Outgoing:
     group: str | None = None
     """The FIFO group; on a standard queue, which may have groups for fairness, the group it came with."""
     deduplication_id: str | None = None
+    delay_seconds: int = 0
+    """How long it stays invisible; on a FIFO queue not at all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     INVALID_REQUEST = "InvalidRequest"
     NOT_ALLOWED = "NotAllowed"
     NOT_UNDERSTOOD = "NotUnderstood"
+    INTERNAL_ERROR = "InternalError"
 
     PREDECESSOR = "PredecessorRunning"
     NO_SLOT = "NoSlot"
@@ -106,6 +107,11 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class PutOff:
+    """Its outcome cannot be published now: continue later, without a place being kept for it meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
 class Continue:
     """Not finished under this message: send its continuation, then delete it."""
 
@@ -118,4 +124,4 @@ class Abandon:
     """The lease is lost, somebody else has the message: touch nothing."""
 
 
-Settlement = Done | Release | Continue | Abandon
+Settlement = Done | Release | PutOff | Continue | Abandon

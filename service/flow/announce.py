@@ -9,12 +9,11 @@ from typing import Final, Protocol
 
 import structlog
 
-from service.core.backoff import pause_seconds
-from service.core.calls import CallFailed
-from service.core.events import Publication
-from service.core.steps import reason_for
+from service.core.calls import CallFailed, Refused
+from service.core.events import Publication, minimal
 from service.flow.batches import Batches
 from service.flow.hold import Hold
+from service.flow.patience import Patience
 from service.flow.tally import Tally
 
 log = structlog.get_logger()
@@ -26,6 +25,14 @@ LARGEST_BATCH_BYTES: Final = 240 * 1024
 """SNS takes 256 KiB of bodies and attributes in one batch; attributes are a few hundred bytes an event."""
 
 
+class Unannounced(Exception):
+    """The topic takes nothing at the moment: what is to be published is published later."""
+
+
+class Unpublishable(Exception):
+    """SNS refuses this event in every form."""
+
+
 class Topic(Protocol):
     """What announcing calls of SNS."""
 
@@ -34,7 +41,7 @@ class Topic(Protocol):
 
 
 class Announcer:
-    """Publishes events in batches, and does not take no for an answer while the lease holds."""
+    """Publishes events in batches, for as long as patience lasts and the lease holds."""
 
     def __init__(self, topic: Topic, *, is_fifo: bool, rng: random.Random, tally: Tally) -> None:
         self._rng = rng
@@ -51,19 +58,22 @@ class Announcer:
     async def announce(self, publication: Publication, hold: Hold) -> None:
         """Publish; return when SNS has acknowledged it. Raises `Interrupted` between attempts, never within one.
 
-        Safe to repeat: the event keeps its id.
+        Safe to repeat: the event keeps its id. An event that SNS refuses for what is in it is tried in its smallest form.
+        Raises `Unpublishable` where that is refused, too, and `Unannounced` where the topic takes nothing.
         """
-        troubles = 0
+        patience, is_minimal = Patience(self._rng), False
         while True:
             hold.check_lease()
             failed = await self._batches.put(publication)
             if failed is None:
                 self._tally.events_published += 1
                 return
-            troubles += 1
             log.warning("publish.failed", code=failed.code, error=str(failed), event_id=publication.event_id)
-            with hold.because(reason_for(failed), str(failed)):
-                await hold.pause(pause_seconds(troubles - 1, self._rng))
+            if isinstance(failed, Refused) and not is_minimal:
+                publication, is_minimal = minimal(publication), True
+            elif patience.is_over(failed):
+                raise (Unpublishable if isinstance(failed, Refused) else Unannounced)(str(failed))
+            await patience.rest(hold, failed)
 
     def mention(self, publication: Publication, tries: int = TRIES_TO_MENTION) -> None:
         """Publish progress: in order, without waiting for it, and without fuss when it fails again and again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 import structlog
@@ -13,12 +14,21 @@ from service.core import continuations
 from service.core.actions import AnyRequest, Cancel
 from service.core.admission import Admission
 from service.core.asking import permitted
-from service.core.burial import copy_of
-from service.core.events import Progress, Publication, Times, announce_outcome, announce_progress, announce_rejection
+from service.core.burial import copy_because, copy_of
+from service.core.calls import CallFailed
+from service.core.events import (
+    Progress,
+    Publication,
+    Times,
+    announce_failure,
+    announce_outcome,
+    announce_progress,
+    announce_rejection,
+)
 from service.core.held import Finished
 from service.core.messages import QueueTraits
 from service.core.misunderstood import Code, Misunderstood
-from service.core.outcomes import WRONG, Continue, Done, Ending, Outcome, Reason, Release, Settlement
+from service.core.outcomes import WRONG, Continue, Done, Ending, Outcome, PutOff, Reason, Release, Settlement
 from service.core.request_fields import REQUEST_ID
 from service.core.requests import PipelineStopping, Unmatched
 from service.core.steps import HandOn
@@ -121,7 +131,9 @@ class Answers:
                 if isinstance(outcome, Release | Done):
                     return outcome
                 if isinstance(outcome, HandOn):
-                    return self._handed_on(outcome, tell)
+                    if hold.refused is None:
+                        return self._handed_on(outcome, tell)
+                    outcome = _not_continued(outcome.otherwise, hold.refused)
                 hold.end()
                 if outcome.reason is Reason.NOT_UNDERSTOOD:
                     text = outcome.message or ""
@@ -129,9 +141,45 @@ class Answers:
                     return await self._reject(hold, reused)
                 publication = announce_outcome(request, outcome, times_of(hold, request), site.target.source)
                 publication = await self._announce(publication, hold)
+                hold.is_announced = True
             await self._replies.reply(request.asker, publication, hold)
         self._finished(request, outcome, hold, publication.event_id)
         return Done()
+
+    async def fail(self, hold: Hold, text: str) -> Settlement:
+        """End a request that cannot be processed: with an event, a reply and a dead letter.
+
+        What is not understood here by now (`hold.request`) is not read: that may be what kills its readers.
+        """
+        origin, request = continuations.origin(hold.message), hold.request
+        is_there = False
+        if not hold.is_announced:
+            if request is None:
+                publication = announce_failure(origin, text, times_of(hold), self._terms.home.source)
+            else:
+                outcome = Outcome(Ending.FAILED, Reason.INTERNAL_ERROR, text)
+                source = self._sites[request.target].target.source
+                publication = announce_outcome(request, outcome, times_of(hold, request), source)
+            await self._announce(publication, hold)
+            hold.is_announced = True
+            self._tally.endings[Ending.FAILED.value] += 1
+            if request is not None:
+                with suppress(Exception):  # replying may be what has failed
+                    await self._replies.reply(request.asker, publication, hold)
+        if self._traits.has_dead_letter_queue:
+            is_there = await self._bury(hold, Reason.INTERNAL_ERROR.value, text)
+        log.error("request.given_up", error=text, is_dead_letter=is_there)
+        return Done()
+
+    async def give_up_event(self, hold: Hold, text: str) -> Settlement:
+        """End a request whose outcome SNS refuses in every form: the dead letter is all that tells of it."""
+        self._tally.events_given_up += 1
+        is_there = self._traits.has_dead_letter_queue and await self._bury(hold, "Unpublishable", text)
+        log.error("event.given_up", error=text, is_dead_letter=is_there)
+        return Done() if is_there else PutOff()
+
+    async def _bury(self, hold: Hold, code: str, text: str) -> bool:
+        return await self._burials.bury(copy_because(hold.message, code, text, is_fifo=self._traits.is_fifo), hold)
 
     async def _announce(self, publication: Publication, hold: Hold) -> Publication:
         """Publish; answer what was published, with its place in the trace where there is one."""
@@ -261,6 +309,12 @@ class Answers:
             event_id=event_id,
             error=outcome.message,
         )
+
+
+def _not_continued(outcome: Outcome, refused: CallFailed) -> Outcome:
+    """Return the outcome of an attempt after which there is no other, because the queue does not take the continuation."""
+    text = f"{outcome.message or outcome.ending.value}; not tried again: it cannot be continued in a new message ({refused})"
+    return replace(outcome, message=text)
 
 
 def times_of(hold: Hold, request: AnyRequest | None = None) -> Times:

@@ -1,19 +1,22 @@
-"""Burying: a copy of what could not be understood goes to the dead-letter queue, for a person to look at."""
+"""Dead letters: a copy of what ends without having been processed goes to the dead-letter queue, for a person to look at."""
 
 from __future__ import annotations
 
 import random
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
-from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed
 from service.core.messages import Outgoing
-from service.core.steps import reason_for
 from service.flow.hold import Hold
+from service.flow.patience import Patience
+from service.flow.tally import Tally
 
 log = structlog.get_logger()
+
+SENT: Final = "Sent"
+GIVEN_UP: Final = "GivenUp"
 
 
 class Graveyard(Protocol):
@@ -24,21 +27,28 @@ class Graveyard(Protocol):
 
 
 class Burials:
-    """Buries, and does not take no for an answer while the lease holds."""
+    """Sends copies to the dead-letter queue, for as long as patience lasts and the lease holds."""
 
-    def __init__(self, graveyard: Graveyard, *, rng: random.Random) -> None:
+    def __init__(self, graveyard: Graveyard, *, rng: random.Random, tally: Tally) -> None:
         self._graveyard = graveyard
         self._rng = rng
+        self._tally = tally
 
-    async def bury(self, copy: Outgoing, hold: Hold) -> None:
-        """Return when the copy is in the dead-letter queue. Raises `Interrupted` between attempts, never within one."""
-        troubles = 0
+    async def bury(self, copy: Outgoing, hold: Hold) -> bool:
+        """Return whether the copy is in the dead-letter queue. Raises `Interrupted` between attempts, never within one."""
+        patience = Patience(self._rng)
         while True:
             hold.check_lease()
             try:
-                return await self._graveyard.bury(copy)
+                await self._graveyard.bury(copy)
             except CallFailed as failed:
-                troubles += 1
+                if patience.is_over(failed):
+                    self._tally.dead_letters[GIVEN_UP] += 1
+                    remedy = "let Slipway send to the dead-letter queue: slipway doctor"
+                    log.error("bury.given_up", code=failed.code, error=str(failed), remedy=remedy)  # noqa: TRY400  it says all
+                    return False
                 log.warning("bury.failed", code=failed.code, error=str(failed))
-                with hold.because(reason_for(failed), str(failed)):
-                    await hold.pause(pause_seconds(troubles, self._rng))
+                await patience.rest(hold, failed)
+            else:
+                self._tally.dead_letters[SENT] += 1
+                return True

@@ -19,6 +19,7 @@ from service.core.calls import CallFailed, LeaseGone, Refused
 from service.core.messages import Message, Outgoing, QueueTraits, attribute_bytes
 from service.flow.batches import Batches
 from service.flow.hold import Hold
+from service.flow.patience import Patience
 from service.flow.tally import Tally
 from service.flow.waits import Deadlines, LeaseLost, TooLongHeld, rest
 
@@ -69,6 +70,7 @@ class Custody:
         self._deletes = Batches[Hold](self._delete, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._releases = Batches[Hold](self._release, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         # At once: until it is sent, a kill costs one of the message's last receives.
+        self._finishes = Batches(queue.delete, linger=0.0, parallel=PARALLEL_CALLS)
         self._sends = Batches(queue.send, linger=0.0, parallel=PARALLEL_CALLS, size=_size_of, largest=LARGEST_BATCH_BYTES)
 
     def __len__(self) -> int:
@@ -137,21 +139,25 @@ class Custody:
             log.info("release.failed", code=failed.code, remedy="its lease runs out by itself")
         return None
 
-    async def hand_on(self, hold: Hold, continuation: Outgoing) -> bool:
-        """Send the request on under a new message, then delete this one; answer whether that was done.
+    def finish(self, receipt: str) -> None:
+        """Delete the message before this one, whose owner may have died before it did so. Safe to repeat."""
+        self._finishes.put(receipt).add_done_callback(lambda _: None)
+
+    async def hand_on(self, hold: Hold, continuation: Outgoing) -> CallFailed | None:
+        """Send the request on under a new message, then delete this one; return what made that impossible.
 
         A crash between the two leaves both: the same request twice, which is harmless. It is never left without one.
         """
-        troubles = 0
+        troubles, patience = 0, Patience(self._rng)
         while True:
             failed = await self._sends.put(continuation)
             if failed is None:
                 await self.delete(hold)
-                return True
+                return None
             log.warning("continue.failed", code=failed.code, error=str(failed))
             troubles += 1
-            if isinstance(failed, Refused) or not await self._may_try_again(hold, troubles):
-                return False
+            if isinstance(failed, Refused) or patience.is_over(failed) or not await self._may_try_again(hold, troubles):
+                return failed
 
     def _look_after(self, hold: Hold) -> None:
         now = self._loop.time()

@@ -39,8 +39,9 @@ class Hold(Waits):
     """A message, and everything this process knows about holding it. Times are the event loop's, unless said."""
 
     __slots__ = (
-        "arn", "cancelled", "cancellers", "has_begun", "is_ending", "is_extending", "lease_until", "message", "receipt",
-        "request", "taken_at", "waited", "watched", "what", "why", "why_text",
+        "arn", "begun_at", "cancelled", "cancellers", "faults", "has_begun", "is_announced", "is_ending", "is_extending",
+        "lease_until", "message", "receipt", "refused", "request", "taken_at", "waited", "watched", "what", "why",
+        "why_text",
     )  # fmt: skip
 
     trace: Trace = UNTRACED
@@ -55,6 +56,14 @@ class Hold(Waits):
         self.is_extending = False
         self.has_begun = False
         """Whether calls for it were made in this delivery."""
+        self.begun_at: float | None = None
+        """When this process began to process the request."""
+        self.faults = 0
+        """Unexpected exceptions that processing it has met here."""
+        self.refused: CallFailed | None = None
+        """Why it cannot be continued in a new message."""
+        self.is_announced = False
+        """Its outcome is published."""
         self.is_ending = False
         """How the request ended is decided: nobody can cancel it any more."""
         self.cancelled: str | None = None

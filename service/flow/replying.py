@@ -18,12 +18,11 @@ from typing import Final, Protocol
 import structlog
 
 from service.core.askers import Asker
-from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed, Conflicting, Missing, Refused
 from service.core.events import Publication
 from service.core.replies import Reply, replies
-from service.core.steps import reason_for
 from service.flow.hold import Hold
+from service.flow.patience import Patience
 from service.flow.tally import Tally
 from service.flow.tracing import REPLY
 from service.flow.waits import rest
@@ -86,7 +85,7 @@ class Replies:
 
     async def say(self, reply: Reply, hold: Hold) -> None:
         """Say one thing, again and again until it is heard, there is nobody to hear it, or patience is at an end."""
-        troubles, until = 0, asyncio.get_running_loop().time() + PATIENCE_SECONDS
+        patience = Patience(self._rng, refused=PATIENCE_SECONDS, trouble=PATIENCE_SECONDS)
         how = type(reply).__name__
         while True:
             hold.check_lease()
@@ -98,14 +97,12 @@ class Replies:
                 self._tally.replies["NobodyThere"] += 1
                 log.info("reply.unheard", reply=how, code=failed.code, error=str(failed))
                 return
-            if asyncio.get_running_loop().time() >= until:
+            if patience.is_over(failed):
                 self._tally.replies["GivenUp"] += 1
                 log.error("reply.given_up", reply=how, code=failed.code, error=str(failed), remedy="its event was published")
                 return
-            troubles += 1
             log.warning("reply.failed", reply=how, code=failed.code, error=str(failed))
-            with hold.because(reason_for(failed), str(failed)):
-                await hold.pause(pause_seconds(troubles, self._rng))
+            await patience.rest(hold, failed)
 
     async def _try(self, reply: Reply) -> CallFailed | None:
         try:

@@ -17,13 +17,25 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from service.core import continuations
+from service.core.calls import Denied, Missing, Refused
 from service.core.carried import Carried
+from service.core.lineage import (
+    LONGEST_DELAY_SECONDS,
+    MOST_DEATHS,
+    MOST_FAULTS,
+    STAGGER_SECONDS,
+    STAGGERED_DEATHS,
+    SURVIVAL_SECONDS,
+    SUSPICIOUS_DEATHS,
+    Lineage,
+    deaths_of,
+)
 from service.core.messages import QueueTraits
-from service.core.outcomes import Abandon, Continue, Done, Reason, Release, Settlement
+from service.core.outcomes import Abandon, Continue, Done, PutOff, Reason, Release, Settlement
 from service.core.targets import DEFAULT
 from service.flow import intake
-from service.flow.announce import Announcer, Topic
-from service.flow.answer import Answers
+from service.flow.announce import Announcer, Topic, Unannounced, Unpublishable
+from service.flow.answer import Answers, times_of
 from service.flow.burials import Burials, Graveyard
 from service.flow.cancelling import Cancelling
 from service.flow.custody import Custody, Leases
@@ -41,7 +53,9 @@ from service.flow.watcher import Watcher
 
 log = structlog.get_logger()
 
-FAULT_RELEASE_SECONDS: Final = 30
+FAULT_PAUSE_SECONDS: Final = 1.0
+"""Before the second attempt; five times as long before each further one."""
+_CONTINUE_REMEDY: Final = "raise the queue's MaximumMessageSize, or let Slipway send to it: slipway doctor"
 LONGEST_GOODBYE_SECONDS: Final = 24.5
 """A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
 
@@ -116,7 +130,7 @@ class Slipway:
         self._answers = Answers(
             terms,
             traits,
-            burials=Burials(queue, rng=rng),
+            burials=Burials(queue, rng=rng, tally=tally),
             announcer=self._announcer,
             replies=self._replies,
             sites=self.sites,
@@ -236,6 +250,8 @@ class Slipway:
     def _begin(self, hold: Hold) -> None:
         if self.is_stopping:
             hold.interrupt(Stopping)
+        if (earlier := continuations.read(hold.message)) is not None and earlier.receipt is not None:
+            self.custody.finish(earlier.receipt)
         self._tasks.add(asyncio.get_running_loop().create_task(self._serve(hold)))
 
     async def _serve(self, hold: Hold) -> None:
@@ -247,12 +263,14 @@ class Slipway:
         is_handed_on = False
         try:
             bind_contextvars(message_id=hold.message.message_id)  # the task's own, and gone with it
-            try:
-                has_few_lives = self._traits.should_hand_on(hold.message.receive_count)
-                settlement = Continue() if has_few_lives else await self._answers.answer(hold)
-            except Exception as exc:  # noqa: BLE001  every kind of them has its settlement
-                settlement = self._after(exc, hold)
+            settlement = await self._settlement(hold)
             is_handed_on = await self._settle(hold, settlement)
+            if hold.refused is not None and not is_handed_on:
+                hold.cancelled = None
+                hold.pardon(Cancelled)
+                hold.pardon(TooLongHeld)
+                settlement = await self._settlement(hold)
+                is_handed_on = await self._settle(hold, settlement)
         except Exception:
             self.tally.faults += 1
             log.exception("settlement.faulted")
@@ -268,21 +286,71 @@ class Slipway:
             hold.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
             hold.trace.end("Fault" if settlement is None else type(settlement).__name__)
 
-    def _after(self, exc: Exception, hold: Hold) -> Settlement:
-        """Return what becomes of a message whose answer was interrupted; by anything else than an interruption is a fault."""
-        match exc:
-            case LeaseLost():
+    async def _settlement(self, hold: Hold) -> Settlement:
+        """Return what becomes of one message. An exception that nobody expected is tried again, a few times."""
+        while True:
+            try:
+                return await self._process(hold)
+            except LeaseLost:
                 return Abandon()
-            case Stopping():
+            except Stopping:
                 return Release()
-            case Cancelled():
+            except Cancelled:
                 return Continue(replace(continuations.carried(hold.message), cancelled=hold.cancelled))
-            case TooLongHeld():
+            except TooLongHeld:
                 # Order within a FIFO group would be lost by a new message: there it is received anew instead.
                 return Release() if self._traits.is_fifo else Continue()
-        self.tally.faults += 1
-        log.error("request.faulted", exc_info=exc)
-        return Release(FAULT_RELEASE_SECONDS)
+            except Unannounced:
+                return PutOff()
+            except Exception as exc:
+                self.tally.faults += 1
+                log.error("request.faulted", exc_info=exc)
+                hold.faults += 1
+                hold.is_ending = False
+                if hold.faults >= 2 * MOST_FAULTS:  # even ending it raises
+                    return Release(LONGEST_DELAY_SECONDS)
+
+    async def _process(self, hold: Hold) -> Settlement:
+        """Process the request once. Raises `Interrupted`, or anything."""
+        try:
+            return await self._attempt(hold)
+        except Unpublishable as refused:
+            return await self._answers.give_up_event(hold, str(refused))
+
+    async def _attempt(self, hold: Hold) -> Settlement:
+        """Process the request, unless enough of its readers have died or raised."""
+        lineage = continuations.lineage(hold.message)
+        if (faults := lineage.faults + hold.faults) >= MOST_FAULTS or (hold.is_announced and hold.faults):
+            return await self._answers.fail(hold, f"processing it failed {faults} times with an exception that is a bug")
+        if hold.faults:
+            with hold.because(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
+                await hold.pause(FAULT_PAUSE_SECONDS * 5 ** (hold.faults - 1))
+        if (deaths := self._deaths(hold)) >= MOST_DEATHS:
+            return await self._answers.fail(hold, f"{deaths} processes in a row have ended as soon as they had received it")
+        has_few_lives = hold.refused is None and self._traits.should_hand_on(hold.message.receive_count)
+        most = self._traits.max_receive_count or 0
+        # At once only where it is the first death, or nearly too late: a reader that dies just after sending leaves a copy.
+        if has_few_lives and (deaths <= 1 or self._traits.is_fifo or hold.message.receive_count >= most - 1):
+            return Continue()
+        if deaths >= STAGGERED_DEATHS:
+            await hold.pause(self._rng.uniform(0.0, STAGGER_SECONDS))
+        loop = asyncio.get_running_loop()
+        hold.begun_at = loop.time()
+        if has_few_lives or deaths >= SUSPICIOUS_DEATHS:
+            loop.call_later(SURVIVAL_SECONDS, self._survived, hold)
+        return await self._answers.answer(hold)
+
+    def _survived(self, hold: Hold) -> None:
+        """Let a request that did not end its reader be continued with no deaths. Not after its deadline, which ends it."""
+        is_late = hold.request is not None and hold.now() >= (times_of(hold, hold.request).deadline or 0.0)
+        if not is_late and not hold.is_ending and not self._traits.is_fifo and hold.refused is None:
+            hold.interrupt(TooLongHeld)
+
+    def _deaths(self, hold: Hold) -> int:
+        message = hold.message
+        seconds = message.received_at - message.first_received_at
+        here = deaths_of(message.receive_count, seconds, self._terms.visibility_timeout)
+        return continuations.lineage(message).deaths + here
 
     async def _settle(self, hold: Hold, settlement: Settlement) -> bool:
         """Do what the settlement says; answer whether the request was handed on."""
@@ -292,23 +360,59 @@ class Slipway:
                 await self.custody.delete(hold)
             case Abandon():
                 pass
+            case PutOff():
+                self.tally.put_off += 1
+                await self._put_off(hold)
             case Release(after=0) if hold.message.receive_count >= (self._traits.max_receive_count or 1 << 62):
                 await self._hand_on(hold)
+            case Release(after=after) if self._has_counts(hold):
+                await self._hand_on(hold, delay_seconds=after)
             case Release(after=after):
                 await self.custody.release(hold, after)
             case Continue(decided=decided):
                 return await self._hand_on(hold, decided)
         return False
 
-    async def _hand_on(self, hold: Hold, decided: Carried | None = None) -> bool:
-        continuation = continuations.write(
-            hold.message, is_fifo=self._traits.is_fifo, decided=decided, trace=hold.trace.traceparent
+    def _has_counts(self, hold: Hold) -> bool:
+        """Whether what is counted of it would be lost if it were given back. Not where even ending it raises: SQS ends that."""
+        is_counted = 0 < hold.faults < 2 * MOST_FAULTS or self._deaths(hold) >= SUSPICIOUS_DEATHS
+        return is_counted and not self._traits.is_fifo
+
+    async def _put_off(self, hold: Hold) -> None:
+        """Continue later, under a new message, so that no place is kept and no receive is spent meanwhile.
+
+        FIFO queues delay no single message: there it goes to the end of its group.
+        """
+        lineage = continuations.lineage(hold.message)
+        log.warning("request.put_off", what=hold.what, seconds=lineage.delay_seconds)
+        await self._hand_on(hold, delay_seconds=lineage.delay_seconds)
+
+    async def _hand_on(self, hold: Hold, decided: Carried | None = None, *, delay_seconds: int = 0) -> bool:
+        before, now = continuations.lineage(hold.message), asyncio.get_running_loop().time()
+        has_survived = hold.begun_at is not None and now - hold.begun_at >= SURVIVAL_SECONDS
+        lineage = Lineage(
+            deaths=0 if has_survived else self._deaths(hold),
+            faults=before.faults + hold.faults,
+            delays=before.delays + bool(delay_seconds),
         )
-        if await self.custody.hand_on(hold, continuation):
+        continuation = continuations.write(
+            hold.message,
+            is_fifo=self._traits.is_fifo,
+            decided=decided,
+            trace=hold.trace.traceparent,
+            lineage=lineage,
+            delay_seconds=delay_seconds,
+        )
+        failed = await self.custody.hand_on(hold, continuation)
+        if failed is None:
             log.info("request.continued", what=hold.what)
             return True
-        log.error("continue.given_up", what=hold.what, remedy="released instead; its receive count goes on")
-        await self.custody.release(hold)
+        is_second = hold.refused is not None
+        log.error("continue.given_up", what=hold.what, code=failed.code, error=str(failed), remedy=_CONTINUE_REMEDY)
+        if isinstance(failed, Refused | Denied | Missing) and not is_second and not self.is_stopping and not hold.is_lost:
+            hold.refused = failed
+        else:
+            await self.custody.release(hold, Lineage(delays=hold.message.receive_count).delay_seconds if is_second else 0)
         return False
 
 

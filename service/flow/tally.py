@@ -48,6 +48,12 @@ class Tally:
     """Upstream events that no trigger matches."""
     replies: Counter[str] = field(default_factory=Counter)
     """By what became of them."""
+    events_given_up: int = 0
+    """Outcomes that SNS refuses in every form; each is in the dead-letter queue instead."""
+    put_off: int = 0
+    """Requests continued later because their outcome could not be published."""
+    dead_letters: Counter[str] = field(default_factory=Counter)
+    """By whether they were sent."""
     adoptions: int = 0
     unknown_answers: int = 0
     quota_refusals: int = 0

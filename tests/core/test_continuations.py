@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from service.core.burial import copy_of
 from service.core.carried import MOST_ATTEMPTS, Carried
 from service.core.continuations import CLOCK_SLACK_SECONDS, MOST_ATTRIBUTES, OLDEST_SECONDS, Continuation
 from service.core.dead_letters import DeadLetter, again
-from service.core.messages import CONTINUATION, AnyAttribute, Attribute, Message
+from service.core.messages import CONTINUATION, AnyAttribute, Attribute, Message, group_of
 from service.core.misunderstood import Code, Misunderstood
 from tests.bodies import GOOD, MESSAGE_ID, NOW, json_values, message
 
@@ -48,14 +49,15 @@ def test_the_first_receipt_and_the_first_id_survive_any_number_of_hops() -> None
             received_at=now,
             first_received_at=now,
         )
-        assert continuations.read(arrived) == Continuation(MESSAGE_ID, NOW - 60, hop)
+        assert continuations.read(arrived) == Continuation(MESSAGE_ID, NOW - 60, hop, receipt="r")
         assert continuations.origin(arrived) == MESSAGE_ID
         assert continuations.first_received_at(arrived) == NOW - 60
     assert len(seen) == 50
 
 
 def test_handed_on_twice_it_is_the_same() -> None:
-    assert continuations.write(message(), is_fifo=True) == continuations.write(message(receipt="r2"), is_fifo=True)
+    once, twice = (continuations.write(message(receipt=receipt), is_fifo=True) for receipt in ("r", "r2"))
+    assert (once.body, once.deduplication_id) == (twice.body, twice.deduplication_id)
 
 
 @pytest.mark.parametrize("is_fifo", [True, False])
@@ -263,3 +265,11 @@ def test_attributes_keep_their_data_types_and_values_in_continuations_and_in_dea
     assert {name: buried.attributes[name] for name in typed} == typed
     letter = DeadLetter("m", buried.body, "r", 0.0, buried.attributes)
     assert again(letter, is_fifo=False).attributes == typed
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_group_that_sqs_and_sns_take(text: str) -> None:
+    group = group_of(text)
+    assert re.fullmatch("[!-~]{1,128}", group)
+    assert group_of(group) == group
+    assert group == text or not re.fullmatch("[!-~]{1,128}", text)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from service.aws.calling import NEVER
 from service.core.calls import CallFailed, Refused, Throttled
 from service.core.events import Publication
+from service.core.messages import group_of
 from service.core.outcomes import Ending
 from tests.world.callers import Callers
 from tests.world.loop import PROCESS
@@ -42,6 +43,8 @@ class Topic:
         self.is_fifo = fifo
         self.notices: list[Notice] = []
         self.fail_entries = 0
+        self.refuses: Callable[[Publication], bool] = lambda _: False
+        """Which events it never takes."""
         self._seen: dict[str, float] = {}
 
     async def publish(self, batch: Sequence[Publication]) -> list[CallFailed | None]:
@@ -64,6 +67,10 @@ class Topic:
             return Throttled("PublishBatch", "ThrottledException", "this entry alone")
         if len(publication.attributes) > MOST_ATTRIBUTES or not all(publication.attributes.values()):
             return Refused("PublishBatch", "InvalidParameter", "attributes")
+        if self.is_fifo and publication.group != group_of(publication.group):
+            return Refused("PublishBatch", "InvalidParameter", "MessageGroupId")
+        if self.refuses(publication):
+            return Refused("PublishBatch", "InvalidParameter", "this event")
         self._wire.watching.published(publication, self._wire.sender)
         now = self._clock()  # type: ignore[operator]
         before = self._seen.get(publication.event_id)

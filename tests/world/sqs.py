@@ -14,7 +14,7 @@ from service.aws.calling import NEVER
 from service.aws.clients import POLL_GRACE_SECONDS
 from service.aws.limiter import Wait
 from service.core.calls import CallFailed, LeaseGone, Refused, Throttled
-from service.core.messages import AnyAttribute, Message, Outgoing, QueueTraits
+from service.core.messages import AnyAttribute, Message, Outgoing, QueueTraits, attribute_bytes, group_of
 from tests.world.callers import Callers
 from tests.world.loop import PROCESS, VirtualLoop
 from tests.world.watching import Watching
@@ -71,6 +71,8 @@ class SqsQueue:
         self.all: list[Letter] = []
         self.polls: list[Callable[[], None]] = []
         """Long polls that wait for a message."""
+        self.largest = 1024 * 1024
+        """MaximumMessageSize."""
         self.watching = Watching()
         self.duplicate_next = 0
         self._ids = itertools.count(1)
@@ -88,6 +90,7 @@ class SqsQueue:
         group: str | None = None,
         deduplication_id: str | None = None,
         sender: str = SOMEBODY,
+        delay_seconds: float = 0.0,
     ) -> Letter | None:
         """Accept a message; None where FIFO deduplication swallows it."""
         if self.is_fifo and deduplication_id is not None:
@@ -99,6 +102,8 @@ class SqsQueue:
         letter = Letter(
             f"m-{next(self._ids):05d}", body, dict(attributes or {}), group if self.is_fifo else None, sender, self.now(), 0.0
         )
+        if delay_seconds and not self.is_fifo:
+            letter.visible_at = self.now() + delay_seconds
         self.letters[letter.message_id] = letter
         self.all.append(letter)
         self.watching.put(letter, letter.body, letter.attributes)
@@ -292,7 +297,13 @@ class Queue:
 
     def _put(self, queue: SqsQueue, outgoing: Outgoing) -> None:
         sender = f"{OWN_ROLE}:{self._wire.sender}"
-        queue.put(outgoing.body, dict(outgoing.attributes), outgoing.group, outgoing.deduplication_id, sender)
+        size = len(outgoing.body.encode()) + sum(attribute_bytes(*each) for each in outgoing.attributes.items())
+        if size > queue.largest:
+            raise Refused("SendMessage", "InvalidParameterValue", f"message must be shorter than {queue.largest} bytes")
+        if outgoing.group is not None and outgoing.group != group_of(outgoing.group):
+            raise Refused("SendMessage", "InvalidParameterValue", "MessageGroupId")
+        own = (dict(outgoing.attributes), outgoing.group, outgoing.deduplication_id, sender)
+        queue.put(outgoing.body, *own, delay_seconds=outgoing.delay_seconds)
 
     async def _batch(self, operation: str, entries: Sequence[E], act: Callable[[E], None]) -> list[CallFailed | None]:
         if len(entries) > MOST_ENTRIES or len(set(map(id, entries))) < len(entries):
