@@ -104,7 +104,7 @@ def test_attributes_that_would_make_it_too_large_stay_behind() -> None:
         told(firstReceivedAt=10**900),
         told(firstReceivedAt=NOW - OLDEST_SECONDS - 1),
         told(firstReceivedAt=NOW + CLOCK_SLACK_SECONDS + 1),
-        told() + " " * 4000,
+        told() + " " * 16_000,
         '{"origin": "first", "hops": 1}',
     ],
 )
