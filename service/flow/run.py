@@ -302,9 +302,9 @@ class Slipway:
                 return Release() if self._traits.is_fifo else Continue()
             except Unannounced:
                 return PutOff()
-            except Exception as exc:
+            except Exception:
                 self.tally.faults += 1
-                log.error("request.faulted", exc_info=exc)
+                log.exception("request.faulted")
                 hold.faults += 1
                 hold.is_ending = False
                 if hold.faults >= 2 * MOST_FAULTS:  # even ending it raises
