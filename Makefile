@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 MINISTACK := .venv-ministack/ready
+NEWEST := .venv-newest/ready
 TOOLS := .venv-tools/ready
 LOCKER := .venv-lock
 UV := $(LOCKER)/bin/uv
@@ -16,7 +17,7 @@ MINUTES ?= 20
 KILLS ?= 50
 # A test of real processes waits a third of its time.
 WORKERS ?= $(shell "$(PYTHON)" -c 'import os; print(1 + (os.cpu_count() or 1))')
-.PHONY: help setup demo test browser proof prove bench check lint types contracts format lock upgrade clean
+.PHONY: help setup demo test browser proof prove newest bench check lint types contracts format lock upgrade clean
 
 help: ## say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +46,11 @@ $(TOOLS): requirements-tools.txt
 	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r requirements-tools.txt
 	@touch $@
 
+$(NEWEST): requirements-dev.txt
+	@"$(PYTHON)" -m venv $(@D)
+	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.txt
+	@touch $@
+
 demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no account needed
 	@$(BIN)/slipway demo
 
@@ -62,6 +68,12 @@ proof: setup ## the quick tiers of the proof: one lifetime, worlds, planted bugs
 
 prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json
 	@$(BIN)/python -m tests.proof prove --minutes $(MINUTES)
+
+# aioboto3 pins an aiobotocore: pip says that the two conflict, and that is what is tried here.
+newest: $(NEWEST) ## pass the tests of the adapters with the newest aiobotocore and botocore that there are
+	@$(<D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --upgrade aiobotocore 2>/dev/null
+	@$(<D)/bin/python -m pip list --disable-pip-version-check 2>/dev/null | grep boto
+	@PYTHONPATH=. $(<D)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider tests/aws
 
 bench: setup ## what it costs, beside what people write instead: some 17 minutes; QUICK=1 takes five minutes
 	@$(BIN)/python -m tests.bench $(if $(QUICK),quick)
@@ -98,5 +110,5 @@ $(UV):
 	@$(LOCKER)/bin/python -m pip install -qq --disable-pip-version-check "uv>=0.9"
 
 clean: ## take away what was made here, .venv too
-	@rm -rf $(VENV) $(dir $(MINISTACK)) $(dir $(TOOLS)) $(LOCKER) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(dir $(MINISTACK)) $(dir $(NEWEST)) $(dir $(TOOLS)) $(LOCKER) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find service tests -name __pycache__ -type d -prune -exec rm -rf {} +

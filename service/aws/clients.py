@@ -115,7 +115,8 @@ async def open_clients(
         async def open_one(
             service: str, region: str, pool: int, read_seconds: float = READ_SECONDS, within: aioboto3.Session = boto
         ) -> Any:  # noqa: ANN401  aioboto3 has no types
-            config = config_of(pool, read_seconds)
+            # AWS_BEARER_TOKEN_BEDROCK, which the SDK prefers, is of another account than a role.
+            config = config_of(pool, read_seconds, signature=None if within is boto else "v4")
             with _said_in_a_sentence():
                 client = await stack.enter_async_context(within.client(service, region_name=region, config=config))
             name = client.meta.service_model.service_id.hyphenize()
@@ -159,7 +160,9 @@ async def _read_models(session: AioSession, service: str) -> None:
         await asyncio.to_thread(loader.load_service_model, service, kind)
 
 
-def _config(user_agent: str, pool: int, read_seconds: float, transport: type[StraightSession]) -> AioConfig:
+def _config(
+    user_agent: str, pool: int, read_seconds: float, transport: type[StraightSession], signature: str | None = None
+) -> AioConfig:
     """Never set as the session's default: aiobotocore then drops `http_session_cls` without a word.
 
     `user_agent` whole, not `user_agent_extra`: botocore would put that together anew for each call, 12 % of its CPU.
@@ -172,6 +175,7 @@ def _config(user_agent: str, pool: int, read_seconds: float, transport: type[Str
         max_pool_connections=pool,
         parameter_validation=False,  # ours is stricter, and comes first; botocore's costs 5 to 15 % of a call
         user_agent=user_agent,
+        signature_version=signature,
     )
 
 

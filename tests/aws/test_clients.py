@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 from aiobotocore.credentials import AioRefreshableCredentials
 
+from service.aws.bedrock import Bedrock
 from service.aws.clients import open_clients
 from service.aws.connecting import connect
 from service.aws.keys import Keeper
 from service.aws.regions import NotConfigured
 from service.aws.transport import StraightSession
-from service.core.calls import Denied
-from service.core.targets import Home
-from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_topic
-from tests.aws.servers import answer, serving
+from service.core.calls import CallFailed, Denied
+from service.core.targets import DEFAULT, Home, Role, Wanted
+from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_caller, make_queue, make_topic
+from tests.aws.servers import ARN, answer, serving
 
 
 async def test_each_purpose_has_a_client_and_a_pool_of_its_own(clients_at: Open) -> None:
@@ -120,3 +121,35 @@ async def test_a_proxy_of_the_environment_is_gone_through(clients_at: Open, monk
             await make_bedrock(clients).page(created_after=None, status=None, token=None)
         (seen,) = proxy.seen
     assert seen.path.startswith("http://bedrock.invalid/")
+
+
+async def test_a_bedrock_api_key_is_sent_to_bedrock_alone(clients_at: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-EXAMPLE")
+    said = {
+        "modelDeploymentSummaries": [],
+        "output": {"message": {"content": [{"text": "ready"}]}},
+        "Successful": [{"Id": "0"}],
+    }
+    async with serving(answer(200, said)) as server, clients_at(server.url) as clients:
+        bedrock = Bedrock(clients.bedrock, make_caller(), open_client=clients.open)
+        await bedrock.page(created_after=None, status=None, token=None)
+        await bedrock.converse(ARN, "say ready", 10)
+        await make_queue(clients).delete(["receipt"])
+        signed = [seen.headers["authorization"] for seen in server.seen]
+    assert signed[:2] == ["bearer bedrock-api-key-example"] * 2  # as the server reads it
+    assert signed[2].startswith("aws4-hmac-sha256 ")
+
+
+async def test_a_role_of_another_account_is_not_replaced_by_a_bedrock_api_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-EXAMPLE")
+    wanted = (Wanted(DEFAULT), Wanted("research", role=Role("arn:aws:iam::210987654321:role/slipway", "slipway")))
+    async with serving(answer(200, {"modelDeploymentSummaries": []})) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", server.url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)
+        opening = open_clients(queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, version="0", most_polls=2, wanted=wanted)
+        async with opening as clients:
+            with pytest.raises(CallFailed):  # the role cannot be assumed here, and so nothing is asked of Bedrock
+                await Bedrock(clients.bedrocks["research"], make_caller(attempts=1)).page(
+                    created_after=None, status=None, token=None
+                )
+        assert not [seen for seen in server.seen if "bearer" in seen.headers.get("authorization", "")]
