@@ -17,6 +17,8 @@ from service.core.triggers import Trigger
 
 LONGEST_RETENTION: Final = 14 * 86_400
 FEWEST_RECEIVES: Final = 3
+LARGEST_REQUEST: Final = 256 * 1024
+"""Bytes of the largest body that is taken."""
 LARGEST_SKEW_SECONDS: Final = 60.0
 """AWS refuses calls from a clock that is five minutes wrong."""
 REGIONS: Final = frozenset({"us-east-1", "us-west-2"})
@@ -50,6 +52,9 @@ def of_queue(attributes: Attributes, timeout: float) -> Iterator[Complaint]:
         yield Complaint("queue delay", f"each request is held back for {delay} s", "set DelaySeconds to 0")
     if attributes.get("SqsManagedSseEnabled") != "true" and not attributes.get("KmsMasterKeyId"):
         yield Complaint("queue encryption", "messages are not encrypted at rest", "set SqsManagedSseEnabled, or KmsMasterKeyId")
+    if (largest := int(attributes.get("MaximumMessageSize", LARGEST_REQUEST))) < LARGEST_REQUEST:
+        text = f"{largest} bytes: a request near that size cannot be tried again, nor continued in a new message"
+        yield Complaint("queue message size", text, "set MaximumMessageSize to 1048576")
     redrive = redrive_of(attributes)
     if not redrive.get("deadLetterTargetArn"):
         text = "it has none: a body that is rejected is not kept, and one that kills its reader comes for ever"
@@ -71,6 +76,13 @@ def of_dead_letters(attributes: Attributes, queue: Attributes) -> Iterator[Compl
     if retention < feeding:
         text = f"{retention} s, shorter than the queue's {feeding} s: ages go on counting, and a dead letter may expire at once"
         yield Complaint("dead-letter retention", text, "set its MessageRetentionPeriod to 1209600")
+    sizes = [int(each.get("MaximumMessageSize", LARGEST_REQUEST)) for each in (attributes, queue)]
+    if sizes[0] < sizes[1]:
+        text = f"{sizes[0]} bytes, smaller than the queue's {sizes[1]}: a copy of a large message is refused"
+        yield Complaint("dead-letter message size", text, "set its MaximumMessageSize to the queue's")
+    if attributes.get("FifoQueue") != queue.get("FifoQueue"):
+        text = "one of the queue and its dead-letter queue is FIFO, and the other is not: every copy is refused"
+        yield Complaint("dead-letter type", text, "use a dead-letter queue of the same type")
     if (count := int(attributes["ApproximateNumberOfMessages"])) > 0:
         yield Complaint("dead letters", f"waiting for somebody to look: {count}", "look at them: slipway dlq list")
 

@@ -85,3 +85,13 @@ def test_a_model_that_cannot_be_deployed(state: ModelState) -> None:
 
 def deployment(status: Status) -> Deployment:
     return Deployment("arn", "bot", MODEL, status, status.value, 0.0)
+
+
+def test_queues_that_refuse_what_is_sent_to_them_are_found() -> None:
+    usual = {"MessageRetentionPeriod": "1209600", "ApproximateNumberOfMessages": "0", "SqsManagedSseEnabled": "true"}
+    small = usual | {"MaximumMessageSize": "1024"}
+    assert "queue message size" in {one.about for one in diagnosis.of_queue(small, 60.0)}
+    assert "queue message size" not in {one.about for one in diagnosis.of_queue(usual | {"MaximumMessageSize": "262144"}, 60.0)}
+    found = {one.about for one in diagnosis.of_dead_letters(small | {"FifoQueue": "true"}, usual)}
+    assert found == {"dead-letter message size", "dead-letter type"}
+    assert not [*diagnosis.of_dead_letters(usual, usual)]
