@@ -35,6 +35,7 @@ _OF_OTHERS = re.compile(r"SLIPWAY_LOCAL_\w*|SLIPWAY_CONFIG")
 # Kubernetes gives every pod such variables for each Service in its namespace, and one is easily named slipway.
 _SERVICE_LINK = re.compile(r"SLIPWAY_(?:\w+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)")
 _SERVICE_LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://\S+")
+_OF_ALL: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is asked instead of all addresses
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _FLAGS: Final = {"true": True, "false": False}
@@ -91,6 +92,12 @@ class Settings:
     def is_fifo_topic(self) -> bool:
         """The topic wants a group and a deduplication id with each event."""
         return self.topic_arn.endswith(".fifo")
+
+    @property
+    def own_daemon(self) -> tuple[str, ...]:
+        """The URL of a daemon on this machine with these settings; none if it has no HTTP endpoint."""
+        host = reachable(self.http_host)
+        return (f"http://{f'[{host}]' if ':' in host else host}:{self.http_port}",) if self.http_port else ()
 
     @property
     def call_timeout(self) -> float:
@@ -153,6 +160,20 @@ def find_wanted(environ: Mapping[str, str], config: str | None = None) -> tuple[
 def find_topic(environ: Mapping[str, str], config: str | None = None) -> str:
     """Answer the ARN of the topic in force; empty where none is set. Raises WrongSetting."""
     return str(_in_force(environ, config)[0].get("topic_arn", ""))
+
+
+def find_endpoint(environ: Mapping[str, str], config: str | None = None) -> tuple[str, int]:
+    """Return the host and port that a daemon on this machine is asked at, whatever else is set; port 0: it has no endpoint.
+
+    Raises WrongSetting.
+    """
+    values = _in_force(environ, config)[0]
+    return reachable(values["http_host"]), int(values["http_port"])
+
+
+def reachable(host: str) -> str:
+    """Return the host that a daemon on this machine is asked at which listens on this one."""
+    return _OF_ALL.get(host, host)
 
 
 def load_triggers(path: str, named_by: str | None = None) -> tuple[Trigger, ...]:
@@ -236,7 +257,7 @@ def _checked(given: Mapping[str, object], place: str) -> dict[str, Any]:
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for name, text in environ.items():
-        if setting := _BY_VARIABLE.get(name):
+        if (setting := _BY_VARIABLE.get(name)) and not _is_link(name, text):
             values[setting.name] = _value(setting, _parsed(setting, text), name)
         elif name.startswith(PREFIX) and not _is_of_others(name, text):
             otherwise = f"unset it; the variables are {', '.join(_BY_VARIABLE)}"
@@ -245,8 +266,12 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _is_of_others(name: str, text: str) -> bool:
-    is_link = _SERVICE_LINK.fullmatch(name) or (name.endswith("_PORT") and _SERVICE_LINK_VALUE.fullmatch(text))
-    return bool(is_link or _OF_OTHERS.fullmatch(name))
+    return _is_link(name, text) or bool(_SERVICE_LINK.fullmatch(name) or _OF_OTHERS.fullmatch(name))
+
+
+def _is_link(name: str, text: str) -> bool:
+    """Whether it is Kubernetes's address of a Service, also where the Service is named so that a setting has this variable."""
+    return name.endswith("_PORT") and _SERVICE_LINK_VALUE.fullmatch(text) is not None
 
 
 def _unknown(said: str, near: str | None, otherwise: str) -> WrongSetting:

@@ -93,6 +93,13 @@ class Outcome:
     already_gone: bool = False
     """There was nothing to delete."""
 
+    @property
+    def loggable(self) -> str | None:
+        """`message` without the model's answer: log lines hold nothing that a model was asked or has said."""
+        if self.message is None or self.smoke is None or not self.smoke.text:
+            return self.message
+        return self.message.replace(self.smoke.text, "(its answer is in the event)")
+
 
 @dataclass(frozen=True, slots=True)
 class Done:

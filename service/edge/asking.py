@@ -78,7 +78,7 @@ async def _daemons(settings: Settings, named: Sequence[str]) -> Sequence[str]:
     """Those that were named, each of which must answer; else the one on this machine, whenever it does."""
     for url in named:
         await ask_troubles(url)
-    return named or ([f"http://127.0.0.1:{settings.http_port}"] if settings.http_port else [])
+    return named or list(settings.own_daemon)
 
 
 async def _listener(visit: Visit, url: str) -> Listener:

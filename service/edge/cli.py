@@ -81,19 +81,19 @@ def serve(
 
 @app.command()
 def health(
-    port: Annotated[
-        int | None, typer.Option(help="The daemon's port; else SLIPWAY_HTTP_PORT, else 8080.", min=1, max=65535)
-    ] = None,
+    *,
+    port: Annotated[int | None, typer.Option(help="The daemon's port; else that of the settings.", min=1, max=65535)] = None,
+    config: Annotated[str | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
 ) -> None:
     """Ask the daemon on this machine whether it lives; exit 0 or 1.
 
-    For container health checks.
+    For container health checks. Reads http_host and http_port as slipway serve does.
 
     Example: slipway health --port 8080
     """
     from service.edge.ask import ask_livez
 
-    raise typer.Exit(ask_livez(port))
+    raise typer.Exit(ask_livez(config, port))
 
 
 @app.command()

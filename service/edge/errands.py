@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -62,9 +63,10 @@ def _known(target: str | None, settings: Settings) -> str:
 
 
 def say(sentence: str) -> None:
-    """Tell the person at the terminal something that is not the answer."""
+    """Tell the person at the terminal something that is not the answer. Without a terminal any more the work goes on."""
     said = f"slipway: {sentence}"
-    typer.echo(paragraph(said) if sys.stderr.isatty() else said, err=True)
+    with suppress(OSError):
+        typer.echo(paragraph(said) if sys.stderr.isatty() else said, err=True)
 
 
 async def _visit(settings: Settings, errand: Callable[[Visit, Settings], Awaitable[Exit]], target: str) -> Exit:

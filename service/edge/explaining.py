@@ -46,7 +46,7 @@ async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequenc
     lines: dict[str, Mapping[str, object]] = {}
     troubles: dict[str, str] = {}
     unanswered: list[str] = []
-    urls = named or ([f"http://127.0.0.1:{settings.http_port}"] if settings.http_port else [])
+    urls = named or list(settings.own_daemon)
     only = visit.here.target.shown
     answered = 0
     for url in urls:

@@ -79,7 +79,7 @@ class _Watching:
 
     def __init__(self, visit: Visit, settings: Settings, daemons: Sequence[str]) -> None:
         self._visit = visit
-        self._daemons = daemons or ([f"http://127.0.0.1:{settings.http_port}"] if settings.http_port else [])
+        self._daemons = daemons or list(settings.own_daemon)
         self._is_named = bool(daemons)
         self._known: dict[str, Existing] = {}
 

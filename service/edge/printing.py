@@ -7,6 +7,7 @@ cut off, and no word is broken: an ARN can be copied.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -37,6 +38,7 @@ LEAST_OF_LAST: Final = 30
 SHORT: Final = 24
 """Cells up to this length, like a time, are never cut in a table that moves."""
 LEAST_WIDTH: Final = 20
+_UNSEEN: Final = re.compile(r"[^\n -~]+")
 
 
 def is_terminal() -> bool:
@@ -45,9 +47,9 @@ def is_terminal() -> bool:
 
 
 def print_json(document: object) -> None:
-    """Print one JSON document: indented for a person, on one line for a program."""
+    """Print one JSON document: indented for a person, on one line for a program. What would act on a terminal is escaped."""
     indent = 2 if is_terminal() else None
-    _write(json.dumps(document, indent=indent, ensure_ascii=False))
+    _write(_UNSEEN.sub(_escaped, json.dumps(document, indent=indent, ensure_ascii=False)))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -133,6 +135,10 @@ def paragraph(text: str, indent: int = 0) -> str:
     width = max(_columns() - indent, LEAST_WIDTH)
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return f"\n{' ' * indent}".join(lines)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in found[0])
 
 
 def _columns() -> int:

@@ -193,7 +193,7 @@ class Answers:
         otherwise = step.otherwise
         if step.decided.failure is None:
             tell(Progress.RETRYING, otherwise.reason, otherwise.message)
-        log.info("request.failed_for_now", attempt=otherwise.attempt, error=otherwise.message)
+        log.info("request.failed_for_now", attempt=otherwise.attempt, error=otherwise.loggable)
         return Continue(step.decided)
 
     async def _let_older_messages_come(self, hold: Hold) -> None:
@@ -307,7 +307,7 @@ class Answers:
             receive_count=hold.message.receive_count,
             seconds=round(seconds, 3),
             event_id=event_id,
-            error=outcome.message,
+            error=outcome.loggable,
         )
 
 

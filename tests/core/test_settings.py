@@ -287,6 +287,7 @@ def test_variables_that_are_not_slipways_settings_are_let_be() -> None:
         "SLIPWAY_PORT_80_TCP_ADDR": "10.0.0.1",
         "SLIPWAY_METRICS_SERVICE_HOST": "10.0.0.2",
         "SLIPWAY_METRICS_PORT": "tcp://10.0.0.2:80",
+        "SLIPWAY_HTTP_PORT": "tcp://10.0.0.3:8080",
         "MAX_HELD": "no",
     }
     assert load(LEAST | others) == load(LEAST)

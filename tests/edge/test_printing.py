@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from service.edge import printing
@@ -78,3 +80,16 @@ def test_in_a_pipe_each_thing_is_one_line_however_long(capsys: pytest.CaptureFix
 def test_a_paragraph_in_no_room_at_all_is_still_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "10")
     assert paragraph("one two three four five six", indent=8) == "one two three four\n        five six"
+
+
+@pytest.mark.parametrize("is_at_terminal", [False, True])
+def test_json_holds_nothing_that_acts_on_a_terminal_and_reads_the_same(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, is_at_terminal: bool
+) -> None:
+    monkeypatch.setattr(printing, "is_terminal", lambda: is_at_terminal)
+    document = {"failure\x9b2J": "\x1b[31m \x9b31m \u202e \u2028 \ud800 ä 字 \U0001f600 \U000e0001"}
+    printing.print_json(document)
+    said = capsys.readouterr().out
+    assert all(letter.isprintable() or letter == "\n" for letter in said)
+    assert "ä 字 \U0001f600" in said, "what can be read stays as it is"
+    assert json.loads(said) == document

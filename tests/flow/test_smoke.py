@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from service.core.marks import REQUEST_TAG, SMOKE_TAG
 from tests.flow.kills import Story
@@ -140,3 +143,22 @@ def test_a_kill_before_any_step_of_a_test_says_the_same() -> None:
         world.ask("bot", OTHER_MODEL, requestId="r-1", smokeTest=TEST)
 
     assert Story(lambda: World(rules=DULL), ask, check).survives_every_kill() > 30
+
+
+@pytest.mark.parametrize("request_keys", [{}, {"onFailure": "delete"}, {"retries": 1}])
+def test_no_log_line_holds_what_was_asked_or_answered(request_keys: dict[str, Any]) -> None:
+    async def main() -> None:
+        world = World(rules=DULL)
+        world.start()
+        world.ask("bot", OTHER_MODEL, requestId="r-1", smokeTest=TEST, **request_keys)
+        await world.all_answered(7200)
+        assert "…" in world.ending("r-1")["message"], "the event has the answer"
+        await world.stop()
+
+    with capture_logs() as lines:
+        run(main())
+    said = json.dumps(lines, default=repr, ensure_ascii=False)
+    assert '"request.finished"' in said
+    assert "its answer is in the event" in said
+    assert "…" not in said
+    assert TEST["prompt"] not in said

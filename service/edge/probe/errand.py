@@ -43,9 +43,9 @@ async def probe_account(visit: Visit, plan: Plan | None, *, is_sure: bool, as_js
 
 
 async def conduct(target: Target, plan: Plan) -> Experiment:
-    """Do the experiment. The first Ctrl-C or SIGTERM ends it and cleans up, the second leaves what cannot be deleted yet."""
+    """Do the experiment. The first SIGINT, SIGTERM or SIGHUP ends it and cleans up, a second one leaves the rest."""
     experiment = Experiment(Hands(target, plan, say))
-    loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM)
+    loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, experiment.hands.stop)
     try:
