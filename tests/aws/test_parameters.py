@@ -208,6 +208,7 @@ async def test_receive(clients_at: Open) -> None:
                         "ApproximateFirstReceiveTimestamp",
                         "MessageGroupId",
                         "AWSTraceHeader",
+                        "SenderId",
                     ],
                     "MessageAttributeNames": ["All"],
                     "ReceiveRequestAttemptId": "attempt",

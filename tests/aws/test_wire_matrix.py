@@ -174,7 +174,7 @@ OPERATIONS: Mapping[str, Operation] = {
             "ReceiveMessage",
             lambda at: at.queue.receive(10, wait_seconds=0, attempt=None),
             good=_json({"Messages": [MESSAGE]}),
-            lacking=_json({"Messages": [MESSAGE, {"MessageId": "m", "Body": "b"}]}),
+            lacking=_json({"Messages": [{"MessageId": "m", "Body": "b"}]}),
         ),
         Operation("ChangeMessageVisibilityBatch", lambda at: _first(at.queue.extend(["r"], 30)), good=BATCH, lacking=b"{}"),
         Operation("DeleteMessageBatch", lambda at: _first(at.queue.delete(["r"])), good=BATCH, lacking=b"{}"),
