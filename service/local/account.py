@@ -24,12 +24,13 @@ from service.local.checks import (
     check_create,
     check_identifier,
     check_model_arn,
+    check_model_name,
     check_tags,
     conflict,
     invalid,
     missing,
 )
-from service.local.made import NEVER, Made, Update
+from service.local.made import NEVER, Made, Model, Update
 from service.local.terms import Terms
 
 LARGEST_PAGE: Final = 1000
@@ -48,6 +49,8 @@ class Account:
     made: list[Made] = field(default_factory=list)
     most_creating: int = 0
     most_total: int = 0
+    models: dict[str, Model] = field(default_factory=dict)
+    """The custom models that were created here, by ARN."""
     calls: Counter[str] = field(default_factory=Counter)
     """Calls by operation and answer, as `Operation Answer`."""
 
@@ -60,6 +63,10 @@ class Account:
         self._first_token: str | None = None
         """What the last first page of List answered as the token of the second."""
         self._ids = itertools.count(self.rng.randrange(36**11))
+
+    @property
+    def _prefix(self) -> str:
+        return f"arn:{self.partition}:bedrock:{self.region}:{self.account_id}:"
 
     def counts(self, now: float) -> tuple[int, int]:
         """Answer how many are in creation, and how many take a slot of the total."""
@@ -109,7 +116,7 @@ class Account:
         fails = fails or sum(each.name == name for each in self.made) < self.terms.failing_attempts
         is_endless = re.search(self.terms.endless_names or "(?!)", name)
         ends = NEVER if is_endless else now + self.rng.uniform(*self.terms.creation_seconds)
-        arn = f"arn:{self.partition}:bedrock:{self.region}:{self.account_id}:custom-model-deployment/{self._identifier()}"
+        arn = f"{self._prefix}custom-model-deployment/{self._identifier()}"
         kept = [dict(tag) for tag in tags]
         one = Made(len(self.made), arn, name, model_arn, description, kept, token, now, ends, fails, self.terms.failure_message)
         self.made.append(one)
@@ -200,21 +207,41 @@ class Account:
         return update.before if update and now - update.began < self.terms.details_lag_seconds else update
 
     def tag(self, now: float, arn: str, tags: Sequence[Mapping[str, str]]) -> None:
-        """TagResource, of a deployment: over those of the same keys."""
+        """TagResource: over those of the same keys."""
         check_tags(tags)
         one = self._tagged(now, arn)
         wanted = {tag["key"]: tag["value"] for tag in [*one.tags, *tags]}
         if len(wanted) > MOST_TAGS:
             raise Refusal("TooManyTagsException", 400, "A resource can have at most 50 tags.")
-        lag = self.terms.tag_lag_seconds
-        one.tagged = [each for each in one.tagged if now - each[0] < lag] + ([(now, list(one.tags))] if lag else [])
-        one.tags[:] = [{"key": key, "value": value} for key, value in wanted.items()]
+        self._retag(now, one, [{"key": key, "value": value} for key, value in wanted.items()])
+
+    def untag(self, now: float, arn: str, keys: Sequence[str]) -> None:
+        """UntagResource. A key that the resource does not have is no error."""
+        one = self._tagged(now, arn)
+        self._retag(now, one, [tag for tag in one.tags if tag["key"] not in keys])
 
     def tags(self, now: float, arn: str) -> list[dict[str, str]]:
-        """ListTagsForResource, of a deployment: as they were a while ago."""
+        """ListTagsForResource, of a deployment or of a model that was created here: as they were a while ago."""
         return self._tagged(now, arn).shown_tags(now - self.terms.tag_lag_seconds)
 
-    def _tagged(self, now: float, arn: str) -> Made:
+    def _retag(self, now: float, one: Made | Model, tags: list[dict[str, str]]) -> None:
+        lag = self.terms.tag_lag_seconds
+        one.tagged = [each for each in one.tagged if now - each[0] < lag] + ([(now, list(one.tags))] if lag else [])
+        one.tags[:] = tags
+
+    def create_model(self, now: float, name: str, tags: Sequence[Mapping[str, str]]) -> Model:
+        """CreateCustomModel: the model is Active at once, unless the terms say otherwise."""
+        check_model_name(name)
+        check_tags(tags)
+        if any(model.name == name for model in self.models.values()):
+            raise conflict("A custom model with this name already exists.")
+        model = Model(f"{self._prefix}custom-model/imported/{self._identifier()}", name, now, [dict(tag) for tag in tags])
+        self.models[model.arn] = model
+        return model
+
+    def _tagged(self, now: float, arn: str) -> Made | Model:
+        if (model := self.models.get(arn)) is not None:
+            return model
         one = self._by_arn.get(arn)
         if one is None or not one.exists(now):
             raise missing("The resource does not exist.")
@@ -259,6 +286,8 @@ class Account:
             raise Refusal("ServiceQuotaExceededException", 400, "You have reached the quota for custom model deployments.")
 
     def _check_model(self, model_arn: str) -> None:
+        if not self.terms.foreign_models and not model_arn.startswith(f"{self._prefix}custom-model/"):
+            raise invalid(f"The model {model_arn} is not of this account and Region: {self._prefix}custom-model/...")
         status = self.terms.models.get(model_arn, "Active")
         if status == "Missing":
             code = self.terms.missing_code

@@ -12,8 +12,10 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
+from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from aiohttp import web
 
 from service.local import operations
@@ -21,10 +23,12 @@ from service.local.account import Account
 from service.local.checks import Refusal
 from service.local.faults import BEFORE, Faults, Kind, Trouble
 from service.local.operations import Asked, Document, summarise
-from service.local.places import ACCOUNT_ID, REGION, Place, named_in, signed_for
+from service.local.places import ACCOUNT_ID, REGION, Place, named_in, partition_of, signed_for
 from service.local.terms import Terms, WrongTerm
 
 DEPLOYMENTS: Final = "/model-customization/custom-model-deployments"
+log = structlog.get_logger()
+
 Act = Callable[[Account, float, Asked], Document]
 
 
@@ -60,7 +64,7 @@ class BedrockStandIn:
         made = self._accounts.get(place)
         if made is None:
             rng = random.Random(f"{self._seed} {place}")  # noqa: S311  chaos, no secret
-            made = self._accounts[place] = Account(account_id, region, self._terms, rng)
+            made = self._accounts[place] = Account(account_id, region, self._terms, rng, partition_of(region))
         return made
 
     def faults_of(self, region: str = REGION, account_id: str = ACCOUNT_ID) -> Faults:
@@ -86,7 +90,7 @@ class BedrockStandIn:
             await self._runner.cleanup()
 
     def _app(self) -> web.Application:
-        app = web.Application()
+        app = web.Application(middlewares=[answer_as_aws])
         one = DEPLOYMENTS + "/{identifier:.+}"
         app.add_routes(
             [
@@ -98,6 +102,9 @@ class BedrockStandIn:
                 web.post("/listTagsForResource", self._face("ListTagsForResource", operations.list_tags)),
                 web.post("/model/{identifier:.+}/converse", self._face("Converse", operations.converse)),
                 web.post("/tagResource", self._face("TagResource", operations.tag_resource)),
+                web.post("/untagResource", self._face("UntagResource", operations.untag_resource)),
+                web.post("/custom-models/create-custom-model", self._face("CreateCustomModel", operations.create_model, 202)),
+                web.get("/custom-models", self._face("ListCustomModels", operations.list_models)),
                 web.get("/custom-models/{identifier:.+}", self._face("GetCustomModel", operations.get_model)),
                 web.get(
                     "/model-customization-jobs/{identifier:.+}", self._face("GetModelCustomizationJob", operations.get_job)
@@ -193,6 +200,25 @@ class BedrockStandIn:
         self._own_faults.clear()
         self.faults = Faults(self._seed)
         return web.json_response({})
+
+
+@web.middleware
+async def answer_as_aws(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer AWS's error document, with a request id, also for what no operation answers: an SDK parses every answer."""
+    try:
+        return await handler(request)
+    except web.HTTPException as wrong:
+        if wrong.status < HTTPStatus.BAD_REQUEST:
+            raise
+        is_unknown = wrong.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+        code = "UnknownOperationException" if is_unknown else "ValidationException"
+        text = f"The stand-in does not know {request.method} {request.path}" if is_unknown else wrong.reason
+        return _refused(Refusal(code, wrong.status, text))
+    except Exception:
+        log.exception("local.fault", method=request.method, path=request.path)
+        return _refused(Refusal("InternalServerException", 500, "The stand-in has met an error of its own; see its log."))
 
 
 def _admit(account: Account, operation: str, *, is_throttled: bool) -> None:

@@ -9,12 +9,12 @@ from typing import Final
 MOST_TAGS: Final = 50
 _NAME: Final = re.compile(r"(?!.*[_-]{2})[0-9a-zA-Z][0-9a-zA-Z_-]{0,62}")
 _MODEL: Final = re.compile(
-    r"arn:aws(|-us-gov|-cn|-iso|-iso-b):bedrock:[a-z0-9-]{1,20}:[0-9]{12}:custom-model/"
+    r"arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:custom-model/"
     r"(imported|[a-z0-9-]{1,63}[.][a-z0-9-]{1,63}([a-z0-9-]{1,63}[.]){0,2}[a-z0-9-]{1,63}([:][a-z0-9-]{1,63}){0,2})/[a-z0-9]{12}"
 )
-_DEPLOYMENT: Final = re.compile(
-    r"arn:aws(|-us-gov|-cn|-iso|-iso-b):bedrock:[a-z0-9-]{1,20}:[0-9]{12}:custom-model-deployment/[a-z0-9]{12}"
-)
+_DEPLOYMENT: Final = re.compile(r"arn:aws(-[^:]+)?:bedrock:[a-z0-9-]{1,20}:[0-9]{12}:custom-model-deployment/[a-z0-9]{12}")
+_MODEL_NAME: Final = re.compile(r"([0-9a-zA-Z][_-]?){1,63}")
+_DESCRIPTION: Final = re.compile(r".{1,2048}")
 _TOKEN: Final = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9]{0,254}[a-zA-Z0-9])?")
 _TAG: Final = re.compile(r"[a-zA-Z0-9\s._:/=+@-]*")
 
@@ -68,6 +68,22 @@ def check_identifier(value: str) -> None:
         raise invalid("Value at 'customModelDeploymentIdentifier' failed to satisfy constraint")
 
 
+def check_model_name(value: object) -> None:
+    """Refuse what is not a custom model's name."""
+    if not isinstance(value, str) or len(value) > 63 or not _MODEL_NAME.fullmatch(value):
+        raise invalid("Value at 'modelName' failed to satisfy constraint: ([0-9a-zA-Z][_-]?){1,63}")
+
+
+def check_filters(query: Mapping[str, str]) -> None:
+    """Refuse filters of a List that its service model does not take: an empty text is one."""
+    if (name := query.get("nameContains")) is not None and (len(name) > 63 or not _MODEL_NAME.fullmatch(name)):
+        raise invalid("Value at 'nameContains' failed to satisfy constraint: ([0-9a-zA-Z][_-]?){1,63}")
+    if "modelArnEquals" in query:
+        check_model_arn(query["modelArnEquals"])
+    if (token := query.get("nextToken")) is not None and not (1 <= len(token) <= 2048 and not re.search(r"\s", token)):
+        raise invalid("Value at 'nextToken' failed to satisfy constraint: \\S*, 1 to 2048 characters")
+
+
 def check_create(
     name: object, model_arn: object, description: object, tags: Sequence[Mapping[str, str]], token: object
 ) -> None:
@@ -75,8 +91,8 @@ def check_create(
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise invalid("Value at 'modelDeploymentName' failed to satisfy constraint: ([0-9a-zA-Z][_-]?){1,63}")
     check_model_arn(model_arn)
-    if description is not None and not (isinstance(description, str) and 1 <= len(description) <= 2048):
-        raise invalid("Value at 'description' failed to satisfy constraint: Member must have length between 1 and 2048")
+    if description is not None and not (isinstance(description, str) and _DESCRIPTION.fullmatch(description)):
+        raise invalid("Value at 'description' failed to satisfy constraint: .{1,2048}")
     if token is not None and not (isinstance(token, str) and _TOKEN.fullmatch(token)):
         raise invalid("Value at 'clientRequestToken' failed to satisfy constraint")
     check_tags(tags)

@@ -59,9 +59,7 @@ class Made:
 
     def shown_tags(self, at: float) -> list[dict[str, str]]:
         """Answer the tags that it had at a time; none before it was made."""
-        if at < self.created:
-            return []
-        return next((before for since, before in self.tagged if at < since), self.tags)
+        return _shown_tags(self, at)
 
     def model_arn(self, now: float) -> str:
         """Answer the model that it serves."""
@@ -76,3 +74,25 @@ class Made:
             times += [update.began, update.ends]
             update = update.before
         return max((time for time in times if time <= now), default=self.created)
+
+
+@dataclass(slots=True)
+class Model:
+    """A custom model that was created in the stand-in."""
+
+    arn: str
+    name: str
+    created: float
+    tags: list[dict[str, str]]
+    tagged: list[tuple[float, list[dict[str, str]]]] = field(default_factory=list)
+    """As of a deployment."""
+
+    def shown_tags(self, at: float) -> list[dict[str, str]]:
+        """Return the tags that it had at a time; none before it was made."""
+        return _shown_tags(self, at)
+
+
+def _shown_tags(one: Made | Model, at: float) -> list[dict[str, str]]:
+    if at < one.created:
+        return []
+    return next((before for since, before in one.tagged if at < since), one.tags)

@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from service.local.account import LARGEST_PAGE, Account
-from service.local.checks import invalid, missing, read_tags
+from service.local.checks import Refusal, check_filters, invalid, missing, read_tags
 from service.local.made import Made
 
 Document = dict[str, Any]
@@ -55,6 +55,7 @@ def get_deployment(account: Account, now: float, asked: Asked) -> Document:
 def list_deployments(account: Account, now: float, asked: Asked) -> Document:
     """ListCustomModelDeployments."""
     query = asked.query
+    check_filters(query)
     if query.get("sortBy", "CreationTime") != "CreationTime":
         raise invalid("sortBy must be CreationTime")
     if query.get("sortOrder", "Descending") not in _ORDERS:
@@ -111,10 +112,45 @@ def converse(account: Account, now: float, asked: Asked) -> Document:
     return {"output": {"message": said}, "stopReason": "end_turn", "usage": usage, "metrics": {"latencyMs": 1}}
 
 
+def untag_resource(account: Account, now: float, asked: Asked) -> Document:
+    """UntagResource."""
+    keys = asked.body.get("tagKeys")
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+        raise Refusal("SerializationException", 400, "tagKeys must be a list of texts")
+    account.untag(now, str(asked.body.get("resourceARN", "")), keys)
+    return {}
+
+
+def create_model(account: Account, now: float, asked: Asked) -> Document:
+    """CreateCustomModel. What the model is made of is not read."""
+    if not any(isinstance(asked.body.get(key), dict) for key in ("modelSourceConfig", "customModelDataSource")):
+        raise invalid("Value null at 'modelSourceConfig' failed to satisfy constraint: Member must not be null")
+    name, tags = asked.body.get("modelName", ""), read_tags(asked.body.get("modelTags"))
+    return {"modelArn": account.create_model(now, name, tags).arn}
+
+
 def get_model(account: Account, now: float, asked: Asked) -> Document:
-    """GetCustomModel, as far as deploying goes."""
-    arn = asked.identifier
-    return {"modelArn": arn, "modelName": "model", "modelStatus": account.model_status(arn), "creationTime": _iso(now)}
+    """GetCustomModel, by ARN, or by the name of a model that was created here."""
+    made = next((one for one in account.models.values() if asked.identifier in {one.arn, one.name}), None)
+    arn = made.arn if made else asked.identifier
+    name, created = (made.name, made.created) if made else ("model", now)
+    return {"modelArn": arn, "modelName": name, "modelStatus": account.model_status(arn), "creationTime": _iso(created)}
+
+
+def list_models(account: Account, _: float, asked: Asked) -> Document:
+    """ListCustomModels: the models that were created here, the newest first."""
+    check_filters(asked.query)
+    contains, status = asked.query.get("nameContains", ""), asked.query.get("modelStatus")
+    shown = [
+        {
+            "modelArn": one.arn, "modelName": one.name, "creationTime": _iso(one.created), "ownerAccountId": account.account_id,
+            "baseModelArn": f"arn:{account.partition}:bedrock:{account.region}::foundation-model/amazon.nova-lite-v1:0",
+            "baseModelName": "Nova Lite", "customizationType": "IMPORTED", "modelStatus": account.model_status(one.arn),
+        }
+        for one in reversed(account.models.values())
+        if contains in one.name and status in {None, account.model_status(one.arn)}
+    ]  # fmt: skip
+    return {"modelSummaries": shown}
 
 
 def get_job(account: Account, now: float, asked: Asked) -> Document:

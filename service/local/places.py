@@ -12,6 +12,15 @@ REGION: Final = "us-east-1"
 _SCOPE: Final = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[a-z0-9-]+)/")
 _TEMPORARY: Final = re.compile(r"ASIA(?P<half>[A-Z2-7]{8})(?P<odd>[A-Z2-7]).*")
 _OFFSET: Final = 1 << 39
+_PARTITIONS: Final = {
+    "us-gov-": "aws-us-gov",
+    "cn-": "aws-cn",
+    "eusc-": "aws-eusc",
+    "us-iso-": "aws-iso",
+    "us-isob-": "aws-iso-b",
+    "eu-isoe-": "aws-iso-e",
+    "us-isof-": "aws-iso-f",
+}
 
 
 class Place(NamedTuple):
@@ -45,3 +54,8 @@ def named_in(query: Mapping[str, str]) -> Place | None:
     if not {"account", "region"} & set(query):
         return None
     return Place(query.get("account", ACCOUNT_ID), query.get("region", REGION))
+
+
+def partition_of(region: str) -> str:
+    """Return the partition that a Region is in, by its prefix."""
+    return next((partition for prefix, partition in _PARTITIONS.items() if region.startswith(prefix)), "aws")

@@ -64,6 +64,8 @@ class Terms:
     taken_text: str = "A custom model deployment with this name already exists."
     models: Mapping[str, str] = field(default_factory=dict)
     """Status of models by ARN: Active, Creating, Failed or Missing; any other model is Active."""
+    foreign_models: bool = False
+    """Whether models of another account or Region can be deployed."""
     model_shown: str = ""
     """What GetCustomModel says of every model, if anything, instead of the truth: a status that nobody knows."""
     jobs: Mapping[str, str] = field(default_factory=dict)
