@@ -14,8 +14,9 @@ is moved; asking for one place takes O(tenants).
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, Generic, NamedTuple, TypeVar
 
 WHOLE_TURN: Final = 1_000_000
@@ -33,6 +34,10 @@ class Place(NamedTuple, Generic[T]):
     priority: int
     tenant: str | None
     who: T
+
+
+def _first_received(place: Place[T]) -> float:
+    return place.first_received
 
 
 class _Tenant(Generic[T]):
@@ -158,6 +163,32 @@ class Line(Generic[T]):
                 is_level = not rest and full < len(group.line) and group.line[full] < place
                 before += min(full + bool(rest) + is_level, len(group.line))
         return before + 1
+
+    def last(self, may_leave: Callable[[T], bool], newcomer: tuple[int, str | None, float] | None = None) -> T | None:
+        """Answer who goes last of those who may leave, if nobody joins or leaves; None where that is nobody.
+
+        `newcomer` is the priority, the tenant and the first receipt of somebody who might join: None, too, where they would
+        go after all of those.
+        """
+        found: tuple[int, int, float, float] | None = None
+        last: T | None = None
+        if newcomer is not None:
+            priority, tenant, first_received = newcomer
+            of = self._classes.get(priority)
+            group = of.tenants.get(tenant) if of is not None else None
+            index = bisect_left(group.line, first_received, key=_first_received) if group is not None else 0
+            weight = self._weights.get(tenant, 1) if tenant is not None else 1
+            time = max(group.time if group is not None else 0, of.now if of is not None else 0)
+            found = (-priority, time + index * (WHOLE_TURN // weight), first_received, math.inf)
+        for each, of in self._classes.items():
+            for _, _, group in of.order:
+                at = next((i for i in reversed(range(len(group.line))) if may_leave(group.line[i].who)), None)
+                if at is not None:
+                    place = group.line[at]
+                    key = (-each, group.time + at * group.step, place.first_received, float(place.number))
+                    if found is None or key > found:
+                        found, last = key, place.who
+        return last
 
     def in_order(self, most: int | None = None) -> list[Place[T]]:
         """Answer everybody who waits, or the first so many, in the order in which they go if nobody joins or leaves."""

@@ -124,6 +124,8 @@ class Continue:
 
     decided: Carried | None = None
     """What it is to carry, beside where the request began; None for what it carried before."""
+    after: int = 0
+    """Seconds until the continuation can be received."""
 
 
 @dataclass(frozen=True, slots=True)

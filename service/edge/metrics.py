@@ -80,6 +80,7 @@ class Measures(Collector):
         yield _counter("slipway_requests_put_off", "Requests put off: their outcome could not be published.", tally.put_off)
         yield _labelled("slipway_dead_letters", "Messages for the dead-letter queue.", "result", tally.dead_letters)
         yield _counter("slipway_adoptions", "Outcomes of deployments that existed before.", tally.adoptions)
+        yield _counter("slipway_requests_postponed", "Requests sent back for others to have room.", tally.postponed)
         yield _counter("slipway_faults", "Unexpected exceptions: bugs.", tally.faults)
         yield _lines_lost(self._lost)
         yield _labelled("slipway_requests_finished", "Requests by outcome.", "outcome", _all(Ending, tally.endings))

@@ -103,6 +103,6 @@ def is_alive(slipway: Slipway, pulse: Pulse, started_at: float) -> tuple[bool, s
     if (dead := slipway.dead_task or next(beside, None)) is not None:
         return False, f"the task of {dead} has ended"
     silence = now - (slipway.intake.last_ended_at or started_at)
-    if silence > LONGEST_SILENCE_SECONDS and slipway.intake.is_hungry:
+    if silence > LONGEST_SILENCE_SECONDS and slipway.intake.is_polling:
         return False, f"no receive has ended for {silence:.0f} s"
     return True, "receiving" if slipway.intake.is_hungry else "full: all that may be held is held"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -36,11 +37,13 @@ from service.core.targets import DEFAULT
 from service.core.traces import traced
 from service.flow.announce import Announcer
 from service.flow.burials import Burials
+from service.flow.custody import Custody
 from service.flow.history import History
 from service.flow.hold import Hold
 from service.flow.looking import Tell, in_silence
 from service.flow.pipelines import Pipelines
 from service.flow.replying import Replies
+from service.flow.room import Room
 from service.flow.sites import Site
 from service.flow.tally import Tally
 from service.flow.terms import Terms
@@ -57,11 +60,13 @@ OLDER_VISIBILITIES: Final = 1.5
 class Answers:
     """Brings each message to its settlement. Read `answer` first."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that a message may need
         self,
         terms: Terms,
         traits: QueueTraits,
+        custody: Custody,
         *,
+        rng: random.Random,
         burials: Burials,
         announcer: Announcer,
         replies: Replies,
@@ -85,6 +90,16 @@ class Answers:
         self._sites = sites
         self._pipelines = Pipelines(terms, replies, sites[DEFAULT].lives.cancelling)
         self.turns = Turns()
+        self.room = Room(
+            custody,
+            sites,
+            self.turns,
+            self._keys,
+            max_held=terms.max_held,
+            is_fifo=traits.is_fifo,
+            rng=rng,
+            tally=tally,
+        )
         self.history = history
         self._tally = tally
 
@@ -101,6 +116,9 @@ class Answers:
         hold.request, hold.what = request, request.name
         site = self._sites[request.target]
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
+        if not self.room.admit(request, hold):
+            site.lives.cancelling.overtake(hold)
+            return self.room.postpone(request, hold)
         if request.target_shown:
             bind_contextvars(target=request.target_shown)
         log.info(
@@ -210,13 +228,17 @@ class Answers:
             await hold.pause(max(0.0, until - hold.now()))
 
     def _turn(self, request: AnyRequest, hold: Hold) -> Turn:
-        """Answer the turn behind those before this one: of the same FIFO group, and for the same deployment."""
+        """Answer the turn behind those before this one."""
+        return self.turns.turn(self._keys(request, hold), hold)
+
+    def _keys(self, request: AnyRequest, hold: Hold) -> list[str]:
+        """Answer what it must be alone with: its FIFO group, and its deployment."""
         elsewhere = f" in {request.target_shown}" if request.target_shown else ""  # another one, of the same name
         name = self.history.name_of(request.name) if request.is_by_arn else request.name
         keys = [f"{'cancel' if isinstance(request, Cancel) else 'deployment'} {name}{elsewhere}"]
         if self._traits.is_fifo and hold.message.group is not None:
             keys.insert(0, f"group {hold.message.group}")
-        return self.turns.turn(keys, hold)
+        return keys
 
     def _teller(self, request: AnyRequest, hold: Hold) -> Tell:
         """Answer what announces progress: each kind and reason once, and nothing unless the settings ask for it."""

@@ -10,6 +10,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Final
 
 import structlog
@@ -41,6 +42,10 @@ class Cancelling:
         self._rng = rng
         self._hops: dict[tuple[str, str], int] = {}
         """How often each cancel had been handed on when it was here last."""
+        self._wanted: dict[str, tuple[Cancel, float]] = {}
+        """By what they are about: cancels that found nothing here, and their deadlines."""
+        self._overtaken: set[tuple[str, str]] = set()
+        """The cancels whose request came afterwards, was not held, and was handed on as cancelled."""
         self._passing: set[tuple[str, str]] = set()
         """The cancels that wait for what they are about to be handed on: their own ids, and of what."""
 
@@ -56,7 +61,7 @@ class Cancelling:
                 return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is handed on as cancelled")
         elif (request.request_id, request.name) in self._passing:
             return Release(BACK_SECONDS)  # a copy: the other one knows soon, and this one then knows from it
-        if self._was_taken(request):
+        if self._was_taken(request) or (request.request_id, request.name) in self._overtaken:
             return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} was handed on as cancelled, for this very request")
         ended = self._ended_as(request)
         if ended == Ending.CANCELLED:
@@ -68,6 +73,9 @@ class Cancelling:
             text = f"no request {request.name!r} that its sender may cancel is held here, nor by whoever had this cancel before"
             return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, f"{text}; it may have ended, or not been received")
         age = hold.now() - continuations.first_received_at(hold.message)
+        self._wanted[request.step or request.name] = (request, deadline)
+        if len(self._wanted) > MOST_REMEMBERED:
+            del self._wanted[next(iter(self._wanted))]
         longest = min(LONGEST_BACK_SECONDS, max(BACK_SECONDS, age / 2), math.ceil(left))
         return Release(1 + self._rng.randrange(int(longest)))
 
@@ -75,6 +83,28 @@ class Cancelling:
         """Return whether what is held is what the cancel is about, has not ended, and may be cancelled by its sender."""
         asked = hold.request
         return asked is not None and hold.can_be_cancelled(request) and may_cancel(request, asked, self._rules)
+
+    def overtake(self, hold: Hold) -> None:
+        """Raise `Cancelled` where a cancel has been here for a request that there is no place for now.
+
+        The two are never held at the same time where each goes away when it comes. The cancel learns of it when it comes next.
+        """
+        request = hold.request
+        names = (request.request_id, request.asker.callback_token) if request is not None else ()
+        for name in names:
+            cancel, deadline = self._wanted.get(name or "", (None, 0.0))
+            if cancel is None or deadline <= asyncio.get_running_loop().time() or not self._reaches(cancel, hold):
+                continue
+            log.info("cancel.passed_on", cancels=cancel.name, count=1)
+            which = (cancel.request_id, cancel.name)
+            hold.cancel(delete=cancel.delete).add_done_callback(partial(self._overtook, which))
+            hold.check()
+
+    def _overtook(self, which: tuple[str, str], taken: asyncio.Future[bool]) -> None:
+        if taken.result():
+            self._overtaken.add(which)
+            if len(self._overtaken) > MOST_REMEMBERED:
+                self._overtaken.pop()
 
     async def _pass_on(self, request: Cancel, hold: Hold, found: Iterable[Hold]) -> bool:
         """Ask for what was found to be handed on as cancelled; answer whether any of it was."""

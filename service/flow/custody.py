@@ -27,6 +27,9 @@ log = structlog.get_logger()
 
 LONGEST_HOLD_SECONDS: Final = 11 * 3600.0
 """SQS ends every hold twelve hours after the receive; an hour is left for handing on."""
+LEASE_LIMIT_SECONDS: Final = 12 * 3600.0 - 60.0
+"""A lease that would end later, counted from the receive, is refused by SQS; a minute is for clocks and calls."""
+LONGEST_ROUND_SECONDS: Final = 600.0
 STOPPING_PATIENCE_SECONDS: Final = 5.0
 LINGER_SECONDS: Final = 0.05
 LOOKED_AFTER_AT_ONCE: Final = 250
@@ -109,7 +112,7 @@ class Custody:
                     self._look_after(hold)
                 if number % LOOKED_AFTER_AT_ONCE == 0:
                     await asyncio.sleep(0)
-            await rest(self._lease_seconds / 12, unless=self._stopped)
+            await rest(min(self._lease_seconds / 12, LONGEST_ROUND_SECONDS), unless=self._stopped)
 
     def hurry(self) -> None:
         """The daemon is to end: do not try for long to settle what cannot be settled."""
@@ -165,10 +168,15 @@ class Custody:
             self._lost(hold, "the lease ran out before it could be extended")
         elif now - hold.taken_at >= LONGEST_HOLD_SECONDS:
             hold.interrupt(TooLongHeld)
-        if hold.lease_until - now <= self._lease_seconds / 2 and not hold.is_extending and not hold.is_lost:
+        is_worth_it = self._extendable_until(hold, now) >= hold.lease_until + self._lease_seconds / 12
+        if hold.lease_until - now <= self._lease_seconds / 2 and is_worth_it and not hold.is_extending and not hold.is_lost:
             hold.is_extending = True
             receipt = hold.receipt
             self._extends.put(hold).add_done_callback(lambda answer: self._extended(hold, receipt, now, answer))
+
+    def _extendable_until(self, hold: Hold, now: float) -> float:
+        """Answer until when a lease that is extended now may last: SQS ends it twelve hours after the receive."""
+        return min(now + self._lease_seconds, hold.taken_at + LEASE_LIMIT_SECONDS)
 
     def _extended(self, hold: Hold, receipt: str, asked_at: float, answer: asyncio.Future[CallFailed | None]) -> None:
         hold.is_extending = False
@@ -181,7 +189,7 @@ class Custody:
             return  # received again meanwhile, here: it was the older receipt that is gone
         if failed is None:
             self._tally.leases_extended += 1
-            hold.lease_until = max(hold.lease_until, asked_at + self._lease_seconds)
+            hold.lease_until = max(hold.lease_until, self._extendable_until(hold, asked_at))
         elif isinstance(failed, LeaseGone) and self._holds.get(hold.message.message_id) is hold:
             self._lost(hold, str(failed))
         elif not isinstance(failed, LeaseGone):
@@ -206,7 +214,16 @@ class Custody:
         return not hold.is_lost and self._loop.time() < min(hold.lease_until, self._patience_ends)
 
     async def _extend(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:
-        return await self._queue.extend([hold.receipt for hold in holds], self._lease_seconds)
+        """Extend each for a whole lease; near the limit of SQS for what is left, and those of one length in one call."""
+        now = self._loop.time()
+        seconds = [int(self._extendable_until(hold, now) - now) for hold in holds]
+        answers: list[CallFailed | None] = [None] * len(holds)
+        for length in dict.fromkeys(seconds):
+            places = [place for place, each in enumerate(seconds) if each == length]
+            answered = await self._queue.extend([holds[place].receipt for place in places], length)
+            for place, answer in zip(places, answered, strict=True):
+                answers[place] = answer
+        return answers
 
     async def _delete(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:
         return await self._queue.delete([hold.receipt for hold in holds])

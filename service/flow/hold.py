@@ -15,7 +15,7 @@ from service.core.messages import Message
 from service.core.outcomes import Reason
 from service.core.steps import reason_for
 from service.flow.tracing import UNTRACED, Trace
-from service.flow.waits import Cancelled, Deadlines, LeaseLost, Waits
+from service.flow.waits import Cancelled, Deadlines, LeaseLost, Postponed, Waits
 
 LONGEST_MEMORY: Final = 8
 """How many waits of a request are remembered, for whoever asks why it takes so long."""
@@ -88,6 +88,11 @@ class Hold(Waits):
         """Whether the lease is known to be lost."""
         return LeaseLost in self._due
 
+    @property
+    def is_leaving(self) -> bool:
+        """Whether its wait is to end, or has, without an outcome."""
+        return bool(self._due)
+
     def renew(self, message: Message, lease_seconds: float) -> bool:
         """The same message was received again, here: what came with it counts. False when this lease is lost already."""
         if self.is_lost:
@@ -114,6 +119,7 @@ class Hold(Waits):
         """How the request ended is decided."""
         self.is_ending = True
         self.pardon(Cancelled)
+        self.pardon(Postponed)
 
     def settled(self, *, as_cancelled: bool) -> None:
         """Tell those who wanted it cancelled what became of that."""

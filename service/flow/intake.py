@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import uuid
 from collections.abc import Callable, Sequence
@@ -24,6 +25,16 @@ POLL_SECONDS: Final = 20
 """The longest long poll that SQS has: an idle daemon makes three calls a minute."""
 POLL_SIZE: Final = 10
 MOST_POLLS: Final = 8
+MOST_RESERVED: Final = 10
+CROWDED_POLL_SECONDS: Final = 5.0
+"""Time between two polls for the reserved places: what they bring is mostly sent back, which costs two calls more."""
+BUSY_POLL_SECONDS: Final = 1.0
+"""The same, while each poll brings as much as it may: then more is behind."""
+
+
+def reserved_places(max_held: int) -> int:
+    """Answer how many places deploys may not take: a quarter, at most ten."""
+    return min(MOST_RESERVED, max(max_held // 4, int(max_held > 1)))
 
 
 class Source(Protocol):
@@ -52,6 +63,8 @@ class Intake:
         self._custody = custody
         self._begin = begin
         self._max_held = max_held
+        self._few = reserved_places(max_held)
+        self._crowded_at = -math.inf
         self._is_fifo = is_fifo
         self._believe = believe
         self._rng = rng
@@ -61,11 +74,17 @@ class Intake:
         self._waits: set[Waits] = set()
         self._wanted = 1
         self._troubles = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._changed = custody.changed
         self._stopped = asyncio.Event()
         self._fault: BaseException | None = None
         self.last_ended_at: float | None = None
-        """When a receive last ended, well or badly, by the event loop's clock."""
+        """When a receive last ended, well or badly, or began where there was none, by the event loop's clock."""
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether a receive is under way."""
+        return bool(self._polls)
 
     @property
     def is_hungry(self) -> bool:
@@ -90,7 +109,7 @@ class Intake:
         What nobody expected of a poll is raised here: better to begin anew as another process than to go on deaf.
         """
         while not self._stopped.is_set():
-            while len(self._polls) < self._wanted and self._room() >= self._smallest():
+            while len(self._polls) < self._wanted and self._may_poll():
                 self._poll(min(POLL_SIZE, self._room()))
             self._changed.clear()
             await self._changed.wait()
@@ -102,12 +121,37 @@ class Intake:
     def _room(self) -> int:
         return self._max_held - len(self._custody) - self._reserved
 
+    def _may_poll(self) -> bool:
+        """Whether there is room for a poll, and, where only the reserved places are left, time for one."""
+        room = self._room()
+        if room > self._few:
+            return room >= self._smallest()
+        now = asyncio.get_running_loop().time()
+        if room <= 0:
+            return False
+        next_at = self._crowded_at + (BUSY_POLL_SECONDS if self._wanted > 1 else CROWDED_POLL_SECONDS)
+        if now < next_at:
+            self._look_again(next_at)
+            return False
+        self._crowded_at = now
+        return True
+
+    def _look_again(self, at: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(at, self._rung)
+
+    def _rung(self) -> None:
+        self._timer = None
+        self._changed.set()
+
     def _smallest(self) -> int:
         """Where much may be held, do not make a call for each single place that falls free."""
         return max(1, min(POLL_SIZE, self._max_held // 20))
 
     def _poll(self, limit: int) -> None:
         self._reserved += limit
+        if not self._polls:
+            self._ended()  # what was full for long has been silent for long, and that is nothing wrong
         poll = asyncio.get_running_loop().create_task(self._receive(limit))
         self._polls.add(poll)
         poll.add_done_callback(self._polled)

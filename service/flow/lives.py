@@ -8,6 +8,7 @@ from typing import Protocol, assert_never
 
 from service.core import continuations
 from service.core.actions import AnyRequest, Cancel, Delete, Deploy, Update
+from service.core.deployments import Deployment
 from service.core.outcomes import Done, Ending, Outcome, Reason, Release
 from service.core.steps import HandOn
 from service.core.targets import Target
@@ -49,7 +50,9 @@ class Lives:
         self._updating = Updating(bedrock, may_force=terms.allow_force, poll_seconds=terms.sweep_interval, rng=rng)
         self._lifecycle = Lifecycle(bedrock, slots, watcher, self._updating, rng=rng, tally=tally)
         self.cancelling = cancelling
-        self._removing = Removing(bedrock, may_force=terms.allow_force, rng=rng)
+        self.expired: dict[str, Deployment] = {}
+        """What the reaper has deleted, by ARN."""
+        self._removing = Removing(bedrock, may_force=terms.allow_force, rng=rng, expired=self.expired)
 
     def live(
         self, request: AnyRequest, hold: Hold, deadline: float, tell: Tell

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol, assert_never
 
 import structlog
@@ -10,9 +12,10 @@ import structlog
 from service.core import continuations
 from service.core.actions import Delete
 from service.core.calls import CallFailed
+from service.core.deployments import Deployment
 from service.core.outcomes import Outcome
 from service.core.removing import Facts, decide
-from service.core.steps import Ended, Look, Pause, Remove, Sent
+from service.core.steps import Absent, Ended, Look, Pause, Remove, Seen, Sent
 from service.flow.hold import Hold
 from service.flow.looking import Gets, Looking, Tell, timed_out
 from service.flow.tracing import DELETE
@@ -44,9 +47,11 @@ async def remove(bedrock: Deletes, arn: str, hold: Hold) -> Sent | CallFailed:
 class Removing:
     """Brings delete requests to their outcome, by their deadline."""
 
-    def __init__(self, bedrock: Deletes, *, may_force: bool, rng: random.Random) -> None:
+    def __init__(self, bedrock: Deletes, *, may_force: bool, rng: random.Random, expired: Mapping[str, Deployment]) -> None:
         self._bedrock = bedrock
         self._may_force = may_force
+        self._expired = expired
+        """What the reaper has deleted, by ARN: the request to delete it, put on the queue before, comes afterwards."""
         self._looking = Looking(bedrock, rng)
 
     async def remove(self, request: Delete, hold: Hold, deadline: float, tell: Tell) -> Outcome:
@@ -72,7 +77,7 @@ class Removing:
         match step:
             case Look():
                 looked = self._looking.look(_identifier(request, facts), hold)
-                return await self._looking.ask(looked, lambda sight: facts.after_look(sight, hold.now()), facts, hold)
+                return await self._looking.ask(looked, lambda sight: self._looked(request, facts, sight, hold), facts, hold)
             case Remove(arn=arn):
                 return facts.after_delete(await remove(self._bedrock, arn, hold))
             case Pause():
@@ -80,13 +85,18 @@ class Removing:
                 return facts.after_pause()
         assert_never(step)
 
+    def _looked(self, request: Delete, facts: Facts, sight: Seen | Absent, hold: Hold) -> Facts:
+        if isinstance(sight, Absent) and request.if_expired and (expired := self._expired.get(request.name)) is not None:
+            facts = replace(facts, target=expired, is_sent=True)
+        return facts.after_look(sight, hold.now())
+
     async def _at_deadline(self, request: Delete, facts: Facts, hold: Hold) -> Outcome:
         """The deadline has come: say so, unless a last look shows that it is gone, or never was Slipway's."""
         reason, text = hold.cause()
         sight = await self._looking.last_look(_identifier(request, facts), hold)
         if isinstance(sight, str):
             return timed_out(request.timeout, reason, text + sight, facts.target)
-        last = decide(request, facts.after_look(sight, hold.now()))
+        last = decide(request, self._looked(request, facts, sight, hold))
         return last.outcome if isinstance(last, Ended) else timed_out(request.timeout, reason, text, facts.target)
 
 

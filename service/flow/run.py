@@ -48,7 +48,7 @@ from service.flow.tally import Tally
 from service.flow.terms import Terms
 from service.flow.traced import TracedHold
 from service.flow.tracing import Tracer
-from service.flow.waits import Cancelled, LeaseLost, Stopping, TooLongHeld
+from service.flow.waits import Cancelled, LeaseLost, Postponed, Stopping, TooLongHeld
 from service.flow.watcher import Watcher
 
 log = structlog.get_logger()
@@ -130,6 +130,8 @@ class Slipway:
         self._answers = Answers(
             terms,
             traits,
+            self.custody,
+            rng=rng,
             burials=Burials(queue, rng=rng, tally=tally),
             announcer=self._announcer,
             replies=self._replies,
@@ -300,6 +302,8 @@ class Slipway:
             except TooLongHeld:
                 # Order within a FIFO group would be lost by a new message: there it is received anew instead.
                 return Release() if self._traits.is_fifo else Continue()
+            except Postponed:
+                return Release() if hold.request is None else self._answers.room.postpone(hold.request, hold)
             except Unannounced:
                 return PutOff()
             except Exception:
@@ -369,8 +373,8 @@ class Slipway:
                 await self._hand_on(hold, delay_seconds=after)
             case Release(after=after):
                 await self.custody.release(hold, after)
-            case Continue(decided=decided):
-                return await self._hand_on(hold, decided)
+            case Continue(decided=decided, after=after):
+                return await self._hand_on(hold, decided, delay_seconds=after, is_put_off=False)
         return False
 
     def _has_counts(self, hold: Hold) -> bool:
@@ -387,13 +391,15 @@ class Slipway:
         log.warning("request.put_off", what=hold.what, seconds=lineage.delay_seconds)
         await self._hand_on(hold, delay_seconds=lineage.delay_seconds)
 
-    async def _hand_on(self, hold: Hold, decided: Carried | None = None, *, delay_seconds: int = 0) -> bool:
+    async def _hand_on(
+        self, hold: Hold, decided: Carried | None = None, *, delay_seconds: int = 0, is_put_off: bool = True
+    ) -> bool:
         before, now = continuations.lineage(hold.message), asyncio.get_running_loop().time()
         has_survived = hold.begun_at is not None and now - hold.begun_at >= SURVIVAL_SECONDS
         lineage = Lineage(
             deaths=0 if has_survived else self._deaths(hold),
             faults=before.faults + hold.faults,
-            delays=before.delays + bool(delay_seconds),
+            delays=before.delays + (is_put_off and delay_seconds > 0),
         )
         continuation = continuations.write(
             hold.message,

@@ -60,7 +60,16 @@ class Site:
         )
         self.outlook = Outlook(self.slots, self.watcher, tally)
         self.lives = Lives(bedrock, target, terms, self.slots, self.watcher, cancelling, rng=rng, tally=tally)
-        self._reaper = Reaper(bedrock, queue, target.name, interval=terms.reap_interval, is_fifo=is_fifo, rng=rng, tally=tally)
+        self._reaper = Reaper(
+            bedrock,
+            queue,
+            target.name,
+            interval=terms.reap_interval,
+            is_fifo=is_fifo,
+            rng=rng,
+            tally=tally,
+            deleted=self.lives.expired,
+        )
 
     async def run(self) -> None:
         """Watch what is in flight here, and find what has expired, until stopped."""

@@ -91,6 +91,11 @@ class Slots:
         """Answer the first so many in line."""
         return [place.who.hold for place in self._line.in_order(most)]
 
+    def last(self, may_go: Callable[[Hold], bool], newcomer: tuple[int, str | None, float] | None) -> Hold | None:
+        """Answer who of those that may go is last in line; None where that is nobody, or the newcomer would come after."""
+        last = self._line.last(lambda waiter: may_go(waiter.hold), newcomer)
+        return None if last is None else last.hold
+
     def needs_counts(self) -> bool:
         """Whether the next sweep should count what others made: only while somebody waits for a slot."""
         return bool(self._line) and self.quota.is_limiting()

@@ -59,6 +59,8 @@ class Tally:
     quota_refusals: int = 0
     expiries: int = 0
     """Deletes that were asked for because a deployment's time was over."""
+    postponed: int = 0
+    """Requests that went back to the queue for a while, so that others had their places."""
     sweeps: int = 0
     sweeps_failed: int = 0
     settlements: Counter[str] = field(default_factory=Counter)

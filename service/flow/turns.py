@@ -42,6 +42,12 @@ class Turns:
         waiting = (enumerate(line[1:], 1) for line in self._lines.values() if len(line) > 1)
         return {turn.message_id: before for each in waiting for before, turn in each}
 
+    def is_followed(self, keys: Sequence[str], hold: Hold) -> bool:
+        """Whether somebody stands behind this message's request in the line of any of its keys."""
+        mine = hold.message.message_id
+        lines = (self._lines[key] for key in keys if key in self._lines)
+        return any(line[-1].message_id != mine and any(turn.message_id == mine for turn in line) for line in lines)
+
     def __len__(self) -> int:
         """How many wait behind another."""
         return self._lines.standing - len(self._lines)

@@ -38,13 +38,17 @@ class Cancelled(Interrupted):
     """Somebody wants the request no more: hand it on as cancelled."""
 
 
+class Postponed(Interrupted):
+    """The request is to go back to the queue for a while, so that others have its place."""
+
+
 class DeadlinePassed(Interrupted):
     """The request's own time is over."""
 
 
 _NOTHING: Final[frozenset[type[Interrupted]]] = frozenset()
 """The one that all waits share which nothing is to end: an empty set of its own takes 200 bytes."""
-_URGENCY: tuple[type[Interrupted], ...] = (LeaseLost, Stopping, TooLongHeld, Cancelled, DeadlinePassed)
+_URGENCY: tuple[type[Interrupted], ...] = (LeaseLost, Stopping, TooLongHeld, Cancelled, DeadlinePassed, Postponed)
 
 
 class Wait(Protocol):

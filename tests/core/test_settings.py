@@ -186,11 +186,11 @@ def test_numbers_are_held_to_their_bounds_as_documented(setting: Field) -> None:
     [
         (
             {"SLIPWAY_MAX_HELD": "many"},
-            'SLIPWAY_MAX_HELD is the string "many", not a whole number; use a whole number, 1 to 20000 messages',
+            'SLIPWAY_MAX_HELD is the string "many", not a whole number; use a whole number, 2 to 20000 messages',
         ),
         (
             {"SLIPWAY_MAX_HELD": "0"},
-            "SLIPWAY_MAX_HELD is the number 0, less than 1; use a whole number, 1 to 20000 messages",
+            "SLIPWAY_MAX_HELD is the number 0, less than 2; use a whole number, 2 to 20000 messages",
         ),
         (
             {"SLIPWAY_SWEEP_INTERVAL": "15s"},
@@ -249,7 +249,7 @@ def test_whole_numbers_are_read_strictly(text: str) -> None:
     ("text", "sentence"),
     [
         ("max_helds = 5", '"max_helds" in {} is not a setting; did you mean max_held?'),
-        ("max_held = 5.5", "max_held in {} is the number 5.5, not a whole number; use a whole number, 1 to 20000 messages"),
+        ("max_held = 5.5", "max_held in {} is the number 5.5, not a whole number; use a whole number, 2 to 20000 messages"),
         ("max_held = true", "max_held in {} is the boolean true, not a whole number; use a whole number"),
         ('timeout = "2h"', 'timeout in {} is the string "2h", not a number; use a number, 1 to 604800 seconds'),
         ("timeout = nan", "timeout in {} is not a finite number; use a number, 1 to 604800 seconds"),

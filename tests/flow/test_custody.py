@@ -210,3 +210,44 @@ def test_one_poll_when_idle_and_several_under_load() -> None:
         await bench.end()
 
     run(main())
+
+
+@pytest.mark.parametrize("hours", [2, 5, 12])
+def test_a_long_lease_is_kept_up_to_the_limit_of_sqs_and_never_lost(hours: int) -> None:
+    """SQS refuses to extend a lease beyond twelve hours after the receive, and a refused lease counts as lost."""
+
+    async def main() -> None:
+        bench = Bench(visibility=hours * 3600)
+        bench.sqs.put("{}")
+        await asyncio.sleep(LONGEST_HOLD_SECONDS + 3000)
+        (hold,) = bench.holds
+        with pytest.raises(TooLongHeld):
+            hold.check()
+        assert not hold.is_lost
+        assert bench.tally.leases_lost == 0
+        assert [letter.receive_count for letter in bench.sqs.all] == [1]
+        await bench.end()
+
+    run(main())
+
+
+def test_a_daemon_that_was_full_for_long_is_healthy_as_soon_as_there_is_room() -> None:
+    async def main() -> None:
+        bench = Bench(max_held=1)
+        loop = asyncio.get_running_loop()
+
+        def silence() -> float | None:
+            """For how long a receive under way has been silent, as the liveness check counts it."""
+            return loop.time() - (bench.intake.last_ended_at or 0.0) if bench.intake.is_polling else None
+
+        bench.sqs.put("{}")
+        await asyncio.sleep(600)
+        assert silence() is None, "it is full"
+        bench.custody.let_go(bench.holds[0])
+        for _ in range(5):
+            await asyncio.sleep(0)
+            assert (silence() or 0.0) < 1.0
+        assert silence() is not None
+        await bench.end()
+
+    run(main())

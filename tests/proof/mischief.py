@@ -38,7 +38,7 @@ MISCHIEF = {
     "another version": 2,
 }
 """How likely each is."""
-_OTHER_TERMS = {"max_held": 1, "sweep_interval": 40.0, "progress_events": True, "max_creating": 0}
+_OTHER_TERMS = {"max_held": 2, "sweep_interval": 40.0, "progress_events": True, "max_creating": 0}
 """Of a replica of a version before or after: as settings change from one to the next."""
 
 

@@ -156,7 +156,7 @@ class Nature:
             plan=self._plan(),
             terms={
                 "visibility_timeout": rng.choice([30, 60, 120]),
-                "max_held": 200 if self.is_long else rng.choice([1, 3, 10, 200, 200]),
+                "max_held": 200 if self.is_long else rng.choice([2, 3, 10, 200, 200]),
                 "sweep_interval": interval,
                 "timeout": 172_800.0 if self.is_long else rng.choice([3600.0, 21_600.0, 21_600.0]),
                 "progress_events": rng.random() < 0.3,

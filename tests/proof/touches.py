@@ -52,11 +52,11 @@ class Touches:
             books.breaks("I13", f"{process} updates {made.name} to {model_arn}, which nobody asked for who may")
 
     def _may_delete(self, asked: Asked, made: Made, process: str | None) -> bool:
+        if asked.action == "delete" and asked.is_about(made) and asked.most("ifExpired"):
+            return self._has_expired(made, asked.target)  # done at once: the message is the record, received afterwards
         if self._books.first_of(asked) == float("inf"):
             return False
         if asked.action == "delete" and asked.is_about(made):
-            if asked.most("ifExpired"):
-                return self._has_expired(made, asked.target)
             return self._is_older(made, asked) or self._is_fresh(asked, process)
         if asked.action != "deploy" or asked.name != made.name:
             return False

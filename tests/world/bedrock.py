@@ -319,7 +319,7 @@ def of_reaper(bedrock: Bedrock) -> Bedrock:
 class _Reapers:
     def __init__(self, bedrock: Bedrock) -> None:
         self._bedrock = bedrock
-        self.tags, self.now = bedrock.tags, bedrock.now
+        self.tags, self.delete, self.now = bedrock.tags, bedrock.delete, bedrock.now
 
     async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
         mark = OF_REAPER.set(True)
