@@ -291,6 +291,30 @@ PLANTS = (
         "        for site in self.sites.values():\n"
         "            site.lives._lifecycle._watcher = self.watcher\n",
     ),
+    Plant(
+        "deploys take the places that are reserved",
+        "service.flow.intake",
+        "    return min(MOST_RESERVED, max(max_held // 4, int(max_held > 1)))\n",
+        "    return 0\n",
+    ),
+    Plant(
+        "what gives its place up spends its receives",
+        "service.flow.room",
+        "        return Release(after) if self._is_fifo else Continue(after=after)\n",
+        "        return Release(after)\n",
+    ),
+    Plant(
+        "the time in a tag is read once",
+        "service.flow.reaper",
+        "                if is_next or is_due or position > newest:\n",
+        "                if is_due or position > newest:\n",
+    ),
+    Plant(
+        "what has expired is deleted without its record",
+        "service.flow.reaper",
+        "        if self._loop.time() - self._recorded.get(arn, -math.inf) >= AGAIN_SECONDS:\n",
+        "        if False:\n",
+    ),
     Plant("sweeps keep no distance", "service.flow.watcher", "self._began + self._interval / 5", "self._began"),
     Plant(
         "a rollback forgets the former model",

@@ -24,13 +24,14 @@ from tests.world.sqs import EPOCH, SOMEBODY
 from tests.world.wire import Fault
 from tests.world.world import HOME, MODEL, OTHER_MODEL, World
 
+SLOT_SECONDS = 900.0
 LONG_AGO = "2025-01-01T00:00:00.000Z"
 ASKED = {"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"}
 STEP = "Qk3vX9aZ1b"
 OURS = {REQUEST_TAG: "r-0", RECEIVED_TAG: LONG_AGO}
 DULL = replace(USUAL, dull_models="m$")
 TEST = {"prompt": "Reply with the word ready.", "expect": "ready"}
-LONG = frozenset({"endless list", "retry", "replace", "expiry", "cancel", "stopping"})
+LONG = frozenset({"endless list", "retry", "replace", "expiry", "cancel", "stopping", "full"})
 """Killed before every third step only."""
 MODULES = frozenset(
     {
@@ -47,7 +48,9 @@ MODULES = frozenset(
         "service.flow.hold",
         "service.flow.lifecycle",
         "service.flow.pipelines",
+        "service.flow.intake",
         "service.flow.reaper",
+        "service.flow.room",
         "service.flow.smoke",
         "service.flow.updating",
         "service.flow.watcher",
@@ -119,16 +122,42 @@ def _one_has_expired(world: World) -> None:
     world.send(_about("delete", "d-1", customModelDeploymentIdentifier="nothing"))
 
     async def rounds() -> None:
-        await asyncio.sleep(1500)
+        """Somebody brings a time forward, when it has been read long before."""
+        await asyncio.sleep(900)
+        now = world.account.now()
+        arn = next(one.arn for one in world.account.existing() if one.name == "ours")
+        world.account.model.tag(now, arn, [{"key": EXPIRES_TAG, "value": LONG_AGO}])
+        await asyncio.sleep(900)
 
     world.later = asyncio.get_running_loop().create_task(rounds())
 
 
 def _only_what_expired_is_gone(world: World) -> None:
-    assert sorted(one.name for one in world.account.existing()) == ["ours", "theirs"]
+    assert [one.name for one in world.account.existing()] == ["theirs"]
     said = [(each.event["data"].get("reason"), each.event_id) for each in world.topic.terminal()]
-    assert len({event_id for reason, event_id in said if reason == "Expired"}) == 1
+    assert len({event_id for reason, event_id in said if reason == "Expired"}) == 2, "one for each, whoever says so"
     assert {reason for reason, _ in said} <= {None, "Expired"}, "nobody asked for more"
+
+
+def _wait_for_the_slot(world: World) -> None:
+    """Three requests wait for the only slot; then somebody deletes what has it."""
+    for number in range(3):
+        world.ask(f"new-{number}", requestId=f"r-{number}", timeout=SLOT_SECONDS)
+
+    async def delete() -> None:
+        await asyncio.sleep(100)
+        world.send(_about("delete", "d-1"))
+
+    world.later = asyncio.get_running_loop().create_task(delete())
+
+
+def _slot_was_freed(world: World) -> None:
+    (deleted, *_) = (each for each in world.topic.terminal() if each.event["data"]["requestId"] == "d-1")
+    sent = next(letter.sent_at for letter in world.sqs.all if "d-1" in letter.body)
+    assert deleted.event["data"]["outcome"] == "Deleted"
+    assert deleted.at - sent < SLOT_SECONDS / 2, "it is not to wait until those that wait for the slot give up"
+    assert "Active" in world.outcomes().values()
+    assert all(letter.receive_count <= 2 for letter in world.sqs.all), "to go back to the queue costs no receives"
 
 
 def _cancel(world: World) -> None:
@@ -255,6 +284,11 @@ STORIES = {
     ),
     "expiry": Story(
         lambda: _with(OURS | {EXPIRES_TAG: LONG_AGO}, reap_interval=300.0), _one_has_expired, _only_what_expired_is_gone
+    ),
+    "full": Story(
+        lambda: _with(OURS, replace(USUAL, max_total=1, creation_seconds=(30.0, 30.0)), max_held=3),
+        _wait_for_the_slot,
+        _slot_was_freed,
     ),
     "endless list": Story(
         lambda: World(

@@ -31,6 +31,8 @@ from tests.world.wire import Fault, no_faults
 LOOP_START = 1000.0
 PATIENCE_SECONDS = 3600.0
 SOON_SECONDS = 300.0
+CONTROL_SECONDS = 60.0
+"""Within this, and one second for each message before it, a request that may free something is received."""
 AIMED_TIMES = 8
 """How often what a world aims at is done to it."""
 
@@ -190,6 +192,7 @@ class _Chaos:
         while len(last.replica.slipway.custody) or self._is_work_left():
             self._check()
             waiting = books.unanswered()
+            self._check_control(began)
             if self._is_any_stuck():
                 began = books.now  # it may be waited for until its deadline, and others behind it
             late = books.now - began
@@ -205,6 +208,20 @@ class _Chaos:
             await asyncio.sleep(0.5)
         scene.monitor.check_end(last.replica)
         self._check()
+
+    def _check_control(self, began: float) -> None:
+        """Check that no delete, update or cancel has been visible for longer than documented, in the quiet.
+
+        On FIFO it may have to wait for its group.
+        """
+        sqs, books = self.scene.world.sqs, self.books
+        patience = CONTROL_SECONDS + len(sqs.letters)
+        if sqs.is_fifo or books.now < began + patience:
+            return
+        for letter in sqs.letters.values():
+            asked = books.asked.get(origin(letter)[0])
+            if asked is not None and asked.action != "deploy" and letter.visible_at < sqs.now() - patience:
+                books.breaks("I15", f"{asked.action} {asked.name} is not received, whatever waits for a slot")
 
     def _is_any_stuck(self) -> bool:
         """Whether somebody waits for what was taken away: also a request that was answered, and whose message came again."""
