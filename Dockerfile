@@ -1,4 +1,6 @@
-FROM python:3.13-slim AS build
+# The base image. A release names it by digest: --build-arg PYTHON=python:3.13-slim@sha256:… (docs/how-to/release.md).
+ARG PYTHON=python:3.13-slim
+FROM ${PYTHON} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 
@@ -17,9 +19,15 @@ RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist .
  && /opt/slipway/bin/pip install --no-deps dist/*.whl \
  && /opt/slipway/bin/pip uninstall --yes pip
 
-FROM python:3.13-slim
+FROM ${PYTHON}
+ARG PYTHON
+ARG VERSION=
+ARG REVISION=
 LABEL org.opencontainers.image.title="slipway" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.base.name="${PYTHON}" \
       org.opencontainers.image.description="Deployment requests from SQS, made true in Amazon Bedrock, answered through SNS"
 COPY --from=build /opt/slipway /opt/slipway
 # Nothing is written at run time: the root may be read-only. Probes come from outside: the health port must not be loopback.

@@ -17,7 +17,8 @@ MINUTES ?= 20
 KILLS ?= 50
 # A test of real processes waits a third of its time.
 WORKERS ?= $(shell "$(PYTHON)" -c 'import os; print(1 + (os.cpu_count() or 1))')
-.PHONY: help setup demo test browser proof prove newest bench check lint types contracts format lock upgrade clean
+MODEL ?=
+.PHONY: help setup demo test browser proof prove newest bench check release dist live lint types contracts format lock upgrade clean
 
 help: ## say what can be made (this)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +80,14 @@ bench: setup ## what it costs, beside what people write instead: some 17 minutes
 	@$(BIN)/python -m tests.bench $(if $(QUICK),quick)
 
 check: test lint types contracts proof ## all that CI runs
+
+release: check dist ## pass all checks, then build and try the release of this commit, which has its tag and changelog section
+
+dist: setup $(TOOLS) ## build sdist, wheel, SBOM and checksums into dist/, and try them; SNAPSHOT=1 without tag and changelog section
+	@$(BIN)/python -m tests.release $(if $(SNAPSHOT),--snapshot)
+
+live: setup ## check a real account: doctor, probe and one deployment of MODEL=ARN, which it asks about first and deletes
+	@$(BIN)/python -m tests.live $(if $(MODEL),--model "$(MODEL)")
 
 lint: setup ## style and likely mistakes
 	@$(BIN)/ruff check

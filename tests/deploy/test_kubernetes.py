@@ -16,7 +16,7 @@ import yaml  # type: ignore[import-untyped]  # read as plain values, which are c
 
 from service.settings import load
 from tests.deploy.tools import tool
-from tests.kubernetes import ALERTS, FOLDER, RULE, prometheus_rule
+from tests.kubernetes import ALERTS, FOLDER
 from tests.readme import ROOT
 
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
@@ -68,7 +68,6 @@ def test_a_pod_may_do_little_and_gets_the_settings_that_were_rendered(overlay: s
 
 
 def test_the_operator_s_alerts_are_the_alerts() -> None:
-    assert RULE.read_text("utf-8") == prometheus_rule(), "python -m tests.kubernetes writes them"
     assert the("PrometheusRule", "prometheus-operator")["spec"]["groups"] == yaml.safe_load(ALERTS.read_text("utf-8"))["groups"]
 
 

@@ -31,6 +31,7 @@ from service.flow.run import LONGEST_GOODBYE_SECONDS
 from service.setting_fields import SETTINGS, variable
 from service.settings import default_values, load, load_triggers
 from tests.cloudformation import properties, statements, template
+from tests.kubernetes import RULE, prometheus_rule
 from tests.log_events import entries
 from tests.readme import ROOT, commands
 
@@ -181,6 +182,10 @@ def test_what_prometheus_scrapes_is_what_the_alerts_are_about() -> None:
         ("__meta_kubernetes_pod_label_app_kubernetes_io_name",): labels["app.kubernetes.io/name"],
         ("__meta_kubernetes_pod_container_port_name",): container()["ports"][0]["name"],
     }
+
+
+def test_the_alerts_of_the_prometheus_operator_are_the_alerts() -> None:
+    assert RULE.read_text("utf-8") == prometheus_rule(), "python -m tests.kubernetes writes them"
 
 
 def test_the_queue_is_made_as_the_contract_says() -> None:

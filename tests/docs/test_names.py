@@ -9,6 +9,7 @@ import pytest
 from service.core.messages import CONTINUATION
 from service.setting_fields import SETTINGS, variable
 from service.settings import CONFIG_VARIABLE
+from tests.cloudformation import TEMPLATE
 from tests.log_events import MEANINGS
 from tests.measured import metrics_table
 from tests.readme import PAGES, ROOT
@@ -34,3 +35,11 @@ def test_metrics_log_events_alerts_and_settings_exist(page: str, metrics: set[st
     assert {name for name in re.findall(r"`(Slipway[A-Z]\w+)`", text) if f"alert: {name}\n" not in ALERTS} <= {CONTINUATION}
     variables = {variable(setting.name) for setting in SETTINGS} | {CONFIG_VARIABLE}
     assert set(re.findall(r"\bSLIPWAY_[A-Z_]+\b", text)) <= variables
+
+
+def test_every_alert_and_alarm_has_an_entry_in_the_runbook() -> None:
+    runbook = TEXTS["docs/how-to/runbook.md"]
+    entries = re.findall(r"^### (Slipway\w+)$", runbook, re.MULTILINE)
+    assert entries == re.findall(r"- alert: (\w+)$", ALERTS, re.MULTILINE)
+    alarms = re.findall(r'AlarmName: !Sub \["\$\{Prefix\}-([a-z-]+)"', TEMPLATE.read_text("utf-8"))
+    assert sorted(re.findall(r"^\| `…-([a-z-]+)`", runbook, re.MULTILINE)) == sorted(alarms)
