@@ -45,6 +45,7 @@ MEANINGS = {
     "heartbeat.faulted": "a heartbeat could not be sent because of a programming error",
     "heartbeat.unheard": "nobody waits for heartbeats at that token any more",
     "lease.lost": "somebody else has, or may have, the message: no more is done for it here",
+    "local.fault": "the local stand-in failed to answer a call: a bug of the stand-in, answered with status 500",
     "look.failed": "a deployment could not be looked at; tried again",
     "message.duplicated": "SQS delivered what is held already; the newer receipt is used",
     "message.unreadable": "a received message has no id, receipt handle or body, and is left alone",

@@ -51,6 +51,7 @@ def test_active_is_said_only_after_bedrock_said_so() -> None:
         ("Watch", "Active"),
         ("Look", "own Active"),
         ("Look", "another's Active"),
+        ("Look", "another sender's copy Active"),
         ("TryOut", "answers well"),
     }
 
