@@ -149,26 +149,31 @@ class Announced:
         if word not in ENDS:
             return
         if word == "Rejected":
-            self._published_rejection(data)
+            self._published_rejection(data, publication.event_id)
             return
         asked = self._asked_by(data, publication.event_id, process)
         if asked is None:
             books.breaks("I4", f"an event about nothing that was asked: {data}")
             return
-        if self._ids.setdefault((asked.key, word), publication.event_id) != publication.event_id:
-            books.breaks("I4", f"{word} of {asked.name} has a second id")
-        before = books.said.setdefault(asked.key, {})
-        for other, at in before.items():
-            if "TimedOut" not in {other, word} and other != word and not self._truth.has_changed(asked, at):
-                books.breaks("I4", f"{asked.name} was {other}, and now is {word}")
-        before[word] = books.now
+        self._ended(asked, word, word, publication.event_id)
         if asked.action != "deploy" or word == "Cancelled":
             books.faults[f"{word} of {asked.action}"] += 1
         if not self._counts_from(asked, data):
             books.breaks("I10", f"{word} of {asked.name} counts from when it was not first received: {data['times']}")
         self._truth.check(asked, word, data, process)
 
-    def _published_rejection(self, data: dict[str, Any]) -> None:
+    def _ended(self, asked: Asked, word: str, told: str, event_id: str) -> None:
+        """Hold a request to its one outcome and the one id under which that is told."""
+        books = self._books
+        if self._ids.setdefault((asked.key, told), event_id) != event_id:
+            books.breaks("I4", f"{told} of {asked.name} has a second id")
+        before = books.said.setdefault(asked.key, {})
+        for other, at in before.items():
+            if "TimedOut" not in {other, word} and other != word and not self._truth.has_changed(asked, at):
+                books.breaks("I4", f"{asked.name} was {other}, and now is {word}")
+        before[word] = books.now
+
+    def _published_rejection(self, data: dict[str, Any], event_id: str) -> None:
         """A message is rejected: a good request only where its id was used for another payload, which made what is there."""
         books = self._books
         self.rejected.add(data["messageId"])
@@ -180,7 +185,7 @@ class Announced:
         if data["code"] != "RequestIdReused" or not used:
             books.breaks("I11", f"a good request is Rejected: {data}")
         books.faults["an id used again"] += 1
-        books.said.setdefault(asked.key, {})["Rejected"] = books.now
+        self._ended(asked, "Rejected", f"Rejected {data['messageId']}", event_id)  # an id for each message, not request
 
     def _asked_by(self, data: dict[str, Any], event_id: str, process: str | None) -> Asked | None:
         """Answer the request that an event is about: of several with one id, one that ends in this process just now."""

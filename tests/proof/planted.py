@@ -39,8 +39,8 @@ PLANTS = (
     Plant(
         "delete before publish",
         "service.flow.answer",
-        "                publication = await self._announce(publication, hold)\n            await self._replies",
-        "                self._announcer.mention(publication)\n            await self._replies",
+        "                publication = await self._announce(publication, hold)\n                hold.is_announced = True\n",
+        "                self._announcer.mention(publication)\n                hold.is_announced = True\n",
     ),
     Plant(
         "absent means failed",
@@ -141,9 +141,8 @@ PLANTS = (
     Plant(
         "a hand-over that failed is taken for done",
         "service.flow.custody",
-        "            if isinstance(failed, Refused) or not await self._may_try_again(hold, troubles):\n"
-        "                return False\n",
-        "            await self.delete(hold)\n            return True\n",
+        "                return failed\n",
+        "                await self.delete(hold)\n                return None\n",
     ),
     Plant(
         "delete before the hand-over",
@@ -154,8 +153,8 @@ PLANTS = (
     Plant(
         "the last life is lived like any other",
         "service.flow.run",
-        "Continue() if has_few_lives else await self._answers.answer(hold)",
-        "await self._answers.answer(hold)",
+        "hold.refused is None and self._traits.should_hand_on(hold.message.receive_count)\n",
+        "False\n",
     ),
     Plant(
         "a release of the last life",
@@ -196,8 +195,8 @@ PLANTS = (
     Plant(
         "poison is not buried",
         "service.flow.answer",
-        "        if self._traits.has_dead_letter_queue:\n",
-        "        if False:\n",
+        "        if self._traits.has_dead_letter_queue:\n            await self._burials.bury(copy_of",
+        "        if False:\n            await self._burials.bury(copy_of",
     ),
     Plant(
         "as much is held as comes",
@@ -240,6 +239,7 @@ PLANTS = (
         "reply before publish",
         "service.flow.answer",
         "                publication = await self._announce(publication, hold)\n"
+        "                hold.is_announced = True\n"
         "            await self._replies.reply(request.asker, publication, hold)\n",
         "                await self._replies.reply(request.asker, publication, hold)\n"
         "                publication = await self._announce(publication, hold)\n",
@@ -247,7 +247,8 @@ PLANTS = (
     Plant(
         "delete before reply",
         "service.flow.answer",
-        "            await self._replies.reply(request.asker, publication, hold)\n",
+        "                hold.is_announced = True\n            await self._replies.reply(request.asker, publication, hold)\n",
+        "                hold.is_announced = True\n"
         "            hold._loop.create_task(self._replies.reply(request.asker, publication, hold))\n",
     ),
     Plant(
