@@ -369,18 +369,22 @@ class Slipway:
                 await self._put_off(hold)
             case Release(after=0) if hold.message.receive_count >= (self._traits.max_receive_count or 1 << 62):
                 await self._hand_on(hold)
-            case Release(after=after) if self._has_counts(hold):
-                await self._hand_on(hold, delay_seconds=after)
+            case Release(after=after) if self._has_counts(hold, after):
+                await self._hand_on(hold, delay_seconds=after, is_put_off=False, has_survived=after > 0)
             case Release(after=after):
                 await self.custody.release(hold, after)
             case Continue(decided=decided, after=after):
                 return await self._hand_on(hold, decided, delay_seconds=after, is_put_off=False)
         return False
 
-    def _has_counts(self, hold: Hold) -> bool:
-        """Whether what is counted of it would be lost if it were given back. Not where even ending it raises: SQS ends that."""
-        is_counted = 0 < hold.faults < 2 * MOST_FAULTS or self._deaths(hold) >= SUSPICIOUS_DEATHS
-        return is_counted and not self._traits.is_fifo
+    def _has_counts(self, hold: Hold, after: int) -> bool:
+        """Whether what is counted of it would be lost, or be wrong, if it were given back for `after` seconds.
+
+        Hidden for so long, it looks as if its reader had died: a continuation says that it did not, also on a FIFO queue.
+        Not where even ending it raises: SQS ends that.
+        """
+        is_counted = hold.faults > 0 or self._deaths(hold) >= SUSPICIOUS_DEATHS
+        return is_counted and hold.faults < 2 * MOST_FAULTS and (after > 0 or not self._traits.is_fifo)
 
     async def _put_off(self, hold: Hold) -> None:
         """Continue later, under a new message, so that no place is kept and no receive is spent meanwhile.
@@ -392,10 +396,16 @@ class Slipway:
         await self._hand_on(hold, delay_seconds=lineage.delay_seconds)
 
     async def _hand_on(
-        self, hold: Hold, decided: Carried | None = None, *, delay_seconds: int = 0, is_put_off: bool = True
+        self,
+        hold: Hold,
+        decided: Carried | None = None,
+        *,
+        delay_seconds: int = 0,
+        is_put_off: bool = True,
+        has_survived: bool = False,
     ) -> bool:
         before, now = continuations.lineage(hold.message), asyncio.get_running_loop().time()
-        has_survived = hold.begun_at is not None and now - hold.begun_at >= SURVIVAL_SECONDS
+        has_survived = has_survived or (hold.begun_at is not None and now - hold.begun_at >= SURVIVAL_SECONDS)
         lineage = Lineage(
             deaths=0 if has_survived else self._deaths(hold),
             faults=before.faults + hold.faults,
