@@ -41,7 +41,8 @@ def _check_processes(books: Books, last: Replica) -> None:
 
 def _check_deployments(books: Books) -> None:
     for one in (one for account in books.world.accounts.values() for one in account.made):
-        owners = [asked for asked in books.asked.values() if asked.request_id == request_of(one)]
+        made_by = [asked for asked in books.asked.values() if asked.request_id == request_of(one)]
+        owners = [asked for asked in made_by if asked.whose == books.owners.get(one.arn)]
         if one.token is not None and not any(asked.key in books.said or asked.is_excused for asked in owners):
             books.breaks("I3", f"{one.name} is an orphan: {one.tags}")
 

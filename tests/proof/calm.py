@@ -15,7 +15,8 @@ MOST_OTHER_CALLS_A_MINUTE = 100
 """By one process. For each call that meets a fault there may be one more, up to as many again."""
 MOST_RECEIVES_OF_CANCEL_A_MINUTE = 14
 """One that is about nothing that is held goes from hand to hand."""
-_OF_CANCELS = ("ReceiveMessage", "ChangeMessageVisibilityBatch")
+_OF_CANCELS = ("ReceiveMessage", "ChangeMessageVisibilityBatch", "SendMessageBatch", "DeleteMessageBatch")
+"""Where few receives are allowed, it is continued after every second one: by a send, and up to two deletes."""
 _LIST = "ListCustomModelDeployments"
 
 

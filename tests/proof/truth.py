@@ -129,7 +129,8 @@ class Truth:
         if asked.action != "deploy" or not all(one.says("deployment", "delete") for one in cancels):
             return True
         now = self._books.world.accounts[asked.target].now()
-        own = [one for one in self._there(asked) if one.exists(now) and request_of(one) == asked.request_id]
+        there = [one for one in self._there(asked) if one.exists(now) and request_of(one) == asked.request_id]
+        own = [one for one in there if self._books.owners.get(one.arn) == asked.whose]  # a stranger's may have the same id
         return not any(self._served(one, asked) == {asked.model} for one in own)
 
     def _is_refused(self, asked: Asked, reason: str | None, told: list[Made]) -> bool:
