@@ -17,6 +17,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from service.core import continuations
+from service.core.actions import Cancel
 from service.core.calls import Denied, Missing, Refused
 from service.core.carried import Carried
 from service.core.lineage import (
@@ -380,11 +381,12 @@ class Slipway:
     def _has_counts(self, hold: Hold, after: int) -> bool:
         """Whether what is counted of it would be lost, or be wrong, if it were given back for `after` seconds.
 
-        Hidden for so long, it looks as if its reader had died: a continuation says that it did not, also on a FIFO queue.
-        Not where even ending it raises: SQS ends that.
+        Hidden for so long, it looks as if its reader had died: a continuation says that it did not. On a FIFO queue only
+        that of a cancel, which is in no order. Not where even ending it raises: SQS ends that.
         """
         is_counted = hold.faults > 0 or self._deaths(hold) >= SUSPICIOUS_DEATHS
-        return is_counted and hold.faults < 2 * MOST_FAULTS and (after > 0 or not self._traits.is_fifo)
+        has_no_order = not self._traits.is_fifo or (after > 0 and isinstance(hold.request, Cancel))
+        return is_counted and hold.faults < 2 * MOST_FAULTS and has_no_order
 
     async def _put_off(self, hold: Hold) -> None:
         """Continue later, under a new message, so that no place is kept and no receive is spent meanwhile.

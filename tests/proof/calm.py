@@ -17,6 +17,10 @@ MOST_RECEIVES_OF_CANCEL_A_MINUTE = 14
 """One that is about nothing that is held goes from hand to hand."""
 _OF_CANCELS = ("ReceiveMessage", "ChangeMessageVisibilityBatch", "SendMessageBatch", "DeleteMessageBatch")
 """Where few receives are allowed, it is continued after every second one: by a send, and up to two deletes."""
+MOST_RETURNS_A_MINUTE = 4
+"""A request that gives its place up comes back after 15 s at the earliest."""
+_OF_RETURNS = {"SendMessageBatch": 1, "DeleteMessageBatch": 2}
+"""How many calls continue it."""
 _LIST = "ListCustomModelDeployments"
 
 
@@ -57,7 +61,9 @@ class Calm:
         asked = self._books.requests(DEFAULT)
         if operation in _OF_CANCELS:
             cancels = sum(one.action == "cancel" for one in asked)
-            return MOST_CALLS_A_MINUTE.get(operation, MOST_OTHER_CALLS_A_MINUTE) + MOST_RECEIVES_OF_CANCEL_A_MINUTE * cancels
+            returns = MOST_RETURNS_A_MINUTE * _OF_RETURNS.get(operation, 0) * len(self._books.asked)
+            usual = MOST_CALLS_A_MINUTE.get(operation, MOST_OTHER_CALLS_A_MINUTE)
+            return usual + returns + MOST_RECEIVES_OF_CANCEL_A_MINUTE * cancels
         if operation != _LIST:
             return MOST_OTHER_CALLS_A_MINUTE
         # Sweeps keep a fifth of the interval between each other, and cost as many calls as there are pages.
