@@ -27,6 +27,7 @@ from service.core.events import (
     announce_rejection,
 )
 from service.core.held import Finished
+from service.core.lineage import MOST_DELAYS
 from service.core.messages import QueueTraits
 from service.core.misunderstood import Code, Misunderstood
 from service.core.outcomes import WRONG, Continue, Done, Ending, Outcome, PutOff, Reason, Release, Settlement
@@ -164,13 +165,19 @@ class Answers:
         self._finished(request, outcome, hold, publication.event_id)
         return Done()
 
-    async def fail(self, hold: Hold, text: str) -> Settlement:
+    async def fail(self, hold: Hold, text: str, *, may_read: bool = True) -> Settlement:
         """End a request that cannot be processed: with an event, a reply and a dead letter.
 
-        What is not understood here by now (`hold.request`) is not read: that may be what kills its readers.
+        What is not understood here by now (`hold.request`) is read only if it may be: that may be what kills its readers.
         """
+        asker, is_there = None, False
+        if hold.request is None and may_read:
+            with suppress(Exception):  # reading it may be what has failed
+                try:
+                    hold.request = self._admission.admit(hold.message, continuations.first_sender(hold.message))
+                except Misunderstood as misunderstood:
+                    asker = permitted(misunderstood.asker, self._terms.reply_to)
         origin, request = continuations.origin(hold.message), hold.request
-        is_there = False
         if not hold.is_announced:
             if request is None:
                 publication = announce_failure(origin, text, times_of(hold), self._terms.home.source)
@@ -181,20 +188,24 @@ class Answers:
             await self._announce(publication, hold)
             hold.is_announced = True
             self._tally.endings[Ending.FAILED.value] += 1
-            if request is not None:
+            if (asker := request.asker if request else asker) is not None:
                 with suppress(Exception):  # replying may be what has failed
-                    await self._replies.reply(request.asker, publication, hold)
+                    await self._replies.reply(asker, publication, hold)
         if self._traits.has_dead_letter_queue:
             is_there = await self._bury(hold, Reason.INTERNAL_ERROR.value, text)
         log.error("request.given_up", error=text, is_dead_letter=is_there)
         return Done()
 
     async def give_up_event(self, hold: Hold, text: str) -> Settlement:
-        """End a request whose outcome SNS refuses in every form: the dead letter is all that tells of it."""
+        """End a request whose outcome SNS refuses in every form, or for two weeks: the dead letter is all that tells of it.
+
+        Where that is refused, too, it is put off, and ends after two weeks.
+        """
         self._tally.events_given_up += 1
         is_there = self._traits.has_dead_letter_queue and await self._bury(hold, "Unpublishable", text)
         log.error("event.given_up", error=text, is_dead_letter=is_there)
-        return Done() if is_there else PutOff()
+        is_over = continuations.lineage(hold.message).delays >= MOST_DELAYS
+        return Done() if is_there or is_over else PutOff()
 
     async def _bury(self, hold: Hold, code: str, text: str) -> bool:
         return await self._burials.bury(copy_because(hold.message, code, text, is_fifo=self._traits.is_fifo), hold)

@@ -16,6 +16,7 @@ import structlog
 
 from service.core.backoff import pause_seconds
 from service.core.calls import CallFailed, LeaseGone, Refused
+from service.core.lineage import hidden_seconds
 from service.core.messages import Message, Outgoing, QueueTraits, attribute_bytes
 from service.flow.batches import Batches
 from service.flow.hold import Hold
@@ -30,6 +31,10 @@ LONGEST_HOLD_SECONDS: Final = 11 * 3600.0
 LEASE_LIMIT_SECONDS: Final = 12 * 3600.0 - 60.0
 """A lease that would end later, counted from the receive, is refused by SQS; a minute is for clocks and calls."""
 LONGEST_ROUND_SECONDS: Final = 600.0
+LONGEST_VISIBILITY_SECONDS: Final = 12 * 3600 - 120
+"""Twelve hours after the receive, less what clocks and calls may take."""
+SAME_SECONDS: Final = 60
+"""Messages are hidden for whole minutes, so that several share a call."""
 STOPPING_PATIENCE_SECONDS: Final = 5.0
 LINGER_SECONDS: Final = 0.05
 LOOKED_AFTER_AT_ONCE: Final = 250
@@ -72,6 +77,7 @@ class Custody:
         self._extends = Batches[Hold](self._extend, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._deletes = Batches[Hold](self._delete, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._releases = Batches[Hold](self._release, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
+        self._hides = Batches(self._hide_each, linger=0.0, parallel=PARALLEL_CALLS)
         # At once: until it is sent, a kill costs one of the message's last receives.
         self._finishes = Batches(queue.delete, linger=0.0, parallel=PARALLEL_CALLS)
         self._sends = Batches(queue.send, linger=0.0, parallel=PARALLEL_CALLS, size=_size_of, largest=LARGEST_BATCH_BYTES)
@@ -142,25 +148,61 @@ class Custody:
             log.info("release.failed", code=failed.code, remedy="its lease runs out by itself")
         return None
 
-    def finish(self, receipt: str) -> None:
-        """Delete the message before this one, whose owner may have died before it did so. Safe to repeat."""
-        self._finishes.put(receipt).add_done_callback(lambda _: None)
+    async def finish(self, receipt: str) -> bool:
+        """Delete the message before this one, whose owner may have died before it did so; return whether SQS took the call.
+
+        Safe to repeat.
+        """
+        return await self._finishes.put(receipt) is None
 
     async def hand_on(self, hold: Hold, continuation: Outgoing) -> CallFailed | None:
         """Send the request on under a new message, then delete this one; return what made that impossible.
 
         A crash between the two leaves both: the same request twice, which is harmless. It is never left without one.
+        This message is hidden before for so long that the new one's readers delete it, or use up their receives: so it
+        is not continued once more meanwhile, and a request never has more than three messages.
         """
-        troubles, patience = 0, Patience(self._rng)
+        troubles, patience, is_hidden = 0, Patience(self._rng), self._traits.is_fifo
         while True:
-            failed = await self._sends.put(continuation)
+            failed = None if is_hidden else await self._hide(hold, continuation.delay_seconds)
+            if failed is None:
+                is_hidden = True
+                failed = await self._sends.put(continuation)
             if failed is None:
                 await self.delete(hold)
                 return None
             log.warning("continue.failed", code=failed.code, error=str(failed))
             troubles += 1
-            if isinstance(failed, Refused) or patience.is_over(failed) or not await self._may_try_again(hold, troubles):
+            is_over = isinstance(failed, Refused | LeaseGone) or patience.is_over(failed)
+            if is_over or not await self._may_try_again(hold, troubles):
+                # Its lease is as short as before again, as soon as it is extended.
+                hold.lease_until = min(hold.lease_until, self._loop.time() + self._lease_seconds / 2)
                 return failed
+
+    async def _hide(self, hold: Hold, delay_seconds: int) -> CallFailed | None:
+        """Make the message invisible until its continuation has been read, or has been received too often."""
+        now = self._loop.time()
+        longest = LONGEST_VISIBILITY_SECONDS - int(now - hold.taken_at)
+        seconds = delay_seconds + hidden_seconds(self._traits.max_receive_count, self._lease_seconds)
+        seconds = min(math.ceil(seconds / SAME_SECONDS) * SAME_SECONDS, longest)
+        if seconds < self._lease_seconds:
+            return None
+        failed = await self._hides.put((hold.receipt, seconds))
+        if failed is None:
+            hold.lease_until = max(hold.lease_until, now + seconds)
+        return failed
+
+    async def _hide_each(self, entries: Sequence[tuple[str, int]]) -> Sequence[CallFailed | None]:
+        """Make each message invisible for its time; those of one time share a call."""
+        answers: dict[str, CallFailed | None] = {}
+        for seconds in {seconds for _, seconds in entries}:
+            receipts = [receipt for receipt, other in entries if other == seconds]
+            try:
+                failed = await self._queue.extend(receipts, seconds)
+            except CallFailed as whole:
+                failed = [whole] * len(receipts)
+            answers |= zip(receipts, failed, strict=True)
+        return [answers[receipt] for receipt, _ in entries]
 
     def _look_after(self, hold: Hold) -> None:
         now = self._loop.time()

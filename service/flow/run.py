@@ -23,7 +23,9 @@ from service.core.carried import Carried
 from service.core.lineage import (
     LONGEST_DELAY_SECONDS,
     MOST_DEATHS,
+    MOST_DELAYS,
     MOST_FAULTS,
+    READ_AT_THE_END,
     STAGGER_SECONDS,
     STAGGERED_DEATHS,
     SURVIVAL_SECONDS,
@@ -56,6 +58,7 @@ log = structlog.get_logger()
 
 FAULT_PAUSE_SECONDS: Final = 1.0
 """Before the second attempt; five times as long before each further one."""
+LONGEST_FAULT_PAUSE_SECONDS: Final = 60.0
 _CONTINUE_REMEDY: Final = "raise the queue's MaximumMessageSize, or let Slipway send to it: slipway doctor"
 LONGEST_GOODBYE_SECONDS: Final = 24.5
 """A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
@@ -253,8 +256,6 @@ class Slipway:
     def _begin(self, hold: Hold) -> None:
         if self.is_stopping:
             hold.interrupt(Stopping)
-        if (earlier := continuations.read(hold.message)) is not None and earlier.receipt is not None:
-            self.custody.finish(earlier.receipt)
         self._tasks.add(asyncio.get_running_loop().create_task(self._serve(hold)))
 
     async def _serve(self, hold: Hold) -> None:
@@ -274,13 +275,15 @@ class Slipway:
                 hold.pardon(TooLongHeld)
                 settlement = await self._settlement(hold)
                 is_handed_on = await self._settle(hold, settlement)
-        except Exception:
+        except Exception as fault:
             self.tally.faults += 1
+            if _is_of_close(fault):
+                raise
             log.exception("settlement.faulted")
-        except BaseException:
+        except BaseException as ended:
             if not self.is_stopping:
                 self.tally.faults += 1
-                log.exception("request.cut_off", what=hold.what)
+                log.error("request.cut_off", what=hold.what, error=repr(ended))  # noqa: TRY400  it ended from outside
             raise
         finally:
             self.custody.let_go(hold)
@@ -291,7 +294,7 @@ class Slipway:
 
     async def _settlement(self, hold: Hold) -> Settlement:
         """Return what becomes of one message. An exception that nobody expected is tried again, a few times."""
-        while True:
+        while hold.faults < 2 * MOST_FAULTS:
             try:
                 return await self._process(hold)
             except LeaseLost:
@@ -307,13 +310,14 @@ class Slipway:
                 return Release() if hold.request is None else self._answers.room.postpone(hold.request, hold)
             except Unannounced:
                 return PutOff()
-            except Exception:
+            except Exception as fault:
+                if _is_of_close(fault):
+                    raise
                 self.tally.faults += 1
                 log.exception("request.faulted")
                 hold.faults += 1
                 hold.is_ending = False
-                if hold.faults >= 2 * MOST_FAULTS:  # even ending it raises
-                    return Release(LONGEST_DELAY_SECONDS)
+        return Release(LONGEST_DELAY_SECONDS)  # even ending it raises
 
     async def _process(self, hold: Hold) -> Settlement:
         """Process the request once. Raises `Interrupted`, or anything."""
@@ -321,18 +325,28 @@ class Slipway:
             return await self._attempt(hold)
         except Unpublishable as refused:
             return await self._answers.give_up_event(hold, str(refused))
+        except Unannounced as failed:
+            if continuations.lineage(hold.message).delays < MOST_DELAYS:
+                raise
+            return await self._answers.give_up_event(hold, str(failed))
 
     async def _attempt(self, hold: Hold) -> Settlement:
         """Process the request, unless enough of its readers have died or raised."""
+        earlier = continuations.read(hold.message)
+        # Before anything else: a message is continued only when the one before it is gone.
+        is_last = earlier is None or earlier.receipt is None or await self.custody.finish(earlier.receipt)
+        if (seconds := self._put_off_seconds(hold)) > 0:
+            return Release(seconds)
+        if hold.faults:
+            with hold.because(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
+                await hold.pause(min(LONGEST_FAULT_PAUSE_SECONDS, FAULT_PAUSE_SECONDS * 5 ** (hold.faults - 1)))
         lineage = continuations.lineage(hold.message)
         if (faults := lineage.faults + hold.faults) >= MOST_FAULTS or (hold.is_announced and hold.faults):
             return await self._answers.fail(hold, f"processing it failed {faults} times with an exception that is a bug")
-        if hold.faults:
-            with hold.because(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
-                await hold.pause(FAULT_PAUSE_SECONDS * 5 ** (hold.faults - 1))
         if (deaths := self._deaths(hold)) >= MOST_DEATHS:
-            return await self._answers.fail(hold, f"{deaths} processes in a row have ended as soon as they had received it")
-        has_few_lives = hold.refused is None and self._traits.should_hand_on(hold.message.receive_count)
+            text = f"{deaths} processes in a row have ended as soon as they had received it"
+            return await self._answers.fail(hold, text, may_read=deaths < MOST_DEATHS + READ_AT_THE_END)
+        has_few_lives = is_last and hold.refused is None and self._traits.should_hand_on(hold.message.receive_count)
         most = self._traits.max_receive_count or 0
         # At once only where it is the first death, or nearly too late: a reader that dies just after sending leaves a copy.
         if has_few_lives and (deaths <= 1 or self._traits.is_fifo or hold.message.receive_count >= most - 1):
@@ -341,7 +355,7 @@ class Slipway:
             await hold.pause(self._rng.uniform(0.0, STAGGER_SECONDS))
         loop = asyncio.get_running_loop()
         hold.begun_at = loop.time()
-        if has_few_lives or deaths >= SUSPICIOUS_DEATHS:
+        if is_last and (has_few_lives or deaths >= SUSPICIOUS_DEATHS):
             loop.call_later(SURVIVAL_SECONDS, self._survived, hold)
         return await self._answers.answer(hold)
 
@@ -353,9 +367,17 @@ class Slipway:
 
     def _deaths(self, hold: Hold) -> int:
         message = hold.message
-        seconds = message.received_at - message.first_received_at
-        here = deaths_of(message.receive_count, seconds, self._terms.visibility_timeout)
-        return continuations.lineage(message).deaths + here
+        lineage, most = continuations.lineage(message), self._terms.visibility_timeout
+        since = max(message.first_received_at, lineage.until)
+        here = deaths_of(max(1, message.receive_count - bool(lineage.until)), max(0.0, message.received_at - since), most)
+        return lineage.deaths + here
+
+    def _put_off_seconds(self, hold: Hold) -> int:
+        """Return for how long this message of a FIFO queue is to be given back before anything is done about it."""
+        if hold.message.receive_count > 1 or self._traits.max_receive_count == 1 or hold.refused is not None:
+            return 0
+        seconds = int(continuations.lineage(hold.message).until - hold.now())
+        return min(seconds, LONGEST_DELAY_SECONDS) if self._traits.is_fifo else 0
 
     async def _settle(self, hold: Hold, settlement: Settlement) -> bool:
         """Do what the settlement says; answer whether the request was handed on."""
@@ -391,7 +413,7 @@ class Slipway:
     async def _put_off(self, hold: Hold) -> None:
         """Continue later, under a new message, so that no place is kept and no receive is spent meanwhile.
 
-        FIFO queues delay no single message: there it goes to the end of its group.
+        FIFO queues delay no single message: there the new one says until when its first reader is to hide it.
         """
         lineage = continuations.lineage(hold.message)
         log.warning("request.put_off", what=hold.what, seconds=lineage.delay_seconds)
@@ -412,6 +434,7 @@ class Slipway:
             deaths=0 if has_survived else self._deaths(hold),
             faults=before.faults + hold.faults,
             delays=before.delays + (is_put_off and delay_seconds > 0),
+            until=int(hold.now() + delay_seconds) if self._traits.is_fifo and delay_seconds else 0,
         )
         continuation = continuations.write(
             hold.message,
@@ -436,3 +459,13 @@ class Slipway:
 
 def _age(hold: Hold) -> float:
     return max(0.0, hold.now() - continuations.first_received_at(hold.message))
+
+
+def _is_of_close(fault: BaseException) -> bool:
+    """Whether an exception was raised while the coroutine was being closed: then it must not await anything more."""
+    context: BaseException | None = fault
+    while context is not None:
+        if isinstance(context, GeneratorExit):
+            return True
+        context = context.__context__
+    return False

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from service.core.lineage import MOST_DEATHS, MOST_FAULTS
+from service.core.lineage import MOST_COPIES, MOST_DEATHS, MOST_FAULTS
 from service.core.messages import AnyAttribute
 from service.core.targets import DEFAULT
+from tests.proof.silence import quietly
 from tests.world.bedrock import Rules
 from tests.world.loop import run
 from tests.world.sqs import Letter
 from tests.world.watching import Watching
 from tests.world.wire import Fault
 from tests.world.world import Replica, World
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> Iterator[None]:
+    with quietly():
+        yield
 
 
 def raising(replica: Replica, name: str) -> list[str]:
@@ -93,8 +101,8 @@ class _Killer(Watching):
             self._world.start(f"p{self.kills}")
 
 
-@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.4])
-@pytest.mark.parametrize("most", [5, 20])
+@pytest.mark.parametrize("seconds", [0.03, 0.04, 0.05, 0.07, 0.1, 0.13, 0.2, 0.4, 1.0, 1.02, 1.05, 1.1, 2.0])
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 10, 20])
 def test_a_message_whose_reader_dies_at_once_never_multiplies_and_ends(seconds: float, most: int) -> None:
     async def main() -> None:
         world = World(max_receive_count=most)
@@ -102,8 +110,8 @@ def test_a_message_whose_reader_dies_at_once_never_multiplies_and_ends(seconds: 
         world.start("p0")
         world.ask("killer", requestId="r-1")
         await world.until(lambda: not world.sqs.letters)
-        assert killer.most_there <= 3, killer.most_there
-        assert killer.kills <= MOST_DEATHS + most
+        assert killer.most_there <= MOST_COPIES, killer.most_there
+        assert killer.kills <= 2 * MOST_DEATHS + most  # who dies just after it has sent a continuation is not counted in that
         assert world.dead.all or world.topic.terminal()
 
     run(main())
@@ -112,7 +120,7 @@ def test_a_message_whose_reader_dies_at_once_never_multiplies_and_ends(seconds: 
 def test_a_message_whose_reader_dies_while_it_is_processed_ends_with_an_event() -> None:
     async def main() -> None:
         world, kills = World(), 0
-        letter = world.ask("killer", requestId="r-1")
+        world.ask("killer", requestId="r-1")
         while world.sqs.letters:
             name = f"p{kills}"
             replica = world.start(name)
@@ -120,11 +128,11 @@ def test_a_message_whose_reader_dies_while_it_is_processed_ends_with_an_event() 
             await world.until(lambda raised=raised: bool(raised) or not world.sqs.letters, 2000)  # type: ignore[misc]
             world.kill(name)
             kills += 1
-            assert len(world.sqs.letters) <= 3
+            assert len(world.sqs.letters) <= MOST_COPIES
         assert MOST_DEATHS <= kills <= MOST_DEATHS + 2
         (notice,) = world.topic.terminal()
         data = notice.event["data"]
-        assert (data["messageId"], data["outcome"], data["reason"]) == (letter.message_id, "Failed", "InternalError")
+        assert (data["requestId"], data["outcome"], data["reason"]) == ("r-1", "Failed", "InternalError")
         assert [one.attributes["SlipwayCode"] for one in world.dead.all] == ["InternalError"]
 
     run(main())
@@ -200,12 +208,12 @@ def test_a_topic_that_refuses_loses_no_outcome_and_blocks_no_place_for_long(fifo
     async def main() -> None:
         world = World(fifo=fifo, terms={"max_held": 3})
         world.wire.plan = lambda operation, _: Fault.DENIED if operation == "PublishBatch" else None
-        world.start()
+        replica = world.start()
         for number in range(6):
             world.ask(f"bot-{number}", group=f"g-{number}")
         await world.until(lambda: len(world.account.made) == 6, 7200)
         await asyncio.sleep(7000)
-        assert world.wire.calls["SendMessageBatch"] < (1000 if fifo else 300)
+        assert replica.slipway.tally.put_off < 100
         world.wire.plan = lambda _operation, _number: None
         await world.all_answered()
         assert world.outcomes() == {f"bot-{number}": "Active" for number in range(6)}
