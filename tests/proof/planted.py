@@ -362,8 +362,8 @@ PLANTS = (
     Plant(
         "what has no tag of Slipway's expires",
         "service.flow.reaper",
-        "marks.expires if marks.request is not None else None",
-        "marks.expires",
+        "            if marks.request is None or marks.expires is None:\n",
+        "            if marks.expires is None:\n",
     ),
     Plant(
         "what is not ours is deleted by force alone",
