@@ -74,6 +74,8 @@ class Custody:
         self.make_hold: Callable[[Message, float, Deadlines], Hold] = Hold
         self.changed = asyncio.Event()
         """Set when something has been let go: there is room again."""
+        self.postponed_at = -math.inf
+        """When a request last gave its place up, by the event loop's clock."""
         self._extends = Batches[Hold](self._extend, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._deletes = Batches[Hold](self._delete, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._releases = Batches[Hold](self._release, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)

@@ -27,8 +27,9 @@ POLL_SIZE: Final = 10
 MOST_POLLS: Final = 8
 MOST_RESERVED: Final = 10
 CROWDED_POLL_SECONDS: Final = 5.0
-"""Time between two polls for the reserved places: what they bring is mostly sent back, which costs two calls more."""
-BUSY_POLL_SECONDS: Final = 1.0
+"""Time between two polls while what they bring is mostly sent back: each costs a send and two deletes more, the second
+delete for the message before a continuation."""
+BUSY_POLL_SECONDS: Final = 1.5
 """The same, while each poll brings as much as it may: then more is behind."""
 
 
@@ -122,11 +123,10 @@ class Intake:
         return self._max_held - len(self._custody) - self._reserved
 
     def _may_poll(self) -> bool:
-        """Whether there is room for a poll, and, where only the reserved places are left, time for one."""
-        room = self._room()
-        if room > self._few:
+        """Whether there is room for a poll, and time: polls are paced while requests are sent back, or the places are taken."""
+        room, now = self._room(), asyncio.get_running_loop().time()
+        if room > self._few and now - self._custody.postponed_at >= CROWDED_POLL_SECONDS:
             return room >= self._smallest()
-        now = asyncio.get_running_loop().time()
         if room <= 0:
             return False
         next_at = self._crowded_at + (BUSY_POLL_SECONDS if self._wanted > 1 else CROWDED_POLL_SECONDS)

@@ -117,6 +117,7 @@ class Room:
             self._away = {key: away for key, away in self._away.items() if away[1] > self._loop.time()}
         for key in self._keys_of(request, hold):
             self._away[key] = (min(first, self._away.get(key, (first, until))[0]), until)
+        self._custody.postponed_at = self._loop.time()
         self._tally.postponed += 1
         log.info("request.postponed", seconds=after, action=request.action, target=request.target)
         return Release(after) if self._is_fifo else Continue(after=after)

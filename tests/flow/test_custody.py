@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -12,7 +13,7 @@ from service.core import continuations
 from service.core.messages import Message, QueueTraits
 from service.flow.custody import LONGEST_HOLD_SECONDS, LOOKED_AFTER_AT_ONCE, Custody
 from service.flow.hold import Hold
-from service.flow.intake import Intake
+from service.flow.intake import BUSY_POLL_SECONDS, Intake
 from service.flow.tally import Tally
 from service.flow.waits import LeaseLost, TooLongHeld
 from tests.world.callers import Callers
@@ -32,10 +33,12 @@ class Bench:
         self.tally = Tally()
         self.custody = Custody(self.queue, lease_seconds=visibility, traits=QueueTraits(), rng=rng, tally=self.tally)
         self.holds: list[Hold] = []
-        self.intake = Intake(
-            self.queue, self.custody, self.holds.append, max_held=max_held, is_fifo=fifo, rng=rng, tally=self.tally
-        )
+        self.begin: Callable[[Hold], None] = self.holds.append
+        self.intake = Intake(self.queue, self.custody, self._begin, max_held=max_held, is_fifo=fifo, rng=rng, tally=self.tally)
         self.tasks = [asyncio.ensure_future(self.custody.run()), asyncio.ensure_future(self.intake.run())]
+
+    def _begin(self, hold: Hold) -> None:
+        self.begin(hold)
 
     async def end(self) -> None:
         self.intake.stop()
@@ -248,6 +251,28 @@ def test_a_daemon_that_was_full_for_long_is_healthy_as_soon_as_there_is_room() -
             await asyncio.sleep(0)
             assert (silence() or 0.0) < 1.0
         assert silence() is not None
+        await bench.end()
+
+    run(main())
+
+
+def test_polls_are_paced_while_what_they_bring_is_sent_back_though_there_is_room() -> None:
+    """Those behind a request that is away are sent back at once, and keep no place."""
+
+    async def main() -> None:
+        bench = Bench(max_held=20)
+
+        def send_back(hold: Hold) -> None:
+            bench.custody.postponed_at = asyncio.get_running_loop().time()
+            sent_back.append(asyncio.ensure_future(bench.custody.release(hold, 15)))
+
+        sent_back: list[asyncio.Future[None]] = []
+        bench.begin = send_back
+        for _ in range(200):
+            bench.sqs.put("{}")
+        await asyncio.sleep(60)
+        assert len(sent_back) >= 200, "each comes in time"
+        assert bench.wire.calls["ReceiveMessage"] <= 60 / BUSY_POLL_SECONDS + 2
         await bench.end()
 
     run(main())
