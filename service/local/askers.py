@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
 from typing import Any, Final
 
+import structlog
 from aiohttp import web
 
 from service.local.checks import Refusal, invalid
+from service.local.inputs import check_input
 
+_OPERATIONS: Final = {
+    "stepfunctions": frozenset({"SendTaskHeartbeat", "SendTaskSuccess", "SendTaskFailure"}),
+    "sagemaker": frozenset({"SendPipelineExecutionStepSuccess", "SendPipelineExecutionStepFailure"}),
+}
+log = structlog.get_logger()
 _TOKEN: Final = re.compile(r"[!-~]{1,2048}")
 _CALLBACK: Final = re.compile(r"[a-zA-Z0-9]{10}")
 _LARGEST_OUTPUT: Final = 262_144
@@ -42,7 +52,7 @@ class AskersStandIn:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Begin to answer; return the endpoint's URL."""
-        app = web.Application()
+        app = web.Application(middlewares=[_answer_as_aws])
         app.add_routes([web.post("/", self._answer), web.get("/_slipway/replies", self._show)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
@@ -56,14 +66,7 @@ class AskersStandIn:
 
     async def _answer(self, request: web.Request) -> web.Response:
         operation = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
-        said: dict[str, Any] = json.loads(await request.read())
-        try:
-            answer = self._hear(operation, said)
-        except Refusal as refusal:
-            body, status = {"__type": refusal.code, "message": refusal.text}, refusal.status
-        else:
-            body, status = answer, 200
-        return web.json_response(body, status=status, content_type="application/x-amz-json-1.1")
+        return _document(self._hear(operation, _read(operation, await request.read())), 200)
 
     def _hear(self, operation: str, said: dict[str, Any]) -> dict[str, str]:
         match operation:
@@ -74,7 +77,7 @@ class AskersStandIn:
                 self._of_step(said)
                 answer = {"PipelineExecutionArn": "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/e"}
             case _:
-                raise Refusal("UnknownOperationException", 400, f"{operation!r} is not answered here")
+                raise _unknown(operation)
         self.heard.append(Heard(operation, said))
         return answer
 
@@ -107,6 +110,51 @@ class AskersStandIn:
 
     async def _show(self, _: web.Request) -> web.Response:
         return web.json_response([asdict(each) for each in self.heard])
+
+
+@web.middleware
+async def _answer_as_aws(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Answer whatever is refused, or goes wrong, with AWS's error document."""
+    try:
+        return await handler(request)
+    except Refusal as refused:
+        refusal = refused
+    except web.HTTPException as wrong:
+        is_unknown = wrong.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}
+        refusal = _unknown(f"{request.method} {request.path}") if is_unknown else invalid(wrong.reason)
+        refusal.status = wrong.status
+    except Exception:
+        log.exception("local.fault", method=request.method, path=request.path)
+        refusal = Refusal("InternalFailure", 500, "The stand-in has met an error of its own; see its log.")
+    return _document({"__type": refusal.code, "message": refusal.text}, refusal.status, {"x-amzn-ErrorType": refusal.code})
+
+
+def _document(body: Mapping[str, Any], status: int, headers: Mapping[str, str] | None = None) -> web.Response:
+    with_id = {"x-amzn-RequestId": str(uuid.uuid4())} | dict(headers or {})
+    return web.Response(
+        body=json.dumps(body).encode(), status=status, content_type="application/x-amz-json-1.1", headers=with_id
+    )
+
+
+def _unknown(what: str) -> Refusal:
+    return Refusal("UnknownOperationException", 400, f"{what!r} is not answered here")
+
+
+def _read(operation: str, body: bytes) -> dict[str, Any]:
+    """Return what the operation is asked: an object of the types that its service model states. Raises `Refusal`."""
+    service = next((name for name, known in _OPERATIONS.items() if operation in known), None)
+    if service is None:
+        raise _unknown(operation)
+    try:
+        said = json.loads(body or b"{}")
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise Refusal("SerializationException", 400, "The request body is no JSON object")
+    check_input(service, operation, "", {}, said)
+    return said
 
 
 def _is_json(text: str) -> bool:

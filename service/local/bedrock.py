@@ -22,11 +22,13 @@ from service.local import operations
 from service.local.account import Account
 from service.local.checks import Refusal
 from service.local.faults import BEFORE, Faults, Kind, Trouble
+from service.local.inputs import check_input
 from service.local.operations import Asked, Document, summarise
 from service.local.places import ACCOUNT_ID, REGION, Place, named_in, partition_of, signed_for
 from service.local.terms import Terms, WrongTerm
 
 DEPLOYMENTS: Final = "/model-customization/custom-model-deployments"
+_SERVICES: Final = {"Converse": "bedrock-runtime"}
 log = structlog.get_logger()
 
 Act = Callable[[Account, float, Asked], Document]
@@ -133,7 +135,9 @@ class BedrockStandIn:
                 return _broken(request, fault, b"", status)
             try:
                 _admit(account, operation, is_throttled=is_throttled)
-                document = json.dumps(act(account, self._clock(), _asked(request, body))).encode()
+                asked = _asked(request, body)
+                check_input(_SERVICES.get(operation, "bedrock"), operation, asked.identifier, asked.query, asked.body)
+                document = json.dumps(act(account, self._clock(), asked)).encode()
             except Refusal as refusal:
                 account.calls[f"{operation} {refusal.code}"] += 1
                 return _refused(refusal)

@@ -14,7 +14,7 @@ from aiobotocore.config import AioConfig
 
 from service.local.askers import AskersStandIn
 from service.local.bedrock import BedrockStandIn
-from service.local.queues import Queues
+from service.local.queues import Dates, Queues
 from service.local.terms import Terms
 
 VISIBILITY_SECONDS: Final = 120
@@ -41,12 +41,13 @@ class Box:
         region: str = "us-east-1",
         fifo: bool = False,
         seed: int = 1,
+        dates: Dates = "answer",
     ) -> None:
         terms = terms or Terms()
         if creation_seconds is not None:
             terms = replace(terms, creation_seconds=creation_seconds)
         self.bedrock = BedrockStandIn(terms, seed=seed)
-        self.queues = Queues(port)
+        self.queues = Queues(port, dates=dates)
         self.region = region
         self.askers = AskersStandIn()
         self.askers_url = ""

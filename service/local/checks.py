@@ -74,16 +74,6 @@ def check_model_name(value: object) -> None:
         raise invalid("Value at 'modelName' failed to satisfy constraint: ([0-9a-zA-Z][_-]?){1,63}")
 
 
-def check_filters(query: Mapping[str, str]) -> None:
-    """Refuse filters of a List that its service model does not take: an empty text is one."""
-    if (name := query.get("nameContains")) is not None and (len(name) > 63 or not _MODEL_NAME.fullmatch(name)):
-        raise invalid("Value at 'nameContains' failed to satisfy constraint: ([0-9a-zA-Z][_-]?){1,63}")
-    if "modelArnEquals" in query:
-        check_model_arn(query["modelArnEquals"])
-    if (token := query.get("nextToken")) is not None and not (1 <= len(token) <= 2048 and not re.search(r"\s", token)):
-        raise invalid("Value at 'nextToken' failed to satisfy constraint: \\S*, 1 to 2048 characters")
-
-
 def check_create(
     name: object, model_arn: object, description: object, tags: Sequence[Mapping[str, str]], token: object
 ) -> None:

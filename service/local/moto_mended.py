@@ -10,12 +10,13 @@ Calls a second over HTTP, 20 at once, one aioboto3 client and the server on two 
     moto, 400 messages deep          94           4         95        241       17           7
     mended, 2,000 messages deep     442         220        409        381      294          92
 
-Five things are as in SQS, and not as in moto:
+Six things are as in SQS, and not as in moto:
 
 * a message is received by one caller at a time;
 * a long poll wakes at once, costs nothing while it waits, and takes no message along when its client has gone away;
 * a FIFO queue knows a deduplication id for five minutes, also when the message has been deleted;
 * the twelve hours that a message can be hidden begin with its receive, not with its sending;
+* a group's or a deduplication's id has 1 to 128 letters, digits and punctuation; a batch refuses the entry, not all of it;
 * a message says who sent it (`moto_callers`).
 
 What is still kinder than AWS, so that nothing may rely on it:
@@ -32,6 +33,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import secrets
 import socket
 import time
@@ -42,6 +44,8 @@ from typing import Any, Final, cast
 import flask
 from moto.core import responses
 from moto.core.utils import camelcase_to_underscores, method_names_from_class
+from moto.sns import models as sns_models
+from moto.sns.exceptions import InvalidParameterValue as SnsInvalidParameterValue
 from moto.sqs import models
 from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid
 
@@ -58,6 +62,18 @@ CHECK_SECONDS: Final = 2.0
 
 def _now_ms() -> float:
     return time.time() * 1000.0
+
+
+_GROUP: Final = re.compile(r"[!-~]{1,128}")
+
+
+def _refused_id(group: str | None, deduplication: str | None) -> str | None:
+    """Return AWS's words for an id that a message cannot have; None if it can have both."""
+    for name, value in (("MessageGroupId", group), ("MessageDeduplicationId", deduplication)):
+        if value is not None and not _GROUP.fullmatch(value):
+            words = f"{name} can only include alphanumeric and punctuation characters. 1 to 128 in length."
+            return f"Value {value} for parameter {name} is invalid. Reason: {words}"
+    return None
 
 
 _field_of = cache(camelcase_to_underscores)
@@ -253,6 +269,30 @@ class MendedQueue(models.Queue):
         return max(0.001, (min((at for at in times if at > now), default=now + 60_000) - now) / 1000)
 
 
+class MendedTopics(sns_models.SNSBackend):
+    """SNS in one Region, which refuses the ids that AWS refuses."""
+
+    __module__ = sns_models.__name__  # moto finds a backend's addresses beside its module
+
+    def publish(
+        self,
+        message: str,
+        arn: str | None,
+        phone_number: str | None = None,
+        subject: str | None = None,
+        message_attributes: dict[str, Any] | None = None,
+        group_id: str | None = None,
+        deduplication_id: str | None = None,
+        message_structure: str | None = None,
+    ) -> str:
+        """Publish a message, unless SNS refuses an id that it has."""
+        if (refused := _refused_id(group_id, deduplication_id)) is not None:
+            raise SnsInvalidParameterValue(f"Invalid parameter: {refused}")
+        return super().publish(
+            message, arn, phone_number, subject, message_attributes, group_id, deduplication_id, message_structure
+        )
+
+
 class MendedBackend(models.SQSBackend):
     """SQS in one Region, over mended queues."""
 
@@ -273,6 +313,39 @@ class MendedBackend(models.SQSBackend):
             models._filter_message_attributes(message, message_attribute_names or [])  # noqa: SLF001  moto's own filter
         return list(taken)
 
+    def send_message(
+        self,
+        queue_name: str,
+        message_body: str,
+        message_attributes: dict[str, Any] | None = None,
+        delay_seconds: int | None = None,
+        deduplication_id: str | None = None,
+        group_id: str | None = None,
+        *given: Any,  # noqa: ANN401  as moto has it
+        **more: Any,  # noqa: ANN401  as moto has it
+    ) -> models.Message:
+        """Send a message, unless SQS refuses an id that it has."""
+        if (refused := _refused_id(group_id, deduplication_id)) is not None:
+            raise InvalidParameterValue(refused)
+        return super().send_message(
+            queue_name, message_body, message_attributes, delay_seconds, deduplication_id, group_id, *given, **more
+        )
+
+    def send_message_batch(
+        self, queue_name: str, entries: dict[str, dict[str, Any]]
+    ) -> tuple[list[models.Message], list[dict[str, Any]]]:
+        """Send the entries; one with an id that SQS refuses fails by itself."""
+        failed: list[dict[str, Any]] = []
+        good: dict[str, dict[str, Any]] = {}
+        for key, entry in entries.items():
+            refused = _refused_id(entry.get("MessageGroupId"), entry.get("MessageDeduplicationId"))
+            if refused is None:
+                good[key] = entry
+            else:
+                failed.append({"Id": entry["Id"], "SenderFault": True, "Code": "InvalidParameterValue", "Message": refused})
+        sent, others = super().send_message_batch(queue_name, good)
+        return sent, failed + others
+
     def change_message_visibility(self, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
         """Hide a message from now on for so long."""
         cast("MendedQueue", self.get_queue(queue_name)).change_visibility(receipt_handle, int(visibility_timeout))
@@ -283,6 +356,7 @@ def mend_moto() -> None:
     models.Message = MendedMessage  # type: ignore[misc]
     models.Queue = MendedQueue  # type: ignore[misc]
     models.sqs_backends.backend = MendedBackend
+    sns_models.sns_backends.backend = MendedTopics
     tell_callers_apart()
     # It walks through all members of a class at every request, to learn whether one is there.
     responses.method_names_from_class = cache(method_names_from_class)  # type: ignore[attr-defined]

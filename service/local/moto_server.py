@@ -9,13 +9,18 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from functools import cache
+from typing import Final
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from service.local.moto_answers import AwsAnswers
 from service.local.moto_mended import mend_moto
 from service.local.moto_roles import mend_roles
+
+OLD_SECONDS: Final = 3600.0
 
 
 class _Brief(MotoRequestHandler):
@@ -23,21 +28,33 @@ class _Brief(MotoRequestHandler):
 
     disable_nagle_algorithm = True
     wbufsize = -1
+    dates = "answer"
+    """When the `Date` was: see `queues.Dates`."""
+    _arrived = 0.0
+
+    def parse_request(self) -> bool:
+        """Read the head of a request, which arrives now."""
+        self._arrived = time.time()
+        return super().parse_request()
 
     def send_response(self, code: int, message: str | None = None) -> None:
         """Begin an answer, and log nothing. moto names the server itself: twice is refused by aiohttp in its strict mode."""
         self.send_response_only(code, message)
-        self.send_header("Date", self.date_time_string())
+        at = {"arrival": self._arrived, "answer": time.time(), "old": time.time() - OLD_SECONDS}.get(self.dates)
+        if at is not None:
+            self.send_header("Date", self.date_time_string(int(at)))
 
 
 def main() -> None:
-    """Serve on the listening socket whose descriptor is the only argument, until standard input ends."""
+    """Serve until standard input ends. Arguments: the descriptor of the listening socket, and a habit of `queues.Dates`."""
     mend_moto()
     mend_roles()
     application = DomainDispatcherApplication(create_backend_app)
     # At every request it would list the folder that moto lies in and look at each entry: 40 % of the work of a send.
     application.get_backend_for_host = cache(application.get_backend_for_host)  # type: ignore[method-assign]
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=_Brief, fd=int(sys.argv[1]))
+    handler = type("_Dated", (_Brief,), {"dates": sys.argv[2]})
+    answers = AwsAnswers(application)
+    server = make_server("127.0.0.1", 0, answers, threaded=True, request_handler=handler, fd=int(sys.argv[1]))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sys.stdout.write("serving\n")
     sys.stdout.flush()

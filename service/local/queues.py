@@ -10,9 +10,13 @@ import os
 import socket
 import sys
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 LONGEST_START_SECONDS: Final = 60.0
+
+Dates = Literal["answer", "arrival", "old", "none"]
+"""The `Date` of an answer: when it leaves, when its call arrived (LocalStack's habit, also with a long poll), an hour before
+it leaves, or none. What SQS does is not documented."""
 
 
 class Queues:
@@ -21,8 +25,9 @@ class Queues:
     The socket is opened here, so that a port that is taken is an OSError here, and before anything is started.
     """
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, *, dates: Dates = "answer") -> None:
         self._port = port
+        self._dates = dates
         self._process: asyncio.subprocess.Process | None = None
         self.url = ""
 
@@ -35,6 +40,7 @@ class Queues:
                 "-m",
                 "service.local.moto_server",
                 str(descriptor),
+                self._dates,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 pass_fds=[descriptor],

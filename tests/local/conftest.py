@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import aioboto3
+import aiohttp
 import boto3
 import pytest
 import pytest_asyncio
@@ -90,6 +91,12 @@ async def url(standin: BedrockStandIn) -> str:
 async def bedrock(url: str) -> AsyncIterator[Any]:
     async with open_client("bedrock", url) as client:
         yield client
+
+
+@pytest_asyncio.fixture
+async def http(url: str) -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(url) as session:
+        yield session
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
 import aioboto3
 import aiohttp
 import pytest
-import pytest_asyncio
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from moto.iam.utils import generate_access_key_id_from_account_id
@@ -22,12 +20,6 @@ from service.local.places import account_of
 from tests.local.conftest import CREATE, MODEL, OTHER_MODEL, Clock, open_boto3
 
 LIST = "ListCustomModelDeployments"
-
-
-@pytest_asyncio.fixture
-async def http(url: str) -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(url) as session:
-        yield session
 
 
 async def refused(call: Any) -> tuple[str, int]:
@@ -207,7 +199,7 @@ async def test_a_body_that_is_no_object_is_an_error_document(http: aiohttp.Clien
     assert (answer.status, answer.headers["x-amzn-ErrorType"]) == (400, "SerializationException")
 
 
-@pytest.mark.parametrize("tags", [1, "team", [1], [["team", "support"]], [{"key": "team"}], [{"key": 1, "value": "support"}]])
+@pytest.mark.parametrize("tags", [1, "team", [1], [["team", "support"]], [{"key": 1, "value": "support"}]])
 async def test_tags_of_another_shape_are_an_error_document(http: aiohttp.ClientSession, tags: object) -> None:
     wanted = {"modelDeploymentName": "a", "modelArn": MODEL, "tags": tags}
     answer = await http.post("/model-customization/custom-model-deployments", json=wanted)
