@@ -189,11 +189,12 @@ async def _permitting(permissions: tuple[Rule, ...], terms: Terms, aws: Aws, sta
     """
     if not permissions:
         try:
-            return replace(terms, own_sender=await aws.identity.own_sender())
+            own = await _unless(start.goodbye.is_said, aws.identity.own_sender())
         except CallFailed as failed:
             remedy = "let the daemon reach STS; until then, what is continued in a new message is only awaited and announced"
             log.warning("sender.unknown", code=failed.code, error=str(failed), remedy=remedy)
             return terms
+        return None if own is None else replace(terms, own_sender=own)
     own = await start.insist(aws.identity.own_sender, "STS", "the rules in SLIPWAY_PERMISSIONS need its answer")
     if own is None:
         return None

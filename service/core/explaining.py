@@ -26,6 +26,7 @@ NEXT: Final[Mapping[str, str]] = {
     Reason.RETRYING: "what was decided is done, when one and a half times visibility_timeout have passed since",
     Reason.UPDATING: "Bedrock is giving it the other model; when it serves that, it is announced",
     Reason.SMOKE_TEST: "the deployment is invoked, and its outcome is announced when it has answered, or often enough not",
+    Reason.INTERNAL_ERROR: "it is tried again a few times, then it fails; the daemon's log has the traceback: report it",
     Reason.DEPLOYMENT_MISSING: "it is looked for until the deadline; perhaps somebody has deleted it",
 }
 """What Slipway does about each wait, and what a person can do. A test holds it to the reasons that are waits."""

@@ -168,7 +168,7 @@ def dlq_redrive(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")] = False,
     config: Config = None,
 ) -> None:
-    """Send dead letters back to the request queue, until none is left.
+    """Send dead letters back to the queue, until none is left.
 
     Each is judged as the daemon would: by the targets, triggers, permissions and reply_to of the settings, with you as its
     sender. There each begins anew. Prints the id of each that was sent. Each is sent first and deleted then: a crash

@@ -86,7 +86,7 @@ def test_every_trigger_that_comes_along_matches_a_sample() -> None:
     ("sender", "sample", "rule"),
     [
         ("AROAEXAMPLESUPPORT001:ci", "plain", "support"),
-        ("AROAEXAMPLESUPPORT001:ci", "delete", None),
+        ("AROAEXAMPLESUPPORT001:ci", "delete", "support"),
         ("AROAEXAMPLESUPPORT001:ci", "full", None),
         ("AIDAEXAMPLEBREAKGLASS", "delete", "on-duty"),
         ("AROASOMEBODY:x", "plain", "everybody-else"),

@@ -161,7 +161,7 @@ def test_every_metric_of_the_daemon_is_on_the_dashboard_or_in_an_alert_or_is_tol
     elsewhere = {
         "slipway_messages_received", "slipway_leases_extended", "slipway_events_published", "slipway_events_unmatched",
         "slipway_adoptions", "slipway_settlements", "slipway_replies", "slipway_requests_waiting_for_turn",
-        "slipway_events_given_up", "slipway_requests_put_off", "slipway_dead_letters",
+        "slipway_events_given_up", "slipway_requests_put_off", "slipway_requests_postponed", "slipway_dead_letters",
     }  # fmt: skip
     asked = " ".join(queries())
     unasked = {metric.name for metric in own if metric.name not in asked}
