@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from service.core.lineage import MOST_COPIES, MOST_DEATHS, MOST_FAULTS
-from service.core.messages import AnyAttribute
-from service.core.targets import DEFAULT
+from tests.proof.containment import Killer, raising
 from tests.proof.silence import quietly
 from tests.world.bedrock import Rules
 from tests.world.loop import run
-from tests.world.sqs import Letter
-from tests.world.watching import Watching
 from tests.world.wire import Fault
-from tests.world.world import Replica, World
+from tests.world.world import World
 
 
 @pytest.fixture(autouse=True)
 def _silence() -> Iterator[None]:
     with quietly():
         yield
-
-
-def raising(replica: Replica, name: str) -> list[str]:
-    """Let a process raise on a request, each time; return what it has raised on."""
-    lives, raised = replica.slipway.sites[DEFAULT].lives, list[str]()
-    live = lives.live
-
-    def fault(request: Any, *others: Any) -> Any:
-        if request.name == name:
-            raised.append(name)
-            raise ZeroDivisionError
-        return live(request, *others)
-
-    lives.live = fault  # type: ignore[method-assign,assignment]  # a bug, put in on purpose
-    return raised
 
 
 @pytest.mark.parametrize("fifo", [False, True])
@@ -79,34 +60,12 @@ def test_the_count_of_faults_is_kept_when_the_daemon_is_restarted_between_them()
     run(main())
 
 
-class _Killer(Watching):
-    """Ends each process so many seconds after it has received a message."""
-
-    def __init__(self, world: World, seconds: float) -> None:
-        self._world = world
-        self._seconds = seconds
-        self.kills = 0
-        self.most_there = 0
-
-    def received(self, letter: Letter, process: str | None) -> None:
-        asyncio.get_running_loop().call_later(self._seconds, self._kill, process)
-
-    def put(self, letter: Letter | None, body: str, attributes: dict[str, AnyAttribute]) -> None:
-        self.most_there = max(self.most_there, len(self._world.sqs.letters))
-
-    def _kill(self, process: str | None) -> None:
-        if process in self._world.replicas:
-            self._world.kill(process)
-            self.kills += 1
-            self._world.start(f"p{self.kills}")
-
-
 @pytest.mark.parametrize("seconds", [0.03, 0.04, 0.05, 0.07, 0.1, 0.13, 0.2, 0.4, 1.0, 1.02, 1.05, 1.1, 2.0])
 @pytest.mark.parametrize("most", [1, 2, 3, 5, 10, 20])
 def test_a_message_whose_reader_dies_at_once_never_multiplies_and_ends(seconds: float, most: int) -> None:
     async def main() -> None:
         world = World(max_receive_count=most)
-        killer = world.sqs.watching = _Killer(world, seconds)
+        killer = world.sqs.watching = Killer(world, seconds)
         world.start("p0")
         world.ask("killer", requestId="r-1")
         await world.until(lambda: not world.sqs.letters)

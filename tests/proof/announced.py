@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from service.core.events import Publication
+from service.core.lineage import MOST_COPIES
 from service.core.messages import CONTINUATION, AnyAttribute
 from service.core.outcomes import Ending
 from service.core.replies import Copied, Reply, StepSucceeded, TaskSucceeded
 from service.flow.hold import Hold
-from tests.proof.books import Asked, Books, Key, is_slipways, origin, origin_of
+from tests.proof.books import Asked, Books, Key, is_slipways, letter_text, origin, origin_of
 from tests.proof.leases import Leases
 from tests.proof.touches import is_of_payload
 from tests.proof.truth import Truth
@@ -36,6 +37,8 @@ class Announced:
         self._published: set[str] = set()
         """The ids of all events."""
         self.poison: set[str] = set()
+        self.brought_back: set[str] = set()
+        """Messages that SQS has delivered after they were deleted."""
         self.unmatched: set[str] = set()
         """Events that ask for nothing."""
         self.rejected: set[str] = set()
@@ -59,6 +62,14 @@ class Announced:
             first = books.first.get(told["origin"], -1.0) + EPOCH
             if abs(told["firstReceivedAt"] - first) > 0.001:
                 books.breaks("I10", f"{told['origin']} is handed on with another first receipt: {told} not {first}")
+            self._count_copies(told["origin"])
+
+    def _count_copies(self, begun: str) -> None:
+        """A request has three messages at most: not counted what SQS has taken twice, or has brought back."""
+        letters = [letter for letter in self._books.world.sqs.letters.values() if origin(letter)[0] == begun]
+        copies = {letter_text(letter, CONTINUATION) for letter in letters if letter.message_id not in self.brought_back}
+        if len(copies) > MOST_COPIES:
+            self._books.breaks("I14", f"{begun} has {len(copies)} messages at a time")
 
     def deleted(self, letter: Letter) -> None:
         """A message is gone: handed on, or its outcome was published before, and whoever waits was answered."""

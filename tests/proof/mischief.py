@@ -125,7 +125,9 @@ class Mischief:
                 gone = [one for one in world.sqs.all if one.is_deleted]
                 if not gone or self._scene.nature.is_fifo:
                     return False
-                world.sqs.bring_back(rng.choice(gone))
+                back = rng.choice(gone)
+                self._scene.monitor.announced.brought_back.add(back.message_id)
+                world.sqs.bring_back(back)
             case "unknown status":
                 world.account.rule(status_text="Polishing")
                 loop.call_later(rng.uniform(10, 300), lambda: world.account.rule(status_text=""))

@@ -141,8 +141,8 @@ PLANTS = (
     Plant(
         "a hand-over that failed is taken for done",
         "service.flow.custody",
-        "                return failed\n",
-        "                await self.delete(hold)\n                return None\n",
+        "            if is_over or not await self._may_try_again(hold, troubles):\n",
+        "            if True:\n                await self.delete(hold)\n                return None\n            if is_over:\n",
     ),
     Plant(
         "delete before the hand-over",
@@ -153,8 +153,8 @@ PLANTS = (
     Plant(
         "the last life is lived like any other",
         "service.flow.run",
-        "hold.refused is None and self._traits.should_hand_on(hold.message.receive_count)\n",
-        "False\n",
+        "        if has_few_lives and (deaths <= 1",
+        "        if False and (deaths <= 1",
     ),
     Plant(
         "a release of the last life",
@@ -195,8 +195,8 @@ PLANTS = (
     Plant(
         "poison is not buried",
         "service.flow.answer",
-        "        if self._traits.has_dead_letter_queue:\n            await self._burials.bury(copy_of",
-        "        if False:\n            await self._burials.bury(copy_of",
+        "        if self._traits.has_dead_letter_queue:\n            await self._burials.bury(copy_of(",
+        "        if False:\n            await self._burials.bury(copy_of(",
     ),
     Plant(
         "as much is held as comes",
@@ -238,8 +238,7 @@ PLANTS = (
     Plant(
         "reply before publish",
         "service.flow.answer",
-        "                publication = await self._announce(publication, hold)\n"
-        "                hold.is_announced = True\n"
+        "                publication = await self._announce(publication, hold)\n                hold.is_announced = True\n"
         "            await self._replies.reply(request.asker, publication, hold)\n",
         "                await self._replies.reply(request.asker, publication, hold)\n"
         "                publication = await self._announce(publication, hold)\n",
@@ -247,9 +246,8 @@ PLANTS = (
     Plant(
         "delete before reply",
         "service.flow.answer",
-        "                hold.is_announced = True\n            await self._replies.reply(request.asker, publication, hold)\n",
-        "                hold.is_announced = True\n"
-        "            hold._loop.create_task(self._replies.reply(request.asker, publication, hold))\n",
+        "            await self._replies.reply(request.asker, publication, hold)\n        self._finished(",
+        "            hold._loop.create_task(self._replies.reply(request.asker, publication, hold))\n        self._finished(",
     ),
     Plant(
         "a dead token fails the request",
@@ -491,6 +489,30 @@ PLANTS = (
         "service.core.requests",
         '    void = [f"void {voids}"] if voids else []\n',
         "    void: list[str] = []\n",
+    ),
+    Plant(
+        "faults are counted anew in each process",
+        "service.flow.run",
+        "            faults=before.faults + hold.faults,\n",
+        "            faults=0,\n",
+    ),
+    Plant(
+        "a message is continued while it can be received",
+        "service.flow.custody",
+        "Patience(self._rng), self._traits.is_fifo\n",
+        "Patience(self._rng), True\n",
+    ),
+    Plant(
+        "a refused event is published without end",
+        "service.flow.announce",
+        "            elif patience.is_over(failed):\n",
+        "            elif False:\n",
+    ),
+    Plant(
+        "a refused dead letter is sent without end",
+        "service.flow.burials",
+        "                if patience.is_over(failed):\n",
+        "                if False:\n",
     ),
 )
 BY_NAME = {plant.name: plant for plant in PLANTS}

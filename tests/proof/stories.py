@@ -16,6 +16,7 @@ from service.core.permissions import Rule
 from service.core.replies import StepFailed
 from service.core.requests import client_token, understand
 from tests.flow.kills import Story
+from tests.proof.containment import SCENARIOS, Scenario
 from tests.proof.silence import quietly
 from tests.world.askers import Waiting
 from tests.world.bedrock import USUAL, Rules, request_of
@@ -44,13 +45,17 @@ MODULES = frozenset(
         "service.core.removing",
         "service.core.updating",
         "service.core.pager",
+        "service.flow.announce",
         "service.flow.answer",
+        "service.flow.burials",
+        "service.flow.custody",
         "service.flow.hold",
         "service.flow.lifecycle",
         "service.flow.pipelines",
         "service.flow.intake",
         "service.flow.reaper",
         "service.flow.room",
+        "service.flow.run",
         "service.flow.smoke",
         "service.flow.updating",
         "service.flow.watcher",
@@ -222,7 +227,8 @@ def _made_anew(world: World) -> None:
     assert len(world.account.made) == 3, "two that are gone, and one"
 
 
-STORIES = {
+STORIES: dict[str, Story | Scenario] = {
+    **SCENARIOS,
     "a copied id": Story(
         lambda: _with({REQUEST_TAG: "r-1", OWNER_TAG: "somebody.else"}),
         lambda world: world.ask("bot", OTHER_MODEL, requestId="r-1", ifExists="replace"),
