@@ -50,7 +50,8 @@ SETTINGS: Final = (
         unit="messages",
         least=2,
         most=20_000,
-        doc="How many messages are held at once; the queue keeps the rest.",
+        doc="How many messages are held at once; the queue keeps the rest. A large message takes the place of several, so that "
+        "32 MiB of bodies are held at most, or 16 KiB for each place if that is more.",
         reason="200 fill the slots of a default account twenty times over, and are few enough to give back in seconds.",
     ),
     Field(

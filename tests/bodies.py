@@ -35,7 +35,7 @@ def message(body: object = GOOD, *, attributes: Mapping[str, AnyAttribute] | Non
         "received_at": NOW,
         "first_received_at": NOW,
     }
-    return Message(body=text, attributes=attributes or {}, **(given | other))
+    return Message(content=text, attributes=attributes or {}, **(given | other))
 
 
 def sns(text: str) -> dict[str, object]:

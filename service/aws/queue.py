@@ -241,7 +241,7 @@ def _message(message: Parsed, received_at: float, error: float, operation: str) 
     first_received_at = _number(system.get("ApproximateFirstReceiveTimestamp"), received_at * 1000) / 1000
     return Message(
         message_id=text_of(message, "MessageId", operation),
-        body=body,
+        content=body,
         receipt=text_of(message, "ReceiptHandle", operation),
         receive_count=max(1, int(_number(system.get("ApproximateReceiveCount"), 1))),
         # The clock may be wrong by `error`; the first receive was not after this one.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
+import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 CONTINUATION = "SlipwayContinuation"
@@ -51,6 +53,10 @@ def attribute_bytes(name: str, attribute: AnyAttribute) -> int:
     return sum(len(text) if isinstance(text, bytes) else len(text.encode(errors="surrogatepass")) for text in texts)
 
 
+LONGEST_UNPACKED: Final = 4096
+"""Characters. A longer body is kept compressed: most requests are shorter, and a longer one is padded or in an envelope."""
+
+
 @dataclass(frozen=True, slots=True)
 class Message:
     """A lease on a request.
@@ -60,7 +66,8 @@ class Message:
     """
 
     message_id: str
-    body: str = field(repr=False)
+    content: str | bytes = field(repr=False)
+    """The body as it came, or compressed by `packed`."""
     receipt: str = field(repr=False)
     receive_count: int
     received_at: float
@@ -69,6 +76,25 @@ class Message:
     attributes: Mapping[str, AnyAttribute] = field(default_factory=dict, repr=False)
     sender: str | None = None
     """SQS's own word (`SenderId`) on who sent it; None where a queue does not say, as some emulators."""
+
+    @property
+    def body(self) -> str:
+        """The body, exactly as it came. Decompressed each time it is asked for, where it is kept compressed."""
+        if isinstance(self.content, str):
+            return self.content
+        return zlib.decompress(self.content).decode(errors="surrogatepass")
+
+    def packed(self) -> Message:
+        """Return the same message in the form in which it takes the least memory for the time that it is held."""
+        if isinstance(self.content, bytes) or len(self.content) <= LONGEST_UNPACKED:
+            return self
+        return replace(self, content=zlib.compress(self.content.encode(errors="surrogatepass"), level=1))
+
+    @property
+    def held_bytes(self) -> int:
+        """How much memory the body and the attributes take in this form."""
+        attributes = sum(sys.getsizeof(name) + _bytes_of(value) for name, value in self.attributes.items())
+        return sys.getsizeof(self.content) + attributes
 
     def text(self, name: str) -> str:
         """Return an attribute that is a plain text; an empty text where there is none."""
@@ -79,6 +105,12 @@ class Message:
     def is_redelivery(self) -> bool:
         """Somebody, perhaps a process that died, has had this message before."""
         return self.receive_count > 1
+
+
+def _bytes_of(attribute: AnyAttribute) -> int:
+    if isinstance(attribute, str):
+        return sys.getsizeof(attribute)
+    return sys.getsizeof(attribute.value) + sys.getsizeof(attribute.data_type)
 
 
 @dataclass(frozen=True, slots=True)

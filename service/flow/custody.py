@@ -40,8 +40,20 @@ LINGER_SECONDS: Final = 0.05
 LOOKED_AFTER_AT_ONCE: Final = 250
 """Then everybody else has a turn: to begin extending ten thousand leases at once would stop the event loop for 0.1 s."""
 PARALLEL_CALLS: Final = 8
+SMALLEST_BUDGET_BYTES: Final = 32 * 1024 * 1024
+SMALLEST_PLACE_BYTES: Final = 16 * 1024
+"""Several times a usual request: where very many are held, a place has no more than that."""
 LARGEST_BATCH_BYTES: Final = 1000 * 1024
 """SQS takes 1 MiB in one batch, ids and attribute types counted."""
+
+
+def bytes_of_place(max_held: int) -> int:
+    """Return how large a message may be that takes one place; a larger one takes several.
+
+    So `max_held` bounds the bytes that are held, too: to 32 MiB, or 16 KiB for each place if that is more. The largest
+    message of SQS, 1 MiB, takes a thirty-second of the places at most: it always fits.
+    """
+    return max(SMALLEST_PLACE_BYTES, SMALLEST_BUDGET_BYTES // max_held)
 
 
 class Leases(Protocol):
@@ -60,8 +72,13 @@ class Leases(Protocol):
 class Custody:
     """Everything that is held, by message id."""
 
-    def __init__(self, queue: Leases, *, lease_seconds: int, traits: QueueTraits, rng: random.Random, tally: Tally) -> None:
+    def __init__(
+        self, queue: Leases, *, lease_seconds: int, max_held: int, traits: QueueTraits, rng: random.Random, tally: Tally
+    ) -> None:
         self._queue = queue
+        self._place_bytes = bytes_of_place(max_held)
+        self.places = 0
+        """How many places are taken: one for each message, and more for a large one."""
         self._lease_seconds = lease_seconds
         self._traits = traits
         self._rng = rng
@@ -95,6 +112,7 @@ class Custody:
 
         The newer receipt handle is the one that counts from then on, and with it the lease begins anew.
         """
+        message = message.packed()
         held = self._holds.get(message.message_id)
         if held is not None:
             self._tally.duplicate_deliveries += 1
@@ -103,13 +121,17 @@ class Custody:
                 if self._traits.should_hand_on(message.receive_count):
                     held.interrupt(TooLongHeld)  # were this process to die now, nobody would receive it again
                 return None
+            self.places -= held.places
         hold = self._holds[message.message_id] = self.make_hold(message, self._lease_seconds, self._deadlines)
+        hold.places = math.ceil(message.held_bytes / self._place_bytes)
+        self.places += hold.places
         return hold
 
     def let_go(self, hold: Hold) -> None:
         """Stop extending this lease. Safe to repeat."""
         if self._holds.get(hold.message.message_id) is hold:
             del self._holds[hold.message.message_id]
+            self.places -= hold.places
             self.changed.set()
 
     async def run(self) -> None:

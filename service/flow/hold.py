@@ -40,7 +40,7 @@ class Hold(Waits):
 
     __slots__ = (
         "arn", "begun_at", "cancelled", "cancellers", "faults", "has_begun", "is_announced", "is_ending", "is_extending",
-        "lease_until", "message", "receipt", "refused", "request", "taken_at", "waited", "watched", "what", "why",
+        "lease_until", "message", "places", "receipt", "refused", "request", "taken_at", "waited", "watched", "what", "why",
         "why_text",
     )  # fmt: skip
 
@@ -51,6 +51,8 @@ class Hold(Waits):
         super().__init__(deadlines)
         self.message = message
         self.receipt = message.receipt
+        self.places = 1
+        """How many places it takes of those that there are for messages."""
         self.taken_at = self._loop.time()
         self.lease_until = self.taken_at + lease_seconds
         self.is_extending = False

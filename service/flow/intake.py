@@ -71,6 +71,8 @@ class Intake:
         self._rng = rng
         self._tally = tally
         self._reserved = 0
+        self._usual_places = 1
+        """How many places the largest message of the latest receive takes: the next may bring as large ones."""
         self._polls: set[asyncio.Task[None]] = set()
         self._waits: set[Waits] = set()
         self._wanted = 1
@@ -111,7 +113,7 @@ class Intake:
         """
         while not self._stopped.is_set():
             while len(self._polls) < self._wanted and self._may_poll():
-                self._poll(min(POLL_SIZE, self._room()))
+                self._poll()
             self._changed.clear()
             await self._changed.wait()
             if self._fault is not None:
@@ -120,7 +122,7 @@ class Intake:
             await asyncio.wait(self._polls)
 
     def _room(self) -> int:
-        return self._max_held - len(self._custody) - self._reserved
+        return self._max_held - self._custody.places - self._reserved
 
     def _may_poll(self) -> bool:
         """Whether there is room for a poll, and time: polls are paced while requests are sent back, or the places are taken."""
@@ -148,11 +150,16 @@ class Intake:
         """Where much may be held, do not make a call for each single place that falls free."""
         return max(1, min(POLL_SIZE, self._max_held // 20))
 
-    def _poll(self, limit: int) -> None:
-        self._reserved += limit
+    def _poll(self) -> None:
+        room = self._room()
+        # For the reserved places as many messages as places: most of them go back at once, however large they are.
+        places = self._usual_places if room > self._few else 1
+        limit = max(1, min(POLL_SIZE, room // places))
+        reserved = limit * places
+        self._reserved += reserved
         if not self._polls:
             self._ended()  # what was full for long has been silent for long, and that is nothing wrong
-        poll = asyncio.get_running_loop().create_task(self._receive(limit))
+        poll = asyncio.get_running_loop().create_task(self._receive(limit, reserved))
         self._polls.add(poll)
         poll.add_done_callback(self._polled)
 
@@ -162,7 +169,7 @@ class Intake:
             self._fault = self._fault or poll.exception()
         self._changed.set()
 
-    async def _receive(self, limit: int) -> None:
+    async def _receive(self, limit: int, reserved: int) -> None:
         attempt = str(uuid.UUID(int=self._rng.getrandbits(128))) if self._is_fifo else None
         waits = Waits()
         self._waits.add(waits)
@@ -172,13 +179,13 @@ class Intake:
             messages = ()
         finally:
             self._waits.discard(waits)
-            self._reserved -= limit
+            self._reserved -= reserved
         self._wanted = min(self._wanted * 2, MOST_POLLS) if len(messages) == limit else 1
-        for message in messages:
-            self._tally.messages_received += 1
-            hold = self._custody.take(self._believe(message))
-            if hold is not None:
-                self._begin(hold)
+        self._tally.messages_received += len(messages)
+        holds = [hold for message in messages if (hold := self._custody.take(self._believe(message))) is not None]
+        self._usual_places = max((hold.places for hold in holds), default=self._usual_places)
+        for hold in holds:
+            self._begin(hold)
 
     async def _insist(self, limit: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
         """Receive; on trouble wait and try again. On FIFO under the same attempt id, so that no answer is lost."""

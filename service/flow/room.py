@@ -88,7 +88,7 @@ class Room:
             return True
         if self._is_behind(request, hold):
             return False
-        may_stay = len(self._custody) <= self._most_deploys or self._find_place(request, hold)
+        may_stay = self._custody.places <= self._most_deploys or self._find_place(request, hold)
         if may_stay:
             self._has_come(request, hold)
         return may_stay
@@ -98,15 +98,19 @@ class Room:
         held = [each for each in self._custody if each.request is not None and not each.is_leaving and each is not hold]
         deploys = [each for each in held if isinstance(each.request, Deploy)]
         if isinstance(request, Deploy) and not continuations.carried(hold.message).may_delete:
-            is_room = len(deploys) < self._most_deploys and len(held) < self._comfortable
+            is_room = _places(deploys) + hold.places <= self._most_deploys
+            is_room &= _places(held) + hold.places <= self._comfortable
             return is_room or self._make_room(deploys, request, hold)
-        if len(held) >= self._comfortable:
+        if _places(held) + hold.places > self._comfortable:
             keys = set(self._keys_of(request, hold))
             others = [each for each in held if each.request is None or keys.isdisjoint(self._keys_of(each.request, each))]
             waiting = [each for each in others if isinstance(each.request, Deploy) and self._may_go(each, _WAITS)]
             waiting = waiting or [each for each in others if self._may_go(each, _CONTROL_WAITS)]
-            if waiting:
-                min(waiting, key=_standing).interrupt(Postponed)
+            freed = 0
+            for each in sorted(waiting, key=_standing):
+                if freed < hold.places:
+                    freed += each.places
+                    each.interrupt(Postponed)
         return True
 
     def postpone(self, request: AnyRequest, hold: Hold) -> Continue | Release:
@@ -140,17 +144,30 @@ class Room:
         return False
 
     def _make_room(self, deploys: Sequence[Hold], request: Deploy, hold: Hold) -> bool:
-        """Let one go of those that wait; answer whether it is another one than the newcomer."""
+        """Let as many go of those that wait as take the newcomer's places; answer whether it is not the newcomer that goes."""
+        waiting = [each for each in deploys if self._may_go(each, _WAITS)]
+        going: list[Hold] = []
+        while _places(going) < hold.places:
+            goes = self._first_to_go(waiting, request, hold)
+            if goes is None:
+                return False
+            waiting.remove(goes)
+            going.append(goes)
+        for each in going:
+            each.interrupt(Postponed)
+        return True
+
+    def _first_to_go(self, those: Sequence[Hold], request: Deploy, hold: Hold) -> Hold | None:
+        """Return which of those that wait gives its place up for the newcomer; None where that is the newcomer itself."""
         waiting: dict[str, list[Hold]] = {}
-        for each in deploys:
-            if self._may_go(each, _WAITS):
-                waiting.setdefault(each.request.target if each.request else "", []).append(each)
+        for each in those:
+            waiting.setdefault(each.request.target if each.request else "", []).append(each)
         counts = Counter({target: len(those) for target, those in waiting.items()})
         counts[request.target] += 1
         target = max(counts, key=lambda each: (counts[each], each == request.target))
         there = waiting.get(target, [])
         if not there:
-            return False
+            return None
         slots = self._sites[target].slots
         in_line = [each for each in there if each.why is Reason.NO_SLOT]
         others = [each for each in there if each.why is not Reason.NO_SLOT]
@@ -159,15 +176,14 @@ class Room:
             goes = min(others, key=_standing)
             is_broken = sum(each.why in _TROUBLES for each in others) * 2 >= len(others)
             if is_own and (is_broken or not slots.has_room()) and _standing_of(request, hold) <= _standing(goes):
-                return False
+                return None
         else:
             newcomer = (request.priority, request.tenant, continuations.first_received_at(hold.message)) if is_own else None
             last = slots.last(set(in_line).__contains__, newcomer)
             if last is None:
-                return False
+                return None
             goes = last
-        goes.interrupt(Postponed)
-        return True
+        return goes
 
     def _may_go(self, hold: Hold, waits: frozenset[Reason]) -> bool:
         """Whether a request only waits, and nobody is behind it or hears its heartbeat: to begin it again costs nothing."""
@@ -203,6 +219,10 @@ class Room:
             delay = min(max(age / 2, SHORTEST_DELAY_SECONDS), longest, LONGEST_DELAY_SECONDS)
         delay *= 0.5 + self._rng.random() / 2
         return max(1, int(min(delay, self._left(request, hold))))
+
+
+def _places(holds: Sequence[Hold]) -> int:
+    return sum(each.places for each in holds)
 
 
 def _standing(hold: Hold) -> tuple[int, float]:

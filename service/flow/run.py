@@ -100,6 +100,7 @@ class Slipway:
         self.custody = Custody(
             queue,
             lease_seconds=terms.visibility_timeout,
+            max_held=terms.max_held,
             traits=traits,
             rng=rng,
             tally=tally,

@@ -31,7 +31,9 @@ class Bench:
         self.wire = Wire(rng)
         self.queue = Queue(self.sqs, self.wire, Callers(rng, min(10.0, visibility / 3)))
         self.tally = Tally()
-        self.custody = Custody(self.queue, lease_seconds=visibility, traits=QueueTraits(), rng=rng, tally=self.tally)
+        self.custody = Custody(
+            self.queue, lease_seconds=visibility, max_held=max_held, traits=QueueTraits(), rng=rng, tally=self.tally
+        )
         self.holds: list[Hold] = []
         self.begin: Callable[[Hold], None] = self.holds.append
         self.intake = Intake(self.queue, self.custody, self._begin, max_held=max_held, is_fifo=fifo, rng=rng, tally=self.tally)
@@ -165,7 +167,9 @@ def test_before_the_twelve_hours_of_sqs_a_hold_is_told() -> None:
 def test_while_many_leases_are_looked_after_everybody_else_has_a_turn() -> None:
     async def main() -> None:
         bench = Bench()
-        custody = Custody(bench.queue, lease_seconds=120, traits=QueueTraits(), rng=random.Random(1), tally=bench.tally)
+        custody = Custody(
+            bench.queue, lease_seconds=120, max_held=2000, traits=QueueTraits(), rng=random.Random(1), tally=bench.tally
+        )
         messages = [Message(f"m{number}", "{}", f"r{number}", 1, 0.0, 0.0) for number in range(3 * LOOKED_AFTER_AT_ONCE)]
         *holds, last = [hold for message in messages if (hold := custody.take(message))]
         await asyncio.sleep(61)

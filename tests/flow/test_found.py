@@ -200,7 +200,12 @@ def test_told_to_stop_while_a_poll_waits_for_its_turn_it_is_not_sent() -> None:
 
         rng, tally = random.Random(1), Tally()
         custody = Custody(
-            Queue(SqsQueue(), Wire(rng), Callers(rng, 10.0)), lease_seconds=60, traits=QueueTraits(), rng=rng, tally=tally
+            Queue(SqsQueue(), Wire(rng), Callers(rng, 10.0)),
+            lease_seconds=60,
+            max_held=1,
+            traits=QueueTraits(),
+            rng=rng,
+            tally=tally,
         )
         intake = Intake(Source(), custody, lambda _: None, max_held=1, is_fifo=False, rng=rng, tally=tally)
         running = asyncio.ensure_future(intake.run())

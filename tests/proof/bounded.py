@@ -7,6 +7,7 @@ that what is measured is what Slipway keeps.
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import json
 import random
@@ -19,10 +20,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from service.aws.connecting import MOST_OPEN_BEDROCK, MOST_OPEN_CUSTODY, MOST_OPEN_TOPIC
-from service.core.marks import REQUEST_TAG
+from service.core.envelopes import LARGEST_BODY_BYTES
+from service.core.marks import RECEIVED_TAG, REQUEST_TAG
 from service.core.messages import Message
+from service.flow.custody import SMALLEST_BUDGET_BYTES, SMALLEST_PLACE_BYTES
 from service.flow.hold import Hold
-from service.flow.intake import MOST_POLLS
+from service.flow.intake import MOST_POLLS, POLL_SIZE
 from tests.proof.kinds import chance
 from tests.proof.silence import quietly
 from tests.world.bedrock import USUAL
@@ -40,6 +43,9 @@ MOST_BYTES_GROWN = 16 * 1024
 8 KiB while it is held: two that stay are seen."""
 FLOOD = 20_000
 MAX_HELD = 200
+LARGE = 1_000
+OF_BYTES = "service.flow.custody"
+"""Where a bug may show in what is held of them."""
 SAME_NAME = 1_000
 MOST_OPEN = max(MOST_OPEN_BEDROCK, MOST_OPEN_CUSTODY, MOST_OPEN_TOPIC, MOST_POLLS)
 HUNG = ("CreateCustomModelDeployment", "GetCustomModelDeployment", "ListTagsForResource", "ReceiveMessage", "PublishBatch",
@@ -139,6 +145,57 @@ def flood(messages: int = FLOOD) -> Report:
         report.expect(most_held <= MAX_HELD, f"{most_held} messages were held at once, over {MAX_HELD}")
         report.expect(max(opened.most.values()) <= MOST_OPEN, f"calls open at once: {dict(opened.most)}")
         report.expect(most_tasks <= 3 * MAX_HELD + 100, f"{most_tasks} tasks at once for {MAX_HELD} messages")
+        await world.stop()
+
+    with quietly():
+        run(main())
+    return report
+
+
+def large(messages: int = LARGE) -> Report:
+    """Let messages of 256 KiB arrive, a third of which nothing compresses: the bytes held are bounded, and a delete passes."""
+    report = Report(f"large {messages}")
+
+    async def main() -> None:
+        rng = random.Random(1)
+        rules = replace(USUAL, max_creating=2, max_total=2, creation_seconds=(0.0, 0.0))
+        world = World(rules=rules, terms={"max_held": messages})
+        for name in ("old-0", "old-1"):
+            world.account.add(name, _MODEL, {REQUEST_TAG: name, RECEIVED_TAG: "2025-01-01T00:00:00.000Z"})
+        sent = set[str]()
+        for number in range(messages):
+            body = json.dumps({"modelDeploymentName": f"bot-{number}", "modelArn": _MODEL, "requestId": f"r-{number}"})
+            if number % 3 == 0:
+                random_text = base64.b85encode(rng.randbytes((LARGEST_BODY_BYTES - 1024) // 5 * 4)).decode()
+                body = json.dumps({"Type": "Notification", "Message": body, "Signature": random_text})
+            body = body.ljust(LARGEST_BODY_BYTES)
+            sent.add(body)
+            world.sqs.put(body)
+        replica = world.start()
+        most_held = most_bytes = 0
+
+        def look() -> None:
+            nonlocal most_held, most_bytes
+            held = list(replica.slipway.custody)
+            most_held, most_bytes = max(most_held, len(held)), max(most_bytes, sum(hold.message.held_bytes for hold in held))
+
+        for _ in range(60):
+            await asyncio.sleep(1.0)
+            look()
+        world.send({"action": "delete", "customModelDeploymentIdentifier": "old-0", "requestId": "d-1"})
+        deleted, ends = False, _now() + 120.0
+        while not deleted and _now() < ends:
+            await asyncio.sleep(1.0)
+            look()
+            deleted = any(notice.event["data"]["requestId"] == "d-1" for notice in world.topic.terminal())
+        budget = max(SMALLEST_BUDGET_BYTES, messages * SMALLEST_PLACE_BYTES)
+        most = budget + MOST_POLLS * POLL_SIZE * LARGEST_BODY_BYTES // 4
+        report.facts = {"messages": messages, "most held": most_held, "most bytes": most_bytes, "budget": budget}
+        report.expect(most_held > messages / 4, f"only {most_held} are held at once")
+        report.expect(most_bytes < most, f"{most_bytes} bytes are held at once, over {most}")
+        report.expect(deleted, "a delete did not get through in two minutes")
+        changed = [letter for letter in world.sqs.all if letter.body not in sent and len(letter.body) > 1024]
+        report.expect(not changed, f"{len(changed)} bodies are not as they came")
         await world.stop()
 
     with quietly():
@@ -297,7 +354,7 @@ def _living_tasks() -> int:
 
 def prove(seed: int = 1) -> list[Report]:
     """Live through all of it."""
-    return [soak(seed), flood(), same_name(), hung_call()]
+    return [soak(seed), flood(), large(), same_name(), hung_call()]
 
 
 def main(arguments: list[str]) -> int:

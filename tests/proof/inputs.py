@@ -186,7 +186,7 @@ class _Fuzzer:
             attributes |= {mutate.text(rng, f"a{each}", mutate.TEXTS): "v" * rng.randrange(1, 200) for each in range(12)}
         message = Message(
             message_id=MESSAGE_ID if rng.random() < 0.8 else _encodable(mutate.text(rng, MESSAGE_ID, mutate.TEXTS)),
-            body=body,
+            content=body,
             receipt="r",
             receive_count=rng.choice((1, 1, 2, 1000)),
             received_at=NOW,

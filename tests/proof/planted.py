@@ -18,6 +18,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 MOST_SEEDS = 200
+_LARGE = "a thousand large messages"
 RECORD = Path(__file__).with_name("planted.json")
 
 
@@ -201,8 +202,14 @@ PLANTS = (
     Plant(
         "as much is held as comes",
         "service.flow.intake",
-        "        return self._max_held - len(self._custody) - self._reserved\n",
+        "        return self._max_held - self._custody.places - self._reserved\n",
         "        return 10\n",
+    ),
+    Plant(
+        "bytes are not counted",
+        "service.flow.custody",
+        "        hold.places = math.ceil(message.held_bytes / self._place_bytes)\n",
+        "",
     ),
     Plant(
         "a hand-over resets the clock",
@@ -562,16 +569,20 @@ def catch(name: str, known: str | None = None) -> str | None:
     """Plant a bug in this process and say what caught it: `seed 7`, or a misfortune; None when nothing did."""
     plant(name)
     # Only now: what they import has the bug in it.
-    from tests.proof import lifetime, stories, worlds  # noqa: PLC0415
+    from tests.proof import bounded, lifetime, stories, worlds  # noqa: PLC0415
 
     if known is not None and known.startswith("the story of "):
         return known if stories.breaks(known.removeprefix("the story of ")) else None
+    if known == _LARGE:
+        return known if bounded.large().violations else None
     if known is not None and known.startswith("seed "):
         return known if worlds.run_world(int(known.removeprefix("seed "))).broken else None
     if known is not None:
         return known if lifetime.live(*lifetime.spoken(known)).broken else None
     if BY_NAME[name].module in stories.MODULES and (told_by := stories.first_broken()):
         return f"the story of {told_by}"
+    if BY_NAME[name].module == bounded.OF_BYTES and bounded.large().violations:
+        return _LARGE
     for seed in range(MOST_SEEDS):
         if worlds.run_world(seed).broken:
             return f"seed {seed}"

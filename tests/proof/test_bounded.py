@@ -36,6 +36,11 @@ def test_a_flood_stays_in_the_queue() -> None:
     assert not report.violations, (report.violations, report.facts)
 
 
+def test_a_thousand_messages_of_256_kib_are_bounded_in_bytes() -> None:
+    report = bounded.large()
+    assert not report.violations, (report.violations, report.facts)
+
+
 def test_a_thousand_requests_for_one_name_are_one_deployment_and_no_more_work_than_they_are() -> None:
     report = bounded.same_name()
     assert not report.violations, (report.violations, report.facts)
