@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -86,6 +86,11 @@ class Request:
         """The owner; and the target, unless it is the default: what is asked of that stays the same when others are added."""
         owner = [f"owner {self.owner}"] if self.owner else []
         return [*owner, f"target {self.target_shown}"] if self.target_shown else owner
+
+    @property
+    def former_essence(self) -> list[str]:
+        """Return the essence as a version made it that knew no owners."""
+        return replace(self, owner="").essence
 
     @property
     def target_shown(self) -> str | None:

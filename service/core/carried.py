@@ -25,6 +25,9 @@ class Carried:
     cancelled: str | None = None
     """Somebody wants it no more, and its deployment `keep` or `delete`."""
 
+    tested: tuple[bool, str] | None = None
+    """What came of the smoke test of a deployment that is only adopted: whether it passed, and the answer."""
+
     @property
     def is_over(self) -> bool:
         """Whether nothing is to be made any more."""
@@ -33,7 +36,7 @@ class Carried:
     @property
     def may_delete(self) -> bool:
         """Whether something may be deleted because of what was decided."""
-        return self != Carried() and self.cancelled != KEEP
+        return replace(self, tested=None) != Carried() and self.cancelled != KEEP
 
     @property
     def in_words(self) -> str:
@@ -55,6 +58,9 @@ class Carried:
             said["failedTest"] = True
         if self.cancelled is not None:
             said["cancelled"] = self.cancelled
+        if self.tested is not None:
+            has_passed, answer = self.tested
+            said["tested"] = {"passed": has_passed, "answer": answer[:LONGEST_FAILURE]}
         return said
 
     @classmethod
@@ -70,6 +76,9 @@ class Carried:
         match given.get("cancelled"):
             case ("keep" | "delete") as cancelled:
                 made = replace(made, cancelled=cancelled)
+        match given.get("tested"):
+            case {"passed": bool(has_passed), "answer": str(answer)} if len(answer) <= LONGEST_FAILURE:
+                made = replace(made, tested=(has_passed, answer))
         return made
 
 

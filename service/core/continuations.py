@@ -51,6 +51,8 @@ class Continuation:
     """The receipt handle of the message before: it is deleted by whoever receives this one, if its owner died before that."""
     trace: str | None = None
     """The `traceparent` of whoever handed it on; None where nobody traces."""
+    is_claimed: bool = False
+    """Somebody other than Slipway wrote it, or one of those before it: its times prove nothing."""
 
 
 def read(message: Message) -> Continuation | None:
@@ -69,7 +71,8 @@ def read(message: Message) -> Continuation | None:
                 receipt = more.get("receipt")
                 receipt = receipt if isinstance(receipt, str) and _RECEIPT.fullmatch(receipt) else None
                 lineage = Lineage.of(more)
-                return Continuation(begun_by, first, int(hops), Carried.of(more), sender, lineage, receipt, trace)
+                is_claimed = more.get("claimed") is True
+                return Continuation(begun_by, first, int(hops), Carried.of(more), sender, lineage, receipt, trace, is_claimed)
     return None
 
 
@@ -126,11 +129,18 @@ def believed(message: Message, own: str | None, *, has_rules: bool) -> Message:
     told = _told(said) if isinstance(said, str) and not has_rules else None
     if not isinstance(told, dict):
         return replace(message, attributes=others)
+    told["claimed"] = True
     if message.sender is None:
         told.pop("sender", None)
     else:
         told["sender"] = message.sender
     return replace(message, attributes=others | {CONTINUATION: json.dumps(told, separators=(",", ":"))})
+
+
+def is_receipt_proved(message: Message) -> bool:
+    """Return whether the first receipt is as SQS or Slipway itself says it: no other sender can have chosen it."""
+    earlier = read(message)
+    return earlier is None or not earlier.is_claimed
 
 
 def is_in_doubt(message: Message) -> bool:
@@ -157,6 +167,8 @@ def write(
     more = (decided or carried(message)).to_json()
     told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": hops} | more
     told |= (lineage or (earlier.lineage if earlier else NEW)).to_json()
+    if earlier and earlier.is_claimed:
+        told["claimed"] = True
     if _RECEIPT.fullmatch(message.receipt):
         told["receipt"] = message.receipt
     # Not where SQS did not say: what is merely claimed must not go on under Slipway's own name.

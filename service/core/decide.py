@@ -12,7 +12,7 @@
                     exists                                                  Ended: the service's verdict
                       ├─ no tags, at so many looks ──────▶ Ended: Failed, NameConflict
                       ├─ this id, another payload ───────▶ Ended: Rejected, RequestIdReused
-                      ├─ a copy by another sender ───────▶ as our own, but never changed
+                      ├─ a copy by another sender ───────▶ as our own, but never changed; a smoke test's verdict is handed on
                       ├─ another request's ──┬─ fail ────▶ Ended: Failed, AlreadyExists
                       │                      ├─ replace ─▶ Remove ──▶ Look, until it is absent
                       │                      ├─ update ──▶ UpdateExisting, where the model is another
@@ -38,14 +38,14 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, assert_never
 
-from service.core.actions import Deploy, IfExists, OnFailure
+from service.core.actions import Deploy, IfExists, OnFailure, SmokeTest
 from service.core.calls import CallFailed, Conflicting, Missing, QuotaFull, Refused
 from service.core.carried import KEEP, LONGEST_FAILURE, Carried
 from service.core.deployments import Created, Deployment, ModelState, Status
 from service.core.facts import Facts
 from service.core.marks import Marks
 from service.core.outcomes import Ending, Outcome, Reason, Verdict
-from service.core.ownership import is_same_payload
+from service.core.ownership import correlation, is_reused, is_same_payload, reused
 from service.core.smoke import recorded
 from service.core.steps import (
     ABSENCES_BELIEVED,
@@ -105,7 +105,8 @@ def decide(request: Deploy, facts: Facts) -> Step:
     """Say what is next for a deploy request. Total: every combination of facts has exactly one answer."""
     match facts.sight:
         case Seen() as seen:
-            return _on_existing(request, facts, seen)
+            step = _on_existing(request, facts, seen)
+            return _as_of_former_version(step) if _is_of_former_version(request, facts, seen.marks) else step
         case Absent() if facts.carried.is_over:
             return _given_up(facts)
         case None if facts.carried.is_over or facts.removal is not None:
@@ -124,6 +125,20 @@ def decide(request: Deploy, facts: Facts) -> Step:
     assert_never(facts.attempt)
 
 
+def _is_of_former_version(request: Deploy, facts: Facts, marks: Marks) -> bool:
+    return facts.is_receipt_proved and marks.is_of_former_version(request.request_id, facts.received)
+
+
+def _as_of_former_version(step: Step) -> Step:
+    match step:
+        case Ended(outcome=outcome):
+            return Ended(replace(outcome, is_of_former_version=True))
+        case HandOn(decided=decided, otherwise=otherwise):
+            return HandOn(decided, replace(otherwise, is_of_former_version=True))
+        case _:
+            return step
+
+
 class _Relation(Enum):
     """What a request is to a deployment that has the name."""
 
@@ -140,7 +155,7 @@ def _relation(request: Deploy, facts: Facts, marks: Marks) -> _Relation:
         return _Relation.OWNER
     if marks.request != request.request_id:
         return _Relation.OTHER
-    if (marks.owner or "") == request.owner:
+    if (marks.owner or "") == request.owner or _is_of_former_version(request, facts, marks):
         return _Relation.OWNER
     if marks.owner is None or is_same_payload(marks.owner, request.owner):
         return _Relation.COPY
@@ -182,35 +197,46 @@ def _on_found(request: Deploy, facts: Facts, seen: Seen, relation: _Relation, *,
     deployment, marks = seen.deployment, seen.marks
     if marks.request is None:
         return _conflict(deployment, f"{deployment.name!r} exists and was not made by Slipway; use another name")
-    if relation is _Relation.REUSE:
-        return _reused(request, deployment)
+    by = marks.update.by if marks.update is not None else ""
+    is_update_reused = relation is _Relation.OTHER and is_reused(by, correlation(request.request_id, request.owner))
+    if relation is _Relation.REUSE or is_update_reused:
+        return Ended(reused(request.request_id, deployment))
     if is_own:
         return _remove(facts, deployment) if marks.attempt < facts.carried.attempt else None
     return _on_anothers(request, facts, seen, is_copy=relation is _Relation.COPY)
-
-
-def _reused(request: Deploy, deployment: Deployment) -> Ended:
-    text = (
-        f"requestId {request.request_id!r} was used for another request: it made {deployment.name!r}, and asked for something"
-        " else; use a new requestId, or send exactly what was sent before"
-    )
-    return Ended(Outcome(Ending.REJECTED, Reason.NOT_UNDERSTOOD, text, deployment))
 
 
 def _on_active(request: Deploy, facts: Facts, seen: Seen, active: Outcome, *, is_own: bool) -> Step:
     """Say what is next when the deployment is Active: that is the end, unless it is to be tested first."""
     if request.smoke_test is None:
         return Ended(active)
-    verdict = facts.verdict or recorded(seen.marks, request)
+    if not is_own:
+        return _on_adopted(request, request.smoke_test, facts, active)
+    is_former = _is_of_former_version(request, facts, seen.marks)
+    verdict = facts.verdict or recorded(seen.marks, request, is_former=is_former)
     if verdict is None:
         if facts.in_doubt and not facts.is_mine and facts.looks < ABSENCES_BELIEVED:
             return Pause(Reason.SMOKE_TEST, "the verdict of an earlier smoke test may not be shown yet")
         return TryOut(seen.deployment.arn)
-    if verdict.passed or not request.smoke_test.gate:
-        return Ended(replace(active, smoke=verdict))
+    outcome = _judged(request.smoke_test, active, verdict)
+    return Ended(outcome) if outcome.ending is Ending.ACTIVE else _on_failure(request, outcome)
+
+
+def _on_adopted(request: Deploy, test: SmokeTest, facts: Facts, active: Outcome) -> Step:
+    """Say what is next when another request's deployment is Active, and is to be tested. The verdict is not written on it."""
+    if facts.carried.tested is not None:
+        return Ended(_judged(test, active, Verdict(*facts.carried.tested)))
+    if facts.verdict is None:
+        return TryOut(active.deployment.arn if active.deployment else request.name, is_written=False)
+    verdict = replace(facts.verdict, text=facts.verdict.text[:LONGEST_FAILURE])
+    return HandOn(replace(facts.carried, tested=(verdict.passed, verdict.text)), _judged(test, active, verdict))
+
+
+def _judged(test: SmokeTest, active: Outcome, verdict: Verdict) -> Outcome:
+    if verdict.passed or not test.gate:
+        return replace(active, smoke=verdict)
     text = f"{_TEST_FAILED}{verdict.text}"
-    failed = replace(active, ending=Ending.FAILED, reason=Reason.SMOKE_TEST_FAILED, message=text, smoke=verdict)
-    return _on_failure(request, failed) if is_own else Ended(failed)
+    return replace(active, ending=Ending.FAILED, reason=Reason.SMOKE_TEST_FAILED, message=text, smoke=verdict)
 
 
 def _on_anothers(request: Deploy, facts: Facts, seen: Seen, *, is_copy: bool) -> Step | None:

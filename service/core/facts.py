@@ -46,6 +46,8 @@ class Facts:
     """Looks, by that ARN and by the name, that did not show it."""
     voids: int = 0
     """How many tokens Bedrock remembered for a deployment that is gone."""
+    is_receipt_proved: bool = False
+    """`received` is SQS's own word, or Slipway's: no other sender can have chosen it."""
 
     def after_create(self, attempt: Created | CallFailed) -> Facts:
         """What is known after a create. Every look is stale now, unless nothing can have come of the create."""

@@ -40,6 +40,7 @@ OWN_TAGS: Final = 8
 _LONGEST_VALUE: Final = 256
 _ROUNDING_SECONDS: Final = 0.001
 _AGAIN: Final = "again"
+_BY: Final = "by:"
 _PASSED: Final = "passed"
 _FAILED: Final = "failed"
 _NOT_FOR_TAGS = re.compile(r"[^A-Za-z0-9_.:/=+@-]+")
@@ -55,12 +56,15 @@ class UpdateMark:
     """The model that was served before; None where its ARN is too long for a tag."""
     had_failed: bool = False
     """Bedrock told of an update to the same model already: what it tells of that is not this one."""
+    by: str = ""
+    """The request's `requestId` and payload: see `ownership.correlation`. Empty where a version wrote it that had no owners."""
 
     @property
     def tags(self) -> dict[str, str]:
         """The tags that say so."""
         former = self.former if self.former and len(self.former) <= _LONGEST_VALUE else ""
         words = [self.key, iso(self.received), *([_AGAIN] if self.had_failed else [])]
+        words += [f"{_BY}{self.by}"] if self.by else []
         return {UPDATE_TAG: " ".join(words), FORMER_TAG: former}
 
     @classmethod
@@ -68,7 +72,8 @@ class UpdateMark:
         """Read what was written; None where nothing was, or a person has spoilt it."""
         match tags.get(UPDATE_TAG, "").split():
             case [key, time, *rest] if (received := _seconds(time)) is not None:
-                return cls(key, received, tags.get(FORMER_TAG) or None, _AGAIN in rest)
+                by = next((word.removeprefix(_BY) for word in rest if word.startswith(_BY)), "")
+                return cls(key, received, tags.get(FORMER_TAG) or None, _AGAIN in rest, by)
         return None
 
     def is_later_than(self, received: float) -> bool:
@@ -101,7 +106,16 @@ class SmokeMark:
 
 def update_key(request: Request) -> str:
     """Answer what tells an update, or a smoke test, from all others: the same for ever for the same request."""
-    return hashlib.sha256(json.dumps(request.essence).encode()).hexdigest()[:20]
+    return _key(request.essence)
+
+
+def former_key(request: Request) -> str:
+    """Return the same as a version made it that knew no owners."""
+    return _key(request.former_essence)
+
+
+def _key(essence: list[str]) -> str:
+    return hashlib.sha256(json.dumps(essence).encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +145,13 @@ class Marks:
             tags.get(OWNER_TAG),
         )
 
+    def is_of_former_version(self, request_id: str, received: float) -> bool:
+        """Return whether a version that wrote no owner made it for the request with this id that was first received then.
+
+        Valid only where `received` is SQS's own word: then no other sender can have chosen it.
+        """
+        return self.owner is None and self.request == request_id and is_same_time(self.received, received)
+
     def is_later_than(self, received: float) -> bool:
         """Whether it was made, or updated, for a request that was first received after this time."""
         return self.is_made_after(received) or (self.update is not None and self.update.is_later_than(received))
@@ -138,6 +159,11 @@ class Marks:
     def is_made_after(self, received: float) -> bool:
         """Whether it was made for a request that was first received after this time."""
         return self.received is not None and self.received > received + _ROUNDING_SECONDS
+
+
+def is_same_time(written: float | None, received: float) -> bool:
+    """Return whether a time that was written in a tag is this one, as far as a tag can hold it."""
+    return written is not None and abs(written - received) <= _ROUNDING_SECONDS
 
 
 def wanted_tags(request: Deploy, received: float, attempt: int = 1) -> list[tuple[str, str]]:

@@ -92,6 +92,8 @@ class Outcome:
     """What came of the smoke test."""
     already_gone: bool = False
     """There was nothing to delete."""
+    is_of_former_version: bool = False
+    """A version that knew no owners made or updated the deployment for this request, and may have announced it already."""
 
     @property
     def loggable(self) -> str | None:

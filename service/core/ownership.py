@@ -35,6 +35,29 @@ def is_same_payload(owner: str, other: str) -> bool:
     return owner.partition(".")[2] == other.partition(".")[2]
 
 
+def correlation(request_id: str, owner: str) -> str:
+    """Return by what the use of one `requestId` for two payloads is recognized; empty where no message brought the request."""
+    return f"{_digest(request_id)}.{owner.partition('.')[2]}" if owner else ""
+
+
+def is_reused(known: str, other: str) -> bool:
+    """Return whether two correlations are of the same `requestId` with different payloads."""
+    if not known or not other:
+        return False
+    request_id, _, payload = known.partition(".")
+    other_id, _, other_payload = other.partition(".")
+    return request_id == other_id and payload != other_payload
+
+
+def reused(request_id: str, deployment: Deployment) -> Outcome:
+    """Return how a request ends whose `requestId` another request used, which made or updated the deployment."""
+    text = (
+        f"requestId {request_id!r} was used for another request: it made or updated {deployment.name!r}, and asked for"
+        " something else; use a new requestId, or send exactly what was sent before"
+    )
+    return Outcome(Ending.REJECTED, Reason.NOT_UNDERSTOOD, text, deployment)
+
+
 def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:_DIGITS]
 

@@ -59,7 +59,7 @@ class Rule:
             return  # what it reaches is judged when that is found: see `may_cancel`
         if self.targets and not _fits(request.target, self.targets):
             yield TARGET.name, f"{TARGET.name} {shown(request.target)}, only {', '.join(self.targets)}"
-        if self.names and not _fits(request.name, self.names):
+        if not self._permits_name(request):
             key = NAME.name if isinstance(request, Deploy) else IDENTIFIER.name
             said = ", by their names" if request.is_by_arn else ""
             yield key, f"{key} {shown(request.name)}, only {', '.join(self.names)}{said}"
@@ -74,7 +74,13 @@ class Rule:
     def may_delete(self, request: AnyRequest) -> bool:
         """Return whether it permits to delete the deployment that a request is about."""
         is_there = not self.targets or _fits(request.target, self.targets)
-        return is_there and self._permits(Delete.action) and (not self.names or _fits(request.name, self.names))
+        return is_there and self._permits(Delete.action) and self._permits_name(request)
+
+    def _permits_name(self, request: AnyRequest) -> bool:
+        """Return whether it permits the name of the deployment. An ARN does not tell it: only "*" permits whatever it is."""
+        if not self.names:
+            return True
+        return "*" in self.names if request.is_by_arn else _fits(request.name, self.names)
 
     def _permits(self, action: str) -> bool:
         return not self.actions or action in self.actions
@@ -117,15 +123,16 @@ def permit(request: R, sender: str | None, rules: Sequence[Rule], own: str | Non
 def may_cancel(cancel: Cancel, request: AnyRequest, rules: Sequence[Rule]) -> bool:
     """Return whether a cancel may end a request.
 
-    Without rules any may. With rules, that of the request's own sender; and that of any other sender whose rule permits to
-    delete the deployment that the request is about. A cancel that deletes needs that in any case.
+    Without rules any may. With rules, that of the request's own sender, if the same rule is for both: sessions of one role
+    may have different rules. And that of any other sender whose rule permits to delete the deployment that the request is
+    about. A cancel that deletes needs that in any case.
     """
     if not rules:
         return True
     rule = next((each for each in rules if each.name == cancel.rule), None)
     if rule is not None and rule.may_delete(request):
         return True
-    return not cancel.delete and is_same_sender(cancel.owner, request.owner)
+    return not cancel.delete and cancel.rule == request.rule and is_same_sender(cancel.owner, request.owner)
 
 
 def _actions_of(request: AnyRequest) -> Iterator[tuple[str, str, str]]:

@@ -25,9 +25,9 @@ from typing import Final
 from service.core.actions import Delete
 from service.core.calls import CallFailed, Conflicting, Missing, Refused
 from service.core.deployments import Deployment, Status
-from service.core.marks import EXPIRES_TAG
+from service.core.marks import EXPIRES_TAG, Marks
 from service.core.outcomes import Ending, Outcome, Reason
-from service.core.ownership import not_ours
+from service.core.ownership import correlation, is_reused, not_ours, reused
 from service.core.steps import ABSENCES_BELIEVED, Absent, Ended, Look, Pause, Remove, Seen, Sent, Sight, reason_for
 
 REFUSALS_BELIEVED: Final = 3
@@ -122,10 +122,8 @@ def _on_existing(request: Delete, facts: Facts, seen: Seen) -> Step:
             return Ended(Outcome(Ending.FAILED, Reason.SUPERSEDED, text, deployment))
         text = f"what has the name {deployment.name!r} now was asked for after this delete was; it is kept"
         return Ended(Outcome(Ending.DELETED, message=text, already_gone=True))
-    expires = seen.marks.expires
-    if request.if_expired and not facts.is_sent and (expires is None or expires > facts.now):
-        text = f"the tag {EXPIRES_TAG} of {deployment.name!r} names no time that has passed; it is kept"
-        return Ended(Outcome(Ending.FAILED, Reason.NOT_EXPIRED, text, deployment))
+    if not facts.is_sent and (objection := _objection(request, facts, seen)):
+        return Ended(objection)
     match facts.attempt:
         case Sent():
             return Pause(Reason.BUSY, f"{deployment.arn} is being deleted")
@@ -135,6 +133,23 @@ def _on_existing(request: Delete, facts: Facts, seen: Seen) -> Step:
             return Pause(Reason.BUSY, f"not believed yet: {refused}")
         case _:
             return Remove(deployment.arn)
+
+
+def _objection(request: Delete, facts: Facts, seen: Seen) -> Outcome | None:
+    """Return how the request ends where it is not to be done; None where it is."""
+    if _is_reused(request, seen.marks):
+        return reused(request.request_id, seen.deployment)
+    expires = seen.marks.expires
+    if request.if_expired and (expires is None or expires > facts.now):
+        text = f"the tag {EXPIRES_TAG} of {seen.deployment.name!r} names no time that has passed; it is kept"
+        return Outcome(Ending.FAILED, Reason.NOT_EXPIRED, text, seen.deployment)
+    return None
+
+
+def _is_reused(request: Delete, marks: Marks) -> bool:
+    """Return whether the deployment was made, or last updated, under the id of this request: for another payload."""
+    by = marks.update.by if marks.update is not None else ""
+    return marks.request == request.request_id or is_reused(by, correlation(request.request_id, request.owner))
 
 
 def _on_answer(facts: Facts) -> Step:

@@ -73,20 +73,29 @@ def understand(
     message always has the same answer. Raises `Misunderstood`, `Unmatched` or `PipelineStopping`, and nothing else, whatever
     the message holds.
     """
-    given, trigger = body_of(message.body, triggers)
+    given, trigger, event = _read(message.body, triggers)
     found = list(islice(_request_problems(given, targets), _MOST_COUNTED))
     if found:
         made_by = f"trigger {shown(trigger.name)} made a wrong request: " if trigger else ""
         raise _misunderstood(found, given, made_by)
     request = _request(given, continuations.origin(message), default_timeout, trigger.name if trigger else None)
-    return replace(request, owner=owner_of(continuations.first_sender(message), _payload(request)))
+    is_events_id = event is not None and request.identity == request.request_id == event.get("id")
+    payload = _payload(request, event if is_events_id else None)
+    return replace(request, owner=owner_of(continuations.first_sender(message), payload))
 
 
 def body_of(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Trigger | None]:
     """Answer the request in a body, in the form that all have, and the rule that made it. Raises as `understand` does."""
+    given, trigger, _ = _read(text, triggers)
+    return given, trigger
+
+
+def _read(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Trigger | None, Mapping[str, object] | None]:
     given = unwrapped(text, keep_event=bool(triggers))
-    trigger = first_match(triggers, given) if triggers and is_event(given) else None
-    return plain(trigger.make(given) if trigger else given), trigger
+    if not triggers or not is_event(given):
+        return plain(given), None, None
+    trigger = first_match(triggers, given)
+    return plain(trigger.make(given)), trigger, given
 
 
 def client_token(request: Deploy, generation: int = 0, voids: int = 0) -> str:
@@ -218,18 +227,18 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
             )
 
 
-def _payload(request: AnyRequest) -> list[object]:
+def _payload(request: AnyRequest, event: object = None) -> list[object]:
     """Return what a request asks for, by which a repetition is told from another request under the same id.
 
     Left out is how it is handled: `timeout`, `priority`, `tenant`, and who waits for the answer, which Step Functions
-    changes with each retry. An upstream event is told by its id alone: the rule that makes a request of it may change.
+    changes with each retry. An event is told by its content where its id is the request's: the rule may change meanwhile.
     """
-    if request.trigger is not None:
-        return ["event"]
+    if event is not None:
+        return ["event", json.dumps(event, sort_keys=True)]
     head: list[object] = [request.action, request.name, request.target]
     match request:
         case Deploy():
-            head += [request.asked_model, request.description, request.tags, request.if_exists, request.on_failure]
+            head += [request.asked_model, request.description, sorted(request.tags), request.if_exists, request.on_failure]
             return [*head, request.retries, _asked_test(request.smoke_test), request.expires_after]
         case Update():
             return [*head, request.model_arn, request.rollback, request.force, _asked_test(request.smoke_test)]

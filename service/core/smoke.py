@@ -1,7 +1,8 @@
 """The smoke test: one question to a deployment, and what its answer, or the lack of one, says.
 
-What came of it is written on the deployment before anything is made of it: asked again by a successor, the model might
-answer otherwise, and one request would end in two ways.
+The verdict is written down before anything is made of it: asked again by a successor, the model might answer otherwise, and
+one request would end in two ways. It is written on the deployment by the request that made or updates it. A request that only
+adopts writes nothing there: its verdict is carried in a new message.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Final
 
 from service.core.actions import Request, SmokeTest
 from service.core.calls import CallFailed, Conflicting, Missing, Refused
-from service.core.marks import Marks, update_key
+from service.core.marks import Marks, former_key, update_key
 from service.core.outcomes import Reason, Verdict
 from service.core.steps import Pause, reason_for
 
@@ -19,9 +20,13 @@ REFUSALS_BELIEVED: Final = 10
 LONGEST_ANSWER: Final = 1000
 
 
-def recorded(marks: Marks, request: Request) -> Verdict | None:
-    """Answer what came of this request's smoke test, as an earlier owner wrote it down."""
-    return marks.smoke.verdict if marks.smoke is not None and marks.smoke.key == update_key(request) else None
+def recorded(marks: Marks, request: Request, *, is_former: bool = False) -> Verdict | None:
+    """Return what came of this request's smoke test, as it was written on the deployment.
+
+    `is_former` says that a version may have written it that knew no owners.
+    """
+    keys = {update_key(request), former_key(request)} if is_former else {update_key(request)}
+    return marks.smoke.verdict if marks.smoke is not None and marks.smoke.key in keys else None
 
 
 def judge(test: SmokeTest, answer: str | CallFailed, refusals: int) -> Verdict | Pause:

@@ -63,6 +63,8 @@ class TryOut:
     """Ask the deployment what the smoke test asks, and write down what came of it."""
 
     arn: str
+    is_written: bool = True
+    """On the deployment. Not where it is only adopted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,9 @@ from service.core.actions import Update
 from service.core.calls import CallFailed, Conflicting, Missing, Refused
 from service.core.decide import is_early
 from service.core.deployments import Deployment, ModelState, Status, UpdateDetails, UpdateStatus
-from service.core.marks import UpdateMark, update_key
+from service.core.marks import UpdateMark, former_key, is_same_time, update_key
 from service.core.outcomes import Ending, Outcome, Reason, Verdict
-from service.core.ownership import not_ours
+from service.core.ownership import correlation, is_reused, not_ours, reused
 from service.core.smoke import recorded
 from service.core.steps import (
     ABSENCES_BELIEVED,
@@ -65,6 +65,8 @@ class Facts:
     received: float
     """When the request was first received, in seconds since the epoch."""
     in_doubt: bool = False
+    is_receipt_proved: bool = False
+    """`received` is SQS's own word, or Slipway's: no other sender can have chosen it."""
     may_force: bool = False
     """The settings let a request touch what Slipway did not make."""
     sight: Sight = None
@@ -160,7 +162,10 @@ def decide(request: Update, facts: Facts) -> Step:
         case Absent():
             return _on_absence(request, facts)
         case Seen() as seen:
-            return _on_existing(request, facts, seen)
+            step = _on_existing(request, facts, seen)
+            if isinstance(step, Ended) and _is_of_former_version(request, facts, seen.marks.update):
+                return Ended(replace(step.outcome, is_of_former_version=True))
+            return step
         case None:
             return _on_answer(facts)
 
@@ -184,11 +189,14 @@ def _on_answer(facts: Facts) -> Step:
 
 def _on_existing(request: Update, facts: Facts, seen: Seen) -> Step:
     deployment, mark = seen.deployment, seen.marks.update
-    is_marked = mark is not None and mark.key == update_key(request)
+    is_former = _is_of_former_version(request, facts, mark)
+    is_marked = mark is not None and (is_former or mark.key == update_key(request))
     if seen.marks.request is None and facts.looks < ABSENCES_BELIEVED:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
     if seen.marks.request is None and (others := not_ours(deployment, is_forced=request.force, may_force=facts.may_force)):
         return Ended(others)
+    if not is_marked and not facts.may_be_marked and _is_reused(request, seen):
+        return Ended(reused(request.request_id, deployment))
     later = mark if mark is not None and not is_marked and mark.is_later_than(facts.received) else None
     if later or (facts.in_doubt and seen.marks.is_later_than(facts.received)):
         text = f"{deployment.name!r} was {'updated' if later else 'made'} for a request that came after this one; it is kept"
@@ -202,10 +210,23 @@ def _on_existing(request: Update, facts: Facts, seen: Seen) -> Step:
         case Status.ACTIVE:
             if not is_marked and (facts.may_be_marked or facts.in_doubt) and facts.looks < ABSENCES_BELIEVED:
                 return Pause(Reason.UPDATING, f"{deployment.arn} does not show yet that it is marked for this update")
-            verdict = facts.verdict or recorded(seen.marks, request)
+            verdict = facts.verdict or recorded(seen.marks, request, is_former=is_former)
             if is_marked and facts.in_doubt and request.smoke_test and verdict is None and facts.looks < ABSENCES_BELIEVED:
                 return Pause(Reason.SMOKE_TEST, "the verdict of an earlier smoke test may not be shown yet")
             return _on_active(request, facts, deployment, mark if is_marked else None, verdict)
+
+
+def _is_of_former_version(request: Update, facts: Facts, mark: UpdateMark | None) -> bool:
+    """Return whether a version that knew no owners marked the deployment for this same request."""
+    if mark is None or mark.by or not facts.is_receipt_proved or mark.key != former_key(request):
+        return False
+    return is_same_time(mark.received, facts.received)
+
+
+def _is_reused(request: Update, seen: Seen) -> bool:
+    """Return whether the deployment was made, or last updated, under the id of this request: for another payload."""
+    by = seen.marks.update.by if seen.marks.update is not None else ""
+    return seen.marks.request == request.request_id or is_reused(by, correlation(request.request_id, request.owner))
 
 
 def _on_active(request: Update, facts: Facts, deployment: Deployment, mark: UpdateMark | None, verdict: Verdict | None) -> Step:
@@ -222,7 +243,8 @@ def _on_active(request: Update, facts: Facts, deployment: Deployment, mark: Upda
         return _on_success(request, updated, verdict)
     if mark is None:
         is_failed_already = update is not None and update.model_arn == request.model_arn
-        fresh = UpdateMark(update_key(request), facts.received, deployment.model_arn, is_failed_already)
+        by = correlation(request.request_id, request.owner)
+        fresh = UpdateMark(update_key(request), facts.received, deployment.model_arn, is_failed_already, by)
         return Mark(deployment.arn, fresh)
     if _has_failed(request, facts, deployment, mark):
         return _on_failure(request, deployment, mark)

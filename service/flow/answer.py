@@ -152,13 +152,15 @@ class Answers:
                 if isinstance(outcome, HandOn):
                     if hold.refused is None:
                         return self._handed_on(outcome, tell)
-                    outcome = _not_continued(outcome.otherwise, hold.refused)
+                    is_tested = outcome.decided.tested is not None
+                    outcome = outcome.otherwise if is_tested else _not_continued(outcome.otherwise, hold.refused)
                 hold.end()
                 if outcome.reason is Reason.NOT_UNDERSTOOD:
                     text = outcome.message or ""
                     reused = Misunderstood(Code.REQUEST_ID_REUSED, text, REQUEST_ID.name, request.request_id, request.asker)
                     return await self._reject(hold, reused)
-                publication = announce_outcome(request, outcome, times_of(hold, request), site.target.source)
+                asked = replace(request, owner="") if outcome.is_of_former_version else request
+                publication = announce_outcome(asked, outcome, times_of(hold, request), site.target.source)
                 publication = await self._announce(publication, hold)
                 hold.is_announced = True
             await self._replies.reply(request.asker, publication, hold)
@@ -220,6 +222,8 @@ class Answers:
     def _handed_on(self, step: HandOn, tell: Tell) -> Settlement:
         """What was decided is written down, in the message that carries it on, before anything is done about it."""
         otherwise = step.otherwise
+        if step.decided.tested is not None:
+            return Continue(step.decided)
         if step.decided.failure is None:
             tell(Progress.RETRYING, otherwise.reason, otherwise.message)
         log.info("request.failed_for_now", attempt=otherwise.attempt, error=otherwise.loggable)

@@ -40,14 +40,14 @@ class Cancelling:
         self._rules = rules
         self._history = history
         self._rng = rng
-        self._hops: dict[tuple[str, str], int] = {}
-        """How often each cancel had been handed on when it was here last."""
+        self._hops: dict[tuple[str, str, str], int] = {}
+        """How often each cancel had been handed on when it was here last. Whose it is counts: an origin may be forged."""
         self._wanted: dict[str, tuple[Cancel, float]] = {}
         """By what they are about: cancels that found nothing here, and their deadlines."""
         self._overtaken: set[tuple[str, str]] = set()
         """The cancels whose request came afterwards, was not held, and was handed on as cancelled."""
-        self._passing: set[tuple[str, str]] = set()
-        """The cancels that wait for what they are about to be handed on: their own ids, and of what."""
+        self._passing: set[tuple[str, str, str]] = set()
+        """The cancels that wait for what they are about to be handed on: their own ids, of what, and whose they are."""
 
     async def cancel(self, request: Cancel, hold: Hold, deadline: float) -> Outcome | Release | Done:
         """Answer how the cancel ended, or that another replica is to have it, or has. Raises `Interrupted`."""
@@ -59,7 +59,7 @@ class Cancelling:
             log.info("cancel.passed_on", cancels=request.name, count=len(found))
             if await self._pass_on(request, hold, found):
                 return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is handed on as cancelled")
-        elif (request.request_id, request.name) in self._passing:
+        elif (request.request_id, request.name, request.owner) in self._passing:
             return Release(BACK_SECONDS)  # a copy: the other one knows soon, and this one then knows from it
         if self._was_taken(request) or (request.request_id, request.name) in self._overtaken:
             return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} was handed on as cancelled, for this very request")
@@ -108,7 +108,7 @@ class Cancelling:
 
     async def _pass_on(self, request: Cancel, hold: Hold, found: Iterable[Hold]) -> bool:
         """Ask for what was found to be handed on as cancelled; answer whether any of it was."""
-        which = (request.request_id, request.name)
+        which = (request.request_id, request.name, request.owner)
         self._passing.add(which)
         try:
             taken = [await hold.wait(each.cancel(delete=request.delete)) for each in found]
@@ -139,7 +139,8 @@ class Cancelling:
         A hand-over whose answer is lost is sent again, and then there are two: both go on for as long as nothing is found,
         and are handed on often. Were the slower ones not dropped, they would become more and more.
         """
-        told, which = continuations.read(hold.message), (continuations.origin(hold.message), request.name)
+        told = continuations.read(hold.message)
+        which = (continuations.origin(hold.message), request.name, request.owner)
         hops, most = told.hops if told else 0, self._hops.pop(which, 0)
         self._hops[which] = max(hops, most)
         if len(self._hops) > MOST_REMEMBERED:

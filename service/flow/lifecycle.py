@@ -79,6 +79,7 @@ class Lifecycle:
         facts = Facts(
             in_doubt=continuations.is_in_doubt(hold.message),
             received=continuations.first_received_at(hold.message),
+            is_receipt_proved=continuations.is_receipt_proved(hold.message),
             carried=continuations.carried(hold.message),
         )
         try:
@@ -124,8 +125,8 @@ class Lifecycle:
         match step:
             case Create():
                 return self._create(request, facts, hold, tell)
-            case TryOut(arn=arn):
-                return self._try_out(arn, request, facts, hold, tell)
+            case TryOut():
+                return self._try_out(step, request, facts, hold, tell)
             case Remove(arn=arn):
                 return self._remove(arn, facts, hold)
             case Watch(arn=arn, created_at=created_at):
@@ -145,10 +146,11 @@ class Lifecycle:
             return await self._looking.look(facts.lost, hold)
         return sight
 
-    async def _try_out(self, arn: str, request: Deploy, facts: Facts, hold: Hold, tell: Tell) -> Facts:
-        if request.smoke_test is None:
+    async def _try_out(self, step: TryOut, request: Deploy, facts: Facts, hold: Hold, tell: Tell) -> Facts:
+        test = request.smoke_test
+        if test is None:
             return facts
-        return facts.after_test(await self._smoke.test(request, request.smoke_test, arn, hold, tell))
+        return facts.after_test(await self._smoke.test(request, test, step.arn, hold, tell, is_written=step.is_written))
 
     async def _remove(self, arn: str, facts: Facts, hold: Hold) -> Facts:
         return facts.after_removal(await remove(self._bedrock, arn, hold))
@@ -195,6 +197,8 @@ class Lifecycle:
             request_id=request.request_id,
             name=request.name,
             timeout=request.timeout,
+            target=request.target,
+            owner=request.owner,
             model_arn=request.model_arn,
             smoke_test=request.smoke_test,
         )

@@ -37,12 +37,15 @@ class Smoke:
         self._bedrock = bedrock
         self._looking = Looking(bedrock, rng)
 
-    async def test(self, request: Request, test: SmokeTest, arn: str, hold: Hold, tell: Tell) -> Verdict:
-        """Answer what came of it, when that is written on the deployment. Raises `Interrupted`."""
+    async def test(
+        self, request: Request, test: SmokeTest, arn: str, hold: Hold, tell: Tell, *, is_written: bool = True
+    ) -> Verdict:
+        """Return what came of it, when that is written on the deployment, if it is to be. Raises `Interrupted`."""
         verdict = await self._ask(test, arn, hold, tell)
         log.info("deployment.tested", arn=arn, passed=verdict.passed)
-        mark = SmokeMark(update_key(request), verdict)
-        await self._looking.insist(lambda: self._write(arn, mark, hold), hold)
+        if is_written:
+            mark = SmokeMark(update_key(request), verdict)
+            await self._looking.insist(lambda: self._write(arn, mark, hold), hold)
         return verdict
 
     async def _ask(self, test: SmokeTest, arn: str, hold: Hold, tell: Tell) -> Verdict:

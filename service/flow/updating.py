@@ -53,6 +53,7 @@ class Updating:
         facts = Facts(
             received=continuations.first_received_at(hold.message),
             in_doubt=continuations.is_in_doubt(hold.message),
+            is_receipt_proved=continuations.is_receipt_proved(hold.message),
             may_force=self._may_force,
         )
         try:

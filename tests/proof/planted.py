@@ -464,13 +464,25 @@ PLANTS = (
     Plant(
         "requestId is proof of ownership",
         "service.core.decide",
-        '    if (marks.owner or "") == request.owner:\n',
+        '    if (marks.owner or "") == request.owner or _is_of_former_version(request, facts, marks):\n',
         "    if True:\n",
+    ),
+    Plant(
+        "an update may have the id of the deploy",
+        "service.core.updating",
+        "    if not is_marked and not facts.may_be_marked and _is_reused(request, seen):\n",
+        "    if False:\n",
+    ),
+    Plant(
+        "an ARN is taken for a name by the rules",
+        "service.core.permissions",
+        '        return "*" in self.names if request.is_by_arn else _fits(request.name, self.names)\n',
+        "        return _fits(request.name, self.names)\n",
     ),
     Plant(
         "another payload under one requestId is not refused",
         "service.core.decide",
-        "    if relation is _Relation.REUSE:\n",
+        "    if relation is _Relation.REUSE or is_update_reused:\n",
         "    if False:\n",
     ),
     Plant(

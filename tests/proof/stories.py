@@ -234,6 +234,16 @@ STORIES: dict[str, Story | Scenario] = {
         lambda world: world.ask("bot", OTHER_MODEL, requestId="r-1", ifExists="replace"),
         lambda world: _is(world, "r-1", "Rejected", [("r-1", MODEL)], code="RequestIdReused"),
     ),
+    "an update under a deploy's id": Story(
+        lambda: _with({REQUEST_TAG: "r-1", OWNER_TAG: "somebody.else"}),
+        lambda world: world.send(_about("update", "r-1", modelArn=OTHER_MODEL)),
+        lambda world: _is(world, "r-1", "Rejected", [("r-1", MODEL)], code="RequestIdReused"),
+    ),
+    "a delete by ARN where rules name names": Story(
+        lambda: _with(OURS, permissions=(Rule(name="a-team", names=("a*",)),)),
+        lambda world: world.send(_about("delete", "d-1") | {"customModelDeploymentIdentifier": world.account.made[0].arn}),
+        lambda world: _is(world, "d-1", "Rejected", [("r-0", MODEL)], code="NotPermitted"),
+    ),
     "a copied payload": Story(
         lambda: _with({REQUEST_TAG: "r-1"}, replace(USUAL, dull_models="l$")),
         lambda world: world.ask("bot", requestId="r-1", onFailure="delete", smokeTest=TEST),
