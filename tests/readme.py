@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import typer
@@ -18,6 +21,8 @@ from service.core.requests import understand
 from service.core.targets import Home, only
 from service.edge.cli import app
 from service.edge.exits import MEANINGS, Exit
+from service.local.faults import Trouble
+from service.local.terms import Terms
 from service.setting_fields import SETTINGS, bounds, variable, written
 from service.settings import default_values
 from tests import contract
@@ -69,6 +74,26 @@ def _settings() -> str:
         default = written(defaults[setting.name]).strip('"') or "none" if setting.name in defaults else "must be set"
         rows.append(f"| `{variable(setting.name)}` | {default} | {bounds(setting)} | {setting.doc} |")
     return "\n".join(rows) + "\n"
+
+
+def described(kind: type) -> dict[str, tuple[str, str]]:
+    """Return default and description of each field of a class of settings of the stand-in."""
+    source = ast.parse(inspect.getsource(kind)).body[0]
+    assert isinstance(source, ast.ClassDef)
+    found: dict[str, tuple[str, str]] = {}
+    for field, text in pairwise([*source.body, ast.Pass()]):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            name, said = field.target.id, ""
+            if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+                said = " ".join(str(text.value.value).split())
+            default = getattr(kind(), name)
+            found[name] = (json.dumps(dict(default) if isinstance(default, Mapping) else default, ensure_ascii=False), said)
+    return found
+
+
+def _table_of(kind: type) -> str:
+    rows = [f"| `{name}` | `{default}` | {said} |" for name, (default, said) in described(kind).items()]
+    return "\n".join(["| name | default | what it is |", "|---|---|---|", *rows]).replace("\\", "\\\\") + "\n"
 
 
 def _commands() -> str:
@@ -140,6 +165,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "proved": _proved,
     "bench": _bench,
     "commands": _commands,
+    "terms": lambda: _table_of(Terms),
+    "faults": lambda: _table_of(Trouble),
     "metrics": metrics_table,
     "logs": log_table,
     "contract-channels": contract.channels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -19,9 +20,11 @@ from service.core.misunderstood import Code
 from service.core.outcomes import Ending, Reason
 from service.core.requests import Misunderstood, understand
 from service.edge.exits import MEANINGS, Exit
+from service.local.faults import Trouble
+from service.local.terms import Terms
 from service.settings import load_triggers
 from tests.bodies import TARGETS
-from tests.readme import PAGES, PARTS, ROOT, SAMPLES, commands, made
+from tests.readme import PAGES, PARTS, ROOT, SAMPLES, commands, described, made
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 TEXT = "\n".join(TEXTS.values())
@@ -125,3 +128,18 @@ def test_the_sample_event_is_valid() -> None:
     found = re.search(r"<!-- event:begin -->\n```json\n(.*?)```", TEXT, re.DOTALL)
     assert found
     jsonschema.Draft202012Validator(event_schema()).validate(json.loads(found[1]))
+
+
+@pytest.mark.parametrize("kind", [Terms, Trouble])
+def test_every_setting_of_the_stand_in_is_described(kind: type) -> None:
+    told = described(kind)
+    assert set(told) == {each.name for each in dataclasses.fields(kind)}
+    assert all(said for _, said in told.values()), told
+    for name in told:
+        assert f"| `{name}` |" in TEXTS["docs/reference/local.md"]
+
+
+def test_every_line_for_the_aws_cli_that_the_stand_in_prints_names_its_endpoint() -> None:
+    lines = [line for line in (ROOT / "service/local/serve.py").read_text("utf-8").splitlines() if line.startswith("#   aws ")]
+    assert len(lines) == 3
+    assert all("--endpoint-url" in line for line in lines)

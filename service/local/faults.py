@@ -25,12 +25,16 @@ class Trouble:
     rate: float = 0.0
     """Calls a second that are let through; more are answered with ThrottlingException."""
     burst: float = 1.0
+    """How many calls are let through at once."""
     latency_seconds: tuple[float, float] = (0.0, 0.0)
+    """From, to: how much later calls are answered."""
     every: int = 0
     """Every so manieth call meets `kind`; 0 for none."""
     share: float = 0.0
     """The share of calls that meets `kind`, 0 to 1, beside `every`."""
     kind: Kind = "error before"
+    """One of `error before`, `error after`, `request lost`, `response lost`, `empty`, `html`, `truncated`, `not an object`,
+    `redirect`: what the call meets, before it is applied or after."""
 
     @classmethod
     def of(cls, given: object) -> Trouble:

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from functools import cache
-from typing import Final
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
@@ -19,8 +18,6 @@ from werkzeug.serving import make_server
 from service.local.moto_answers import AwsAnswers
 from service.local.moto_mended import mend_moto
 from service.local.moto_roles import mend_roles
-
-OLD_SECONDS: Final = 3600.0
 
 
 class _Brief(MotoRequestHandler):
@@ -40,9 +37,10 @@ class _Brief(MotoRequestHandler):
     def send_response(self, code: int, message: str | None = None) -> None:
         """Begin an answer, and log nothing. moto names the server itself: twice is refused by aiohttp in its strict mode."""
         self.send_response_only(code, message)
-        at = {"arrival": self._arrived, "answer": time.time(), "old": time.time() - OLD_SECONDS}.get(self.dates)
-        if at is not None:
-            self.send_header("Date", self.date_time_string(int(at)))
+        if self.dates == "none":
+            return
+        at = self._arrived if self.dates == "arrival" else time.time()
+        self.send_header("Date", self.date_time_string(int(at)))
 
 
 def main() -> None:

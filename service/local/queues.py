@@ -14,9 +14,9 @@ from typing import Final, Literal, Self
 
 LONGEST_START_SECONDS: Final = 60.0
 
-Dates = Literal["answer", "arrival", "old", "none"]
-"""The `Date` of an answer: when it leaves, when its call arrived (LocalStack's habit, also with a long poll), an hour before
-it leaves, or none. What SQS does is not documented."""
+Dates = Literal["answer", "arrival", "none"]
+"""The `Date` of an answer: when it leaves, when its call arrived (LocalStack's habit, also with a long poll), or none. What SQS
+does is not documented."""
 
 
 class Queues:

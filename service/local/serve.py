@@ -44,14 +44,14 @@ def _directions(box: Box, *, fifo: bool) -> str:
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in box.environment().items())
     group = " --message-group-id one" if fifo else ""
     body = f'{{"modelDeploymentName": "support-bot-v42", "modelArn": "{_ARN.format(region=box.region)}"}}'
+    sent, waiting = f"{group} --message-body {shlex.quote(body)}", " --wait-time-seconds 20"
     return f"""\
 {exports}
 
 # AWS in a box serves until it is stopped. In another shell, with the lines above, run `slipway serve`; then, in a third:
-#   aws sqs send-message --queue-url "$SLIPWAY_QUEUE_URL"{group} --message-body {shlex.quote(body)}
-#   aws bedrock list-custom-model-deployments
-#   aws sqs receive-message --queue-url "$SLIPWAY_LOCAL_RESULTS_QUEUE_URL" --wait-time-seconds 20
-# (Version 1 of the AWS CLI finds SQS only if it is told so: --endpoint-url "$AWS_ENDPOINT_URL".)
+#   aws sqs send-message --endpoint-url "$AWS_ENDPOINT_URL" --queue-url "$SLIPWAY_QUEUE_URL"{sent}
+#   aws bedrock list-custom-model-deployments --endpoint-url "$AWS_ENDPOINT_URL_BEDROCK"
+#   aws sqs receive-message --endpoint-url "$AWS_ENDPOINT_URL" --queue-url "$SLIPWAY_LOCAL_RESULTS_QUEUE_URL"{waiting}
 # How Bedrock behaves can be changed meanwhile:
 #   curl -X PATCH "$AWS_ENDPOINT_URL_BEDROCK/_slipway/terms" -d '{{"max_creating": 5}}'
 """

@@ -21,9 +21,11 @@ class Terms:
     max_creating: int = 2
     """Deployments in creation at once: the default quota that is reported from live accounts."""
     max_total: int = 10
+    """Deployments in all."""
     failed_counts: bool = True
     """Whether a Failed deployment takes a slot of the total."""
     failed_holds_name: bool = True
+    """Whether the name of a Failed deployment is taken."""
     quota_first: bool = False
     """Whether a full account says so before it looks at the name."""
     creation_seconds: tuple[float, float] = (480.0, 1200.0)
@@ -35,6 +37,7 @@ class Terms:
     failing_attempts: int = 0
     """How many deployments of one name fail before one succeeds."""
     failure_message: str = "The model artifacts could not be loaded: incompatible adapter rank."
+    """What Get says of a Failed deployment."""
     endless_names: str = "^endless-"
     """Deployments whose name this pattern finds stay in creation for ever."""
     invalid_names: str = ""
@@ -62,6 +65,7 @@ class Terms:
     taken_code: str = "ValidationException"
     """The error of a name that is taken: the API declares no ConflictException for Create."""
     taken_text: str = "A custom model deployment with this name already exists."
+    """The message of that error."""
     models: Mapping[str, str] = field(default_factory=dict)
     """Status of models by ARN: Active, Creating, Failed or Missing; any other model is Active."""
     foreign_models: bool = False
@@ -74,14 +78,19 @@ class Terms:
     missing_code: str = "ResourceNotFoundException"
     """The error of a create or an update for a model that is Missing."""
     missing_text: str = "Could not find the custom model."
+    """The message of that error."""
     model_code: str = "ValidationException"
+    """The error of a create or an update for a model that is not Active."""
     model_text: str = "The custom model is not in the Active state."
+    """The message of that error."""
     denied: tuple[str, ...] = ()
     """Operations that answer AccessDeniedException."""
     delete_conflicts: bool = True
     """Whether Delete while Creating or Updating answers ConflictException."""
     update_seconds: tuple[float, float] = (60.0, 120.0)
+    """From, to: how long an update takes."""
     update_failing: float = 0.0
+    """The share of updates that fail, 0 to 1."""
     bad_models: str = "/badbadbadbad$"
     """Updates to a model whose ARN this pattern finds fail."""
     answer: str = "ready"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shlex
 import signal
 import sys
@@ -85,8 +86,9 @@ def show(found: Sequence[Finding], left: Sequence[str], *, as_json: bool) -> Non
         said = json.dumps(terms, ensure_ascii=False)
         patch = f'curl -X PATCH "$AWS_ENDPOINT_URL_BEDROCK/_slipway/terms" -d {shlex.quote(said)}'
         print_line(f"`slipway local` does as this account does, with:\n{patch}" if is_terminal() else f"terms\t{said}")
+    endpoint = ' --endpoint-url "$AWS_ENDPOINT_URL_BEDROCK"' if "AWS_ENDPOINT_URL_BEDROCK" in os.environ else ""
     for one in left:
-        remedy = f"aws bedrock delete-custom-model-deployment --custom-model-deployment-identifier {one}"
+        remedy = f"aws bedrock{endpoint} delete-custom-model-deployment --custom-model-deployment-identifier {one}"
         print_line(f"left\t{one}")
         say(f"{one} is still there, and takes a slot; delete it when it has been made: {remedy}")
 
