@@ -73,6 +73,10 @@ class Facts:
             return replace(self, sight=sight, removal=None, looks=0, misses=misses)
         return replace(self, sight=sight, lost=None, looks=min(self.looks + 1, ABSENCES_BELIEVED))
 
+    def after_listing(self) -> Facts:
+        """Return what is known when the list shows a deployment of the request's name: it is to be looked at."""
+        return replace(self, sight=None, in_doubt=True)
+
     def after_missing(self, arn: str) -> Facts:
         """What is known when a create was answered, and Get does not show what it is said to have made."""
         return replace(self, sight=None, attempt=None, is_mine=False, in_doubt=True, lost=arn, misses=0)

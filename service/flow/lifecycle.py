@@ -162,7 +162,10 @@ class Lifecycle:
     async def _create(self, request: Deploy, facts: Facts, hold: Hold, tell: Tell) -> Facts:
         must_wait = not self._slots.has_room()
         answer: Created | CallFailed
-        with await self._slots.grant(hold, request, tell) as grant:
+        grant = await self._slots.grant(hold, request, tell)
+        if grant is None:
+            return facts.after_listing()
+        with grant:
             if must_wait and facts.in_doubt and (more := await self._look_again(request, facts, hold)):
                 return more
             hold.check()

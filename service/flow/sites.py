@@ -49,7 +49,7 @@ class Site:
             rng=rng,
             tally=tally,
             needs_counts=lambda: self.slots.needs_counts(),  # noqa: PLW0108  slots and watcher need each other
-            counted=lambda others: self.slots.swept(others),  # noqa: PLW0108  as above
+            counted=lambda others, names: self.slots.swept(others, names),  # noqa: PLW0108  as above
         )
         self.slots = Slots(
             Quota(target.rules.max_creating, target.rules.max_total),

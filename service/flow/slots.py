@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import partial
 from itertools import islice
 from types import TracebackType
@@ -30,7 +31,8 @@ class Waiter(NamedTuple):
     """Who stands in line, and what is completed when it is their turn."""
 
     hold: Hold
-    turn: asyncio.Future[None]
+    turn: asyncio.Future[bool]
+    """False where there is a deployment of its name: then no slot is what it waits for."""
 
 
 class Slots:
@@ -104,9 +106,13 @@ class Slots:
         """Whether a request that came now would be let through at once."""
         return not self._line and self._room() > 0
 
-    async def grant(self, hold: Hold, request: Request, tell: Tell) -> Grant:
-        """Answer the right to make one create, when it is this request's turn. Raises `Interrupted` while waiting."""
-        turn: asyncio.Future[None] = self._loop.create_future()
+    async def grant(self, hold: Hold, request: Request, tell: Tell) -> Grant | None:
+        """Return the right to make one create, when it is this request's turn. Raises `Interrupted` while waiting.
+
+        Return None as soon as a sweep shows a deployment of the request's name: what is about that deployment, and may
+        free a slot, waits for this request.
+        """
+        turn: asyncio.Future[bool] = self._loop.create_future()
         first_received = continuations.first_received_at(hold.message)
         place = self._line.join(
             Waiter(hold, turn), priority=request.priority, tenant=request.tenant, first_received=first_received
@@ -120,11 +126,14 @@ class Slots:
                     await hold.wait(turn)
         except BaseException:
             # One that was interrupted before it could wait is still in line, or has the right to create already.
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
+            if turn.done() and not turn.cancelled() and turn.exception() is None and turn.result():
                 self._finished(place, None)
             else:
                 self._line.leave(place)
             raise
+        if not turn.result():
+            self._line.leave(place)
+            return None
         return Grant(self._finished, place)
 
     def _behind(self, place: Place[Waiter], tell: Tell) -> Because:
@@ -135,8 +144,11 @@ class Slots:
         tell(Progress.WAITING, why, text, partial(self._line.rank, place))
         return place.who.hold.because(why, text)
 
-    def swept(self, others: Counts) -> None:
-        """A sweep has counted what exists beside this process's own deployments in creation."""
+    def swept(self, others: Counts, names: AbstractSet[str] = frozenset()) -> None:
+        """Note how many deployments exist beside this process's own in creation, and their names, as a sweep has shown."""
+        for place in self._line.in_order():
+            if place.who.hold.what in names and not place.who.turn.done():
+                place.who.turn.set_result(False)
         self._others = others
         self.quota = self.quota.after_sweep(self.counts)
         self._pump(probe=True)
@@ -171,7 +183,7 @@ class Slots:
                 continue
             self._granted[place] = self._loop.time()
             room -= 1
-            place.who.turn.set_result(None)
+            place.who.turn.set_result(True)
 
 
 class Grant:

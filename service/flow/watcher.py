@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -60,6 +61,8 @@ class _Sight:
     found: set[str] = field(default_factory=set)
     since_oldest: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
     """How many, of those created since the oldest one in flight."""
+    names: set[str] = field(default_factory=set)
+    """Of what is not in flight here, or not any more."""
     others: int = 0
     """Those that are not in flight here, or not any more."""
     others_creating: int = 0
@@ -80,7 +83,7 @@ class Watcher:
         rng: random.Random,
         tally: Tally,
         needs_counts: Callable[[], bool],
-        counted: Callable[[Counts], None],
+        counted: Callable[[Counts, AbstractSet[str]], None],
     ) -> None:
         self._bedrock = bedrock
         self._interval = interval
@@ -221,7 +224,7 @@ class Watcher:
         if self._is_stopping:
             return
         if way is Way.EVERYTHING:  # of an endless listing the pages that were read: a create above the quota is refused
-            self._counted(Counts(sight.others_creating, sight.others))
+            self._counted(Counts(sight.others_creating, sight.others), sight.names)
         if endless is not None:
             await self._ask(self._missed(sight.found, number))
             raise endless
@@ -246,6 +249,7 @@ class Watcher:
             sight.found.add(deployment.arn)
             sight.since_oldest[deployment.status] += deployment.created_at >= sight.oldest
             if deployment.arn not in self._watched or self._look_at(deployment):
+                sight.names.add(deployment.name)
                 sight.others += 1
                 sight.others_creating += deployment.status is Status.CREATING
             if self._woken >= WOKEN_AT_ONCE:

@@ -38,7 +38,7 @@ def test_when_a_thousand_end_at_once_others_have_their_turn_meanwhile() -> None:
     async def main() -> None:
         lists = Lists()
         watcher = Watcher(
-            lists, interval=1.0, rng=random.Random(1), tally=Tally(), needs_counts=lambda: False, counted=lambda _: None
+            lists, interval=1.0, rng=random.Random(1), tally=Tally(), needs_counts=lambda: False, counted=lambda *_: None
         )
         woken = 0
 

@@ -304,6 +304,18 @@ PLANTS = (
         "    return 0\n",
     ),
     Plant(
+        "a deploy waits for a slot though its name exists",
+        "service.flow.slots",
+        "            if place.who.hold.what in names and not place.who.turn.done():\n",
+        "            if False:\n",
+    ),
+    Plant(
+        "a replacement waits for the slot of what it replaces",
+        "service.core.facts",
+        "        return replace(self, sight=None, in_doubt=True)\n",
+        "        return self\n",
+    ),
+    Plant(
         "what gives its place up spends its receives",
         "service.flow.room",
         "        return Release(after) if self._is_fifo else Continue(after=after)\n",

@@ -32,13 +32,14 @@ STEP = "Qk3vX9aZ1b"
 OURS = {REQUEST_TAG: "r-0", RECEIVED_TAG: LONG_AGO}
 DULL = replace(USUAL, dull_models="m$")
 TEST = {"prompt": "Reply with the word ready.", "expect": "ready"}
-LONG = frozenset({"endless list", "retry", "replace", "expiry", "cancel", "stopping", "full"})
+LONG = frozenset({"endless list", "retry", "replace", "expiry", "cancel", "stopping", "full", "full of its own name"})
 """Killed before every third step only."""
 MODULES = frozenset(
     {
         "service.core.marks",
         "service.core.carried",
         "service.core.decide",
+        "service.core.facts",
         "service.core.ownership",
         "service.core.permissions",
         "service.core.requests",
@@ -56,6 +57,7 @@ MODULES = frozenset(
         "service.flow.reaper",
         "service.flow.room",
         "service.flow.run",
+        "service.flow.slots",
         "service.flow.smoke",
         "service.flow.updating",
         "service.flow.watcher",
@@ -163,6 +165,20 @@ def _slot_was_freed(world: World) -> None:
     assert deleted.at - sent < SLOT_SECONDS / 2, "it is not to wait until those that wait for the slot give up"
     assert "Active" in world.outcomes().values()
     assert all(letter.receive_count <= 2 for letter in world.sqs.all), "to go back to the queue costs no receives"
+
+
+def _wait_for_its_own_slot(world: World) -> None:
+    """A deploy waits for the slot of the deployment that has its name; a delete of that comes behind it."""
+    world.ask("bot", requestId="r-1", timeout=SLOT_SECONDS)
+    world.send(_about("delete", "d-1"))
+
+
+def _own_slot_was_freed(world: World) -> None:
+    deleted = next(each for each in world.topic.terminal() if each.event["data"]["requestId"] == "d-1")
+    sent = next(letter.sent_at for letter in world.sqs.all if "d-1" in letter.body)
+    assert deleted.event["data"]["outcome"] == "Deleted"
+    assert deleted.at - sent < SLOT_SECONDS / 2, "it is not to wait until the deploy gives up"
+    assert world.ending("r-1")["outcome"] == "Active"
 
 
 def _cancel(world: World) -> None:
@@ -305,6 +321,11 @@ STORIES: dict[str, Story | Scenario] = {
         lambda: _with(OURS, replace(USUAL, max_total=1, creation_seconds=(30.0, 30.0)), max_held=3),
         _wait_for_the_slot,
         _slot_was_freed,
+    ),
+    "full of its own name": Story(
+        lambda: _with(OURS, replace(USUAL, max_total=1, creation_seconds=(30.0, 30.0)), max_total=1),
+        _wait_for_its_own_slot,
+        _own_slot_was_freed,
     ),
     "endless list": Story(
         lambda: World(
