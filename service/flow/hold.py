@@ -175,11 +175,16 @@ class Hold(Waits):
         self.why, self.why_text = before
         return answer
 
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether calls may have been applied before: in another delivery, or before an exception in this one."""
+        return self.has_begun or continuations.is_in_doubt(self.message)
+
     def cause(self) -> tuple[Reason | None, str]:
         """Return what the request waits for, or waited for when it was interrupted; with its words."""
         if self.why is not None:
             return self.why, self.why_text
-        if self.has_begun or continuations.is_in_doubt(self.message):
+        if self.is_in_doubt:
             return Reason.NO_ANSWER, "the answers to its calls came too late"
         return None, "not begun"
 

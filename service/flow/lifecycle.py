@@ -77,7 +77,7 @@ class Lifecycle:
         """
         # Whoever had the message before, or handed the request on, may have made the deployment already.
         facts = Facts(
-            in_doubt=continuations.is_in_doubt(hold.message),
+            in_doubt=hold.is_in_doubt,
             received=continuations.first_received_at(hold.message),
             is_receipt_proved=continuations.is_receipt_proved(hold.message),
             carried=continuations.carried(hold.message),

@@ -58,7 +58,7 @@ class Removing:
         """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
         facts = Facts(
             received=continuations.first_received_at(hold.message),
-            in_doubt=continuations.is_in_doubt(hold.message),
+            in_doubt=hold.is_in_doubt,
             may_force=self._may_force,
         )
         try:

@@ -52,7 +52,7 @@ class Updating:
         """Answer how the request ended. `deadline` is by the event loop's clock. Raises `Interrupted`."""
         facts = Facts(
             received=continuations.first_received_at(hold.message),
-            in_doubt=continuations.is_in_doubt(hold.message),
+            in_doubt=hold.is_in_doubt,
             is_receipt_proved=continuations.is_receipt_proved(hold.message),
             may_force=self._may_force,
         )

@@ -86,7 +86,10 @@ def test_the_reason_is_the_true_one(ask: Callable[[World], None], reason: str, w
         world = World(rules=Rules(creation_seconds=(900.0, 900.0)))
         world.start()
         ask(world)
-        await world.until(lambda: any(one.waits_for == reason and why in one.why for one in held(world, about="r-1")), 120.0)
+        # What is waited for between the attempts of a call is remembered once that took long.
+        await world.until(
+            lambda: any(one.waits_for == reason and why in one.why and one.waited for one in held(world, about="r-1")), 120.0
+        )
         (said,) = held(world, about="r-1")
         assert said.waited[-1].reason in {reason, "InCreation"}
         assert (said.name, said.model_arn, said.action, said.receive_count) == ("bot", MODEL, "deploy", 1)

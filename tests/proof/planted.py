@@ -66,7 +66,7 @@ PLANTS = (
     Plant(
         "a redelivery creates without a look",
         "service.flow.lifecycle",
-        "            in_doubt=continuations.is_in_doubt(hold.message),\n",
+        "            in_doubt=hold.is_in_doubt,\n",
         "",
     ),
     Plant(
@@ -463,8 +463,7 @@ PLANTS = (
     Plant(
         "a request that timed out forgets what it waited for",
         "service.flow.hold",
-        "        if self.why is not None:\n            return self.why, self.why_text\n"
-        "        if self.has_begun or continuations.is_in_doubt(self.message):\n",
+        "        if self.why is not None:\n            return self.why, self.why_text\n        if self.is_in_doubt:\n",
         "        if False:\n",
     ),
     Plant(
