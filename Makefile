@@ -56,7 +56,7 @@ demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no 
 	@$(BIN)/slipway demo
 
 test: setup $(MINISTACK) $(TOOLS) ## pass the tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/proof --ignore tests/browser
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/simulation --ignore tests/mutation --ignore tests/fuzz --ignore tests/browser
 
 browser: setup ## look at the status page as a person does, in Debian's Chromium, which it installs if it is root and there is none
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install --no-install-recommends chromium >/dev/null; } || { \
@@ -64,11 +64,11 @@ browser: setup ## look at the status page as a person does, in Debian's Chromium
 	@$(BIN)/python -m pytest tests/browser
 
 proof: setup ## the quick tiers of the proof: one lifetime, worlds, planted bugs, inputs, the real client, real kills
-	@$(BIN)/python -m pytest tests/proof
-	@$(BIN)/python -m tests.proof.processes --kills $(KILLS) --requests 150
+	@$(BIN)/python -m pytest tests/simulation tests/mutation tests/fuzz
+	@$(BIN)/python -m tests.simulation.processes --kills $(KILLS) --requests 150
 
 prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json
-	@$(BIN)/python -m tests.proof prove --minutes $(MINUTES)
+	@$(BIN)/python -m tests.simulation prove --minutes $(MINUTES)
 
 # aioboto3 pins an aiobotocore: pip says that the two conflict, and that is what is tried here.
 newest: $(NEWEST) ## pass the tests of the adapters with the newest aiobotocore and botocore that there are

@@ -16,9 +16,9 @@ from typing import TextIO, cast
 import pytest
 import structlog
 
-from service import logs
-from service.logs import BackgroundWriter, Losses
-from tests.wire.commands import own_logs
+from slipway import logs
+from slipway.logs import BackgroundWriter, Losses
+from tests.e2e.commands import own_logs
 
 
 @contextmanager

@@ -9,9 +9,9 @@ import re
 import pytest
 import structlog
 
-from service import logs
-from service.core.messages import Message, Outgoing
-from tests.log_events import MEANINGS, SERVICE, entries
+from slipway import logs
+from slipway.core.sqs.messages import Message, Outgoing
+from tests.support.log_events import MEANINGS, SERVICE, entries
 
 CALLS = re.compile(r"\blog\.(?:debug|info|warning|error|exception)\(")
 
@@ -25,7 +25,7 @@ def test_every_event_is_a_noun_and_what_happened_to_it() -> None:
 def test_every_event_has_a_name_that_can_be_found_and_a_meaning() -> None:
     calls = [call for path in SERVICE.rglob("*.py") for call in CALLS.findall(path.read_text("utf-8"))]
     assert len(list(entries())) == len(calls), "its name is a text where it is logged"
-    assert {entry.event for entry in entries()} == set(MEANINGS), "tests/log_events.py says what each means"
+    assert {entry.event for entry in entries()} == set(MEANINGS), "tests/support/log_events.py says what each means"
 
 
 def test_a_value_that_carries_a_body_or_a_receipt_does_not_show_it() -> None:

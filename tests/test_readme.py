@@ -14,17 +14,17 @@ import jsonschema
 import pytest
 import typer
 
-from service.core.event_schema import event_schema
-from service.core.messages import Message
-from service.core.misunderstood import Code
-from service.core.outcomes import Ending, Reason
-from service.core.requests import Misunderstood, understand
-from service.edge.exits import MEANINGS, Exit
-from service.local.faults import Trouble
-from service.local.terms import Terms
-from service.settings import load_triggers
-from tests.bodies import TARGETS
-from tests.readme import PAGES, PARTS, ROOT, SAMPLES, commands, described, made
+from slipway.cli.exit_codes import MEANINGS, Exit
+from slipway.core.events.schema import event_schema
+from slipway.core.lifecycle.outcomes import Ending, Reason
+from slipway.core.parsing.parse import Misunderstood, understand
+from slipway.core.schema.rejection import Code
+from slipway.core.sqs.messages import Message
+from slipway.local.behaviour import Terms
+from slipway.local.faults import Trouble
+from slipway.settings.load import load_triggers
+from tests.support.bodies import TARGETS
+from tests.support.readme import PAGES, PARTS, ROOT, SAMPLES, commands, described, made
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 TEXT = "\n".join(TEXTS.values())
@@ -32,7 +32,7 @@ TEXT = "\n".join(TEXTS.values())
 
 @pytest.mark.parametrize("page", TEXTS)
 def test_the_made_parts_are_what_the_code_makes(page: str) -> None:
-    assert made(TEXTS[page]) == TEXTS[page], "python -m tests.readme writes them"
+    assert made(TEXTS[page]) == TEXTS[page], "python -m tests.support.readme writes them"
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -50,7 +50,7 @@ def test_every_make_command_exists() -> None:
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"`slipway (\w+)", TEXT)) | {"serve"}))
 def test_every_slipway_command_exists_and_has_help(command: str) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "service", command, "--help"], capture_output=True, text=True, check=False, cwd=ROOT
+        [sys.executable, "-m", "slipway", command, "--help"], capture_output=True, text=True, check=False, cwd=ROOT
     )
     assert ran.returncode == 0, ran.stderr
 
@@ -140,6 +140,10 @@ def test_every_setting_of_the_stand_in_is_described(kind: type) -> None:
 
 
 def test_every_line_for_the_aws_cli_that_the_stand_in_prints_names_its_endpoint() -> None:
-    lines = [line for line in (ROOT / "service/local/serve.py").read_text("utf-8").splitlines() if line.startswith("#   aws ")]
+    lines = [
+        line
+        for line in (ROOT / "service/slipway/local/serve.py").read_text("utf-8").splitlines()
+        if line.startswith("#   aws ")
+    ]
     assert len(lines) == 3
     assert all("--endpoint-url" in line for line in lines)

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]  # read as plain values, which are checked
 
-from service import __version__
+from slipway import __version__
 from tests import release
 from tests.deploy.tools import tool
-from tests.readme import ROOT
+from tests.support.readme import ROOT
 
 
 def test_the_version_stands_in_one_place() -> None:

@@ -9,12 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 
-from service.aws.bedrock import Bedrock
-from service.aws.calling import Caller, Tally
-from service.aws.clients import Clients, open_clients
-from service.aws.clock import AwsClock
-from service.aws.queue import Queue
-from service.aws.topic import Topic
+from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.adapters.clock import AwsClock
+from slipway.aws.adapters.queue import Queue
+from slipway.aws.adapters.retry import Caller, Tally
+from slipway.aws.adapters.topic import Topic
+from slipway.aws.sdk.clients import Clients, open_clients
 
 QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/requests"
 TOPIC_ARN = "arn:aws:sns:us-east-1:123456789012:events"

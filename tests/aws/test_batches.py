@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from service.core.calls import Denied, LeaseGone, Missing, Refused, Throttled, Unknown
-from service.core.events import Publication
-from service.core.messages import Outgoing
+from slipway.core.bedrock.errors import Denied, LeaseGone, Missing, Refused, Throttled, Unknown
+from slipway.core.events.publish import Publication
+from slipway.core.sqs.messages import Outgoing
 from tests.aws.conftest import Open, make_queue, make_topic
 from tests.aws.servers import Behaviour, answer, raw, serving
 

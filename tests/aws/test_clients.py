@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 from aiobotocore.credentials import AioRefreshableCredentials
 
-from service.aws.bedrock import Bedrock
-from service.aws.clients import open_clients
-from service.aws.connecting import connect
-from service.aws.keys import Keeper
-from service.aws.regions import NotConfigured
-from service.aws.transport import StraightSession
-from service.core.calls import CallFailed, Denied
-from service.core.targets import DEFAULT, Home, Role, Wanted
+from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.connect import connect
+from slipway.aws.sdk.clients import open_clients
+from slipway.aws.sdk.credential_refresh import Keeper
+from slipway.aws.sdk.regions import NotConfigured
+from slipway.aws.sdk.transport import StraightSession
+from slipway.core.bedrock.errors import CallFailed, Denied
+from slipway.core.requests.targets import DEFAULT, Home, Role, Wanted
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_caller, make_queue, make_topic
 from tests.aws.servers import ARN, answer, serving
 

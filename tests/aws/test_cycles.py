@@ -9,10 +9,10 @@ from contextlib import suppress
 
 import pytest
 
-from service.core.calls import CallFailed, Refused, Throttled
+from slipway.core.bedrock.errors import CallFailed, Refused, Throttled
 from tests.aws.conftest import Open, make_bedrock, make_caller
 from tests.aws.servers import Behaviour, answer, error, raw, serving
-from tests.world.loop import run
+from tests.simulator.virtual_loop import run
 
 FAILURES: dict[str, Callable[[], Exception]] = {
     "connection": lambda: ConnectionResetError(104, "Connection reset by peer"),

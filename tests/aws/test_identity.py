@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from service.aws.clients import Clients
-from service.aws.identity import STS, Identity
-from service.aws.queue import SENDER
-from service.core.calls import CallFailed, Denied, Unknown
+from slipway.aws.adapters.identity import STS, Identity
+from slipway.aws.adapters.queue import SENDER
+from slipway.aws.sdk.clients import Clients
+from slipway.core.bedrock.errors import CallFailed, Denied, Unknown
 from tests.aws.conftest import Open, make_caller, make_queue
 from tests.aws.servers import Behaviour, answer, raw, serving
 

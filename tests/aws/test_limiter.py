@@ -6,9 +6,9 @@ from typing import TypeVar
 
 import pytest
 
-from service.aws.limiter import HELD_BACK, Answer, Limiter
-from service.core.calls import CallFailed
-from tests.world.loop import run
+from slipway.aws.adapters.limiter import HELD_BACK, Answer, Limiter
+from slipway.core.bedrock.errors import CallFailed
+from tests.simulator.virtual_loop import run
 
 T = TypeVar("T")
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from aiobotocore.stub import AioStubber
 
-from service.core.calls import Missing, Refused, Unknown
-from service.core.deployments import Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
-from service.core.events import Publication
-from service.core.messages import AnyAttribute, Attribute, Message, Outgoing, QueueTraits
-from service.core.models import Job, JobStatus
+from slipway.core.bedrock.deployments import Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
+from slipway.core.bedrock.errors import Missing, Refused, Unknown
+from slipway.core.events.publish import Publication
+from slipway.core.lifecycle.model_job import Job, JobStatus
+from slipway.core.sqs.messages import AnyAttribute, Attribute, Message, Outgoing, QueueTraits
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_queue, make_topic
 from tests.aws.servers import ARN, DATE, DATE_SECONDS
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.aws.regions import NotConfigured, Regions, find_home, find_regions, find_targets
-from service.core.targets import DEFAULT, Home, Role, Rules, Target, Wanted
+from slipway.aws.sdk.regions import NotConfigured, Regions, find_home, find_regions, find_targets
+from slipway.core.requests.targets import DEFAULT, Home, Role, Rules, Target, Wanted
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/q"
 TOPIC = "arn:aws:sns:us-west-2:123456789012:t"

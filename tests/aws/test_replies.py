@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from aiobotocore.stub import AioStubber
 
-from service.aws.clients import Clients
-from service.aws.replies import SAGEMAKER, STEP_FUNCTIONS, Replies
-from service.core.calls import CallFailed, Conflicting, Denied, Missing, Refused, Throttled
-from service.core.events import Publication
-from service.core.replies import Copied, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
-from service.local.askers import AskersStandIn
+from slipway.aws.adapters.replies import SAGEMAKER, STEP_FUNCTIONS, Replies
+from slipway.aws.sdk.clients import Clients
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, Refused, Throttled
+from slipway.core.events.callbacks import Copied, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
+from slipway.core.events.publish import Publication
+from slipway.local.callbacks import AskersStandIn
 from tests.aws.conftest import Open, make_caller
 
 NOWHERE = "http://127.0.0.1:9"

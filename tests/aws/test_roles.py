@@ -9,11 +9,11 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from service.aws.bedrock import Bedrock
-from service.aws.clients import Clients, open_clients
-from service.aws.keys import Keeper
-from service.core.calls import Denied
-from service.core.targets import DEFAULT, Home, Role, Wanted
+from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.sdk.clients import Clients, open_clients
+from slipway.aws.sdk.credential_refresh import Keeper
+from slipway.core.bedrock.errors import Denied
+from slipway.core.requests.targets import DEFAULT, Home, Role, Wanted
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, make_caller
 from tests.aws.servers import Server, answer, serving
 

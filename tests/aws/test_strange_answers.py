@@ -1,4 +1,4 @@
-"""Answers that read as JSON and are nonsense all the same (found by tests/proof/answers): never taken for a value."""
+"""Answers that read as JSON and are nonsense all the same (found by tests/simulation/wire_answers): never taken for a value."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.core.calls import Unknown
+from slipway.core.bedrock.errors import Unknown
 from tests.aws.conftest import Open, make_bedrock, make_caller, make_queue
 from tests.aws.servers import ARN, answer, serving
 

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from service.aws.clients import Clients
-from service.core.calls import CallFailed, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
-from service.core.deployments import Created, Status
+from slipway.aws.sdk.clients import Clients
+from slipway.core.bedrock.deployments import Created, Status
+from slipway.core.bedrock.errors import CallFailed, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
 from tests.aws.conftest import QUEUE_URL, Open, make_bedrock, make_caller
 from tests.aws.servers import (
     ARN,

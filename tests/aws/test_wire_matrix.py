@@ -12,17 +12,17 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from service.aws.bedrock import Bedrock
-from service.aws.calling import Caller
-from service.aws.clients import Clients
-from service.aws.queue import Queue
-from service.aws.replies import Replies
-from service.aws.topic import Topic
-from service.core.calls import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
-from service.core.deployments import ModelState
-from service.core.events import Publication
-from service.core.messages import Outgoing
-from service.core.replies import Copied, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
+from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.adapters.queue import Queue
+from slipway.aws.adapters.replies import Replies
+from slipway.aws.adapters.retry import Caller
+from slipway.aws.adapters.topic import Topic
+from slipway.aws.sdk.clients import Clients
+from slipway.core.bedrock.deployments import ModelState
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
+from slipway.core.events.callbacks import Copied, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
+from slipway.core.events.publish import Publication
+from slipway.core.sqs.messages import Outgoing
 from tests.aws.conftest import QUEUE_URL, Open, make_bedrock, make_caller, make_queue, make_topic
 from tests.aws.servers import ARN, Behaviour, Seen, answer, head, raw, serving, trickle
 
@@ -362,7 +362,7 @@ async def meanings(clients: Clients, *, attempts: int = 1, call_seconds: float =
     """Call every operation at the same time; answer what each is said to mean. Whatever is no `CallFailed` comes out."""
     adapters = Adapters.of(clients, make_caller(call_timeout=call_seconds, attempts=attempts))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("service.aws.queue.POLL_GRACE_SECONDS", call_seconds)
+        patch.setattr("slipway.aws.adapters.queue.POLL_GRACE_SECONDS", call_seconds)
         said = await asyncio.gather(*(_meaning(operation, adapters) for operation in OPERATIONS.values()))
     return dict(zip(OPERATIONS, said, strict=True))
 

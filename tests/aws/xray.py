@@ -15,10 +15,10 @@ import pytest
 from aws_xray_sdk.core import patch, xray_recorder
 from aws_xray_sdk.core.async_context import AsyncContext
 
-from service.aws.bedrock import Bedrock
-from service.aws.clients import Clients, open_clients
-from service.aws.identity import Identity
-from service.core.calls import CallFailed
+from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.adapters.identity import Identity
+from slipway.aws.sdk.clients import Clients, open_clients
+from slipway.core.bedrock.errors import CallFailed
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, make_caller
 from tests.aws.servers import ARN, answer, serving
 from tests.aws.test_wire_matrix import MODEL, Wire, _well, meanings

@@ -2,7 +2,7 @@
 
 The machine's noise: CPU and memory are the kernel's books of the finished process, not the wall clock; Slipway and its
 peers take turns, round after round, and each figure is the median of its rounds. The long run also writes `last.json`
-and the plot, which the README shows (`python -m tests.readme`).
+and the plot, which the README shows (`python -m tests.support.readme`).
 """
 
 from __future__ import annotations
@@ -105,4 +105,4 @@ if __name__ == "__main__":
     if not is_quick:
         (HERE / "last.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
         (HERE / "bench.svg").write_text(plot(results), "utf-8")
-        say("written: tests/bench/last.json and bench.svg; python -m tests.readme puts them into the README")
+        say("written: tests/bench/last.json and bench.svg; python -m tests.support.readme puts them into the README")

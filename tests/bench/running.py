@@ -21,7 +21,7 @@ from tests.bench.cloud import Terms
 LOOK_SECONDS = 0.1
 QUEUE_PATH = "/123456789012/bench"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:bench"
-SLIPWAY = ("service", "serve")
+SLIPWAY = ("slipway", "serve")
 
 
 class Service:

@@ -13,11 +13,11 @@ from itertools import product
 
 import pytest
 
-from service.local.box import Box
-from service.local.terms import Terms
+from slipway.local.behaviour import Terms
+from slipway.local.stack import Box
 from tests.browser.chromium import Tab, chromium
-from tests.wire.commands import Terminal
-from tests.wire.daemons import MODEL, Daemon, a_request, daemon
+from tests.e2e.commands import Terminal
+from tests.e2e.daemons import MODEL, Daemon, a_request, daemon
 
 TERMS = Terms(max_creating=2, max_total=500, creation_seconds=(600.0, 600.0))
 EVIL = "<img src=x onerror=alert(1)><script>alert(2)</script>"

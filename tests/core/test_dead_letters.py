@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from service.core.admission import Admission
-from service.core.dead_letters import DeadLetter, Why, why
-from service.core.permissions import Rule
-from service.core.targets import Home, Target, Targets
-from service.core.triggers import read_triggers
-from tests.bodies import ARN, GOOD, HOME
+from slipway.core.dead_letters import DeadLetter, Why, why
+from slipway.core.parsing.admission import Admission
+from slipway.core.requests.targets import Home, Target, Targets
+from slipway.core.rules.permissions import Rule
+from slipway.core.rules.triggers import read_triggers
+from tests.support.bodies import ARN, GOOD, HOME
 
 RESEARCH = Home("aws", "210987654321", "us-west-2")
 THEIRS = ARN.replace("us-east-1:123456789012", "us-west-2:210987654321")

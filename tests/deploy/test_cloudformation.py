@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.cloudformation import TEMPLATE
 from tests.deploy.tools import FOLDER, tool
-from tests.readme import ROOT
+from tests.support.cloudformation import TEMPLATE
+from tests.support.readme import ROOT
 
 
 def test_the_template_has_no_finding() -> None:

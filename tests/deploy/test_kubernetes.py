@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # read as plain values, which are checked
 
-from service.settings import load
+from slipway.settings.load import load
 from tests.deploy.tools import tool
-from tests.kubernetes import ALERTS, FOLDER
-from tests.readme import ROOT
+from tests.support.kubernetes import ALERTS, FOLDER
+from tests.support.readme import ROOT
 
 OVERLAYS = sorted(path.name for path in (FOLDER / "overlays").iterdir())
 OPERATORS = ("monitoring.coreos.com/", "keda.sh/")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from tests.readme import ROOT
+from tests.support.readme import ROOT
 
 FOLDER = ROOT / ".venv-tools"
 

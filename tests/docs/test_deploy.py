@@ -20,20 +20,20 @@ from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from service import __version__
-from service.aws.teaching import teach_update
-from service.core.asyncapi import asyncapi_document
-from service.core.patterns import Pattern
-from service.core.triggers import first_match
-from service.daemon import EXIT_WRONG_SETTING
-from service.edge.vitals import CHECK_TIMEOUT_SECONDS
-from service.flow.run import LONGEST_GOODBYE_SECONDS
-from service.setting_fields import SETTINGS, variable
-from service.settings import default_values, load, load_triggers
-from tests.cloudformation import properties, statements, template
-from tests.kubernetes import RULE, prometheus_rule
-from tests.log_events import entries
-from tests.readme import ROOT, commands
+from slipway import __version__
+from slipway.aws.sdk.clients import teach_update
+from slipway.core.events.asyncapi import asyncapi_document
+from slipway.core.rules.event_pattern import Pattern
+from slipway.core.rules.triggers import first_match
+from slipway.daemon import EXIT_WRONG_SETTING
+from slipway.http.health import CHECK_TIMEOUT_SECONDS
+from slipway.settings.fields import SETTINGS, variable
+from slipway.settings.load import default_values, load, load_triggers
+from slipway.worker.runtime.worker import LONGEST_GOODBYE_SECONDS
+from tests.support.cloudformation import properties, statements, template
+from tests.support.kubernetes import RULE, prometheus_rule
+from tests.support.log_events import entries
+from tests.support.readme import ROOT, commands
 
 FOLDER = ROOT / "config" / "deploy"
 SERVICES = ("bedrock", "bedrock-runtime", "sqs", "sns", "sts", "stepfunctions", "sagemaker")
@@ -128,7 +128,7 @@ def test_everybody_lets_it_say_goodbye() -> None:
 
 
 def test_the_probes_ask_what_there_is_and_wait_for_as_long_as_an_answer_may_take() -> None:
-    source = (ROOT / "service" / "edge" / "http.py").read_text("utf-8")
+    source = (ROOT / "service" / "slipway" / "http" / "server.py").read_text("utf-8")
     for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
         asked = container()[probe]
         assert asked["httpGet"] == {"path": path, "port": "http"}
@@ -185,7 +185,7 @@ def test_what_prometheus_scrapes_is_what_the_alerts_are_about() -> None:
 
 
 def test_the_alerts_of_the_prometheus_operator_are_the_alerts() -> None:
-    assert RULE.read_text("utf-8") == prometheus_rule(), "python -m tests.kubernetes writes them"
+    assert RULE.read_text("utf-8") == prometheus_rule(), "python -m tests.support.kubernetes writes them"
 
 
 def test_the_queue_is_made_as_the_contract_says() -> None:
@@ -203,6 +203,7 @@ def test_what_holds_messages_outlives_the_stack() -> None:
             assert (resource["DeletionPolicy"], resource["UpdateReplacePolicy"]) == ("Retain", "Retain"), name
 
 
+AWS = ROOT / "service" / "slipway" / "aws"
 NAMES = ("QueueName", "TopicName", "LogGroupName", "AlarmName", "DashboardName", "ClusterName", "ServiceName", "Family")
 
 
@@ -244,15 +245,18 @@ def test_what_eventbridge_sends_is_what_a_trigger_makes_requests_of() -> None:
 
 
 def test_the_daemon_may_do_exactly_what_it_does() -> None:
-    loaded = "import sys, service.daemon; print(*(name for name in sys.modules if name.startswith('service.aws.')))"
+    loaded = (
+        "import sys, slipway.daemon\n"
+        "print(*(module.__file__ for name, module in sys.modules.items() if name.startswith('slipway.aws.')))"
+    )
     names = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True, cwd=ROOT).stdout.split()
-    of_daemon = {action for name in names for action in called(name.rpartition(".")[2])}
+    of_daemon = {action for name in names for action in called(Path(name))}
     assert {"sqs:ReceiveMessage", "bedrock:CreateCustomModelDeployment"} <= of_daemon
     assert actions(document("policy.json")) == of_daemon - FREE | {"sts:AssumeRole"}, "the SDK itself assumes roles"
 
 
 def test_whoever_types_commands_may_do_exactly_what_they_do() -> None:
-    everything = {action for path in (ROOT / "service" / "aws").glob("*.py") for action in called(path.stem)}
+    everything = {action for path in AWS.rglob("*.py") for action in called(path)}
     daemon, operator = actions(document("policy.json")), actions(document("operator-policy.json"))
     assert everything - daemon <= operator <= everything
 
@@ -270,9 +274,9 @@ def actions(policy: Any) -> set[str]:
     return {action for statement in policy["Statement"] for action in statement["Action"]}
 
 
-def called(module: str) -> Iterator[str]:
-    """The permissions that a module of service/aws needs: every method of an SDK client that its code names."""
-    tree = ast.parse((ROOT / "service" / "aws" / f"{module}.py").read_text("utf-8"))
+def called(module: Path) -> Iterator[str]:
+    """The permissions that a module of service/slipway/aws needs: every method of an SDK client that its code names."""
+    tree = ast.parse(module.read_text("utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in methods():
             service = methods()[node.attr]

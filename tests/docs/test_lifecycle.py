@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
-from service.core import decide, removing, updating
-from service.core.outcomes import Ending, Reason, Settlement
-from tests.lifecycle import START, Edge, drawing, walk, with_option
-from tests.lives import DEPLOY, OPTIONS, REMOVE, UPDATE
-from tests.readme import ROOT
+from slipway.core.lifecycle import delete as removing
+from slipway.core.lifecycle import deploy as decide
+from slipway.core.lifecycle import update as updating
+from slipway.core.lifecycle.outcomes import Ending, Reason, Settlement
+from tests.support.lifecycle_diagram import START, Edge, drawing, walk, with_option
+from tests.support.readme import ROOT
+from tests.support.requests import DEPLOY, OPTIONS, REMOVE, UPDATE
 
 LIVES = {
     "decide": [*walk(DEPLOY), *(edge for option in OPTIONS for edge in with_option(option))],
     "updating": walk(UPDATE),
     "removing": walk(REMOVE),
 }
+MODULES = {"decide": decide, "updating": updating, "removing": removing}
 STEPS = {"decide": decide.Step, "updating": updating.Step, "removing": removing.Step}
 PAGE = (ROOT / "docs" / "explanation" / "lifecycle.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("module", LIVES)
 def test_every_step_and_every_reason_of_the_code_is_met(module: str) -> None:
-    source = (ROOT / "service" / "core" / f"{module}.py").read_text("utf-8")
+    source = Path(MODULES[module].__file__ or "").read_text("utf-8")
     edges = LIVES[module]
     steps = {step.__name__ for step in get_args(STEPS[module])} - {"Ended"}
     assert steps <= {edge.after for edge in edges}
     assert steps <= {edge.before for edge in edges}, "from every step it goes on"
     endings = {Ending[name].value for name in re.findall(r"Ending\.([A-Z_]+)", source)}
+    endings |= {Ending.REJECTED.value} if "reused(" in source else set()
     assert endings == {edge.after for edge in edges} - steps
     reasons = {Reason[name].value for name in re.findall(r"Reason\.([A-Z_]+)", source)}
     assert reasons <= {edge.reason for edge in edges}

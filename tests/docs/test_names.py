@@ -6,13 +6,13 @@ import re
 
 import pytest
 
-from service.core.messages import CONTINUATION
-from service.setting_fields import SETTINGS, variable
-from service.settings import CONFIG_VARIABLE
-from tests.cloudformation import TEMPLATE
-from tests.log_events import MEANINGS
-from tests.measured import metrics_table
-from tests.readme import PAGES, ROOT
+from slipway.core.sqs.messages import CONTINUATION
+from slipway.settings.fields import SETTINGS, variable
+from slipway.settings.load import CONFIG_VARIABLE
+from tests.support.cloudformation import TEMPLATE
+from tests.support.log_events import MEANINGS
+from tests.support.measured import metrics_table
+from tests.support.readme import PAGES, ROOT
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 ENDINGS = (".py", ".toml")

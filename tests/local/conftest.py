@@ -15,11 +15,11 @@ import pytest
 import pytest_asyncio
 from botocore.config import Config
 
-from service.local.account import Account
-from service.local.bedrock import BedrockStandIn
-from service.local.box import Box
-from service.local.checks import Refusal
-from service.local.terms import Terms
+from slipway.local.account import Account
+from slipway.local.bedrock_server import BedrockStandIn
+from slipway.local.behaviour import Terms
+from slipway.local.stack import Box
+from slipway.local.validation import Refusal
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 OTHER_MODEL = MODEL.replace("abcdefghijkl", "zyxwvutsrqpo")

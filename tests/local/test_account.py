@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.local.checks import Refusal
-from service.local.terms import Terms, WrongTerm
+from slipway.local.behaviour import Terms, WrongTerm
+from slipway.local.validation import Refusal
 from tests.local.conftest import MODEL, OTHER_MODEL, code_of, make_account
 
 IMPORTED = "arn:aws:bedrock:us-east-1:123456789012:custom-model/imported/abcdefghijkl"

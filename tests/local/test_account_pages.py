@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.local.made import Made
+from slipway.local.account import Made
 from tests.local.conftest import MODEL, OTHER_MODEL, code_of, make_account
 
 

@@ -8,11 +8,11 @@ import aiohttp
 import pytest
 from botocore.exceptions import ClientError
 
-from service.local.account import Account
-from service.local.bedrock import BedrockStandIn
-from service.local.checks import Refusal
-from service.local.places import partition_of
-from service.local.terms import Terms
+from slipway.local.account import Account
+from slipway.local.bedrock_server import BedrockStandIn
+from slipway.local.behaviour import Terms
+from slipway.local.operations import partition_of
+from slipway.local.validation import Refusal
 from tests.local.conftest import make_account
 
 OWN = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"

@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 import pytest
 import pytest_asyncio
 
-from service.local.box import Box
+from slipway.local.stack import Box
 from tests.local.conftest import MODEL, open_client
 
 LONG_SECONDS = 120.0
@@ -70,7 +70,7 @@ async def test_a_port_that_is_taken_is_said_and_nothing_stays(taken_port: int, w
 
 OWNER = """
 import asyncio
-from service.local.queues import Queues
+from slipway.local.queues import Queues
 
 async def main():
     async with Queues() as queues:
@@ -98,8 +98,8 @@ async def test_the_queues_die_with_whoever_started_them_even_by_kill_9() -> None
 
 SERVE = """
 import asyncio, sys
-from service.local.serve import serve_box
-from service.local.terms import Terms
+from slipway.local.serve import serve_box
+from slipway.local.behaviour import Terms
 
 port = int(sys.argv[1])
 sys.exit(asyncio.run(serve_box(terms=Terms(), port=port, bedrock_port=0)))

@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
 
-from service.local.askers import AskersStandIn
-from service.local.box import Box
-from service.local.moto_answers import AwsAnswers
+from slipway.local.callbacks import AskersStandIn
+from slipway.local.moto_answers import AwsAnswers
+from slipway.local.stack import Box
 from tests.local.conftest import fresh, open_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")

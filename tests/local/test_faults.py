@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from service.local.bedrock import BedrockStandIn
-from service.local.faults import BEFORE, Faults, Kind, Trouble
+from slipway.local.bedrock_server import BedrockStandIn
+from slipway.local.faults import BEFORE, Faults, Kind, Trouble
 from tests.local.conftest import CREATE, MODEL, Clock
 
 

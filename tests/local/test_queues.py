@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
 
-from service.local.box import Box
+from slipway.local.stack import Box
 from tests.local.conftest import fresh, open_client
 
 CREDENTIALS = {"access_key_id": "AccessKeyId", "secret_access_key": "SecretAccessKey", "session_token": "SessionToken"}

@@ -15,7 +15,7 @@ from typing import Any
 
 import uvloop
 
-from service.aws.clients import Clients, open_clients
+from slipway.aws.sdk.clients import Clients, open_clients
 
 QUEUE, TOPIC = os.environ.get("SLIPWAY_QUEUE_URL", ""), os.environ.get("SLIPWAY_TOPIC_ARN", "")
 

@@ -1,0 +1,1 @@
+"""Calls that the daemon makes, translated to and from core values."""

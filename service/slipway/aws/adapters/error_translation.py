@@ -1,0 +1,159 @@
+"""Translation at the seam, once: whatever a call to AWS raised becomes a `CallFailed` that says what to do about it.
+
+Only a *parsed* error document with HTTP 4xx says that a call was not applied. Everything else may have been: a
+connection error (also "could not connect" is said when the connection broke after the request was sent), a time-out, 5xx,
+3xx, garbage, an answer without the fields it must have.
+
+That holds for what the network, aiohttp and the SDK raise. Any other exception (a TypeError of something that wraps the SDK,
+say) is a programming error: it is not translated, and never reported as trouble of the network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.http import HttpProcessingError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    NoAuthTokenError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+
+from slipway.aws.sdk.response_parsing import UnreadableAnswer
+from slipway.core.bedrock.errors import (
+    CallFailed,
+    Conflicting,
+    Denied,
+    LeaseGone,
+    Missing,
+    QuotaFull,
+    Refused,
+    Throttled,
+    Unknown,
+)
+
+LONGEST_TEXT: Final = 1000
+
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    NoAuthTokenError,
+    TokenRetrievalError,
+    SSOError,
+)
+_OUTSIDE = (OSError, aiohttp.ClientError, HttpProcessingError, BotoCoreError, UnreadableAnswer)
+"""What goes wrong outside this program: the connection, or what came over it. `TimeoutError` is an OSError, too."""
+_SECRET = re.compile(r"[A-Za-z0-9+/=_-]{100,}")
+"""A receipt handle, or a session token: SQS and signature errors quote them."""
+
+_BY_CODE: Final[Mapping[str, type[CallFailed]]] = {
+    code: kind
+    for kind, codes in {
+        Throttled: (
+            "Throttling Throttled RequestThrottled TooManyRequests RequestLimitExceeded OverLimit SlowDown "
+            "BandwidthLimitExceeded PriorRequestNotComplete ProvisionedThroughputExceeded"
+        ),
+        QuotaFull: "ServiceQuotaExceeded LimitExceeded",
+        Denied: (
+            "AccessDenied UnrecognizedClient ExpiredToken InvalidClientTokenId SignatureDoesNotMatch InvalidSignature "
+            "IncompleteSignature MissingAuthenticationToken InvalidAccessKeyId RequestExpired RequestTimeTooSkewed "
+            "AuthorizationError AuthFailure NotAuthorized UnauthorizedOperation InvalidSecurity OptInRequired "
+            "SubscriptionRequired TokenRefreshRequired"
+        ),
+        Missing: "ResourceNotFound QueueDoesNotExist NonExistentQueue NotFound",
+        Conflicting: "ModelNotReady Conflict ResourceConflict ResourceInUse ResourceAlreadyExists AlreadyExists",
+        LeaseGone: "ReceiptHandleIsInvalid MessageNotInflight",
+        Unknown: "RequestTimeout InternalError InternalFailure InternalServer InternalServerError ServiceUnavailable",
+    }.items()
+    for code in codes.split()
+}
+_BY_STATUS: Final[Mapping[int, type[CallFailed]]] = {
+    401: Denied,
+    403: Denied,
+    408: Unknown,
+    409: Conflicting,
+    429: Throttled,
+}
+
+
+def translate(operation: str, exc: Exception) -> CallFailed | None:
+    """Return what a failure of this operation means: what is not known to be harmless is `Unknown`.
+
+    None for a programming error, which is nothing that a call can mean.
+    """
+    if isinstance(exc, CallFailed):
+        return exc
+    if isinstance(exc, ClientError):
+        return translate_document(operation, exc)
+    name = type(exc).__name__
+    if isinstance(exc, TimeoutError):
+        return Unknown(operation, "Timeout", "no answer in time")
+    text = _clean(str(exc))
+    if isinstance(exc, _NO_CREDENTIALS):
+        return Denied(operation, name, text)
+    if isinstance(exc, ParamValidationError):
+        return Refused(operation, name, text)
+    return Unknown(operation, name, text) if isinstance(exc, _OUTSIDE) else None
+
+
+def translate_entry(operation: str, entry: Mapping[str, Any]) -> CallFailed:
+    """Answer what one entry of a batch's `Failed` list means. AWS's own faults may have been applied all the same."""
+    code, text = str(entry.get("Code", "")), _clean(str(entry.get("Message", "")))
+    kind = _kind(code, text, None)
+    if kind is Refused and not (code and entry.get("SenderFault", True)):
+        kind = Unknown
+    return kind(operation, code, text)
+
+
+def is_too_fast(failed: CallFailed) -> bool:
+    """Whether to slow down: also for what came with a 5xx, so that nobody knows whether it was applied."""
+    return isinstance(failed, Throttled) or _named(failed.code) is Throttled
+
+
+def translate_document(operation: str, exc: ClientError) -> CallFailed:
+    """Return what an error document means."""
+    error = exc.response.get("Error", {})
+    status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code, text = str(error.get("Code") or ""), _clean(str(error.get("Message") or ""))
+    if exc.operation_name != operation:
+        # Another call, made inside ours to get credentials for it (AssumeRole and the like): ours was not sent.
+        return Denied(operation, f"{exc.operation_name}.{code}", text)
+    is_parsed = code and not code.isdigit()  # botocore puts the status where there is no code
+    if not is_parsed or not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Unknown(operation, code if is_parsed else f"Http{status}", text)
+    return _kind(code, text, status)(operation, code, text)
+
+
+def _kind(code: str, text: str, status: int | None) -> type[CallFailed]:
+    said = text.lower()
+    if "rate exceeded" in said:
+        return Throttled
+    if (kind := _named(code)) is not None:
+        return kind
+    if "InvalidParameterValue" in code and ("receipt" in said or "not available for visibility" in said):
+        return LeaseGone
+    return _BY_STATUS.get(status or 0, Refused)
+
+
+def _named(code: str) -> type[CallFailed] | None:
+    if code[:3].lower() == "kms":
+        return Throttled if "throttl" in code.lower() else Denied
+    words = (word.removesuffix("Exception") for word in code.split("."))
+    return next((_BY_CODE[word] for word in words if word in _BY_CODE), None)
+
+
+def _clean(text: str) -> str:
+    """Keep the first line, short, and without secrets: a signature error quotes the session token in what follows."""
+    first = text.strip().partition("\n")[0]
+    return _SECRET.sub("…", first)[:LONGEST_TEXT]

@@ -1,0 +1,30 @@
+"""Who Slipway itself is to AWS."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from slipway.aws.adapters.replies import Open
+from slipway.aws.adapters.responses import text_of
+from slipway.aws.adapters.retry import Caller
+
+STS: Final = "sts"
+_OPERATION: Final = "GetCallerIdentity"
+"""Everybody may ask that, whatever a policy says."""
+
+
+class Identity:
+    """Asks STS, whose client is opened when it is first wanted. Every failure is a `CallFailed`."""
+
+    def __init__(self, open_client: Open, caller: Caller) -> None:
+        self._open = open_client
+        self._call = caller.call
+
+    async def own_sender(self) -> str:
+        """Answer what SQS calls the sender of the messages that Slipway sends. Safe to repeat."""
+        sts = await self._open(STS)
+
+        async def send() -> str:
+            return text_of(await sts.get_caller_identity(), "UserId", _OPERATION)
+
+        return await self._call(_OPERATION, send)

@@ -1,0 +1,136 @@
+"""The line before one operation: first come, first served, no faster than the service takes it.
+
+`slipway.core.scheduling.rate_limit` learns the rate from the answers. One limiter for each operation of a target, so that a
+throttled Create leaves List, SQS and SNS alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from enum import Enum
+from typing import Final, Protocol, TypeVar
+
+from slipway.core.bedrock.errors import CallFailed, Throttled
+from slipway.core.scheduling.rate_limit import Free, Pace, Paced
+
+T = TypeVar("T")
+
+TIMER_SECONDS: Final = 0.001
+"""Timers of an event loop may come this much early."""
+
+
+HELD_BACK: Final = Throttled("its call is held back", "no more are made at once than AWS takes")
+"""Why a call waits for its turn that has not been sent yet."""
+
+
+class Wait(Protocol):
+    """Awaits a future, or raises instead when the caller must not go on. `failed` says why the call waits."""
+
+    async def __call__(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
+        """Answer the future's result."""
+
+
+async def simply(future: asyncio.Future[T], _: CallFailed, /) -> T:
+    """Await a future: the `Wait` of who is never interrupted."""
+    return await future
+
+
+class Answer(Enum):
+    """What a call's end says about the rate."""
+
+    LET_IN = "let in"
+    TOO_FAST = "too fast"
+    SILENCE = "silence"
+    """No answer: says nothing."""
+
+
+class Limiter:
+    """Who has got a `turn` must say when the call is `done`, whatever came of it."""
+
+    def __init__(self, most_open: int) -> None:
+        self._most_open = most_open
+        self._open = 0
+        self._pace: Pace = Free()
+        self._repeats: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self._line: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def rate(self) -> float | None:
+        """Calls a second, as things stand; None while there is no limit."""
+        return self._pace.rate if isinstance(self._pace, Paced) else None
+
+    @property
+    def waiting(self) -> int:
+        """How many stand in line."""
+        return len(self._line) + len(self._repeats)
+
+    async def turn(self, wait: Wait = simply, *, after: CallFailed | None = None) -> float:
+        """Return when a call may be begun, with the time by the loop's clock; `after` a failed attempt at the line's front.
+
+        What `wait` raises goes through; the place in line is then given up, and no turn is lost to the others.
+        """
+        loop = asyncio.get_running_loop()
+        if not self.waiting and self._has_room() and self._pace.ready_at(now := loop.time()) <= now:
+            return self._begin(now, waited=False)
+        line = self._line if after is None else self._repeats
+        place: asyncio.Future[None] = loop.create_future()
+        line[place] = None
+        self._admit()
+        try:
+            await wait(place, after or HELD_BACK)
+        except BaseException:
+            if place.done() and not place.cancelled() and place.exception() is None:
+                self._open -= 1
+                self._pace = self._pace.after_unused()
+            line.pop(place, None)
+            place.cancel()
+            self._admit()
+            raise
+        return loop.time()
+
+    def done(self, began: float, answer: Answer) -> None:
+        """A call that began at `began` has ended."""
+        self._open -= 1
+        if answer is Answer.LET_IN:
+            self._pace = self._pace.after_accepted(asyncio.get_running_loop().time())
+        elif answer is Answer.TOO_FAST:
+            self._pace = self._pace.after_throttled(asyncio.get_running_loop().time(), began)
+        if self.waiting:
+            self._admit()
+
+    def _has_room(self) -> bool:
+        return self._open < min(self._most_open, int(self._pace.most_open(self._most_open)))
+
+    def _begin(self, now: float, *, waited: bool) -> float:
+        self._open += 1
+        self._pace = self._pace.after_begin(now, waited=waited)
+        return now
+
+    def _admit(self) -> None:
+        loop = asyncio.get_running_loop()
+        while (place := self._first()) is not None and self._has_room():
+            now = loop.time()
+            ready_at = self._pace.ready_at(now)
+            if ready_at > now + TIMER_SECONDS:
+                self._admit_at(ready_at)
+                return
+            (self._repeats if place in self._repeats else self._line).pop(place)
+            self._begin(now, waited=True)
+            place.set_result(None)
+
+    def _first(self) -> asyncio.Future[None] | None:
+        """The next in line; whoever was interrupted, and so is done with waiting, is passed over."""
+        for line in (self._repeats, self._line):
+            while line:
+                place = next(iter(line))
+                if not place.done():
+                    return place
+                del line[place]
+        return None
+
+    def _admit_at(self, time: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_at(time, self._admit)

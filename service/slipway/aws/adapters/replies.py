@@ -1,0 +1,89 @@
+"""Step Functions, SageMaker Pipelines, and the queues and topics of others, as far as answering goes.
+
+Every failure is a `CallFailed`. A token that nobody waits at any more is `Refused`, `Missing` or `Conflicting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, assert_never
+
+from slipway.aws.adapters.message_attributes import write_attributes
+from slipway.aws.adapters.responses import Parsed, text_of
+from slipway.aws.adapters.retry import Caller
+from slipway.core.events.callbacks import Copied, Reply, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
+
+STEP_FUNCTIONS: Final = "stepfunctions"
+SAGEMAKER: Final = "sagemaker"
+Open = Callable[[str], Awaitable[Any]]
+"""Answers the client of a service, opened when it is first wanted."""
+
+
+class Replies:
+    """Says each reply where it belongs. Safe to repeat: an asker that knows the answer refuses to hear it again."""
+
+    def __init__(self, open_client: Open, *, queues: Any, topics: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._open = open_client
+        self._queues = queues
+        self._topics = topics
+        self._call = caller.call
+
+    async def reply(self, reply: Reply) -> None:
+        """Say it."""
+        match reply:
+            case TaskSucceeded(token=token, output=output):
+                operation = "SendTaskSuccess"
+                states = await self._open(STEP_FUNCTIONS)
+                await self._call(operation, lambda: states.send_task_success(taskToken=token, output=output))
+            case TaskFailed(token=token, error=error, cause=cause):
+                operation = "SendTaskFailure"
+                states = await self._open(STEP_FUNCTIONS)
+                await self._call(operation, lambda: states.send_task_failure(taskToken=token, error=error, cause=cause))
+            case StepSucceeded() | StepFailed():
+                await self._to_pipeline(reply)
+            case Copied():
+                await self._copy(reply)
+            case _:
+                assert_never(reply)
+
+    async def heartbeat(self, task_token: str) -> None:
+        """Tell Step Functions that the task is being worked on."""
+        operation = "SendTaskHeartbeat"
+        states = await self._open(STEP_FUNCTIONS)
+        await self._call(operation, lambda: states.send_task_heartbeat(taskToken=task_token))
+
+    async def _to_pipeline(self, reply: StepSucceeded | StepFailed) -> None:
+        sagemaker = await self._open(SAGEMAKER)
+        given: dict[str, Any] = {"CallbackToken": reply.token, "ClientRequestToken": reply.once}
+        if isinstance(reply, StepSucceeded):
+            operation = "SendPipelineExecutionStepSuccess"
+            send = sagemaker.send_pipeline_execution_step_success
+            given["OutputParameters"] = [{"Name": name, "Value": value} for name, value in reply.parameters]
+        else:
+            operation = "SendPipelineExecutionStepFailure"
+            send = sagemaker.send_pipeline_execution_step_failure
+            given["FailureReason"] = reply.reason
+
+        async def say() -> str:
+            return text_of(await send(**given), "PipelineExecutionArn", operation)
+
+        await self._call(operation, say)
+
+    async def _copy(self, reply: Copied) -> None:
+        publication = reply.publication
+        given: dict[str, Any] = {"MessageAttributes": write_attributes(publication.attributes)}
+        if reply.to.endswith(".fifo"):
+            given |= {"MessageGroupId": publication.group, "MessageDeduplicationId": publication.event_id}
+        is_topic = reply.to.startswith("arn:")
+        operation = "Publish"
+        if is_topic:
+            given |= {"TopicArn": reply.to, "Message": publication.body}
+        else:
+            operation = "SendMessage"
+            given |= {"QueueUrl": reply.to, "MessageBody": publication.body}
+
+        async def send() -> str:
+            answer: Parsed = await (self._topics.publish(**given) if is_topic else self._queues.send_message(**given))
+            return text_of(answer, "MessageId", operation)
+
+        await self._call(operation, send)

@@ -1,0 +1,213 @@
+"""The one retry layer: every call to AWS is paced, bounded, translated, counted, and repeated where that is safe.
+
+botocore's own retries are off. A call waits (for its turn, between attempts) only through the `Wait` it is given, so
+that its caller can be interrupted there; once begun, an attempt is never interrupted, and ends by its own time-out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final, TypeVar
+
+import structlog
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
+
+from slipway.aws.adapters.error_translation import is_too_fast, translate
+from slipway.aws.adapters.limiter import HELD_BACK, Answer, Limiter, Wait, simply
+from slipway.core.bedrock.errors import CallFailed, Throttled, Unknown
+
+T = TypeVar("T")
+
+ATTEMPTS: Final = 5
+FIRST_PAUSE_SECONDS: Final = 0.2
+LONGEST_PAUSE_SECONDS: Final = 5.0
+
+Repeat = tuple[type[CallFailed], ...]
+"""The failures after which a call is repeated."""
+SAFE_TO_REPEAT: Final[Repeat] = (Throttled, Unknown)
+"""For a read, and for what is the same done twice."""
+ONLY_IF_NOT_APPLIED: Final[Repeat] = (Throttled,)
+"""For a call after whose lost answer one must look first."""
+NEVER: Final[Repeat] = ()
+"""For a call whose caller repeats it."""
+
+APPLIED: Final = "Applied"
+FAULT: Final = "Fault"
+"""A programming error within the call, which goes through as it is, and is not repeated."""
+Tally = Counter[tuple[str, str]]
+"""How often each operation was answered how: by `Applied`, the name of the `CallFailed`, or `Fault`."""
+
+log = structlog.get_logger()
+
+
+class Caller:
+    """Makes the calls of one client. `most_open` bounds how many of one operation are open at once.
+
+    `call_timeout` is in seconds and bounds an attempt from its turn to its last byte: aiobotocore itself has no
+    time-out for a body that trickles, nor for a connection from the pool.
+    """
+
+    def __init__(
+        self,
+        *,
+        most_open: int,
+        call_timeout: float,
+        rng: random.Random,
+        tally: Tally,
+        attempts: int = ATTEMPTS,
+    ) -> None:
+        self._most_open = most_open
+        self._call_timeout = call_timeout
+        self._rng = rng
+        self._tally = tally
+        self._stop = stop_after_attempt(attempts)
+        self.limiters: dict[str, Limiter] = {}
+
+    async def call(
+        self,
+        operation: str,
+        send: Callable[[], Awaitable[T]],
+        *,
+        repeat: Repeat = SAFE_TO_REPEAT,
+        wait: Wait = simply,
+        call_timeout: float | None = None,
+    ) -> T:
+        """Answer what `send` answers, which makes the call and reads what comes back. Safe to interrupt through `wait`.
+
+        Raises `CallFailed`, the last real one. What `wait` raises goes through, when no attempt is under way; so does an
+        exception that is a programming error, after which the call may have been applied.
+        """
+        limiter = self.limiters.get(operation)
+        if limiter is None:
+            limiter = self.limiters[operation] = Limiter(self._most_open)
+        attempt = _Attempt(operation, limiter, wait, call_timeout or self._call_timeout, self._tally)
+        answer = await attempt.make(send)
+        if isinstance(answer, repeat):
+            answer = await self._repeat(answer, attempt, send, repeat, wait)
+        if not isinstance(answer, CallFailed):
+            return answer
+        try:
+            raise answer
+        finally:
+            del answer, attempt  # its traceback holds this frame, and the attempt holds it
+
+    async def _repeat(
+        self,
+        failed: CallFailed,
+        attempt: _Attempt,
+        send: Callable[[], Awaitable[T]],
+        repeat: Repeat,
+        wait: Wait,
+    ) -> T | CallFailed:
+        """Repeat what has failed once; return what came of it last.
+
+        tenacity is told of the first attempt only when it has failed, as setting it up costs more than most calls. Failures
+        are results to it: exceptions that go through it are left in cycles, with all frames of the call.
+        """
+        first: list[CallFailed] = [failed]
+
+        async def make() -> T | CallFailed:
+            return first.pop() if first else await attempt.make(send)
+
+        retrying = AsyncRetrying(
+            sleep=partial(_pause, wait, attempt),
+            stop=self._stop,
+            wait=self._full_jitter,
+            retry=retry_if_result(lambda answer: isinstance(answer, repeat)),
+            before_sleep=attempt.log_retry,
+            retry_error_callback=_last_result,
+        )
+        try:
+            answer: T | CallFailed = await retrying(make)
+        finally:
+            attempt.failed = None  # tenacity's object is in a cycle of its own, and refers to the attempt
+        return answer
+
+    def _full_jitter(self, state: RetryCallState) -> float:
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (state.attempt_number - 1))
+        return self._rng.uniform(0.0, longest)
+
+
+class _Attempt:
+    """What the attempts of one call share."""
+
+    __slots__ = ("_limiter", "_operation", "_tally", "_timeout", "_wait", "failed")
+
+    def __init__(self, operation: str, limiter: Limiter, wait: Wait, call_timeout: float, tally: Tally) -> None:
+        self._operation = operation
+        self._limiter = limiter
+        self._wait = wait
+        self._timeout = call_timeout
+        self._tally = tally
+        self.failed: CallFailed | None = None
+        """What the last attempt met."""
+
+    async def make(self, send: Callable[[], Awaitable[T]]) -> T | CallFailed:
+        """Attempt the call once, and return its answer or its failure. Between the turn and sending nothing is awaited."""
+        began = await self._limiter.turn(self._wait, after=self.failed)
+        said = Answer.SILENCE
+        try:
+            async with asyncio.timeout(self._timeout):
+                answer = await send()
+            said = Answer.LET_IN
+        except Exception as exc:
+            failed = translate(self._operation, exc)
+            if failed is None:
+                self._tally[self._operation, FAULT] += 1
+                raise
+            self.failed = failed
+            if is_too_fast(failed):
+                said = Answer.TOO_FAST
+            elif not failed.may_have_applied:
+                said = Answer.LET_IN
+            self._tally[self._operation, type(failed).__name__] += 1
+            if failed is not exc:
+                failed.__cause__ = exc
+            _let_frames_go(failed)
+            return failed
+        finally:
+            self._limiter.done(began, said)
+        self._tally[self._operation, APPLIED] += 1
+        return answer
+
+    def log_retry(self, state: RetryCallState) -> None:
+        """Say that the call will be repeated, and why."""
+        failed = state.outcome.result() if state.outcome else None
+        log.info(
+            "retry.scheduled",
+            operation=self._operation,
+            code=getattr(failed, "code", None),
+            attempt=state.attempt_number,
+            sleep_seconds=round(state.upcoming_sleep, 3),
+        )
+
+
+def _let_frames_go(failed: BaseException) -> None:
+    """Drop the tracebacks of a failure and its causes: their frames hold each other, the exceptions, and what was sent."""
+    link: BaseException | None = failed
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+
+
+def _last_result(state: RetryCallState) -> object:
+    return state.outcome.result() if state.outcome else None
+
+
+async def _pause(wait: Wait, attempt: _Attempt, seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    timer = loop.call_later(seconds, _complete, future)
+    try:
+        await wait(future, attempt.failed or HELD_BACK)
+    finally:
+        timer.cancel()
+
+
+def _complete(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

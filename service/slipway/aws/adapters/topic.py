@@ -1,0 +1,89 @@
+"""One SNS topic, in Slipway's words. Every failure is a `CallFailed`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from slipway.aws.adapters.message_attributes import write_attributes
+from slipway.aws.adapters.responses import Parsed, batch_of, unreadable
+from slipway.aws.adapters.retry import NEVER, Caller
+from slipway.core.bedrock.errors import CallFailed
+from slipway.core.events.publish import Publication
+from slipway.core.sqs.messages import attribute_bytes
+
+LARGEST_BATCH_BYTES: Final = 256 * 1024
+LARGEST_BATCH: Final = 10
+
+
+class Topic:
+    """The topic with this ARN."""
+
+    def __init__(self, topic_arn: str, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._arn = topic_arn
+        self._client = client
+        self._call = caller.call
+        self._is_fifo = topic_arn.endswith(".fifo")
+
+    async def publish(self, batch: Sequence[Publication]) -> list[CallFailed | None]:
+        """Publish events, in order; answer for each None where SNS has it, else what it met. Raises none of it.
+
+        Not repeated here: who announces must still have the right to, each time. Safe to repeat: a subscriber may see one
+        twice, under the same event id. What does not fit in one call goes in several.
+        """
+        answers: list[CallFailed | None] = []
+        for part in _calls(batch):
+            try:
+                answers += await self._publish(part)
+            except CallFailed as failed:
+                answers += [failed] * len(part)
+        return answers
+
+    async def check(self) -> None:
+        """Return when the topic can be reached and seen; raise `CallFailed` otherwise."""
+        operation = "GetTopicAttributes"
+
+        async def send() -> None:
+            answer = await self._client.get_topic_attributes(TopicArn=self._arn)
+            if not answer.get("Attributes"):
+                raise unreadable(operation, "an answer without Attributes")
+
+        await self._call(operation, send)
+
+    async def _publish(self, part: Sequence[Publication]) -> list[CallFailed | None]:
+        operation = "PublishBatch"
+        entries = [self._entry(place, publication) for place, publication in enumerate(part)]
+
+        async def send() -> list[CallFailed | None]:
+            answer = await self._client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
+            return batch_of(answer, len(entries), operation)
+
+        return await self._call(operation, send, repeat=NEVER)
+
+    def _entry(self, place: int, publication: Publication) -> Parsed:
+        entry = {
+            "Id": str(place),
+            "Message": publication.body,
+            "MessageAttributes": write_attributes(publication.attributes),
+        }
+        if self._is_fifo:
+            entry |= {"MessageGroupId": publication.group, "MessageDeduplicationId": publication.event_id}
+        return entry
+
+
+def _calls(batch: Sequence[Publication]) -> Iterator[list[Publication]]:
+    part: list[Publication] = []
+    room = LARGEST_BATCH_BYTES
+    for publication in batch:
+        size = _size(publication)
+        if part and (len(part) == LARGEST_BATCH or size > room):
+            yield part
+            part, room = [], LARGEST_BATCH_BYTES
+        part.append(publication)
+        room -= size
+    if part:
+        yield part
+
+
+def _size(publication: Publication) -> int:
+    return len(publication.body.encode()) + sum(attribute_bytes(*each) for each in publication.attributes.items())

@@ -1,0 +1,140 @@
+"""The adapters, put together: everything that the daemon needs of AWS, opened and closed in one place."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.adapters.clock import AwsClock, Clock
+from slipway.aws.adapters.identity import Identity
+from slipway.aws.adapters.limiter import Limiter
+from slipway.aws.adapters.queue import Queue
+from slipway.aws.adapters.replies import Replies
+from slipway.aws.adapters.retry import APPLIED, Caller, Tally
+from slipway.aws.adapters.topic import Topic
+from slipway.aws.sdk.clients import Clients, open_clients
+from slipway.aws.sdk.credential_refresh import Keeper
+from slipway.core.bedrock.errors import CallFailed
+from slipway.core.requests.targets import DEFAULT, Targets, Wanted
+
+OPERATIONS: Final = (
+    *("ReceiveMessage", "ChangeMessageVisibilityBatch", "DeleteMessageBatch", "SendMessageBatch", "SendMessage"),
+    *("GetQueueAttributes", "GetQueueUrl", "GetTopicAttributes", "PublishBatch", "Publish", "GetCallerIdentity"),
+    *("CreateCustomModelDeployment", "GetCustomModelDeployment", "ListCustomModelDeployments"),
+    *("UpdateCustomModelDeployment", "DeleteCustomModelDeployment", "TagResource", "ListTagsForResource"),
+    *("GetCustomModel", "GetModelCustomizationJob", "Converse"),
+    *("SendTaskSuccess", "SendTaskFailure", "SendTaskHeartbeat"),
+    *("SendPipelineExecutionStepSuccess", "SendPipelineExecutionStepFailure"),
+)
+"""Every call that the daemon makes."""
+ANSWERS: Final = (APPLIED, *sorted(kind.__name__ for kind in CallFailed.__subclasses__()))
+"""How a call may be answered."""
+MOST_OPEN_BEDROCK: Final = 32
+MOST_OPEN_CUSTODY: Final = 16
+MOST_OPEN_TOPIC: Final = 16
+MOST_OPEN_REPLIES: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """AWS, as far as Slipway knows it."""
+
+    bedrocks: Mapping[str, Bedrock]
+    """By target."""
+    queue: Queue
+    topic: Topic
+    replies: Replies
+    identity: Identity
+    targets: Targets
+    tally: Tally
+    """How often each operation was answered how, since the start; grows as calls are answered."""
+    limiters: tuple[Mapping[str, Limiter], ...]
+    """By operation, as they come into use: their rates and lines, for metrics."""
+    keeper: Keeper | None
+    """Knows how long credentials that run out last yet."""
+    elsewhere: Mapping[str, Mapping[str, Limiter]]
+    """The same of the targets beside the default, by their names."""
+
+
+@asynccontextmanager
+async def connect(
+    *,
+    queue_url: str,
+    topic_arn: str,
+    visibility_seconds: int,
+    call_timeout: float,
+    most_polls: int,
+    version: str,
+    rng: random.Random,
+    wanted: Sequence[Wanted] = (Wanted(DEFAULT),),
+) -> AsyncIterator[Aws]:
+    """Open everything, and close it at the end. Raises what `open_clients` raises.
+
+    `call_timeout`, in seconds, bounds each attempt of a call; a long poll has its own time on top. `wanted` are the targets.
+    """
+    clients_of = open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=most_polls, wanted=wanted)
+    async with clients_of as clients:
+        yield put_together(
+            clients,
+            queue_url=queue_url,
+            topic_arn=topic_arn,
+            visibility_seconds=visibility_seconds,
+            call_timeout=call_timeout,
+            most_polls=most_polls,
+            rng=rng,
+        )
+
+
+def put_together(
+    clients: Clients,
+    *,
+    queue_url: str,
+    topic_arn: str,
+    visibility_seconds: int,
+    call_timeout: float,
+    most_polls: int,
+    rng: random.Random,
+    machine: Clock = time.time,
+) -> Aws:
+    """Answer the adapters over open clients, each with a caller of its own: one target's limits slow down no other.
+
+    `machine`, in seconds since the epoch, is asked only until the first answer that has a `Date`.
+    """
+    tally: Tally = Counter()
+    clock = AwsClock(machine)
+
+    def caller(most_open: int) -> Caller:
+        return Caller(most_open=most_open, call_timeout=call_timeout, rng=rng, tally=tally)
+
+    receiving, custody = caller(most_polls), caller(MOST_OPEN_CUSTODY)
+    publishing, replying = caller(MOST_OPEN_TOPIC), caller(MOST_OPEN_REPLIES)
+    deploying = {name: caller(MOST_OPEN_BEDROCK) for name in clients.bedrocks}
+    queue = Queue(
+        queue_url,
+        visibility_seconds=visibility_seconds,
+        receiver=clients.receive,
+        custodian=clients.custody,
+        receiving=receiving,
+        custody=custody,
+        clock=clock,
+    )
+    return Aws(
+        bedrocks={
+            name: Bedrock(client, deploying[name], clock, clients.open_in[name]) for name, client in clients.bedrocks.items()
+        },
+        queue=queue,
+        topic=Topic(topic_arn, clients.topic, publishing),
+        replies=Replies(clients.open, queues=clients.custody, topics=clients.topic, caller=replying),
+        identity=Identity(clients.open, custody),
+        targets=clients.targets,
+        tally=tally,
+        limiters=tuple(each.limiters for each in (receiving, custody, deploying[DEFAULT], publishing, replying)),
+        keeper=clients.keeper,
+        elsewhere={name: each.limiters for name, each in deploying.items() if name != DEFAULT},
+    )

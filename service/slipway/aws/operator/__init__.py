@@ -1,0 +1,1 @@
+"""Calls that an operator's commands make. Never imported by the daemon."""

@@ -1,0 +1,184 @@
+"""The dead-letter queue, as a person looks through it, and sends letters of it back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from slipway.aws.adapters.message_attributes import read_attributes, write_attributes
+from slipway.aws.adapters.responses import Parsed, batch_of, number_of, objects_of, text_of, unreadable
+from slipway.aws.adapters.retry import Caller
+from slipway.aws.operator.queue_inspector import Inspector
+from slipway.core.bedrock.errors import CallFailed, Missing
+from slipway.core.dead_letters import DeadLetter
+from slipway.core.diagnostics.doctor import redrive_of
+from slipway.core.sqs.messages import Outgoing
+
+HIDDEN_SECONDS: Final = 120
+"""For how long what is looked at is hidden from others, if it is not given back before."""
+BATCH: Final = 10
+SPARE_RECEIVES: Final = 10
+"""How many receives may bring nothing new, beside those that letters left behind take up."""
+MOST_BYTES: Final = 200_000
+"""Of one batch, with room for attributes: SQS takes 256 KiB."""
+_SYSTEM: Final = ["SentTimestamp", "MessageGroupId"]
+
+
+class DeadLetters:
+    """The dead-letter queue of a request queue. Every failure is a `CallFailed`."""
+
+    def __init__(self, queue_url: str, client: Any, inspector: Inspector, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._queue_url = queue_url
+        self._url: str | None = None
+        self._client = client
+        self._inspector = inspector
+        self._call = caller.call
+
+    @asynccontextmanager
+    async def looking(self, most: int) -> AsyncIterator[list[DeadLetter]]:
+        """Within, at most so many letters are in hand; what is still there afterwards is given back at once.
+
+        Looking counts as a receive, which matters only if the dead-letter queue has one of its own.
+        """
+        url = await self.url()
+        letters: dict[str, DeadLetter] = {}
+        try:
+            while len(letters) < most:
+                found = [one for one in await self._receive(url, most - len(letters)) if one.message_id not in letters]
+                if not found:
+                    break
+                letters |= {one.message_id: one for one in found}
+            yield list(letters.values())
+        finally:
+            await self._release(url, list(letters.values()))
+
+    async def url(self) -> str:
+        """Return the queue's own URL. Raises `Missing` where there is none."""
+        if self._url is None:
+            self._url = await self._find_url()
+        return self._url
+
+    async def _find_url(self) -> str:
+        arn = redrive_of(await self._inspector.queue(self._queue_url)).get("deadLetterTargetArn")
+        if arn is None:
+            raise Missing("GetQueueAttributes", "NoDeadLetterQueue", f"{self._queue_url} has no redrive policy")
+        return await self._inspector.queue_url(arn)
+
+    async def batches(self) -> AsyncIterator[list[DeadLetter]]:
+        """Yield the letters as they are received, until none is left or only those come that came before.
+
+        A letter that is neither deleted nor released comes again when it is no longer hidden.
+        """
+        url, seen, in_vain = await self.url(), set[str](), 0
+        while in_vain <= SPARE_RECEIVES + len(seen) // BATCH:
+            found = await self._receive(url, BATCH)
+            if not found:
+                return
+            in_vain = in_vain + 1 if seen.issuperset(one.message_id for one in found) else 0
+            seen.update(one.message_id for one in found)
+            yield found
+
+    async def send_back(self, letters: Sequence[tuple[DeadLetter, Outgoing]]) -> list[str | CallFailed]:
+        """Send at most `BATCH` letters to the request queue; return the new message id of each, or why it was not sent.
+
+        The letters are still there: delete them next. Twice there is better than nowhere.
+        """
+        answers: list[str | CallFailed] = []
+        for part in _parts(letters):
+            answers += await self._send(part)
+        return answers
+
+    async def _send(self, outgoing: Sequence[Outgoing]) -> list[str | CallFailed]:
+        operation = "SendMessageBatch"
+        entries: list[dict[str, Any]] = []
+        for place, each in enumerate(outgoing):
+            entry: dict[str, Any] = {"Id": str(place), "MessageBody": each.body}
+            entry["MessageAttributes"] = write_attributes(each.attributes)
+            if each.deduplication_id is not None:
+                entry |= {"MessageGroupId": each.group, "MessageDeduplicationId": each.deduplication_id}
+            entries.append(entry)
+
+        async def send() -> list[str | CallFailed]:
+            answer = await self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+            sent = {text_of(one, "Id", operation): one for one in objects_of(answer, "Successful", operation, may_lack=True)}
+            failed = batch_of(answer, len(entries), operation)
+            return [wrong or text_of(sent[str(place)], "MessageId", operation) for place, wrong in enumerate(failed)]
+
+        try:
+            return await self._call(operation, send)
+        except CallFailed as failed:
+            return [failed] * len(entries)
+
+    async def delete(self, letters: Sequence[DeadLetter]) -> None:
+        """Delete at most `BATCH` letters. What cannot be deleted is left, and comes again."""
+        operation, url = "DeleteMessageBatch", await self.url()
+        entries = [{"Id": str(place), "ReceiptHandle": one.receipt} for place, one in enumerate(letters)]
+
+        async def send() -> None:
+            batch_of(await self._client.delete_message_batch(QueueUrl=url, Entries=entries), len(entries), operation)
+
+        if entries:
+            await self._call(operation, send)
+
+    async def release(self, letters: Sequence[DeadLetter]) -> None:
+        """Show letters to others again at once."""
+        await self._release(await self.url(), letters)
+
+    async def _receive(self, url: str, most: int) -> list[DeadLetter]:
+        operation = "ReceiveMessage"
+
+        async def send() -> list[DeadLetter]:
+            answer = await self._client.receive_message(
+                QueueUrl=url,
+                MaxNumberOfMessages=min(BATCH, most),
+                WaitTimeSeconds=1,  # so that all of SQS's machines are asked
+                VisibilityTimeout=HIDDEN_SECONDS,
+                MessageSystemAttributeNames=_SYSTEM,
+                MessageAttributeNames=["All"],
+            )
+            return [_letter(each, operation) for each in objects_of(answer, "Messages", operation, may_lack=True)]
+
+        return await self._call(operation, send)
+
+    async def _release(self, url: str, letters: Sequence[DeadLetter]) -> None:
+        operation = "ChangeMessageVisibilityBatch"
+        for begin in range(0, len(letters), BATCH):
+            part = letters[begin : begin + BATCH]
+            entries = [
+                {"Id": str(place), "ReceiptHandle": one.receipt, "VisibilityTimeout": 0} for place, one in enumerate(part)
+            ]
+
+            async def send(entries: list[dict[str, object]] = entries) -> None:
+                answer = await self._client.change_message_visibility_batch(QueueUrl=url, Entries=entries)
+                batch_of(answer, len(entries), operation)  # what was sent back is no longer there, and need not be released
+
+            await self._call(operation, send)
+
+
+def _parts(letters: Sequence[tuple[DeadLetter, Outgoing]]) -> Iterator[list[Outgoing]]:
+    """Yield what is sent in batches that are not too large; one that is larger by itself goes alone."""
+    part, size = list[Outgoing](), 0
+    for _, each in letters:
+        length = len(each.body.encode())
+        if part and size + length > MOST_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(each)
+        size += length
+    if part:
+        yield part
+
+
+def _letter(message: Parsed, operation: str) -> DeadLetter:
+    system = message.get("Attributes", {})
+    if not isinstance(system, Mapping):
+        raise unreadable(operation, "a message whose attributes are none")
+    return DeadLetter(
+        text_of(message, "MessageId", operation),
+        text_of(message, "Body", operation),
+        text_of(message, "ReceiptHandle", operation),
+        number_of(system.get("SentTimestamp"), operation) / 1000,
+        read_attributes(message),
+        system.get("MessageGroupId"),
+    )

@@ -1,0 +1,94 @@
+"""AWS as somebody at the command line asks it: a few calls, patient for seconds only, then gone."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.adapters.identity import Identity
+from slipway.aws.adapters.retry import Caller, Tally
+from slipway.aws.operator.dead_letter_queue import DeadLetters
+from slipway.aws.operator.deployment_listing import Catalogue
+from slipway.aws.operator.event_listener import Listener
+from slipway.aws.operator.permission_check import Rights
+from slipway.aws.operator.queue_inspector import Inspector
+from slipway.aws.operator.request_sender import Sender
+from slipway.aws.sdk.clients import open_clients
+from slipway.core.requests.targets import DEFAULT, Target, Targets, Wanted
+
+MOST_OPEN: Final = 8
+CALL_SECONDS: Final = 10.0
+ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Visited:
+    """One target, as a command looks at it."""
+
+    target: Target
+    bedrock: Bedrock
+    catalogue: Catalogue
+    rights: Rights
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a command asks AWS through."""
+
+    here: Visited
+    """The target that the command is about."""
+    places: Mapping[str, Visited]
+    """Every target of the settings, by name."""
+    inspector: Inspector
+    sender: Sender
+    dead_letters: DeadLetters
+    identity: Identity
+    listen_to: Callable[[str], Listener]
+    """Answers what hears the events in the queue with this URL."""
+
+    @property
+    def targets(self) -> Targets:
+        """The targets as the settings have them."""
+        return {name: place.target for name, place in self.places.items()}
+
+
+@asynccontextmanager
+async def visiting(
+    *, queue_url: str, topic_arn: str, version: str, wanted: Sequence[Wanted] = (Wanted(DEFAULT),), about: str = DEFAULT
+) -> AsyncIterator[Visit]:
+    """Open everything, and close it at the end; `about` is one of the targets that are `wanted`.
+
+    No role is assumed before the first call that needs it. Raises `NotConfigured` with a sentence for the operator.
+    """
+    tally: Tally = Counter()
+
+    def caller() -> Caller:
+        rng = random.Random()  # noqa: S311  jitter, no secret
+        return Caller(most_open=MOST_OPEN, call_timeout=CALL_SECONDS, rng=rng, tally=tally, attempts=ATTEMPTS)
+
+    opening = open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=1, wanted=wanted)
+    async with opening as clients:
+        places = {
+            name: Visited(
+                target=target,
+                bedrock=Bedrock(clients.bedrocks[name], caller(), open_client=clients.open_in[name]),
+                catalogue=Catalogue(clients.bedrocks[name], caller()),
+                rights=Rights(target.home, clients.bedrocks[name], clients.open_in[name], caller()),
+            )
+            for name, target in clients.targets.items()
+        }
+        inspector = Inspector(clients.custody, clients.topic, caller())
+        yield Visit(
+            here=places[about],
+            places=places,
+            inspector=inspector,
+            sender=Sender(queue_url, clients.custody, caller()),
+            dead_letters=DeadLetters(queue_url, clients.custody, inspector, caller()),
+            identity=Identity(clients.open, caller()),
+            listen_to=lambda url: Listener(url, clients.receive, caller()),
+        )

@@ -1,0 +1,79 @@
+"""Who Slipway is in a target, and what it may not do there, of what can be tried without doing it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from slipway.aws.adapters.identity import STS
+from slipway.aws.adapters.replies import Open
+from slipway.aws.adapters.responses import text_of
+from slipway.aws.adapters.retry import NEVER, Caller
+from slipway.core.bedrock.errors import CallFailed, Denied
+from slipway.core.requests.targets import Home
+
+_IMPOSSIBLE_NAME: Final = "slipway--doctor"
+"""No deployment can have it, by Bedrock's own pattern: a call about it is refused, if not denied, and does nothing."""
+
+Tries = Mapping[str, Callable[[], Awaitable[object]]]
+"""By operation: a call that the service must refuse for what it asks."""
+
+
+class Rights:
+    """The credentials of one target. Every failure is a `CallFailed`."""
+
+    def __init__(self, home: Home, bedrock: Any, open_client: Open, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._home = home
+        self._bedrock = bedrock
+        self._open = open_client
+        self._caller = caller
+
+    async def account(self) -> str:
+        """Answer the account that the credentials belong to: the role's, where one is assumed."""
+        operation = "GetCallerIdentity"
+        sts = await self._open(STS)
+
+        async def send() -> str:
+            return text_of(await sts.get_caller_identity(), "Account", operation)
+
+        return await self._caller.call(operation, send)
+
+    async def denials(self) -> list[Denied]:
+        """Answer what the credentials may not do of Bedrock. Changes nothing."""
+        bedrock, home, name = self._bedrock, self._home, _IMPOSSIBLE_NAME
+        arn = f"arn:{home.partition}:bedrock:{home.region}:{home.account}:custom-model-deployment/{'0' * 12}"
+        model = f"arn:{home.partition}:bedrock:{home.region}:{home.account}:custom-model/imported/{'0' * 12}"
+        return await denied(
+            self._caller,
+            {
+                "ListCustomModelDeployments": lambda: bedrock.list_custom_model_deployments(maxResults=1),
+                "GetCustomModelDeployment": lambda: bedrock.get_custom_model_deployment(customModelDeploymentIdentifier=name),
+                "CreateCustomModelDeployment": lambda: bedrock.create_custom_model_deployment(
+                    modelDeploymentName=name, modelArn=model
+                ),
+                "UpdateCustomModelDeployment": lambda: bedrock.update_custom_model_deployment(
+                    customModelDeploymentIdentifier=name, modelArn=model
+                ),
+                "DeleteCustomModelDeployment": lambda: bedrock.delete_custom_model_deployment(
+                    customModelDeploymentIdentifier=name
+                ),
+                "ListTagsForResource": lambda: bedrock.list_tags_for_resource(resourceARN=arn),
+                "GetCustomModel": lambda: bedrock.get_custom_model(modelIdentifier=model),
+            },
+        )
+
+
+async def denied(caller: Caller, tries: Tries) -> list[Denied]:
+    """Answer which of these calls are denied. Any other refusal is as good as a permission."""
+    found = [await _try(caller, operation, send) for operation, send in tries.items()]
+    return [each for each in found if each is not None]
+
+
+async def _try(caller: Caller, operation: str, send: Callable[[], Awaitable[object]]) -> Denied | None:
+    try:
+        await caller.call(operation, send, repeat=NEVER)
+    except Denied as failed:
+        return failed
+    except CallFailed:
+        return None
+    return None

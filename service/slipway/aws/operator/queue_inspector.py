@@ -1,0 +1,96 @@
+"""Queues and the topic, as a person looks at them: what they say of themselves. Nothing is changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from slipway.aws.adapters.clock import AwsClock
+from slipway.aws.adapters.responses import objects_of, text_of, texts_of
+from slipway.aws.adapters.retry import Caller
+from slipway.aws.operator.permission_check import denied
+from slipway.core.bedrock.errors import Denied
+from slipway.core.bedrock.pager import Pager
+from slipway.core.diagnostics.audit import Backlog
+
+
+class Inspector:
+    """Asks SQS and SNS about themselves. Every failure is a `CallFailed`."""
+
+    def __init__(self, sqs: Any, sns: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._sqs = sqs
+        self._sns = sns
+        self._caller = caller
+        self._call = caller.call
+        self._clock = AwsClock(time.time)
+
+    async def queue(self, url: str) -> dict[str, str]:
+        """Answer all attributes of a queue."""
+        return (await self.queue_and_skew(url))[0]
+
+    async def queue_and_skew(self, url: str) -> tuple[dict[str, str], float]:
+        """Answer all attributes of a queue, and how many seconds this machine's clock is ahead of AWS's."""
+        operation = "GetQueueAttributes"
+
+        async def send() -> tuple[dict[str, str], float]:
+            answer = await self._clock.learn(self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]))
+            return texts_of(answer, "Attributes", operation), time.time() - self._clock.now()
+
+        return await self._call(operation, send)
+
+    async def backlog(self, url: str) -> Backlog:
+        """Answer how many messages a queue has, as far as SQS knows."""
+        return backlog_of(await self.queue(url))
+
+    async def queue_url(self, arn: str) -> str:
+        """Answer the URL of the queue with this ARN. Raises `Missing` where there is none."""
+        operation = "GetQueueUrl"
+        account, name = arn.split(":")[-2:]
+
+        async def send() -> str:
+            answer = await self._sqs.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)
+            return text_of(answer, "QueueUrl", operation)
+
+        return await self._call(operation, send)
+
+    async def subscribers(self, topic_arn: str) -> int:
+        """Return how many confirmed subscriptions the first page with any shows; 0 if no page shows one."""
+        operation = "ListSubscriptionsByTopic"
+
+        async def fetch(token: str | None) -> tuple[int, str | None]:
+            async def send() -> tuple[int, str | None]:
+                answer = await self._sns.list_subscriptions_by_topic(
+                    TopicArn=topic_arn, **({} if token is None else {"NextToken": token})
+                )
+                subscriptions = objects_of(answer, "Subscriptions", operation)
+                confirmed = sum(text_of(each, "SubscriptionArn", operation).startswith("arn:") for each in subscriptions)
+                return confirmed, text_of(answer, "NextToken", operation) if answer.get("NextToken") else None
+
+            return await self._call(operation, send)
+
+        async for confirmed, _ in Pager(operation, fetch, lambda page: page[1]):
+            if confirmed:
+                return confirmed
+        return 0
+
+    async def denials(self, queue_url: str, topic_arn: str) -> list[Denied]:
+        """Answer what the credentials may not do, of what can be tried without doing it. Sending and receiving are not."""
+        receipt = {"QueueUrl": queue_url, "ReceiptHandle": "none"}
+        return await denied(
+            self._caller,
+            {
+                "ChangeMessageVisibility": lambda: self._sqs.change_message_visibility(VisibilityTimeout=0, **receipt),
+                "DeleteMessage": lambda: self._sqs.delete_message(**receipt),
+                "GetTopicAttributes": lambda: self._sns.get_topic_attributes(TopicArn=topic_arn),
+            },
+        )
+
+
+def backlog_of(attributes: Mapping[str, str]) -> Backlog:
+    """Read how many messages a queue has from its attributes."""
+    return Backlog(
+        int(attributes["ApproximateNumberOfMessages"]),
+        int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+        int(attributes["ApproximateNumberOfMessagesDelayed"]),
+    )

@@ -1,0 +1,204 @@
+"""Opening the clients: one session, a client and a pool for each purpose, nothing of the SDK's that would surprise.
+
+Credentials, profile and endpoints are the SDK's own business (`AWS_PROFILE`, `AWS_ENDPOINT_URL`,
+`AWS_ENDPOINT_URL_BEDROCK`, …). Retries are off: `calling` is the one retry layer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import aioboto3
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+from botocore.exceptions import BotoCoreError
+
+from slipway.aws.sdk.credential_refresh import Keeper, check_authorities, check_variables, find_credentials
+from slipway.aws.sdk.regions import NotConfigured, find_home, find_regions, find_targets
+from slipway.aws.sdk.response_parsing import guard_parsers
+from slipway.aws.sdk.roles import assume
+from slipway.aws.sdk.transport import StraightSession, check_body
+from slipway.core.requests.targets import DEFAULT, Home, Role, Targets, Wanted
+
+CONNECT_SECONDS: Final = 5.0
+READ_SECONDS: Final = 15.0
+"""The longest silence within an answer."""
+LONGEST_POLL_SECONDS: Final = 20
+POLL_GRACE_SECONDS: Final = 10.0
+"""What an attempt to receive may take beyond its long poll."""
+
+BEDROCK_POOL: Final = 96
+CUSTODY_POOL: Final = 32
+TOPIC_POOL: Final = 16
+OTHERS_POOL: Final = 16
+STS_POOL: Final = 1
+
+Open = Callable[[str], Awaitable[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Clients:
+    """Open clients. Each has a pool of its own, so that no heartbeat waits behind a parked long poll."""
+
+    receive: Any
+    custody: Any
+    bedrocks: Mapping[str, Any]
+    """By target."""
+    topic: Any
+    targets: Targets
+    open: Open
+    """Answers the client of another service, opened when it is first wanted: most of them never are."""
+    open_in: Mapping[str, Open]
+    """The same, by target."""
+    keeper: Keeper | None = None
+    """Keeps credentials that run out; None where they do not."""
+
+    @property
+    def bedrock(self) -> Any:  # noqa: ANN401  aioboto3 has no types
+        """The default target's."""
+        return self.bedrocks[DEFAULT]
+
+    @property
+    def home(self) -> Home:
+        """Where the default target is."""
+        return self.targets[DEFAULT].home
+
+
+@asynccontextmanager
+async def open_clients(
+    *,
+    queue_url: str,
+    topic_arn: str,
+    version: str,
+    most_polls: int,
+    wanted: Sequence[Wanted] = (Wanted(DEFAULT),),
+    sdk: Callable[[], AioSession] = AioSession,
+    transport: type[StraightSession] = StraightSession,
+) -> AsyncIterator[Clients]:
+    """Open the clients, and close them at the end. No call is made, except one for credentials where they need it.
+
+    `wanted` are the targets, the default first; each has a client of its own. `sdk` is where settings and credentials come
+    from, `transport` what carries HTTP: others than AWS's run in memory. Raises `NotConfigured` with a sentence for the
+    operator, and `Denied` where there are no credentials yet.
+    """
+    check_variables(os.environ)
+    with _said_in_a_sentence():
+        session = sdk()
+        regions = find_regions(os.environ, session.get_config_variable("region"), queue_url, topic_arn)
+        session.set_config_variable("region", regions.bedrock)
+        check_authorities(session.get_config_variable("ca_bundle"))
+        keeper = await find_credentials(session)
+    targets = find_targets(wanted, find_home(topic_arn, regions))
+    teach_update(session.get_component("data_loader"))
+    guard_parsers(session)
+    boto = aioboto3.Session(botocore_session=session)
+    config_of = partial(_config, f"slipway/{version} {session.user_agent()}", transport=transport)
+
+    async def working_as(role: Role | None) -> aioboto3.Session:
+        if role is None:
+            return boto
+        other = sdk()
+        for component in ("data_loader", "response_parser_factory"):
+            other.register_component(component, session.get_component(component))
+        await assume(role, other, sts=session, region=regions.bedrock, config=config_of(STS_POOL, READ_SECONDS))
+        return aioboto3.Session(botocore_session=other)
+
+    async with AsyncExitStack() as stack:
+
+        async def open_one(
+            service: str, region: str, pool: int, read_seconds: float = READ_SECONDS, within: aioboto3.Session = boto
+        ) -> Any:  # noqa: ANN401  aioboto3 has no types
+            # AWS_BEARER_TOKEN_BEDROCK, which the SDK prefers, is of another account than a role.
+            config = config_of(pool, read_seconds, signature=None if within is boto else "v4")
+            with _said_in_a_sentence():
+                client = await stack.enter_async_context(within.client(service, region_name=region, config=config))
+            name = client.meta.service_model.service_id.hyphenize()
+            if "json" in client.meta.service_model.resolved_protocol:  # the parser of XML itself takes nothing else
+                client.meta.events.register(f"before-parse.{name}.*", check_body)
+            return client
+
+        def opener(within: aioboto3.Session, region: str) -> Open:
+            others: dict[str, Any] = {}
+            opening = asyncio.Lock()
+
+            async def open_other(service: str) -> Any:  # noqa: ANN401  as above
+                async with opening:
+                    if service not in others:
+                        await _read_models(session, service)
+                        others[service] = await open_one(service, region, OTHERS_POOL, within=within)
+                return others[service]
+
+            return open_other
+
+        places = {each.name: (await working_as(each.role), targets[each.name].home.region) for each in wanted}
+        yield Clients(
+            receive=await open_one("sqs", regions.queue, most_polls + 1, LONGEST_POLL_SECONDS + POLL_GRACE_SECONDS),
+            custody=await open_one("sqs", regions.queue, CUSTODY_POOL),
+            bedrocks={
+                name: await open_one("bedrock", region, BEDROCK_POOL, within=within)
+                for name, (within, region) in places.items()
+            },
+            topic=await open_one("sns", regions.topic, TOPIC_POOL),
+            targets=targets,
+            open=opener(boto, regions.bedrock),
+            open_in={name: opener(*place) for name, place in places.items()},
+            keeper=keeper,
+        )
+
+
+async def _read_models(session: AioSession, service: str) -> None:
+    """Read what the SDK knows of a service, away from the event loop: SageMaker's is a large book."""
+    loader = session.get_component("data_loader")
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        await asyncio.to_thread(loader.load_service_model, service, kind)
+
+
+def _config(
+    user_agent: str, pool: int, read_seconds: float, transport: type[StraightSession], signature: str | None = None
+) -> AioConfig:
+    """Never set as the session's default: aiobotocore then drops `http_session_cls` without a word.
+
+    `user_agent` whole, not `user_agent_extra`: botocore would put that together anew for each call, 12 % of its CPU.
+    """
+    return AioConfig(
+        http_session_cls=transport,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=read_seconds,
+        max_pool_connections=pool,
+        parameter_validation=False,  # ours is stricter, and comes first; botocore's costs 5 to 15 % of a call
+        user_agent=user_agent,
+        signature_version=signature,
+    )
+
+
+@contextmanager
+def _said_in_a_sentence() -> Iterator[None]:
+    """Within, what the SDK says against its own settings is for the operator: a Region or an endpoint that cannot be one."""
+    try:
+        yield
+    except (BotoCoreError, ValueError) as exc:
+        said = f"AWS's own settings are not right: {str(exc).rstrip('.')}"
+        raise NotConfigured(f"{said}; look at AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL") from exc
+
+
+UPDATE: Final = "UpdateCustomModelDeployment"
+_MODELS: Final = Path(__file__).parent / "models"
+
+
+def teach_update(loader: Any) -> None:  # noqa: ANN401  botocore has no types
+    """Let clients made from this loader know UpdateCustomModelDeployment; a botocore that has it already keeps its own.
+
+    Before the first client is made. What is looked at to see whether it is there the loader keeps, for the client to use.
+    """
+    version = loader.determine_latest_version("bedrock", "service-2")
+    known = loader.load_data(f"bedrock/{version}/service-2")["operations"]
+    if UPDATE not in known:
+        loader.search_paths.append(str(_MODELS))

@@ -1,0 +1,89 @@
+"""Where things are: the Regions and the account, from the SDK's own settings and the two that Slipway must be given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.core.requests.targets import Home, Target, Wanted
+
+_TOPIC: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):sns:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):[\w.-]+")
+_ROLE: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/.+")
+_QUEUE: Final = re.compile(
+    r"https?://(?:[^/]*\.)?(?:sqs(?:-fips)?\.(?P<named>[a-z]{2,}(?:-[a-z]+)+-\d+)|(?P<legacy>[a-z]{2,}(?:-[a-z]+)+-\d+)\.queue)\."
+)
+_QUEUE_OLDEST: Final = "https://queue.amazonaws.com/"
+
+
+class NotConfigured(Exception):
+    """Something that must be set is not. The message is a sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regions:
+    """Where each service is called."""
+
+    bedrock: str
+    queue: str
+    topic: str
+
+
+def find_home(topic_arn: str, regions: Regions) -> Home:
+    """Answer the account and partition that the topic belongs to, with Bedrock's Region."""
+    topic = _topic(topic_arn)
+    return Home(topic["partition"], topic["account"], regions.bedrock)
+
+
+def find_targets(wanted: Sequence[Wanted], home: Home) -> dict[str, Target]:
+    """Answer the targets by name, with where each is.
+
+    Each has an account and Region of its own, since two would watch the same deployments, and fill the same slots. Raises
+    `NotConfigured`.
+    """
+    found: dict[str, Target] = {}
+    for each in wanted:
+        place = find_place(each, home)
+        if twin := next((other for other in found.values() if other.home == place), None):
+            said = f"target {each.name} is account {place.account} in Region {place.region}, as target {twin.name} is"
+            raise NotConfigured(f"{said}; give it another region or role_arn, or leave one of the two out")
+        found[each.name] = Target(each.name, place, each.rules)
+    return found
+
+
+def find_place(wanted: Wanted, home: Home) -> Home:
+    """Answer where a target is: a role says whose account it is, and of which partition; what nothing says is as at home."""
+    role = _ROLE.fullmatch(wanted.role.arn) if wanted.role else None
+    partition, account = (role["partition"], role["account"]) if role else (home.partition, home.account)
+    return Home(partition, account, wanted.region or home.region)
+
+
+def find_regions(environ: Mapping[str, str], profile_region: str | None, queue_url: str, topic_arn: str) -> Regions:
+    """Answer the Regions: AWS_REGION, AWS_DEFAULT_REGION, the profile's, then the queue's, decide for Bedrock.
+
+    botocore 1.40 itself does not read AWS_REGION, which is what every AWS compute service sets. The queue and the topic
+    say themselves where they are. Raises `NotConfigured`.
+    """
+    topic = _topic(topic_arn)["region"]
+    queue = _queue(queue_url)
+    named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile_region
+    bedrock = named or queue or topic
+    return Regions(bedrock=bedrock, queue=queue or bedrock, topic=topic)
+
+
+def _queue(url: str) -> str | None:
+    if url.startswith(_QUEUE_OLDEST):
+        return "us-east-1"
+    found = _QUEUE.match(url)
+    return found["named"] or found["legacy"] if found else None
+
+
+def _topic(arn: str) -> re.Match[str]:
+    found = _TOPIC.fullmatch(arn)
+    if found is None:
+        raise NotConfigured(
+            f"SLIPWAY_TOPIC_ARN {arn!r} is no topic ARN with a Region and an account;"
+            " it should look like arn:aws:sns:us-east-1:123456789012:name"
+        )
+    return found

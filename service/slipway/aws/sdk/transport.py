@@ -1,0 +1,128 @@
+"""HTTP for the SDK: host names are verified, a redirect is an answer, and nothing is sent a second time.
+
+aiobotocore follows redirects, and the session token would go to wherever they point; and its older versions do not check
+that a certificate is the host's. botocore reads an empty, HTML or truncated 200 as a success without fields, which for a
+receive looks the same as an empty queue.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from http import HTTPStatus
+from ssl import SSLContext
+from typing import Any, Final, Self
+
+from aiobotocore.awsrequest import AioAWSResponse
+from aiohttp import ClientSession, ClientTimeout, TCPConnector
+from botocore.httpsession import ProxyConfiguration, create_urllib3_context, get_cert_path
+from multidict import CIMultiDict
+from yarl import URL
+
+from slipway.aws.sdk.response_parsing import UnreadableAnswer
+
+LARGEST_CHECKED: Final = 64 * 1024
+"""Beyond this only the ends of a body are looked at: reading a List of 1,000 twice would cost 4 ms."""
+
+
+class StraightSession:
+    """An HTTP session as `AioConfig(http_session_cls=...)` takes it. What aiohttp raises goes through as it is.
+
+    A class of its own, since aiobotocore's has no public switch for redirects, nor (before 3.9) for the host's name.
+    """
+
+    _session: ClientSession
+
+    def __init__(
+        self,
+        *,
+        verify: bool | str | None = None,
+        proxies: dict[str, str] | None = None,
+        proxies_config: dict[str, str] | None = None,
+        timeout: tuple[float, float],
+        max_pool_connections: int,
+        connector_args: dict[str, Any] | None = None,
+        **_: object,
+    ) -> None:
+        connect_seconds, read_seconds = timeout
+        self._timeout = ClientTimeout(sock_connect=connect_seconds, sock_read=read_seconds)
+        self._proxies = ProxyConfiguration(proxies=proxies, proxies_settings=proxies_config)
+        self._certificates: str = get_cert_path(verify or True)
+        self._connector_args = {"limit": max_pool_connections} | (connector_args or {})
+
+    async def __aenter__(self) -> Self:
+        self._session = ClientSession(
+            connector=self.make_connector(**self._connector_args),
+            timeout=self._timeout,
+            skip_auto_headers={"Content-Type"},
+            auto_decompress=False,
+        )
+        # aiohttp repeats a GET by itself when a kept connection turns out to be broken: `calling` is the one retry layer.
+        self._session._retry_connection = False  # noqa: SLF001  it has no other switch
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections. Safe to repeat."""
+        await self._session.close()
+
+    def make_connector(self, **how: Any) -> TCPConnector:  # noqa: ANN401  aiohttp's own arguments
+        """Return the pool of connections."""
+        return TCPConnector(ssl=trust(self._certificates), **how)
+
+    async def send(self, request: Any) -> AioAWSResponse:  # noqa: ANN401  botocore's prepared request
+        """Send a request, and return its response once all of it has come, unless it is to be streamed."""
+        headers = CIMultiDict((name, _text(value)) for name, value in request.headers.items())
+        headers["Accept-Encoding"] = "identity"
+        response = await self._session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=headers,
+            data=request.body,
+            allow_redirects=False,
+            proxy=self._proxies.proxy_url_for(request.url),
+            proxy_headers=self._proxies.proxy_headers_for(request.url),
+        )
+        received = {_text(name).lower(): _text(value) for name, value in response.raw_headers}
+        answer = AioAWSResponse(str(response.url), response.status, received, response)
+        if not request.stream_output:
+            await answer.content
+        return answer
+
+
+@cache
+def trust(certificates: str) -> SSLContext:
+    """Return the TLS context for these authorities: one for all clients, as reading them blocks for 35 ms."""
+    context: SSLContext = create_urllib3_context()
+    context.check_hostname = True  # urllib3, whose context it is, checks the name elsewhere
+    context.load_verify_locations(certificates)
+    return context
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
+
+
+def check_body(response_dict: dict[str, Any], operation_model: Any, **_: object) -> None:  # noqa: ANN401  SDK objects
+    """Raise `UnreadableAnswer` for a success that is no JSON object, or empty and to have fields. A `before-parse` hook."""
+    shape = operation_model.output_shape
+    if response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES or shape is None:
+        return
+    body: bytes = response_dict["body"]
+    is_empty_enough = not body and not shape.members
+    if not is_empty_enough and not _is_object(body.strip()):
+        raise UnreadableAnswer(f"HTTP {response_dict['status_code']} with {len(body)} bytes that are not a JSON object")
+
+
+def _is_object(body: bytes) -> bool:
+    if not (body.startswith(b"{") and body.endswith(b"}")):
+        return False
+    if len(body) > LARGEST_CHECKED:
+        return True
+    try:
+        json.loads(body)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,138 @@
+"""`slipway doctor`: looks at everything that Slipway stands on, and says what is not right, with the remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+from slipway.aws.operator.operator_session import Visit, Visited
+from slipway.aws.operator.queue_inspector import backlog_of
+from slipway.cli.exit_codes import Exit
+from slipway.cli.output import is_terminal, print_json, print_sentence, print_table
+from slipway.cli.runner import said_of
+from slipway.client.daemons import NotReached, ask_troubles
+from slipway.core.bedrock.deployments import Deployment
+from slipway.core.bedrock.errors import CallFailed, Denied
+from slipway.core.diagnostics import doctor as diagnosis
+from slipway.core.diagnostics.doctor import Complaint, redrive_of
+from slipway.settings.load import Settings, WrongSetting, load_permissions, load_triggers
+
+T = TypeVar("T")
+
+
+class Examination:
+    """What has been found so far. A question that nobody answers is a finding too."""
+
+    def __init__(self) -> None:
+        self.complaints: list[Complaint] = []
+        self.looked_at: list[str] = []
+
+    async def ask(
+        self, about: str, asked: Awaitable[T], judge: Callable[[T], Iterable[Complaint]], where: str = ""
+    ) -> T | None:
+        """Ask, and judge the answer; answer None where there was none. `where` is said behind what it is about."""
+        self.looked_at.append(about + where)
+        try:
+            answer = await asked
+        except CallFailed as failed:
+            self.complaints.append(Complaint(about + where, *said_of(failed)))
+            return None
+        self.complaints += [replace(one, about=one.about + where) for one in judge(answer)]
+        return answer
+
+    def read(self, about: str, read: Callable[[], Iterable[Complaint]]) -> None:
+        """Read a file of rules, and judge it; one that cannot be read is a finding too."""
+        self.looked_at.append(about)
+        try:
+            self.complaints += read()
+        except WrongSetting as wrong:
+            self.complaints.append(diagnosis.of_sentence(about, str(wrong)))
+
+
+async def examine(visit: Visit, settings: Settings, daemons: Sequence[str], model: str | None, *, as_json: bool) -> Exit:
+    """Look at all of it, and report."""
+    seen = Examination()
+    here = visit.here
+    await seen.ask("credentials", here.rights.account(), lambda account: diagnosis.of_place(here.target.home, account))
+    _rules(seen, visit, settings)
+    await _queues(seen, visit, settings)
+    await seen.ask("topic", visit.inspector.subscribers(settings.topic_arn), diagnosis.of_subscribers)
+    await seen.ask("permissions", _denials(visit, settings), _of_denials)
+    await seen.ask("deployments", here.catalogue.all(), partial(_of_deployments, here))
+    for place in visit.places.values():
+        if place is not here:
+            await _elsewhere(seen, place)
+    if model is not None:
+        place = next((each for each in visit.places.values() if each.target.is_home_of(model)), here)
+        await seen.ask("model", place.bedrock.model_state(model), lambda state: diagnosis.of_model(model, state))
+    for url in daemons:
+        await _daemon(seen, url)
+    return report(seen.complaints, seen.looked_at, as_json=as_json)
+
+
+async def _elsewhere(seen: Examination, place: Visited) -> None:
+    """Look at another target; without credentials there is nothing to look at there."""
+    where, home = f" in {place.target.name}", place.target.home
+    asked = place.rights.account()
+    if await seen.ask("credentials", asked, lambda account: diagnosis.of_place(home, account), where) is not None:
+        await seen.ask("permissions", place.rights.denials(), _of_denials, where)
+        await seen.ask("deployments", place.catalogue.all(), partial(_of_deployments, place), where)
+
+
+async def _denials(visit: Visit, settings: Settings) -> list[Denied]:
+    at_home = await visit.here.rights.denials()
+    return [*at_home, *await visit.inspector.denials(settings.queue_url, settings.topic_arn)]
+
+
+def _of_denials(found: Sequence[Denied]) -> Iterable[Complaint]:
+    return [Complaint("permissions", str(one), "allow it, as the policy does in docs/how-to/run.md") for one in found]
+
+
+def _of_deployments(place: Visited, found: Sequence[Deployment]) -> Iterable[Complaint]:
+    rules = place.target.rules
+    return diagnosis.of_fullness(found, rules.max_creating, rules.max_total)
+
+
+def _rules(seen: Examination, visit: Visit, settings: Settings) -> None:
+    if settings.permissions:
+        seen.read("permission rules", lambda: diagnosis.of_permissions(load_permissions(settings.permissions), visit.targets))
+    if settings.triggers:
+        seen.read("trigger rules", lambda: diagnosis.of_triggers(load_triggers(settings.triggers), visit.targets))
+
+
+async def _queues(seen: Examination, visit: Visit, settings: Settings) -> None:
+    asked = await seen.ask("queue", visit.inspector.queue_and_skew(settings.queue_url), lambda _: ())
+    if asked is None:
+        return
+    queue, skew = asked
+    seen.complaints += [*diagnosis.of_queue(queue, settings.timeout), *diagnosis.of_backlog(backlog_of(queue))]
+    seen.looked_at.append("clock")
+    seen.complaints += diagnosis.of_clock(skew)
+    if arn := redrive_of(queue).get("deadLetterTargetArn"):
+        url = await seen.ask("dead-letter queue", visit.inspector.queue_url(arn), lambda _: ())
+        if url is not None:
+            await seen.ask("dead letters", visit.inspector.queue(url), lambda dead: diagnosis.of_dead_letters(dead, queue))
+
+
+async def _daemon(seen: Examination, url: str) -> None:
+    seen.looked_at.append(f"daemon {url}")
+    try:
+        troubles = await ask_troubles(url)
+    except NotReached as wrong:
+        seen.complaints.append(diagnosis.of_sentence("daemon", str(wrong)))
+        return
+    seen.complaints += [Complaint("daemon", f"{url}: {name}: {said}", "see its log") for name, said in troubles.items()]
+
+
+def report(complaints: Sequence[Complaint], looked_at: Sequence[str], *, as_json: bool) -> Exit:
+    """Print what was found; answer whether anything was."""
+    if as_json:
+        found = [{"about": one.about, "message": one.text, "remedy": one.remedy} for one in complaints]
+        print_json({"findings": found, "lookedAt": list(looked_at)})
+    elif complaints:
+        print_table(("what", "what is so", "what to do"), [(one.about, one.text, one.remedy) for one in complaints])
+    elif is_terminal():
+        print_sentence(f"All well: {', '.join(looked_at)}.")
+    return Exit.NOT_WELL if complaints else Exit.OK

@@ -1,0 +1,62 @@
+"""The questions that cost nothing: what an account shows of itself as it is."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from slipway.cli.probe.client import PREFIX, Target
+from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.bedrock.errors import CallFailed
+from slipway.core.bedrock.pager import deployment_pages
+from slipway.core.diagnostics import probe as findings
+from slipway.core.diagnostics.probe import Call, Finding, Question
+
+LARGEST_PAGE: Final = 1000
+NOBODY: Final = f"{PREFIX}nobody"
+
+
+async def look(target: Target) -> tuple[list[Finding], list[Deployment]]:
+    """Ask everything that needs no deployment of our own, and answer also what there is.
+
+    Raises `CallFailed` where nothing can be listed.
+    """
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    def call(operation: str, asked: str, said: str, failed: CallFailed | None = None) -> Call:
+        return Call(operation, asked, loop.time() - began, said, failed)
+
+    existing: list[Deployment] = []
+    sizes: list[int] = []
+    pages: list[Call] = []
+    async for page in deployment_pages(lambda token: target.page(created_after=None, status=None, token=token)):
+        existing += page.deployments
+        sizes.append(len(page.deployments))
+        said = f"{sizes[-1]}{' and a token' if page.next_token else ''}"
+        pages.append(call("ListCustomModelDeployments", f"page {len(sizes)}", said))
+    try:
+        nobody = await target.get(NOBODY)
+        got, is_found = call("GetCustomModelDeployment", NOBODY, "it is there" if nobody else "not there"), nobody is not None
+    except CallFailed as failed:
+        got, is_found = call("GetCustomModelDeployment", NOBODY, "", failed), False
+    took = [one.updated_at - one.created_at for one in existing if one.status is Status.ACTIVE and one.updated_at is not None]
+    found = [
+        findings.of_leftovers([one.name for one in existing if one.name.startswith(PREFIX)]),
+        findings.of_nobody(got, is_found=is_found),
+        findings.of_pages(LARGEST_PAGE, sizes, pages[:2]),
+        findings.of_words(existing, pages[:1]),
+        await _bound(target, existing, call("ListCustomModelDeployments", "createdAfter its createdAt", "")),
+        findings.of_creations(took, pages[:1]),
+    ]
+    return found, existing
+
+
+async def _bound(target: Target, existing: list[Deployment], call: Call) -> Finding:
+    """List from the very instant of the newest one's creation: that is one page."""
+    if not existing:
+        return Finding(Question.BOUND, None, why="there is no deployment")
+    newest = max(existing, key=lambda one: one.created_at)
+    page = await target.page(created_after=newest.created_at, status=None, token=None)
+    is_there = newest.arn in {one.arn for one in page.deployments}
+    return Finding(Question.BOUND, "yes, to the millisecond" if is_there else "no", (call,))

@@ -1,0 +1,13 @@
+"""Slipway's own client: put a request on the queue, and follow it to its end.
+
+async with opened() as client:
+    ticket = await client.submit({"modelDeploymentName": "bot", "modelArn": "arn:aws:bedrock:…"})
+    async for news in client.follow(ticket):
+        print(news.state, news.text)
+"""
+
+from slipway.client.client import Client, opened
+from slipway.core.diagnostics.follow import News, Ticket
+from slipway.core.schema.rejection import Misunderstood
+
+__all__ = ["Client", "Misunderstood", "News", "Ticket", "opened"]

@@ -1,0 +1,1 @@
+"""What Bedrock says: deployments, and what a failed call means."""

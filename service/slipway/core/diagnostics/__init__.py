@@ -1,0 +1,1 @@
+"""Explain, audit and diagnose from facts that others gathered."""

@@ -1,0 +1,164 @@
+"""How a request is getting on, from all that can be seen of it from outside. Pure: what was seen goes in, news come out.
+
+An end is said only when it is one, by the first of these that knows:
+
+1. the event, from a queue that is subscribed to the topic: complete, whatever the outcome;
+2. a daemon that has finished the request lately;
+3. Bedrock: a deployment that carries the request's own tag and has ended;
+4. the queue, empty for a minute: every message in it was settled, this one too, and an outcome is published before its
+   message is deleted. What Bedrock shows then is how it ended; where it shows nothing, only the event says more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from slipway.core.bedrock.deployments import UpdateStatus
+from slipway.core.diagnostics.predict import Existing, foresee
+from slipway.core.diagnostics.status import Finished, Held
+from slipway.core.events.parse import Told
+from slipway.core.lifecycle.outcomes import Ending, Reason
+from slipway.core.requests.models import AnyRequest, Delete, Deploy, Update
+from slipway.core.scheduling.eta import NOTHING_KNOWN, Prospect
+
+QUIET_SECONDS: Final = 60.0
+"""SQS's counts are approximate, and right a minute after the last send."""
+MOVED_SECONDS: Final = 5.0
+MOVED_SHARE: Final = 0.25
+"""By how much an estimate must be another one, of what remains, to be news: it is a guess at all times."""
+UNHEARD: Final = "Unheard"
+"""The outcome that is none: the request has ended, and how is only in its event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A request that was put on the queue: under this message, at this time by AWS's clock."""
+
+    request: AnyRequest
+    message_id: str
+    sent_at: float
+
+    @property
+    def request_id(self) -> str:
+        """Under which events, tags and daemons know it."""
+        return self.request.request_id
+
+    @property
+    def name(self) -> str:
+        """The deployment's name, or its ARN where the request names it by that."""
+        return self.request.name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glimpse:
+    """What was seen of one request at one look. None where nobody could be asked, or nothing is known."""
+
+    told: Told | None = None
+    """The event that ends it."""
+    finished: Finished | None = None
+    held: Held | None = None
+    existing: Existing | None = None
+    """What holds the deployment's name in the request's target."""
+    is_looked_at: bool = True
+    """Whether Bedrock could be asked about that at all."""
+    was_otherwise: bool = False
+    """Whether an earlier look has shown that what is asked for was not so yet: so it is this request's doing, if it is."""
+    quiet_seconds: float = 0.0
+    """For how long every look has found the queue empty."""
+    waiting: int = 0
+    """Messages in the queue that nobody has received."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """How far a request is, or how it ended. `reason` is a word for programs, `text` a sentence for people."""
+
+    state: str
+    reason: str | None = None
+    text: str | None = None
+    arn: str | None = None
+    prospect: Prospect = NOTHING_KNOWN
+    """The place in the daemon's line, and what it reckons of how long it will be."""
+    is_end: bool = False
+    source: str = ""
+    """Who says so: event, daemon, Bedrock or queue."""
+    in_creation_for: float | None = field(default=None, compare=False)
+    """Seconds that its creation has gone on, where the daemon says so."""
+
+    @property
+    def place(self) -> int | None:
+        """In that line, from 1; None where it waits in none."""
+        return self.prospect.place
+
+
+def is_news(now: News, last: News | None, passed: float) -> bool:
+    """Whether something has changed since the last news, so many seconds ago, that the passing of time does not explain."""
+    if last is None or replace(now, prospect=last.prospect) != last or now.place != last.place:
+        return True
+    then, there = last.prospect, now.prospect
+    return _has_moved(there.to_slot, then.to_slot, passed) or _has_moved(there.to_end, then.to_end, passed)
+
+
+def _has_moved(now: float | None, then: float | None, passed: float) -> bool:
+    if now is None or then is None:
+        return now is not then
+    return abs(then - passed - now) > max(MOVED_SECONDS, MOVED_SHARE * now)
+
+
+def news(ticket: Ticket, glimpse: Glimpse) -> News:
+    """Say how the request is getting on."""
+    if (told := glimpse.told) is not None:
+        return News(told.outcome, told.reason, told.text, told.arn, is_end=True, source="event")
+    if (finished := glimpse.finished) is not None:
+        return News(finished.outcome, finished.reason, finished.text, finished.arn, is_end=True, source="daemon")
+    if (held := glimpse.held) is not None:
+        is_shown = held.state in {"Waiting", "Working"}  # of the others the state says it all
+        reason, why = (held.waits_for, held.why or None) if is_shown else (None, None)
+        creating = held.waited[-1] if held.waited and held.waits_for == held.waited[-1].reason == Reason.IN_CREATION else None
+        passed = None if creating is None else held.now - creating.since
+        return News(held.state, reason, why, held.arn, held.prospect, source="daemon", in_creation_for=passed)
+    is_quiet = glimpse.quiet_seconds >= QUIET_SECONDS
+    request = ticket.request
+    if isinstance(request, Deploy) and glimpse.existing is not None:
+        is_own = glimpse.existing.request_tag == ticket.request_id
+        seen = _as_bedrock_shows(request, ticket.sent_at, glimpse.existing) if is_own or is_quiet else None
+        if seen is not None and (seen.is_end or not is_quiet):
+            return seen
+    if glimpse.is_looked_at and (is_quiet or glimpse.was_otherwise) and is_so(request, glimpse.existing):
+        ending = Ending.DELETED if glimpse.existing is None else Ending.UPDATED
+        return News(ending.value, None, None, _arn(glimpse.existing), is_end=True, source="Bedrock")
+    if is_quiet:
+        text = "the queue is empty, so it has ended; how is in its event on the topic"
+        return News(UNHEARD, None, text, _arn(glimpse.existing), is_end=True, source="queue")
+    text = f"{glimpse.waiting} in the queue that nobody has received" if glimpse.waiting else "received, or about to be"
+    return News("Sent", None, text, source="queue")
+
+
+def is_so(request: AnyRequest, there: Existing | None) -> bool:
+    """Whether what a deletion or an update asks for is what Bedrock shows."""
+    match request:
+        case Delete():
+            return there is None
+        case Update() if there is not None and request.smoke_test is None:  # a test's verdict is not Bedrock's to show
+            update = there.deployment.update
+            is_done = update is None or update.status is not UpdateStatus.UPDATING
+            return there.deployment.model_arn == request.model_arn and is_done
+        case _:
+            return False
+
+
+def _as_bedrock_shows(request: Deploy, sent_at: float, there: Existing) -> News:
+    outcome = foresee(request, sent_at, there)
+    if outcome is None:
+        state = "Working" if there.deployment.status.is_end else "Creating"
+        return News(state, None, None, there.deployment.arn, source="Bedrock")
+    text = outcome.message
+    if outcome.ending is Ending.ACTIVE and there.request_tag != request.request_id:
+        text = f"made for request {there.request_tag!r}, and adopted"
+    reason = outcome.reason.value if outcome.reason else None
+    return News(outcome.ending.value, reason, text, there.deployment.arn, is_end=True, source="Bedrock")
+
+
+def _arn(there: Existing | None) -> str | None:
+    return None if there is None else there.deployment.arn

@@ -1,0 +1,36 @@
+"""How what holds a name will end a request to deploy under it: by the daemon's own decision, so that the two never differ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from slipway.core.bedrock.deployments import Deployment
+from slipway.core.lifecycle.deploy import Facts, decide
+from slipway.core.lifecycle.outcomes import Outcome
+from slipway.core.lifecycle.steps import ABSENCES_BELIEVED, Ended, Seen
+from slipway.core.lifecycle.tags import Marks
+from slipway.core.requests.models import Deploy
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A deployment, and what its tags say of it."""
+
+    deployment: Deployment
+    marks: Marks
+
+    @property
+    def request_tag(self) -> str | None:
+        """The request that it was made for; None where Slipway did not make it."""
+        return self.marks.request
+
+
+def foresee(request: Deploy, received: float, there: Existing) -> Outcome | None:
+    """Answer the outcome that a request first received then has at once for what is there; None where something is done.
+
+    Where only the job is known that makes its model, nothing is said of what another request made: it may be adopted.
+    """
+    if not request.model_arn and there.request_tag not in {None, request.request_id}:
+        return None
+    step = decide(request, Facts(sight=Seen(there.deployment, there.marks), received=received, looks=ABSENCES_BELIEVED))
+    return step.outcome if isinstance(step, Ended) else None

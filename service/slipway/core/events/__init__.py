@@ -1,0 +1,1 @@
+"""From an outcome to the published event, and back."""

@@ -1,0 +1,118 @@
+"""What is said to whoever waits for the answer, within the limits of each: pure functions of the event."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from slipway.core.events.publish import Publication, cut
+from slipway.core.lifecycle.outcomes import WRONG, Ending
+from slipway.core.schema.rejection import NOBODY, Asker
+
+LONGEST_ERROR: Final = 256
+LONGEST_CAUSE: Final = 32_768
+LONGEST_FAILURE_REASON: Final = 256
+LONGEST_PARAMETER: Final = 1024
+
+GOOD: Final = frozenset({Ending.ACTIVE, Ending.UPDATED, Ending.DELETED, Ending.CANCEL_TAKEN})
+BAD: Final = WRONG | {Ending.CANCELLED}
+"""Every ending is in one of the two: a task or a step has succeeded, or it has failed."""
+
+_PARAMETERS: Final = ("customModelDeploymentArn", "modelDeploymentName", "modelArn", "outcome", "requestId")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSucceeded:
+    """For Step Functions. `output` is JSON: the data of the event."""
+
+    token: str = field(repr=False)
+    output: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """For Step Functions: `error` is what a state machine catches, `cause` is for people."""
+
+    token: str = field(repr=False)
+    error: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepSucceeded:
+    """For a SageMaker pipeline. `once` makes the call the same however often it is made."""
+
+    token: str = field(repr=False)
+    once: str
+    parameters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """For a SageMaker pipeline."""
+
+    token: str = field(repr=False)
+    once: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """The event itself, to a queue's URL or a topic's ARN."""
+
+    to: str
+    publication: Publication
+
+
+Reply = TaskSucceeded | TaskFailed | StepSucceeded | StepFailed | Copied
+
+
+def replies(asker: Asker, publication: Publication) -> tuple[Reply, ...]:
+    """Answer what is to be said to whom. The same event always says the same."""
+    if asker == NOBODY:
+        return ()
+    data: dict[str, Any] = json.loads(publication.body)["data"]
+    is_good = Ending(data["outcome"]) in GOOD
+    said: list[Reply] = []
+    if asker.task_token is not None:
+        said.append(_to_task(asker.task_token, data, is_good=is_good))
+    if asker.callback_token is not None:
+        said.append(_to_pipeline(asker.callback_token, publication.event_id, data, is_good=is_good))
+    if asker.reply_to is not None:
+        said.append(Copied(asker.reply_to, publication))
+    return tuple(said)
+
+
+def stopped(callback_token: str) -> StepFailed:
+    """Answer what a pipeline is told that is being stopped: at once, whatever there is yet to do about what it asked for."""
+    reason = "Stopping: the pipeline is being stopped; what the step asked for is cancelled, unless it has ended"
+    return StepFailed(callback_token, _once(f"stopping {callback_token}"), reason)
+
+
+def _to_task(token: str, data: Mapping[str, Any], *, is_good: bool) -> Reply:
+    if is_good:
+        return TaskSucceeded(token, json.dumps(data, separators=(",", ":")))
+    return TaskFailed(token, cut(_word(data), LONGEST_ERROR), cut(_sentence(data), LONGEST_CAUSE))
+
+
+def _to_pipeline(token: str, event_id: str, data: Mapping[str, Any], *, is_good: bool) -> Reply:
+    if is_good:
+        known = tuple((key, cut(str(data[key]), LONGEST_PARAMETER)) for key in _PARAMETERS if key in data)
+        return StepSucceeded(token, _once(event_id), known)
+    return StepFailed(token, _once(event_id), cut(f"{_word(data)}: {_sentence(data)}", LONGEST_FAILURE_REASON))
+
+
+def _word(data: Mapping[str, Any]) -> str:
+    return str(data.get("reason") or data["outcome"])
+
+
+def _sentence(data: Mapping[str, Any]) -> str:
+    return str(data.get("message") or data.get("failureMessage") or data["outcome"])
+
+
+def _once(text: str) -> str:
+    """SageMaker wants 32 to 128 characters."""
+    return hashlib.sha256(text.encode()).hexdigest()

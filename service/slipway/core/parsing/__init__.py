@@ -1,0 +1,1 @@
+"""From a message body to a validated request."""

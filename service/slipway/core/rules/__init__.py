@@ -1,0 +1,1 @@
+"""Rules that the operator writes: triggers, event patterns, permissions."""

@@ -1,0 +1,252 @@
+"""One table says what may be given: the checks, their sentences and the JSON Schema all come from it.
+
+A table is a tuple of `Field`. `problems` finds what is wrong with a mapping, in an order that does not depend on
+chance, lazily: who takes only the first problem pays only for that one. Every check is linear in the value's size.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from typing import Final
+
+from slipway.core.schema.rejection import Code, shown
+
+DURATION: Final = (
+    r"P(?=[0-9T])(?:([0-9]{1,9})W)?(?:([0-9]{1,9})D)?"
+    r"(?:T(?=[0-9])(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)S)?)?"
+)
+"""ISO 8601 durations without years and months, which have no fixed length."""
+_DURATION = re.compile(DURATION)
+_UNITS: Final = (604_800, 86_400, 3_600, 60, 1)
+_LARGEST_PRINTED: Final = 10**20
+
+
+class Kind(StrEnum):
+    """What a value is, in the words that a reason uses."""
+
+    TEXT = "a string"
+    WHOLE = "a whole number"
+    NUMBER = "a number"
+    FLAG = "true or false"
+    SECONDS = "a number of seconds or an ISO 8601 duration such as PT90M"
+    LIST = "a list"
+    OBJECT = "an object"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """What one key may hold."""
+
+    name: str
+    kind: Kind
+    doc: str
+    remedy: str = ""
+    """What somebody who gave a wrong value is told to do; settings, where it is empty, say the bounds."""
+    required: bool = False
+    instead: str = ""
+    """The key that may be given instead of this one, where the table has it: exactly one of both then."""
+    alias: str = ""
+    """Another key that means the same; the reader of the body has made this one of it before the checks."""
+    letters: str = r"^\x00-\x1f\x7f-\x9f"
+    """The inside of a regular expression's [...]: every character that a text may have."""
+    pattern: str | None = None
+    """The form of the whole text. Python and ECMA 262 must read it alike, and match it in linear time."""
+    least: float | None = None
+    """The smallest number, the fewest characters, or the fewest entries."""
+    most: float | None = None
+    choices: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
+    """Prefixes, in small letters, that a text may not have in any case."""
+    entry: tuple[Field, ...] = ()
+    """What an object, or each object in a list, may hold; in a list the first key must differ between them."""
+    each: Field | None = None
+    """What each text in a list of texts may be."""
+    unit: str = ""
+    reason: str = ""
+    """Why the default of a setting is what it is."""
+    examples: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong. `text` is a whole sentence: the field, the fault, the remedy."""
+
+    code: Code
+    field: str
+    text: str
+
+
+def problems(fields: Sequence[Field], given: Mapping[str, object], inside: str = "") -> Iterator[Problem]:
+    """Find all that is wrong with what was given: unknown keys in their order, then the fields in the table's."""
+    by_name = {field.name: field for field in fields}
+    for key in given:
+        if key not in by_name:
+            text = f"{_place(inside)}the key {shown(key)} is unknown; {_hint(key, by_name)}"
+            yield Problem(Code.UNKNOWN_KEY, inside + shown(key)[1:-1], text)
+    for field in fields:
+        path = inside + field.name
+        other = field.instead if field.instead in by_name and field.instead in given else None
+        if field.name not in given:
+            if field.required and other is None:
+                yield Problem(Code.MISSING_FIELD, path, f"{path} is missing; {field.remedy}")
+            continue
+        if other is not None:
+            yield Problem(Code.INVALID_FIELD, path, f"{path} and {other} are both given; give one of the two")
+        value = given[field.name]
+        if wrong := fault(field, value):
+            yield Problem(Code.INVALID_FIELD, path, f"{path} {wrong}; {field.remedy}")
+        elif isinstance(value, list):
+            yield from (_entry_problems if field.each is None else _text_problems)(field, value, path)
+        elif isinstance(value, dict):
+            yield from problems(field.entry, value, path + ".")
+
+
+def _entry_problems(field: Field, entries: Iterable[object], path: str) -> Iterator[Problem]:
+    first_name = field.entry[0].name
+    seen: dict[object, int] = {}
+    for index, entry in enumerate(entries):
+        place = f"{path}[{index}]"
+        if not isinstance(entry, dict):
+            yield Problem(Code.INVALID_FIELD, place, f"{place} is {_called(entry)}, not an object; {field.remedy}")
+            continue
+        is_sound = True
+        for problem in problems(field.entry, entry, place + "."):
+            is_sound = False
+            yield problem
+        if is_sound and (earlier := seen.setdefault(entry[first_name], index)) != index:
+            place += f".{first_name}"
+            text = f"{place} is {shown(entry[first_name])}, as in {path}[{earlier}]; give each {first_name} once"
+            yield Problem(Code.INVALID_FIELD, place, text)
+
+
+def _text_problems(field: Field, texts: Iterable[object], path: str) -> Iterator[Problem]:
+    for index, text in enumerate(texts):
+        if field.each is not None and (wrong := fault(field.each, text)):
+            place = f"{path}[{index}]"
+            yield Problem(Code.INVALID_FIELD, place, f"{place} {wrong}; {field.remedy}")
+
+
+def fault(field: Field, value: object) -> str | None:
+    """Say what is wrong with one value, to follow its name in a sentence; None when nothing is."""
+    if not _is_of(field.kind, value):
+        return f"is {_called(value)}, not {field.kind.value}"
+    if isinstance(value, list):
+        return _size_fault(field, len(value), "entries")
+    if isinstance(value, str):
+        return _text_fault(field, value) if field.kind is Kind.TEXT else _duration_fault(field, value)
+    return _number_fault(field, value, _called(value))
+
+
+def _text_fault(field: Field, value: str) -> str | None:
+    if field.choices and value not in field.choices:
+        return f"is {shown(value)}, not one of {', '.join(field.choices)}"
+    if wrong := _size_fault(field, len(value), "characters"):
+        return wrong
+    sound = compiled(f"[{field.letters}]*").match(value)
+    end = sound.end() if sound else 0
+    if end < len(value):
+        what = f"{shown(value[end])}, U+{ord(value[end]):04X}"
+        return f"is {shown(value)}, whose character {end + 1} ({what}) is not allowed"
+    for prefix in field.reserved:
+        if value[: len(prefix)].lower() == prefix:
+            return f"is {shown(value)}, and the prefix {prefix} is reserved"
+    if field.pattern and not compiled(field.pattern).fullmatch(value):
+        return f"is {shown(value)}, which does not have the right form"
+    return None
+
+
+compiled: Final = cache(re.compile)
+"""What `re` keeps, too, of a pattern that it is given as text, but for a third of the price: each request has some ten."""
+
+
+def _duration_fault(field: Field, value: str) -> str | None:
+    length = seconds(value)
+    if length is None:
+        return f"is {shown(value)}, not {field.kind.value}"
+    return _number_fault(field, length, shown(value))
+
+
+def _number_fault(field: Field, value: object, said: str) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    if isinstance(value, float) and not math.isfinite(value):
+        return "is not a finite number"
+    unit = " seconds" if field.kind is Kind.SECONDS else ""
+    if field.least is not None and value < field.least:
+        return f"is {said}, less than {field.least:g}{unit}"
+    if field.most is not None and value > field.most:
+        return f"is {said}, more than {field.most:.12g}{unit}"
+    return None
+
+
+def _size_fault(field: Field, size: int, what: str) -> str | None:
+    if field.least is not None and size < field.least:
+        return "is empty" if size == 0 else f"has {size} {what}, fewer than {field.least:g}"
+    if field.most is not None and size > field.most:
+        return f"has {size} {what}, more than {field.most:g}"
+    return None
+
+
+def seconds(value: object) -> float | None:
+    """Read a number of seconds, or an ISO 8601 duration of weeks to seconds; None where it is neither."""
+    if isinstance(value, str):
+        parts = found.groups("0") if (found := _DURATION.fullmatch(value)) else None
+        return sum(float(part) * unit for part, unit in zip(parts, _UNITS, strict=True)) if parts else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Guess which known word was meant, whatever its case; None when no guess is a good one."""
+    by_lower = {each.lower(): each for each in known}
+    found = difflib.get_close_matches(word[:64].lower(), by_lower, n=1)
+    return by_lower[found[0]] if found else None
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    near = nearest(word, known)
+    return f"did you mean {near}?" if near else f"the known keys are {', '.join(known)}"
+
+
+def _place(inside: str) -> str:
+    return f"in {inside.rstrip('.')}, " if inside else ""
+
+
+def _is_of(kind: Kind, value: object) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    match kind:
+        case Kind.TEXT:
+            return isinstance(value, str)
+        case Kind.WHOLE:
+            return is_number and isinstance(value, int)
+        case Kind.NUMBER:
+            return is_number
+        case Kind.FLAG:
+            return isinstance(value, bool)
+        case Kind.SECONDS:
+            return is_number or isinstance(value, str)
+        case Kind.LIST:
+            return isinstance(value, list)
+        case Kind.OBJECT:
+            return isinstance(value, dict)
+
+
+def _called(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return f"the boolean {str(value).lower()}"
+        case int() | float():
+            return f"the number {value}" if abs(value) < _LARGEST_PRINTED else "a very large number"
+        case str():
+            return f"the string {shown(value)}"
+        case list():
+            return "a list"
+        case _:
+            return "an object"

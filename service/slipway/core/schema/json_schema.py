@@ -1,0 +1,84 @@
+"""The JSON Schema (draft 2020-12) of a table: whatever the table's checks accept, the schema accepts too.
+
+The schema is a little wider where JSON Schema has no words: the bounds of durations written as text, and that entries
+of a list differ in their first key, stand in descriptions only; and 10.0 is an integer for it, which is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from slipway.core.schema.fields import DURATION, Field, Kind
+
+DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
+_END: Final = r"$(?!\n)"
+"""The end of the text, also for Python's `re`, whose `$` alone takes a line break after it."""
+_TYPES: Final = {
+    Kind.TEXT: "string",
+    Kind.WHOLE: "integer",
+    Kind.NUMBER: "number",
+    Kind.FLAG: "boolean",
+    Kind.LIST: "array",
+}
+
+
+def object_schema(fields: Sequence[Field]) -> dict[str, object]:
+    """Answer the schema of an object that holds these fields and no others."""
+    properties = {name: _field_schema(field) for field in fields for name in (field.name, field.alias) if name}
+    schema: dict[str, object] = {"type": "object", "properties": properties}
+    names = {field.name for field in fields}
+    if required := [field.name for field in fields if field.required and field.instead not in names]:
+        schema["required"] = required
+    rules: list[dict[str, object]] = [
+        {"oneOf": [_has(field.name), _has(field.instead)]} for field in fields if field.instead in names
+    ]
+    rules += [{"not": _has(field.name, field.alias)} for field in fields if field.alias]
+    if rules:
+        schema["allOf"] = rules
+    return schema | {"additionalProperties": False}
+
+
+def _has(*names: str) -> dict[str, object]:
+    """Return what an object with these keys fits; they are properties here, too, as the strict mode of ajv demands."""
+    return {"required": [*names], "properties": dict.fromkeys(names, True)}
+
+
+def _field_schema(field: Field) -> dict[str, object]:
+    schema: dict[str, object] = {"description": field.doc}
+    if field.examples:
+        schema["examples"] = list(field.examples)
+    match field.kind:
+        case Kind.SECONDS:
+            number = {"type": "number"} | _bounds(field, "minimum", "maximum")
+            return schema | {"anyOf": [{"type": "string", "pattern": f"^{DURATION}{_END}"}, number]}
+        case Kind.TEXT:
+            return schema | _text_schema(field)
+        case Kind.OBJECT:
+            return schema | object_schema(field.entry)
+        case Kind.LIST:
+            one = _field_schema(field.each) if field.each else object_schema(field.entry)
+            entries = _bounds(field, "minItems", "maxItems") | {"items": one}
+            return schema | {"type": "array"} | entries
+        case _:
+            return schema | {"type": _TYPES[field.kind]} | _bounds(field, "minimum", "maximum")
+
+
+def _text_schema(field: Field) -> dict[str, object]:
+    if field.choices:
+        return {"type": "string", "enum": list(field.choices)}
+    pattern = field.pattern or f"[{field.letters}]*"
+    schema: dict[str, object] = {"type": "string"} | _bounds(field, "minLength", "maxLength")
+    schema["pattern"] = f"^(?:{pattern}){_END}"
+    if field.reserved:
+        schema["not"] = {"pattern": f"^(?:{'|'.join(_in_any_case(prefix) for prefix in field.reserved)})"}
+    return schema
+
+
+def _bounds(field: Field, least: str, most: str) -> dict[str, object]:
+    given = {least: field.least, most: field.most}
+    return {name: int(bound) if bound == int(bound) else bound for name, bound in given.items() if bound is not None}
+
+
+def _in_any_case(prefix: str) -> str:
+    return "".join(f"[{letter}{letter.upper()}]" if letter.isalpha() else letter for letter in prefix)

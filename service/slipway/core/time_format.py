@@ -1,0 +1,78 @@
+"""Times as they are written: ISO 8601 in UTC, to the millisecond."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+
+def iso(seconds: float) -> str:
+    """Write seconds since the epoch."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def epoch(text: str) -> float:
+    """Read what `iso` has written, or any other ISO 8601 time; one without an offset is in UTC. Raises ValueError."""
+    read = datetime.fromisoformat(text)
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+
+
+MINUTE: Final = 60
+HOUR: Final = 3600
+DAY: Final = 86_400
+MOST_COLUMNS: Final = 14
+
+_WIDTHS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 43_200, 86_400, 604_800)
+
+
+def spoken(seconds: float) -> str:
+    """Say a duration with the two largest units that it has, as one says it: `12 s`, `3 min 05 s`, `1 h 20 min`."""
+    whole = max(0, int(seconds))
+    if whole < MINUTE:
+        return f"{whole} s"
+    if whole < HOUR:
+        minutes, rest = divmod(whole, MINUTE)
+        return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"
+    if whole < DAY:
+        hours, rest = divmod(whole // MINUTE, MINUTE)
+        return f"{hours} h {rest:02} min" if rest else f"{hours} h"
+    days, rest = divmod(whole // HOUR, 24)
+    return f"{days} d {rest} h" if rest else f"{days} d"
+
+
+def roughly(seconds: float) -> str:
+    """Say a duration that is only an estimate, no more exactly than it is known."""
+    step = 5 if seconds < MINUTE else MINUTE if seconds < HOUR else 5 * MINUTE
+    return f"about {spoken(max(step, round(seconds / step) * step))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How many durations are `least` or longer, and shorter than `most`, in seconds."""
+
+    least: int
+    most: int
+    count: int
+
+
+def columns(durations: Sequence[float]) -> tuple[Column, ...]:
+    """Sort durations into at most `MOST_COLUMNS` columns of one round width, from the shortest to the longest."""
+    if not durations:
+        return ()
+    shortest, longest = min(durations), max(durations)
+    for width in _WIDTHS:
+        first = int(shortest // width)
+        last = int(longest // width)
+        if last - first < MOST_COLUMNS:
+            break
+    else:
+        width = _WIDTHS[-1] * (1 + int(longest // (_WIDTHS[-1] * MOST_COLUMNS)))
+        first, last = int(shortest // width), int(longest // width)
+    edges = [number * width for number in range(first, last + 2)]
+    counts = [0] * (len(edges) - 1)
+    for duration in durations:
+        counts[min(len(counts) - 1, bisect_right(edges, duration) - 1)] += 1
+    return tuple(Column(edges[at], edges[at + 1], count) for at, count in enumerate(counts))

@@ -1,0 +1,325 @@
+"""The composition root: makes everything, connects it, and decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final, TypeVar
+
+import structlog
+
+from slipway import __version__, logs
+from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.connect import Aws, connect
+from slipway.aws.sdk.regions import NotConfigured
+from slipway.core.bedrock.errors import CallFailed, Missing, Refused
+from slipway.core.requests.targets import DEFAULT
+from slipway.core.rules.permissions import Rule
+from slipway.core.rules.triggers import Trigger
+from slipway.core.scheduling.backoff import pause_seconds
+from slipway.core.sqs.messages import QueueTraits
+from slipway.http.health import Check, Pulse, Readiness
+from slipway.http.metrics import Measures, process_registry, registry_of
+from slipway.http.page.layout import Place
+from slipway.http.page.routes import StatusPage
+from slipway.http.requests_api import Lines
+from slipway.http.server import CannotListen, Endpoint, application, starting_application
+from slipway.settings.load import Settings, WrongSetting, load, load_permissions, load_triggers
+from slipway.telemetry.setup import tracing
+from slipway.worker.kernel.interrupts import rest
+from slipway.worker.kernel.policy import Terms
+from slipway.worker.queue.intake import MOST_POLLS
+from slipway.worker.runtime.worker import LONGEST_GOODBYE_SECONDS, Slipway
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+EXIT_WRONG_SETTING: Final = 2
+EXIT_FAULT: Final = 1
+DROPPED_SECONDS: Final = 1.0
+"""How long a call that was dropped before anything was received has to end."""
+CLOSING_SECONDS: Final = 3.0
+"""How long connections and traces may take to close after the longest shutdown."""
+AGAIN_SECONDS: Final = 4.0
+"""After a second signal: two for what is under way, the rest for closing."""
+
+
+def main(config: Path | None) -> int:
+    """Serve until a signal ends it; answer the exit code: 0 for a clean end, 2 for a wrong setting."""
+    logs.detach_streams()
+    try:
+        settings = load(os.environ, str(config) if config else None)
+        triggers = load_triggers(settings.triggers)
+        permissions = load_permissions(settings.permissions)
+    except WrongSetting as wrong:
+        print(f"slipway: {wrong}", file=sys.stderr)  # noqa: T201  logging is not set up yet
+        return EXIT_WRONG_SETTING
+    logs.configure(settings.log_level, settings.log_format)
+    with asyncio.Runner(loop_factory=_fast_loop()) as runner:
+        return runner.run(serve(settings, triggers, permissions))
+
+
+async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissions: tuple[Rule, ...] = ()) -> int:
+    """Open what is needed, run, and close it again.
+
+    Only what nothing but another setting can end is answered with the exit code of a wrong one. Everything else, like
+    credentials that come late or a port in use, is waited for.
+    """
+    rng = random.Random()  # noqa: S311  jitter, no secret
+    start = _Start(_Goodbye(), rng)
+    endpoint = Endpoint(settings.http_host, settings.http_port)
+    await endpoint.show(starting_application(endpoint, process_registry(logs.LOST), start.waits))
+    try:
+        async with endpoint.listening(rng), AsyncExitStack() as stack:
+            await _serve(settings, triggers, permissions, endpoint, start, stack)
+    except CannotListen as wrong:
+        said = f"{wrong} (http_host from {settings.provenance['http_host']}, http_port from {settings.provenance['http_port']})"
+        remedy = "choose another SLIPWAY_HTTP_HOST or SLIPWAY_HTTP_PORT, or port 0 for none"
+        log.error("daemon.refused", error=said, remedy=remedy)  # noqa: TRY400  the sentence is all there is to know
+        return EXIT_WRONG_SETTING
+    except NotConfigured as wrong:
+        log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  as above
+        return EXIT_WRONG_SETTING
+    except Exception:
+        log.exception("daemon.faulted")
+        return EXIT_FAULT
+    log.info("daemon.stopped")
+    return 0
+
+
+async def _serve(
+    settings: Settings,
+    triggers: tuple[Trigger, ...],
+    permissions: tuple[Rule, ...],
+    endpoint: Endpoint,
+    start: _Start,
+    stack: AsyncExitStack,
+) -> None:
+    """Reach AWS, then receive until a signal comes."""
+
+    def connection() -> Awaitable[Aws]:
+        opening = connect(
+            queue_url=settings.queue_url,
+            topic_arn=settings.topic_arn,
+            visibility_seconds=settings.visibility_timeout,
+            call_timeout=settings.call_timeout,
+            most_polls=MOST_POLLS,
+            version=__version__,
+            rng=start.rng,
+            wanted=settings.targets,
+        )
+        return stack.enter_async_context(opening)
+
+    aws = await start.insist(connection, "credentials", "the AWS SDK's own settings")
+    if aws is None:
+        return
+    gc.freeze()  # what there is by now stays: no collection has to look through it
+    named = f"SLIPWAY_QUEUE_URL (from {settings.provenance['queue_url']}) is {settings.queue_url}"
+    traits = await start.insist(aws.queue.traits, "queue", named)
+    if traits is None:
+        return
+    terms = await _permitting(permissions, _terms(settings, aws, triggers), aws, start)
+    if terms is not None:
+        await _run(settings, terms, aws, traits, endpoint, start)
+
+
+class _Start:
+    """What the daemon waits for before it can receive."""
+
+    def __init__(self, goodbye: _Goodbye, rng: random.Random) -> None:
+        self.goodbye = goodbye
+        self.rng = rng
+        self.waits: dict[str, str] = {}
+        """Why it waits, by what for."""
+
+    async def insist(self, ask: Callable[[], Awaitable[T]], what: str, named_by: str) -> T | None:
+        """Ask until there is an answer; None as soon as a signal came. Raises `NotConfigured` for what does not pass.
+
+        Nothing is held yet: a call that is under way may be dropped.
+        """
+        troubles = 0
+        while not self.goodbye.is_said.is_set():
+            self.waits[what] = self.waits.get(what) or "no answer yet"
+            try:
+                answer = await _unless(self.goodbye.is_said, ask())
+            except (Missing, Refused) as wrong:
+                raise NotConfigured(f"{wrong}; {named_by}") from wrong
+            except CallFailed as failed:
+                troubles += 1
+                self.waits[what] = str(failed)
+                log.warning("daemon.waiting", code=failed.code, error=str(failed), remedy=f"waiting for {what}")
+                await rest(pause_seconds(troubles, self.rng, longest=15.0), unless=self.goodbye.is_said)
+            else:
+                del self.waits[what]
+                return answer
+        return None
+
+
+async def _unless(said: asyncio.Event, asked: Awaitable[T]) -> T | None:
+    """Answer what is asked for; None when the event came first."""
+    asking = asyncio.ensure_future(asked)
+    hearing = asyncio.ensure_future(said.wait())
+    try:
+        await asyncio.wait((asking, hearing), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        hearing.cancel()
+    if asking.done():
+        return asking.result()
+    asking.cancel()
+    await asyncio.wait((asking,), timeout=DROPPED_SECONDS)
+    return None
+
+
+async def _permitting(permissions: tuple[Rule, ...], terms: Terms, aws: Aws, start: _Start) -> Terms | None:
+    """Learn who Slipway itself is to SQS, before anything is received; None when a signal came first.
+
+    Permissions need it. Without them it is asked for once: without an answer, a request that is continued in a new message
+    no longer owns what it has made, and so neither deletes that nor tries again.
+    """
+    if not permissions:
+        try:
+            own = await _unless(start.goodbye.is_said, aws.identity.own_sender())
+        except CallFailed as failed:
+            remedy = "let the daemon reach STS; until then, what is continued in a new message is only awaited and announced"
+            log.warning("sender.unknown", code=failed.code, error=str(failed), remedy=remedy)
+            return terms
+        return None if own is None else replace(terms, own_sender=own)
+    own = await start.insist(aws.identity.own_sender, "STS", "the rules in SLIPWAY_PERMISSIONS need its answer")
+    if own is None:
+        return None
+    log.info("permissions.loaded", rules=[rule.name for rule in permissions], own_sender=own)
+    return replace(terms, permissions=permissions, own_sender=own)
+
+
+async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, endpoint: Endpoint, start: _Start) -> None:
+    slipway = Slipway(
+        terms,
+        traits,
+        source=aws.queue,
+        queue=aws.queue,
+        topic=aws.topic,
+        bedrocks=aws.bedrocks,
+        desk=aws.replies,
+        rng=start.rng,
+    )
+    pulse = Pulse()
+    measures = Measures(
+        slipway, pulse, aws.tally, logs.LOST, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws)
+    )
+    home = terms.home.home
+    queue = settings.queue_url.rpartition("/")[2]
+    place = Place(queue, home.account, home.region)
+    page = StatusPage(slipway, aws.tally, place)
+    lines, registry = partial(_lines, aws), registry_of(measures)
+    async with tracing(slipway, os.environ, queue=queue, version=__version__):
+        await endpoint.show(application(endpoint, slipway, pulse, _readiness(aws), registry, lines, page))
+        _warn(traits)
+        log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)
+        pulse.beside["pulse"] = beating = asyncio.create_task(pulse.run())
+        try:
+            start.goodbye.tell(slipway)
+            await slipway.run()
+        finally:
+            beating.cancel()
+
+
+def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> Terms:
+    return Terms(
+        targets=aws.targets,
+        max_held=settings.max_held,
+        sweep_interval=settings.sweep_interval,
+        timeout=settings.timeout,
+        visibility_timeout=settings.visibility_timeout,
+        progress_events=settings.progress_events,
+        allow_force=settings.allow_force,
+        reap_interval=settings.reap_interval,
+        is_topic_fifo=settings.is_fifo_topic,
+        reply_to=tuple(settings.reply_to.split()),
+        tenant_weights=settings.weights,
+        triggers=triggers,
+    )
+
+
+def _credentials_left(aws: Aws) -> Callable[[], float | None]:
+    return aws.keeper.seconds_left if aws.keeper is not None else lambda: None
+
+
+def _readiness(aws: Aws) -> Readiness:
+    def looks(bedrock: Bedrock) -> Check:
+        return lambda: bedrock.page(created_after=None, status=None, token=None, size=1)
+
+    targets = {"bedrock" if name == DEFAULT else f"bedrock in {name}": looks(each) for name, each in aws.bedrocks.items()}
+    return Readiness({"queue": aws.queue.traits, "topic": aws.topic.check}, targets)
+
+
+def _lines(aws: Aws) -> Lines:
+    """How fast each operation is called, and how many calls of it wait: what a throttled account looks like from here."""
+    named = [("", each) for each in aws.limiters] + [(f" in {name}", each) for name, each in aws.elsewhere.items()]
+    return {name + where: (limiter.rate, limiter.waiting) for where, each in named for name, limiter in each.items()}
+
+
+def _warn(traits: QueueTraits) -> None:
+    """What is allowed, and yet not good."""
+    if not traits.has_dead_letter_queue:
+        log.warning("queue.without_dead_letters", remedy="give the queue a redrive policy: rejected bodies are kept there")
+    elif traits.max_receive_count == 1:
+        log.warning("queue.max_receive_count", value=1, remedy="set maxReceiveCount to 3 or more")
+
+
+class _Goodbye:
+    """The first signal ends it as soon as everything is given back, the second at once."""
+
+    def __init__(self) -> None:
+        self.is_said = asyncio.Event()
+        self._slipway: Slipway | None = None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._heard, number.name)
+
+    def tell(self, slipway: Slipway) -> None:
+        """From now on this is what is to be stopped."""
+        self._slipway = slipway
+        if self.is_said.is_set():
+            slipway.stop()
+
+    def _heard(self, name: str) -> None:
+        is_again = self.is_said.is_set()
+        self.is_said.set()
+        _cut_off_after(AGAIN_SECONDS if is_again else LONGEST_GOODBYE_SECONDS + CLOSING_SECONDS)
+        if self._slipway is not None:
+            (self._slipway.hurry if is_again else self._slipway.stop)()
+        log.info("signal.received", signal=name)
+
+
+def _cut_off_after(seconds: float) -> None:
+    """End the process then, whatever hangs: a thread in a DNS query that gets no answer cannot be cancelled."""
+    timer = threading.Timer(seconds, _cut_off)
+    timer.daemon = True
+    timer.start()
+
+
+def _cut_off() -> None:
+    log.warning("daemon.cut_off", remedy="what is held comes back by itself")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, logs.BackgroundWriter):
+            stream.drain()
+    os._exit(0)
+
+
+def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415  not made for every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop  # type: ignore[return-value]

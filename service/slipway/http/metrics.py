@@ -1,0 +1,207 @@
+"""What the daemon has counted, in Prometheus's words. Read at scrape time: counting costs the work nothing more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeVar, get_args
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from slipway import __version__
+from slipway.aws.connect import ANSWERS, OPERATIONS
+from slipway.core.events.callbacks import Reply
+from slipway.core.lifecycle.outcomes import Ending, Settlement
+from slipway.http.health import Pulse
+from slipway.logs import Losses
+from slipway.worker.kernel.counters import Histogram
+from slipway.worker.publishing.callbacks import UNTOLD
+from slipway.worker.runtime.target_runtime import Site
+from slipway.worker.runtime.worker import Slipway
+
+T = TypeVar("T")
+
+_SETTLEMENTS: Final = [kind.__name__ for kind in get_args(Settlement)]
+_REPLIES: Final = [*(kind.__name__ for kind in get_args(Reply)), *UNTOLD]
+_NO_CALLS: Final = dict.fromkeys(((operation, answer) for operation in OPERATIONS for answer in ANSWERS), 0)
+
+
+class Measures(Collector):
+    """Everything there is to measure of one daemon. `calls` counts calls by operation and how they were answered.
+
+    Each labelled counter has all its label values from the start: an alert on `increase` misses the first of a series that
+    appears only then.
+
+    `skew` and `credentials_left` answer seconds, or None where there is nothing to tell: then there is no such metric.
+    """
+
+    def __init__(
+        self,
+        slipway: Slipway,
+        pulse: Pulse,
+        calls: Mapping[tuple[str, str], int],
+        lost: Losses,
+        *,
+        skew: Callable[[], float | None],
+        credentials_left: Callable[[], float | None],
+    ) -> None:
+        self._slipway = slipway
+        self._pulse = pulse
+        self._calls = calls
+        self._lost = lost
+        self._skew = skew
+        self._credentials_left = credentials_left
+
+    def collect(self) -> Iterable[Metric]:
+        """Answer all metrics as they are now."""
+        yield InfoMetricFamily("slipway_build", "Which Slipway this is.", {"version": __version__})
+        yield from self._counters()
+        yield from self._gauges()
+        tally = self._slipway.tally
+        yield _histogram("slipway_request_seconds", "First receipt to published outcome.", tally.request_seconds)
+        yield from self._of_targets()
+
+    def _counters(self) -> Iterator[Metric]:
+        tally = self._slipway.tally
+        yield _counter("slipway_messages_received", "Messages received.", tally.messages_received)
+        yield _counter("slipway_duplicate_deliveries", "Messages received while held.", tally.duplicate_deliveries)
+        yield _counter("slipway_leases_extended", "Leases extended.", tally.leases_extended)
+        yield _counter("slipway_leases_lost", "Leases lost.", tally.leases_lost)
+        yield _counter("slipway_events_published", "Events acknowledged by SNS.", tally.events_published)
+        yield _counter("slipway_events_unmatched", "Upstream events that no trigger matches.", tally.events_unmatched)
+        yield _counter("slipway_events_given_up", "Outcomes that SNS refuses in every form.", tally.events_given_up)
+        yield _counter("slipway_requests_put_off", "Requests put off: their outcome could not be published.", tally.put_off)
+        yield _labelled("slipway_dead_letters", "Messages for the dead-letter queue.", "result", tally.dead_letters)
+        yield _counter("slipway_adoptions", "Outcomes of deployments that existed before.", tally.adoptions)
+        yield _counter("slipway_requests_postponed", "Requests sent back for others to have room.", tally.postponed)
+        yield _counter("slipway_faults", "Unexpected exceptions: bugs.", tally.faults)
+        yield _lines_lost(self._lost)
+        yield _labelled("slipway_requests_finished", "Requests by outcome.", "outcome", _all(Ending, tally.endings))
+        yield _labelled(
+            "slipway_settlements", "Messages by what became of them.", "settlement", _all(_SETTLEMENTS, tally.settlements)
+        )
+        yield _labelled("slipway_replies", "Replies to askers by what became of them.", "reply", _all(_REPLIES, tally.replies))
+        calls = CounterMetricFamily("slipway_calls", "Calls to AWS by answer.", labels=["operation", "answer"])
+        for (operation, answer), count in sorted({**_NO_CALLS, **self._calls}.items()):
+            calls.add_metric([operation, answer], count)
+        yield calls
+
+    def _gauges(self) -> Iterator[Metric]:
+        slipway = self._slipway
+        yield GaugeMetricFamily("slipway_requests_held", "Messages held.", len(slipway.custody))
+        waits = GaugeMetricFamily("slipway_requests_waiting", "Requests held, by what they wait for.", labels=["reason"])
+        for reason, count in sorted(slipway.waits().items()):
+            waits.add_metric([reason], count)
+        yield waits
+        yield GaugeMetricFamily("slipway_requests_waiting_for_turn", "Requests behind another.", len(slipway.turns))
+        yield GaugeMetricFamily("slipway_oldest_request_seconds", "Age of the oldest request.", slipway.oldest_seconds())
+        yield GaugeMetricFamily("slipway_lease_margin_seconds", "Shortest time left of a lease.", slipway.lease_margin())
+        yield GaugeMetricFamily("slipway_loop_lag_seconds", "How late the event loop is.", self._pulse.lag())
+        yield GaugeMetricFamily("slipway_loop_longest_stall_seconds", "Its longest lateness.", self._pulse.longest_stall)
+        if (skew := self._skew()) is not None:
+            yield GaugeMetricFamily("slipway_clock_skew_seconds", "How far the machine's clock is ahead of AWS's.", skew)
+        if (left := self._credentials_left()) is not None:
+            yield GaugeMetricFamily("slipway_credentials_left_seconds", "How long the credentials are valid yet.", left)
+
+    def _of_targets(self) -> Iterator[Metric]:
+        """What each target has of its own."""
+
+        def of(what: Callable[[Site], T]) -> dict[str, T]:
+            return {name: what(site) for name, site in self._slipway.sites.items()}
+
+        refusals, unknown = of(lambda site: site.tally.quota_refusals), of(lambda site: site.tally.unknown_answers)
+        yield _labelled("slipway_unknown_answers", "Creates without a readable answer.", "target", unknown)
+        yield _labelled("slipway_quota_refusals", "Creates refused for want of a slot.", "target", refusals)
+        yield _labelled("slipway_sweeps", "Sweeps done.", "target", of(lambda site: site.tally.sweeps))
+        yield _labelled("slipway_sweeps_failed", "Sweeps that failed.", "target", of(lambda site: site.tally.sweeps_failed))
+        in_flight, waiting = of(lambda site: site.watcher.in_flight), of(lambda site: site.slots.waiting)
+        yield _by_target("slipway_deployments_in_flight", "Own deployments in creation.", in_flight)
+        yield _by_target("slipway_requests_waiting_for_slot", "Requests in line.", waiting)
+        creating, total = of(lambda site: site.slots.counts.creating), of(lambda site: site.slots.counts.total)
+        yield _by_target("slipway_account_deployments_creating", "In creation, everybody's.", creating)
+        yield _by_target("slipway_account_deployments", "Deployments at the last full sweep.", total)
+        creations, sweeps = of(lambda site: site.tally.creation_seconds), of(lambda site: site.tally.sweep_seconds)
+        yield _histograms("slipway_creation_seconds", "Creation of a deployment to its end.", creations)
+        yield _histograms("slipway_sweep_seconds", "Duration of one sweep.", sweeps)
+
+
+def registry_of(measures: Measures) -> CollectorRegistry:
+    """Answer a registry with the daemon's measures, and those of its process."""
+    registry = CollectorRegistry()
+    registry.register(measures)
+    _add_standard(registry)
+    return registry
+
+
+class _Losses(Collector):
+    def __init__(self, lost: Losses) -> None:
+        self._lost = lost
+
+    def collect(self) -> Iterable[Metric]:
+        yield _lines_lost(self._lost)
+
+
+def process_registry(lost: Losses) -> CollectorRegistry:
+    """Return a registry with the measures of the process alone, for as long as the daemon starts."""
+    registry = CollectorRegistry()
+    registry.register(_Losses(lost))
+    _add_standard(registry)
+    return registry
+
+
+def _lines_lost(lost: Losses) -> Metric:
+    return _counter("slipway_log_lines_lost", "Log lines that could not be written.", lost.lines)
+
+
+def _add_standard(registry: CollectorRegistry) -> None:
+    for standard in (ProcessCollector, PlatformCollector, GCCollector):
+        standard(registry=registry)
+
+
+def _all(values: Iterable[str], counts: Mapping[str, int]) -> Mapping[str, int]:
+    return {**dict.fromkeys(values, 0), **counts}
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value)
+
+
+def _labelled(name: str, text: str, label: str, counts: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for value, count in sorted(counts.items()):
+        family.add_metric([value], count)
+    return family
+
+
+def _by_target(name: str, text: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=["target"])
+    for target, value in values.items():
+        family.add_metric([target], value)
+    return family
+
+
+def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
+    return HistogramMetricFamily(name, text, buckets=_buckets(histogram), sum_value=histogram.total)
+
+
+def _histograms(name: str, text: str, histograms: Mapping[str, Histogram]) -> Metric:
+    family = HistogramMetricFamily(name, text, labels=["target"])
+    for target, histogram in histograms.items():
+        family.add_metric([target], _buckets(histogram), histogram.total)
+    return family
+
+
+def _buckets(histogram: Histogram) -> list[tuple[str, float]]:
+    buckets: list[tuple[str, float]] = []
+    seen = 0
+    for bound, count in zip([*map(str, histogram.bounds), "+Inf"], histogram.counts, strict=True):
+        seen += count
+        buckets.append((bound, seen))
+    return buckets

@@ -1,0 +1,155 @@
+"""The status page's addresses: `/`, `/request?about=`, `/live`, and the files that pages load."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing, suppress
+from functools import partial
+from typing import Final
+from urllib.parse import urlencode
+
+from aiohttp import web
+
+from slipway.aws.adapters.retry import APPLIED
+from slipway.http.page.call_history import Minutes
+from slipway.http.page.labels import clock
+from slipway.http.page.layout import HEADERS, Place, Shell, assets
+from slipway.http.page.live_stream import Screen
+from slipway.http.page.markup import Html, el
+from slipway.http.page.sections import SECTIONS, waiting
+from slipway.http.page.timeline import look_for, request
+from slipway.http.page.view import Rows, rows_of, view_of
+from slipway.worker.runtime.worker import Slipway
+
+MOST_VIEWERS: Final = 32
+NOTING_SECONDS: Final = 5.0
+SLOWEST_SECONDS: Final = 20.0
+"""A viewer who takes in nothing for so long is sent away, and comes back if it is still there."""
+OLDEST_ROWS_SECONDS: Final = 60.0
+"""Who is on the page is looked up again after so long at the latest: whatever does not look like news."""
+LONGEST_WORD: Final = 1100
+"""Longer than any ARN."""
+
+ROUTINE: Final = frozenset(
+    {
+        *("ReceiveMessage", "ChangeMessageVisibilityBatch", "ListCustomModelDeployments"),
+        *("GetQueueAttributes", "GetTopicAttributes"),
+    }
+)
+"""Calls that are made although nothing happens."""
+
+_STREAM: Final = HEADERS | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+_FOR_EVER: Final = HEADERS | {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+class StatusPage:
+    """What one daemon shows of itself. `calls` counts calls by operation and answer."""
+
+    def __init__(self, slipway: Slipway, calls: Mapping[tuple[str, str], int], place: Place) -> None:
+        self._slipway = slipway
+        self._calls = calls
+        self._minutes = Minutes(calls, asyncio.get_running_loop().time)
+        self._assets = assets()
+        self._shell = Shell(place, self._assets)
+        self._screens: dict[str | None, Screen] = {}
+        """What is looked at, by the request that it is about; None is the whole."""
+        self._rows: Rows | None = None
+        """Who is on the whole, and since when."""
+        self._looked_at = 0.0
+
+    def join(self, app: web.Application) -> None:
+        """Serve the pages there."""
+        app.add_routes([web.get("/", self._whole), web.get("/request", self._request), web.get("/live", self._live)])
+        for asset in self._assets.values():
+            app.router.add_get(asset.address, partial(_file, asset.content, asset.kind))
+        app.cleanup_ctx.append(self._noting)
+        app.on_shutdown.append(self._close)
+
+    async def _whole(self, asked: web.Request) -> web.Response:
+        start = _number(asked.query.get("waiting", ""))
+        sections = {name: Html(markup) for name, markup in self._screen(None).picture().items()}
+        if start:
+            # A later page of those who wait is read in peace: it stays as it is, and everything around it is live.
+            sections["waiting"] = waiting(view_of(self._slipway, rows_of(self._slipway, start)), self._minutes.hour())
+        return _page(self._shell.document("Slipway", sections, "/live", "whole"))
+
+    async def _request(self, asked: web.Request) -> web.Response:
+        about = asked.query.get("about", "").strip()[:LONGEST_WORD]
+        found = look_for(self._slipway, about)
+        sections = {"moment": _moment(), "request": request(found, about)}
+        document = self._shell.document(f"{about} · Slipway", sections, f"/live?{urlencode({'about': about})}", "one")
+        return _page(document, 404 if found.is_empty else 200)
+
+    async def _live(self, asked: web.Request) -> web.StreamResponse:
+        if sum(screen.viewers for screen in self._screens.values()) >= MOST_VIEWERS:
+            text = f"{MOST_VIEWERS} viewers are the most; the page itself can be reloaded\n"
+            return web.Response(status=503, text=text, headers=HEADERS | {"Retry-After": "30"})
+        about = asked.query.get("about")
+        response = web.StreamResponse(headers=_STREAM)
+        await response.prepare(asked)
+        screen = self._screen(about and about[:LONGEST_WORD])
+        with suppress(ConnectionError, TimeoutError):
+            async with aclosing(screen.follow()) as news:
+                async for told in news:
+                    async with asyncio.timeout(SLOWEST_SECONDS):
+                        await response.write(f"data: {told}\n\n".encode())
+        if about and not screen.viewers:
+            self._screens.pop(about, None)
+        return response
+
+    def _screen(self, about: str | None) -> Screen:
+        if about not in self._screens:
+            self._screens[about] = Screen(partial(self._draw, about), self._news)
+        return self._screens[about]
+
+    def _news(self) -> object:
+        """Answer something that is another when something has happened: whatever does is received, waits, or is called for."""
+        slipway = self._slipway
+        calls = sum(count for (name, answer), count in self._calls.items() if name not in ROUTINE or answer != APPLIED)
+        sites = tuple(
+            (site.slots.waiting, site.slots.counts, site.watcher.in_flight, site.watcher.trouble)
+            for site in slipway.sites.values()
+        )
+        return slipway.is_stopping, slipway.tally.messages_received, len(slipway.custody), len(slipway.turns), sites, calls
+
+    def _draw(self, about: str | None, *, has_happened: bool) -> Mapping[str, str]:
+        if about is not None:
+            return {"moment": _moment(), "request": request(look_for(self._slipway, about), about)}
+        now = asyncio.get_running_loop().time()
+        if has_happened or self._rows is None or now - self._looked_at > OLDEST_ROWS_SECONDS:
+            self._rows, self._looked_at = rows_of(self._slipway), now
+        view, hour = view_of(self._slipway, self._rows), self._minutes.hour()
+        return {"moment": _moment()} | {name: section(view, hour) for name, section in SECTIONS.items()}
+
+    async def _noting(self, _: web.Application) -> AsyncIterator[None]:
+        async def note() -> None:
+            while True:
+                self._minutes.note()
+                await asyncio.sleep(NOTING_SECONDS)
+
+        noting = asyncio.create_task(note())
+        yield
+        noting.cancel()
+
+    async def _close(self, _: web.Application) -> None:
+        for screen in self._screens.values():
+            screen.close()
+
+
+async def _file(content: bytes, kind: str, _: web.Request) -> web.Response:
+    return web.Response(body=content, content_type=kind, charset="utf-8", headers=_FOR_EVER)
+
+
+def _page(text: str, status: int = 200) -> web.Response:
+    return web.Response(text=text, content_type="text/html", charset="utf-8", status=status, headers=HEADERS)
+
+
+def _moment() -> Html:
+    """Say as of when all this is."""
+    return el("p", "as of ", clock(time.time()), " UTC", id="moment")
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 7 else 0  # noqa: PLR2004  more than may be held

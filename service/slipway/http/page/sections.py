@@ -1,0 +1,256 @@
+"""What the status page is made of: each section is a plain function of what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from statistics import median
+from typing import Final
+
+from slipway.core.diagnostics.status import Held
+from slipway.core.lifecycle.outcomes import Reason
+from slipway.core.scheduling.quota import Counts
+from slipway.core.time_format import columns, roughly, spoken
+from slipway.http.page.call_history import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, Hour
+from slipway.http.page.charts import bars, cells
+from slipway.http.page.labels import clock, count, link, waits_for
+from slipway.http.page.markup import Child, Html, el, join
+from slipway.http.page.view import WAITING_ROWS, Account, Flight, View
+from slipway.worker.publishing.history import Story
+
+Section = Callable[[View, Hour], Html]
+
+LEAST_COLUMNS: Final = 8
+"""A histogram with less of them looks like a wall."""
+
+
+def headline(view: View, _: Hour) -> Html:
+    """Everything in one sentence, and what is wrong, if anything is."""
+    said = [
+        f"{count(view.in_flight, 'deployment')} in creation" if view.in_flight else "",
+        f"{count(view.waiting, 'request')} {'waits' if view.waiting == 1 else 'wait'}{_common(view)}" if view.waiting else "",
+    ]
+    sentence = ", ".join(part for part in said if part)
+    busy = view.held - view.in_flight - view.waiting
+    if not sentence:
+        sentence = f"{count(busy, 'request')} at work" if busy else "All is quiet"
+    worries = [
+        el("p", el("strong", "Stopping. "), "What is held is given back; whoever receives it next goes on.", class_="worry")
+        if view.is_stopping
+        else None,
+        *(
+            el("p", el("strong", f"The last sweep of {one.where} failed. "), one.trouble, class_="worry")
+            for one in view.accounts
+            if one.trouble
+        ),
+    ]
+    lead = f"{count(view.held, 'request')} held here" if view.held else "No request is held; the queue is being asked for more"
+    ended = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(view.endings.items()))
+    since = f"Ended since the start: {ended}." if ended else "None has ended since the start."
+    return el("section", el("h1", f"{sentence}."), el("p", f"{lead}. {since}", class_="lead"), *worries, id="headline")
+
+
+def _common(view: View) -> str:
+    """Say what all who wait are waiting for, if that is one thing."""
+    return f" {waits_for(next(iter(view.reasons)))}" if len(view.reasons) == 1 else ""
+
+
+def slots(view: View, _: Hour) -> Html:
+    """The slots of each target as a picture, as far as they are known."""
+    pictures = [_account(account, is_one_of_many=len(view.accounts) > 1) for account in view.accounts]
+    words = (("own", "being created by Slipway"), ("others", "by others"), ("rest", "already there"), ("free", "free"))
+    is_counted = any(account.quota.is_limiting() for account in view.accounts)
+    legend = el("p", *_legend(*words), class_="legend") if is_counted else None
+    note = "counted while somebody waits for one" if is_counted else None
+    return _section("slots", "Slots", note, *pictures, legend)
+
+
+def _account(account: Account, *, is_one_of_many: bool) -> Html:
+    quota, counts = account.quota, account.counts
+    title = el("h3", account.name, el("span", account.where, class_="note")) if is_one_of_many else None
+    mark = quota.mark or Counts(0, 0)
+    kinds = [("own", account.own), ("others", max(0, counts.creating - account.own))]
+    creating = _line("In creation", kinds, quota.max_creating, mark.creating)
+    if not quota.is_limiting():
+        note = el("p", "No quota has been met yet, so nobody has had to count what others made.", class_="note")
+        return join(title, creating, note)
+    rest = ("rest", max(0, counts.total - counts.creating))
+    # Who was refused while some were in creation lacked one of those slots, as a rule: in all there may be room for more.
+    is_all = mark.creating == 0 or mark.creating < quota.max_creating
+    return join(title, creating, _line("In all", [*kinds, rest], quota.max_total, mark.total, is_all=is_all))
+
+
+def _line(title: str, kinds: list[tuple[str, int]], given: int, learned: int, *, is_all: bool = True) -> Html:
+    used, limit = sum(number for _, number in kinds), given or learned
+    is_open = not given and not (learned and is_all)
+    said = f"{used:,} of {'at least ' if is_open else ''}{limit:,}" if limit else f"{used:,}"
+    source = "set" if given else "learned" if limit else "limit not known"
+    free = [("free", max(0, limit - used)), ("open", int(is_open))]
+    picture = cells([*kinds, *free], f"{title}: {said}")
+    return el(
+        "div",
+        el("span", title, class_="label"),
+        picture,
+        el("span", el("b", said), f" {source}", class_="figure"),
+        class_="slots",
+    )
+
+
+def _legend(*kinds: tuple[str, str]) -> list[Html]:
+    return [el("span", el("span", class_=f"cell {look}"), f" {word}", class_="key") for look, word in kinds]
+
+
+def flights(view: View, _: Hour) -> Html:
+    """Deployments in creation, against the time that one usually takes."""
+    usual = view.accounts[0].usual_seconds if len(view.accounts) == 1 else None
+    note = f"usually {spoken(usual)}" if usual else None
+    if not view.flights:
+        return _section("flights", "In creation", None, _empty("Nothing is being created."))
+    rows = [_flight(flight) for flight in view.flights]
+    return _section("flights", "In creation", note, el("ol", *rows, class_="rows"), _more(len(rows), view.in_flight))
+
+
+def _flight(flight: Flight) -> Html:
+    held, usual = flight.held, flight.usual
+    late = usual is not None and flight.seconds > usual
+    bar: Child = None
+    if usual:
+        share = min(100, round(flight.seconds / usual * 100))
+        said = f"{share} % of the usual time"
+        bar = el("progress", f"{share} %", max=100, value=share, aria_label=said, class_="late" if late else None)
+    left = held.prospect.to_end
+    rest = ", longer than usual" if late else f", {roughly(left)} left" if left is not None else ""
+    time = spoken(flight.seconds) + rest
+    trouble = el("p", held.why, class_="why") if held.waits_for != Reason.IN_CREATION.value else None
+    head = el("div", link(held), el("span", time, class_="aside"), class_="head")
+    return el("li", head, bar, trouble, id=f"f-{held.message_id}")
+
+
+def waiting(view: View, _: Hour) -> Html:
+    """Who waits, in order, and for what."""
+    if not view.waiting:
+        return _section("waiting", "Waiting", None, _empty("Nobody waits."))
+    reasons = sorted(view.reasons.items(), key=lambda pair: -pair[1])
+    note = ", ".join(f"{number:,} {waits_for(reason)}" for reason, number in reasons)
+    rows = [_waiter(held) for held in view.waiting_rows]
+    shown = el("ol", *rows, class_="rows line") if rows else _empty("Nobody waits that far back any more.")
+    # A later page is read in peace: it stays as it is, while everything around it goes on.
+    return _section("waiting", "Waiting", note, shown, _pages(view), is_still=view.waiting_from > 0)
+
+
+def _waiter(held: Held) -> Html:
+    is_in_line = held.waits_for == Reason.NO_SLOT.value
+    place = el("span", f"{held.place:,}" if held.place and is_in_line else "·", class_="place")
+    why = None if is_in_line else el("p", _why(held), class_="why")
+    since, to_slot = spoken(held.now - held.received_at), held.prospect.to_slot
+    time = since if to_slot is None else f"slot in {roughly(to_slot)}"
+    age = el("span", time, class_="aside", title=f"first received {since} ago")
+    return el("li", place, el("div", link(held), age, class_="head"), why, id=f"w-{held.message_id}")
+
+
+def _why(held: Held) -> Html:
+    """Say what it waits for; once it is at work again, a page that was made a moment ago says that."""
+    return join(el("b", waits_for(held.waits_for)), ": " if held.why else "", held.why) if held.waits_for else join("at work")
+
+
+def _pages(view: View) -> Html | None:
+    if view.waiting <= WAITING_ROWS and not view.waiting_from:
+        return None
+    first, last = view.waiting_from + 1, view.waiting_from + len(view.waiting_rows)
+    links: list[Child] = [el("span", f"{first:,} to {last:,} of {view.waiting:,}")]
+    if view.waiting_from:
+        links.append(el("a", "Before", href=f"/?waiting={max(0, view.waiting_from - WAITING_ROWS)}#waiting", rel="prev"))
+    if last < view.waiting:
+        links.append(el("a", "After", href=f"/?waiting={last}#waiting", rel="next"))
+    return el("nav", *links, class_="pages", aria_label="Pages of those who wait")
+
+
+def finished(view: View, _: Hour) -> Html:
+    """How the latest ended, the last of them first."""
+    if not view.finished:
+        return _section("finished", "Ended", None, _empty("None has ended here yet."))
+    rows = [_story(story) for story in view.finished]
+    return _section("finished", "Ended", "the latest first, times in UTC", el("ol", *rows, class_="rows ended"))
+
+
+def _story(story: Story) -> Html:
+    one = story.finished
+    chip = el("span", one.outcome, class_=f"chip {LOOKS.get(one.outcome, 'bad')}")
+    took = el("span", f"after {spoken(one.at - story.received_at)}, ", clock(one.at), class_="aside")
+    text = el("p", el("b", one.reason), ": " if one.text else None, one.text, class_="why") if one.reason else None
+    return el("li", chip, el("div", link(one), took, class_="head"), text, id=f"e-{one.event_id}")
+
+
+LOOKS: Final = {
+    "Active": "good",
+    "Deleted": "good",
+    "Updated": "good",
+    "Cancelled": "mild",
+    "CancelTaken": "mild",
+    "RolledBack": "mild",
+}
+"""How an outcome looks; any other has gone wrong."""
+
+
+def calls(_: View, hour: Hour) -> Html:
+    """The calls to AWS of the last hour."""
+    total, throttled, failed = (hour.total(kind) for kind in KINDS)
+    said = f"{total + throttled + failed:,} calls in the last hour: {throttled:,} throttled, {failed:,} without an answer"
+    picture = bars([[(kind, minute.get(kind, 0)) for kind in KINDS] for minute in hour.minutes], said)
+    axis = el("p", el("span", f"{MINUTES} min ago"), el("span", "now"), class_="scale")
+    rows = [
+        el("tr", el("th", operation, scope="row"), *(el("td", f"{counts.get(kind, 0):,}") for kind in KINDS))
+        for operation, counts in sorted(hour.operations.items())
+    ]
+    heads = (el("th", word, scope="col") for word in ("Operation", "answered", "throttled", "no answer"))
+    table = el("table", el("thead", el("tr", *heads)), el("tbody", *rows))
+    by_operation = (
+        el("details", el("summary", "By operation"), el("div", table, class_="scroll"), id="operations") if rows else None
+    )
+    figures = el("p", el("b", f"{total:,}"), " answered, ", _figure(throttled, THROTTLED), " throttled, ",
+                 _figure(failed, FAILED), " without an answer", class_="figures")  # fmt: skip
+    return _section("calls", "Calls to AWS", "last hour", figures, picture, axis, by_operation)
+
+
+def _figure(number: int, look: str) -> Html:
+    return el("b", f"{number:,}", class_=f"is-{look}" if number else None)
+
+
+def active(view: View, _: Hour) -> Html:
+    """How long the latest took to become Active."""
+    seconds = view.active_seconds
+    if not seconds:
+        return _section("active", "Time to Active", None, _empty("None has become Active here yet."))
+    middle, sorted_in = median(seconds), columns(seconds)
+    said = f"{count(len(seconds), 'request')} became Active, half of them within {spoken(middle)}"
+    free = max(0, LEAST_COLUMNS - len(sorted_in))
+    first, last = sorted_in[0], sorted_in[-1]
+    picture = bars([*([(ANSWERED, column.count)] for column in sorted_in), *[()] * free], said)
+    end = last.most + free * (last.most - last.least)
+    axis = el("p", el("span", spoken(first.least)), el("span", spoken(end)), class_="scale")
+    figures = el("p", "half within ", el("b", spoken(middle)), ", all within ", el("b", spoken(max(seconds))), class_="figures")
+    return _section("active", "Time to Active", f"the last {len(seconds):,}", figures, picture, axis)
+
+
+def _section(name: str, title: str, note: Child, *content: Child, is_still: bool = False) -> Html:
+    head = el("header", el("h2", title, id=f"{name}-title"), el("p", note, class_="note") if note else None)
+    return el("section", head, *content, id=name, aria_labelledby=f"{name}-title", data_still=is_still)
+
+
+def _empty(text: str) -> Html:
+    return el("p", text, class_="empty")
+
+
+def _more(shown: int, total: int) -> Html | None:
+    return el("p", f"and {total - shown:,} more", class_="note") if total > shown else None
+
+
+SECTIONS: Final[Mapping[str, Section]] = {
+    "headline": headline,
+    "slots": slots,
+    "flights": flights,
+    "waiting": waiting,
+    "active": active,
+    "calls": calls,
+    "finished": finished,
+}
+"""By the id that each has in the page, in the order in which they are read."""

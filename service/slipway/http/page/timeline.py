@@ -1,0 +1,125 @@
+"""One request's own page: what is known of it, and what happened to it when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.core.diagnostics.status import Finished, Held, Wait
+from slipway.core.lifecycle.outcomes import Reason
+from slipway.core.time_format import roughly, spoken
+from slipway.http.page.labels import clock, count, named, waits_for
+from slipway.http.page.markup import Child, Html, el, join
+from slipway.http.page.sections import LOOKS
+from slipway.http.requests_api import held_of, is_about
+from slipway.worker.publishing.history import Story
+from slipway.worker.runtime.worker import Slipway
+
+CODES: Final = frozenset({"Request", "Message", "Deployment", "Model", "Event"})
+"""Facts that are read letter by letter, and copied."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """All that a person may mean by a word: what is held, and what has ended, the latest first."""
+
+    held: tuple[Held, ...]
+    ended: tuple[Story, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is known by that word."""
+        return not self.held and not self.ended
+
+
+def look_for(slipway: Slipway, about: str) -> Found:
+    """Look for a request by its id, its message's, or its deployment's name or ARN."""
+    holds = [hold for hold in slipway.custody if is_about(hold, about)]
+    places = slipway.turns.places() | slipway.slot_places() if holds else {}
+    held = tuple(held_of(hold, slipway, places.get(hold.message.message_id)) for hold in holds)
+    return Found(held, tuple(story for story in reversed(tuple(slipway.history)) if story.finished.is_about(about)))
+
+
+def request(found: Found, about: str) -> Html:
+    """Show all of them, one after the other."""
+    if found.is_empty:
+        text = (
+            "It may be in the queue still, held by another replica, or so long ago that this one has forgotten it. "
+            "The events of the topic are the record."
+        )
+        return el("section", el("h1", "Not known here"), el("p", el("code", about)), el("p", text, class_="lead"), id="request")
+    return el("section", *map(_held, found.held), *map(_ended, found.ended), id="request")
+
+
+def _held(held: Held) -> Html:
+    if held.waits_for == "InCreation":
+        state = "In creation"
+    else:
+        state = f"Waits {waits_for(held.waits_for)}" if held.waits_for else "At work"
+    steps = [_step(held.received_at, "Received", _deliveries(held.receive_count)), *map(_wait, held.waited[:-1])]
+    steps += [_wait(wait, is_over=wait.reason != held.waits_for) for wait in held.waited[-1:]]
+    steps.append(_step(held.now, "Now", held.why or state, look="now"))
+    if held.deadline is not None:
+        left = held.deadline - held.now
+        said = f"in {spoken(left)}" if left > 0 else "passed"
+        steps.append(_step(held.deadline, "Deadline", said, look="ahead"))
+    facts = {
+        "Place": _place(held),
+        "Slot": f"in {roughly(held.prospect.to_slot)}" if held.prospect.to_slot is not None else None,
+        "End": f"in {roughly(held.prospect.to_end)}" if held.prospect.to_end is not None else None,
+        "Target": held.target,
+        "Model": held.model_arn,
+        "Priority": str(held.priority) if held.priority else None,
+        "Tenant": held.tenant,
+        "Lease": f"{spoken(held.lease_seconds)}, if it is not extended before",
+    }
+    return _article(held, state, "mild", facts, steps)
+
+
+def _place(held: Held) -> str | None:
+    """Say where it stands: in the line for a slot, or behind requests for the same thing."""
+    if held.place is None:
+        return None
+    before = held.waits_for == Reason.PREDECESSOR.value
+    return f"{held.place:,} {'go before it' if before else 'in the line for a slot'}, here"
+
+
+def _ended(story: Story) -> Html:
+    one = story.finished
+    steps = [_step(story.received_at, "Received", _deliveries(story.receive_count)), *map(_wait, story.waited)]
+    text = join(el("b", one.reason), ": " if one.text else None, one.text) if one.reason else None
+    look = LOOKS.get(one.outcome, "bad")
+    steps.append(_step(one.at, one.outcome, text, look=look))
+    facts = {"Took": spoken(one.at - story.received_at), "Event": one.event_id}
+    return _article(one, one.outcome, look, facts, steps)
+
+
+def _article(one: Held | Finished, state: str, look: str, facts: Mapping[str, str | None], steps: list[Html]) -> Html:
+    known = {"Request": one.request_id, "Message": one.message_id, "Action": one.action, "Deployment": one.arn, **facts}
+    pairs = [
+        join(el("dt", key), el("dd", el("code", value) if key in CODES else value)) for key, value in known.items() if value
+    ]
+    return el(
+        "article",
+        el("header", el("h1", named(one)), el("p", state, class_=f"chip {look}"), class_="title"),
+        el("ol", *steps, class_="timeline"),
+        el("dl", *pairs),
+        id=f"a-{one.message_id}",
+    )
+
+
+def _deliveries(number: int) -> str | None:
+    return f"its message was delivered {count(number, 'time')}" if number > 1 else None
+
+
+def _wait(wait: Wait, *, is_over: bool = True) -> Html:
+    if wait.reason == "InCreation":
+        return _step(wait.since, "In creation", wait.text)
+    often = f", {wait.times:,} times in a row" if wait.times > 1 else ""
+    return _step(wait.since, f"{'Waited' if is_over else 'Waits'} {waits_for(wait.reason)}{often}", wait.text)
+
+
+def _step(at: float, title: str, text: Child, look: str = "past") -> Html:
+    said = el("p", text, class_="why") if text else None
+    return el("li", clock(at), el("div", el("b", title), said), class_=look)

@@ -1,0 +1,158 @@
+"""The daemon's HTTP face: the status page, `/livez`, `/readyz`, `/metrics`, `/requests`. Nothing can be changed here."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Final
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from slipway.core.scheduling.backoff import pause_seconds
+from slipway.http.health import Pulse, Readiness, is_alive
+from slipway.http.host_check import only_by_own_names
+from slipway.http.page.routes import StatusPage
+from slipway.http.requests_api import Lines, holdings
+from slipway.worker.runtime.worker import Slipway
+
+LONGEST_PAUSE_SECONDS: Final = 15.0
+"""Between two attempts to listen."""
+_NEVER_PASSES: Final = frozenset({errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT})
+"""Errors of listening that only another setting ends. A port in use becomes free, an address or a name may come up late."""
+
+log = structlog.get_logger()
+
+
+class CannotListen(Exception):
+    """The host and port can never be listened on."""
+
+
+class Endpoint:
+    """Listens from before AWS is reached until the end, and serves the application that was shown last."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self._port = port
+        self._runner: web.AppRunner | None = None
+        self._face: web.Server | None = None
+        self._server: asyncio.Server | None = None
+
+    def addresses(self) -> list[str]:
+        """Return the addresses that it listens on."""
+        return [socket.getsockname()[0] for socket in self._server.sockets] if self._server is not None else []
+
+    @asynccontextmanager
+    async def listening(self, rng: random.Random) -> AsyncIterator[None]:
+        """Listen, or try again with growing pauses beside what is within. With port 0 there is no endpoint.
+
+        Raises `CannotListen` for what does not pass.
+        """
+        binding: asyncio.Task[None] | None = None
+        if self._port:
+            try:
+                await self._listen()
+            except OSError as exc:
+                if exc.errno in _NEVER_PASSES:
+                    raise CannotListen(f"{self.host} port {self._port}: {exc.strerror or exc}") from exc
+                binding = asyncio.get_running_loop().create_task(self._keep_trying(exc, rng))
+        try:
+            yield
+        finally:
+            if binding is not None:
+                binding.cancel()
+            if self._server is not None:
+                self._server.close()
+            if self._runner is not None:
+                await self._runner.cleanup()
+
+    async def show(self, app: web.Application) -> None:
+        """Serve this application from now on; connections of the one before are closed."""
+        before, runner = self._runner, web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        self._runner, self._face = runner, runner.server
+        if before is not None:
+            await before.cleanup()
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._protocol, self.host, self._port, backlog=128)
+
+    def _protocol(self) -> asyncio.BaseProtocol:
+        return asyncio.Protocol() if self._face is None else self._face()
+
+    async def _keep_trying(self, failed: OSError, rng: random.Random) -> None:
+        troubles = 0
+        while self._server is None:
+            troubles += 1
+            why = f"{self.host} port {self._port}: {failed.strerror or failed}"
+            log.warning("endpoint.waiting", error=why, remedy="free the port, or set SLIPWAY_HTTP_PORT; 0 for no endpoint")
+            await asyncio.sleep(pause_seconds(troubles, rng, longest=LONGEST_PAUSE_SECONDS))
+            try:
+                await self._listen()
+            except OSError as exc:
+                failed = exc
+        log.info("endpoint.listening", host=self.host, port=self._port)
+
+
+def starting_application(endpoint: Endpoint, registry: CollectorRegistry, waits: Mapping[str, str]) -> web.Application:
+    """Return what is served until the daemon receives. `waits` says what it waits for, by name."""
+
+    async def livez(_: web.Request) -> web.Response:
+        return web.json_response({"alive": True, "why": "starting"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        troubles = dict(waits) or {"daemon": "starting"}
+        return web.json_response({"ready": False, "troubles": troubles}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def otherwise(_: web.Request) -> web.Response:
+        said = "".join(f"{name}: {text}\n" for name, text in waits.items())
+        return web.Response(text=f"Slipway is starting.\n{said}", status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+    app = web.Application(middlewares=[only_by_own_names(endpoint.host, endpoint.addresses)])
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), _metrics(registry), web.get("/{path:.*}", otherwise)])
+    return app
+
+
+def application(
+    endpoint: Endpoint,
+    slipway: Slipway,
+    pulse: Pulse,
+    readiness: Readiness,
+    registry: CollectorRegistry,
+    lines: Callable[[], Lines],
+    page: StatusPage,
+) -> web.Application:
+    """Return what is served while the daemon receives."""
+    started_at = asyncio.get_running_loop().time()
+
+    async def livez(_: web.Request) -> web.Response:
+        is_well, sentence = is_alive(slipway, pulse, started_at)
+        return web.json_response({"alive": is_well, "why": sentence}, status=200 if is_well else 503)
+
+    async def readyz(_: web.Request) -> web.Response:
+        troubles = {"daemon": "stopping"} if slipway.is_stopping else await readiness.troubles()
+        is_ready = not slipway.is_stopping and readiness.is_ready(troubles)
+        return web.json_response({"ready": is_ready, "troubles": troubles}, status=200 if is_ready else 503)
+
+    async def requests(request: web.Request) -> web.Response:
+        asked = request.query
+        return web.json_response(holdings(slipway, lines(), asked.get("about"), asked.get("after")))
+
+    app = web.Application(middlewares=[only_by_own_names(endpoint.host, endpoint.addresses)])
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), _metrics(registry), web.get("/requests", requests)])
+    page.join(app)
+    return app
+
+
+def _metrics(registry: CollectorRegistry) -> web.RouteDef:
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return web.get("/metrics", metrics)

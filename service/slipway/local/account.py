@@ -1,0 +1,410 @@
+"""Custom model deployments of one account and Region: a pure model of what Bedrock does with them.
+
+No I/O, no clock: every method takes `now`, in seconds since the epoch, and answers a value or raises `Refusal`. No public
+emulator has these operations, so this one is a product of its own. What AWS documents is checked as AWS checks it; what it
+does not document is in `Terms`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from operator import attrgetter
+from typing import Final
+
+from slipway.local.behaviour import Terms
+from slipway.local.validation import (
+    MOST_TAGS,
+    Refusal,
+    check_create,
+    check_identifier,
+    check_model_arn,
+    check_model_name,
+    check_tags,
+    conflict,
+    invalid,
+    missing,
+)
+
+LARGEST_PAGE: Final = 1000
+_created: Final = attrgetter("created")
+
+
+@dataclass
+class Account:
+    """One account and Region."""
+
+    account_id: str
+    region: str
+    terms: Terms
+    rng: random.Random
+    partition: str = "aws"
+    made: list[Made] = field(default_factory=list)
+    most_creating: int = 0
+    most_total: int = 0
+    models: dict[str, Model] = field(default_factory=dict)
+    """The custom models that were created here, by ARN."""
+    calls: Counter[str] = field(default_factory=Counter)
+    """Calls by operation and answer, as `Operation Answer`."""
+
+    def __post_init__(self) -> None:
+        self._by_name: dict[str, Made] = {}
+        self._by_arn: dict[str, Made] = {}
+        self._tokens: dict[str, tuple[float, Made]] = {}
+        self._existing: dict[str, Made] = {}
+        self._open: set[str] = set()
+        self._first_token: str | None = None
+        """What the last first page of List answered as the token of the second."""
+        self._ids = itertools.count(self.rng.randrange(36**11))
+
+    @property
+    def _prefix(self) -> str:
+        return f"arn:{self.partition}:bedrock:{self.region}:{self.account_id}:"
+
+    def counts(self, now: float) -> tuple[int, int]:
+        """Answer how many are in creation, and how many take a slot of the total."""
+        for arn in [arn for arn in self._open if now >= self._by_arn[arn].ends]:
+            self._open.discard(arn)
+        total = len(self._existing)
+        if not self.terms.failed_counts:
+            total -= sum(one.status(now) == "Failed" for one in self._existing.values())
+        return len(self._open), total
+
+    def create(
+        self,
+        now: float,
+        name: str,
+        model_arn: str,
+        description: str | None = None,
+        tags: Sequence[Mapping[str, str]] = (),
+        token: str | None = None,
+    ) -> Made:
+        """CreateCustomModelDeployment."""
+        check_create(name, model_arn, description, tags, token)
+        if token is not None and (repeated := self._repeated(now, token, name, model_arn)) is not None:
+            return repeated
+        if re.search(self.terms.invalid_names or "(?!)", name):
+            raise invalid("1 validation error detected")
+        if self.terms.quota_first:
+            self._refuse_if_full(now)
+        self._check_model(model_arn)
+        if self._is_taken(now, name):
+            raise Refusal(self.terms.taken_code, 400, self.terms.taken_text)
+        self._refuse_if_full(now)
+        return self.add(now, name, model_arn, description, tags, token)
+
+    def add(
+        self,
+        now: float,
+        name: str,
+        model_arn: str,
+        description: str | None = None,
+        tags: Sequence[Mapping[str, str]] = (),
+        token: str | None = None,
+    ) -> Made:
+        """Make a deployment whatever the quotas say: what others made before."""
+        if self.made:
+            now = max(now, self.made[-1].created)  # `made` stays in order, though a machine's clock is set back
+        fails = self.rng.random() < self.terms.failing or bool(re.search(self.terms.fail_names or "(?!)", name))
+        fails = fails or sum(each.name == name for each in self.made) < self.terms.failing_attempts
+        is_endless = re.search(self.terms.endless_names or "(?!)", name)
+        ends = NEVER if is_endless else now + self.rng.uniform(*self.terms.creation_seconds)
+        arn = f"{self._prefix}custom-model-deployment/{self._identifier()}"
+        kept = [dict(tag) for tag in tags]
+        one = Made(len(self.made), arn, name, model_arn, description, kept, token, now, ends, fails, self.terms.failure_message)
+        self.made.append(one)
+        self._by_name[name] = self._by_arn[arn] = self._existing[arn] = one
+        self._open.add(arn)
+        if token is not None:
+            self._tokens[token] = (now, one)
+        creating, total = self.counts(now)
+        self.most_creating, self.most_total = max(self.most_creating, creating), max(self.most_total, total)
+        return one
+
+    def get(self, now: float, identifier: str) -> Made:
+        """GetCustomModelDeployment, by name or ARN."""
+        one = self._find(now, identifier)
+        if now - one.created < self.terms.get_lag_seconds:
+            raise missing("Could not find the custom model deployment.")
+        return one
+
+    def list_all(  # noqa: PLR0913  the filters of the API, by name
+        self,
+        now: float,
+        *,
+        created_before: float | None = None,
+        created_after: float | None = None,
+        name_contains: str | None = None,
+        status_equals: str | None = None,
+        model_arn_equals: str | None = None,
+        max_results: int = LARGEST_PAGE,
+        next_token: str | None = None,
+        ascending: bool = False,
+    ) -> tuple[list[Made], str | None]:
+        """ListCustomModelDeployments: a page, and the token of the next. A token names the last item, so pages hold still."""
+        at = now - self.terms.list_lag_seconds
+        if not 1 <= max_results <= LARGEST_PAGE:
+            raise invalid(f"maxResults must be between 1 and {LARGEST_PAGE}")
+        # `made` is in order of creation: what the bounds or the pages before leave out need not be looked at.
+        begin = bisect_right(self.made, created_after, key=_created) if created_after is not None else 0
+        end = bisect_left(self.made, created_before, key=_created) if created_before is not None else len(self.made)
+        if next_token is not None:
+            begin, end = self._beyond(next_token, begin, end, ascending=ascending)
+        numbers = range(begin, end) if ascending else range(end - 1, begin - 1, -1)
+        wanted = (
+            one
+            for one in map(self.made.__getitem__, numbers)
+            if one.created <= at < one.deleted
+            and (name_contains is None or name_contains in one.name)
+            and (status_equals is None or one.status(at) == status_equals)
+            and (model_arn_equals is None or one.model_arn(at) == model_arn_equals)
+        )
+        page = list(islice(wanted, min(max_results, max(1, self.terms.page_size))))
+        following = page[-1].arn if next(wanted, None) is not None else None
+        if self.terms.list_tokens == "end":
+            return page, following
+        if next_token is None:
+            self._first_token = page[-1].arn if page else None
+        return page, following if self.terms.list_tokens == "cycle" and following else self._first_token
+
+    def delete(self, now: float, identifier: str) -> None:
+        """DeleteCustomModelDeployment. There is no state of being deleted: it is gone."""
+        one = self._find(now, identifier)
+        is_busy = one.status(now) == "Creating" or (one.update is not None and one.update.status(now) == "Updating")
+        if is_busy and self.terms.delete_conflicts:
+            raise conflict("The custom model deployment is being created or updated.")
+        self.forget(now, one)
+
+    def forget(self, now: float, one: Made) -> None:
+        """Delete a deployment whatever its status."""
+        one.deleted = now
+        self._existing.pop(one.arn, None)
+        self._open.discard(one.arn)
+
+    def update(self, now: float, identifier: str, model_arn: str) -> Made:
+        """UpdateCustomModelDeployment."""
+        check_model_arn(model_arn)
+        one = self._find(now, identifier)
+        self._check_model(model_arn)
+        if one.status(now) != "Active" or (one.update is not None and one.update.status(now) == "Updating"):
+            raise invalid("The custom model deployment must be Active and not be updating.")
+        one.first_model_arn = one.model_arn(now)
+        is_bad = bool(re.search(self.terms.bad_models or "(?!)", model_arn))
+        fails = self.rng.random() < self.terms.update_failing or is_bad
+        one.update = Update(model_arn, now, now + self.rng.uniform(*self.terms.update_seconds), fails, one.update)
+        return one
+
+    def shown_update(self, now: float, one: Made) -> Update | None:
+        """Answer the update of which Get tells: for a while still the one before."""
+        update = one.update
+        return update.before if update and now - update.began < self.terms.details_lag_seconds else update
+
+    def tag(self, now: float, arn: str, tags: Sequence[Mapping[str, str]]) -> None:
+        """TagResource: over those of the same keys."""
+        check_tags(tags)
+        one = self._tagged(now, arn)
+        wanted = {tag["key"]: tag["value"] for tag in [*one.tags, *tags]}
+        if len(wanted) > MOST_TAGS:
+            raise Refusal("TooManyTagsException", 400, "A resource can have at most 50 tags.")
+        self._retag(now, one, [{"key": key, "value": value} for key, value in wanted.items()])
+
+    def untag(self, now: float, arn: str, keys: Sequence[str]) -> None:
+        """UntagResource. A key that the resource does not have is no error."""
+        one = self._tagged(now, arn)
+        self._retag(now, one, [tag for tag in one.tags if tag["key"] not in keys])
+
+    def tags(self, now: float, arn: str) -> list[dict[str, str]]:
+        """ListTagsForResource, of a deployment or of a model that was created here: as they were a while ago."""
+        return self._tagged(now, arn).shown_tags(now - self.terms.tag_lag_seconds)
+
+    def _retag(self, now: float, one: Made | Model, tags: list[dict[str, str]]) -> None:
+        lag = self.terms.tag_lag_seconds
+        one.tagged = [each for each in one.tagged if now - each[0] < lag] + ([(now, list(one.tags))] if lag else [])
+        one.tags[:] = tags
+
+    def create_model(self, now: float, name: str, tags: Sequence[Mapping[str, str]]) -> Model:
+        """CreateCustomModel: the model is Active at once, unless the terms say otherwise."""
+        check_model_name(name)
+        check_tags(tags)
+        if any(model.name == name for model in self.models.values()):
+            raise conflict("A custom model with this name already exists.")
+        model = Model(f"{self._prefix}custom-model/imported/{self._identifier()}", name, now, [dict(tag) for tag in tags])
+        self.models[model.arn] = model
+        return model
+
+    def _tagged(self, now: float, arn: str) -> Made | Model:
+        if (model := self.models.get(arn)) is not None:
+            return model
+        one = self._by_arn.get(arn)
+        if one is None or not one.exists(now):
+            raise missing("The resource does not exist.")
+        return one
+
+    def converse(self, now: float, arn: str) -> str:
+        """Converse, with a deployment: answer its words."""
+        one = self._by_arn.get(arn)
+        if one is None or not one.exists(now):
+            raise missing("Could not find the model.")
+        if one.status(now) != "Active" or now - one.updated(now) < self.terms.unready_seconds:
+            raise Refusal("ModelNotReadyException", 429, "Model is not ready for inference.")
+        return "…" if re.search(self.terms.dull_models or "(?!)", one.model_arn(now)) else self.terms.answer
+
+    def model_status(self, model_arn: str) -> str:
+        """GetCustomModel, as far as its status goes."""
+        status = self.terms.models.get(model_arn, "Active")
+        if status == "Missing" and not self.terms.model_shown:
+            raise missing("Could not find the custom model.")
+        return self.terms.model_shown or status
+
+    def _find(self, now: float, identifier: str) -> Made:
+        check_identifier(identifier)
+        one = self._by_arn.get(identifier) or self._by_name.get(identifier)
+        if one is None or not one.exists(now):
+            raise missing("Could not find the custom model deployment.")
+        return one
+
+    def _repeated(self, now: float, token: str, name: str, model_arn: str) -> Made | None:
+        remembered = self._tokens.get(token)
+        if remembered is None or now - remembered[0] >= self.terms.token_seconds:
+            return None
+        one = remembered[1]
+        is_same = (one.name, one.first_model_arn) == (name, model_arn)
+        if self.terms.token_answer == "error" or (self.terms.token_answer == "same" and not is_same):  # noqa: S105  no secret
+            raise invalid("The client request token was used with other parameters.")
+        return one
+
+    def _refuse_if_full(self, now: float) -> None:
+        creating, total = self.counts(now)
+        if creating >= self.terms.max_creating or total >= self.terms.max_total:
+            raise Refusal("ServiceQuotaExceededException", 400, "You have reached the quota for custom model deployments.")
+
+    def _check_model(self, model_arn: str) -> None:
+        if not self.terms.foreign_models and not model_arn.startswith(f"{self._prefix}custom-model/"):
+            raise invalid(f"The model {model_arn} is not of this account and Region: {self._prefix}custom-model/...")
+        status = self.terms.models.get(model_arn, "Active")
+        if status == "Missing":
+            code = self.terms.missing_code
+            raise Refusal(code, 404 if "NotFound" in code else 400, self.terms.missing_text)
+        if status != "Active":
+            raise Refusal(self.terms.model_code, 400, self.terms.model_text)
+
+    def _is_taken(self, now: float, name: str) -> bool:
+        one = self._by_name.get(name)
+        if one is None:
+            return False
+        if one.exists(now):
+            return self.terms.failed_holds_name or one.status(now) != "Failed"
+        return now - one.deleted < self.terms.name_reserved_seconds
+
+    def _beyond(self, token: str, begin: int, end: int, *, ascending: bool) -> tuple[int, int]:
+        """Answer the bounds of what comes after the token's deployment, which may have been deleted since."""
+        last = self._by_arn.get(token)
+        if last is None:
+            raise invalid("nextToken is not valid")
+        return (max(begin, last.number + 1), end) if ascending else (begin, min(end, last.number))
+
+    def _identifier(self) -> str:
+        number, digits = next(self._ids) % 36**12, ""
+        for _ in range(12):
+            number, digit = divmod(number, 36)
+            digits += "0123456789abcdefghijklmnopqrstuvwxyz"[digit]
+        return digits
+
+
+NEVER: Final = 1e18
+
+
+@dataclass(slots=True)
+class Update:
+    """The latest update of a deployment."""
+
+    model_arn: str
+    began: float
+    ends: float
+    fails: bool
+    before: Update | None = None
+    """The one before it, which had ended."""
+
+    def status(self, now: float) -> str:
+        """Answer Bedrock's word for how far it is."""
+        if now < self.ends:
+            return "Updating"
+        return "UpdateFailed" if self.fails else "UpdateCompleted"
+
+
+@dataclass(slots=True)
+class Made:
+    """A deployment that exists, or existed: the account forgets nothing, so that books can be balanced."""
+
+    number: int
+    """Its place among all that were ever made: orders those of one instant too."""
+    arn: str
+    name: str
+    first_model_arn: str
+    description: str | None
+    tags: list[dict[str, str]]
+    token: str | None
+    created: float
+    ends: float
+    fails: bool
+    failure_message: str = ""
+    deleted: float = NEVER
+    tagged: list[tuple[float, list[dict[str, str]]]] = field(default_factory=list)
+    """The tags it had before each TagResource, and when that came: they are shown for a while still."""
+    update: Update | None = None
+
+    def exists(self, now: float) -> bool:
+        """Whether it has not been deleted by then."""
+        return now < self.deleted
+
+    def status(self, now: float) -> str:
+        """Answer Creating, Active or Failed."""
+        if now < self.ends:
+            return "Creating"
+        return "Failed" if self.fails else "Active"
+
+    def shown_tags(self, at: float) -> list[dict[str, str]]:
+        """Answer the tags that it had at a time; none before it was made."""
+        return _shown_tags(self, at)
+
+    def model_arn(self, now: float) -> str:
+        """Answer the model that it serves."""
+        update = self.update
+        return update.model_arn if update and update.status(now) == "UpdateCompleted" else self.first_model_arn
+
+    def updated(self, now: float) -> float:
+        """Answer when it last changed."""
+        times = [self.ends]
+        update = self.update
+        while update is not None:
+            times += [update.began, update.ends]
+            update = update.before
+        return max((time for time in times if time <= now), default=self.created)
+
+
+@dataclass(slots=True)
+class Model:
+    """A custom model that was created in the stand-in."""
+
+    arn: str
+    name: str
+    created: float
+    tags: list[dict[str, str]]
+    tagged: list[tuple[float, list[dict[str, str]]]] = field(default_factory=list)
+    """As of a deployment."""
+
+    def shown_tags(self, at: float) -> list[dict[str, str]]:
+        """Return the tags that it had at a time; none before it was made."""
+        return _shown_tags(self, at)
+
+
+def _shown_tags(one: Made | Model, at: float) -> list[dict[str, str]]:
+    if at < one.created:
+        return []
+    return next((before for since, before in one.tagged if at < since), one.tags)

@@ -1,0 +1,158 @@
+"""AWS in a box: Bedrock, SQS and SNS on loopback, with the queues and the topic that Slipway wants."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Final, Self
+
+import aioboto3
+from aiobotocore.config import AioConfig
+
+from slipway.local.bedrock_server import BedrockStandIn
+from slipway.local.behaviour import Terms
+from slipway.local.callbacks import AskersStandIn
+from slipway.local.queues import Dates, Queues
+
+VISIBILITY_SECONDS: Final = 120
+MAX_RECEIVE_COUNT: Final = 5
+LONGEST_POLL_SECONDS: Final = 20
+RETENTION_SECONDS: Final = 14 * 86_400
+_READ_TIMEOUT_SECONDS: Final = LONGEST_POLL_SECONDS + 5
+
+
+class Box:
+    """All of AWS that Slipway talks to: `async with Box() as box`, then any AWS SDK with `box.environment()`.
+
+    Starts with a request queue, which has a dead-letter queue, and a topic, to which a results queue is subscribed. Ports
+    are free ones unless they are given; one that is taken is an OSError. Everything is gone when the box is left, or dies.
+    """
+
+    def __init__(
+        self,
+        *,
+        terms: Terms | None = None,
+        creation_seconds: tuple[float, float] | None = None,
+        port: int = 0,
+        bedrock_port: int = 0,
+        region: str = "us-east-1",
+        fifo: bool = False,
+        seed: int = 1,
+        dates: Dates = "answer",
+    ) -> None:
+        terms = terms or Terms()
+        if creation_seconds is not None:
+            terms = replace(terms, creation_seconds=creation_seconds)
+        self.bedrock = BedrockStandIn(terms, seed=seed)
+        self.queues = Queues(port, dates=dates)
+        self.region = region
+        self.askers = AskersStandIn()
+        self.askers_url = ""
+        self.bedrock_url = ""
+        self.queue_url = ""
+        self.dead_letter_url = ""
+        self.results_url = ""
+        self.topic_arn = ""
+        self._bedrock_port = bedrock_port
+        self._fifo = fifo
+        self._stack = AsyncExitStack()
+        self._sqs: Any = None
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as starting:
+            starting.push_async_callback(self.bedrock.close)
+            self.bedrock_url = await self.bedrock.start(port=self._bedrock_port)
+            starting.push_async_callback(self.askers.close)
+            self.askers_url = await self.askers.start()
+            await starting.enter_async_context(self.queues)
+            self._sqs = await starting.enter_async_context(self._client("sqs"))
+            async with self._client("sns") as sns:
+                await self._furnish(sns)
+            self._stack = starting.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    def environment(self) -> dict[str, str]:
+        """Answer the variables with which Slipway, any AWS SDK and the AWS CLI find this box, and no real account."""
+        return {
+            "AWS_ENDPOINT_URL": self.queues.url,
+            "AWS_ENDPOINT_URL_BEDROCK": self.bedrock_url,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.bedrock_url,
+            "AWS_ENDPOINT_URL_SFN": self.askers_url,
+            "AWS_ENDPOINT_URL_SAGEMAKER": self.askers_url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "SLIPWAY_QUEUE_URL": self.queue_url,
+            "SLIPWAY_TOPIC_ARN": self.topic_arn,
+            "SLIPWAY_LOCAL_RESULTS_QUEUE_URL": self.results_url,
+        }
+
+    def quotas(self) -> tuple[int, int]:
+        """Answer how many deployments there may be in creation, and in total."""
+        return self.bedrock.terms.max_creating, self.bedrock.terms.max_total
+
+    def counts(self) -> tuple[int, int]:
+        """Answer how many deployments there are in creation, and in total."""
+        return self.bedrock.account(self.region).counts(self.bedrock.now())
+
+    async def send(self, body: str, *, group: str | None = None) -> str:
+        """Send a request and answer its message id. On a FIFO queue each one without a `group` is a group of its own."""
+        fifo = {"MessageGroupId": group or uuid.uuid4().hex, "MessageDeduplicationId": uuid.uuid4().hex} if self._fifo else {}
+        sent = await self._sqs.send_message(QueueUrl=self.queue_url, MessageBody=body, **fifo)
+        return str(sent["MessageId"])
+
+    async def receive_results(self, *, wait_seconds: int = LONGEST_POLL_SECONDS) -> list[str]:
+        """Answer up to ten events that were announced, waiting for a first one, and take them from the results queue."""
+        got = await self._sqs.receive_message(QueueUrl=self.results_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_seconds)
+        messages = got.get("Messages", [])
+        if messages:
+            entries = [{"Id": str(at), "ReceiptHandle": message["ReceiptHandle"]} for at, message in enumerate(messages)]
+            await self._sqs.delete_message_batch(QueueUrl=self.results_url, Entries=entries)
+        return [message["Body"] for message in messages]
+
+    def _client(self, service: str) -> Any:  # noqa: ANN401  aioboto3 has no types
+        return aioboto3.Session().client(
+            service,
+            endpoint_url=self.queues.url,
+            region_name=self.region,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",  # noqa: S106  a box has no secrets
+            config=AioConfig(max_pool_connections=50, read_timeout=_READ_TIMEOUT_SECONDS),
+        )
+
+    async def _furnish(self, sns: Any) -> None:  # noqa: ANN401  aioboto3 has no types
+        suffix = ".fifo" if self._fifo else ""
+        kept = {"MessageRetentionPeriod": str(RETENTION_SECONDS)}
+        self.dead_letter_url = await self._make_queue(f"slipway-dead-letters{suffix}", **kept)
+        redrive = {"deadLetterTargetArn": await self._arn(self.dead_letter_url), "maxReceiveCount": MAX_RECEIVE_COUNT}
+        self.queue_url = await self._make_queue(
+            f"slipway-requests{suffix}", VisibilityTimeout=str(VISIBILITY_SECONDS), RedrivePolicy=json.dumps(redrive), **kept
+        )
+        self.results_url = await self._make_queue(f"slipway-results{suffix}")
+        topic = await sns.create_topic(Name=f"slipway-events{suffix}", Attributes={"FifoTopic": "true"} if self._fifo else {})
+        self.topic_arn = topic["TopicArn"]
+        await sns.subscribe(
+            TopicArn=self.topic_arn,
+            Protocol="sqs",
+            Endpoint=await self._arn(self.results_url),
+            Attributes={"RawMessageDelivery": "true"},
+        )
+
+    async def _make_queue(self, name: str, **attributes: str) -> str:
+        if self._fifo:
+            attributes |= {"FifoQueue": "true", "ContentBasedDeduplication": "true"}
+        made = await self._sqs.create_queue(QueueName=name, Attributes=attributes)
+        return str(made["QueueUrl"])
+
+    async def _arn(self, queue_url: str) -> str:
+        got = await self._sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])
+        return str(got["Attributes"]["QueueArn"])

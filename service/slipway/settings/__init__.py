@@ -1,0 +1,1 @@
+"""The settings: declared once, loaded from defaults, a file and the environment."""

@@ -1,0 +1,1 @@
+"""Tracing with OpenTelemetry, imported only where it is switched on."""

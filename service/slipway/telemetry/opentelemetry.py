@@ -1,0 +1,200 @@
+"""Traces as OpenTelemetry has them. The one module that knows it, and imported only where traces are wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import TracebackType
+from typing import Final, Self
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    set_span_in_context,
+)
+
+from slipway.core.events.trace_context import Point, beginning
+from slipway.core.sqs import continuations
+from slipway.core.sqs.messages import Message
+from slipway.core.time_format import iso
+from slipway.worker.kernel.interrupts import Interrupted
+from slipway.worker.kernel.tracing import CREATE, DELETE, PUBLISH, REPLY, UPDATE
+
+FAREWELL_SECONDS: Final = 3.0
+"""How long the last spans may take to be sent, when the daemon ends."""
+_KINDS: Final[Mapping[str, SpanKind]] = {
+    CREATE: SpanKind.CLIENT,
+    UPDATE: SpanKind.CLIENT,
+    DELETE: SpanKind.CLIENT,
+    PUBLISH: SpanKind.PRODUCER,
+    REPLY: SpanKind.PRODUCER,
+}
+Facts = str | float | None
+
+
+class _Ids(RandomIdGenerator):
+    """Random ids, but for a trace whose id is known before it has a span."""
+
+    def __init__(self) -> None:
+        self.trace_id: int | None = None
+
+    def generate_trace_id(self) -> int:
+        """Answer the id that the next trace is to have."""
+        return super().generate_trace_id() if self.trace_id is None else self.trace_id
+
+
+class Spans:
+    """Makes a trace of each message's stay. Times are the machine's at the beginning, and run with the event loop's clock."""
+
+    def __init__(self, provider: TracerProvider, *, queue: str, wall_clock: Callable[[], float] = time.time) -> None:
+        self.ids = provider.id_generator = _Ids()
+        self.tracer = provider.get_tracer("slipway")
+        self._queue = queue
+        self._wall_clock = wall_clock
+
+    def begin(self, message: Message) -> Stay:
+        """A message was received: its stay is a child of whoever sent it, and linked to whoever handed it on."""
+        begun = beginning(message)
+        attributes: dict[str, str | int] = {
+            "messaging.system": "aws_sqs",
+            "messaging.operation.type": "process",
+            "messaging.operation.name": "process",
+            "messaging.destination.name": self._queue,
+            "messaging.message.id": message.message_id,
+            "slipway.first_received": iso(continuations.first_received_at(message)),
+            "slipway.receive_count": message.receive_count,
+        }
+        began = self._wall_clock()
+        self.ids.trace_id = int(begun.trace_id, 16)
+        span = self.tracer.start_span(
+            f"process {self._queue}",
+            set_span_in_context(NonRecordingSpan(_context(begun.parent))) if begun.parent else None,
+            SpanKind.CONSUMER,
+            attributes,
+            [Link(_context(begun.before))] if begun.before else (),
+            start_time=_nanoseconds(began),
+        )
+        self.ids.trace_id = None
+        return Stay(self, span, began)
+
+
+class Stay:
+    """One message's stay here, as a span with spans within it."""
+
+    __slots__ = ("_began", "_loop", "_open", "_spans")
+
+    def __init__(self, spans: Spans, span: Span, began: float) -> None:
+        self._spans = spans
+        self._loop = asyncio.get_running_loop()
+        self._began = began - self._loop.time()
+        self._open = [span]
+        """Each within the one before."""
+
+    @property
+    def traceparent(self) -> str:
+        """What is being done now, in W3C's form."""
+        context = self._open[-1].get_span_context()
+        return str(Point(f"{context.trace_id:032x}", f"{context.span_id:016x}", context.trace_flags.sampled))
+
+    def span(self, name: str, text: str = "", /) -> Within:
+        """Within, this is what is done."""
+        return Within(self, name, text)
+
+    def note(self, **facts: Facts) -> None:
+        """Add what is known of the request."""
+        error = facts.pop("error", None)
+        self._open[0].set_attributes({f"slipway.{name}": value for name, value in facts.items() if value is not None})
+        if error is not None:
+            self._open[0].set_status(Status(StatusCode.ERROR, str(error)))
+
+    def end(self, settlement: str) -> None:
+        """The message is settled, or left to somebody else."""
+        self.note(settlement=settlement)
+        while self._open:
+            self.pop()
+
+    def push(self, name: str, text: str) -> None:
+        """Begin a span within the last one."""
+        attributes = {"slipway.text": text} if text else {}
+        parent = set_span_in_context(self._open[-1])
+        kind = _KINDS.get(name, SpanKind.INTERNAL)
+        self._open.append(self._spans.tracer.start_span(name, parent, kind, attributes, start_time=self._now()))
+
+    def pop(self, exc: BaseException | None = None) -> None:
+        """End the last span; an interruption is none of its failures."""
+        span = self._open.pop()
+        if isinstance(exc, Interrupted):
+            span.set_attribute("slipway.interrupted", type(exc).__name__)
+        elif exc is not None:
+            span.set_status(Status(StatusCode.ERROR, str(exc)))
+        span.end(self._now())
+
+    def _now(self) -> int:
+        return _nanoseconds(self._began + self._loop.time())
+
+
+class Within:
+    """A span, for as long as something is done."""
+
+    __slots__ = ("_name", "_stay", "_text")
+
+    def __init__(self, stay: Stay, name: str, text: str) -> None:
+        self._stay = stay
+        self._name = name
+        self._text = text
+
+    def __enter__(self) -> Self:
+        self._stay.push(self._name, self._text)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        self._stay.pop(exc)
+
+
+class Exporting:
+    """Sends spans by OTLP over HTTP, as OpenTelemetry's own variables say, from a thread of the SDK's own."""
+
+    def __init__(self, version: str) -> None:
+        named = Resource({"service.name": "slipway", "service.version": version})
+        self._processor = BatchSpanProcessor(OTLPSpanExporter())
+        self.provider = TracerProvider(resource=Resource.create().merge(named).merge(OTELResourceDetector().detect()))
+        self.provider.add_span_processor(self._processor)
+
+    async def close(self) -> None:
+        """Send what is left; return soon, also where nobody takes it."""
+        loop = asyncio.get_running_loop()
+        is_sent = asyncio.Event()
+
+        def send() -> None:
+            self._processor.shutdown()  # type: ignore[no-untyped-call]
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(is_sent.set)
+
+        # No executor's: an event loop waits for those in the end, however long they take.
+        threading.Thread(target=send, name="last spans", daemon=True).start()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL_SECONDS):
+                await is_sent.wait()
+
+
+def _context(point: Point) -> SpanContext:
+    flags = TraceFlags(TraceFlags.SAMPLED if point.is_sampled else TraceFlags.DEFAULT)
+    return SpanContext(int(point.trace_id, 16), int(point.span_id, 16), is_remote=True, trace_flags=flags)
+
+
+def _nanoseconds(seconds: float) -> int:
+    return int(seconds * 1e9)

@@ -1,0 +1,1 @@
+"""Deploy, update, delete and cancel: ask `decide`, act, observe."""

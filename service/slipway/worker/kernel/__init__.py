@@ -1,0 +1,1 @@
+"""What every part of the worker uses: interruptible waits, leases, batches, counters."""

@@ -1,0 +1,107 @@
+"""Many small things sent as few calls: entries wait a moment for company, and each gets its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+from slipway.core.bedrock.errors import CallFailed
+
+E = TypeVar("E")
+
+BATCH_SIZE: Final = 10
+"""SQS and SNS take at most ten entries at once."""
+
+Send = Callable[[Sequence[E]], Awaitable[Sequence[CallFailed | None]]]
+
+
+class Batches(Generic[E]):
+    """Collects entries into calls of at most ten, `linger` seconds after the first one or when full.
+
+    The answer to an entry is None when it was applied, else the failure that it alone, or the whole call, met. A programming
+    error within the call is raised to each.
+    At most `parallel` calls are under way at once; what comes meanwhile makes the next batches fuller.
+    """
+
+    def __init__(
+        self,
+        send: Send[E],
+        *,
+        linger: float,
+        parallel: int,
+        size: Callable[[E], int] = lambda _: 0,
+        largest: int = 0,
+    ) -> None:
+        self._send = send
+        self._linger = linger
+        self._parallel = parallel
+        self._size = size
+        self._largest = largest
+        self._line: deque[tuple[E, asyncio.Future[CallFailed | None]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def put(self, entry: E) -> asyncio.Future[CallFailed | None]:
+        """Stand an entry in line; its answer comes through the future. An entry whose future is done is not sent."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[CallFailed | None] = loop.create_future()
+        self._line.append((entry, answer))
+        if len(self._line) >= BATCH_SIZE:
+            self._flush()
+        elif self._timer is None and len(self._calls) < self._parallel:
+            self._timer = loop.call_later(self._linger, self._flush)
+        return answer
+
+    async def drain(self) -> None:
+        """Return when everything in line has been answered."""
+        self._flush()
+        while self._calls:
+            await asyncio.wait(self._calls)
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._line and len(self._calls) < self._parallel:
+            if batch := self._take():
+                task = asyncio.get_running_loop().create_task(self._call(batch))
+                self._calls.add(task)
+                task.add_done_callback(self._called)
+
+    def _take(self) -> list[tuple[E, asyncio.Future[CallFailed | None]]]:
+        batch: list[tuple[E, asyncio.Future[CallFailed | None]]] = []
+        room = self._largest
+        while self._line and len(batch) < BATCH_SIZE:
+            entry, answer = self._line[0]
+            if answer.done():
+                self._line.popleft()
+                continue
+            size = self._size(entry)
+            if batch and size > room:
+                break
+            room -= size
+            batch.append(self._line.popleft())
+        return batch
+
+    async def _call(self, batch: list[tuple[E, asyncio.Future[CallFailed | None]]]) -> None:
+        answers: Sequence[CallFailed | None]
+        try:
+            answers = await self._send([entry for entry, _ in batch])
+        except CallFailed as failed:
+            answers = [failed] * len(batch)
+        except Exception as bug:  # noqa: BLE001  every entry must be answered: it is the fault of whoever waits for it
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(bug)
+            return
+        for (_, future), answer in zip(batch, answers, strict=True):
+            if not future.done():
+                future.set_result(answer)
+
+    def _called(self, task: asyncio.Task[None]) -> None:
+        self._calls.discard(task)
+        if self._line:
+            self._flush()

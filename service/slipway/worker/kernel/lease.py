@@ -1,0 +1,251 @@
+"""One message held: its lease, its clock, and what its request waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, TypeVar
+
+from slipway.core.bedrock.errors import CallFailed
+from slipway.core.lifecycle.outcomes import Reason
+from slipway.core.lifecycle.steps import reason_for
+from slipway.core.requests.models import AnyRequest, Cancel
+from slipway.core.sqs import continuations
+from slipway.core.sqs.continuations import DELETE, KEEP
+from slipway.core.sqs.messages import Message
+from slipway.worker.kernel.interrupts import Cancelled, Deadlines, LeaseLost, Postponed, Waits
+from slipway.worker.kernel.tracing import UNTRACED, WAIT, Trace, Tracer
+
+LONGEST_MEMORY: Final = 8
+"""How many waits of a request are remembered, for whoever asks why it takes so long."""
+LONG_SECONDS: Final = 10.0
+"""From when on a wait for the rate of calls is worth remembering: most are over in a moment."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Waited:
+    """One wait, or several in a row for the same reason. `since` is by the queue's clock."""
+
+    reason: Reason
+    text: str
+    since: float
+    times: int = 1
+
+
+class Hold(Waits):
+    """A message, and everything this process knows about holding it. Times are the event loop's, unless said."""
+
+    __slots__ = (
+        "arn", "begun_at", "cancelled", "cancellers", "faults", "has_begun", "is_announced", "is_ending", "is_extending",
+        "lease_until", "message", "places", "receipt", "refused", "request", "taken_at", "waited", "watched", "what", "why",
+        "why_text",
+    )  # fmt: skip
+
+    trace: Trace = UNTRACED
+    """What is told of it to whoever traces: of the class, and no slot, for usually nobody does."""
+
+    def __init__(self, message: Message, lease_seconds: float, deadlines: Deadlines | None = None) -> None:
+        super().__init__(deadlines)
+        self.message = message
+        self.receipt = message.receipt
+        self.places = 1
+        """How many places it takes of those that there are for messages."""
+        self.taken_at = self._loop.time()
+        self.lease_until = self.taken_at + lease_seconds
+        self.is_extending = False
+        self.has_begun = False
+        """Whether calls for it were made in this delivery."""
+        self.begun_at: float | None = None
+        """When this process began to process the request."""
+        self.faults = 0
+        """Unexpected exceptions that processing it has met here."""
+        self.refused: CallFailed | None = None
+        """Why it cannot be continued in a new message."""
+        self.is_announced = False
+        """Its outcome is published."""
+        self.is_ending = False
+        """How the request ended is decided: nobody can cancel it any more."""
+        self.cancelled: str | None = None
+        """What is to become of its deployment, where somebody wants the request no more."""
+        self.cancellers: tuple[asyncio.Future[bool], ...] = ()
+        self.arn: str | None = None
+        """The deployment that the request is about, once it is known."""
+        self.watched: str | None = None
+        """The deployment that the watcher looks after for this request, and for no other."""
+        self.request: AnyRequest | None = None
+        """What the message asks for, once it is understood."""
+        self.what = ""
+        """What the request is about (a deployment's name), for people."""
+        self.why: Reason | None = None
+        """What the request waits for at this moment."""
+        self.why_text = ""
+        self.waited: tuple[Waited, ...] = ()
+        """What it has waited for, the latest last."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the lease is known to be lost."""
+        return LeaseLost in self._due
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether its wait is to end, or has, without an outcome."""
+        return bool(self._due)
+
+    def renew(self, message: Message, lease_seconds: float) -> bool:
+        """The same message was received again, here: what came with it counts. False when this lease is lost already."""
+        if self.is_lost:
+            return False
+        self.message = message
+        self.receipt = message.receipt
+        self.taken_at = self._loop.time()
+        self.lease_until = self.taken_at + lease_seconds
+        return True
+
+    def can_be_cancelled(self, by: Cancel) -> bool:
+        """Whether this is what the cancel is about, and has not ended."""
+        return self.request is not None and by.is_about(self.request) and not self.is_ending and not self.is_lost
+
+    def cancel(self, *, delete: bool) -> asyncio.Future[bool]:
+        """Ask for the request to be handed on as cancelled; answer a future for whether it was."""
+        taken: asyncio.Future[bool] = self._loop.create_future()
+        self.cancellers += (taken,)
+        self.cancelled = DELETE if delete else KEEP
+        self.interrupt(Cancelled)
+        return taken
+
+    def end(self) -> None:
+        """How the request ended is decided."""
+        self.is_ending = True
+        self.pardon(Cancelled)
+        self.pardon(Postponed)
+
+    def settled(self, *, as_cancelled: bool) -> None:
+        """Tell those who wanted it cancelled what became of that."""
+        for taken in self.cancellers:
+            if not taken.done():
+                taken.set_result(as_cancelled)
+
+    def now(self) -> float:
+        """Answer the present by the queue's own clock, in seconds since the epoch."""
+        return self.message.received_at + self._loop.time() - self.taken_at
+
+    def loop_time(self, epoch: float) -> float:
+        """Turn a time by the queue's clock into one by the event loop's."""
+        return epoch - self.message.received_at + self.taken_at
+
+    def check(self) -> None:
+        """Raise if the request must not go on.
+
+        The lease is lost, too, when this process slept through its end (stopped, swapped out): the clock tells.
+        """
+        self._look_at_clock()
+        super().check()
+
+    def check_lease(self) -> None:
+        """Raise `LeaseLost` if it is; any other interruption does not matter: what was begun is to be finished."""
+        self._look_at_clock()
+        if self.is_lost:
+            raise LeaseLost
+
+    def _look_at_clock(self) -> None:
+        if self._loop.time() >= self.lease_until:
+            self.interrupt(LeaseLost)
+
+    def because(self, why: Reason, text: str = "") -> Because:
+        """Within, this is what the request waits for; it stays known after an interruption."""
+        because = Because(self)
+        self.why, self.why_text = why, text
+        self._remember(why, text, self.now())
+        return because
+
+    async def wait_to_call(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
+        """Await what a call waits for before its next attempt, as `wait` does; that is then what the request waits for.
+
+        Every call for a request waits through this, so that a request whose deadline passes meanwhile can say for what.
+        """
+        before, since = (self.why, self.why_text), self.now()
+        self.why, self.why_text = reason_for(failed), str(failed)
+        answer = await self.wait(future)
+        if self.now() - since >= LONG_SECONDS:
+            self._remember(self.why, self.why_text, since)
+        self.why, self.why_text = before
+        return answer
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether calls may have been applied before: in another delivery, or before an exception in this one."""
+        return self.has_begun or continuations.is_in_doubt(self.message)
+
+    def cause(self) -> tuple[Reason | None, str]:
+        """Return what the request waits for, or waited for when it was interrupted; with its words."""
+        if self.why is not None:
+            return self.why, self.why_text
+        if self.is_in_doubt:
+            return Reason.NO_ANSWER, "the answers to its calls came too late"
+        return None, "not begun"
+
+    def _remember(self, why: Reason, text: str, since: float) -> None:
+        last = self.waited[-1] if self.waited else None
+        if last is not None and last.reason is why:
+            last.text = text
+            last.times += 1
+        else:
+            self.waited = (*self.waited[1 - LONGEST_MEMORY :], Waited(why, text, since))
+
+
+class Because:
+    """Why a request waits. A class and no generator: most requests that are held wait within one."""
+
+    __slots__ = ("_before", "_hold")
+
+    def __init__(self, hold: Hold) -> None:
+        self._hold = hold
+        self._before = None if hold.why is None else (hold.why, hold.why_text)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._hold.why, self._hold.why_text = self._before or (None, "")
+
+
+class TracedHold(Hold):
+    """A message held, and its trace."""
+
+    __slots__ = ("trace",)
+
+    def __init__(self, tracer: Tracer, message: Message, lease_seconds: float, deadlines: Deadlines | None = None) -> None:
+        super().__init__(message, lease_seconds, deadlines)
+        self.trace: Trace = tracer.begin(message)
+
+    def because(self, why: Reason, text: str = "") -> Because:
+        """Within, this is what the request waits for, and its trace shows it."""
+        because = _TracedBecause(self, self.trace.span(f"{WAIT} {why.value}", text))
+        super().because(why, text)
+        return because
+
+    async def wait_to_call(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
+        """Await what a call waits for; the trace shows how long that took, within the call."""
+        with self.trace.span(f"{WAIT} {reason_for(failed).value}"):
+            return await super().wait_to_call(future, failed)
+
+
+class _TracedBecause(Because):
+    __slots__ = ("_span",)
+
+    def __init__(self, hold: Hold, span: AbstractContextManager[object]) -> None:
+        super().__init__(hold)
+        self._span = span
+
+    def __enter__(self) -> None:
+        self._span.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        super().__exit__(kind, exc, trace)
+        self._span.__exit__(kind, exc, trace)

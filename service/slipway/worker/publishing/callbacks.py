@@ -1,0 +1,175 @@
+"""Answering whoever waits: a heartbeat while a request is worked on, one word when it has ended.
+
+A reply comes strictly after the event was published and before the message is deleted: a crash between them says it again,
+never not at all. Whoever does not wait any more (a token that timed out, a queue that is gone) changes nothing for the request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import random
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+import structlog
+
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Missing, Refused
+from slipway.core.events.callbacks import Reply, replies
+from slipway.core.events.publish import Publication
+from slipway.core.schema.rejection import Asker
+from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.interrupts import rest
+from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.patience import Patience
+from slipway.worker.kernel.tracing import REPLY
+
+_QUIET: Final = nullcontext()
+"""For all requests that nobody waits for: a context of its own would keep 350 bytes for each that is held."""
+
+log = structlog.get_logger()
+
+HEARTBEAT_SECONDS: Final = 30.0
+TICK_SECONDS: Final = 1.0
+MOST_HEARTBEATS: Final = 8
+"""Under way at once; the next follows when one is answered."""
+PATIENCE_SECONDS: Final = 900.0
+"""How long a reply is tried that meets trouble: nobody waits at a task for ever, and its event is on the topic."""
+UNTOLD: Final = ("NobodyThere", "GivenUp")
+"""What else becomes of a reply, as it is counted."""
+_NOBODY_THERE: Final = (Refused, Missing, Conflicting)
+
+
+class Desk(Protocol):
+    """What replying calls of AWS."""
+
+    async def reply(self, reply: Reply) -> None:
+        """Say it. Safe to repeat."""
+
+    async def heartbeat(self, task_token: str) -> None:
+        """Tell Step Functions that the task is being worked on."""
+
+
+@dataclass(slots=True, order=True)
+class _Beat:
+    """One task that is being worked on, in the order in which they are due, by the event loop's clock."""
+
+    due: float
+    number: int
+    token: str = field(compare=False)
+    is_over: bool = field(default=False, compare=False)
+
+
+class Replies:
+    """Answers askers, by whatever they can be reached by."""
+
+    def __init__(self, desk: Desk, *, rng: random.Random, tally: Tally) -> None:
+        self._desk = desk
+        self._rng = rng
+        self._tally = tally
+        self._beats: list[_Beat] = []
+        """A heap: the one that is due first is on top."""
+        self._numbers = itertools.count()
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._is_stopped = False
+        self._changed = asyncio.Event()
+
+    async def reply(self, asker: Asker, publication: Publication, hold: Hold) -> None:
+        """Tell whoever asked how it ended; return when they know, or cannot be told. Raises `Interrupted` between attempts."""
+        for reply in replies(asker, publication):
+            with hold.trace.span(REPLY, type(reply).__name__):
+                await self.say(reply, hold)
+
+    async def say(self, reply: Reply, hold: Hold) -> None:
+        """Say one thing, again and again until it is heard, there is nobody to hear it, or patience is at an end."""
+        patience = Patience(self._rng, refused=PATIENCE_SECONDS, trouble=PATIENCE_SECONDS)
+        how = type(reply).__name__
+        while True:
+            hold.check_lease()
+            failed = await self._try(reply)
+            if failed is None:
+                self._tally.replies[how] += 1
+                return
+            if isinstance(failed, _NOBODY_THERE):
+                self._tally.replies["NobodyThere"] += 1
+                log.info("reply.unheard", reply=how, code=failed.code, error=str(failed))
+                return
+            if patience.is_over(failed):
+                self._tally.replies["GivenUp"] += 1
+                log.error("reply.given_up", reply=how, code=failed.code, error=str(failed), remedy="its event was published")
+                return
+            log.warning("reply.failed", reply=how, code=failed.code, error=str(failed))
+            await patience.rest(hold, failed)
+
+    async def _try(self, reply: Reply) -> CallFailed | None:
+        try:
+            await self._desk.reply(reply)
+        except CallFailed as failed:
+            return failed
+        return None
+
+    def beating(self, asker: Asker) -> AbstractContextManager[None]:
+        """Within, Step Functions hears now and then that the task is being worked on."""
+        return _QUIET if asker.task_token is None else self._beating(asker.task_token)
+
+    @contextmanager
+    def _beating(self, task_token: str) -> Iterator[None]:
+        beat = _Beat(asyncio.get_running_loop().time(), next(self._numbers), task_token)
+        self._put(beat)
+        try:
+            yield
+        finally:
+            beat.is_over = True
+
+    async def run(self) -> None:
+        """Send the heartbeats that are due, for all requests together, until stopped."""
+        while not self._is_stopped:
+            self._changed.clear()
+            self._send_due()
+            if self._beats:
+                await rest(TICK_SECONDS, unless=self._changed)
+            else:
+                await self._changed.wait()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._is_stopped = True
+        self._changed.set()
+
+    def _put(self, beat: _Beat) -> None:
+        heapq.heappush(self._beats, beat)
+        self._changed.set()
+
+    def _send_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._beats and self._beats[0].due <= loop.time() and len(self._under_way) < MOST_HEARTBEATS:
+            beat = heapq.heappop(self._beats)
+            if not beat.is_over:
+                task = loop.create_task(self._send(beat))
+                self._under_way.add(task)
+                task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not self._is_stopped:
+            self._send_due()
+
+    async def _send(self, beat: _Beat) -> None:
+        beat.due += HEARTBEAT_SECONDS
+        try:
+            await self._desk.heartbeat(beat.token)
+        except _NOBODY_THERE as failed:
+            log.info("heartbeat.unheard", code=failed.code, error=str(failed))
+            return
+        except CallFailed as failed:
+            log.info("heartbeat.failed", code=failed.code, error=str(failed))
+        except Exception:
+            self._tally.faults += 1
+            log.exception("heartbeat.faulted")
+        beat.due = max(beat.due, asyncio.get_running_loop().time())
+        self._put(beat)

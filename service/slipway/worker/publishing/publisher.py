@@ -1,0 +1,98 @@
+"""Publishing: an event is announced when SNS has said so for this very entry, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from slipway.core.bedrock.errors import CallFailed, Refused
+from slipway.core.events.publish import Publication, minimal
+from slipway.worker.kernel.batches import Batches
+from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.patience import Patience
+
+log = structlog.get_logger()
+
+LINGER_SECONDS: Final = 0.02
+PARALLEL_CALLS: Final = 8
+TRIES_TO_MENTION: Final = 3
+LARGEST_BATCH_BYTES: Final = 240 * 1024
+"""SNS takes 256 KiB of bodies and attributes in one batch; attributes are a few hundred bytes an event."""
+
+
+class Unannounced(Exception):
+    """The topic takes nothing at the moment: what is to be published is published later."""
+
+
+class Unpublishable(Exception):
+    """SNS refuses this event in every form."""
+
+
+class Topic(Protocol):
+    """What announcing calls of SNS."""
+
+    async def publish(self, batch: Sequence[Publication]) -> Sequence[CallFailed | None]:
+        """Publish at most ten events, once; answer for each whether it was."""
+
+
+class Announcer:
+    """Publishes events in batches, for as long as patience lasts and the lease holds."""
+
+    def __init__(self, topic: Topic, *, is_fifo: bool, rng: random.Random, tally: Tally) -> None:
+        self._rng = rng
+        self._tally = tally
+        self._batches = Batches(
+            topic.publish,
+            linger=LINGER_SECONDS,
+            # On a FIFO topic one call at a time: two at once could overtake each other within a group.
+            parallel=1 if is_fifo else PARALLEL_CALLS,
+            size=lambda publication: len(publication.body),
+            largest=LARGEST_BATCH_BYTES,
+        )
+
+    async def announce(self, publication: Publication, hold: Hold) -> None:
+        """Publish; return when SNS has acknowledged it. Raises `Interrupted` between attempts, never within one.
+
+        Safe to repeat: the event keeps its id. An event that SNS refuses for what is in it is tried in its smallest form.
+        Raises `Unpublishable` where that is refused, too, and `Unannounced` where the topic takes nothing.
+        """
+        patience, is_minimal = Patience(self._rng), False
+        while True:
+            hold.check_lease()
+            failed = await self._batches.put(publication)
+            if failed is None:
+                self._tally.events_published += 1
+                return
+            log.warning("publish.failed", code=failed.code, error=str(failed), event_id=publication.event_id)
+            if isinstance(failed, Refused) and not is_minimal:
+                publication, is_minimal = minimal(publication), True
+            elif patience.is_over(failed):
+                raise (Unpublishable if isinstance(failed, Refused) else Unannounced)(str(failed))
+            await patience.rest(hold, failed)
+
+    def mention(self, publication: Publication, tries: int = TRIES_TO_MENTION) -> None:
+        """Publish progress: in order, without waiting for it, and without fuss when it fails again and again."""
+        answer = self._batches.put(publication)
+        answer.add_done_callback(lambda answer: self._mentioned(publication, answer, tries - 1))
+
+    async def drain(self) -> None:
+        """Return when everything in line has been answered."""
+        await self._batches.drain()
+
+    def _mentioned(self, publication: Publication, answer: asyncio.Future[CallFailed | None], tries: int) -> None:
+        if bug := answer.exception():
+            self._tally.faults += 1
+            log.error("progress.faulted", exc_info=bug, event_id=publication.event_id)
+            return
+        failed = answer.result()
+        if failed is None:
+            self._tally.events_published += 1
+        elif tries:
+            self.mention(publication, tries)
+        else:
+            log.info("progress.dropped", code=failed.code, event_id=publication.event_id)

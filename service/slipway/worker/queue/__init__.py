@@ -1,0 +1,1 @@
+"""Receive messages, extend their leases, settle them."""

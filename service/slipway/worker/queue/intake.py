@@ -1,0 +1,212 @@
+"""Receiving: as many long polls as there is work for, never for more messages than there is room for."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from slipway.core.bedrock.errors import CallFailed
+from slipway.core.scheduling.backoff import pause_seconds
+from slipway.core.sqs.messages import Message
+from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.interrupts import Interrupted, Stopping, Wait, Waits, rest
+from slipway.worker.kernel.lease import Hold
+from slipway.worker.queue.leases import Custody
+
+log = structlog.get_logger()
+
+POLL_SECONDS: Final = 20
+"""The longest long poll that SQS has: an idle daemon makes three calls a minute."""
+POLL_SIZE: Final = 10
+MOST_POLLS: Final = 8
+MOST_RESERVED: Final = 10
+CROWDED_POLL_SECONDS: Final = 5.0
+"""Time between two polls while what they bring is mostly sent back: each costs a send and two deletes more, the second
+delete for the message before a continuation."""
+BUSY_POLL_SECONDS: Final = 1.5
+"""The same, while each poll brings as much as it may: then more is behind."""
+
+
+def reserved_places(max_held: int) -> int:
+    """Answer how many places deploys may not take: a quarter, at most ten."""
+    return min(MOST_RESERVED, max(max_held // 4, int(max_held > 1)))
+
+
+class Source(Protocol):
+    """What intake calls of SQS."""
+
+    async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
+        """Answer at most so many messages, waiting so long for the first. Until it is sent it waits through `wait`."""
+
+
+class Intake:
+    """Polls the queue. A poll in flight is never cancelled: SQS would hand its messages to nobody."""
+
+    def __init__(
+        self,
+        queue: Source,
+        custody: Custody,
+        begin: Callable[[Hold], None],
+        *,
+        max_held: int,
+        is_fifo: bool,
+        rng: random.Random,
+        tally: Tally,
+        believe: Callable[[Message], Message] = lambda message: message,
+    ) -> None:
+        self._queue = queue
+        self._custody = custody
+        self._begin = begin
+        self._max_held = max_held
+        self._few = reserved_places(max_held)
+        self._crowded_at = -math.inf
+        self._is_fifo = is_fifo
+        self._believe = believe
+        self._rng = rng
+        self._tally = tally
+        self._reserved = 0
+        self._usual_places = 1
+        """How many places the largest message of the latest receive takes: the next may bring as large ones."""
+        self._polls: set[asyncio.Task[None]] = set()
+        self._waits: set[Waits] = set()
+        self._wanted = 1
+        self._troubles = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._changed = custody.changed
+        self._stopped = asyncio.Event()
+        self._fault: BaseException | None = None
+        self.last_ended_at: float | None = None
+        """When a receive last ended, well or badly, or began where there was none, by the event loop's clock."""
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether a receive is under way."""
+        return bool(self._polls)
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether there is room for more messages, so that a poll should be going on."""
+        return self._reserved > 0 or self._room() >= self._smallest()
+
+    def stop(self) -> None:
+        """Begin no further poll; `run` ends when those in flight have, and what they bring is begun as always."""
+        self._stopped.set()
+        for waits in self._waits:
+            waits.interrupt(Stopping)
+        self._changed.set()
+
+    def hurry(self) -> None:
+        """Do not even wait for the polls in flight: what they bring stays invisible until its lease runs out."""
+        for poll in self._polls:
+            poll.cancel()
+
+    async def run(self) -> None:
+        """Keep the right number of polls going, until stopped.
+
+        What nobody expected of a poll is raised here: better to begin anew as another process than to go on deaf.
+        """
+        while not self._stopped.is_set():
+            while len(self._polls) < self._wanted and self._may_poll():
+                self._poll()
+            self._changed.clear()
+            await self._changed.wait()
+            if self._fault is not None:
+                raise self._fault
+        if self._polls:
+            await asyncio.wait(self._polls)
+
+    def _room(self) -> int:
+        return self._max_held - self._custody.places - self._reserved
+
+    def _may_poll(self) -> bool:
+        """Whether there is room for a poll, and time: polls are paced while requests are sent back, or the places are taken."""
+        room, now = self._room(), asyncio.get_running_loop().time()
+        if room > self._few and now - self._custody.postponed_at >= CROWDED_POLL_SECONDS:
+            return room >= self._smallest()
+        if room <= 0:
+            return False
+        next_at = self._crowded_at + (BUSY_POLL_SECONDS if self._wanted > 1 else CROWDED_POLL_SECONDS)
+        if now < next_at:
+            self._look_again(next_at)
+            return False
+        self._crowded_at = now
+        return True
+
+    def _look_again(self, at: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(at, self._rung)
+
+    def _rung(self) -> None:
+        self._timer = None
+        self._changed.set()
+
+    def _smallest(self) -> int:
+        """Where much may be held, do not make a call for each single place that falls free."""
+        return max(1, min(POLL_SIZE, self._max_held // 20))
+
+    def _poll(self) -> None:
+        room = self._room()
+        # For the reserved places as many messages as places: most of them go back at once, however large they are.
+        places = self._usual_places if room > self._few else 1
+        limit = max(1, min(POLL_SIZE, room // places))
+        reserved = limit * places
+        self._reserved += reserved
+        if not self._polls:
+            self._ended()  # what was full for long has been silent for long, and that is nothing wrong
+        poll = asyncio.get_running_loop().create_task(self._receive(limit, reserved))
+        self._polls.add(poll)
+        poll.add_done_callback(self._polled)
+
+    def _polled(self, poll: asyncio.Task[None]) -> None:
+        self._polls.discard(poll)
+        if not poll.cancelled():
+            self._fault = self._fault or poll.exception()
+        self._changed.set()
+
+    async def _receive(self, limit: int, reserved: int) -> None:
+        attempt = str(uuid.UUID(int=self._rng.getrandbits(128))) if self._is_fifo else None
+        waits = Waits()
+        self._waits.add(waits)
+        try:
+            messages = await self._insist(limit, attempt, waits.wait_to_call)
+        except Stopping:
+            messages = ()
+        finally:
+            self._waits.discard(waits)
+            self._reserved -= reserved
+        self._wanted = min(self._wanted * 2, MOST_POLLS) if len(messages) == limit else 1
+        self._tally.messages_received += len(messages)
+        holds = [hold for message in messages if (hold := self._custody.take(self._believe(message))) is not None]
+        self._usual_places = max((hold.places for hold in holds), default=self._usual_places)
+        for hold in holds:
+            self._begin(hold)
+
+    async def _insist(self, limit: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
+        """Receive; on trouble wait and try again. On FIFO under the same attempt id, so that no answer is lost."""
+        while not self._stopped.is_set():
+            try:
+                messages = await self._queue.receive(limit, wait_seconds=POLL_SECONDS, attempt=attempt, wait=wait)
+            except CallFailed as failed:
+                log.warning("receive.failed", code=failed.code, error=str(failed), troubles=self._troubles + 1)
+            except Interrupted:
+                raise
+            except Exception:
+                self._tally.faults += 1
+                log.exception("receive.faulted")
+            else:
+                self._ended()
+                self._troubles = 0
+                return messages
+            self._ended()
+            self._troubles += 1
+            await rest(pause_seconds(self._troubles, self._rng), unless=self._stopped)
+        return ()
+
+    def _ended(self) -> None:
+        self.last_ended_at = asyncio.get_running_loop().time()

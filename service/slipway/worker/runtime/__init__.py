@@ -1,0 +1,1 @@
+"""The coroutine of each request, from its message to its settlement."""

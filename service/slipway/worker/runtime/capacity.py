@@ -1,0 +1,234 @@
+"""Keep room for what frees room: when the places are taken, a request that waits goes back to the queue for a while."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import structlog
+
+from slipway.core.lifecycle.outcomes import Continue, Reason, Release
+from slipway.core.requests.models import AnyRequest, Deploy
+from slipway.core.sqs import continuations
+from slipway.core.sqs.lineage import MOST_DEATHS
+from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.interrupts import Postponed
+from slipway.worker.kernel.lease import Hold
+from slipway.worker.queue.intake import reserved_places
+from slipway.worker.queue.leases import Custody
+from slipway.worker.runtime.target_runtime import Site
+from slipway.worker.scheduling.ordering import Turns
+
+log = structlog.get_logger()
+
+SHORTEST_DELAY_SECONDS: Final = 30.0
+LONGEST_DELAY_SECONDS: Final = 900.0
+"""SQS delays a new message by 15 minutes at most."""
+SECONDS_IN_LINE: Final = 10.0
+"""How much longer a delay may be for each request that waits for a slot here: those have work for the slots meanwhile."""
+SHORTEST_FIFO_DELAY_SECONDS: Final = 300.0
+LONGEST_FIFO_DELAY_SECONDS: Final = 3600.0
+"""On FIFO each return costs one of the message's receives: it comes back more rarely."""
+MOST_RETURNS: Final = MOST_DEATHS // 2
+RETURN_SECONDS: Final = 60.0
+"""How long what can be received again may take to be: as long later requests for the same deployment wait for it."""
+
+_TROUBLES: Final = frozenset({Reason.THROTTLED, Reason.ACCESS_DENIED, Reason.NO_ANSWER})
+_WAITS: Final = _TROUBLES | {Reason.PREDECESSOR, Reason.NO_SLOT, Reason.MODEL_NOT_ACTIVE, Reason.NAME_RESERVED}
+"""What a deploy may wait for that has nothing in creation."""
+_CONTROL_WAITS: Final = _WAITS | {Reason.BUSY, Reason.DEPLOYMENT_MISSING, Reason.UPDATING}
+
+
+class Room:
+    """Decides, when a request comes, whether it stays, and which other one gives its place up for it.
+
+    Deploys take all places but the reserved ones. One more deploy costs a place of the target whose requests wait most;
+    there, of what waits for a slot, whoever is last in the fair queue; else whoever has the lowest priority and came last.
+    That may be the newcomer itself. So a broken target's requests never take the places of a healthy one.
+
+    What gives its place up comes back after a delay, with its clock, age and count of receives as if it had stayed: in a new
+    message on a standard queue; on FIFO, where that would change the order, as the same one.
+    """
+
+    def __init__(
+        self,
+        custody: Custody,
+        sites: Mapping[str, Site],
+        turns: Turns,
+        keys_of: Callable[[AnyRequest, Hold], Sequence[str]],
+        *,
+        max_held: int,
+        is_fifo: bool,
+        rng: random.Random,
+        tally: Tally,
+    ) -> None:
+        self._custody = custody
+        self._sites = sites
+        self._turns = turns
+        self._keys_of = keys_of
+        self._max_held = max_held
+        reserved = reserved_places(max_held)
+        self._most_deploys = max_held - reserved
+        self._comfortable = max_held - max(1, reserved // 2)
+        """Above this, also what is no deploy costs a waiting request its place: some are free for the next receive."""
+        self._is_fifo = is_fifo
+        self._rng = rng
+        self._tally = tally
+        self._away: dict[str, tuple[float, float]] = {}
+        """By key of `Turns`: when what was postponed was first received, and until when it is away."""
+        self._loop = asyncio.get_running_loop()
+
+    def admit(self, request: AnyRequest, hold: Hold) -> bool:
+        """Answer whether a request that has just come may stay; make another one give its place up where that is needed."""
+        if self._left(request, hold) <= 0 or self._is_worn(hold):
+            return True
+        if self._is_behind(request, hold):
+            return False
+        may_stay = self._custody.places <= self._most_deploys or self._find_place(request, hold)
+        if may_stay:
+            self._has_come(request, hold)
+        return may_stay
+
+    def _find_place(self, request: AnyRequest, hold: Hold) -> bool:
+        """Answer whether a request may stay although the places for deploys may be taken."""
+        held = [each for each in self._custody if each.request is not None and not each.is_leaving and each is not hold]
+        deploys = [each for each in held if isinstance(each.request, Deploy)]
+        if isinstance(request, Deploy) and not continuations.carried(hold.message).may_delete:
+            is_room = _places(deploys) + hold.places <= self._most_deploys
+            is_room &= _places(held) + hold.places <= self._comfortable
+            return is_room or self._make_room(deploys, request, hold)
+        if _places(held) + hold.places > self._comfortable:
+            keys = set(self._keys_of(request, hold))
+            others = [each for each in held if each.request is None or keys.isdisjoint(self._keys_of(each.request, each))]
+            waiting = [each for each in others if isinstance(each.request, Deploy) and self._may_go(each, _WAITS)]
+            waiting = waiting or [each for each in others if self._may_go(each, _CONTROL_WAITS)]
+            freed = 0
+            for each in sorted(waiting, key=_standing):
+                if freed < hold.places:
+                    freed += each.places
+                    each.interrupt(Postponed)
+        return True
+
+    def postpone(self, request: AnyRequest, hold: Hold) -> Continue | Release:
+        """Answer how a request that gives its place up is settled."""
+        after = self._delay(request, hold)
+        until, first = self._loop.time() + after + RETURN_SECONDS, continuations.first_received_at(hold.message)
+        if len(self._away) > self._max_held:
+            self._away = {key: away for key, away in self._away.items() if away[1] > self._loop.time()}
+        for key in self._keys_of(request, hold):
+            self._away[key] = (min(first, self._away.get(key, (first, until))[0]), until)
+        self._custody.postponed_at = self._loop.time()
+        self._tally.postponed += 1
+        log.info("request.postponed", seconds=after, action=request.action, target=request.target)
+        return Release(after) if self._is_fifo else Continue(after=after)
+
+    def _has_come(self, request: AnyRequest, hold: Hold) -> None:
+        """It is no longer away, where it was."""
+        for key in self._keys_of(request, hold) if self._away else ():
+            if self._away.get(key, (0.0, 0.0))[0] == continuations.first_received_at(hold.message):
+                del self._away[key]
+
+    def _is_behind(self, request: AnyRequest, hold: Hold) -> bool:
+        """Whether an earlier request, for the same deployment or of the same FIFO group, is away: it is to come first."""
+        first, now = continuations.first_received_at(hold.message), self._loop.time()
+        for key in self._keys_of(request, hold) if self._away else ():
+            earlier, until = self._away.get(key, (math.inf, 0.0))
+            if until <= now:
+                self._away.pop(key, None)
+            elif earlier < first:
+                return True
+        return False
+
+    def _make_room(self, deploys: Sequence[Hold], request: Deploy, hold: Hold) -> bool:
+        """Let as many go of those that wait as take the newcomer's places; answer whether it is not the newcomer that goes."""
+        waiting = [each for each in deploys if self._may_go(each, _WAITS)]
+        going: list[Hold] = []
+        while _places(going) < hold.places:
+            goes = self._first_to_go(waiting, request, hold)
+            if goes is None:
+                return False
+            waiting.remove(goes)
+            going.append(goes)
+        for each in going:
+            each.interrupt(Postponed)
+        return True
+
+    def _first_to_go(self, those: Sequence[Hold], request: Deploy, hold: Hold) -> Hold | None:
+        """Return which of those that wait gives its place up for the newcomer; None where that is the newcomer itself."""
+        waiting: dict[str, list[Hold]] = {}
+        for each in those:
+            waiting.setdefault(each.request.target if each.request else "", []).append(each)
+        counts = Counter({target: len(those) for target, those in waiting.items()})
+        counts[request.target] += 1
+        target = max(counts, key=lambda each: (counts[each], each == request.target))
+        there = waiting.get(target, [])
+        if not there:
+            return None
+        slots = self._sites[target].slots
+        in_line = [each for each in there if each.why is Reason.NO_SLOT]
+        others = [each for each in there if each.why is not Reason.NO_SLOT]
+        is_own = target == request.target
+        if len(others) > len(in_line):
+            goes = min(others, key=_standing)
+            is_broken = sum(each.why in _TROUBLES for each in others) * 2 >= len(others)
+            if is_own and (is_broken or not slots.has_room()) and _standing_of(request, hold) <= _standing(goes):
+                return None
+        else:
+            newcomer = (request.priority, request.tenant, continuations.first_received_at(hold.message)) if is_own else None
+            last = slots.last(set(in_line).__contains__, newcomer)
+            if last is None:
+                return None
+            goes = last
+        return goes
+
+    def _may_go(self, hold: Hold, waits: frozenset[Reason]) -> bool:
+        """Whether a request only waits, and nobody is behind it or hears its heartbeat: to begin it again costs nothing."""
+        request = hold.request
+        return (
+            request is not None
+            and hold.why in waits
+            and hold.watched is None
+            and not hold.is_ending
+            and not hold.is_leaving
+            and request.asker.task_token is None
+            and not continuations.carried(hold.message).may_delete
+            and not self._is_worn(hold)
+            and not self._turns.is_followed(self._keys_of(request, hold), hold)
+            and self._left(request, hold) > SHORTEST_DELAY_SECONDS
+        )
+
+    def _is_worn(self, hold: Hold) -> bool:
+        """Whether it has been given back so often that it would soon look like one that ends its readers: only on FIFO."""
+        return self._is_fifo and continuations.lineage(hold.message).deaths + hold.message.receive_count >= MOST_RETURNS
+
+    def _left(self, request: AnyRequest, hold: Hold) -> float:
+        """Answer how many seconds a request has left."""
+        return continuations.first_received_at(hold.message) + request.timeout - hold.now()
+
+    def _delay(self, request: AnyRequest, hold: Hold) -> int:
+        """Answer for how long a request goes away: the older, the longer, while others wait here; not past its deadline."""
+        age = hold.now() - continuations.first_received_at(hold.message)
+        if self._is_fifo:
+            delay = min(max(age, SHORTEST_FIFO_DELAY_SECONDS), LONGEST_FIFO_DELAY_SECONDS)
+        else:
+            longest = SHORTEST_DELAY_SECONDS + SECONDS_IN_LINE * self._sites[request.target].slots.waiting
+            delay = min(max(age / 2, SHORTEST_DELAY_SECONDS), longest, LONGEST_DELAY_SECONDS)
+        delay *= 0.5 + self._rng.random() / 2
+        return max(1, int(min(delay, self._left(request, hold))))
+
+
+def _places(holds: Sequence[Hold]) -> int:
+    return sum(each.places for each in holds)
+
+
+def _standing(hold: Hold) -> tuple[int, float]:
+    """Answer a key by which the lowest is to go: the priority, then the age."""
+    return (0, 0.0) if hold.request is None else _standing_of(hold.request, hold)
+
+
+def _standing_of(request: AnyRequest, hold: Hold) -> tuple[int, float]:
+    return request.priority, -continuations.first_received_at(hold.message)

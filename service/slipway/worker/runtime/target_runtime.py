@@ -1,0 +1,86 @@
+"""A target at work: what each has of its own, so that a broken one, or a slow one, is no other's trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Protocol
+
+from structlog.contextvars import bind_contextvars
+
+from slipway.core.requests.targets import DEFAULT, Target
+from slipway.core.scheduling.quota import Quota
+from slipway.worker.actions import dispatch as lives
+from slipway.worker.actions.cancel import Cancelling
+from slipway.worker.actions.dispatch import Lives
+from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.policy import Terms
+from slipway.worker.scheduling import watcher
+from slipway.worker.scheduling.outlook import Outlook
+from slipway.worker.scheduling.reaper import Reaper, Sends, Shows
+from slipway.worker.scheduling.slots import Slots
+from slipway.worker.scheduling.watcher import Watcher
+
+
+class Bedrock(lives.Bedrock, watcher.Lists, Shows, Protocol):
+    """Everything that is called of Bedrock, in one account and Region."""
+
+
+class Site:
+    """One target's watcher, slots and reaper, and the lives of requests there."""
+
+    def __init__(
+        self,
+        target: Target,
+        bedrock: Bedrock,
+        queue: Sends,
+        terms: Terms,
+        cancelling: Cancelling,
+        *,
+        is_fifo: bool,
+        rng: random.Random,
+        tally: Tally,
+    ) -> None:
+        self.target = target
+        self.tally = tally
+        """What is counted here: the sweeps, the quota's refusals, how long creation takes."""
+        self.watcher = Watcher(
+            bedrock,
+            interval=terms.sweep_interval,
+            rng=rng,
+            tally=tally,
+            needs_counts=lambda: self.slots.needs_counts(),  # noqa: PLW0108  slots and watcher need each other
+            counted=lambda others, names: self.slots.swept(others, names),  # noqa: PLW0108  as above
+        )
+        self.slots = Slots(
+            Quota(target.rules.max_creating, target.rules.max_total),
+            weights=terms.tenant_weights,
+            in_creation=lambda: self.watcher.in_flight,
+            sweep_soon=self.watcher.sweep_soon,
+            tally=tally,
+        )
+        self.outlook = Outlook(self.slots, self.watcher, tally)
+        self.lives = Lives(bedrock, target, terms, self.slots, self.watcher, cancelling, rng=rng, tally=tally)
+        self._reaper = Reaper(
+            bedrock,
+            queue,
+            target.name,
+            interval=terms.reap_interval,
+            is_fifo=is_fifo,
+            rng=rng,
+            tally=tally,
+            deleted=self.lives.expired,
+        )
+
+    async def run(self) -> None:
+        """Watch what is in flight here, and find what has expired, until stopped."""
+        if self.target.name != DEFAULT:
+            bind_contextvars(target=self.target.name)  # the task's own, and that of those which it starts
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.watcher.run())
+            group.create_task(self._reaper.run())
+
+    def stop(self) -> None:
+        """End `run` after the calls that are under way."""
+        self.watcher.stop()
+        self._reaper.stop()

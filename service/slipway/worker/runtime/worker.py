@@ -1,0 +1,471 @@
+"""The one file that runs the rest: a coroutine per held message, and how it all begins and ends.
+
+What becomes of a message is in `answer`; here it is begun, settled, and given back when the daemon is to end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final, Protocol
+
+import structlog
+from structlog.contextvars import bind_contextvars
+
+from slipway.core.bedrock.errors import Denied, Missing, Refused
+from slipway.core.lifecycle.outcomes import Abandon, Continue, Done, PutOff, Reason, Release, Settlement
+from slipway.core.requests.models import Cancel
+from slipway.core.requests.targets import DEFAULT
+from slipway.core.sqs import continuations
+from slipway.core.sqs.continuations import Carried
+from slipway.core.sqs.lineage import (
+    LONGEST_DELAY_SECONDS,
+    MOST_DEATHS,
+    MOST_DELAYS,
+    MOST_FAULTS,
+    READ_AT_THE_END,
+    STAGGER_SECONDS,
+    STAGGERED_DEATHS,
+    SURVIVAL_SECONDS,
+    SUSPICIOUS_DEATHS,
+    Lineage,
+    deaths_of,
+)
+from slipway.core.sqs.messages import QueueTraits
+from slipway.worker.actions.cancel import Cancelling
+from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.interrupts import Cancelled, LeaseLost, Postponed, Stopping, TooLongHeld
+from slipway.worker.kernel.lease import Hold, TracedHold
+from slipway.worker.kernel.policy import Terms
+from slipway.worker.kernel.tracing import Tracer
+from slipway.worker.publishing.callbacks import Desk, Replies
+from slipway.worker.publishing.history import History
+from slipway.worker.publishing.publisher import Announcer, Topic, Unannounced, Unpublishable
+from slipway.worker.queue import intake
+from slipway.worker.queue.dead_letter import Burials, Graveyard
+from slipway.worker.queue.leases import Custody, Leases
+from slipway.worker.runtime.processor import Answers, times_of
+from slipway.worker.runtime.target_runtime import Bedrock, Site
+from slipway.worker.scheduling.slots import Slots
+from slipway.worker.scheduling.watcher import Watcher
+
+log = structlog.get_logger()
+
+FAULT_PAUSE_SECONDS: Final = 1.0
+"""Before the second attempt; five times as long before each further one."""
+LONGEST_FAULT_PAUSE_SECONDS: Final = 60.0
+_CONTINUE_REMEDY: Final = "raise the queue's MaximumMessageSize, or let Slipway send to it: slipway doctor"
+LONGEST_GOODBYE_SECONDS: Final = 24.5
+"""A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
+
+HURRIED_GOODBYE_SECONDS: Final = 2.0
+"""How long what is under way may still take after a second signal."""
+
+
+class Queue(Leases, Graveyard, Protocol):
+    """The queue, as far as custody needs it: apart from receiving, which has connections of its own."""
+
+
+class Slipway:
+    """The daemon without its process: runs until `stop`, and leaves nothing held behind."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        traits: QueueTraits,
+        *,
+        source: intake.Source,
+        queue: Queue,
+        topic: Topic,
+        bedrocks: Mapping[str, Bedrock],
+        desk: Desk,
+        rng: random.Random,
+    ) -> None:
+        self._terms = terms
+        self._traits = traits
+        self._queue = queue
+        self._rng = rng
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._patience: asyncio.Timeout | None = None
+        self._goodbye_ends: float | None = None
+        self._vital: dict[str, asyncio.Task[object]] = {}
+        self.has_left_early = False
+        """Something was left, to be received again."""
+        self.tally = tally = Tally()
+        self.custody = Custody(
+            queue,
+            lease_seconds=terms.visibility_timeout,
+            max_held=terms.max_held,
+            traits=traits,
+            rng=rng,
+            tally=tally,
+        )
+        self.intake = intake.Intake(
+            source,
+            self.custody,
+            self._begin,
+            max_held=terms.max_held,
+            is_fifo=traits.is_fifo,
+            believe=partial(continuations.believed, own=terms.own_sender, has_rules=bool(terms.permissions)),
+            rng=rng,
+            tally=tally,
+        )
+        self.history = History()
+        cancelling = Cancelling(lambda: self.custody, self.history, terms.permissions, rng=rng)
+        self.sites = {
+            name: Site(
+                target,
+                bedrocks[name],
+                queue,
+                terms,
+                cancelling,
+                is_fifo=traits.is_fifo,
+                rng=rng,
+                tally=tally if name == DEFAULT else Tally(),
+            )
+            for name, target in terms.targets.items()
+        }
+        self._announcer = Announcer(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
+        self._replies = Replies(desk, rng=rng, tally=tally)
+        self._answers = Answers(
+            terms,
+            traits,
+            self.custody,
+            rng=rng,
+            burials=Burials(queue, rng=rng, tally=tally),
+            announcer=self._announcer,
+            replies=self._replies,
+            sites=self.sites,
+            history=self.history,
+            tally=tally,
+        )
+        self.turns = self._answers.turns
+
+    @property
+    def dead_task(self) -> str | None:
+        """The name of a task that ended although it must run until `stop`; None as long as there is none."""
+        dead = (name for name, task in self._vital.items() if task.done())
+        return None if self.is_stopping else next(dead, None)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether `stop` was said."""
+        return self._goodbye_ends is not None
+
+    @property
+    def watcher(self) -> Watcher:
+        """The default target's."""
+        return self.sites[DEFAULT].watcher
+
+    @property
+    def slots(self) -> Slots:
+        """The default target's."""
+        return self.sites[DEFAULT].slots
+
+    def site_of(self, hold: Hold) -> Site:
+        """Answer the target that a message is about; the default as long as it is not understood."""
+        return self.sites[hold.request.target if hold.request else DEFAULT]
+
+    def slot_places(self) -> dict[str, int]:
+        """Answer the place, from 1, in its target's line for a slot, of each message whose request waits in one."""
+        return {message: place for site in self.sites.values() for message, place in site.slots.places().items()}
+
+    def trace(self, tracer: Tracer) -> None:
+        """From now on let what is received be traced."""
+        self.custody.make_hold = partial(TracedHold, tracer)
+
+    async def run(self) -> None:
+        """Serve the queue until `stop`; return when everything held has been settled or given back, or 24.5 s after `stop`.
+
+        What cannot be given back by then, since AWS takes no call, is left: its lease runs out, and it is received again.
+        """
+        try:
+            async with asyncio.timeout_at(self._goodbye_ends) as self._patience:
+                await self._serve_queue()
+        except TimeoutError:
+            self.has_left_early = True
+            log.warning("daemon.left_early", held=len(self.custody), remedy="what is held comes back by itself")
+
+    def stop(self) -> None:
+        """Receive nothing new and give back everything held; what is being announced or deleted is finished. Repeatable."""
+        is_first, held = not self.is_stopping, len(self.custody)
+        if is_first:
+            self._goodbye_ends = asyncio.get_running_loop().time() + LONGEST_GOODBYE_SECONDS
+            if self._patience is not None:
+                self._patience.reschedule(self._goodbye_ends)
+        self.intake.stop()
+        self._stop_watching()
+        self.custody.hurry()
+        for hold in self.custody:
+            hold.interrupt(Stopping)
+        if is_first:
+            log.info("daemon.stopping", held=held)
+
+    def hurry(self) -> None:
+        """End almost at once: do not wait for the long polls in flight, and for other calls only a moment."""
+        self.stop()
+        self.intake.hurry()
+        soon = asyncio.get_running_loop().time() + HURRIED_GOODBYE_SECONDS
+        self._goodbye_ends = min(soon, self._goodbye_ends or soon)
+        if self._patience is not None:
+            self._patience.reschedule(self._goodbye_ends)
+
+    def oldest_seconds(self) -> float:
+        """Answer how long ago the oldest request that is held was first received; 0 when none is held."""
+        return max((_age(hold) for hold in self.custody), default=0.0)
+
+    def waits(self) -> Counter[Reason]:
+        """Answer how many of the requests held wait for what at this moment."""
+        counts = Counter(hold.why for hold in self.custody if hold.why is not None)
+        other = {name: why for name, site in self.sites.items() if (why := site.slots.why()[0]) is not Reason.NO_SLOT}
+        if other and counts[Reason.NO_SLOT]:
+            in_line = (self.site_of(hold).target.name for hold in self.custody if hold.why is Reason.NO_SLOT)
+            for name, number in Counter(in_line).items():
+                counts[Reason.NO_SLOT] -= number
+                counts[other.get(name, Reason.NO_SLOT)] += number
+        return +counts
+
+    def lease_margin(self) -> float:
+        """Answer the shortest time in seconds for which a lease still holds; a whole lease when nothing is held."""
+        now = asyncio.get_running_loop().time()
+        return min((hold.lease_until - now for hold in self.custody), default=float(self._terms.visibility_timeout))
+
+    async def _serve_queue(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            self._vital = {
+                "leases": group.create_task(self.custody.run()),
+                **{f"target {name}": group.create_task(site.run()) for name, site in self.sites.items()},
+                "heartbeats": group.create_task(self._replies.run()),
+            }
+            await self.intake.run()
+            while self._tasks:
+                await asyncio.wait(self._tasks)
+            await self._announcer.drain()
+            self.custody.stop()
+            self._stop_watching()
+            self._replies.stop()
+
+    def _stop_watching(self) -> None:
+        for site in self.sites.values():
+            site.stop()
+
+    def _begin(self, hold: Hold) -> None:
+        if self.is_stopping:
+            hold.interrupt(Stopping)
+        self._tasks.add(asyncio.get_running_loop().create_task(self._serve(hold)))
+
+    async def _serve(self, hold: Hold) -> None:
+        """Answer one message and settle it. The one place where an exception of any kind ends.
+
+        Whatever ends it without a settlement lets go of the lease, so that the message is received again, and is a fault.
+        """
+        settlement: Settlement | None = None
+        is_handed_on = False
+        try:
+            bind_contextvars(message_id=hold.message.message_id)  # the task's own, and gone with it
+            settlement = await self._settlement(hold)
+            is_handed_on = await self._settle(hold, settlement)
+            if hold.refused is not None and not is_handed_on:
+                hold.cancelled = None
+                hold.pardon(Cancelled)
+                hold.pardon(TooLongHeld)
+                settlement = await self._settlement(hold)
+                is_handed_on = await self._settle(hold, settlement)
+        except Exception as fault:
+            self.tally.faults += 1
+            if _is_of_close(fault):
+                raise
+            log.exception("settlement.faulted")
+        except BaseException as ended:
+            if not self.is_stopping:
+                self.tally.faults += 1
+                log.error("request.cut_off", what=hold.what, error=repr(ended))  # noqa: TRY400  it ended from outside
+            raise
+        finally:
+            self.custody.let_go(hold)
+            self._tasks.discard(asyncio.current_task())  # here, as a callback takes 0.14 KB
+            decided = settlement.decided if isinstance(settlement, Continue) else None
+            hold.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
+            hold.trace.end("Fault" if settlement is None else type(settlement).__name__)
+
+    async def _settlement(self, hold: Hold) -> Settlement:
+        """Return what becomes of one message. An exception that nobody expected is tried again, a few times."""
+        while hold.faults < 2 * MOST_FAULTS:
+            try:
+                return await self._process(hold)
+            except LeaseLost:
+                return Abandon()
+            except Stopping:
+                return Release()
+            except Cancelled:
+                return Continue(replace(continuations.carried(hold.message), cancelled=hold.cancelled))
+            except TooLongHeld:
+                # Order within a FIFO group would be lost by a new message: there it is received anew instead.
+                return Release() if self._traits.is_fifo else Continue()
+            except Postponed:
+                return Release() if hold.request is None else self._answers.room.postpone(hold.request, hold)
+            except Unannounced:
+                return PutOff()
+            except Exception as fault:
+                if _is_of_close(fault):
+                    raise
+                self.tally.faults += 1
+                log.exception("request.faulted")
+                hold.faults += 1
+                hold.is_ending = False
+        return Release(LONGEST_DELAY_SECONDS)  # even ending it raises
+
+    async def _process(self, hold: Hold) -> Settlement:
+        """Process the request once. Raises `Interrupted`, or anything."""
+        try:
+            return await self._attempt(hold)
+        except Unpublishable as refused:
+            return await self._answers.give_up_event(hold, str(refused))
+        except Unannounced as failed:
+            if continuations.lineage(hold.message).delays < MOST_DELAYS:
+                raise
+            return await self._answers.give_up_event(hold, str(failed))
+
+    async def _attempt(self, hold: Hold) -> Settlement:
+        """Process the request, unless enough of its readers have died or raised."""
+        earlier = continuations.read(hold.message)
+        # Before anything else: a message is continued only when the one before it is gone.
+        is_last = earlier is None or earlier.receipt is None or await self.custody.finish(earlier.receipt)
+        if (seconds := self._put_off_seconds(hold)) > 0:
+            return Release(seconds)
+        if hold.faults:
+            with hold.because(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
+                await hold.pause(min(LONGEST_FAULT_PAUSE_SECONDS, FAULT_PAUSE_SECONDS * 5 ** (hold.faults - 1)))
+        lineage = continuations.lineage(hold.message)
+        if (faults := lineage.faults + hold.faults) >= MOST_FAULTS or (hold.is_announced and hold.faults):
+            return await self._answers.fail(hold, f"processing it failed {faults} times with an exception that is a bug")
+        if (deaths := self._deaths(hold)) >= MOST_DEATHS:
+            text = f"{deaths} processes in a row have ended as soon as they had received it"
+            return await self._answers.fail(hold, text, may_read=deaths < MOST_DEATHS + READ_AT_THE_END)
+        has_few_lives = is_last and hold.refused is None and self._traits.should_hand_on(hold.message.receive_count)
+        most = self._traits.max_receive_count or 0
+        # At once only where it is the first death, or nearly too late: a reader that dies just after sending leaves a copy.
+        if has_few_lives and (deaths <= 1 or self._traits.is_fifo or hold.message.receive_count >= most - 1):
+            return Continue()
+        if deaths >= STAGGERED_DEATHS:
+            await hold.pause(self._rng.uniform(0.0, STAGGER_SECONDS))
+        loop = asyncio.get_running_loop()
+        hold.begun_at = loop.time()
+        if is_last and (has_few_lives or deaths >= SUSPICIOUS_DEATHS):
+            loop.call_later(SURVIVAL_SECONDS, self._survived, hold)
+        return await self._answers.answer(hold)
+
+    def _survived(self, hold: Hold) -> None:
+        """Let a request that did not end its reader be continued with no deaths. Not after its deadline, which ends it."""
+        is_late = hold.request is not None and hold.now() >= (times_of(hold, hold.request).deadline or 0.0)
+        if not is_late and not hold.is_ending and not self._traits.is_fifo and hold.refused is None:
+            hold.interrupt(TooLongHeld)
+
+    def _deaths(self, hold: Hold) -> int:
+        message = hold.message
+        lineage, most = continuations.lineage(message), self._terms.visibility_timeout
+        since = max(message.first_received_at, lineage.until)
+        here = deaths_of(max(1, message.receive_count - bool(lineage.until)), max(0.0, message.received_at - since), most)
+        return lineage.deaths + here
+
+    def _put_off_seconds(self, hold: Hold) -> int:
+        """Return for how long this message of a FIFO queue is to be given back before anything is done about it."""
+        if hold.message.receive_count > 1 or self._traits.max_receive_count == 1 or hold.refused is not None:
+            return 0
+        seconds = int(continuations.lineage(hold.message).until - hold.now())
+        return min(seconds, LONGEST_DELAY_SECONDS) if self._traits.is_fifo else 0
+
+    async def _settle(self, hold: Hold, settlement: Settlement) -> bool:
+        """Do what the settlement says; answer whether the request was handed on."""
+        self.tally.settlements[type(settlement).__name__] += 1
+        match settlement:
+            case Done():
+                await self.custody.delete(hold)
+            case Abandon():
+                pass
+            case PutOff():
+                self.tally.put_off += 1
+                await self._put_off(hold)
+            case Release(after=0) if hold.message.receive_count >= (self._traits.max_receive_count or 1 << 62):
+                await self._hand_on(hold)
+            case Release(after=after) if self._has_counts(hold, after):
+                await self._hand_on(hold, delay_seconds=after, is_put_off=False, has_survived=after > 0)
+            case Release(after=after):
+                await self.custody.release(hold, after)
+            case Continue(decided=decided, after=after):
+                return await self._hand_on(hold, decided, delay_seconds=after, is_put_off=False)
+        return False
+
+    def _has_counts(self, hold: Hold, after: int) -> bool:
+        """Whether what is counted of it would be lost, or be wrong, if it were given back for `after` seconds.
+
+        Hidden for so long, it looks as if its reader had died: a continuation says that it did not. On a FIFO queue only
+        that of a cancel, which is in no order. Not where even ending it raises: SQS ends that.
+        """
+        is_counted = hold.faults > 0 or self._deaths(hold) >= SUSPICIOUS_DEATHS
+        has_no_order = not self._traits.is_fifo or (after > 0 and isinstance(hold.request, Cancel))
+        return is_counted and hold.faults < 2 * MOST_FAULTS and has_no_order
+
+    async def _put_off(self, hold: Hold) -> None:
+        """Continue later, under a new message, so that no place is kept and no receive is spent meanwhile.
+
+        FIFO queues delay no single message: there the new one says until when its first reader is to hide it.
+        """
+        lineage = continuations.lineage(hold.message)
+        log.warning("request.put_off", what=hold.what, seconds=lineage.delay_seconds)
+        await self._hand_on(hold, delay_seconds=lineage.delay_seconds)
+
+    async def _hand_on(
+        self,
+        hold: Hold,
+        decided: Carried | None = None,
+        *,
+        delay_seconds: int = 0,
+        is_put_off: bool = True,
+        has_survived: bool = False,
+    ) -> bool:
+        before, now = continuations.lineage(hold.message), asyncio.get_running_loop().time()
+        has_survived = has_survived or (hold.begun_at is not None and now - hold.begun_at >= SURVIVAL_SECONDS)
+        lineage = Lineage(
+            deaths=0 if has_survived else self._deaths(hold),
+            faults=before.faults + hold.faults,
+            delays=before.delays + (is_put_off and delay_seconds > 0),
+            until=int(hold.now() + delay_seconds) if self._traits.is_fifo and delay_seconds else 0,
+        )
+        continuation = continuations.write(
+            hold.message,
+            is_fifo=self._traits.is_fifo,
+            decided=decided,
+            trace=hold.trace.traceparent,
+            lineage=lineage,
+            delay_seconds=delay_seconds,
+        )
+        failed = await self.custody.hand_on(hold, continuation)
+        if failed is None:
+            log.info("request.continued", what=hold.what)
+            return True
+        is_second = hold.refused is not None
+        log.error("continue.given_up", what=hold.what, code=failed.code, error=str(failed), remedy=_CONTINUE_REMEDY)
+        if isinstance(failed, Refused | Denied | Missing) and not is_second and not self.is_stopping and not hold.is_lost:
+            hold.refused = failed
+        else:
+            await self.custody.release(hold, Lineage(delays=hold.message.receive_count).delay_seconds if is_second else 0)
+        return False
+
+
+def _age(hold: Hold) -> float:
+    return max(0.0, hold.now() - continuations.first_received_at(hold.message))
+
+
+def _is_of_close(fault: BaseException) -> bool:
+    """Whether an exception was raised while the coroutine was being closed: then it must not await anything more."""
+    context: BaseException | None = fault
+    while context is not None:
+        if isinstance(context, GeneratorExit):
+            return True
+        context = context.__context__
+    return False

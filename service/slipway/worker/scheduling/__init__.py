@@ -1,0 +1,1 @@
+"""What requests share: creation slots, order, the sweep, expiry."""

@@ -1,0 +1,61 @@
+"""What those who wait can be told of how long it will be, as this process sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from slipway.core.lifecycle.outcomes import Reason
+from slipway.core.scheduling.eta import Forecast, Prospect, forecast, rest
+from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.lease import Hold
+from slipway.worker.scheduling.slots import Slots
+from slipway.worker.scheduling.watcher import Watcher
+
+FRESH_SECONDS: Final = 1.0
+"""For how long one view is used again: thousands may come to wait at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How things stand at one moment."""
+
+    times: tuple[float, ...]
+    """How long the latest creations took, in seconds."""
+    slots: Forecast | None
+
+    def of(self, reason: Reason | None, place: int | None, in_creation_for: float | None = None) -> Prospect:
+        """Say what is known for a request that waits for this, at this place; or whose deployment is in creation."""
+        if reason is Reason.NO_SLOT and place is not None and self.slots is not None:
+            to_slot = self.slots.to_slot(place)
+            return Prospect(place, to_slot, to_slot + self.slots.typical)
+        if reason is Reason.IN_CREATION and in_creation_for is not None:
+            return Prospect(to_end=rest(self.times, in_creation_for))
+        return Prospect(place)
+
+
+class Outlook:
+    """Looks at what is in creation, and foresees what comes of it."""
+
+    def __init__(self, slots: Slots, watcher: Watcher, tally: Tally) -> None:
+        self._slots = slots
+        self._watcher = watcher
+        self._tally = tally
+        self._loop = asyncio.get_running_loop()
+        self._seen_at = -FRESH_SECONDS
+        self._view = View((), None)
+
+    def view(self, hold: Hold) -> View:
+        """Answer how things stand now. The hold is there for its clock, which is AWS's."""
+        if self._loop.time() - self._seen_at >= FRESH_SECONDS:
+            self._seen_at, self._view = self._loop.time(), self._look(hold.now())
+        return self._view
+
+    def _look(self, now: float) -> View:
+        slots = self._slots
+        times = tuple(self._tally.creation_seconds.latest)
+        passed = [max(0.0, now - created_at) for created_at in self._watcher.began()]
+        others = slots.counts.creating - len(passed)
+        limit = slots.quota.creating_limit(slots.counts)
+        return View(times, forecast(times, passed + [0.0] * slots.under_way, others, limit))

@@ -1,0 +1,200 @@
+"""Find deployments whose time is over, every few minutes, and delete them."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final, Protocol, TypeVar
+
+import structlog
+
+from slipway.core.bedrock.deployments import Deployment, Page, Status
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, Refused
+from slipway.core.bedrock.pager import deployment_pages
+from slipway.core.lifecycle.expiry import AGAIN_SECONDS, delete_of
+from slipway.core.lifecycle.tags import Marks
+from slipway.core.sqs.messages import Outgoing
+from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.interrupts import Stopping, Wait, Waits, rest
+
+log = structlog.get_logger()
+
+TAGS_EACH_ROUND: Final = 50
+"""How many known deployments have their tags read again in one round, at least."""
+TAGS_READ_WITHIN_SECONDS: Final = 3600.0
+"""Where there are more deployments, each one's tags are read again within this time."""
+FAILURES_IN_A_ROW: Final = 5
+"""After so many failed calls in a row the round ends: it is not one deployment that has the problem."""
+MOST_REMEMBERED: Final = 1000
+
+T = TypeVar("T")
+
+_Position = tuple[float, str]
+"""Where a deployment is in the list: creation time, then ARN."""
+_BEGINNING: Final[_Position] = (-math.inf, "")
+
+
+class Shows(Protocol):
+    """What the reaper calls of Bedrock."""
+
+    async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
+        """Answer one page of the account's deployments, oldest first."""
+
+    async def tags(self, arn: str, *, wait: Wait = ...) -> Mapping[str, str] | None:
+        """Answer a deployment's tags; None when there is no such deployment now."""
+
+    async def delete(self, arn: str, *, wait: Wait) -> None:
+        """Delete a deployment. Harmless where there is none, or when repeated."""
+
+    def now(self) -> float:
+        """Answer the present by AWS's clock, in seconds since the epoch."""
+
+
+class Sends(Protocol):
+    """What the reaper calls of SQS."""
+
+    async def send(self, batch: Sequence[Outgoing]) -> Sequence[CallFailed | None]:
+        """Send at most ten messages to this queue."""
+
+
+class Reaper:
+    """Read the tags of every deployment now and then, and delete what has expired. Several replicas do no harm.
+
+    A round costs as many calls as List has pages, and one for each deployment that is new, that is due, or whose tags are
+    read again. Only deployments that have an expiry time are remembered; pages are dropped once they are read.
+
+    An expiry is two steps. First a delete request is put on the queue: the record from which the event is published, by any
+    replica and after any crash. Then the deployment is deleted here, at once, so that nothing waits for that message.
+    """
+
+    def __init__(
+        self,
+        bedrock: Shows,
+        queue: Sends,
+        target: str,
+        *,
+        interval: float,
+        is_fifo: bool,
+        rng: random.Random,
+        tally: Tally,
+        deleted: dict[str, Deployment],
+    ) -> None:
+        self._bedrock = bedrock
+        self._queue = queue
+        self._target = target
+        self._interval = interval
+        self._is_fifo = is_fifo
+        self._rng = rng
+        self._tally = tally
+        self._expires: dict[str, float] = {}
+        self._recorded: dict[str, float] = {}
+        """When the delete request of each was last put on the queue, by the event loop's clock."""
+        self._deleted = deleted
+        """What was deleted here, by ARN: the event, published later, says what it was."""
+        self._newest = self._read_up_to = _BEGINNING
+        self._count = 0
+        self._failures = 0
+        self._waits = Waits()
+        self._stopped = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def stop(self) -> None:
+        """End `run` after the call that is under way."""
+        self._stopped.set()
+        self._waits.interrupt(Stopping)
+
+    async def run(self) -> None:
+        """Go round every so often, until stopped; never where the settings say 0."""
+        if not self._interval:
+            return
+        while not self._stopped.is_set():
+            # Jittered, so that replicas do not march in step.
+            await rest(self._interval * (0.5 + self._rng.random() / 2), unless=self._stopped)
+            if self._stopped.is_set():
+                return
+            try:
+                await self._round()
+            except CallFailed as failed:
+                log.info("reaper.failed", code=failed.code, error=str(failed))
+            except Stopping:
+                return
+            except Exception:
+                self._tally.faults += 1
+                log.exception("reaper.faulted")
+
+    async def _wait(self, future: asyncio.Future[T], _: CallFailed, /) -> T:
+        return await self._waits.wait(future)
+
+    async def _round(self) -> None:
+        """Read all pages, and the tags of some. What was read counts, whatever fails afterwards."""
+        again = max(TAGS_EACH_ROUND, math.ceil(self._count * self._interval / TAGS_READ_WITHIN_SECONDS))
+        there, count = set[str](), 0
+        self._failures, is_complete = 0, True
+        newest, start = self._newest, self._read_up_to
+        async for page in deployment_pages(lambda token: self._bedrock.page(created_after=None, status=None, token=token)):
+            for deployment in page.deployments:
+                count += 1
+                position = (deployment.created_at, deployment.arn)
+                is_next = again > 0 and position > start
+                if is_next:
+                    again -= 1
+                    self._read_up_to = position
+                is_due = self._expires.get(deployment.arn, math.inf) <= self._bedrock.now()
+                if is_next or is_due or position > newest:
+                    is_complete &= await self._read(deployment)
+                if deployment.arn in self._expires:
+                    there.add(deployment.arn)
+                if is_complete:
+                    self._newest = max(self._newest, position)
+                if self._stopped.is_set():
+                    return
+        if again > 0:
+            self._read_up_to = _BEGINNING
+        self._count = count
+        self._expires = {arn: time for arn, time in self._expires.items() if arn in there}
+        self._recorded = {arn: time for arn, time in self._recorded.items() if arn in there}
+
+    async def _read(self, deployment: Deployment) -> bool:
+        """Read a deployment's tags, and delete it if it has expired; answer whether the tags are known now.
+
+        A refusal or denial may be about this one alone: the round goes on. Raises `CallFailed` after many others in a row.
+        """
+        arn = deployment.arn
+        try:
+            tags = await self._bedrock.tags(arn, wait=self._wait)
+            marks = Marks.of(tags or {})
+            if marks.request is None or marks.expires is None:
+                self._expires.pop(arn, None)
+            else:
+                self._expires[arn] = marks.expires
+                if marks.expires <= self._bedrock.now():
+                    await self._expire(deployment)
+        except (Refused, Denied, Conflicting) as refused:
+            log.info("reaper.refused", arn=arn, code=refused.code, error=str(refused))
+        except CallFailed as failed:
+            self._failures += 1
+            if self._failures >= FAILURES_IN_A_ROW:
+                raise
+            log.info("reaper.failed", arn=arn, code=failed.code, error=str(failed))
+            return False
+        self._failures = 0
+        return True
+
+    async def _expire(self, deployment: Deployment) -> None:
+        """Put the delete request on the queue, unless it was lately, then delete. Both are safe to repeat, by any replica."""
+        arn = deployment.arn
+        if self._loop.time() - self._recorded.get(arn, -math.inf) >= AGAIN_SECONDS:
+            (failed,) = await self._queue.send([delete_of(deployment, self._target, is_fifo=self._is_fifo)])
+            if failed is not None:
+                raise failed
+            self._recorded[arn] = self._loop.time()
+            self._tally.expiries += 1
+            log.info("deployment.expired", arn=arn, name=deployment.name)
+        with suppress(Missing):
+            await self._bedrock.delete(arn, wait=self._wait)
+        self._deleted[arn] = deployment
+        if len(self._deleted) > MOST_REMEMBERED:
+            del self._deleted[next(iter(self._deleted))]

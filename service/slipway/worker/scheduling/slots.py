@@ -1,0 +1,203 @@
+"""The line for a slot: a full quota is a wait with a place in line, never a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from functools import partial
+from itertools import islice
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import structlog
+
+from slipway.core.bedrock.deployments import Created
+from slipway.core.bedrock.errors import CallFailed, QuotaFull
+from slipway.core.events.publish import Progress
+from slipway.core.lifecycle.outcomes import Reason
+from slipway.core.requests.models import Request
+from slipway.core.scheduling.fair_queue import Line, Place
+from slipway.core.scheduling.quota import Counts, Quota
+from slipway.core.sqs import continuations
+from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.lease import LONG_SECONDS, Because, Hold
+from slipway.worker.kernel.observe import Tell
+
+log = structlog.get_logger()
+
+
+class Waiter(NamedTuple):
+    """Who stands in line, and what is completed when it is their turn."""
+
+    hold: Hold
+    turn: asyncio.Future[bool]
+    """False where there is a deployment of its name: then no slot is what it waits for."""
+
+
+class Slots:
+    """Hands out the right to create, by priority, tenant and age, as far as the account's quotas allow.
+
+    What others made is known from sweeps; what this process has in creation it knows itself.
+    """
+
+    def __init__(
+        self,
+        quota: Quota,
+        *,
+        weights: Mapping[str, int],
+        in_creation: Callable[[], int],
+        sweep_soon: Callable[[], None],
+        tally: Tally,
+    ) -> None:
+        self.quota = quota
+        self._in_creation = in_creation
+        self._sweep_soon = sweep_soon
+        self._tally = tally
+        self._others: Counts | None = None
+        self._line: Line[Waiter] = Line(weights)
+        self._granted: dict[Place[Waiter], float] = {}
+        """Who has the right to create, since when, and has not yet said what came of it. The oldest first."""
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def waiting(self) -> int:
+        """How many requests are in line."""
+        return len(self._line)
+
+    @property
+    def under_way(self) -> int:
+        """How many creates have been granted and not yet answered."""
+        return len(self._granted)
+
+    def why(self) -> tuple[Reason, str]:
+        """Answer what those in line wait for now: a slot; or the rate of creates, where that has long held up the first."""
+        for place, since in islice(self._granted.items(), 1):
+            is_held_back = place.who.hold.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
+            if is_held_back and not self.quota.is_full(self.counts, self.under_way):
+                return Reason.THROTTLED, f"{self.under_way} creates go before it, and AWS takes no more at once"
+        return Reason.NO_SLOT, f"no slot: {self.quota.fullness()}"
+
+    @property
+    def counts(self) -> Counts:
+        """Deployments in creation and in total, as far as this process knows now."""
+        others = self._others or Counts(0, 0)
+        mine = self._in_creation()
+        return Counts(others.creating + mine, others.total + mine)
+
+    def places(self) -> dict[str, int]:
+        """Answer the place in line, from 1, of each message whose request waits for a slot here."""
+        return {place.who.hold.message.message_id: number for number, place in enumerate(self._line.in_order(), 1)}
+
+    def first(self, most: int) -> list[Hold]:
+        """Answer the first so many in line."""
+        return [place.who.hold for place in self._line.in_order(most)]
+
+    def last(self, may_go: Callable[[Hold], bool], newcomer: tuple[int, str | None, float] | None) -> Hold | None:
+        """Answer who of those that may go is last in line; None where that is nobody, or the newcomer would come after."""
+        last = self._line.last(lambda waiter: may_go(waiter.hold), newcomer)
+        return None if last is None else last.hold
+
+    def needs_counts(self) -> bool:
+        """Whether the next sweep should count what others made: only while somebody waits for a slot."""
+        return bool(self._line) and self.quota.is_limiting()
+
+    def has_room(self) -> bool:
+        """Whether a request that came now would be let through at once."""
+        return not self._line and self._room() > 0
+
+    async def grant(self, hold: Hold, request: Request, tell: Tell) -> Grant | None:
+        """Return the right to make one create, when it is this request's turn. Raises `Interrupted` while waiting.
+
+        Return None as soon as a sweep shows a deployment of the request's name: what is about that deployment, and may
+        free a slot, waits for this request.
+        """
+        turn: asyncio.Future[bool] = self._loop.create_future()
+        first_received = continuations.first_received_at(hold.message)
+        place = self._line.join(
+            Waiter(hold, turn), priority=request.priority, tenant=request.tenant, first_received=first_received
+        )
+        self._pump()
+        try:
+            if turn.done():
+                await hold.wait(turn)
+            else:
+                with self._behind(place, tell):
+                    await hold.wait(turn)
+        except BaseException:
+            # One that was interrupted before it could wait is still in line, or has the right to create already.
+            if turn.done() and not turn.cancelled() and turn.exception() is None and turn.result():
+                self._finished(place, None)
+            else:
+                self._line.leave(place)
+            raise
+        if not turn.result():
+            self._line.leave(place)
+            return None
+        return Grant(self._finished, place)
+
+    def _behind(self, place: Place[Waiter], tell: Tell) -> Because:
+        """Say that somebody must wait, and for what; answer what keeps that known for as long as it does."""
+        if len(self._line) == 1:
+            self._sweep_soon()
+        why, text = self.why()
+        tell(Progress.WAITING, why, text, partial(self._line.rank, place))
+        return place.who.hold.because(why, text)
+
+    def swept(self, others: Counts, names: AbstractSet[str] = frozenset()) -> None:
+        """Note how many deployments exist beside this process's own in creation, and their names, as a sweep has shown."""
+        for place in self._line.in_order():
+            if place.who.hold.what in names and not place.who.turn.done():
+                place.who.turn.set_result(False)
+        self._others = others
+        self.quota = self.quota.after_sweep(self.counts)
+        self._pump(probe=True)
+
+    def _finished(self, place: Place[Waiter], answer: Created | CallFailed | None) -> None:
+        """A granted create is over: taken on (and watched already), failed, or never sent (None)."""
+        del self._granted[place]
+        match answer:
+            case Created():
+                self.quota = self.quota.after_success(self.counts)
+            case QuotaFull():
+                self._tally.quota_refusals += 1
+                self.quota = self.quota.after_refusal(self.counts, self._loop.time())
+                log.info("slots.refused", creating=self.counts.creating, total=self.counts.total, code=answer.code)
+                self._line.give_back(place)
+                self._sweep_soon()
+            case None:
+                self._line.give_back(place)
+        self._loop.call_soon(self._pump)
+
+    def _room(self, *, probe: bool = False) -> int:
+        if self._others is None and (self.quota.max_creating or self.quota.max_total):
+            return 0
+        return self.quota.room(self.counts, self.under_way, self._loop.time() if probe else None)
+
+    def _pump(self, *, probe: bool = False) -> None:
+        room = self._room(probe=probe)
+        while self._line and room > 0:
+            place = self._line.next()
+            if place.who.turn.done():  # interrupted, and about to leave
+                self._line.give_back(place)
+                continue
+            self._granted[place] = self._loop.time()
+            room -= 1
+            place.who.turn.set_result(True)
+
+
+class Grant:
+    """The right to make one create. Leaving it without an answer gives it back."""
+
+    __slots__ = ("_finished", "_place", "answer")
+
+    def __init__(self, finished: Callable[[Place[Waiter], Created | CallFailed | None], None], place: Place[Waiter]) -> None:
+        self._finished = finished
+        self._place = place
+        self.answer: Created | CallFailed | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        self._finished(self._place, self.answer)

@@ -1,0 +1,152 @@
+"""AWS's clock is bounded by each answer's round trip, whenever the server set the `Date`; no clock of the machine moves it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from email.utils import formatdate
+
+import pytest
+
+from slipway.aws.adapters.clock import RIVAL_SECONDS, RIVALS_BELIEVED, AwsClock
+from slipway.aws.adapters.responses import Parsed
+from tests.aws.servers import DATE_SECONDS
+from tests.simulator.virtual_loop import run
+
+
+class Server:
+    """Answers with a `Date` of its own clock, set when the request arrives or when the answer leaves."""
+
+    def __init__(self, *, on_arrival: bool, machine_ahead: float = 0.0) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._epoch = DATE_SECONDS + 0.371 - self._loop.time()
+        self._on_arrival = on_arrival
+        self.clock = AwsClock(lambda: self.now() + machine_ahead)
+
+    def now(self) -> float:
+        return self._epoch + self._loop.time()
+
+    def jump(self, seconds: float) -> None:
+        self._epoch += seconds
+
+    async def call(self, seconds: float, *, old: float = 0.0, date: str | None = None) -> None:
+        async def answer() -> Parsed:
+            arrived = self.now()
+            await asyncio.sleep(seconds)
+            said = formatdate((arrived if self._on_arrival else self.now()) - old, usegmt=True) if date is None else date
+            return {"ResponseMetadata": {"HTTPHeaders": {"date": said} if said else {}}}
+
+        await self.clock.learn(answer())
+
+    @property
+    def wrong_by(self) -> float:
+        return abs(self.clock.now() - self.now())
+
+
+@pytest.mark.parametrize("on_arrival", [True, False])
+def test_long_polls_do_not_move_the_clock_whenever_the_server_sets_its_date(*, on_arrival: bool) -> None:
+    """A `Date` of 20 s ago was taken for now: `timeout` 4 s lasted 17.6 s, and events were dated before what they report."""
+
+    async def main() -> None:
+        server = Server(on_arrival=on_arrival)
+        await server.call(0.02)
+        assert server.wrong_by <= 0.52
+        for _ in range(100):
+            await server.call(20.0)
+            assert server.wrong_by <= 0.6
+        assert server.clock.error() <= 0.8
+
+    run(main())
+
+
+def test_short_calls_narrow_the_clock_to_less_than_a_date_says() -> None:
+    async def main() -> None:
+        server, rng = Server(on_arrival=True), random.Random(1)
+        for _ in range(50):
+            await server.call(rng.uniform(0.01, 0.1))
+            await asyncio.sleep(rng.uniform(0.1, 1.0))
+        assert server.wrong_by <= 0.1
+        assert server.clock.error() <= 0.1
+
+    run(main())
+
+
+def test_with_long_polls_alone_it_is_known_how_wrong_the_clock_may_be() -> None:
+    async def main() -> None:
+        server = Server(on_arrival=True)
+        await server.call(20.0)
+        assert server.wrong_by <= server.clock.error() <= 10.5
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "date", ["", "the day after tomorrow", "Mon, 99 Jan 2026 00:00:00 GMT", "0", "\x00", "Thu, 01 Jan 99999 00:00:00 GMT"]
+)
+def test_a_date_that_cannot_be_read_teaches_nothing(date: str) -> None:
+    """The machine is two days ahead, and an answer without a `Date` made a request time out at once."""
+
+    async def main() -> None:
+        server = Server(on_arrival=False, machine_ahead=172_800.0)
+        await server.call(0.02, date=date)
+        assert server.clock.skew() is None
+        await server.call(0.02)
+        await asyncio.sleep(90)
+        await server.call(0.02, date=date)
+        assert server.wrong_by <= 0.6
+
+    run(main())
+
+
+def test_an_old_date_now_and_then_is_not_believed() -> None:
+    async def main() -> None:
+        server, rng = Server(on_arrival=False), random.Random(2)
+        await server.call(0.02)
+        for number in range(200):
+            await server.call(0.02, old=rng.choice([20.0, 3600.0, 172_800.0, -50.0]) if number % 3 else 0.0)
+            await asyncio.sleep(1.0)
+            assert server.wrong_by <= 0.6
+
+    run(main())
+
+
+def test_a_date_that_stands_still_is_not_believed() -> None:
+    """As from a cache, which answers as often as it is asked."""
+
+    async def main() -> None:
+        server = Server(on_arrival=False)
+        await server.call(0.02)
+        still = formatdate(server.now() - 60.0, usegmt=True)
+        for _ in range(100):
+            await server.call(0.3, date=still)
+            assert server.wrong_by <= 0.6
+
+    run(main())
+
+
+@pytest.mark.parametrize("jump", [7200.0, -7200.0, 30.0])
+def test_a_clock_that_jumped_is_followed_after_a_few_answers(jump: float) -> None:
+    """As after the machine was suspended, in which the event loop's clock stands still."""
+
+    async def main() -> None:
+        server = Server(on_arrival=True)
+        await server.call(0.02)
+        server.jump(jump)
+        for _ in range(RIVALS_BELIEVED):
+            await asyncio.sleep(RIVAL_SECONDS)
+            await server.call(0.02)
+        assert server.wrong_by <= 0.6
+
+    run(main())
+
+
+def test_a_machine_that_is_ahead_is_known_to_be_and_by_how_much() -> None:
+    async def main() -> None:
+        server = Server(on_arrival=False, machine_ahead=40.0)
+        assert server.clock.skew() is None
+        assert server.clock.now() == server.now() + 40.0
+        await server.call(0.02)
+        await asyncio.sleep(100)
+        assert server.clock.skew() == pytest.approx(40.0, abs=0.6)
+
+    run(main())

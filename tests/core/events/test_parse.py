@@ -1,0 +1,91 @@
+"""Events read back: what was published, as an archive has it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.events.parse import NotAnEvent, read_archive, read_event
+from slipway.core.events.publish import Progress, Times, announce_outcome, announce_progress, announce_rejection
+from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason
+from slipway.core.parsing.parse import understand
+from slipway.core.requests.models import AnyRequest
+from slipway.core.requests.targets import Home, only
+from slipway.core.sqs.messages import Message
+from slipway.core.time_format import epoch, iso
+from tests.simulator.simulation import MODEL
+
+ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/k3v9x2m7q1zd"
+SOURCE = "urn:slipway:123456789012:us-east-1"
+
+
+def request() -> AnyRequest:
+    body = json.dumps({"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"})
+    return understand(Message("m-1", body, "", 1, 0.0, 0.0), only(Home("aws", "123456789012", "us-east-1")))
+
+
+def active() -> str:
+    deployment = Deployment(ARN, "bot", MODEL, Status.ACTIVE, "Active", 100.0, 200.0)
+    return announce_outcome(request(), Outcome(Ending.ACTIVE, deployment=deployment), Times(300.5, 90.0, 900.0), SOURCE).body
+
+
+def test_what_was_announced_is_what_is_read() -> None:
+    told = read_event(active())
+    assert told is not None
+    assert (told.at, told.request_id, told.outcome, told.action) == (300.5, "r-1", "Active", "deploy")
+    assert (told.name, told.model_arn, told.arn, told.is_end) == ("bot", MODEL, ARN, True)
+    assert told.event_id == json.loads(active())["id"]
+
+
+def test_in_the_envelope_of_sns_it_is_the_same() -> None:
+    assert read_event(json.dumps({"Type": "Notification", "Message": active()})) == read_event(active())
+
+
+def test_bedrocks_own_words_come_first() -> None:
+    deployment = Deployment(ARN, "bot", MODEL, Status.FAILED, "Failed", 100.0, 200.0, "rank 512")
+    outcome = Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, "said by Slipway", deployment)
+    told = read_event(announce_outcome(request(), outcome, Times(300.0, 90.0), SOURCE).body)
+    assert told is not None
+    assert (told.reason, told.text) == ("DeploymentFailed", "rank 512")
+
+
+def test_progress_is_no_end() -> None:
+    told = read_event(announce_progress(request(), Progress.WAITING, Times(1.0, 1.0), SOURCE, Reason.NO_SLOT, "full").body)
+    assert told is not None
+    assert (told.outcome, told.reason, told.is_end) == ("Waiting", "NoSlot", False)
+
+
+def test_a_rejection_has_neither_name_nor_deployment() -> None:
+    told = read_event(announce_rejection("m-1", None, "NotJson", "no JSON", Times(1.0, 1.0), SOURCE).body)
+    assert told is not None
+    assert (told.request_id, told.outcome, told.name, told.arn, told.is_end) == ("m-1", "Rejected", "", None, True)
+
+
+def test_an_archive_has_empty_lines_and_events_of_others() -> None:
+    other = json.dumps({"specversion": "1.0", "type": "com.example.thing", "id": "1", "source": "x"})
+    assert [told.request_id for told in read_archive([active(), "", other, "\n", active()])] == ["r-1", "r-1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("nonsense", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "is JSON, but no object"),
+        ('{"Type": "Notification", "Message": "{"}', "Message of the SNS envelope is not JSON"),
+        ('{"a": 1}', "is no CloudEvent"),
+        (json.dumps({"specversion": "1.0", "type": "slipway.deployment.active.v1"}), "has the type of an event of Slipway's"),
+        (json.dumps(json.loads(active()) | {"data": 1}), "data is no object"),
+        (json.dumps(json.loads(active()) | {"time": "yesterday"}), "not its form"),
+    ],
+)
+def test_what_is_no_event_is_named_by_its_line(line: str, said: str) -> None:
+    with pytest.raises(NotAnEvent, match=rf"^line 2: .*{said}"):
+        list(read_archive([active(), line]))
+
+
+def test_times_are_read_as_they_are_written() -> None:
+    assert epoch(iso(1_795_464_000.123)) == 1_795_464_000.123
+    assert epoch("2026-11-23T20:00:00") == epoch("2026-11-23T20:00:00Z") == epoch("2026-11-23T21:00:00+01:00")

@@ -1,0 +1,134 @@
+"""Targets: who is meant, what is allowed there, and that nothing changes for whoever has only one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slipway.core.parsing.parse import client_token, understand
+from slipway.core.requests.models import Deploy
+from slipway.core.requests.targets import DEFAULT, Home, Rules, Target, Targets, assumed
+from slipway.core.schema.rejection import Misunderstood
+from tests.support.bodies import ARN, GOOD, HOME, message
+
+RESEARCH = Home("aws", "210987654321", "us-west-2")
+THEIRS = ARN.replace("us-east-1:123456789012", "us-west-2:210987654321")
+RULES = Rules(models=("*:custom-model/amazon.nova-lite-v1:*",), names=("research-*", "bot"))
+TARGETS: Targets = {**HOME, "research": Target("research", RESEARCH, RULES)}
+DEPLOYMENT = "arn:aws:bedrock:us-west-2:210987654321:custom-model-deployment/abcdefghijkl"
+
+
+def a_deploy(**other: Any) -> Deploy:
+    request = understand(message(GOOD | {"requestId": "r-1"} | other), TARGETS)
+    assert isinstance(request, Deploy)
+    return request
+
+
+def refusal(body: dict[str, Any]) -> str:
+    with pytest.raises(Misunderstood) as refused:
+        understand(message(body), TARGETS)
+    return f"{refused.value.code}: {refused.value.reason}"
+
+
+def test_a_request_names_its_target_or_gets_the_default() -> None:
+    assert a_deploy().target == a_deploy(target="default").target == DEFAULT
+    assert a_deploy(target="research", modelArn=THEIRS, modelDeploymentName="bot").target == "research"
+
+
+def test_what_makes_a_request_is_as_ever_in_the_default_target_and_another_elsewhere() -> None:
+    here, there = a_deploy(), a_deploy(target="research", modelArn=THEIRS, modelDeploymentName="bot")
+    assert here.essence == ["r-1", "deploy", "support-bot-v42", ARN, f"owner {here.owner}"]
+    assert there.essence == ["r-1", "deploy", "bot", THEIRS, f"owner {there.owner}", "target research"]
+    for action in ("update", "delete"):
+        body = {"action": action, "customModelDeploymentIdentifier": "bot", "requestId": "r-1", "target": "research"}
+        asked = understand(message(body | ({"modelArn": THEIRS} if action == "update" else {})), TARGETS)
+        assert asked.essence[-1] == "target research"
+    same = Target("mirror", HOME[DEFAULT].home)
+    twin = understand(message(GOOD | {"requestId": "r-1", "target": "mirror"}), {**HOME, "mirror": same})
+    assert isinstance(twin, Deploy)
+    assert client_token(twin) != client_token(here)
+    assert twin.essence != here.essence
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            GOOD | {"target": "reserch"},
+            'InvalidField: target is "reserch", and there is no such target; the targets are default, research',
+        ),
+        (
+            GOOD | {"target": "a b"},
+            'InvalidField: target is "a b", whose character 2 (" ", U+0020) is not allowed; use the name',
+        ),
+        (
+            GOOD | {"modelArn": THEIRS},
+            (
+                "WrongAccount: modelArn is in account 210987654321, but this Slipway deploys in account 123456789012; "
+                "name a model in 123456789012, or name the target research"
+            ),
+        ),
+        (
+            GOOD | {"target": "research", "modelDeploymentName": "bot"},
+            (
+                "WrongAccount: modelArn is in account 123456789012, but target research deploys in account 210987654321; "
+                "name a model in 210987654321, or name the target default"
+            ),
+        ),
+        (
+            GOOD | {"target": "research", "modelArn": THEIRS},
+            (
+                'NotAllowed: modelDeploymentName "support-bot-v42" is not allowed by the rule names of target research '
+                "(research-*, bot); use what it allows, or another target"
+            ),
+        ),
+        (
+            {"modelDeploymentName": "bot", "modelArn": THEIRS.replace("lite", "pro"), "target": "research"},
+            (
+                'NotAllowed: modelArn "arn:aws:bedrock:us-west-2:210987654321:custom-model/amazo…" is not allowed by the rule '
+                "models of target research (*:custom-model/amazon.nova-lite-v1:*); use what it allows, or another target"
+            ),
+        ),
+        (
+            {"action": "delete", "customModelDeploymentIdentifier": "theirs", "target": "research"},
+            'NotAllowed: customModelDeploymentIdentifier "theirs" is not allowed by the rule names of target research',
+        ),
+        (
+            {"action": "delete", "customModelDeploymentIdentifier": DEPLOYMENT, "target": "research"},
+            (
+                'NotAllowed: customModelDeploymentIdentifier "arn:aws:bedrock:us-west-2:210987654321:custom-model-deplo…" is '
+                "not allowed by the rule names of target research (research-*, bot); name the deployment, whose ARN does not"
+            ),
+        ),
+    ],
+)
+def test_what_a_target_is_not_or_does_not_allow_is_refused_with_the_remedy(body: dict[str, Any], sentence: str) -> None:
+    assert refusal(body).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("patterns", "allowed", "forbidden"),
+    [
+        ((), ("a", "b-1"), ()),
+        (("a-*",), ("a-", "a-1"), ("a", "ba-1")),
+        (("*-prod",), ("x-prod",), ("x-prod-1",)),
+        (("a*b*c", "d"), ("abc", "a-b-c", "d"), ("acb", "dd")),
+        (("a.c",), ("a.c",), ("abc",)),
+    ],
+)
+def test_patterns_are_of_the_whole_with_stars(
+    patterns: tuple[str, ...], allowed: tuple[str, ...], forbidden: tuple[str, ...]
+) -> None:
+    target = Target("eu", RESEARCH, Rules(names=patterns))
+    assert [target.name_fault(name) for name in allowed] == [None] * len(allowed)
+    assert all(target.name_fault(name) for name in forbidden)
+
+
+def test_who_only_knows_the_home_takes_another_target_to_be_where_the_arns_are() -> None:
+    home = HOME[DEFAULT].home
+    assert assumed(HOME, GOOD) == assumed(HOME, GOOD | {"target": DEFAULT}) == HOME
+    assert assumed(HOME, GOOD | {"modelArn": THEIRS, "target": "eu"})["eu"].home == RESEARCH
+    assert assumed(HOME, {"customModelDeploymentIdentifier": "bot", "target": "eu"})["eu"].home == home
+    assert assumed(HOME, {"target": 5}) == HOME
+    assert assumed(TARGETS, GOOD | {"target": "eu"}) == TARGETS, "whoever has the settings knows better"

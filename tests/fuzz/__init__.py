@@ -1,0 +1,1 @@
+"""Malformed input: a coverage-guided fuzzer."""

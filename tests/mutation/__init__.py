@@ -1,0 +1,1 @@
+"""Seeded bugs: what shows that the tests can see."""

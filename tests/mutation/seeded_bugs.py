@@ -1,0 +1,660 @@
+"""Bugs planted into the real code on purpose: what shows that the proof can see.
+
+Each is a piece of a module, found exactly once or the plant has rotted, and what is put in its place while the module is
+imported, in a process of its own. `caught_by` says where it is known to be caught: a seed, or a lifetime's misfortune.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import CodeType, ModuleType
+
+MOST_SEEDS = 200
+_LARGE = "a thousand large messages"
+RECORD = Path(__file__).with_name("planted.json")
+
+
+class Rotten(Exception):
+    """What was to be replaced is no longer there, exactly once."""
+
+
+@dataclass(frozen=True)
+class Plant:
+    """One bug."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+
+
+PLANTS = (
+    Plant(
+        "delete before publish",
+        "slipway.worker.runtime.processor",
+        "                publication = await self._announce(publication, hold)\n                hold.is_announced = True\n",
+        "                self._announcer.mention(publication)\n                hold.is_announced = True\n",
+    ),
+    Plant(
+        "absent means failed",
+        "slipway.worker.scheduling.watcher",
+        "                watched.is_missing = True\n",
+        "                watched.is_missing = True\n"
+        "                if watched.ended is not None and not watched.ended.done():\n"
+        "                    watched.ended.set_result(Deployment(arn, '', '', Status.FAILED, 'Failed', 0.0))\n",
+    ),
+    Plant(
+        "a token for each call",
+        "slipway.core.parsing.parse",
+        "    said = json.dumps([request.identity,",
+        '    said = json.dumps([__import__("uuid").uuid4().hex, request.identity,',
+    ),
+    Plant(
+        "create again after no answer, without a look",
+        "slipway.core.lifecycle.deploy",
+        "            in_doubt=self.in_doubt or unknown,\n",
+        "            in_doubt=self.in_doubt,\n",
+    ),
+    Plant(
+        "a redelivery creates without a look",
+        "slipway.worker.actions.deploy",
+        "            in_doubt=hold.is_in_doubt,\n",
+        "",
+    ),
+    Plant(
+        "a full quota is a failure",
+        "slipway.core.lifecycle.deploy",
+        "        case None | QuotaFull():\n",
+        "        case QuotaFull() as full:\n"
+        "            return Ended(Outcome(Ending.FAILED, Reason.NO_SLOT, str(full)))\n"
+        "        case None:\n",
+    ),
+    Plant(
+        "throttled is a failure",
+        "slipway.core.lifecycle.deploy",
+        "        case CallFailed() as failed:\n            return Pause(reason_for(failed), str(failed))\n",
+        "        case CallFailed() as failed:\n"
+        "            return Ended(Outcome(Ending.FAILED, reason_for(failed), str(failed)))\n",
+    ),
+    Plant(
+        "what waits is not extended",
+        "slipway.worker.queue.leases",
+        "and not hold.is_extending and not hold.is_lost:",
+        "and not hold.is_extending and not hold.is_lost and hold.why is None:",
+    ),
+    Plant(
+        "a lost lease interrupts nothing",
+        "slipway.worker.queue.leases",
+        "            hold.interrupt(LeaseLost)\n",
+        "            pass\n",
+    ),
+    Plant(
+        "a lost lease is announced",
+        "slipway.worker.publishing.publisher",
+        "            hold.check_lease()\n",
+        "            pass\n",
+    ),
+    Plant(
+        "nothing is given back on stop",
+        "slipway.worker.runtime.worker",
+        "                await self.custody.release(hold, after)\n",
+        "                pass\n",
+    ),
+    Plant(
+        "stop waits for the deployment",
+        "slipway.worker.runtime.worker",
+        "        for hold in self.custody:\n            hold.interrupt(Stopping)\n",
+        "",
+    ),
+    Plant(
+        "the deadline runs from this delivery",
+        "slipway.worker.runtime.processor",
+        "    received = continuations.first_received_at(hold.message)\n",
+        "    received = hold.message.received_at\n",
+    ),
+    Plant(
+        "a random event id",
+        "slipway.core.events.publish",
+        "str(uuid.uuid5(_NAMESPACE, json.dumps([*identity, word])))",
+        "str(uuid.uuid4())",
+    ),
+    Plant(
+        "anybody's deployment is adopted",
+        "slipway.core.lifecycle.deploy",
+        "    if marks.request is None:\n        return _conflict",
+        "    if marks is None:\n        return _conflict",
+    ),
+    Plant(
+        "a failed batch is taken for done",
+        "slipway.worker.kernel.batches",
+        "            answers = [failed] * len(batch)\n",
+        "            answers = [None] * len(batch)\n",
+    ),
+    Plant(
+        "an entry that failed alone is taken for published",
+        "slipway.worker.publishing.publisher",
+        "            if failed is None:\n",
+        "            if True:\n",
+    ),
+    Plant(
+        "a hand-over that failed is taken for done",
+        "slipway.worker.queue.leases",
+        "            if is_over or not await self._may_try_again(hold, troubles):\n",
+        "            if True:\n                await self.delete(hold)\n                return None\n            if is_over:\n",
+    ),
+    Plant(
+        "delete before the hand-over",
+        "slipway.worker.queue.leases",
+        "            failed = await self._sends.put(continuation)\n",
+        "            await self.delete(hold)\n            failed = await self._sends.put(continuation)\n",
+    ),
+    Plant(
+        "the last life is lived like any other",
+        "slipway.worker.runtime.worker",
+        "        if has_few_lives and (deaths <= 1",
+        "        if False and (deaths <= 1",
+    ),
+    Plant(
+        "a release of the last life",
+        "slipway.worker.runtime.worker",
+        "if hold.message.receive_count >= (self._traits.max_receive_count or 1 << 62):",
+        "if hold is None:",
+    ),
+    Plant(
+        "a duplicate of the last life is held on to",
+        "slipway.worker.queue.leases",
+        "                    held.interrupt(TooLongHeld)  # were",
+        "                    pass  # were",
+    ),
+    Plant(
+        "an unknown status is Active",
+        "slipway.core.bedrock.deployments",
+        "        return _BY_WORD.get(text.lower(), cls.UNKNOWN)\n",
+        "        return _BY_WORD.get(text.lower(), cls.ACTIVE)\n",
+    ),
+    Plant(
+        "an interrupted turn leaks its slot",
+        "slipway.worker.scheduling.slots",
+        "                self._finished(place, None)\n",
+        "                pass\n",
+    ),
+    Plant(
+        "the turn is not passed on",
+        "slipway.worker.scheduling.ordering",
+        "            line[0]._has_come()  # noqa: SLF001  another one of the same class\n",
+        "            pass\n",
+    ),
+    Plant(
+        "poison is rejected in silence",
+        "slipway.worker.runtime.processor",
+        "        publication = await self._announce(publication, hold)\n        await self._replies",
+        "        await self._replies",
+    ),
+    Plant(
+        "poison is not buried",
+        "slipway.worker.runtime.processor",
+        "        if self._traits.has_dead_letter_queue:\n            await self._burials.bury(copy_of(",
+        "        if False:\n            await self._burials.bury(copy_of(",
+    ),
+    Plant(
+        "as much is held as comes",
+        "slipway.worker.queue.intake",
+        "        return self._max_held - self._custody.places - self._reserved\n",
+        "        return 10\n",
+    ),
+    Plant(
+        "bytes are not counted",
+        "slipway.worker.queue.leases",
+        "        hold.places = math.ceil(message.held_bytes / self._place_bytes)\n",
+        "",
+    ),
+    Plant(
+        "a hand-over resets the clock",
+        "slipway.core.sqs.continuations",
+        '"firstReceivedAt": first_received_at(message)',
+        '"firstReceivedAt": message.received_at',
+    ),
+    Plant(
+        "the watch of another request is forgotten",
+        "slipway.worker.actions.deploy",
+        "            if hold.watched is not None:\n                self._watcher.forget(hold.watched)\n",
+        "            if hold.arn is not None:\n                self._watcher.forget(hold.arn)\n",
+    ),
+    Plant(
+        "a refusal from before the model was Active is believed",
+        "slipway.core.lifecycle.deploy",
+        "    if facts.model is ModelState.ACTIVE and not facts.is_model_proven:\n",
+        "    if facts.model is None:\n",
+    ),
+    Plant(
+        "nothing says whose deployment it is",
+        "slipway.core.lifecycle.tags",
+        "    own = [(REQUEST_TAG, request.request_id), ",
+        "    own = [",
+    ),
+    Plant(
+        "a refusal is tried again at once",
+        "slipway.worker.kernel.observe",
+        "            tell(Progress.WAITING, step.reason, step.message)\n"
+        "            await hold.pause(pause_seconds(troubles, self._rng))\n",
+        "            tell(Progress.WAITING, step.reason, step.message)\n            await hold.pause(0.0)\n",
+    ),
+    Plant(
+        "reply before publish",
+        "slipway.worker.runtime.processor",
+        "                publication = await self._announce(publication, hold)\n                hold.is_announced = True\n"
+        "            await self._replies.reply(request.asker, publication, hold)\n",
+        "                await self._replies.reply(request.asker, publication, hold)\n"
+        "                publication = await self._announce(publication, hold)\n",
+    ),
+    Plant(
+        "delete before reply",
+        "slipway.worker.runtime.processor",
+        "            await self._replies.reply(request.asker, publication, hold)\n        self._finished(",
+        "            hold._loop.create_task(self._replies.reply(request.asker, publication, hold))\n        self._finished(",
+    ),
+    Plant(
+        "a dead token fails the request",
+        "slipway.worker.publishing.callbacks",
+        "            if isinstance(failed, _NOBODY_THERE):\n",
+        "            if isinstance(failed, _NOBODY_THERE):\n                raise failed\n            if not failed:\n",
+    ),
+    Plant(
+        "a reply that failed is taken for heard",
+        "slipway.worker.publishing.callbacks",
+        "            return failed\n",
+        "            return None\n",
+    ),
+    Plant(
+        "a task hears good news of whatever came",
+        "slipway.core.events.callbacks",
+        '    is_good = Ending(data["outcome"]) in GOOD\n',
+        "    is_good = True\n",
+    ),
+    Plant(
+        "a tenant's turn is never charged",
+        "slipway.core.scheduling.fair_queue",
+        "        group.time += group.step\n",
+        "        pass\n",
+    ),
+    Plant(
+        "who comes late has saved up turns",
+        "slipway.core.scheduling.fair_queue",
+        "group.time = max(group.time, of.now)",
+        "group.time = 0",
+    ),
+    Plant("priorities are forgotten", "slipway.worker.scheduling.slots", "priority=request.priority", "priority=0"),
+    Plant(
+        "age counts from this delivery",
+        "slipway.worker.scheduling.slots",
+        "        first_received = continuations.first_received_at(hold.message)\n",
+        "        first_received = hold.message.received_at\n",
+    ),
+    Plant(
+        "what is asked of another target is done in the default",
+        "slipway.worker.runtime.processor",
+        "        site = self._sites[request.target]\n        bind_contextvars(request_id",
+        '        site = self._sites["default"]\n        bind_contextvars(request_id',
+    ),
+    Plant(
+        "one watcher for all targets",
+        "slipway.worker.runtime.worker",
+        "        self.turns = self._answers.turns\n",
+        "        self.turns = self._answers.turns\n"
+        "        for site in self.sites.values():\n"
+        "            site.lives._lifecycle._watcher = self.watcher\n",
+    ),
+    Plant(
+        "deploys take the places that are reserved",
+        "slipway.worker.queue.intake",
+        "    return min(MOST_RESERVED, max(max_held // 4, int(max_held > 1)))\n",
+        "    return 0\n",
+    ),
+    Plant(
+        "a deploy waits for a slot though its name exists",
+        "slipway.worker.scheduling.slots",
+        "            if place.who.hold.what in names and not place.who.turn.done():\n",
+        "            if False:\n",
+    ),
+    Plant(
+        "a replacement waits for the slot of what it replaces",
+        "slipway.core.lifecycle.deploy",
+        "        return replace(self, sight=None, in_doubt=True)\n",
+        "        return self\n",
+    ),
+    Plant(
+        "what gives its place up spends its receives",
+        "slipway.worker.runtime.capacity",
+        "        return Release(after) if self._is_fifo else Continue(after=after)\n",
+        "        return Release(after)\n",
+    ),
+    Plant(
+        "the time in a tag is read once",
+        "slipway.worker.scheduling.reaper",
+        "                if is_next or is_due or position > newest:\n",
+        "                if is_due or position > newest:\n",
+    ),
+    Plant(
+        "what has expired is deleted without its record",
+        "slipway.worker.scheduling.reaper",
+        "        if self._loop.time() - self._recorded.get(arn, -math.inf) >= AGAIN_SECONDS:\n",
+        "        if False:\n",
+    ),
+    Plant("sweeps keep no distance", "slipway.worker.scheduling.watcher", "self._began + self._interval / 5", "self._began"),
+    Plant(
+        "a rollback forgets the former model",
+        "slipway.core.lifecycle.tags",
+        'return {UPDATE_TAG: " ".join(words), FORMER_TAG: former}',
+        'return {UPDATE_TAG: " ".join(words)}',
+    ),
+    Plant(
+        "what a smoke test came to is not written down",
+        "slipway.worker.actions.smoke_test",
+        "            await self._bedrock.tag(arn, mark.tags, wait=hold.wait_to_call)\n",
+        "            pass\n",
+    ),
+    Plant(
+        "stale details of an update are believed",
+        "slipway.core.lifecycle.update",
+        "    return (not mark.had_failed and facts.sends <= 1) or _has_ended(facts, request.model_arn)\n",
+        "    return True\n",
+    ),
+    Plant(
+        "an update leaves no mark",
+        "slipway.worker.actions.update",
+        "                written = self._bedrock.tag(arn, mark.tags, wait=hold.wait_to_call)\n",
+        "                written = self._bedrock.tag(arn, {}, wait=hold.wait)\n",
+    ),
+    Plant(
+        "a retry has the token of the attempt before",
+        "slipway.worker.actions.deploy",
+        "token=client_token(request, facts.carried.attempt - 1, facts.voids),",
+        "token=client_token(request),",
+    ),
+    Plant(
+        "a failure is deleted before that is handed on",
+        "slipway.worker.runtime.processor",
+        "        if not continuations.carried(hold.message).may_delete:\n",
+        "        if hold is not None:\n",
+    ),
+    Plant(
+        "a replacement replaces its own new deployment",
+        "slipway.core.lifecycle.deploy",
+        "        return _remove(facts, deployment) if marks.attempt < facts.carried.attempt else None\n",
+        "        return _on_anothers(request, facts, seen, is_copy=False)\n",
+    ),
+    Plant(
+        "what has no tag of Slipway's expires",
+        "slipway.worker.scheduling.reaper",
+        "            if marks.request is None or marks.expires is None:\n",
+        "            if marks.expires is None:\n",
+    ),
+    Plant(
+        "what is not ours is deleted by force alone",
+        "slipway.core.lifecycle.steps",
+        "    if is_forced and may_force:\n",
+        "    if is_forced:\n",
+    ),
+    Plant(
+        "a cancelled request is forgotten in the hand-over",
+        "slipway.core.sqs.continuations",
+        '        if self.cancelled is not None:\n            said["cancelled"] = self.cancelled\n',
+        "",
+    ),
+    Plant(
+        "a forged continuation is believed",
+        "slipway.core.sqs.continuations",
+        "    if CONTINUATION not in message.attributes or (own is not None and is_same(message.sender, own)):\n",
+        "    if True:\n",
+    ),
+    Plant(
+        "only the same session's hand-over is believed",
+        "slipway.core.sqs.messages",
+        "stable(sender) == stable(other)",
+        "sender == other",
+    ),
+    Plant(
+        "what is handed on is Slipway's own request",
+        "slipway.core.sqs.continuations",
+        '        told["sender"] = sender\n',
+        '        told["sender"] = message.sender\n',
+    ),
+    Plant(
+        "tags that a rule forces are dropped",
+        "slipway.core.rules.permissions",
+        "        request = replace(request, tags=rule.tagged(request))\n",
+        "        pass\n",
+    ),
+    Plant(
+        "the end of a pipeline cancels nothing",
+        "slipway.worker.actions.sagemaker_stop",
+        "        ended = await self._cancel(stopping, hold)\n",
+        "        ended = Outcome(Ending.CANCEL_TAKEN)\n",
+    ),
+    Plant(
+        "whoever died with the end of a pipeline has answered it",
+        "slipway.worker.actions.sagemaker_stop",
+        "        if not is_first:\n",
+        "        if False:\n",
+    ),
+    Plant(
+        "whom no rule is for may ask for anything",
+        "slipway.core.rules.permissions",
+        "    if rule is None:\n",
+        "    if rule is None:\n        return request\n    if rule is None:\n",
+    ),
+    Plant(
+        "a token that was answered before is asked again",
+        "slipway.core.bedrock.pager",
+        "        elif token in self._seen:\n",
+        "        elif False:\n",
+    ),
+    Plant(
+        "what an endless listing does not show is not looked for",
+        "slipway.worker.scheduling.watcher",
+        "            await self._ask(self._missed(sight.found, number))\n            raise endless\n",
+        "            raise endless\n",
+    ),
+    Plant(
+        "an old Date is believed",
+        "slipway.aws.adapters.clock",
+        "        if self._rivals >= RIVALS_BELIEVED and now - self._rival_since >= RIVAL_SECONDS:\n",
+        "        if True:\n",
+    ),
+    Plant(
+        "the latest Date is the present",
+        "slipway.aws.adapters.clock",
+        "        if self._known is None:\n            self._known, self._learned_at = told, now\n            return\n",
+        "        self._known, self._learned_at = told, now\n        return\n",
+    ),
+    Plant(
+        "a request that timed out forgets what it waited for",
+        "slipway.worker.kernel.lease",
+        "        if self.why is not None:\n            return self.why, self.why_text\n        if self.is_in_doubt:\n",
+        "        if False:\n",
+    ),
+    Plant(
+        "a call that waits does not say why",
+        "slipway.worker.kernel.lease",
+        "        self.why, self.why_text = reason_for(failed), str(failed)\n",
+        "",
+    ),
+    Plant(
+        "requestId is proof of ownership",
+        "slipway.core.lifecycle.deploy",
+        '    if (marks.owner or "") == request.owner or _is_of_former_version(request, facts, marks):\n',
+        "    if True:\n",
+    ),
+    Plant(
+        "an update may have the id of the deploy",
+        "slipway.core.lifecycle.update",
+        "    if not is_marked and not facts.may_be_marked and _is_reused(request, seen):\n",
+        "    if False:\n",
+    ),
+    Plant(
+        "an ARN is taken for a name by the rules",
+        "slipway.core.rules.permissions",
+        '        return "*" in self.names if request.is_by_arn else _fits(request.name, self.names)\n',
+        "        return _fits(request.name, self.names)\n",
+    ),
+    Plant(
+        "another payload under one requestId is not refused",
+        "slipway.core.lifecycle.deploy",
+        "    if relation is _Relation.REUSE or is_update_reused:\n",
+        "    if False:\n",
+    ),
+    Plant(
+        "permission ignores onFailure",
+        "slipway.core.rules.permissions",
+        "            if request.on_failure is OnFailure.DELETE:\n",
+        "            if False:\n",
+    ),
+    Plant(
+        "absent tags are believed at once",
+        "slipway.core.lifecycle.deploy",
+        "    if not facts.is_mine and marks.request is None and facts.looks < ABSENCES_BELIEVED:\n",
+        "    if not facts.is_mine and marks.request is None and facts.looks < 1:\n",
+    ),
+    Plant(
+        "an ARN that is never shown is waited for",
+        "slipway.worker.scheduling.watcher",
+        "                    watched.ended.set_result(None)\n",
+        "                    pass\n",
+    ),
+    Plant(
+        "a spent token is sent again",
+        "slipway.core.parsing.parse",
+        '    void = [f"void {voids}"] if voids else []\n',
+        "    void: list[str] = []\n",
+    ),
+    Plant(
+        "faults are counted anew in each process",
+        "slipway.worker.runtime.worker",
+        "            faults=before.faults + hold.faults,\n",
+        "            faults=0,\n",
+    ),
+    Plant(
+        "a message is continued while it can be received",
+        "slipway.worker.queue.leases",
+        "Patience(self._rng), self._traits.is_fifo\n",
+        "Patience(self._rng), True\n",
+    ),
+    Plant(
+        "a refused event is published without end",
+        "slipway.worker.publishing.publisher",
+        "            elif patience.is_over(failed):\n",
+        "            elif False:\n",
+    ),
+    Plant(
+        "a refused dead letter is sent without end",
+        "slipway.worker.queue.dead_letter",
+        "                if patience.is_over(failed):\n",
+        "                if False:\n",
+    ),
+)
+BY_NAME = {plant.name: plant for plant in PLANTS}
+
+
+class _Planter(importlib.machinery.SourceFileLoader):
+    """Loads a module with a bug in it."""
+
+    def __init__(self, plant: Plant, path: str) -> None:
+        super().__init__(plant.module, path)
+        self._plant = plant
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(bugged(self._plant, Path(self.path).read_text()), self.path, "exec")
+
+
+class _Finder:
+    def __init__(self, plant: Plant) -> None:
+        self._plant = plant
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != self._plant.module:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        assert spec is not None
+        assert spec.origin is not None
+        return importlib.util.spec_from_file_location(name, spec.origin, loader=_Planter(self._plant, spec.origin))
+
+
+def bugged(plant: Plant, source: str) -> str:
+    """Answer a module's source with the bug in it."""
+    if source.count(plant.old) != 1:
+        raise Rotten(f"{plant.name}: {source.count(plant.old)} times in {plant.module}: {plant.old!r}")
+    return source.replace(plant.old, plant.new)
+
+
+def plant(name: str) -> None:
+    """Put a bug into this process, before anything of the service is imported."""
+    if BY_NAME[name].module in sys.modules:
+        raise RuntimeError(f"{BY_NAME[name].module} is imported already")
+    sys.meta_path.insert(0, _Finder(BY_NAME[name]))
+
+
+def catch(name: str, known: str | None = None) -> str | None:
+    """Plant a bug in this process and say what caught it: `seed 7`, or a misfortune; None when nothing did."""
+    plant(name)
+    # Only now: what they import has the bug in it.
+    from tests.simulation import one_lifetime as lifetime
+    from tests.simulation import scenarios as stories
+    from tests.simulation import soak as bounded
+    from tests.simulation import worlds
+
+    if known is not None and known.startswith("the story of "):
+        return known if stories.breaks(known.removeprefix("the story of ")) else None
+    if known == _LARGE:
+        return known if bounded.large().violations else None
+    if known is not None and known.startswith("seed "):
+        return known if worlds.run_world(int(known.removeprefix("seed "))).broken else None
+    if known is not None:
+        return known if lifetime.live(*lifetime.spoken(known)).broken else None
+    if BY_NAME[name].module in stories.MODULES and (told_by := stories.first_broken()):
+        return f"the story of {told_by}"
+    if BY_NAME[name].module == bounded.OF_BYTES and bounded.large().violations:
+        return _LARGE
+    for seed in range(MOST_SEEDS):
+        if worlds.run_world(seed).broken:
+            return f"seed {seed}"
+    told = lifetime.first_broken(lifetime.threes()) or lifetime.first_broken(lifetime.singles())
+    return None if told is None else " and ".join(map(str, told.misfortunes))
+
+
+def catch_apart(name: str, known: str | None = None) -> str | None:
+    """Do `catch` in a process of its own."""
+    command = [sys.executable, "-m", "tests.simulation", "catch", name, *([known] if known else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
+    if done.returncode:
+        raise RuntimeError(f"{name}: {done.stderr[-2000:]}")
+    answer: str | None = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def catch_all(*, is_anew: bool = False, at_once: int = 2) -> dict[str, str | None]:
+    """Answer what catches each bug: where it is known to be caught if it still is, else by looking anew."""
+    known: dict[str, str | None] = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+
+    def one(name: str) -> str | None:
+        if not is_anew and (where := known.get(name)) and (caught := catch_apart(name, where)):
+            return caught
+        return catch_apart(name)
+
+    with ThreadPoolExecutor(at_once) as pool:
+        return dict(zip(BY_NAME, pool.map(one, BY_NAME), strict=True))
+
+
+def in_table(caught: dict[str, str | None]) -> str:
+    """Put what caught what below each other, as Markdown."""
+    rows = [f"| {name} | {where or 'NOT CAUGHT'} |" for name, where in caught.items()]
+    return "\n".join(["| planted bug | caught by |", "|---|---|", *rows])

@@ -1,0 +1,1 @@
+"""What the monitor checks: one module for each promise."""

@@ -1,0 +1,215 @@
+"""Whether every request ends in one result, said before its message goes, to all who wait: I1, I4, I8, I10."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from slipway.core.events.callbacks import Copied, Reply, StepSucceeded, TaskSucceeded
+from slipway.core.events.publish import Publication
+from slipway.core.lifecycle.outcomes import Ending
+from slipway.core.sqs.lineage import MOST_COPIES
+from slipway.core.sqs.messages import CONTINUATION, AnyAttribute
+from slipway.worker.kernel.lease import Hold
+from tests.simulation.invariants.leases import Leases
+from tests.simulation.invariants.ownership import is_of_payload
+from tests.simulation.invariants.truth import Truth
+from tests.simulation.recorder import Asked, Books, Key, is_slipways, letter_text, origin, origin_of
+from tests.simulator.bedrock import request_of
+from tests.simulator.callbacks import Waiting
+from tests.simulator.sqs import EPOCH, Letter
+
+ENDS = frozenset(Ending)
+GOOD_NEWS = frozenset({"Active", "Updated", "Deleted", "CancelTaken"})
+PUBLISH_SLACK = 30.0
+"""How long an event that was handed over for publishing may stand in line behind calls that time out."""
+
+
+class Announced:
+    """Follows each request to its end."""
+
+    def __init__(self, books: Books, leases: Leases) -> None:
+        self._books = books
+        self._leases = leases
+        self._truth = Truth(books)
+        self._ids: dict[tuple[Key, str], str] = {}
+        self._published: set[str] = set()
+        """The ids of all events."""
+        self.poison: set[str] = set()
+        self.brought_back: set[str] = set()
+        """Messages that SQS has delivered after they were deleted."""
+        self.unmatched: set[str] = set()
+        """Events that ask for nothing."""
+        self.rejected: set[str] = set()
+        self.waiting: dict[str, list[Waiting]] = {}
+        """Who waits for the answer to a request, by the id of the message that brought it first."""
+        self._asked_at: dict[str, Asked] = {}
+
+    def wait(self, letter: Letter, token: str, waiting: Waiting) -> None:
+        """Somebody waits at a token for the answer to a request that was sent."""
+        self.waiting.setdefault(letter.message_id, []).append(waiting)
+        self._asked_at[token] = self._books.asked[letter.message_id]
+
+    def put(self, letter: Letter | None, attributes: dict[str, AnyAttribute]) -> None:
+        """A message is sent. One that is handed on counts from when the request was first received."""
+        books = self._books
+        if CONTINUATION in attributes and (letter is None or is_slipways(letter)):
+            told = json.loads(str(attributes[CONTINUATION]))
+            books.continued.setdefault(told["origin"], set()).add(told["hops"])
+            if "cancelled" in told:
+                books.cancelled.add(told["origin"])
+            first = books.first.get(told["origin"], -1.0) + EPOCH
+            if abs(told["firstReceivedAt"] - first) > 0.001:
+                books.breaks("I10", f"{told['origin']} is handed on with another first receipt: {told} not {first}")
+            self._count_copies(told["origin"])
+
+    def _count_copies(self, begun: str) -> None:
+        """A request has three messages at most: not counted what SQS has taken twice, or has brought back."""
+        letters = [letter for letter in self._books.world.sqs.letters.values() if origin(letter)[0] == begun]
+        copies = {letter_text(letter, CONTINUATION) for letter in letters if letter.message_id not in self.brought_back}
+        if len(copies) > MOST_COPIES:
+            self._books.breaks("I14", f"{begun} has {len(copies)} messages at a time")
+
+    def deleted(self, letter: Letter) -> None:
+        """A message is gone: handed on, or its outcome was published before, and whoever waits was answered."""
+        books = self._books
+        begun, hops = origin(letter)
+        if hops + 1 in books.continued.get(begun, ()):
+            return
+        if begun in self.poison:
+            if begun not in self.rejected:
+                books.breaks("I1", f"poison {begun} deleted, and not announced as Rejected")
+            elif not any(copy.attributes.get("SlipwayMessageId") == begun for copy in books.world.dead.all):
+                books.breaks("I11", f"poison {begun} deleted, and not in the dead-letter queue")
+            return
+        asked = books.asked.get(begun)
+        if asked is None or begun in self.unmatched:
+            return  # poison that had gone to the dead-letter queue already
+        if max(books.said.get(asked.key, {}).values(), default=-1.0) < books.first[begun]:
+            books.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and its outcome was not published")
+        if any(one.heard is None and not one.is_over for one in self.waiting.get(begun, ())):
+            books.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and whoever waits for it was not answered")
+        copies = {(to, event_id) for to, event_id, _ in books.world.askers.copies}
+        told = {event_id for (key, _), event_id in self._ids.items() if key == asked.key}
+        if (to := asked.bodies[asked.origins.index(begun)].get("replyTo")) and not {(to, each) for each in told} & copies:
+            books.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and {to} was not told")
+
+    def replied(self, reply: Reply) -> None:
+        """Somebody is answered: as was announced."""
+        books = self._books
+        if isinstance(reply, Copied):
+            books.faults["a copy was sent"] += 1
+            if reply.publication.event_id not in self._published:
+                books.breaks("I1", f"{reply.to} is told of {reply.publication.body}, which was not announced")
+            return
+        asked = self._asked_at.get(reply.token)
+        if asked is None:
+            return
+        books.faults["an asker was answered"] += 1
+        words = set(books.said.get(asked.key, ()))
+        is_good = isinstance(reply, TaskSucceeded | StepSucceeded)
+        if not (words & GOOD_NEWS if is_good else words - GOOD_NEWS):
+            books.breaks("I1", f"{asked.name} is answered by {type(reply).__name__}, and was announced as {sorted(words)}")
+
+    def buried(self, letter: Letter) -> None:
+        """A message went to the dead-letter queue by itself: where its request has not ended, nothing more will come of it.
+
+        Nor will whoever waits for the answer hear one.
+        """
+        books = self._books
+        begun, hops = origin(letter)
+        is_told = begun in self.rejected or (begun in books.asked and books.asked[begun].key in books.said)
+        is_heard = all(one.heard is not None or one.is_over for one in self.waiting.get(begun, ()))
+        is_over = (is_told and is_heard) or hops + 1 in books.continued.get(begun, ())
+        self._leases.buried(letter, is_over=is_over)
+        if is_over:
+            return
+        if begun in books.asked:
+            books.asked[begun].is_excused = True
+        self.poison.discard(begun)
+
+    def publishing(self, publication: Publication, process: str | None) -> None:
+        """An outcome is being sent: by who holds its request."""
+        books = self._books
+        data = json.loads(publication.body)["data"]
+        life = books.life_of(process)
+        if books.loop.is_dead(process) or data["outcome"] not in ENDS or life is None:
+            return
+        holds = [hold for hold in life.replica.slipway.custody if self._is_about(hold, data)]
+        if not holds:
+            books.breaks("I8", f"{process} publishes {data['outcome']} of {data['requestId']}, and holds nothing of it")
+        elif life.continued_at < books.now - 0.001:
+            worst = max(holds, key=lambda hold: self._leases.since(process, hold.message.message_id))
+            self._leases.check(worst, process, PUBLISH_SLACK, f"publishes {data['outcome']} of {data['requestId']}")
+
+    def _is_about(self, hold: Hold, data: dict[str, Any]) -> bool:
+        begun, _ = origin_of(hold.message.message_id, hold.message.text(CONTINUATION))
+        if data["outcome"] == "Rejected":
+            return bool(begun == data["messageId"])
+        asked = self._books.asked.get(begun)
+        return asked is not None and asked.is_told_by(data)
+
+    def published(self, publication: Publication, process: str | None) -> None:
+        """An event is on the topic: about what was asked, under its one id, and true."""
+        books = self._books
+        data = json.loads(publication.body)["data"]
+        word = data["outcome"]
+        books.note(f"publish  {word} {data.get('reason', '')} of {data['requestId']} by {process} {publication.event_id[:8]}")
+        self._published.add(publication.event_id)
+        if word not in ENDS:
+            return
+        if word == "Rejected":
+            self._published_rejection(data, publication.event_id)
+            return
+        asked = self._asked_by(data, publication.event_id, process)
+        if asked is None:
+            books.breaks("I4", f"an event about nothing that was asked: {data}")
+            return
+        self._ended(asked, word, word, publication.event_id)
+        if asked.action != "deploy" or word == "Cancelled":
+            books.faults[f"{word} of {asked.action}"] += 1
+        if not self._counts_from(asked, data):
+            books.breaks("I10", f"{word} of {asked.name} counts from when it was not first received: {data['times']}")
+        self._truth.check(asked, word, data, process)
+
+    def _ended(self, asked: Asked, word: str, told: str, event_id: str) -> None:
+        """Hold a request to its one outcome and the one id under which that is told."""
+        books = self._books
+        if self._ids.setdefault((asked.key, told), event_id) != event_id:
+            books.breaks("I4", f"{told} of {asked.name} has a second id")
+        before = books.said.setdefault(asked.key, {})
+        for other, at in before.items():
+            if "TimedOut" not in {other, word} and other != word and not self._truth.has_changed(asked, at):
+                books.breaks("I4", f"{asked.name} was {other}, and now is {word}")
+        before[word] = books.now
+
+    def _published_rejection(self, data: dict[str, Any], event_id: str) -> None:
+        """A message is rejected: a good request only where its id was used for another payload, which made what is there."""
+        books = self._books
+        self.rejected.add(data["messageId"])
+        asked = books.asked.get(data["messageId"])
+        if asked is None:
+            return
+        there = [one for one in books.world.accounts[asked.target].made if asked.is_about(one)]
+        used = [one for one in there if request_of(one) == asked.request_id and not is_of_payload(books, one, asked)]
+        if data["code"] != "RequestIdReused" or not used:
+            books.breaks("I11", f"a good request is Rejected: {data}")
+        books.faults["an id used again"] += 1
+        self._ended(asked, "Rejected", f"Rejected {data['messageId']}", event_id)  # an id for each message, not request
+
+    def _asked_by(self, data: dict[str, Any], event_id: str, process: str | None) -> Asked | None:
+        """Answer the request that an event is about: of several with one id, one that ends in this process just now."""
+        life, ending = self._books.life_of(process), list[Asked]()
+        for hold in (hold for hold in (life.replica.slipway.custody if life else ()) if hold.is_ending):
+            begun, _ = origin_of(hold.message.message_id, hold.message.text(CONTINUATION))
+            if (asked := self._books.asked.get(begun)) is not None and asked.is_told_by(data):
+                ending.append(asked)
+        others = [one for one in {id(one): one for one in self._books.asked.values()}.values() if one.is_told_by(data)]
+        found = [*ending, *(one for one in others if self._counts_from(one, data)), *others]
+        free = (one for one in found if self._ids.get((one.key, data["outcome"]), event_id) == event_id)
+        return next(free, found[0] if found else None)
+
+    def _counts_from(self, asked: Asked, data: dict[str, Any]) -> bool:
+        received = datetime.fromisoformat(data["times"]["receivedAt"]).timestamp() - EPOCH
+        return any(abs(self._books.first.get(one, -1.0) - received) < 0.01 for one in asked.origins)

@@ -1,0 +1,282 @@
+"""Leases are kept, lost, and given back, against a queue whose visibility timeouts really run out."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from slipway.core.sqs import continuations
+from slipway.core.sqs.messages import Message, QueueTraits
+from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.interrupts import LeaseLost, TooLongHeld
+from slipway.worker.kernel.lease import Hold
+from slipway.worker.queue.intake import BUSY_POLL_SECONDS, Intake
+from slipway.worker.queue.leases import LONGEST_HOLD_SECONDS, LOOKED_AFTER_AT_ONCE, Custody
+from tests.simulator.callers import Callers
+from tests.simulator.sqs import Queue, SqsQueue
+from tests.simulator.virtual_loop import run
+from tests.simulator.wire_faults import Fault, Wire
+
+
+class Bench:
+    """A queue, custody of it, and an intake that only collects."""
+
+    def __init__(self, *, visibility: int = 120, max_held: int = 200, fifo: bool = False) -> None:
+        rng = random.Random(1)
+        self.sqs = SqsQueue(visibility=visibility, fifo=fifo)
+        self.wire = Wire(rng)
+        self.queue = Queue(self.sqs, self.wire, Callers(rng, min(10.0, visibility / 3)))
+        self.tally = Tally()
+        self.custody = Custody(
+            self.queue, lease_seconds=visibility, max_held=max_held, traits=QueueTraits(), rng=rng, tally=self.tally
+        )
+        self.holds: list[Hold] = []
+        self.begin: Callable[[Hold], None] = self.holds.append
+        self.intake = Intake(self.queue, self.custody, self._begin, max_held=max_held, is_fifo=fifo, rng=rng, tally=self.tally)
+        self.tasks = [asyncio.ensure_future(self.custody.run()), asyncio.ensure_future(self.intake.run())]
+
+    def _begin(self, hold: Hold) -> None:
+        self.begin(hold)
+
+    async def end(self) -> None:
+        self.intake.stop()
+        self.custody.stop()
+        await asyncio.gather(*self.tasks)
+
+
+def test_a_held_message_is_nobody_elses_for_as_long_as_it_is_held() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.put("{}")
+        await asyncio.sleep(3600)
+        assert [letter.receive_count for letter in bench.sqs.all] == [1]
+        assert 59 <= bench.tally.leases_extended <= 62
+        await bench.end()
+
+    run(main())
+
+
+def test_what_is_released_is_visible_at_once() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        await bench.custody.release(bench.holds[0])
+        await asyncio.sleep(1)
+        assert [hold.message.receive_count for hold in bench.holds] == [1, 2]
+        await bench.end()
+
+    run(main())
+
+
+def test_what_is_deleted_stays_deleted_even_when_entries_fail_alone() -> None:
+    async def main() -> None:
+        bench = Bench()
+        for _ in range(25):
+            bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        bench.queue.fail_entries = 7
+        await asyncio.gather(*(bench.custody.delete(hold) for hold in bench.holds))
+        assert bench.queue.failed["DeleteMessageBatch"] == 7
+        assert not bench.sqs.letters
+        await bench.end()
+
+    run(main())
+
+
+def test_throttled_extends_do_not_lose_a_lease() -> None:
+    async def main() -> None:
+        bench = Bench(visibility=60)
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        bench.wire.plan = lambda operation, number: Fault.THROTTLED if operation.startswith("Change") and number % 3 else None
+        await asyncio.sleep(1800)
+        assert bench.tally.leases_lost == 0
+        assert bench.sqs.all[0].receive_count == 1
+        await bench.end()
+
+    run(main())
+
+
+def test_a_lease_that_cannot_be_extended_is_lost_and_known_to_be() -> None:
+    async def main() -> None:
+        bench = Bench(visibility=60)
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        bench.wire.plan = lambda operation, _: Fault.DENIED if operation.startswith("Change") else None
+        bench.intake.stop()
+        with pytest.raises(LeaseLost):
+            await bench.holds[0].pause(100)
+        assert bench.tally.leases_lost == 1
+        await bench.end()
+
+    run(main())
+
+
+def test_what_is_known_to_be_lost_is_neither_handed_on_nor_given_back_any_more() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        bench.wire.plan = lambda operation, _: Fault.DENIED if operation == "SendMessageBatch" else None
+        (hold,) = bench.holds
+        handed_on = asyncio.ensure_future(bench.custody.hand_on(hold, continuations.write(hold.message, is_fifo=False)))
+        await asyncio.sleep(5)
+        hold.interrupt(LeaseLost)
+        assert await handed_on is not None
+        assert asyncio.get_running_loop().time() < hold.lease_until
+        await bench.custody.release(hold)
+        assert bench.wire.calls["ChangeMessageVisibilityBatch"] == 0
+        await bench.end()
+
+    run(main())
+
+
+def test_the_same_message_twice_is_one_piece_of_work_with_the_newer_receipt() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.duplicate_next = 1
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        assert len(bench.holds) == 1
+        assert bench.tally.duplicate_deliveries == 1
+        await bench.custody.delete(bench.holds[0])
+        assert not bench.sqs.letters
+        await bench.end()
+
+    run(main())
+
+
+def test_before_the_twelve_hours_of_sqs_a_hold_is_told() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        with pytest.raises(TooLongHeld):
+            await bench.holds[0].pause(12 * 3600)
+        assert bench.holds[0].now() - bench.holds[0].message.received_at == pytest.approx(LONGEST_HOLD_SECONDS, abs=15)
+        await bench.end()
+
+    run(main())
+
+
+def test_while_many_leases_are_looked_after_everybody_else_has_a_turn() -> None:
+    async def main() -> None:
+        bench = Bench()
+        custody = Custody(
+            bench.queue, lease_seconds=120, max_held=2000, traits=QueueTraits(), rng=random.Random(1), tally=bench.tally
+        )
+        messages = [Message(f"m{number}", "{}", f"r{number}", 1, 0.0, 0.0) for number in range(3 * LOOKED_AFTER_AT_ONCE)]
+        *holds, last = [hold for message in messages if (hold := custody.take(message))]
+        await asyncio.sleep(61)
+        running = asyncio.ensure_future(custody.run())
+        seen = [0]
+        while seen[-1] < len(holds):
+            await asyncio.sleep(0)
+            seen.append(sum(hold.is_extending for hold in holds))
+            custody.let_go(last)
+        assert max(after - before for before, after in pairwise(seen)) <= LOOKED_AFTER_AT_ONCE
+        assert not last.is_extending, "it was let go before its turn"
+        custody.stop()
+        await running
+        await bench.end()
+
+    run(main())
+
+
+def test_no_more_is_held_than_the_setting_says() -> None:
+    async def main() -> None:
+        bench = Bench(max_held=25)
+        for _ in range(100):
+            bench.sqs.put("{}")
+        await asyncio.sleep(60)
+        assert len(bench.custody) == 25
+        await asyncio.gather(*(bench.custody.delete(hold) for hold in bench.holds[:5]))
+        await asyncio.sleep(60)
+        assert len(bench.custody) == 25
+        await bench.end()
+
+    run(main())
+
+
+def test_one_poll_when_idle_and_several_under_load() -> None:
+    async def main() -> None:
+        bench = Bench(max_held=1000)
+        await asyncio.sleep(3600)
+        assert bench.wire.calls["ReceiveMessage"] <= 181
+        for _ in range(500):
+            bench.sqs.put("{}")
+        began = bench.wire.calls["ReceiveMessage"]
+        await asyncio.sleep(3)
+        assert len(bench.holds) == 500
+        assert bench.wire.calls["ReceiveMessage"] - began <= 60
+        await bench.end()
+
+    run(main())
+
+
+@pytest.mark.parametrize("hours", [2, 5, 12])
+def test_a_long_lease_is_kept_up_to_the_limit_of_sqs_and_never_lost(hours: int) -> None:
+    """SQS refuses to extend a lease beyond twelve hours after the receive, and a refused lease counts as lost."""
+
+    async def main() -> None:
+        bench = Bench(visibility=hours * 3600)
+        bench.sqs.put("{}")
+        await asyncio.sleep(LONGEST_HOLD_SECONDS + 3000)
+        (hold,) = bench.holds
+        with pytest.raises(TooLongHeld):
+            hold.check()
+        assert not hold.is_lost
+        assert bench.tally.leases_lost == 0
+        assert [letter.receive_count for letter in bench.sqs.all] == [1]
+        await bench.end()
+
+    run(main())
+
+
+def test_a_daemon_that_was_full_for_long_is_healthy_as_soon_as_there_is_room() -> None:
+    async def main() -> None:
+        bench = Bench(max_held=1)
+        loop = asyncio.get_running_loop()
+
+        def silence() -> float | None:
+            """For how long a receive under way has been silent, as the liveness check counts it."""
+            return loop.time() - (bench.intake.last_ended_at or 0.0) if bench.intake.is_polling else None
+
+        bench.sqs.put("{}")
+        await asyncio.sleep(600)
+        assert silence() is None, "it is full"
+        bench.custody.let_go(bench.holds[0])
+        for _ in range(5):
+            await asyncio.sleep(0)
+            assert (silence() or 0.0) < 1.0
+        assert silence() is not None
+        await bench.end()
+
+    run(main())
+
+
+def test_polls_are_paced_while_what_they_bring_is_sent_back_though_there_is_room() -> None:
+    """Those behind a request that is away are sent back at once, and keep no place."""
+
+    async def main() -> None:
+        bench = Bench(max_held=20)
+
+        def send_back(hold: Hold) -> None:
+            bench.custody.postponed_at = asyncio.get_running_loop().time()
+            sent_back.append(asyncio.ensure_future(bench.custody.release(hold, 15)))
+
+        sent_back: list[asyncio.Future[None]] = []
+        bench.begin = send_back
+        for _ in range(200):
+            bench.sqs.put("{}")
+        await asyncio.sleep(60)
+        assert len(sent_back) >= 200, "each comes in time"
+        assert bench.wire.calls["ReceiveMessage"] <= 60 / BUSY_POLL_SECONDS + 2
+        await bench.end()
+
+    run(main())

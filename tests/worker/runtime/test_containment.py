@@ -1,0 +1,250 @@
+"""Every lineage of messages ends: requests that raise, readers that die, and queues and topics that refuse for good."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from slipway.core.sqs.lineage import MOST_COPIES, MOST_DEATHS, MOST_FAULTS
+from tests.simulation.containment import Killer, raising
+from tests.simulation.quiet_logs import quietly
+from tests.simulator.bedrock import Rules
+from tests.simulator.simulation import World
+from tests.simulator.virtual_loop import run
+from tests.simulator.wire_faults import Fault
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> Iterator[None]:
+    with quietly():
+        yield
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_a_request_that_always_raises_ends_after_a_few_attempts_with_an_event_and_a_dead_letter(fifo: bool) -> None:  # noqa: FBT001
+    async def main() -> None:
+        world = World(fifo=fifo)
+        raised = raising(world.start(), "bad")
+        world.ask("bad", requestId="r-1")
+        world.ask("good", group="h")
+        took = await world.until(lambda: bool(world.dead.all))
+        await world.all_answered()
+        assert took < 120
+        assert len(raised) == MOST_FAULTS
+        data = world.ending("r-1")
+        assert (data["outcome"], data["reason"]) == ("Failed", "InternalError")
+        assert [letter.attributes["SlipwayCode"] for letter in world.dead.all] == ["InternalError"]
+        assert world.outcomes()["good"] == "Active"
+        await world.stop()
+
+    run(main())
+
+
+def test_the_count_of_faults_is_kept_when_the_daemon_is_restarted_between_them() -> None:
+    async def main() -> None:
+        world, raised = World(max_receive_count=2), 0
+        world.ask("bad", requestId="r-1")
+        for number in range(20):
+            replica = world.start(f"p{number}")
+            mine = raising(replica, "bad")
+            await world.until(lambda mine=mine: bool(mine) or bool(world.dead.all), 300)  # type: ignore[misc]
+            await world.stop(f"p{number}")
+            raised += len(mine)
+            if world.dead.all:
+                break
+        assert raised <= 2 * MOST_FAULTS
+        assert world.ending("r-1")["reason"] == "InternalError"
+
+    run(main())
+
+
+@pytest.mark.parametrize("seconds", [0.03, 0.04, 0.05, 0.07, 0.1, 0.13, 0.2, 0.4, 1.0, 1.02, 1.05, 1.1, 2.0])
+@pytest.mark.parametrize("most", [1, 2, 3, 5, 10, 20])
+def test_a_message_whose_reader_dies_at_once_never_multiplies_and_ends(seconds: float, most: int) -> None:
+    async def main() -> None:
+        world = World(max_receive_count=most)
+        killer = world.sqs.watching = Killer(world, seconds)
+        world.start("p0")
+        world.ask("killer", requestId="r-1")
+        await world.until(lambda: not world.sqs.letters)
+        assert killer.most_there <= MOST_COPIES, killer.most_there
+        assert killer.kills <= 2 * MOST_DEATHS + most  # who dies just after it has sent a continuation is not counted in that
+        assert world.dead.all or world.topic.terminal()
+
+    run(main())
+
+
+def test_a_message_whose_reader_dies_while_it_is_processed_ends_with_an_event() -> None:
+    async def main() -> None:
+        world, kills = World(), 0
+        world.ask("killer", requestId="r-1")
+        while world.sqs.letters:
+            name = f"p{kills}"
+            replica = world.start(name)
+            raised = raising(replica, "killer")
+            await world.until(lambda raised=raised: bool(raised) or not world.sqs.letters, 2000)  # type: ignore[misc]
+            world.kill(name)
+            kills += 1
+            assert len(world.sqs.letters) <= MOST_COPIES
+        assert MOST_DEATHS <= kills <= MOST_DEATHS + 2
+        (notice,) = world.topic.terminal()
+        data = notice.event["data"]
+        assert (data["requestId"], data["outcome"], data["reason"]) == ("r-1", "Failed", "InternalError")
+        assert [one.attributes["SlipwayCode"] for one in world.dead.all] == ["InternalError"]
+
+    run(main())
+
+
+def test_healthy_requests_survive_what_one_of_them_does_to_their_reader() -> None:
+    async def main() -> None:
+        world, kills = World(rules=Rules(max_creating=20, max_total=50)), 0
+        world.ask("killer")
+        for number in range(10):
+            world.ask(f"bot-{number}")
+
+        def left() -> bool:
+            return any("killer" in letter.body for letter in world.sqs.letters.values())
+
+        while left():
+            replica = world.start(f"p{kills}")
+            raised = raising(replica, "killer")
+            await world.until(lambda raised=raised: bool(raised) or not left(), 5000)  # type: ignore[misc]
+            world.kill(f"p{kills}")
+            kills += 1
+            assert kills < 3 * MOST_DEATHS
+        world.start("last")
+        await world.all_answered()
+        assert len(world.dead.all) == 1
+        assert {name: said for name, said in world.outcomes().items() if name.startswith("bot-")} == {
+            f"bot-{number}": "Active" for number in range(10)
+        }
+        await world.stop("last")
+
+    run(main())
+
+
+def test_rolling_restarts_are_no_deaths() -> None:
+    async def main() -> None:
+        world = World(max_receive_count=1000, rules=Rules(creation_seconds=(20_000.0, 20_000.0)), terms={"timeout": 86_400.0})
+        world.ask("bot", requestId="r-1")
+        for number in range(3 * MOST_DEATHS):
+            world.start(f"p{number}")
+            await asyncio.sleep(70.0)
+            await world.stop(f"p{number}")
+        world.start("last")
+        await world.all_answered()
+        assert world.ending("r-1")["outcome"] == "Active"
+        assert not world.dead.all
+        await world.stop("last")
+
+    run(main())
+
+
+def test_a_dead_letter_queue_that_refuses_does_not_make_the_daemon_deaf() -> None:
+    async def main() -> None:
+        world = World(terms={"max_held": 20})
+        world.wire.plan = lambda operation, _: Fault.DENIED if operation == "SendMessage" else None
+        replica = world.start()
+        for _ in range(20):
+            world.sqs.put("{")
+        await asyncio.sleep(5.0)
+        world.ask("good")
+        took = await world.until(lambda: len(world.account.made) == 1)
+        assert took < 150
+        await world.all_answered()
+        outcomes = [notice.event["data"]["outcome"] for notice in world.topic.terminal()]
+        assert sorted(outcomes) == ["Active", *["Rejected"] * 20]
+        assert replica.slipway.tally.dead_letters == {"GivenUp": 20}
+        await world.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_a_topic_that_refuses_loses_no_outcome_and_blocks_no_place_for_long(fifo: bool) -> None:  # noqa: FBT001
+    async def main() -> None:
+        world = World(fifo=fifo, terms={"max_held": 3})
+        world.wire.plan = lambda operation, _: Fault.DENIED if operation == "PublishBatch" else None
+        replica = world.start()
+        for number in range(6):
+            world.ask(f"bot-{number}", group=f"g-{number}")
+        await world.until(lambda: len(world.account.made) == 6, 7200)
+        await asyncio.sleep(7000)
+        assert replica.slipway.tally.put_off < 100
+        world.wire.plan = lambda _operation, _number: None
+        await world.all_answered()
+        assert world.outcomes() == {f"bot-{number}": "Active" for number in range(6)}
+        assert not world.dead.all
+        await world.stop()
+
+    run(main())
+
+
+def test_an_event_that_sns_refuses_is_published_in_its_smallest_form_or_is_a_dead_letter() -> None:
+    async def main() -> None:
+        world = World()
+        world.topic.refuses = lambda publication: "deploymentName" in publication.attributes
+        world.start()
+        world.ask("bot", requestId="r-1")
+        await world.all_answered()
+        assert world.ending("r-1")["outcome"] == "Active"
+        world.topic.refuses = lambda _: True
+        world.ask("other", requestId="r-2")
+        await world.all_answered()
+        (letter,) = world.dead.all
+        assert letter.attributes["SlipwayCode"] == "Unpublishable"
+        assert world.replicas["a"].slipway.tally.events_given_up == 1
+        await world.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize("cancels", ["train 42", "x" * 200, "naïve", "a"])
+def test_whatever_is_cancelled_its_events_have_a_group_that_a_fifo_topic_takes(cancels: str) -> None:
+    async def main() -> None:
+        world = World(fifo=True)
+        world.start()
+        world.send({"action": "cancel", "cancels": cancels, "requestId": "c-1", "timeout": 60})
+        await world.all_answered()
+        assert world.ending("c-1")["outcome"] in {"Failed", "Rejected"}
+        assert len(world.topic.terminal()) == 1
+        await world.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize("largest", [400])
+def test_an_attempt_whose_continuation_the_queue_does_not_take_ends_as_what_it_is(largest: int) -> None:
+    async def main() -> None:
+        world = World(rules=Rules(failing=1.0))
+        world.ask("bot", requestId="r-1", retries=1, description="d" * 250)
+        world.sqs.largest = world.dead.largest = largest
+        world.start()
+        took = await world.until(lambda: bool(world.topic.terminal()))
+        data = world.ending("r-1")
+        assert (data["outcome"], data["reason"]) == ("Failed", "DeploymentFailed")
+        assert "not tried again" in data["message"], data
+        assert "shorter than" in data["message"]
+        assert took < 2000
+        await world.all_answered()
+        assert world.wire.calls["SendMessageBatch"] < 5
+        await world.stop()
+
+    run(main())
+
+
+def test_what_cannot_be_continued_is_neither_lost_nor_taken_up_again_without_a_pause() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(creation_seconds=(60.0, 60.0)), max_receive_count=2)
+        world.wire.plan = lambda operation, _: Fault.DENIED if operation == "SendMessageBatch" else None
+        letter = world.ask("bot", requestId="r-1")
+        letter.receive_count = 1
+        world.start()
+        await world.all_answered()
+        assert world.ending("r-1")["outcome"] == "Active"
+        assert letter.receive_count == 2
+        await world.stop()
+
+    run(main())

@@ -1,0 +1,203 @@
+"""Ends and beginnings: killed, stopped, restarted, halted; nothing is lost and nothing is done twice."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from slipway.worker.queue.intake import reserved_places
+from tests.simulator.bedrock import Rules
+from tests.simulator.simulation import World
+from tests.simulator.virtual_loop import VirtualLoop, run
+from tests.simulator.wire_faults import Fault
+from tests.support.poison import POISON
+
+
+def test_sigterm_gives_everything_back_and_a_second_process_finishes() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(max_creating=10, max_total=500))
+        world.start("a")
+        for number in range(200):
+            world.ask(f"bot-{number}", timeout=86_400 * 6)
+        await world.until(lambda: len(world.account.existing()) == 10)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await world.stop("a")
+        assert loop.time() - began <= 25
+        assert not world.topic.terminal()
+        away = [letter for letter in world.sqs.letters.values() if letter.visible_at > world.sqs.now()]
+        assert len(away) <= reserved_places(200), "those had no place, and come back by themselves"
+        assert len(world.sqs.letters) == 200
+        world.start("b")
+        await world.all_answered()
+        assert len(world.outcomes()) == 200
+        assert len(world.account.made) == 200
+        assert not world.dead.all
+        await world.stop("b")
+
+    run(main())
+
+
+def test_killed_in_the_middle_of_two_hundred_nothing_is_lost_and_nothing_twice() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(max_creating=500, max_total=500))
+        for number in range(200):
+            world.ask(f"bot-{number}")
+        world.start("a")
+        await world.until(lambda: len(world.account.existing()) >= 90)
+        world.kill("a")
+        world.start("b")
+        await world.until(lambda: len(world.topic.terminal()) >= 50)
+        world.kill("b")
+        world.start("c")
+        await world.all_answered()
+        assert len(world.outcomes()) == 200
+        assert len(world.account.made) == 200
+        await world.stop("c")
+
+    run(main())
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_restarts_without_end_push_nothing_into_the_dead_letter_queue(*, fifo: bool) -> None:
+    async def main() -> None:
+        world = World(rules=Rules(max_creating=100, max_total=100, creation_seconds=(180, 180)), fifo=fifo)
+        for number in range(20):
+            world.ask(f"bot-{number}", group=f"g-{number}")
+        for life in range(30):
+            world.start(f"life-{life}")
+            await asyncio.sleep(20)
+            await world.stop(f"life-{life}")
+        world.start("last")
+        await world.all_answered()
+        assert not world.dead.all
+        assert len(world.outcomes()) == 20
+        assert set(world.outcomes().values()) == {"Active"}
+        await world.stop("last")
+
+    run(main())
+
+
+def test_kills_without_end_push_nothing_into_the_dead_letter_queue() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(max_creating=100, max_total=100, creation_seconds=(2000, 2000)))
+        for number in range(20):
+            world.ask(f"bot-{number}")
+        for life in range(30):
+            world.start(f"life-{life}")
+            await asyncio.sleep(100)
+            world.kill(f"life-{life}")
+        world.start("last")
+        await world.all_answered()
+        assert not world.dead.all
+        assert len(world.outcomes()) == 20
+        assert len(world.account.made) == 20
+        await world.stop("last")
+
+    run(main())
+
+
+def test_longer_than_twelve_hours_a_request_is_handed_on_with_its_deadline() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(max_total=0))
+        world.start()
+        letter = world.ask("bot", timeout="PT30H")
+        await world.all_answered(200_000)
+        assert len(world.sqs.all) == 3
+        assert world.event("bot")["outcome"] == "TimedOut"
+        assert letter.first_received is not None
+        assert world.topic.terminal()[0].at - letter.first_received == pytest.approx(30 * 3600, abs=30)
+        await world.stop()
+
+    run(main())
+
+
+def test_a_process_that_was_halted_wakes_and_touches_nothing() -> None:
+    async def main() -> None:
+        world = World()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        world.start("a")
+        world.ask("bot")
+        await world.until(lambda: len(world.account.made) == 1)
+        loop.stop_process("a")
+        await asyncio.sleep(600)
+        world.start("b")
+        await world.until(lambda: bool(world.topic.terminal()))
+        loop.continue_process("a")
+        await world.all_answered()
+        assert world.outcomes() == {"bot": "Active"}
+        assert len(world.topic.terminal()) == 1
+        assert world.replicas["a"].slipway.tally.leases_lost == 1
+        await world.stop("a")
+        await world.stop("b")
+
+    run(main())
+
+
+def test_order_within_a_fifo_group_is_kept() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(max_creating=100, max_total=100), fifo=True)
+        world.start("a")
+        world.start("b")
+        for number in range(8):
+            for group in "xyz":
+                world.ask(f"{group}-{number}", group=group)
+        await world.all_answered()
+        said = [notice.event["data"]["modelDeploymentName"] for notice in world.topic.terminal()]
+        for group in "xyz":
+            assert [name for name in said if name.startswith(group)] == [f"{group}-{number}" for number in range(8)]
+        await world.stop("a")
+        await world.stop("b")
+
+    run(main())
+
+
+def test_poison_between_good_requests_is_rejected_with_a_reason_and_buried() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(max_creating=500, max_total=500))
+        world.start()
+        for number, (_, body) in enumerate(POISON):
+            world.sqs.put(body)
+            world.ask(f"good-{number}")
+        await world.all_answered()
+        rejected = [each.event["data"] for each in world.topic.terminal() if each.event["data"]["outcome"] == "Rejected"]
+        assert len(rejected) == len(POISON) == len(world.dead.all)
+        assert all(data["message"] and data["code"] for data in rejected)
+        assert all(letter.attributes["SlipwayReason"] for letter in world.dead.all)
+        assert sum(outcome == "Active" for outcome in world.outcomes().values()) == len(POISON)
+        assert world.replicas["a"].slipway.tally.faults == 0
+        await world.stop()
+
+    run(main())
+
+
+def test_publishing_comes_before_deleting_and_a_topic_in_trouble_loses_nothing() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(creation_seconds=(60, 60)))
+        world.plan = lambda op, _: Fault.DENIED if op == "PublishBatch" else None
+        world.wire.plan = world.plan
+        world.start()
+        world.ask("bot")
+        await asyncio.sleep(3600)
+        assert len(world.sqs.letters) == 1
+        world.wire.plan = lambda _op, _n: None
+        await world.all_answered()
+        assert world.outcomes() == {"bot": "Active"}
+        await world.stop()
+
+    run(main())
+
+
+def test_a_lost_acknowledgement_announces_again_under_the_same_id() -> None:
+    async def main() -> None:
+        world = World(plan=lambda op, n: Fault.RESPONSE_LOST if op == "PublishBatch" and n == 1 else None)
+        world.start()
+        world.ask("bot")
+        await world.all_answered()
+        assert len(world.topic.terminal()) == 2
+        assert world.outcomes() == {"bot": "Active"}
+        await world.stop()
+
+    run(main())
