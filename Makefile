@@ -74,7 +74,7 @@ prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json
 newest: $(NEWEST) ## pass the tests of the adapters with the newest aiobotocore and botocore that there are
 	@$(<D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --upgrade aiobotocore 2>/dev/null
 	@$(<D)/bin/python -m pip list --disable-pip-version-check 2>/dev/null | grep boto
-	@PYTHONPATH=. $(<D)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider tests/aws
+	@PYTHONPATH=service:. $(<D)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider tests/aws
 
 bench: setup ## what it costs, beside what people write instead: some 17 minutes; QUICK=1 takes five minutes
 	@$(BIN)/python -m tests.bench $(if $(QUICK),quick)
