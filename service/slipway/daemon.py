@@ -111,6 +111,7 @@ async def _serve(
     def connection() -> Awaitable[Aws]:
         opening = connect(
             queue_url=settings.queue_url,
+            control_queue_url=settings.control_queue_url,
             topic_arn=settings.topic_arn,
             visibility_seconds=settings.visibility_timeout,
             call_timeout=settings.call_timeout,
@@ -129,9 +130,15 @@ async def _serve(
     traits = await start.insist(aws.queue.traits, "queue", named)
     if traits is None:
         return
+    control = None
+    if aws.control is not None:
+        named = f"SLIPWAY_CONTROL_QUEUE_URL (from {settings.provenance['control_queue_url']}) is {settings.control_queue_url}"
+        control = await start.insist(aws.control.traits, "control queue", named)
+        if control is None:
+            return
     terms = await _permitting(permissions, _terms(settings, aws, triggers), aws, start)
     if terms is not None:
-        await _run(settings, terms, aws, traits, endpoint, start)
+        await _run(settings, terms, aws, traits, control, endpoint, start)
 
 
 class _Start:
@@ -202,17 +209,19 @@ async def _permitting(permissions: tuple[Rule, ...], terms: Terms, aws: Aws, sta
     return replace(terms, permissions=permissions, own_sender=own)
 
 
-async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, endpoint: Endpoint, start: _Start) -> None:
-    slipway = Slipway(
-        terms,
-        traits,
-        source=aws.queue,
-        queue=aws.queue,
-        topic=aws.topic,
-        bedrocks=aws.bedrocks,
-        desk=aws.replies,
-        rng=start.rng,
-    )
+async def _run(
+    settings: Settings,
+    terms: Terms,
+    aws: Aws,
+    traits: QueueTraits,
+    control: QueueTraits | None,
+    endpoint: Endpoint,
+    start: _Start,
+) -> None:
+    serving = partial(Slipway, terms, topic=aws.topic, bedrocks=aws.bedrocks, desk=aws.replies, rng=start.rng)
+    slipway = serving(traits, source=aws.queue, queue=aws.queue)
+    if aws.control is not None and control is not None:
+        serving(control, source=aws.control, queue=aws.control, beside=slipway)
     pulse = Pulse()
     measures = Measures(
         slipway, pulse, aws.tally, logs.LOST, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws)
@@ -224,7 +233,9 @@ async def _run(settings: Settings, terms: Terms, aws: Aws, traits: QueueTraits, 
     lines, registry = partial(_lines, aws), registry_of(measures)
     async with tracing(slipway, os.environ, queue=queue, version=__version__):
         await endpoint.show(application(endpoint, slipway, pulse, _readiness(aws), registry, lines, page))
-        _warn(traits)
+        for each in (traits, control):
+            if each is not None:
+                _warn(each)
         log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)
         pulse.beside["pulse"] = beating = asyncio.create_task(pulse.run())
         try:
@@ -260,7 +271,8 @@ def _readiness(aws: Aws) -> Readiness:
         return lambda: bedrock.page(created_after=None, status=None, token=None, size=1)
 
     targets = {"bedrock" if name == DEFAULT else f"bedrock in {name}": looks(each) for name, each in aws.bedrocks.items()}
-    return Readiness({"queue": aws.queue.traits, "topic": aws.topic.check}, targets)
+    control = {} if aws.control is None else {"control queue": aws.control.traits}
+    return Readiness({"queue": aws.queue.traits, **control, "topic": aws.topic.check}, targets)
 
 
 def _lines(aws: Aws) -> Lines:

@@ -67,12 +67,15 @@ async def test_stacks_stand_side_by_side_and_leave_their_messages_behind(tmp_pat
         service = {"ImageUri": "slipway:0.1.0", "VpcId": vpc, "SubnetIds": subnet}
         everything = {
             "QueueType": "fifo", "TopicType": "fifo", "KmsKeyArn": "create", "CustomizationJobRule": "true",
+            "ControlQueue": "true",
             "TargetRoleArns": "arn:aws:iam::210987654321:role/slipway", "Callbacks": "true", "PageCidr": "10.0.0.0/8",
             "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:on-call", "NamePrefix": "models",
         }  # fmt: skip
         plain = await deployed(aws, "team-a", **service)
         full = await deployed(aws, "team-b", **service, **everything)
         assert full["QueueUrl"].endswith("/models-requests.fifo")
+        assert full["ControlQueueUrl"].endswith("/models-control")
+        assert f"SLIPWAY_CONTROL_QUEUE_URL={full['ControlQueueUrl']}\n" in full["Settings"]
         assert full["TopicArn"].endswith(":models-events.fifo")
         assert not set(plain.values()) & set(full.values()) - {plain["Settings"]}
 

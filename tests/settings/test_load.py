@@ -59,6 +59,7 @@ def test_the_defaults() -> None:
     assert load(LEAST) == Settings(
         queue_url=QUEUE,
         topic_arn=TOPIC,
+        control_queue_url="",
         max_held=200,
         sweep_interval=15.0,
         timeout=7200.0,
@@ -373,3 +374,26 @@ def test_a_wrong_target_is_named_with_its_key_and_the_remedy(tmp_path: Path, tex
     path = written(tmp_path, text)
     said = refusal({}, path)
     assert said.removeprefix(f"{path}: ").startswith(sentence.format(path)), said
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        (QUEUE, "the same queue"),
+        (QUEUE.replace("us-east-1", "us-west-2"), "not in the same account and Region"),
+        (QUEUE.replace("123456789012", "210987654321"), "not in the same account and Region"),
+        (f"{QUEUE}-control.fifo", "SLIPWAY_CONTROL_QUEUE_URL"),
+        ("nonsense", "SLIPWAY_CONTROL_QUEUE_URL"),
+    ],
+)
+def test_a_control_queue_is_a_standard_queue_beside_the_first_one(url: str, said: str) -> None:
+    with pytest.raises(WrongSetting, match=said):
+        load(LEAST | {"SLIPWAY_CONTROL_QUEUE_URL": url})
+
+
+def test_deletes_updates_and_cancels_are_sent_to_the_control_queue_where_there_is_one() -> None:
+    control = f"{QUEUE}-control"
+    settings = load(LEAST | {"SLIPWAY_CONTROL_QUEUE_URL": control})
+    urls = [settings.queue_of(action) for action in ("deploy", "update", "delete", "cancel")]
+    assert urls == [QUEUE, control, control, control]
+    assert load(LEAST).queue_of("delete") == QUEUE

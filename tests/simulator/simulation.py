@@ -8,6 +8,7 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from slipway.aws.adapters.retry import Tally
@@ -56,6 +57,8 @@ class World:
     terms: Mapping[str, Any] = field(default_factory=dict)
     targets: Mapping[str, Rules] = field(default_factory=dict)
     """Accounts beside the default one, by target: each with a wire of its own, and how it behaves."""
+    has_control: bool = False
+    """Whether there is a control queue."""
 
     def __post_init__(self) -> None:
         self.rng = random.Random(self.seed)
@@ -66,6 +69,10 @@ class World:
             visibility=visibility,
             dead_letters=self.dead,
             max_receive_count=self.max_receive_count,
+        )
+        self.control_dead = SqsQueue(name="k")
+        self.control = SqsQueue(
+            name="c", visibility=visibility, dead_letters=self.control_dead, max_receive_count=self.max_receive_count
         )
         self.account = Account(self.rng, self.rules)
         self.wire = Wire(self.rng, self.plan)
@@ -84,7 +91,7 @@ class World:
 
     def watch(self, watching: Watching, **elsewhere: Watching) -> None:
         """Let somebody look on; at other targets somebody else, if they are named."""
-        self.sqs.watching = watching
+        self.sqs.watching = self.control.watching = watching
         for name, account in self.accounts.items():
             account.watching = self.wires[name].watching = elsewhere.get(name, watching)
 
@@ -114,16 +121,18 @@ class World:
                 own = callers if target == DEFAULT else Callers(rng, call_timeout)
                 bedrocks[target] = WatchedBedrock(account, self.wires[target], own.deploying, self._wall_clock)
                 tallies[target] = own.tally
-            slipway = Slipway(
+            serving = partial(
+                Slipway,
                 wanted,
-                queue.traits(),
-                source=queue,
-                queue=queue,
                 topic=Publisher(self.topic, callers),
                 desk=Desk(self.askers, self.wire, callers),
                 bedrocks=bedrocks,
                 rng=rng,
             )
+            slipway = serving(queue.traits(), source=queue, queue=queue)
+            if self.has_control:
+                control = Queue(self.control, self.wire, Callers(rng, call_timeout))
+                serving(control.traits(), source=control, queue=control, beside=slipway)
             for target, site in slipway.sites.items():
                 site._reaper._bedrock = of_reaper(bedrocks[target])  # noqa: SLF001  as in `watch_line`
                 watch_line(site.slots, wanted.tenant_weights, lambda: self.wire.watching, f"{name} {target}")
@@ -158,9 +167,11 @@ class World:
         group: str = "g",
         sender: str = SOMEBODY,
         attributes: Mapping[str, str] | None = None,
+        to_control: bool = False,
     ) -> Letter:
-        """Put a body on the queue."""
-        letter = self.sqs.put(json.dumps(body), dict(attributes or {}), group, sender=sender)
+        """Put a body on the queue, or on the control queue."""
+        queue = self.control if to_control else self.sqs
+        letter = queue.put(json.dumps(body), dict(attributes or {}), group, sender=sender)
         assert letter is not None
         return letter
 
@@ -176,7 +187,12 @@ class World:
     async def all_answered(self, seconds: float = 86_400.0) -> None:
         """Wait until the queue is empty and nothing is held."""
         await self.until(
-            lambda: not self.sqs.letters and not any(len(each.slipway.custody) for each in self.replicas.values()), seconds
+            lambda: (
+                not self.sqs.letters
+                and not self.control.letters
+                and not any(each.slipway.holds for each in self.replicas.values())
+            ),
+            seconds,
         )
 
     def outcomes(self) -> dict[str, str]:

@@ -61,7 +61,9 @@ class SqsQueue:
         dead_letters: SqsQueue | None = None,
         max_receive_count: int | None = None,
         most_in_flight: int = 120_000,
+        name: str = "m",
     ) -> None:
+        self._name = name
         self.is_fifo = fifo
         self.visibility = visibility
         self.dead_letters = dead_letters
@@ -100,7 +102,13 @@ class SqsQueue:
                 return None
             self._seen_deduplication[deduplication_id] = self.now()
         letter = Letter(
-            f"m-{next(self._ids):05d}", body, dict(attributes or {}), group if self.is_fifo else None, sender, self.now(), 0.0
+            f"{self._name}-{next(self._ids):05d}",
+            body,
+            dict(attributes or {}),
+            group if self.is_fifo else None,
+            sender,
+            self.now(),
+            0.0,
         )
         if delay_seconds and not self.is_fifo:
             letter.visible_at = self.now() + delay_seconds

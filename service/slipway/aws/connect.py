@@ -48,6 +48,8 @@ class Aws:
     bedrocks: Mapping[str, Bedrock]
     """By target."""
     queue: Queue
+    control: Queue | None
+    """The queue that is received from even while all places are taken, if there is one."""
     topic: Topic
     replies: Replies
     identity: Identity
@@ -63,9 +65,10 @@ class Aws:
 
 
 @asynccontextmanager
-async def connect(
+async def connect(  # noqa: PLR0913  all that an operator sets
     *,
     queue_url: str,
+    control_queue_url: str = "",
     topic_arn: str,
     visibility_seconds: int,
     call_timeout: float,
@@ -78,11 +81,13 @@ async def connect(
 
     `call_timeout`, in seconds, bounds each attempt of a call; a long poll has its own time on top. `wanted` are the targets.
     """
-    clients_of = open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=most_polls, wanted=wanted)
+    polls = most_polls * 2 if control_queue_url else most_polls
+    clients_of = open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=polls, wanted=wanted)
     async with clients_of as clients:
         yield put_together(
             clients,
             queue_url=queue_url,
+            control_queue_url=control_queue_url,
             topic_arn=topic_arn,
             visibility_seconds=visibility_seconds,
             call_timeout=call_timeout,
@@ -91,10 +96,11 @@ async def connect(
         )
 
 
-def put_together(
+def put_together(  # noqa: PLR0913  as above
     clients: Clients,
     *,
     queue_url: str,
+    control_queue_url: str = "",
     topic_arn: str,
     visibility_seconds: int,
     call_timeout: float,
@@ -115,20 +121,24 @@ def put_together(
     receiving, custody = caller(most_polls), caller(MOST_OPEN_CUSTODY)
     publishing, replying = caller(MOST_OPEN_TOPIC), caller(MOST_OPEN_REPLIES)
     deploying = {name: caller(MOST_OPEN_BEDROCK) for name in clients.bedrocks}
-    queue = Queue(
-        queue_url,
-        visibility_seconds=visibility_seconds,
-        receiver=clients.receive,
-        custodian=clients.custody,
-        receiving=receiving,
-        custody=custody,
-        clock=clock,
-    )
+
+    def queue(url: str, receiving: Caller) -> Queue:
+        return Queue(
+            url,
+            visibility_seconds=visibility_seconds,
+            receiver=clients.receive,
+            custodian=clients.custody,
+            receiving=receiving,
+            custody=custody,
+            clock=clock,
+        )
+
     return Aws(
         bedrocks={
             name: Bedrock(client, deploying[name], clock, clients.open_in[name]) for name, client in clients.bedrocks.items()
         },
-        queue=queue,
+        queue=queue(queue_url, receiving),
+        control=queue(control_queue_url, caller(most_polls)) if control_queue_url else None,
         topic=Topic(topic_arn, clients.topic, publishing),
         replies=Replies(clients.open, queues=clients.custody, topics=clients.topic, caller=replying),
         identity=Identity(clients.open, custody),

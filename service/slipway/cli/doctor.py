@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -83,7 +83,9 @@ async def _elsewhere(seen: Examination, place: Visited) -> None:
 
 async def _denials(visit: Visit, settings: Settings) -> list[Denied]:
     at_home = await visit.here.rights.denials()
-    return [*at_home, *await visit.inspector.denials(settings.queue_url, settings.topic_arn)]
+    of_queue = await visit.inspector.denials(settings.queue_url, settings.topic_arn)
+    of_control = await visit.inspector.denials(settings.control_queue_url) if settings.control_queue_url else []
+    return [*at_home, *of_queue, *of_control]
 
 
 def _of_denials(found: Sequence[Denied]) -> Iterable[Complaint]:
@@ -104,16 +106,30 @@ def _rules(seen: Examination, visit: Visit, settings: Settings) -> None:
 
 async def _queues(seen: Examination, visit: Visit, settings: Settings) -> None:
     asked = await seen.ask("queue", visit.inspector.queue_and_skew(settings.queue_url), lambda _: ())
-    if asked is None:
-        return
-    queue, skew = asked
-    seen.complaints += [*diagnosis.of_queue(queue, settings.timeout), *diagnosis.of_backlog(backlog_of(queue))]
-    seen.looked_at.append("clock")
-    seen.complaints += diagnosis.of_clock(skew)
+    if asked is not None:
+        queue, skew = asked
+        seen.complaints += diagnosis.of_backlog(backlog_of(queue))
+        seen.looked_at.append("clock")
+        seen.complaints += diagnosis.of_clock(skew)
+        await _queue(seen, visit, settings, queue)
+    if settings.control_queue_url:
+        control = await seen.ask("control queue", visit.inspector.queue(settings.control_queue_url), lambda _: ())
+        if control is not None:
+            await _queue(seen, visit, settings, control, "control ")
+
+
+async def _queue(seen: Examination, visit: Visit, settings: Settings, queue: Mapping[str, str], which: str = "") -> None:
+    """Look at a queue's attributes, and at its dead-letter queue."""
+
+    def named(found: Iterable[Complaint]) -> list[Complaint]:
+        return [replace(one, about=f"{which}{one.about}") for one in found]
+
+    seen.complaints += named(diagnosis.of_queue(queue, settings.timeout))
     if arn := redrive_of(queue).get("deadLetterTargetArn"):
-        url = await seen.ask("dead-letter queue", visit.inspector.queue_url(arn), lambda _: ())
+        url = await seen.ask(f"{which}dead-letter queue", visit.inspector.queue_url(arn), lambda _: ())
         if url is not None:
-            await seen.ask("dead letters", visit.inspector.queue(url), lambda dead: diagnosis.of_dead_letters(dead, queue))
+            dead = visit.inspector.queue(url)
+            await seen.ask(f"{which}dead letters", dead, lambda dead: named(diagnosis.of_dead_letters(dead, queue)))
 
 
 async def _daemon(seen: Examination, url: str) -> None:

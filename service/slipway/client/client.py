@@ -72,7 +72,10 @@ class Client:
         deduplication_id = hashlib.sha256(text.encode()).hexdigest()
         # In the group of the request that it is about, a cancel would be received after that has ended.
         group = request.request_id if isinstance(request, Cancel) else request.name
-        message_id, sent_at = await self.visit.sender.send(text, group=group_of(group), deduplication_id=deduplication_id)
+        queue_url = self.settings.queue_of(request.action)
+        message_id, sent_at = await self.visit.sender.send(
+            queue_url, text, group=group_of(group), deduplication_id=deduplication_id
+        )
         return Ticket(request, message_id, sent_at)
 
     async def follow(self, ticket: Ticket) -> AsyncIterator[News]:
@@ -124,7 +127,7 @@ class Client:
         # Of a cancel Bedrock shows nothing; where a target is that the settings do not have, only the daemon knows.
         place = None if isinstance(ticket.request, Cancel) else self.visit.places.get(ticket.request.target)
         details = await place.catalogue.details(ticket.name) if place is not None else None
-        backlog = await self.visit.inspector.backlog(self.settings.queue_url)
+        backlog = await self.visit.inspector.backlog(self.settings.queue_of(ticket.request.action))
         if backlog.unaccounted(0):
             following.quiet_since = None
         elif following.quiet_since is None:

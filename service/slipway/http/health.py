@@ -102,7 +102,8 @@ def is_alive(slipway: Slipway, pulse: Pulse, started_at: float) -> tuple[bool, s
     beside = (name for name, task in pulse.beside.items() if task.done())
     if (dead := slipway.dead_task or next(beside, None)) is not None:
         return False, f"the task of {dead} has ended"
-    silence = now - (slipway.intake.last_ended_at or started_at)
-    if silence > LONGEST_SILENCE_SECONDS and slipway.intake.is_polling:
-        return False, f"no receive has ended for {silence:.0f} s"
+    for each in slipway.queues:
+        silence = now - (each.intake.last_ended_at or started_at)
+        if silence > LONGEST_SILENCE_SECONDS and each.intake.is_polling:
+            return False, f"no receive has ended for {silence:.0f} s"
     return True, "receiving" if slipway.intake.is_hungry else "full: all that may be held is held"

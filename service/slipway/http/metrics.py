@@ -95,7 +95,7 @@ class Measures(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         slipway = self._slipway
-        yield GaugeMetricFamily("slipway_requests_held", "Messages held.", len(slipway.custody))
+        yield GaugeMetricFamily("slipway_requests_held", "Messages held.", len(slipway.holds))
         waits = GaugeMetricFamily("slipway_requests_waiting", "Requests held, by what they wait for.", labels=["reason"])
         for reason, count in sorted(slipway.waits().items()):
             waits.add_metric([reason], count)

@@ -32,7 +32,7 @@ def holdings(slipway: Slipway, lines: Lines, about: str | None = None, after: st
     What is finished is on the last page only, so that a request which ends while pages are read is seen on one of them.
     """
     places = slipway.turns.places() | slipway.slot_places()
-    holds = (hold for hold in slipway.custody if about is None or is_about(hold, about))
+    holds = (hold for hold in slipway.holds if about is None or is_about(hold, about))
     page = nsmallest(PAGE + 1, (hold for hold in holds if after is None or _cursor(hold) > after), key=_cursor)
     is_last = len(page) <= PAGE
     ended = (story.finished for story in slipway.history) if is_last else ()
@@ -41,7 +41,7 @@ def holdings(slipway: Slipway, lines: Lines, about: str | None = None, after: st
         "requests": [held_of(hold, slipway, places.get(hold.message.message_id)).to_json() for hold in page[:PAGE]],
         "finished": finished,
         "next": None if is_last else _cursor(page[PAGE - 1]),
-        "held": len(slipway.custody),
+        "held": len(slipway.holds),
         "isStopping": slipway.is_stopping,
         **_of_site(slipway.sites[DEFAULT]),
         "targets": {name: _of_site(site) for name, site in slipway.sites.items() if name != DEFAULT},

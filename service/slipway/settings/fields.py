@@ -45,6 +45,19 @@ SETTINGS: Final = (
         examples=("arn:aws:sns:us-east-1:123456789012:slipway-events",),
     ),
     Field(
+        name="control_queue_url",
+        kind=Kind.TEXT,
+        least=0,
+        most=1024,
+        letters="!-~",
+        pattern=r"(?:https?://[^/?#]+/(?:[^?#]+/)*[A-Za-z0-9_\-]{1,80})?",
+        doc="A second SQS queue, for deletes, updates and cancels: it is received from even while thousands of deploys are "
+        "ahead in the first one. A standard queue, in the same account and Region; empty for none.",
+        reason="without it a delete is received after the deploys that were sent before it.",
+        remedy="use the URL of a standard queue, like https://sqs.us-east-1.amazonaws.com/123456789012/slipway-control",
+        examples=("https://sqs.us-east-1.amazonaws.com/123456789012/slipway-control",),
+    ),
+    Field(
         name="max_held",
         kind=Kind.WHOLE,
         unit="messages",

@@ -37,6 +37,8 @@ _SERVICE_LINK_VALUE = re.compile(r"(?:tcp|udp|sctp)://\S+")
 _OF_ALL: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what is asked instead of all addresses
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+CONTROL_ACTIONS: Final = frozenset({"cancel", "delete", "update"})
+"""What the client sends to the control queue, where there is one."""
 _FLAGS: Final = {"true": True, "false": False}
 _BY_NAME: Final = {each.name: each for each in SETTINGS}
 _BY_VARIABLE: Final = {variable(each.name): each for each in SETTINGS}
@@ -52,6 +54,8 @@ class Settings:
 
     queue_url: str
     topic_arn: str
+    control_queue_url: str
+    """Empty where there is no control queue."""
     max_held: int
     sweep_interval: float
     timeout: float
@@ -87,6 +91,10 @@ class Settings:
         """The queue keeps order within message groups."""
         return self.queue_url.endswith(".fifo")
 
+    def queue_of(self, action: str) -> str:
+        """Return the URL of the queue that a request is to be sent to."""
+        return self.control_queue_url if self.control_queue_url and action in CONTROL_ACTIONS else self.queue_url
+
     @property
     def is_fifo_topic(self) -> bool:
         """The topic wants a group and a deduplication id with each event."""
@@ -112,6 +120,7 @@ def load(environ: Mapping[str, str], config: str | None = None) -> Settings:
             text = f"{variable(each.name)} is not set; {remedy(each)}, in the environment or as {each.name} in a file"
             raise WrongSetting(text)
     _check_weights(values, provenance)
+    _check_control_queue(values, provenance)
     values[TABLE] = _wanted(values, provenance)
     return Settings(**values, provenance=provenance)
 
@@ -139,6 +148,18 @@ def _check_weights(values: Mapping[str, Any], provenance: Mapping[str, str]) -> 
         if tenant in seen:
             raise WrongSetting(f"{said} is named twice, {shown(tenant)}; name it once")
         seen.add(tenant)
+
+
+def _check_control_queue(values: Mapping[str, Any], provenance: Mapping[str, str]) -> None:
+    """Its form is sound; the two queues are called through one client, and so are in one place."""
+    control, queue = values["control_queue_url"], values["queue_url"]
+    if not control:
+        return
+    said = f"control_queue_url ({provenance['control_queue_url']}) is {shown(control)}, and queue_url {shown(queue)}"
+    if control == queue:
+        raise WrongSetting(f"{said}: the same queue; name another one, or leave it empty")
+    if control.rpartition("/")[0] != queue.rpartition("/")[0]:
+        raise WrongSetting(f"{said}: not in the same account and Region; name a queue beside the first one")
 
 
 def find_triggers(environ: Mapping[str, str], config: str | None = None) -> str:

@@ -87,7 +87,7 @@ async def visiting(
             here=places[about],
             places=places,
             inspector=inspector,
-            sender=Sender(queue_url, clients.custody, caller()),
+            sender=Sender(clients.custody, caller()),
             dead_letters=DeadLetters(queue_url, clients.custody, inspector, caller()),
             identity=Identity(clients.open, caller()),
             listen_to=lambda url: Listener(url, clients.receive, caller()),

@@ -74,17 +74,16 @@ class Inspector:
                 return confirmed
         return 0
 
-    async def denials(self, queue_url: str, topic_arn: str) -> list[Denied]:
+    async def denials(self, queue_url: str, topic_arn: str | None = None) -> list[Denied]:
         """Answer what the credentials may not do, of what can be tried without doing it. Sending and receiving are not."""
         receipt = {"QueueUrl": queue_url, "ReceiptHandle": "none"}
-        return await denied(
-            self._caller,
-            {
-                "ChangeMessageVisibility": lambda: self._sqs.change_message_visibility(VisibilityTimeout=0, **receipt),
-                "DeleteMessage": lambda: self._sqs.delete_message(**receipt),
-                "GetTopicAttributes": lambda: self._sns.get_topic_attributes(TopicArn=topic_arn),
-            },
-        )
+        calls = {
+            "ChangeMessageVisibility": lambda: self._sqs.change_message_visibility(VisibilityTimeout=0, **receipt),
+            "DeleteMessage": lambda: self._sqs.delete_message(**receipt),
+        }
+        if topic_arn is not None:
+            calls["GetTopicAttributes"] = lambda: self._sns.get_topic_attributes(TopicArn=topic_arn)
+        return await denied(self._caller, calls)
 
 
 def backlog_of(attributes: Mapping[str, str]) -> Backlog:

@@ -11,23 +11,22 @@ from slipway.aws.adapters.retry import Caller
 
 
 class Sender:
-    """Sends to one queue. Every failure is a `CallFailed`."""
+    """Sends to the queues of one Region. Every failure is a `CallFailed`."""
 
-    def __init__(self, queue_url: str, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
-        self._url = queue_url
+    def __init__(self, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
         self._client = client
         self._call = caller.call
         self._clock = AwsClock(time.time)
 
-    async def send(self, body: str, *, group: str, deduplication_id: str) -> tuple[str, float]:
+    async def send(self, queue_url: str, body: str, *, group: str, deduplication_id: str) -> tuple[str, float]:
         """Send one message; answer its id, and when it was sent, by AWS's clock.
 
         Repeated after a lost answer, so it may be there twice: harmless, as both ask for the same under one request id.
         `group` and `deduplication_id` are for a FIFO queue, and not used on another.
         """
         operation = "SendMessage"
-        parameters: dict[str, Any] = {"QueueUrl": self._url, "MessageBody": body}
-        if self._url.endswith(".fifo"):
+        parameters: dict[str, Any] = {"QueueUrl": queue_url, "MessageBody": body}
+        if queue_url.endswith(".fifo"):
             parameters |= {"MessageGroupId": group, "MessageDeduplicationId": deduplication_id}
 
         async def send() -> tuple[str, float]:

@@ -112,7 +112,7 @@ class StatusPage:
             (site.slots.waiting, site.slots.counts, site.watcher.in_flight, site.watcher.trouble)
             for site in slipway.sites.values()
         )
-        return slipway.is_stopping, slipway.tally.messages_received, len(slipway.custody), len(slipway.turns), sites, calls
+        return slipway.is_stopping, slipway.tally.messages_received, len(slipway.holds), len(slipway.turns), sites, calls
 
     def _draw(self, about: str | None, *, has_happened: bool) -> Mapping[str, str]:
         if about is not None:

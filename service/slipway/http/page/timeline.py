@@ -35,7 +35,7 @@ class Found:
 
 def look_for(slipway: Slipway, about: str) -> Found:
     """Look for a request by its id, its message's, or its deployment's name or ARN."""
-    holds = [hold for hold in slipway.custody if is_about(hold, about)]
+    holds = [hold for hold in slipway.holds if is_about(hold, about)]
     places = slipway.turns.places() | slipway.slot_places() if holds else {}
     held = tuple(held_of(hold, slipway, places.get(hold.message.message_id)) for hold in holds)
     return Found(held, tuple(story for story in reversed(tuple(slipway.history)) if story.finished.is_about(about)))

@@ -91,7 +91,7 @@ def rows_of(slipway: Slipway, waiting_from: int = 0) -> Rows:
     """Look through everything that is held."""
     flying: list[Hold] = []
     waiting: list[Hold] = []
-    for hold in slipway.custody:
+    for hold in slipway.holds:
         if hold.why is Reason.IN_CREATION:
             flying.append(hold)
         elif hold.why is not None:
@@ -116,7 +116,7 @@ def view_of(slipway: Slipway, rows: Rows) -> View:
     return View(
         is_stopping=slipway.is_stopping,
         accounts=accounts,
-        held=len(slipway.custody),
+        held=len(slipway.holds),
         in_flight=rows.in_flight,
         waiting=rows.waiting,
         reasons=rows.reasons,

@@ -72,6 +72,7 @@ class Answers:
         announcer: Announcer,
         replies: Replies,
         sites: Mapping[str, Site],
+        turns: Turns,
         history: History,
         tally: Tally,
     ) -> None:
@@ -90,7 +91,7 @@ class Answers:
         self._replies = replies
         self._sites = sites
         self._pipelines = Pipelines(terms, replies, sites[DEFAULT].lives.cancelling)
-        self.turns = Turns()
+        self.turns = turns
         self.room = Room(
             custody,
             sites,

@@ -50,6 +50,7 @@ from slipway.worker.queue.dead_letter import Burials, Graveyard
 from slipway.worker.queue.leases import Custody, Leases
 from slipway.worker.runtime.processor import Answers, times_of
 from slipway.worker.runtime.target_runtime import Bedrock, Site
+from slipway.worker.scheduling.ordering import Turns
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
 
@@ -59,6 +60,8 @@ FAULT_PAUSE_SECONDS: Final = 1.0
 """Before the second attempt; five times as long before each further one."""
 LONGEST_FAULT_PAUSE_SECONDS: Final = 60.0
 _CONTINUE_REMEDY: Final = "raise the queue's MaximumMessageSize, or let Slipway send to it: slipway doctor"
+CONTROL_PLACES: Final = 20
+"""How many messages of the control queue are held at once, beside `max_held`; deploys leave a quarter of them free, too."""
 LONGEST_GOODBYE_SECONDS: Final = 24.5
 """A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
 
@@ -73,7 +76,7 @@ class Queue(Leases, Graveyard, Protocol):
 class Slipway:
     """The daemon without its process: runs until `stop`, and leaves nothing held behind."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  everything outside of it
         self,
         terms: Terms,
         traits: QueueTraits,
@@ -84,18 +87,31 @@ class Slipway:
         bedrocks: Mapping[str, Bedrock],
         desk: Desk,
         rng: random.Random,
+        beside: Slipway | None = None,
     ) -> None:
+        """Serve one queue; with `beside`, the control queue of that one, which runs and stops both.
+
+        The two share everything that is about Bedrock, SNS and the order per deployment. What is about messages (leases,
+        places, settlements, continuations, dead letters) is with the queue that a message came from.
+        """
+        if beside is not None:
+            terms = replace(terms, max_held=min(CONTROL_PLACES, terms.max_held))
+            beside.control = self
+        self._beside = beside
+        self.control: Slipway | None = None
+        """What serves the control queue, if there is one."""
         self._terms = terms
         self._traits = traits
         self._queue = queue
         self._rng = rng
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set() if beside is None else beside._tasks  # noqa: SLF001  another one of the same class
         self._patience: asyncio.Timeout | None = None
         self._goodbye_ends: float | None = None
         self._vital: dict[str, asyncio.Task[object]] = {}
         self.has_left_early = False
         """Something was left, to be received again."""
-        self.tally = tally = Tally()
+        tally = Tally() if beside is None else beside.tally
+        self.tally: Tally = tally
         self.custody = Custody(
             queue,
             lease_seconds=terms.visibility_timeout,
@@ -114,23 +130,28 @@ class Slipway:
             rng=rng,
             tally=tally,
         )
-        self.history = History()
-        cancelling = Cancelling(lambda: self.custody, self.history, terms.permissions, rng=rng)
-        self.sites = {
-            name: Site(
-                target,
-                bedrocks[name],
-                queue,
-                terms,
-                cancelling,
-                is_fifo=traits.is_fifo,
-                rng=rng,
-                tally=tally if name == DEFAULT else Tally(),
-            )
-            for name, target in terms.targets.items()
-        }
-        self._announcer = Announcer(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
-        self._replies = Replies(desk, rng=rng, tally=tally)
+        if beside is None:
+            self.turns = Turns()
+            self.history = History()
+            cancelling = Cancelling(lambda: self.holds, self.history, terms.permissions, rng=rng)
+            self.sites = {
+                name: Site(
+                    target,
+                    bedrocks[name],
+                    queue,
+                    terms,
+                    cancelling,
+                    is_fifo=traits.is_fifo,
+                    rng=rng,
+                    tally=tally if name == DEFAULT else Tally(),
+                )
+                for name, target in terms.targets.items()
+            }
+            self._announcer = Announcer(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
+            self._replies = Replies(desk, rng=rng, tally=tally)
+        else:
+            self.turns, self.history, self.sites = beside.turns, beside.history, beside.sites
+            self._announcer, self._replies = beside._announcer, beside._replies  # noqa: SLF001  as above
         self._answers = Answers(
             terms,
             traits,
@@ -140,10 +161,10 @@ class Slipway:
             announcer=self._announcer,
             replies=self._replies,
             sites=self.sites,
+            turns=self.turns,
             history=self.history,
             tally=tally,
         )
-        self.turns = self._answers.turns
 
     @property
     def dead_task(self) -> str | None:
@@ -154,7 +175,17 @@ class Slipway:
     @property
     def is_stopping(self) -> bool:
         """Whether `stop` was said."""
-        return self._goodbye_ends is not None
+        return (self._beside or self)._goodbye_ends is not None  # noqa: SLF001  as above
+
+    @property
+    def holds(self) -> list[Hold]:
+        """Return what is held, of all queues."""
+        return [hold for each in self.queues for hold in each.custody]
+
+    @property
+    def queues(self) -> tuple[Slipway, ...]:
+        """Return this one, and what serves the control queue, if there is one."""
+        return (self,) if self.control is None else (self, self.control)
 
     @property
     def watcher(self) -> Watcher:
@@ -176,7 +207,8 @@ class Slipway:
 
     def trace(self, tracer: Tracer) -> None:
         """From now on let what is received be traced."""
-        self.custody.make_hold = partial(TracedHold, tracer)
+        for each in self.queues:
+            each.custody.make_hold = partial(TracedHold, tracer)
 
     async def run(self) -> None:
         """Serve the queue until `stop`; return when everything held has been settled or given back, or 24.5 s after `stop`.
@@ -188,27 +220,29 @@ class Slipway:
                 await self._serve_queue()
         except TimeoutError:
             self.has_left_early = True
-            log.warning("daemon.left_early", held=len(self.custody), remedy="what is held comes back by itself")
+            log.warning("daemon.left_early", held=len(self.holds), remedy="what is held comes back by itself")
 
     def stop(self) -> None:
         """Receive nothing new and give back everything held; what is being announced or deleted is finished. Repeatable."""
-        is_first, held = not self.is_stopping, len(self.custody)
+        is_first, held = not self.is_stopping, self.holds
         if is_first:
             self._goodbye_ends = asyncio.get_running_loop().time() + LONGEST_GOODBYE_SECONDS
             if self._patience is not None:
                 self._patience.reschedule(self._goodbye_ends)
-        self.intake.stop()
         self._stop_watching()
-        self.custody.hurry()
-        for hold in self.custody:
+        for each in self.queues:
+            each.intake.stop()
+            each.custody.hurry()
+        for hold in held:
             hold.interrupt(Stopping)
         if is_first:
-            log.info("daemon.stopping", held=held)
+            log.info("daemon.stopping", held=len(held))
 
     def hurry(self) -> None:
         """End almost at once: do not wait for the long polls in flight, and for other calls only a moment."""
         self.stop()
-        self.intake.hurry()
+        for each in self.queues:
+            each.intake.hurry()
         soon = asyncio.get_running_loop().time() + HURRIED_GOODBYE_SECONDS
         self._goodbye_ends = min(soon, self._goodbye_ends or soon)
         if self._patience is not None:
@@ -216,14 +250,14 @@ class Slipway:
 
     def oldest_seconds(self) -> float:
         """Answer how long ago the oldest request that is held was first received; 0 when none is held."""
-        return max((_age(hold) for hold in self.custody), default=0.0)
+        return max((_age(hold) for hold in self.holds), default=0.0)
 
     def waits(self) -> Counter[Reason]:
         """Answer how many of the requests held wait for what at this moment."""
-        counts = Counter(hold.why for hold in self.custody if hold.why is not None)
+        counts = Counter(hold.why for hold in self.holds if hold.why is not None)
         other = {name: why for name, site in self.sites.items() if (why := site.slots.why()[0]) is not Reason.NO_SLOT}
         if other and counts[Reason.NO_SLOT]:
-            in_line = (self.site_of(hold).target.name for hold in self.custody if hold.why is Reason.NO_SLOT)
+            in_line = (self.site_of(hold).target.name for hold in self.holds if hold.why is Reason.NO_SLOT)
             for name, number in Counter(in_line).items():
                 counts[Reason.NO_SLOT] -= number
                 counts[other.get(name, Reason.NO_SLOT)] += number
@@ -232,7 +266,7 @@ class Slipway:
     def lease_margin(self) -> float:
         """Answer the shortest time in seconds for which a lease still holds; a whole lease when nothing is held."""
         now = asyncio.get_running_loop().time()
-        return min((hold.lease_until - now for hold in self.custody), default=float(self._terms.visibility_timeout))
+        return min((hold.lease_until - now for hold in self.holds), default=float(self._terms.visibility_timeout))
 
     async def _serve_queue(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -241,11 +275,17 @@ class Slipway:
                 **{f"target {name}": group.create_task(site.run()) for name, site in self.sites.items()},
                 "heartbeats": group.create_task(self._replies.run()),
             }
+            if self.control is not None:
+                self._vital["leases of the control queue"] = group.create_task(self.control.custody.run())
+                self._vital["control queue"] = group.create_task(self.control.intake.run())
             await self.intake.run()
+            if self.control is not None:
+                await self._vital["control queue"]
             while self._tasks:
                 await asyncio.wait(self._tasks)
             await self._announcer.drain()
-            self.custody.stop()
+            for each in self.queues:
+                each.custody.stop()
             self._stop_watching()
             self._replies.stop()
 
