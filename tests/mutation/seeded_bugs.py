@@ -111,7 +111,7 @@ PLANTS = (
     Plant(
         "stop waits for the deployment",
         "slipway.worker.runtime.worker",
-        "        for hold in self.custody:\n            hold.interrupt(Stopping)\n",
+        "        for hold in held:\n            hold.interrupt(Stopping)\n",
         "",
     ),
     Plant(
@@ -307,10 +307,10 @@ PLANTS = (
     Plant(
         "one watcher for all targets",
         "slipway.worker.runtime.worker",
-        "        self.turns = self._answers.turns\n",
-        "        self.turns = self._answers.turns\n"
+        "        self._answers = Answers(\n",
         "        for site in self.sites.values():\n"
-        "            site.lives._lifecycle._watcher = self.watcher\n",
+        "            site.lives._lifecycle._watcher = self.watcher\n"
+        "        self._answers = Answers(\n",
     ),
     Plant(
         "deploys take the places that are reserved",

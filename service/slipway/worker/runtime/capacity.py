@@ -110,21 +110,31 @@ class Room:
             for each in sorted(waiting, key=_standing):
                 if freed < hold.places:
                     freed += each.places
-                    each.interrupt(Postponed)
+                    self._send_away(each)
         return True
 
     def postpone(self, request: AnyRequest, hold: Hold) -> Continue | Release:
         """Answer how a request that gives its place up is settled."""
         after = self._delay(request, hold)
+        self._note_away(request, hold, after)
+        self._custody.postponed_at = self._loop.time()
+        self._tally.postponed += 1
+        log.info("request.postponed", seconds=after, action=request.action, target=request.target)
+        return Release(after) if self._is_fifo else Continue(after=after)
+
+    def _send_away(self, hold: Hold) -> None:
+        """Interrupt a request that gives its place up; what comes for the same deployment is behind it from now on."""
+        if hold.request is not None:
+            self._note_away(hold.request, hold, 0)
+        hold.interrupt(Postponed)
+
+    def _note_away(self, request: AnyRequest, hold: Hold, after: int) -> None:
+        """Remember that a request comes back after so many seconds."""
         until, first = self._loop.time() + after + RETURN_SECONDS, continuations.first_received_at(hold.message)
         if len(self._away) > self._max_held:
             self._away = {key: away for key, away in self._away.items() if away[1] > self._loop.time()}
         for key in self._keys_of(request, hold):
             self._away[key] = (min(first, self._away.get(key, (first, until))[0]), until)
-        self._custody.postponed_at = self._loop.time()
-        self._tally.postponed += 1
-        log.info("request.postponed", seconds=after, action=request.action, target=request.target)
-        return Release(after) if self._is_fifo else Continue(after=after)
 
     def _has_come(self, request: AnyRequest, hold: Hold) -> None:
         """It is no longer away, where it was."""
@@ -154,7 +164,7 @@ class Room:
             waiting.remove(goes)
             going.append(goes)
         for each in going:
-            each.interrupt(Postponed)
+            self._send_away(each)
         return True
 
     def _first_to_go(self, those: Sequence[Hold], request: Deploy, hold: Hold) -> Hold | None:
