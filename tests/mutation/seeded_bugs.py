@@ -331,6 +331,12 @@ PLANTS = (
         "        return self\n",
     ),
     Plant(
+        "the messages of the control queue are settled on the first queue",
+        "slipway.worker.runtime.worker",
+        "        self.custody = Custody(\n            queue,\n",
+        "        self.custody = Custody(\n            queue if beside is None else beside._queue,\n",
+    ),
+    Plant(
         "what gives its place up spends its receives",
         "slipway.worker.runtime.capacity",
         "        return Release(after) if self._is_fifo else Continue(after=after)\n",

@@ -32,7 +32,9 @@ STEP = "Qk3vX9aZ1b"
 OURS = {REQUEST_TAG: "r-0", RECEIVED_TAG: LONG_AGO}
 DULL = replace(USUAL, dull_models="m$")
 TEST = {"prompt": "Reply with the word ready.", "expect": "ready"}
-LONG = frozenset({"endless list", "retry", "replace", "expiry", "cancel", "stopping", "full", "full of its own name"})
+LONG = frozenset(
+    {"endless list", "retry", "replace", "expiry", "cancel", "stopping", "full", "full of its own name", "control queue"}
+)
 """Killed before every third step only."""
 MODULES = frozenset(
     {
@@ -180,6 +182,23 @@ def _own_slot_was_freed(world: World) -> None:
     assert world.ending("r-1")["outcome"] == "Active"
 
 
+def _delete_by_control(world: World) -> None:
+    """A delete comes by the control queue while the deployment is in creation."""
+    world.ask("bot", requestId="r-1")
+    asyncio.get_running_loop().call_later(10.0, lambda: world.send(_about("delete", "d-1"), to_control=True))
+
+
+def _was_made_and_deleted(world: World) -> None:
+    """After a kill the delete may be received first: then there is nothing to delete yet."""
+    assert world.ending("r-1")["outcome"] == "Active"
+    assert world.ending("d-1")["outcome"] == "Deleted"
+    if len(world.replicas) == 1 and "first" in world.replicas:
+        assert not world.account.existing()
+        assert [each.event["data"]["requestId"] for each in world.topic.terminal()] == ["r-1", "d-1"]
+    assert not world.control_dead.all
+    assert all(letter.receive_count <= 2 for letter in world.control.all), "each was settled where it came from"
+
+
 def _cancel(world: World) -> None:
     world.ask("bot", requestId="r-1")
     cancel = {"action": "cancel", "cancels": "r-1", "deployment": "delete", "requestId": "c-1"}
@@ -325,6 +344,11 @@ STORIES: dict[str, Story | Scenario] = {
         lambda: _with(OURS, replace(USUAL, max_total=1, creation_seconds=(30.0, 30.0)), max_total=1),
         _wait_for_its_own_slot,
         _own_slot_was_freed,
+    ),
+    "control queue": Story(
+        lambda: World(rules=replace(USUAL, creation_seconds=(30.0, 30.0)), has_control=True),
+        _delete_by_control,
+        _was_made_and_deleted,
     ),
     "endless list": Story(
         lambda: World(
