@@ -126,11 +126,13 @@ def test_what_is_known_to_be_lost_is_neither_handed_on_nor_given_back_any_more()
         (hold,) = bench.holds
         handed_on = asyncio.ensure_future(bench.custody.hand_on(hold, continuations.write(hold.message, is_fifo=False)))
         await asyncio.sleep(5)
+        hidden = bench.wire.calls["ChangeMessageVisibilityBatch"]
+        assert hidden == 1, "a message is hidden before it is continued"
         hold.interrupt(LeaseLost)
         assert await handed_on is not None
         assert asyncio.get_running_loop().time() < hold.lease_until
         await bench.custody.release(hold)
-        assert bench.wire.calls["ChangeMessageVisibilityBatch"] == 0
+        assert bench.wire.calls["ChangeMessageVisibilityBatch"] == hidden
         await bench.end()
 
     run(main())
