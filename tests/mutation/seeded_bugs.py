@@ -165,8 +165,8 @@ PLANTS = (
     Plant(
         "a release of the last life",
         "slipway.worker.runtime.worker",
-        "if hold.message.receive_count >= (self._traits.max_receive_count or 1 << 62):",
-        "if hold is None:",
+        "if self._is_last_receive(hold) or self._has_counts(hold, after):",
+        "if self._has_counts(hold, after):",
     ),
     Plant(
         "a duplicate of the last life is held on to",

@@ -170,6 +170,23 @@ def test_a_cancel_that_was_often_given_back_has_killed_no_reader(fifo: bool) -> 
     run(life())
 
 
+def test_a_cancel_is_not_given_back_at_its_last_receive() -> None:
+    """A message is not continued before the one before it is gone; at the last receive it is, or it would be lost."""
+
+    async def life() -> None:
+        world = World(max_receive_count=2)
+        world.wire.plan = lambda operation, number: (
+            Fault.DENIED if operation == "DeleteMessageBatch" and number % 3 == 0 else None
+        )
+        world.start()
+        world.send({"action": "cancel", "cancels": "unknown", "timeout": 1800, "requestId": "c-1"})
+        await world.until(lambda: bool(world.topic.terminal() or world.dead.all), 3600)
+        assert world.dead.all == []
+        assert world.ending("c-1")["reason"] == "NothingToCancel"
+
+    run(life())
+
+
 def test_a_cancel_finds_its_request_among_three_replicas() -> None:
     async def main() -> None:
         world = World(rules=SLOW)

@@ -153,6 +153,27 @@ def test_the_same_message_twice_is_one_piece_of_work_with_the_newer_receipt() ->
     run(main())
 
 
+def test_a_message_received_again_while_it_is_handed_on_is_handed_on_under_its_newer_receipt() -> None:
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.put("{}")
+        (letter,) = bench.sqs.letters.values()
+        await asyncio.sleep(1)
+        (hold,) = bench.holds
+        older = hold.receipt
+        bench.wire.plan = lambda operation, _: Fault.SLOW if operation == "ChangeMessageVisibilityBatch" else None
+        handing_on = asyncio.ensure_future(bench.custody.hand_on(hold, continuations.write(hold.message, is_fifo=False)))
+        bench.sqs.lapse(letter)
+        assert await handing_on is None
+        assert hold.receipt != older
+        await asyncio.sleep(1)
+        assert len(bench.sqs.letters) == 1
+        assert letter.message_id not in bench.sqs.letters
+        await bench.end()
+
+    run(main())
+
+
 def test_before_the_twelve_hours_of_sqs_a_hold_is_told() -> None:
     async def main() -> None:
         bench = Bench()

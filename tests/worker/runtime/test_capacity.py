@@ -164,3 +164,37 @@ def test_a_request_that_is_away_can_be_cancelled() -> None:
         await world.stop()
 
     run(main())
+
+
+def test_a_delete_is_received_although_all_places_were_taken_before_anything_waited() -> None:
+    """Nothing is received while all places are taken: so one falls free as soon as somebody waits."""
+
+    async def main() -> None:
+        world = full(deploys=1, terms={"max_held": 2})
+        world.send(about("update", "bot-0", "u-0", modelArn=MODEL))
+        world.start()
+        await asyncio.sleep(30)
+        world.send(about("delete", "old-0", "d-1"))
+        await world.until(lambda: "old-0" not in {one.name for one in world.account.existing()}, SOON_SECONDS)
+        await world.stop()
+
+    run(main())
+
+
+def test_what_is_away_and_never_comes_back_holds_up_nobody_for_ever() -> None:
+    """Two later requests were sent away in turn, each time for the sake of an earlier one that another replica had ended."""
+
+    async def main() -> None:
+        world = full(deploys=20, terms={"max_held": 4})
+        world.start()
+        await asyncio.sleep(60)
+        for letter in [one for one in world.sqs.letters.values() if '"bot-19"' in one.body]:
+            world.sqs.letters.pop(letter.message_id)
+        for number in (20, 21):
+            world.ask("bot-19", requestId=f"r-{number}")
+        world.account.rule(max_total=1000, max_creating=100, creation_seconds=(1.0, 1.0))
+        ends = {"r-20", "r-21"}
+        await world.until(lambda: ends <= {each.event["data"]["requestId"] for each in world.topic.terminal()}, 1800)
+        await world.stop()
+
+    run(main())

@@ -73,6 +73,8 @@ class Intake:
         self._reserved = 0
         self._usual_places = 1
         """How many places the largest message of the latest receive takes: the next may bring as large ones."""
+        self.when_full: Callable[[], None] = lambda: None
+        """Called every few seconds while there is no room."""
         self._polls: set[asyncio.Task[None]] = set()
         self._waits: set[Waits] = set()
         self._wanted = 1
@@ -130,6 +132,7 @@ class Intake:
         if room > self._few and now - self._custody.postponed_at >= CROWDED_POLL_SECONDS:
             return room >= self._smallest()
         if room <= 0:
+            self._look_again(now + CROWDED_POLL_SECONDS)
             return False
         next_at = self._crowded_at + (BUSY_POLL_SECONDS if self._wanted > 1 else CROWDED_POLL_SECONDS)
         if now < next_at:
@@ -139,11 +142,16 @@ class Intake:
         return True
 
     def _look_again(self, at: float) -> None:
+        if self._timer is not None and self._timer.when() > at:
+            self._timer.cancel()
+            self._timer = None
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_at(at, self._rung)
 
     def _rung(self) -> None:
         self._timer = None
+        if self._room() <= 0 and not self._stopped.is_set():
+            self.when_full()
         self._changed.set()
 
     def _smallest(self) -> int:

@@ -188,6 +188,7 @@ class Custody:
         """
         troubles, patience, is_hidden = 0, Patience(self._rng), self._traits.is_fifo
         while True:
+            receipt = hold.receipt
             failed = None if is_hidden else await self._hide(hold, continuation.delay_seconds)
             if failed is None:
                 is_hidden = True
@@ -197,6 +198,8 @@ class Custody:
                 return None
             log.warning("continue.failed", code=failed.code, error=str(failed))
             troubles += 1
+            if isinstance(failed, LeaseGone) and hold.receipt != receipt:
+                continue  # received again meanwhile, here: it was the older receipt that is gone
             is_over = isinstance(failed, Refused | LeaseGone) or patience.is_over(failed)
             if is_over or not await self._may_try_again(hold, troubles):
                 # Its lease is as short as before again, as soon as it is extended.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +77,7 @@ class Room:
         self._is_fifo = is_fifo
         self._rng = rng
         self._tally = tally
-        self._away: dict[str, tuple[float, float]] = {}
+        self._away: dict[str, dict[float, float]] = {}
         """By key of `Turns`: when what was postponed was first received, and until when it is away."""
         self._loop = asyncio.get_running_loop()
 
@@ -104,14 +103,27 @@ class Room:
         if _places(held) + hold.places > self._comfortable:
             keys = set(self._keys_of(request, hold))
             others = [each for each in held if each.request is None or keys.isdisjoint(self._keys_of(each.request, each))]
-            waiting = [each for each in others if isinstance(each.request, Deploy) and self._may_go(each, _WAITS)]
-            waiting = waiting or [each for each in others if self._may_go(each, _CONTROL_WAITS)]
-            freed = 0
-            for each in sorted(waiting, key=_standing):
-                if freed < hold.places:
-                    freed += each.places
-                    self._send_away(each)
+            self._free(hold.places, others)
         return True
+
+    def free_one(self) -> None:
+        """Let a request that waits go where all places are taken: when the last one came, none may have waited yet.
+
+        Nothing is received while all places are taken, so nothing else would make room for what frees something.
+        """
+        held = [each for each in self._custody if not each.is_leaving]
+        if _places(held) >= self._max_held > self._most_deploys:
+            self._free(1, held)
+
+    def _free(self, places: int, held: Sequence[Hold]) -> None:
+        """Let as many requests go as take so many places: deploys that wait, or else others that wait."""
+        waiting = [each for each in held if isinstance(each.request, Deploy) and self._may_go(each, _WAITS)]
+        waiting = waiting or [each for each in held if self._may_go(each, _CONTROL_WAITS)]
+        freed = 0
+        for each in sorted(waiting, key=_standing):
+            if freed < places:
+                freed += each.places
+                self._send_away(each)
 
     def postpone(self, request: AnyRequest, hold: Hold) -> Continue | Release:
         """Answer how a request that gives its place up is settled."""
@@ -130,28 +142,30 @@ class Room:
 
     def _note_away(self, request: AnyRequest, hold: Hold, after: int) -> None:
         """Remember that a request comes back after so many seconds."""
-        until, first = self._loop.time() + after + RETURN_SECONDS, continuations.first_received_at(hold.message)
+        first, now = continuations.first_received_at(hold.message), self._loop.time()
+        until = now + after + RETURN_SECONDS
         if len(self._away) > self._max_held:
-            self._away = {key: away for key, away in self._away.items() if away[1] > self._loop.time()}
+            self._away = {key: away for key, away in self._away.items() if max(away.values()) > now}
         for key in self._keys_of(request, hold):
-            self._away[key] = (min(first, self._away.get(key, (first, until))[0]), until)
+            away = self._away.get(key, {})
+            self._away[key] = {each: ends for each, ends in away.items() if ends > now} | {first: until}
 
     def _has_come(self, request: AnyRequest, hold: Hold) -> None:
         """It is no longer away, where it was."""
         for key in self._keys_of(request, hold) if self._away else ():
-            if self._away.get(key, (0.0, 0.0))[0] == continuations.first_received_at(hold.message):
-                del self._away[key]
+            away = self._away.get(key, {})
+            away.pop(continuations.first_received_at(hold.message), None)
+            if not away:
+                self._away.pop(key, None)
 
     def _is_behind(self, request: AnyRequest, hold: Hold) -> bool:
         """Whether an earlier request, for the same deployment or of the same FIFO group, is away: it is to come first."""
         first, now = continuations.first_received_at(hold.message), self._loop.time()
-        for key in self._keys_of(request, hold) if self._away else ():
-            earlier, until = self._away.get(key, (math.inf, 0.0))
-            if until <= now:
-                self._away.pop(key, None)
-            elif earlier < first:
-                return True
-        return False
+        return any(
+            earlier < first and until > now
+            for key in (self._keys_of(request, hold) if self._away else ())
+            for earlier, until in self._away.get(key, {}).items()
+        )
 
     def _make_room(self, deploys: Sequence[Hold], request: Deploy, hold: Hold) -> bool:
         """Let as many go of those that wait as take the newcomer's places; answer whether it is not the newcomer that goes."""

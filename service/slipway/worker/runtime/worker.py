@@ -165,6 +165,7 @@ class Slipway:
             history=self.history,
             tally=tally,
         )
+        self.intake.when_full = self._answers.room.free_one
 
     @property
     def dead_task(self) -> str | None:
@@ -430,15 +431,18 @@ class Slipway:
             case PutOff():
                 self.tally.put_off += 1
                 await self._put_off(hold)
-            case Release(after=0) if hold.message.receive_count >= (self._traits.max_receive_count or 1 << 62):
-                await self._hand_on(hold)
-            case Release(after=after) if self._has_counts(hold, after):
+            case Release(after=after) if self._is_last_receive(hold) or self._has_counts(hold, after):
                 await self._hand_on(hold, delay_seconds=after, is_put_off=False, has_survived=after > 0)
             case Release(after=after):
                 await self.custody.release(hold, after)
             case Continue(decided=decided, after=after):
                 return await self._hand_on(hold, decided, delay_seconds=after, is_put_off=False)
         return False
+
+    def _is_last_receive(self, hold: Hold) -> bool:
+        """Whether SQS would move it to the dead-letter queue if it were given back. Where even ending it raises, it is to."""
+        most = self._traits.max_receive_count
+        return most is not None and hold.message.receive_count >= most and hold.faults < 2 * MOST_FAULTS
 
     def _has_counts(self, hold: Hold, after: int) -> bool:
         """Whether what is counted of it would be lost, or be wrong, if it were given back for `after` seconds.
