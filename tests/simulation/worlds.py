@@ -220,7 +220,7 @@ class _Chaos:
             return
         for letter in sqs.letters.values():
             asked = books.asked.get(origin(letter)[0])
-            if asked is not None and asked.action != "deploy" and letter.visible_at < sqs.now() - patience:
+            if asked is not None and asked.action != "deploy" and max(letter.sent_at, letter.visible_at) < sqs.now() - patience:
                 books.breaks("I15", f"{asked.action} {asked.name} is not received, whatever waits for a slot")
 
     def _is_any_stuck(self) -> bool:
