@@ -19,8 +19,6 @@ from tests.simulation.worlds import Report, run_world, wanted
 WORLDS = 500
 _OPEN = Path(__file__).with_name("open.txt").read_text("utf-8").splitlines()
 OPEN = {int(line.split()[0]) for line in _OPEN if line[:1].isdigit()}
-    int(line.split()[0]) for line in Path(__file__).with_name("open.txt").read_text("utf-8").splitlines() if line[:1].isdigit()
-}
 """Seeds whose violation is known and not fixed yet. A release is refused until there are none."""
 SHARE = 20
 
