@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +46,8 @@ class Announced:
         self.waiting: dict[str, list[Waiting]] = {}
         """Who waits for the answer to a request, by the id of the message that brought it first."""
         self._asked_at: dict[str, Asked] = {}
+        self._sends: Counter[tuple[str, str]] = Counter()
+        self._sent_again: Counter[str] = Counter()
 
     def wait(self, letter: Letter, token: str, waiting: Waiting) -> None:
         """Somebody waits at a token for the answer to a request that was sent."""
@@ -62,20 +65,28 @@ class Announced:
             first = books.first.get(told["origin"], -1.0) + EPOCH
             if abs(told["firstReceivedAt"] - first) > 0.001:
                 books.breaks("I10", f"{told['origin']} is handed on with another first receipt: {told} not {first}")
-            self._count_copies(told["origin"])
+            self._count_copies(told["origin"], str(attributes[CONTINUATION]))
 
-    def _count_copies(self, begun: str) -> None:
-        """A request has three messages at most: not counted what SQS has taken twice, or has brought back."""
+    def _count_copies(self, begun: str, text: str) -> None:
+        """A request has three messages at most: not counted what SQS has taken twice, or has brought back.
+
+        One more for each continuation that arrived again because the answer to its send was lost: two processes may each
+        receive one of the two. They count until the request has a single message again.
+        """
+        self._sends[begun, text] += 1
+        self._sent_again[begun] += self._sends[begun, text] > 1
         letters = [letter for letter in self._books.world.sqs.letters.values() if origin(letter)[0] == begun]
         copies = {letter_text(letter, CONTINUATION) for letter in letters if letter.message_id not in self.brought_back}
-        if len(copies) > MOST_COPIES:
+        if len(letters) == 1:
+            self._sent_again[begun] = 0
+        if len(copies) > MOST_COPIES + self._sent_again[begun]:
             self._books.breaks("I14", f"{begun} has {len(copies)} messages at a time")
 
     def deleted(self, letter: Letter) -> None:
         """A message is gone: handed on, or its outcome was published before, and whoever waits was answered."""
         books = self._books
         begun, hops = origin(letter)
-        if hops + 1 in books.continued.get(begun, ()):
+        if hops + 1 in books.continued.get(begun, ()) or self._is_carried_on(letter):
             return
         if begun in self.poison:
             if begun not in self.rejected:
@@ -94,6 +105,12 @@ class Announced:
         told = {event_id for (key, _), event_id in self._ids.items() if key == asked.key}
         if (to := asked.bodies[asked.origins.index(begun)].get("replyTo")) and not {(to, each) for each in told} & copies:
             books.breaks("I1", f"{letter.message_id} of {asked.name} deleted, and {to} was not told")
+
+    def _is_carried_on(self, letter: Letter) -> bool:
+        """Whether a later message of the same request is in the queue: by hop count, then by id, as Slipway orders them."""
+        begun, hops = origin(letter)
+        others = [(*origin(other), other.message_id) for other in self._books.world.sqs.letters.values()]
+        return any(other == begun and (its, name) > (hops, letter.message_id) for other, its, name in others)
 
     def replied(self, reply: Reply) -> None:
         """Somebody is answered: as was announced."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 
 import pytest
 
 from slipway.core.sqs.lineage import MOST_COPIES, MOST_DEATHS, MOST_FAULTS
+from slipway.core.sqs.messages import CONTINUATION, AnyAttribute
 from tests.simulation.containment import Killer, raising
 from tests.simulation.quiet_logs import quietly
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World
+from tests.simulator.sqs import OWN_ROLE, Letter
 from tests.simulator.virtual_loop import run
 from tests.simulator.wire_faults import Fault
 
@@ -245,6 +248,63 @@ def test_what_cannot_be_continued_is_neither_lost_nor_taken_up_again_without_a_p
         await world.all_answered()
         assert world.ending("r-1")["outcome"] == "Active"
         assert letter.receive_count == 2
+        await world.stop()
+
+    run(main())
+
+
+def test_a_continuation_whose_answer_is_lost_does_not_multiply() -> None:
+    async def main() -> None:
+        world = World(
+            rules=Rules(creation_seconds=(1800.0, 1800.0)),
+            plan=lambda operation, number: Fault.RESPONSE_LOST if operation == "SendMessageBatch" and number % 2 else None,
+            terms={"max_held": 1},
+        )
+        world.start()
+        for number in range(4):
+            world.ask(f"bot-{number}")
+        await asyncio.sleep(3600)
+        assert len(world.sqs.letters) <= MOST_COPIES * 4
+        await world.stop()
+
+    run(main())
+
+
+def _continuation(begun: Letter, hops: int) -> dict[str, AnyAttribute]:
+    return {CONTINUATION: json.dumps({"origin": begun.message_id, "firstReceivedAt": begun.sent_at, "hops": hops})}
+
+
+@pytest.mark.parametrize("hops", [(1, 1), (1, 2), (2, 1), (1, 1, 1), (2, 3, 1)])
+def test_of_several_messages_of_one_request_only_the_latest_stays(hops: tuple[int, ...]) -> None:
+    async def main() -> None:
+        world = World(rules=Rules(creation_seconds=(600.0, 600.0)))
+        begun = world.ask("bot", requestId="r-1")
+        del world.sqs.letters[begun.message_id]
+        world.start()
+        for number in hops:
+            world.sqs.put(begun.body, _continuation(begun, number), sender=f"{OWN_ROLE}:p1")
+            await asyncio.sleep(5)
+        (left,) = world.sqs.letters.values()
+        assert json.loads(str(left.attributes[CONTINUATION]))["hops"] == max(hops)
+        await world.all_answered()
+        assert len(world.account.made) == 1
+        assert world.ending("r-1")["outcome"] == "Active"
+        await world.stop()
+
+    run(main())
+
+
+def test_a_continuation_that_another_sender_wrote_supersedes_nothing() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(creation_seconds=(600.0, 600.0)))
+        world.start()
+        begun = world.ask("bot", requestId="r-1")
+        await asyncio.sleep(5)
+        world.sqs.put('{"modelDeploymentName": "other"}', _continuation(begun, 5), sender="AROAGUEST:mallory")
+        await asyncio.sleep(5)
+        assert begun.message_id in world.sqs.letters
+        await world.all_answered()
+        assert world.ending("r-1")["outcome"] == "Active"
         await world.stop()
 
     run(main())

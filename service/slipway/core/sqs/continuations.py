@@ -166,6 +166,17 @@ def first_received_at(message: Message) -> float:
     return earlier.first_received_at if earlier else message.first_received_at
 
 
+def hops(message: Message) -> int:
+    """Return how often the request was continued in a new message."""
+    earlier = read(message)
+    return earlier.hops if earlier else 0
+
+
+def next_hops(message: Message) -> int:
+    """Return the hop count of the message's continuation."""
+    return min(hops(message) + 1, MOST_HOPS)
+
+
 def carried(message: Message) -> Carried:
     """Answer what an earlier owner decided, and handed on before it was acted on."""
     earlier = read(message)
@@ -234,9 +245,9 @@ def write(
     Safe to repeat: on a FIFO queue the same hand-over has the same deduplication id, so sent twice it arrives once.
     """
     earlier = read(message)
-    began, hops = origin(message), min(earlier.hops + 1 if earlier else 1, MOST_HOPS)
+    began, number = origin(message), next_hops(message)
     more = (decided or carried(message)).to_json()
-    told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": hops} | more
+    told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": number} | more
     told |= (lineage or (earlier.lineage if earlier else NEW)).to_json()
     if earlier and earlier.is_claimed:
         told["claimed"] = True
@@ -254,6 +265,6 @@ def write(
         if name != CONTINUATION and len(attributes) < MOST_ATTRIBUTES and larger <= LARGEST_KEPT_BYTES:
             attributes[name] = value
             size = larger
-    said = f"{began} {hops} {json.dumps(more)}" if more else f"{began} {hops}"
+    said = f"{began} {number} {json.dumps(more)}" if more else f"{began} {number}"
     deduplication_id = hashlib.sha256(said.encode()).hexdigest() if is_fifo else None
     return Outgoing(message.body, attributes, message.group, deduplication_id, delay_seconds)

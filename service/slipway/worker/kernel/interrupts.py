@@ -30,6 +30,10 @@ class Stopping(Interrupted):
     """The daemon is to end: give back what is held."""
 
 
+class Superseded(Interrupted):
+    """Another message of the same request carries it on: this one is to be deleted."""
+
+
 class TooLongHeld(Interrupted):
     """SQS lets nobody hold this message for longer (twelve hours), or hand it out once more: hand the request on."""
 
@@ -48,7 +52,15 @@ class DeadlinePassed(Interrupted):
 
 _NOTHING: Final[frozenset[type[Interrupted]]] = frozenset()
 """The one that all waits share which nothing is to end: an empty set of its own takes 200 bytes."""
-_URGENCY: tuple[type[Interrupted], ...] = (LeaseLost, Stopping, TooLongHeld, Cancelled, DeadlinePassed, Postponed)
+_URGENCY: tuple[type[Interrupted], ...] = (
+    LeaseLost,
+    Stopping,
+    Superseded,
+    TooLongHeld,
+    Cancelled,
+    DeadlinePassed,
+    Postponed,
+)
 
 
 class Wait(Protocol):

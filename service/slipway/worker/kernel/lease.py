@@ -15,7 +15,7 @@ from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.sqs import continuations
 from slipway.core.sqs.continuations import DELETE, KEEP
 from slipway.core.sqs.messages import Message
-from slipway.worker.kernel.interrupts import Cancelled, Deadlines, LeaseLost, Postponed, Waits
+from slipway.worker.kernel.interrupts import Cancelled, Deadlines, LeaseLost, Postponed, Superseded, Waits
 from slipway.worker.kernel.tracing import UNTRACED, WAIT, Trace, Tracer
 
 LONGEST_MEMORY: Final = 8
@@ -123,6 +123,7 @@ class Hold(Waits):
         self.is_ending = True
         self.pardon(Cancelled)
         self.pardon(Postponed)
+        self.pardon(Superseded)
 
     def settled(self, *, as_cancelled: bool) -> None:
         """Tell those who wanted it cancelled what became of that."""

@@ -180,7 +180,7 @@ class Custody:
         return await self._finishes.put(receipt) is None
 
     async def hand_on(self, hold: Hold, continuation: Outgoing) -> CallFailed | None:
-        """Send the request on under a new message, then delete this one; return what made that impossible.
+        """Send the request on under a new message; return what made that impossible. The caller then deletes this one.
 
         A crash between the two leaves both: the same request twice, which is harmless. It is never left without one.
         This message is hidden before for so long that the new one's readers delete it, or use up their receives: so it
@@ -194,7 +194,6 @@ class Custody:
                 is_hidden = True
                 failed = await self._sends.put(continuation)
             if failed is None:
-                await self.delete(hold)
                 return None
             log.warning("continue.failed", code=failed.code, error=str(failed))
             troubles += 1

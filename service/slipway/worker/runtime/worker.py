@@ -38,7 +38,7 @@ from slipway.core.sqs.lineage import (
 from slipway.core.sqs.messages import QueueTraits
 from slipway.worker.actions.cancel import Cancelling
 from slipway.worker.kernel.counters import Tally
-from slipway.worker.kernel.interrupts import Cancelled, LeaseLost, Postponed, Stopping, TooLongHeld
+from slipway.worker.kernel.interrupts import Cancelled, LeaseLost, Postponed, Stopping, Superseded, TooLongHeld
 from slipway.worker.kernel.lease import Hold, TracedHold
 from slipway.worker.kernel.policy import Terms
 from slipway.worker.kernel.tracing import Tracer
@@ -46,6 +46,7 @@ from slipway.worker.publishing.callbacks import Desk, Replies
 from slipway.worker.publishing.history import History
 from slipway.worker.publishing.publisher import Announcer, Topic, Unannounced, Unpublishable
 from slipway.worker.queue import intake
+from slipway.worker.queue.copies import Copies
 from slipway.worker.queue.dead_letter import Burials, Graveyard
 from slipway.worker.queue.leases import Custody, Leases
 from slipway.worker.runtime.processor import Answers, times_of
@@ -120,6 +121,7 @@ class Slipway:
             rng=rng,
             tally=tally,
         )
+        self._copies = Copies()
         self.intake = intake.Intake(
             source,
             self.custody,
@@ -328,6 +330,7 @@ class Slipway:
             raise
         finally:
             self.custody.let_go(hold)
+            self._copies.let_go(hold)
             self._tasks.discard(asyncio.current_task())  # here, as a callback takes 0.14 KB
             decided = settlement.decided if isinstance(settlement, Continue) else None
             hold.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
@@ -364,6 +367,8 @@ class Slipway:
         """Process the request once. Raises `Interrupted`, or anything."""
         try:
             return await self._attempt(hold)
+        except Superseded:
+            return self._superseded(hold)
         except Unpublishable as refused:
             return await self._answers.give_up_event(hold, str(refused))
         except Unannounced as failed:
@@ -376,6 +381,8 @@ class Slipway:
         earlier = continuations.read(hold.message)
         # Before anything else: a message is continued only when the one before it is gone.
         is_last = earlier is None or earlier.receipt is None or await self.custody.finish(earlier.receipt)
+        if await self._copies.is_superseded(hold):
+            return self._superseded(hold)
         if (seconds := self._put_off_seconds(hold)) > 0:
             return Release(seconds)
         if hold.faults:
@@ -399,6 +406,10 @@ class Slipway:
         if is_last and (has_few_lives or deaths >= SUSPICIOUS_DEATHS):
             loop.call_later(SURVIVAL_SECONDS, self._survived, hold)
         return await self._answers.answer(hold)
+
+    def _superseded(self, hold: Hold) -> Settlement:
+        log.info("message.superseded", message_id=hold.message.message_id, what=hold.what)
+        return Done()
 
     def _survived(self, hold: Hold) -> None:
         """Let a request that did not end its reader be continued with no deaths. Not after its deadline, which ends it."""
@@ -472,6 +483,9 @@ class Slipway:
         is_put_off: bool = True,
         has_survived: bool = False,
     ) -> bool:
+        if self._copies.is_behind(hold):
+            await self.custody.delete(hold)
+            return False
         before, now = continuations.lineage(hold.message), asyncio.get_running_loop().time()
         has_survived = has_survived or (hold.begun_at is not None and now - hold.begun_at >= SURVIVAL_SECONDS)
         lineage = Lineage(
@@ -490,7 +504,9 @@ class Slipway:
         )
         failed = await self.custody.hand_on(hold, continuation)
         if failed is None:
+            self._copies.sent(hold, decided)
             log.info("request.continued", what=hold.what)
+            await self.custody.delete(hold)
             return True
         is_second = hold.refused is not None
         log.error("continue.given_up", what=hold.what, code=failed.code, error=str(failed), remedy=_CONTINUE_REMEDY)
