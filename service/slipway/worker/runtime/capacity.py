@@ -32,6 +32,10 @@ SECONDS_IN_LINE: Final = 10.0
 SHORTEST_FIFO_DELAY_SECONDS: Final = 300.0
 LONGEST_FIFO_DELAY_SECONDS: Final = 3600.0
 """On FIFO each return costs one of the message's receives: it comes back more rarely."""
+FIFO_SECONDS_ALONE: Final = 900.0
+"""The longest delay on FIFO while no request waits for a slot here."""
+FIFO_SECONDS_IN_LINE: Final = 300.0
+"""How much longer a delay on FIFO may be for each request that waits for a slot here."""
 MOST_RETURNS: Final = MOST_DEATHS // 2
 RETURN_SECONDS: Final = 60.0
 """How long what can be received again may take to be: as long later requests for the same deployment wait for it."""
@@ -236,10 +240,12 @@ class Room:
     def _delay(self, request: AnyRequest, hold: Hold) -> int:
         """Answer for how long a request goes away: the older, the longer, while others wait here; not past its deadline."""
         age = hold.now() - continuations.first_received_at(hold.message)
+        in_line = self._sites[request.target].slots.waiting
         if self._is_fifo:
-            delay = min(max(age, SHORTEST_FIFO_DELAY_SECONDS), LONGEST_FIFO_DELAY_SECONDS)
+            longest = min(FIFO_SECONDS_ALONE + FIFO_SECONDS_IN_LINE * in_line, LONGEST_FIFO_DELAY_SECONDS)
+            delay = min(max(age, SHORTEST_FIFO_DELAY_SECONDS), longest)
         else:
-            longest = SHORTEST_DELAY_SECONDS + SECONDS_IN_LINE * self._sites[request.target].slots.waiting
+            longest = SHORTEST_DELAY_SECONDS + SECONDS_IN_LINE * in_line
             delay = min(max(age / 2, SHORTEST_DELAY_SECONDS), longest, LONGEST_DELAY_SECONDS)
         delay *= 0.5 + self._rng.random() / 2
         return max(1, int(min(delay, self._left(request, hold))))
