@@ -16,7 +16,7 @@ import jsonschema
 import pytest
 
 from slipway.core.events.schema import event_schema
-from slipway.core.lifecycle.tags import RECEIVED_TAG, REQUEST_TAG
+from slipway.core.lifecycle.tags import OWNER_TAG, RECEIVED_TAG, REQUEST_TAG
 from slipway.local.behaviour import Terms
 from slipway.local.demo import sample
 from slipway.local.faults import Trouble
@@ -55,7 +55,7 @@ def test_a_boto3_program_asks_and_a_subscription_hears() -> None:
             assert [event["data"]["outcome"] for event in results.events] == ["Accepted", "Creating", "Active"]
             made = box.bedrock.account().made[0]
             assert results.events[-1]["data"]["customModelDeploymentArn"] == made.arn
-            assert {tag["key"] for tag in made.tags} == {"team", REQUEST_TAG, RECEIVED_TAG}
+            assert {tag["key"] for tag in made.tags} == {"team", REQUEST_TAG, RECEIVED_TAG, OWNER_TAG}
             await process.until(lambda: len(process.lines("request.finished")) == 1)
             process.process.send_signal(signal.SIGTERM)
             await process.until(lambda: bool(process.lines("daemon.stopping")))

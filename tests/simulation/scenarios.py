@@ -206,7 +206,8 @@ def _cancel(world: World) -> None:
 
 
 def _pipeline_that_stops() -> World:
-    world = World(rules=replace(USUAL, creation_seconds=(240.0, 240.0)))
+    # Creation outlasts the time for which the message of a killed reader may stay hidden.
+    world = World(rules=replace(USUAL, creation_seconds=(900.0, 900.0)))
     world.askers.steps[STEP] = Waiting()
     return world
 

@@ -226,8 +226,7 @@ def test_a_kill_before_any_step_breaks_no_trace() -> None:
         stays = {ids(each)[1] for each in world.named("process requests")}
         assert {parent(each) for each in world.named("process requests")} == {SENDER}
         others = [each for each in world.spans if each.name != "process requests"]
-        last = max(others, key=lambda each: each.end_time or 0)
-        assert parent(last) in stays
+        assert any(parent(each) in stays for each in others), "a span of a killed process has a parent that never ended"
         assert all((each.start_time or 0) <= (each.end_time or 0) for each in world.spans)
 
     rules = replace(USUAL, failing_attempts=1, creation_seconds=(60.0, 60.0))

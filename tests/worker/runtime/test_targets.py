@@ -12,6 +12,7 @@ from slipway.core.parsing.parse import client_token, understand
 from slipway.core.requests.targets import DEFAULT, Rules, Target
 from tests.simulator.bedrock import USUAL, request_of
 from tests.simulator.simulation import World
+from tests.simulator.sqs import SOMEBODY
 from tests.simulator.virtual_loop import VirtualLoop, run
 from tests.simulator.wire_faults import Fault
 from tests.support.bodies import message
@@ -193,7 +194,7 @@ def test_the_token_that_bedrock_gets_is_the_requests_own() -> None:
         await world.all_answered()
         body = {"modelDeploymentName": "bot", "modelArn": world.model_in("west"), "target": "west", "requestId": "bot in west"}
         targets = {name: Target(name, account.home) for name, account in world.accounts.items()}
-        request = understand(message(body), targets)
+        request = understand(message(body, sender=SOMEBODY), targets)
         assert world.accounts["west"].made[0].token == client_token(request)  # type: ignore[arg-type]
         await world.stop()
 
