@@ -29,7 +29,7 @@ def test_the_version_stands_in_one_place() -> None:
 
 def test_a_release_needs_a_clean_simulation() -> None:
     release.check_open_seeds("# none\n")
-    with pytest.raises(release.ReleaseError, match="1 seeds"):
+    with pytest.raises(release.ReleaseError, match="lists 1"):
         release.check_open_seeds("# some\n48 I14: four messages at a time\n")
 
 
