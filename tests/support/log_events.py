@@ -10,6 +10,7 @@ from pathlib import Path
 SERVICE = Path(__file__).parents[2] / "service" / "slipway"
 LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
 MEANINGS = {
+    "message.superseded": "another message of the same request carries it on; this one is deleted",
     "bury.failed": "what was rejected could not be copied to the dead-letter queue yet; tried again",
     "cancel.outrun": "the same cancel is further on in another message: this one is done with",
     "cancel.passed_on": "a cancel was handed to the requests that it is about",
