@@ -86,9 +86,7 @@ def check_changelog(text: str, version: str) -> None:
 def check_open_seeds(text: str) -> None:
     """Refuse a release while the simulation breaks a promise at a listed seed."""
     if seeds := [line.split()[0] for line in text.splitlines() if line[:1].isdigit() or line.startswith("bug: ")]:
-        raise ReleaseError(
-            f"tests/simulation/open.txt: {len(seeds)} seeds break a promise, or seeded bugs are not caught; repair that first"
-        )
+        raise ReleaseError(f"tests/simulation/open.txt lists {len(seeds)} seeds or seeded bugs; repair their causes first")
 
 
 def check_tag(tags: Sequence[str], version: str) -> None:
