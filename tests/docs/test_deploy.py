@@ -79,7 +79,9 @@ def task() -> Any:
 
 
 def test_the_task_gets_settings_that_slipway_has_and_their_defaults() -> None:
-    given = {pair["Name"]: pair["Value"]["Ref"] for pair in task()["Environment"]}
+    values = {pair["Name"]: pair["Value"] for pair in task()["Environment"]}
+    assert values.pop("SLIPWAY_CONTROL_QUEUE_URL") == {"Fn::If": ["HasControl", {"Ref": "Control"}, ""]}
+    given = {name: value["Ref"] for name, value in values.items()}
     assert given.pop("AWS_REGION") == "AWS::Region"
     assert {given.pop("SLIPWAY_QUEUE_URL"), given.pop("SLIPWAY_TOPIC_ARN")} == {"Requests", "Events"}
     fields = {variable(setting.name): setting for setting in SETTINGS}

@@ -166,6 +166,7 @@ def test_a_message_received_again_while_it_is_handed_on_is_handed_on_under_its_n
         bench.sqs.lapse(letter)
         assert await handing_on is None
         assert hold.receipt != older
+        await bench.custody.delete(hold)
         await asyncio.sleep(1)
         assert len(bench.sqs.letters) == 1
         assert letter.message_id not in bench.sqs.letters
