@@ -50,10 +50,10 @@ class Report:
         self.steps.append((what, code, seconds, said))
         say(f"  exit {code} after {seconds:.1f} s")
 
-    def text(self, verdict: str) -> str:
+    def text(self, smoke_result: str) -> str:
         """Return the report in Markdown, account ids masked."""
         lines = [
-            f"# Slipway on a real account: {verdict}", "",
+            f"# Slipway on a real account: {smoke_result}", "",
             "| | |", "|---|---|",
             f"| Slipway | {version()} |",
             f"| Python | {platform.python_version()} on {platform.system()} {platform.machine()} |",
@@ -95,9 +95,9 @@ def main(words: Sequence[str] | None = None) -> int:
         finally:
             ends.append(delete(report, given.at_most, url))
     ends += [code for what, code, _, _ in report.steps if what == "slipway serve"]
-    verdict = "all is well" if not any(ends) else "something is not well"
-    given.report.write_text(report.text(verdict), "utf-8")
-    say(f"{verdict}. The report is {given.report}.")
+    smoke_result = "all is well" if not any(ends) else "something is not well"
+    given.report.write_text(report.text(smoke_result), "utf-8")
+    say(f"{smoke_result}. The report is {given.report}.")
     return OK if not any(ends) else FOUND
 
 

@@ -16,12 +16,12 @@ import typer
 
 from slipway.cli.exit_codes import MEANINGS, Exit
 from slipway.core.events.schema import event_schema
-from slipway.core.lifecycle.outcomes import Ending, Reason
-from slipway.core.parsing.parse import Misunderstood, understand
-from slipway.core.schema.rejection import Code
+from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
+from slipway.core.parsing.parse import RequestRejected, parse_request
+from slipway.core.schema.rejection import RejectionCode
 from slipway.core.sqs.messages import Message
-from slipway.local.behaviour import Terms
-from slipway.local.faults import Trouble
+from slipway.local.behaviour import Behaviour
+from slipway.local.faults import FaultRule
 from slipway.settings.load import load_triggers
 from tests.support.bodies import TARGETS
 from tests.support.readme import PAGES, PARTS, ROOT, SAMPLES, commands, described, made
@@ -103,25 +103,25 @@ def test_the_readme_leads_to_every_page() -> None:
         assert page == "README.md" or f"]({page})" in TEXTS["README.md"], page
 
 
-@pytest.mark.parametrize("word", [*Reason, *Code])
-def test_every_reason_and_every_code_is_explained(word: Reason | Code) -> None:
+@pytest.mark.parametrize("word", [*Reason, *RejectionCode])
+def test_every_reason_and_every_code_is_explained(word: Reason | RejectionCode) -> None:
     assert re.search(rf"^\| [^|]*`{word.value}`[^|]*\|", TEXTS["docs/reference/events.md"], re.MULTILINE), word
 
 
 def test_every_ending_is_named() -> None:
-    for ending in Ending:
-        assert f"`{ending.value}`" in TEXT
+    for kind in OutcomeKind:
+        assert f"`{kind.value}`" in TEXT
 
 
 @pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.json")), ids=lambda path: path.stem)
 def test_every_sample_is_what_its_name_says(path: Path) -> None:
     message = Message("m-1", path.read_text("utf-8"), "", 1, 0.0, 0.0)
     if path.stem == "invalid":
-        with pytest.raises(Misunderstood):
-            understand(message, TARGETS)
+        with pytest.raises(RequestRejected):
+            parse_request(message, TARGETS)
     else:
         triggers = load_triggers(str(ROOT / "config" / "triggers.toml"))
-        assert understand(message, TARGETS, triggers=triggers).action == json.loads(path.read_text()).get("action", "deploy")
+        assert parse_request(message, TARGETS, triggers=triggers).action == json.loads(path.read_text()).get("action", "deploy")
 
 
 def test_the_sample_event_is_valid() -> None:
@@ -130,7 +130,7 @@ def test_the_sample_event_is_valid() -> None:
     jsonschema.Draft202012Validator(event_schema()).validate(json.loads(found[1]))
 
 
-@pytest.mark.parametrize("kind", [Terms, Trouble])
+@pytest.mark.parametrize("kind", [Behaviour, FaultRule])
 def test_every_setting_of_the_stand_in_is_described(kind: type) -> None:
     told = described(kind)
     assert set(told) == {each.name for each in dataclasses.fields(kind)}

@@ -22,13 +22,13 @@ from slipway import __version__, logs
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.connect import Aws, connect
 from slipway.aws.sdk.regions import NotConfigured
-from slipway.core.bedrock.errors import CallFailed, Missing, Refused
+from slipway.core.bedrock.errors import CallFailed, Refused, ResourceMissing
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.rules.permissions import Rule
 from slipway.core.rules.triggers import Trigger
 from slipway.core.scheduling.backoff import pause_seconds
 from slipway.core.sqs.messages import QueueTraits
-from slipway.http.health import Check, Pulse, Readiness
+from slipway.http.health import Check, LoopLagMonitor, Readiness
 from slipway.http.metrics import Measures, process_registry, registry_of
 from slipway.http.page.layout import Place
 from slipway.http.page.routes import StatusPage
@@ -37,9 +37,9 @@ from slipway.http.server import CannotListen, Endpoint, application, starting_ap
 from slipway.settings.load import Settings, WrongSetting, load, load_permissions, load_triggers
 from slipway.telemetry.setup import tracing
 from slipway.worker.kernel.interrupts import rest
-from slipway.worker.kernel.policy import Terms
+from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.queue.intake import MOST_POLLS
-from slipway.worker.runtime.worker import LONGEST_GOODBYE_SECONDS, Slipway
+from slipway.worker.runtime.worker import LONGEST_SHUTDOWN_SECONDS, Worker
 
 log = structlog.get_logger()
 
@@ -77,7 +77,7 @@ async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissi
     credentials that come late or a port in use, is waited for.
     """
     rng = random.Random()  # noqa: S311  jitter, no secret
-    start = _Start(_Goodbye(), rng)
+    start = _Start(ShutdownSignals(), rng)
     endpoint = Endpoint(settings.http_host, settings.http_port)
     await endpoint.show(starting_application(endpoint, process_registry(logs.LOST), start.waits))
     try:
@@ -144,7 +144,7 @@ async def _serve(
 class _Start:
     """What the daemon waits for before it can receive."""
 
-    def __init__(self, goodbye: _Goodbye, rng: random.Random) -> None:
+    def __init__(self, goodbye: ShutdownSignals, rng: random.Random) -> None:
         self.goodbye = goodbye
         self.rng = rng
         self.waits: dict[str, str] = {}
@@ -155,18 +155,18 @@ class _Start:
 
         Nothing is held yet: a call that is under way may be dropped.
         """
-        troubles = 0
+        failures = 0
         while not self.goodbye.is_said.is_set():
             self.waits[what] = self.waits.get(what) or "no answer yet"
             try:
                 answer = await _unless(self.goodbye.is_said, ask())
-            except (Missing, Refused) as wrong:
+            except (ResourceMissing, Refused) as wrong:
                 raise NotConfigured(f"{wrong}; {named_by}") from wrong
             except CallFailed as failed:
-                troubles += 1
+                failures += 1
                 self.waits[what] = str(failed)
                 log.warning("daemon.waiting", code=failed.code, error=str(failed), remedy=f"waiting for {what}")
-                await rest(pause_seconds(troubles, self.rng, longest=15.0), unless=self.goodbye.is_said)
+                await rest(pause_seconds(failures, self.rng, longest=15.0), unless=self.goodbye.is_said)
             else:
                 del self.waits[what]
                 return answer
@@ -188,7 +188,7 @@ async def _unless(said: asyncio.Event, asked: Awaitable[T]) -> T | None:
     return None
 
 
-async def _permitting(permissions: tuple[Rule, ...], terms: Terms, aws: Aws, start: _Start) -> Terms | None:
+async def _permitting(permissions: tuple[Rule, ...], terms: WorkerPolicy, aws: Aws, start: _Start) -> WorkerPolicy | None:
     """Learn who Slipway itself is to SQS, before anything is received; None when a signal came first.
 
     Permissions need it. Without them it is asked for once: without an answer, a request that is continued in a new message
@@ -211,18 +211,18 @@ async def _permitting(permissions: tuple[Rule, ...], terms: Terms, aws: Aws, sta
 
 async def _run(
     settings: Settings,
-    terms: Terms,
+    terms: WorkerPolicy,
     aws: Aws,
     traits: QueueTraits,
     control: QueueTraits | None,
     endpoint: Endpoint,
     start: _Start,
 ) -> None:
-    serving = partial(Slipway, terms, topic=aws.topic, bedrocks=aws.bedrocks, desk=aws.replies, rng=start.rng)
+    serving = partial(Worker, terms, topic=aws.topic, bedrocks=aws.bedrocks, desk=aws.replies, rng=start.rng)
     slipway = serving(traits, source=aws.queue, queue=aws.queue)
     if aws.control is not None and control is not None:
         serving(control, source=aws.control, queue=aws.control, beside=slipway)
-    pulse = Pulse()
+    pulse = LoopLagMonitor()
     measures = Measures(
         slipway, pulse, aws.tally, logs.LOST, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws)
     )
@@ -239,14 +239,14 @@ async def _run(
         log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)
         pulse.beside["pulse"] = beating = asyncio.create_task(pulse.run())
         try:
-            start.goodbye.tell(slipway)
+            start.goodbye.report_progress(slipway)
             await slipway.run()
         finally:
             beating.cancel()
 
 
-def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> Terms:
-    return Terms(
+def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> WorkerPolicy:
+    return WorkerPolicy(
         targets=aws.targets,
         max_held=settings.max_held,
         sweep_interval=settings.sweep_interval,
@@ -289,17 +289,17 @@ def _warn(traits: QueueTraits) -> None:
         log.warning("queue.max_receive_count", value=1, remedy="set maxReceiveCount to 3 or more")
 
 
-class _Goodbye:
+class ShutdownSignals:
     """The first signal ends it as soon as everything is given back, the second at once."""
 
     def __init__(self) -> None:
         self.is_said = asyncio.Event()
-        self._slipway: Slipway | None = None
+        self._slipway: Worker | None = None
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._heard, number.name)
 
-    def tell(self, slipway: Slipway) -> None:
+    def report_progress(self, slipway: Worker) -> None:
         """From now on this is what is to be stopped."""
         self._slipway = slipway
         if self.is_said.is_set():
@@ -308,7 +308,7 @@ class _Goodbye:
     def _heard(self, name: str) -> None:
         is_again = self.is_said.is_set()
         self.is_said.set()
-        _cut_off_after(AGAIN_SECONDS if is_again else LONGEST_GOODBYE_SECONDS + CLOSING_SECONDS)
+        _cut_off_after(AGAIN_SECONDS if is_again else LONGEST_SHUTDOWN_SECONDS + CLOSING_SECONDS)
         if self._slipway is not None:
             (self._slipway.hurry if is_again else self._slipway.stop)()
         log.info("signal.received", signal=name)

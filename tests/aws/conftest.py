@@ -61,9 +61,9 @@ def make_queue(clients: Clients, *, url: str = QUEUE_URL, caller: Caller | None 
         url,
         visibility_seconds=120,
         receiver=clients.receive,
-        custodian=clients.custody,
+        custodian=clients.leases,
         receiving=caller,
-        custody=caller,
+        leases=caller,
         clock=AwsClock(lambda: 5.0),
     )
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slipway.core.bedrock.errors import Denied, LeaseGone, Missing, Refused, Throttled, Unknown
+from slipway.core.bedrock.errors import Denied, ReceiptExpired, Refused, ResourceMissing, Throttled, UnknownResult
 from slipway.core.events.publish import Publication
 from slipway.core.sqs.messages import Outgoing
 from tests.aws.conftest import Open, make_queue, make_topic
@@ -23,7 +23,7 @@ async def test_each_entry_has_its_answer(clients_at: Open) -> None:
         extended = await queue.extend(["a", "b", "c", "d"], 120)
         deleted = await queue.delete(["a", "b", "c", "d"])
         for answers in (extended, deleted):
-            assert [type(each) for each in answers] == [type(None), LeaseGone, Unknown, Unknown]
+            assert [type(each) for each in answers] == [type(None), ReceiptExpired, UnknownResult, UnknownResult]
         assert server.seen[0].json["Entries"] == [
             {"Id": str(place), "ReceiptHandle": receipt, "VisibilityTimeout": 120} for place, receipt in enumerate("abcd")
         ]
@@ -33,14 +33,14 @@ async def test_the_same_receipt_is_sent_once_and_answered_wherever_it_stood(clie
     body = {"Successful": [{"Id": "0"}], "Failed": FAILED[:1]}
     async with serving(answer(200, body)) as server, clients_at(server.url) as clients:
         answers = await make_queue(clients).delete(["a", "b", "a"])
-        assert [type(each) for each in answers] == [type(None), LeaseGone, type(None)]
+        assert [type(each) for each in answers] == [type(None), ReceiptExpired, type(None)]
         assert len(json.loads(server.seen[0].body)["Entries"]) == 2
 
 
 async def test_a_call_that_fails_as_a_whole_raises(clients_at: Open) -> None:
     gone = answer(400, {"__type": "com.amazonaws.sqs#QueueDoesNotExist", "message": "no"})
     async with serving(gone) as server, clients_at(server.url) as clients:
-        with pytest.raises(Missing):
+        with pytest.raises(ResourceMissing):
             await make_queue(clients).delete(["a"])
 
 
@@ -66,7 +66,7 @@ async def test_what_is_no_answer_is_not_taken_for_an_empty_queue_nor_repeated(cl
     async with serving(*NO_DOCUMENT.values()) as server, clients_at(server.url) as clients:
         queue = make_queue(clients)
         for sent, fault in enumerate(NO_DOCUMENT, 1):
-            with pytest.raises(Unknown):
+            with pytest.raises(UnknownResult):
                 await queue.receive(10, wait_seconds=0, attempt=None)
             assert len(server.seen) == sent, fault
 
@@ -82,7 +82,7 @@ async def test_each_message_that_is_sent_has_its_answer(clients_at: Open) -> Non
     body = {"Successful": [{"Id": "0", "MessageId": "m", "MD5OfMessageBody": "x"}], "Failed": FAILED[1:]}
     async with serving(answer(200, body)) as server, clients_at(server.url) as clients:
         answers = await make_queue(clients).send([Outgoing(body) for body in "abc"])
-        assert [type(each) for each in answers] == [type(None), Unknown, Unknown]
+        assert [type(each) for each in answers] == [type(None), UnknownResult, UnknownResult]
         assert server.seen[0].json["Entries"] == [
             {"Id": str(place), "MessageBody": body, "MessageAttributes": {}} for place, body in enumerate("abc")
         ]
@@ -111,14 +111,14 @@ async def test_each_event_has_its_answer(clients_at: Open) -> None:
     body = published(f"<Successful>{members(0)}</Successful><Failed>{failed}</Failed>")
     async with serving(body) as server, clients_at(server.url) as clients:
         answers = await make_topic(clients).publish([event(number) for number in range(6)])
-        assert [type(each) for each in answers] == [type(None), Unknown, Denied, Throttled, Refused, Unknown]
+        assert [type(each) for each in answers] == [type(None), UnknownResult, Denied, Throttled, Refused, UnknownResult]
 
 
 async def test_what_does_not_fit_in_one_call_goes_in_several(clients_at: Open) -> None:
     one = published(f"<Successful>{members(0)}</Successful>")
     async with serving(one, answer(403, b"", headers={}), one) as server, clients_at(server.url) as clients:
         answers = await make_topic(clients).publish([event(number, 200_000) for number in range(3)])
-        assert [type(each) for each in answers] == [type(None), Unknown, type(None)]
+        assert [type(each) for each in answers] == [type(None), UnknownResult, type(None)]
         assert len(server.seen) == 3, "the second is not repeated here"
     ten = published(f"<Successful>{members(*range(10))}</Successful>")
     two = published(f"<Successful>{members(0, 1)}</Successful>")
@@ -129,4 +129,4 @@ async def test_what_does_not_fit_in_one_call_goes_in_several(clients_at: Open) -
 async def test_an_unreadable_publish_is_unknown_for_every_event(clients_at: Open) -> None:
     async with serving(answer(200, b"<html>")) as server, clients_at(server.url) as clients:
         answers = await make_topic(clients).publish([event(0), event(1)])
-        assert [type(each) for each in answers] == [Unknown, Unknown]
+        assert [type(each) for each in answers] == [UnknownResult, UnknownResult]

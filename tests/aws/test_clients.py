@@ -9,22 +9,22 @@ from aiobotocore.credentials import AioRefreshableCredentials
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.connect import connect
 from slipway.aws.sdk.clients import open_clients
-from slipway.aws.sdk.credential_refresh import Keeper
+from slipway.aws.sdk.credential_refresh import CredentialRefresher
 from slipway.aws.sdk.regions import NotConfigured
-from slipway.aws.sdk.transport import StraightSession
+from slipway.aws.sdk.transport import StrictHttpSession
 from slipway.core.bedrock.errors import CallFailed, Denied
-from slipway.core.requests.targets import DEFAULT, Home, Role, Wanted
+from slipway.core.requests.targets import DEFAULT, Home, Role, TargetSettings
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_caller, make_queue, make_topic
 from tests.aws.servers import ARN, answer, serving
 
 
 async def test_each_purpose_has_a_client_and_a_pool_of_its_own(clients_at: Open) -> None:
     async with clients_at("http://127.0.0.1:9") as clients:
-        every = [clients.receive, clients.custody, clients.bedrock, clients.topic]
+        every = [clients.receive, clients.leases, clients.bedrock, clients.topic]
         sessions = {id(client._endpoint.http_session) for client in every}  # noqa: SLF001  there is no other way to see
         assert len(sessions) == 4
         for client in every:
-            assert isinstance(client._endpoint.http_session, StraightSession)  # noqa: SLF001  as above
+            assert isinstance(client._endpoint.http_session, StrictHttpSession)  # noqa: SLF001  as above
             assert client.meta.config.retries == {"mode": "standard", "total_max_attempts": 1}
         assert clients.receive.meta.config.read_timeout > 20
         assert clients.home == Home("aws", "123456789012", "us-east-1")
@@ -41,7 +41,7 @@ async def test_each_service_may_have_an_endpoint_of_its_own(monkeypatch: pytest.
         assert clients.receive.meta.endpoint_url == "http://127.0.0.1:3"
         assert clients.topic.meta.endpoint_url == "http://127.0.0.1:1"
         assert clients.bedrock.meta.region_name == "eu-central-1"
-        assert clients.custody.meta.region_name == "us-east-1"
+        assert clients.leases.meta.region_name == "us-east-1"
         assert clients.home.region == "eu-central-1"
 
 
@@ -80,7 +80,7 @@ async def test_credentials_that_expire_are_kept_fresh(monkeypatch: pytest.Monkey
         async with open_clients(queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, version="0", most_polls=2) as clients:
             credentials = clients.bedrock._request_signer._credentials  # noqa: SLF001  there is no other way to see
             assert isinstance(credentials, AioRefreshableCredentials)
-            assert credentials._refresh.__func__ is Keeper.refresh  # noqa: SLF001  as above
+            assert credentials._refresh.__func__ is CredentialRefresher.refresh  # noqa: SLF001  as above
             assert clients.keeper is not None
             assert clients.keeper.seconds_left() > 365 * 86_400
 
@@ -142,7 +142,10 @@ async def test_a_bedrock_api_key_is_sent_to_bedrock_alone(clients_at: Open, monk
 
 async def test_a_role_of_another_account_is_not_replaced_by_a_bedrock_api_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", "bedrock-api-key-EXAMPLE")
-    wanted = (Wanted(DEFAULT), Wanted("research", role=Role("arn:aws:iam::210987654321:role/slipway", "slipway")))
+    wanted = (
+        TargetSettings(DEFAULT),
+        TargetSettings("research", role=Role("arn:aws:iam::210987654321:role/slipway", "slipway")),
+    )
     async with serving(answer(200, {"modelDeploymentSummaries": []})) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", server.url)
         monkeypatch.setenv("AWS_ENDPOINT_URL_STS", server.url)

@@ -11,7 +11,7 @@ import pytest
 from aiobotocore.credentials import AioRefreshableCredentials
 from botocore.exceptions import CredentialRetrievalError
 
-from slipway.aws.sdk.credential_refresh import Keeper
+from slipway.aws.sdk.credential_refresh import CredentialRefresher
 from tests.simulator.virtual_loop import run
 
 BEGIN = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
@@ -28,7 +28,7 @@ class Issuer:
         self.credentials = AioRefreshableCredentials(
             "AKID0", "made-up", "t", self._at(left), refresh_using=self.issue, method="made-up", time_fetcher=self._at
         )
-        Keeper(self.credentials)
+        CredentialRefresher(self.credentials)
 
     async def issue(self) -> dict[str, Any]:
         self.asked += 1

@@ -22,12 +22,12 @@ from slipway.core.bedrock.errors import (
     CallFailed,
     Conflicting,
     Denied,
-    LeaseGone,
-    Missing,
     QuotaFull,
+    ReceiptExpired,
     Refused,
+    ResourceMissing,
     Throttled,
-    Unknown,
+    UnknownResult,
 )
 
 
@@ -63,30 +63,30 @@ DOCUMENTS: list[tuple[ClientError, type[CallFailed]]] = [
     (document("NeverHeardOf", 403), Denied),
     (document("ValidationError", operation="AssumeRole"), Denied),
     (document("InternalFailure", 500, operation="AssumeRoleWithWebIdentity"), Denied),
-    (document("ResourceNotFoundException", 404), Missing),
-    (document("AWS.SimpleQueueService.NonExistentQueue"), Missing),
-    (document("QueueDoesNotExist"), Missing),
-    (document("NotFound", 404), Missing),
+    (document("ResourceNotFoundException", 404), ResourceMissing),
+    (document("AWS.SimpleQueueService.NonExistentQueue"), ResourceMissing),
+    (document("QueueDoesNotExist"), ResourceMissing),
+    (document("NotFound", 404), ResourceMissing),
     (document("ConflictException"), Conflicting),
     (document("NeverHeardOf", 409), Conflicting),
-    (document("ReceiptHandleIsInvalid", 404), LeaseGone),
-    (document("MessageNotInflight"), LeaseGone),
-    (document("AWS.SimpleQueueService.MessageNotInflight"), LeaseGone),
-    (document("InvalidParameterValue", message="The receipt handle has expired."), LeaseGone),
+    (document("ReceiptHandleIsInvalid", 404), ReceiptExpired),
+    (document("MessageNotInflight"), ReceiptExpired),
+    (document("AWS.SimpleQueueService.MessageNotInflight"), ReceiptExpired),
+    (document("InvalidParameterValue", message="The receipt handle has expired."), ReceiptExpired),
     (
         document("InvalidParameterValue", message="Message does not exist or is not available for visibility timeout"),
-        LeaseGone,
+        ReceiptExpired,
     ),
     (document("InvalidParameterValue", message="Total VisibilityTimeout is beyond the limit"), Refused),
     (document("ValidationException"), Refused),
     (document("TooManyTagsException"), Refused),
-    (document("InternalServerException", 500), Unknown),
-    (document("ThrottlingException", 503), Unknown),
-    (document("RequestTimeoutException", 408), Unknown),
-    (document("404", 404), Unknown),
-    (document("", 400), Unknown),
-    (document("302", 302), Unknown),
-    (document("ValidationException", 200), Unknown),
+    (document("InternalServerException", 500), UnknownResult),
+    (document("ThrottlingException", 503), UnknownResult),
+    (document("RequestTimeoutException", 408), UnknownResult),
+    (document("404", 404), UnknownResult),
+    (document("", 400), UnknownResult),
+    (document("302", 302), UnknownResult),
+    (document("ValidationException", 200), UnknownResult),
 ]
 
 
@@ -94,7 +94,7 @@ DOCUMENTS: list[tuple[ClientError, type[CallFailed]]] = [
 def test_an_error_document_is_sorted_by_what_one_does_about_it(exc: ClientError, kind: type[CallFailed]) -> None:
     failed = translate("Op", exc)
     assert type(failed) is kind
-    assert failed.may_have_applied is (kind is Unknown)
+    assert failed.may_have_applied is (kind is UnknownResult)
 
 
 @pytest.mark.parametrize(
@@ -103,13 +103,13 @@ def test_an_error_document_is_sorted_by_what_one_does_about_it(exc: ClientError,
         (NoCredentialsError(), Denied),
         (CredentialRetrievalError(provider="iam-role", error_msg="no"), Denied),
         (ParamValidationError(report="no"), Refused),
-        (EndpointConnectionError(endpoint_url="http://x"), Unknown),
-        (ConnectionClosedError(endpoint_url="http://x"), Unknown),
-        (ReadTimeoutError(endpoint_url="http://x"), Unknown),
-        (TimeoutError(), Unknown),
-        (UnreadableAnswer("AttributeError(\"'list' object has no attribute 'get'\")"), Unknown),
-        (aiohttp.ServerDisconnectedError(), Unknown),
-        (ConnectionResetError(104, "Connection reset by peer"), Unknown),
+        (EndpointConnectionError(endpoint_url="http://x"), UnknownResult),
+        (ConnectionClosedError(endpoint_url="http://x"), UnknownResult),
+        (ReadTimeoutError(endpoint_url="http://x"), UnknownResult),
+        (TimeoutError(), UnknownResult),
+        (UnreadableAnswer("AttributeError(\"'list' object has no attribute 'get'\")"), UnknownResult),
+        (aiohttp.ServerDisconnectedError(), UnknownResult),
+        (ConnectionResetError(104, "Connection reset by peer"), UnknownResult),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -137,13 +137,13 @@ def test_what_is_translated_stays_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("entry", "kind"),
     [
-        ({"Code": "ReceiptHandleIsInvalid", "SenderFault": True}, LeaseGone),
-        ({"Code": "InternalError", "SenderFault": False}, Unknown),
-        ({"Code": "NeverHeardOf", "SenderFault": False}, Unknown),
+        ({"Code": "ReceiptHandleIsInvalid", "SenderFault": True}, ReceiptExpired),
+        ({"Code": "InternalError", "SenderFault": False}, UnknownResult),
+        ({"Code": "NeverHeardOf", "SenderFault": False}, UnknownResult),
         ({"Code": "NeverHeardOf", "SenderFault": True}, Refused),
         ({"Code": "RequestThrottled", "SenderFault": True}, Throttled),
         ({"Code": "KMS.DisabledException", "SenderFault": True}, Denied),
-        ({}, Unknown),
+        ({}, UnknownResult),
     ],
     ids=str,
 )

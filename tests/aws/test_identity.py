@@ -7,7 +7,7 @@ import pytest
 from slipway.aws.adapters.identity import STS, Identity
 from slipway.aws.adapters.queue import SENDER
 from slipway.aws.sdk.clients import Clients
-from slipway.core.bedrock.errors import CallFailed, Denied, Unknown
+from slipway.core.bedrock.errors import CallFailed, Denied, UnknownResult
 from tests.aws.conftest import Open, make_caller, make_queue
 from tests.aws.servers import Behaviour, answer, raw, serving
 
@@ -53,12 +53,12 @@ async def test_slipway_learns_who_it_is_with_one_call_in_the_form_that_sts_reads
     ("behaviour", "kind"),
     [
         (refused(403, "ExpiredToken"), Denied),
-        (refused(503, "ServiceUnavailable"), Unknown),
-        (raw(b"", then="reset"), Unknown),
-        (answer(200, b""), Unknown),
-        (answer(200, b"<html><body>Welcome</body></html>"), Unknown),
-        (answer(200, {"UserId": "AIDA"}), Unknown),
-        (caller_is(""), Unknown),
+        (refused(503, "ServiceUnavailable"), UnknownResult),
+        (raw(b"", then="reset"), UnknownResult),
+        (answer(200, b""), UnknownResult),
+        (answer(200, b"<html><body>Welcome</body></html>"), UnknownResult),
+        (answer(200, {"UserId": "AIDA"}), UnknownResult),
+        (caller_is(""), UnknownResult),
     ],
     ids=["expired", "unavailable", "reset", "nothing", "html", "json", "nobody"],
 )

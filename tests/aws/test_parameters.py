@@ -9,9 +9,9 @@ import pytest
 from aiobotocore.stub import AioStubber
 
 from slipway.core.bedrock.deployments import Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
-from slipway.core.bedrock.errors import Missing, Refused, Unknown
+from slipway.core.bedrock.errors import Refused, ResourceMissing, UnknownResult
 from slipway.core.events.publish import Publication
-from slipway.core.lifecycle.model_job import Job, JobStatus
+from slipway.core.lifecycle.model_job import CustomizationJob, JobStatus
 from slipway.core.sqs.messages import AnyAttribute, Attribute, Message, Outgoing, QueueTraits
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_queue, make_topic
 from tests.aws.servers import ARN, DATE, DATE_SECONDS
@@ -126,12 +126,12 @@ async def test_the_state_of_a_model(clients_at: Open, word: str | None, state: M
 @pytest.mark.parametrize(
     ("told", "job"),
     [
-        ({"status": "Completed", "outputModelArn": MODEL}, Job(JOB, JobStatus.COMPLETED, MODEL)),
-        ({"status": "Failed", "failureMessage": "no data"}, Job(JOB, JobStatus.FAILED, None, "no data")),
-        ({}, Job(JOB, JobStatus.UNKNOWN)),
+        ({"status": "Completed", "outputModelArn": MODEL}, CustomizationJob(JOB, JobStatus.COMPLETED, MODEL)),
+        ({"status": "Failed", "failureMessage": "no data"}, CustomizationJob(JOB, JobStatus.FAILED, None, "no data")),
+        ({}, CustomizationJob(JOB, JobStatus.UNKNOWN)),
     ],
 )
-async def test_a_customization_job(clients_at: Open, told: dict[str, str], job: Job) -> None:
+async def test_a_customization_job(clients_at: Open, told: dict[str, str], job: CustomizationJob) -> None:
     needed = {"jobName": "tune-7", "outputModelName": "m", "roleArn": "arn:aws:iam::123456789012:role/r", "creationTime": AT}
     data: dict[str, Any] = {"trainingDataConfig": {}, "validationDataConfig": {"validators": []}}
     needed |= data | {
@@ -239,7 +239,7 @@ async def test_send(clients_at: Open) -> None:
     text = {"DataType": "String", "StringValue": "so"}
     async with clients_at(NOWHERE) as clients:
         queue = make_queue(clients)
-        with AioStubber(clients.custody) as stub:
+        with AioStubber(clients.leases) as stub:
             stub.add_response(
                 "send_message_batch",
                 {"Successful": [{"Id": "0", "MessageId": "m", "MD5OfMessageBody": "x"}], "Failed": []},
@@ -271,7 +271,7 @@ async def test_send(clients_at: Open) -> None:
             }
             first, second = await queue.send([Outgoing("b", said, "g", "d"), Outgoing("c")])
             assert first is None
-            assert isinstance(second, Unknown)
+            assert isinstance(second, UnknownResult)
 
 
 async def test_traits_and_burying(clients_at: Open) -> None:
@@ -280,7 +280,7 @@ async def test_traits_and_burying(clients_at: Open) -> None:
     dead = "https://sqs.us-east-1.amazonaws.com/123456789012/dead"
     async with clients_at(NOWHERE) as clients:
         queue = make_queue(clients)
-        with AioStubber(clients.custody) as stub:
+        with AioStubber(clients.leases) as stub:
             stub.add_response("get_queue_attributes", {"Attributes": {"RedrivePolicy": json.dumps(policy)}}, asked)
             assert await queue.traits() == QueueTraits(False, 5, has_dead_letter_queue=True)  # noqa: FBT003
 
@@ -294,18 +294,18 @@ async def test_traits_and_burying(clients_at: Open) -> None:
                     {"MessageId": "m"},
                     {"QueueUrl": dead, "MessageBody": body, "MessageAttributes": {}},
                 )
-                await queue.bury(Outgoing(body))
+                await queue.send_dead_letter(Outgoing(body))
 
 
 async def test_a_queue_without_a_dead_letter_queue(clients_at: Open) -> None:
     async with clients_at(NOWHERE) as clients:
         queue = make_queue(clients, url="https://sqs.us-east-1.amazonaws.com/123456789012/requests.fifo")
-        with AioStubber(clients.custody) as stub:
+        with AioStubber(clients.leases) as stub:
             for _ in range(2):
                 stub.add_response("get_queue_attributes", {"Attributes": {"QueueArn": "arn"}})
             assert await queue.traits() == QueueTraits(is_fifo=True)
-            with pytest.raises(Missing):
-                await queue.bury(Outgoing("b"))
+            with pytest.raises(ResourceMissing):
+                await queue.send_dead_letter(Outgoing("b"))
 
 
 @pytest.mark.parametrize(("arn", "is_fifo"), [(TOPIC_ARN, False), (TOPIC_ARN + ".fifo", True)])

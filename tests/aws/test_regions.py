@@ -3,7 +3,7 @@
 import pytest
 
 from slipway.aws.sdk.regions import NotConfigured, Regions, find_home, find_regions, find_targets
-from slipway.core.requests.targets import DEFAULT, Home, Role, Rules, Target, Wanted
+from slipway.core.requests.targets import DEFAULT, Home, Role, Target, TargetRules, TargetSettings
 
 QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/q"
 TOPIC = "arn:aws:sns:us-west-2:123456789012:t"
@@ -55,27 +55,38 @@ ROLE = Role("arn:aws-us-gov:iam::210987654321:role/path/slipway", "slipway")
 
 
 def test_a_target_is_in_the_account_of_its_role_and_in_the_sdks_region_unless_it_names_one() -> None:
-    rules = Rules(max_creating=3)
-    wanted = [Wanted(DEFAULT), Wanted("west", region="us-west-2"), Wanted("gov", "us-gov-west-1", ROLE, rules)]
+    rules = TargetRules(max_creating=3)
+    wanted = [
+        TargetSettings(DEFAULT),
+        TargetSettings("west", region="us-west-2"),
+        TargetSettings("gov", "us-gov-west-1", ROLE, rules),
+    ]
     assert find_targets(wanted, HOME) == {
         DEFAULT: Target(DEFAULT, HOME),
         "west": Target("west", Home("aws", "123456789012", "us-west-2")),
         "gov": Target("gov", Home("aws-us-gov", "210987654321", "us-gov-west-1"), rules),
     }
-    assert find_targets([Wanted(DEFAULT, role=ROLE)], HOME)[DEFAULT].home.account == "210987654321"
+    assert find_targets([TargetSettings(DEFAULT, role=ROLE)], HOME)[DEFAULT].home.account == "210987654321"
 
 
 @pytest.mark.parametrize(
     ("wanted", "twin"),
     [
-        ([Wanted(DEFAULT), Wanted("twin")], "twin is account 123456789012 in Region us-east-1, as target default is"),
         (
-            [Wanted(DEFAULT), Wanted("a", role=ROLE), Wanted("b", "us-east-1", Role(f"{ROLE.arn}-2", "s"))],
+            [TargetSettings(DEFAULT), TargetSettings("twin")],
+            "twin is account 123456789012 in Region us-east-1, as target default is",
+        ),
+        (
+            [
+                TargetSettings(DEFAULT),
+                TargetSettings("a", role=ROLE),
+                TargetSettings("b", "us-east-1", Role(f"{ROLE.arn}-2", "s")),
+            ],
             "b is account 210987654321 in Region us-east-1, as target a is",
         ),
     ],
 )
-def test_two_targets_in_one_place_are_a_sentence(wanted: list[Wanted], twin: str) -> None:
+def test_two_targets_in_one_place_are_a_sentence(wanted: list[TargetSettings], twin: str) -> None:
     with pytest.raises(
         NotConfigured, match=f"^target {twin}; give it another region or role_arn, or leave one of the two out$"
     ):

@@ -7,10 +7,10 @@ from aiobotocore.stub import AioStubber
 
 from slipway.aws.adapters.replies import SAGEMAKER, STEP_FUNCTIONS, Replies
 from slipway.aws.sdk.clients import Clients
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, Refused, Throttled
-from slipway.core.events.callbacks import Copied, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing, Throttled
+from slipway.core.events.callbacks import EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 from slipway.core.events.publish import Publication
-from slipway.local.callbacks import AskersStandIn
+from slipway.local.callbacks import CallbackStandIn
 from tests.aws.conftest import Open, make_caller
 
 NOWHERE = "http://127.0.0.1:9"
@@ -23,7 +23,7 @@ ATTRIBUTES = {"status": {"DataType": "String", "StringValue": "Active"}}
 
 
 def make_replies(clients: Clients, *, attempts: int = 1) -> Replies:
-    return Replies(clients.open, queues=clients.custody, topics=clients.topic, caller=make_caller(attempts=attempts))
+    return Replies(clients.open, queues=clients.leases, topics=clients.topic, caller=make_caller(attempts=attempts))
 
 
 async def test_step_functions_is_told(clients_at: Open) -> None:
@@ -55,13 +55,13 @@ async def test_a_pipeline_is_told(clients_at: Open) -> None:
 async def test_a_queue_and_a_topic_get_a_copy(clients_at: Open, suffix: str) -> None:
     fifo = {"MessageGroupId": "bot", "MessageDeduplicationId": "e-1"} if suffix else {}
     async with clients_at(NOWHERE) as clients:
-        with AioStubber(clients.custody) as queues, AioStubber(clients.topic) as topics:
+        with AioStubber(clients.leases) as queues, AioStubber(clients.topic) as topics:
             to_queue = {"QueueUrl": QUEUE + suffix, "MessageBody": EVENT.body, "MessageAttributes": ATTRIBUTES}
             to_topic = {"TopicArn": TOPIC + suffix, "Message": EVENT.body, "MessageAttributes": ATTRIBUTES}
             queues.add_response("send_message", {"MessageId": "m"}, to_queue | fifo)
             topics.add_response("publish", {"MessageId": "m"}, to_topic | fifo)
-            await make_replies(clients).reply(Copied(QUEUE + suffix, EVENT))
-            await make_replies(clients).reply(Copied(TOPIC + suffix, EVENT))
+            await make_replies(clients).reply(EventCopy(QUEUE + suffix, EVENT))
+            await make_replies(clients).reply(EventCopy(TOPIC + suffix, EVENT))
             queues.assert_no_pending_responses()
             topics.assert_no_pending_responses()
 
@@ -74,7 +74,7 @@ async def test_a_queue_and_a_topic_get_a_copy(clients_at: Open, suffix: str) -> 
         ("InvalidToken", Refused),
         ("InvalidOutput", Refused),
         ("ValidationException", Refused),
-        ("ResourceNotFound", Missing),
+        ("ResourceNotFound", ResourceMissing),
         ("ConflictException", Conflicting),
         ("AccessDeniedException", Denied),
         ("ThrottlingException", Throttled),
@@ -91,7 +91,7 @@ async def test_a_token_that_is_dead_is_told_from_trouble_that_passes(
 
 
 async def test_over_http_an_answer_is_heard_once(clients_at: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    standin = AskersStandIn()
+    standin = CallbackStandIn()
     url = await standin.start()
     monkeypatch.setenv("AWS_ENDPOINT_URL_SFN", url)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SAGEMAKER", url)
@@ -108,7 +108,7 @@ async def test_over_http_an_answer_is_heard_once(clients_at: Open, monkeypatch: 
                     await replies.reply(dead)
             with pytest.raises(Refused, match="TaskTimedOut"):
                 await replies.heartbeat(TASK)
-            with pytest.raises(Missing):
+            with pytest.raises(ResourceMissing):
                 await replies.reply(StepFailed(STEP, ONCE, "why"))
     finally:
         await standin.close()

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from slipway.aws.adapters.retry import NEVER, ONLY_IF_NOT_APPLIED, SAFE_TO_REPEAT
-from slipway.core.bedrock.errors import CallFailed, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
+from slipway.core.bedrock.errors import CallFailed, Denied, QuotaFull, Refused, ResourceMissing, Throttled, UnknownResult
 from tests.aws.conftest import make_caller
 from tests.simulator.virtual_loop import run
 
@@ -32,7 +32,7 @@ class Service:
 
 
 THROTTLED = Throttled("Op", "ThrottlingException")
-UNKNOWN = Unknown("Op", "Timeout")
+UNKNOWN = UnknownResult("Op", "Timeout")
 
 
 def test_the_answer_comes_through() -> None:
@@ -57,7 +57,7 @@ def test_a_safe_call_is_repeated_until_it_is_applied() -> None:
 def test_the_last_real_failure_comes_out_with_its_cause() -> None:
     cause = ConnectionResetError("last")
     service = Service(THROTTLED, UNKNOWN, cause)
-    with pytest.raises(Unknown, match="ConnectionResetError: last") as failed:
+    with pytest.raises(UnknownResult, match="ConnectionResetError: last") as failed:
         run(make_caller(attempts=3).call("Op", service))
     assert failed.value.__cause__ is cause
     assert len(service.calls) == 3
@@ -73,7 +73,7 @@ def test_a_programming_error_comes_out_as_it_is_counted_and_not_repeated() -> No
     assert dict(caller._tally) == {("Op", "Fault"): 1}  # noqa: SLF001
 
 
-@pytest.mark.parametrize("kind", [Denied, QuotaFull, Missing, Refused])
+@pytest.mark.parametrize("kind", [Denied, QuotaFull, ResourceMissing, Refused])
 def test_what_would_be_answered_the_same_is_not_repeated(kind: type[Exception]) -> None:
     service = Service(kind("Op", "code"), 7)
     with pytest.raises(kind):
@@ -83,7 +83,7 @@ def test_what_would_be_answered_the_same_is_not_repeated(kind: type[Exception]) 
 
 def test_what_may_have_been_applied_is_repeated_only_where_that_is_safe() -> None:
     service = Service(THROTTLED, UNKNOWN, 7)
-    with pytest.raises(Unknown):
+    with pytest.raises(UnknownResult):
         run(make_caller().call("Op", service, repeat=ONLY_IF_NOT_APPLIED))
     assert len(service.calls) == 2
 
@@ -100,7 +100,7 @@ def test_an_attempt_ends_by_its_own_time_out() -> None:
         await asyncio.Event().wait()
 
     async def main() -> float:
-        with pytest.raises(Unknown, match="Timeout"):
+        with pytest.raises(UnknownResult, match="Timeout"):
             await make_caller(attempts=1).call("Op", hang, call_timeout=3.0)
         return asyncio.get_running_loop().time()
 
@@ -111,7 +111,7 @@ class Gone(Exception):
     """Whoever waited must not go on."""
 
 
-def ending(when: Callable[[], bool]) -> Callable[[asyncio.Future[T], CallFailed], object]:
+def kind(when: Callable[[], bool]) -> Callable[[asyncio.Future[T], CallFailed], object]:
     async def wait(future: asyncio.Future[T], _: CallFailed, /) -> T:
         if when():
             raise Gone

@@ -11,14 +11,14 @@ import pytest
 
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.sdk.clients import Clients, open_clients
-from slipway.aws.sdk.credential_refresh import Keeper
+from slipway.aws.sdk.credential_refresh import CredentialRefresher
 from slipway.core.bedrock.errors import Denied
-from slipway.core.requests.targets import DEFAULT, Home, Role, Wanted
+from slipway.core.requests.targets import DEFAULT, Home, Role, TargetSettings
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, make_caller
 from tests.aws.servers import Server, answer, serving
 
 ROLE = Role("arn:aws:iam::210987654321:role/slipway", "slipway", "slipway-research")
-WANTED = (Wanted(DEFAULT), Wanted("west", "us-west-2"), Wanted("research", "eu-west-1", ROLE))
+WANTED = (TargetSettings(DEFAULT), TargetSettings("west", "us-west-2"), TargetSettings("research", "eu-west-1", ROLE))
 NOTHING = answer(200, {"modelDeploymentSummaries": []})
 XML = {"Content-Type": "text/xml"}
 GIVEN = (
@@ -76,7 +76,7 @@ async def test_each_target_has_a_client_that_signs_with_its_own_credentials_for_
         assert "/us-east-1/sts/" in asked.headers["authorization"]
         assert clients.targets["research"].home == Home("aws", "210987654321", "eu-west-1")
         credentials = clients.bedrocks["research"]._request_signer._credentials  # noqa: SLF001  there is no other way to see
-        assert credentials._refresh.__func__ is Keeper.refresh  # noqa: SLF001  as above
+        assert credentials._refresh.__func__ is CredentialRefresher.refresh  # noqa: SLF001  as above
 
 
 async def test_a_role_that_cannot_be_assumed_fails_the_calls_that_need_it_and_no_others(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.bedrock.errors import Unknown
+from slipway.core.bedrock.errors import UnknownResult
 from tests.aws.conftest import Open, make_bedrock, make_caller, make_queue
 from tests.aws.servers import ARN, answer, serving
 
@@ -38,7 +38,7 @@ MESSAGE = {
 )
 async def test_a_deployment_whose_parts_are_no_texts_is_unknown(clients_at: Open, wrong: dict[str, Any]) -> None:
     async with serving(answer(200, DEPLOYMENT | wrong)) as server, clients_at(server.url) as clients:
-        with pytest.raises(Unknown):
+        with pytest.raises(UnknownResult):
             await make_bedrock(clients, make_caller(attempts=1)).get("n")
 
 
@@ -52,7 +52,7 @@ async def test_a_reason_that_is_no_text_is_left_out(clients_at: Open) -> None:
 @pytest.mark.parametrize("tags", [[{"key": "a", "value": 1}], [{"key": None, "value": "b"}]])
 async def test_tags_that_are_no_texts_are_unknown(clients_at: Open, tags: object) -> None:
     async with serving(answer(200, {"tags": tags})) as server, clients_at(server.url) as clients:
-        with pytest.raises(Unknown):
+        with pytest.raises(UnknownResult):
             await make_bedrock(clients, make_caller(attempts=1)).tags(ARN)
 
 
@@ -71,7 +71,7 @@ async def test_tags_that_are_no_texts_are_unknown(clients_at: Open, tags: object
 async def test_a_redrive_policy_that_is_none_is_unknown(clients_at: Open, policy: str) -> None:
     async with serving(answer(200, {"Attributes": {"RedrivePolicy": policy}})) as server, clients_at(server.url) as clients:
         queue = make_queue(clients, caller=make_caller(attempts=1))
-        with pytest.raises(Unknown):
+        with pytest.raises(UnknownResult):
             await queue.traits()
 
 
@@ -88,7 +88,7 @@ async def test_a_message_that_cannot_be_read_is_unknown_alone_and_left_out_among
     clients_at: Open, wrong: dict[str, Any]
 ) -> None:
     async with serving(answer(200, {"Messages": [MESSAGE | wrong]})) as server, clients_at(server.url) as clients:
-        with pytest.raises(Unknown):
+        with pytest.raises(UnknownResult):
             await make_queue(clients, caller=make_caller(attempts=1)).receive(10, wait_seconds=0, attempt=None)
     async with (
         serving(answer(200, {"Messages": [MESSAGE, MESSAGE | wrong, MESSAGE | {"MessageId": "n"}]})) as server,

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from slipway.core.bedrock.errors import CallFailed, Unknown
+from slipway.core.bedrock.errors import CallFailed, UnknownResult
 from tests.aws.conftest import Open, make_bedrock, make_caller
 from tests.aws.servers import Server, answer, serving
 
@@ -71,7 +71,7 @@ async def test_another_host_or_an_unknown_authority_is_told_nothing(
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate if is_trusted else _certificate(tmp_path / "trusted", host)))
     async with serving_as(certificate) as server:
         failed = await _met(clients_at, server.url)
-        assert isinstance(failed, Unknown)
+        assert isinstance(failed, UnknownResult)
         assert "certificate verify failed" in failed.text
         assert server.seen == []
 

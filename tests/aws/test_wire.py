@@ -7,7 +7,7 @@ import pytest
 
 from slipway.aws.sdk.clients import Clients
 from slipway.core.bedrock.deployments import Created, Status
-from slipway.core.bedrock.errors import CallFailed, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
+from slipway.core.bedrock.errors import CallFailed, Denied, QuotaFull, Refused, ResourceMissing, Throttled, UnknownResult
 from tests.aws.conftest import QUEUE_URL, Open, make_bedrock, make_caller
 from tests.aws.servers import (
     ARN,
@@ -62,7 +62,7 @@ UNKNOWN: dict[str, Behaviour] = {
 NOT_APPLIED: dict[str, tuple[Behaviour, type[CallFailed]]] = {
     "quota": (error(400, "ServiceQuotaExceededException"), QuotaFull),
     "invalid": (error(400, "ValidationException"), Refused),
-    "no model": (error(404, "ResourceNotFoundException"), Missing),
+    "no model": (error(404, "ResourceNotFoundException"), ResourceMissing),
     "not allowed": (error(403, "AccessDeniedException"), Denied),
     "expired": (error(403, "ExpiredTokenException"), Denied),
 }
@@ -93,7 +93,7 @@ async def test_a_create_is_applied_when_its_answer_says_so(clients_at: Open) -> 
 
 
 async def test_what_cannot_be_read_is_unknown_and_not_repeated(clients_at: Open) -> None:
-    assert await failures_of_create(clients_at, UNKNOWN) == dict.fromkeys(UNKNOWN, Unknown)
+    assert await failures_of_create(clients_at, UNKNOWN) == dict.fromkeys(UNKNOWN, UnknownResult)
 
 
 async def test_an_error_document_says_that_nothing_was_applied(clients_at: Open) -> None:
@@ -105,7 +105,7 @@ async def test_nobody_listens(clients_at: Open) -> None:
     async with serving(created()) as server:
         url = server.url
     async with clients_at(url) as clients:
-        with pytest.raises(Unknown, match="ClientConnectorError"):
+        with pytest.raises(UnknownResult, match="ClientConnectorError"):
             await create(clients)
 
 
@@ -113,7 +113,7 @@ async def test_a_redirect_is_an_error_and_nothing_goes_where_it_points(clients_a
     async with serving(created()) as elsewhere:
         away = {"Location": f"{elsewhere.url}/"}
         redirects = {str(status): answer(status, b"", headers=away) for status in (301, 302, 303, 307, 308)}
-        assert await failures_of_create(clients_at, redirects) == dict.fromkeys(redirects, Unknown)
+        assert await failures_of_create(clients_at, redirects) == dict.fromkeys(redirects, UnknownResult)
         assert elsewhere.seen == []
 
 
@@ -123,7 +123,7 @@ async def test_a_redirected_read_goes_nowhere_either(clients_at: Open) -> None:
         serving(answer(302, b"", headers={"Location": f"{elsewhere.url}/"})) as server,
         clients_at(server.url) as clients,
     ):
-        with pytest.raises(Unknown, match="Http302"):
+        with pytest.raises(UnknownResult, match="Http302"):
             await make_bedrock(clients, make_caller(attempts=1)).get("n")
         assert server.seen[0].headers["x-amz-security-token"] == "made-up-session-token"
         assert elsewhere.seen == []
@@ -132,7 +132,7 @@ async def test_a_redirected_read_goes_nowhere_either(clients_at: Open) -> None:
 async def test_a_stale_connection_is_unknown_and_the_next_call_has_a_fresh_one(clients_at: Open) -> None:
     async with serving(created(), raw(b"", then="end"), created()) as server, clients_at(server.url) as clients:
         await create(clients)
-        with pytest.raises(Unknown):
+        with pytest.raises(UnknownResult):
             await create(clients)
         await create(clients)
         assert len(server.connections) == 2
@@ -178,7 +178,7 @@ async def test_calls_that_hang_do_not_hold_up_others_for_longer_than_their_time_
         caller = make_caller(call_timeout=0.3, most_open=4, attempts=1)
         bedrock = make_bedrock(clients, caller)
         answers = await asyncio.gather(*(bedrock.get(f"n{i}") for i in range(12)), return_exceptions=True)
-        assert all(isinstance(each, Unknown) for each in answers)
+        assert all(isinstance(each, UnknownResult) for each in answers)
         assert caller.limiters["GetCustomModelDeployment"].waiting == 0
         assert loop.time() - began < 3 * 0.3 + 2.0
 
@@ -188,7 +188,7 @@ async def test_waiting_for_a_connection_of_a_full_pool_is_bounded_too(clients_at
         caller = make_caller(attempts=1)
 
         async def receive(call_timeout: float) -> list[str]:
-            with pytest.raises(Unknown, match="Timeout"):
+            with pytest.raises(UnknownResult, match="Timeout"):
                 await caller.call(
                     "ReceiveMessage",
                     lambda: clients.receive.receive_message(QueueUrl=QUEUE_URL),

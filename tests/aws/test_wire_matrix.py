@@ -19,8 +19,17 @@ from slipway.aws.adapters.retry import Caller
 from slipway.aws.adapters.topic import Topic
 from slipway.aws.sdk.clients import Clients
 from slipway.core.bedrock.deployments import ModelState
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
-from slipway.core.events.callbacks import Copied, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
+from slipway.core.bedrock.errors import (
+    CallFailed,
+    Conflicting,
+    Denied,
+    QuotaFull,
+    Refused,
+    ResourceMissing,
+    Throttled,
+    UnknownResult,
+)
+from slipway.core.events.callbacks import EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 from slipway.core.events.publish import Publication
 from slipway.core.sqs.messages import Outgoing
 from tests.aws.conftest import QUEUE_URL, Open, make_bedrock, make_caller, make_queue, make_topic
@@ -61,7 +70,7 @@ class Adapters:
             make_queue(clients, url=BURYING_URL, caller=caller),
             knowing,
             make_topic(clients, caller=caller),
-            Replies(clients.open, queues=clients.custody, topics=clients.topic, caller=caller),
+            Replies(clients.open, queues=clients.leases, topics=clients.topic, caller=caller),
         )
 
 
@@ -179,15 +188,19 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("ChangeMessageVisibilityBatch", lambda at: _first(at.queue.extend(["r"], 30)), good=BATCH, lacking=b"{}"),
         Operation("DeleteMessageBatch", lambda at: _first(at.queue.delete(["r"])), good=BATCH, lacking=b"{}"),
         Operation("SendMessageBatch", lambda at: _first(at.queue.send([Outgoing("b", {"a": "b"})])), good=BATCH, lacking=b"{}"),
-        Operation("SendMessage", lambda at: at.knowing.bury(Outgoing("b")), good=_json({"MessageId": "m"}), lacking=b"{}"),
+        Operation(
+            "SendMessage", lambda at: at.knowing.send_dead_letter(Outgoing("b")), good=_json({"MessageId": "m"}), lacking=b"{}"
+        ),
         Operation("GetQueueAttributes", lambda at: at.queue.traits(), good=ATTRIBUTES, lacking=b"{}"),
         Operation(
             "GetQueueUrl",
-            lambda at: at.burying.bury(Outgoing("b")),
+            lambda at: at.burying.send_dead_letter(Outgoing("b")),
             good=_json({"QueueUrl": DEAD_URL}),
             lacking=b"{}",
         ),
-        Operation(COPY, lambda at: at.replies.reply(Copied(ANSWERS_URL, EVENT)), good=_json({"MessageId": "m"}), lacking=b"{}"),
+        Operation(
+            COPY, lambda at: at.replies.reply(EventCopy(ANSWERS_URL, EVENT)), good=_json({"MessageId": "m"}), lacking=b"{}"
+        ),
         Operation(
             "PublishBatch",
             lambda at: _first(at.topic.publish([EVENT])),
@@ -204,7 +217,7 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
         Operation(
             "Publish",
-            lambda at: at.replies.reply(Copied(ANSWERS_TOPIC, EVENT)),
+            lambda at: at.replies.reply(EventCopy(ANSWERS_TOPIC, EVENT)),
             good=_xml("Publish", "<MessageId>m</MessageId>"),
             lacking=_xml("Publish", ""),
             is_xml=True,
@@ -286,7 +299,7 @@ UNKNOWN: Mapping[str, Fault] = {
     "502 with HTML": lambda _: answer(502, b"<html><body>Bad Gateway</body></html>"),
     "503 that names a throttle": lambda operation: operation.error(503, "ThrottlingException"),
 }
-"""What nobody can tell the outcome of: `Unknown`, whatever the operation."""
+"""What nobody can tell the outcome of: `UnknownResult`, whatever the operation."""
 
 NOT_APPLIED: Mapping[str, tuple[int, str, type[CallFailed]]] = {
     "429": (429, "ThrottlingException", Throttled),
@@ -296,7 +309,7 @@ NOT_APPLIED: Mapping[str, tuple[int, str, type[CallFailed]]] = {
     "402 of a quota": (402, "ServiceQuotaExceededException", QuotaFull),
     "403": (403, "AccessDeniedException", Denied),
     "403 of old credentials": (403, "ExpiredTokenException", Denied),
-    "404": (404, "ResourceNotFoundException", Missing),
+    "404": (404, "ResourceNotFoundException", ResourceMissing),
     "409": (409, "ConflictException", Conflicting),
 }
 """What a parsed error document says: not applied, and why."""
@@ -391,13 +404,13 @@ async def test_answered_well_all_is_applied(clients_at: Open) -> None:
 async def test_what_cannot_be_read_is_unknown_and_was_sent_once(clients_at: Open, fault: str) -> None:
     call_seconds = SILENT_SECONDS if fault in ENDLESS else CALL_SECONDS
     said = await seen_of(clients_at, UNKNOWN[fault], call_seconds=call_seconds)
-    assert said == each(Unknown) | (WITHOUT_FIELDS if fault in EMPTY else {})
+    assert said == each(UnknownResult) | (WITHOUT_FIELDS if fault in EMPTY else {})
 
 
 @pytest.mark.parametrize("document", NOT_APPLIED)
 async def test_an_error_document_says_that_nothing_was_applied(clients_at: Open, document: str) -> None:
     status, code, kind = NOT_APPLIED[document]
-    expected = each(kind) | (dict.fromkeys(NOT_THERE, APPLIED) if kind is Missing else {})
+    expected = each(kind) | (dict.fromkeys(NOT_THERE, APPLIED) if kind is ResourceMissing else {})
     assert await seen_of(clients_at, lambda operation: operation.error(status, code)) == expected
 
 
@@ -412,7 +425,7 @@ async def test_nobody_listens(clients_at: Open) -> None:
     async with serving(Wire(_well)) as server:
         url = server.url
     async with clients_at(url) as clients:
-        assert await meanings(clients) == each(Unknown)
+        assert await meanings(clients) == each(UnknownResult)
 
 
 async def test_no_such_host(clients_at: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -424,7 +437,7 @@ async def test_no_such_host(clients_at: Open, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     async with clients_at("http://nowhere.invalid") as clients:
-        assert await meanings(clients) == each(Unknown)
+        assert await meanings(clients) == each(UnknownResult)
     assert "nowhere.invalid" in asked
 
 
@@ -436,7 +449,7 @@ async def test_a_redirect_is_unknown_and_nothing_goes_where_it_points(clients_at
         wire = Wire(lambda _: answer(status, b"", headers=away))
         server = await stack.enter_async_context(serving(wire))
         clients = await stack.enter_async_context(clients_at(server.url))
-        assert await meanings(clients) == each(Unknown)
+        assert await meanings(clients) == each(UnknownResult)
         assert all(request.headers["x-amz-security-token"] == TOKEN for seen in wire.seen.values() for request in seen)
         assert set(wire.seen) == set(OPERATIONS)
         assert elsewhere.seen == {}, "nor has the token gone there"
@@ -454,7 +467,7 @@ async def test_an_answer_after_the_time_out_is_nobodys(clients_at: Open) -> None
 
     wire = Wire(late)
     async with serving(wire) as server, clients_at(server.url) as clients:
-        assert await meanings(clients, call_seconds=SILENT_SECONDS) == each(Unknown)
+        assert await meanings(clients, call_seconds=SILENT_SECONDS) == each(UnknownResult)
         wire.fault = lambda operation: operation.error(400, "ValidationException")
         given_up.set()
         assert await meanings(clients) == each(Refused), "each hears its own answer, and no late one"
@@ -477,7 +490,7 @@ async def test_a_stale_connection_is_unknown_and_the_next_one_is_fresh(clients_a
                 adapters = Adapters.of(clients, make_caller(call_timeout=CALL_SECONDS, attempts=1))
                 said[name].append(await _meaning(operation, adapters))
                 stale |= set(server.connections) if len(said[name]) == 1 else set()
-    assert said == {name: [APPLIED, Unknown, APPLIED] for name in OPERATIONS}
+    assert said == {name: [APPLIED, UnknownResult, APPLIED] for name in OPERATIONS}
 
 
 async def test_what_is_repeated_after_what(clients_at: Open) -> None:

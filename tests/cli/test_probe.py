@@ -12,11 +12,11 @@ import pytest
 
 from slipway.aws.adapters.retry import Caller
 from slipway.cli.exit_codes import Exit
-from slipway.cli.probe.account import SHARE, Experiment
-from slipway.cli.probe.client import PREFIX, TAG, Hands, Plan
-from slipway.cli.probe.command import proposal, verdict
+from slipway.cli.probe.account import SHARE, ProbeRun
+from slipway.cli.probe.client import PREFIX, TAG, Plan, ProbeClient
+from slipway.cli.probe.command import proposal, smoke_result
 from slipway.cli.probe.readonly import look
-from slipway.core.diagnostics.probe import Finding, Question, terms_of, unasked
+from slipway.core.diagnostics.probe import ProbeFinding, Question, terms_of, unasked
 from tests.simulator.bedrock import Account, Rules, WatchedBedrock
 from tests.simulator.simulation import MODEL
 from tests.simulator.virtual_loop import run
@@ -35,10 +35,10 @@ class Probed:
         caller = Caller(most_open=8, call_timeout=10.0, rng=random.Random(3), tally=Counter(), attempts=3)
         self.bedrock = WatchedBedrock(self.account, self.wire, caller, self.account.now)
         self.told: list[str] = []
-        self.hands = Hands(self.bedrock, Plan(MODEL, slots, patience, "abc123"), self.told.append)
-        self.experiment = Experiment(self.hands)
+        self.hands = ProbeClient(self.bedrock, Plan(MODEL, slots, patience, "abc123"), self.told.append)
+        self.experiment = ProbeRun(self.hands)
 
-    async def run(self) -> dict[Question, Finding]:
+    async def run(self) -> dict[Question, ProbeFinding]:
         await self.experiment.run()
         return self.experiment.found
 
@@ -47,10 +47,10 @@ class Probed:
         return not self.experiment.left and not [one for one in self.account.existing() if one.name.startswith(PREFIX)]
 
 
-def probe(slots: int = 1, others: int = 0, **terms: Any) -> dict[Question, Finding]:
+def probe(slots: int = 1, others: int = 0, **terms: Any) -> dict[Question, ProbeFinding]:
     """Probe an account with these terms, in which others have some deployments."""
 
-    async def main() -> dict[Question, Finding]:
+    async def main() -> dict[Question, ProbeFinding]:
         at = Probed(USUAL.changed(terms), slots=slots)
         for number in range(others):
             at.account.add(f"other-{number}", MODEL, {}).ends = 0.0
@@ -64,7 +64,7 @@ def probe(slots: int = 1, others: int = 0, **terms: Any) -> dict[Question, Findi
 
 
 @pytest.fixture(scope="module")
-def usual() -> Mapping[Question, Finding]:
+def usual() -> Mapping[Question, ProbeFinding]:
     return probe()
 
 
@@ -108,7 +108,7 @@ ANSWERS: list[tuple[dict[str, Any], Question, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("terms", "question", "expected"), ANSWERS, ids=str)
 def test_each_answer_is_found(
-    terms: dict[str, Any], question: Question, expected: dict[str, Any], usual: Mapping[Question, Finding]
+    terms: dict[str, Any], question: Question, expected: dict[str, Any], usual: Mapping[Question, ProbeFinding]
 ) -> None:
     finding = (probe(**terms) if terms else usual)[question]
     assert finding.answer is not None
@@ -153,7 +153,7 @@ def test_what_slipway_would_not_recognise_is_odd() -> None:
     for terms in ({"taken_text": "Nope."}, {"taken_code": "ThrottlingException"}):
         finding = probe(1, 0, **terms)[Question.TAKEN]
         assert finding.is_odd, terms
-        assert verdict([finding], []) is Exit.NOT_WELL
+        assert smoke_result([finding], []) is Exit.FAILURE
 
 
 def test_the_terms_that_it_prints_make_an_account_that_answers_alike() -> None:
@@ -219,7 +219,7 @@ def test_who_cannot_wait_is_told_what_is_left() -> None:
         await at.run()
         assert at.experiment.left == [one.arn for one in at.account.existing()]
         assert loop.time() < 1030.0
-        assert verdict([], at.experiment.left) is Exit.NOT_WELL
+        assert smoke_result([], at.experiment.left) is Exit.FAILURE
 
     run(main())
 

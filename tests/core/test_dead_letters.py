@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.dead_letters import DeadLetter, Why, why
+from slipway.core.dead_letters import DeadLetter, DeadLetterCause, dead_letter_cause
 from slipway.core.parsing.admission import Admission
 from slipway.core.requests.targets import Home, Target, Targets
 from slipway.core.rules.permissions import Rule
@@ -31,8 +31,10 @@ TRIGGERS = read_triggers(
 EVENT = {"source": "training", "detail-type": "Done", "id": "e-1", "detail": {"name": "bot"}}
 
 
-def read(body: dict[str, Any], targets: Targets = TARGETS, **attributes: str) -> Why:
-    return why(DeadLetter("m-1", json.dumps(body), "receipt", 1.0, attributes), Admission(targets=targets, triggers=TRIGGERS))
+def read(body: dict[str, Any], targets: Targets = TARGETS, **attributes: str) -> DeadLetterCause:
+    return dead_letter_cause(
+        DeadLetter("m-1", json.dumps(body), "receipt", 1.0, attributes), Admission(targets=targets, triggers=TRIGGERS)
+    )
 
 
 def test_a_sound_request_says_what_it_is_about() -> None:
@@ -49,7 +51,7 @@ def test_whoever_has_the_daemons_settings_knows_which_targets_there_are() -> Non
 
 
 def test_an_event_is_read_by_the_rules() -> None:
-    assert read(EVENT) == Why("ReceivedTooOften", read(GOOD).text, "e-1 bot", is_sound=True)
+    assert read(EVENT) == DeadLetterCause("ReceivedTooOften", read(GOOD).text, "e-1 bot", is_sound=True)
     other = read(EVENT | {"source": "other"})
     assert (other.code, other.is_sound) == ("Unmatched", False)
     assert "no trigger matches Done of other" in other.text
@@ -68,7 +70,7 @@ def test_a_letter_is_judged_as_the_daemon_would_admit_it() -> None:
     admission = Admission(targets=TARGETS, permissions=rules, reply_to=("arn:aws:sns:us-east-1:123456789012:answers",))
 
     def code(body: dict[str, Any], sender: str | None = "AROATEAM:me") -> str:
-        return why(DeadLetter("m-1", json.dumps(body), "receipt", 1.0), admission, sender).now
+        return dead_letter_cause(DeadLetter("m-1", json.dumps(body), "receipt", 1.0), admission, sender).now
 
     bot = GOOD | {"modelDeploymentName": "bot-1"}
     assert code(bot) == ""

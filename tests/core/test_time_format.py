@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.core.time_format import MOST_COLUMNS, columns, roughly, spoken
+from slipway.core.time_format import MOST_COLUMNS, columns, format_duration, format_duration_roughly
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,7 @@ from slipway.core.time_format import MOST_COLUMNS, columns, roughly, spoken
     ],
 )
 def test_a_duration_is_said_with_its_two_largest_units(seconds: float, said: str) -> None:
-    assert spoken(seconds) == said
+    assert format_duration(seconds) == said
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_duration_is_said_with_its_two_largest_units(seconds: float, said: str
     [(0.0, "about 5 s"), (12.0, "about 10 s"), (58.0, "about 1 min"), (100.0, "about 2 min"), (3800.0, "about 1 h 05 min")],
 )
 def test_an_estimate_is_said_as_one(seconds: float, said: str) -> None:
-    assert roughly(seconds) == said
+    assert format_duration_roughly(seconds) == said
 
 
 @given(st.lists(st.floats(0.0, 1e9), min_size=1, max_size=50))

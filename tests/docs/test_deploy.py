@@ -29,7 +29,7 @@ from slipway.daemon import EXIT_WRONG_SETTING
 from slipway.http.health import CHECK_TIMEOUT_SECONDS
 from slipway.settings.fields import SETTINGS, variable
 from slipway.settings.load import default_values, load, load_triggers
-from slipway.worker.runtime.worker import LONGEST_GOODBYE_SECONDS
+from slipway.worker.runtime.worker import LONGEST_SHUTDOWN_SECONDS
 from tests.support.cloudformation import properties, statements, template
 from tests.support.kubernetes import RULE, prometheus_rule
 from tests.support.log_events import entries
@@ -125,7 +125,7 @@ def test_everybody_lets_it_say_goodbye() -> None:
         "systemd": int(unit()["Service"]["TimeoutStopSec"]),
     }
     for where, seconds in given.items():
-        assert seconds >= LONGEST_GOODBYE_SECONDS + 5, where
+        assert seconds >= LONGEST_SHUTDOWN_SECONDS + 5, where
     assert unit()["Service"]["KillSignal"] == "SIGTERM"
 
 

@@ -11,7 +11,7 @@ import pytest
 from slipway.core.lifecycle import delete as removing
 from slipway.core.lifecycle import deploy as decide
 from slipway.core.lifecycle import update as updating
-from slipway.core.lifecycle.outcomes import Ending, Reason, Settlement
+from slipway.core.lifecycle.outcomes import OutcomeKind, Reason, Settlement
 from tests.support.lifecycle_diagram import START, Edge, drawing, walk, with_option
 from tests.support.readme import ROOT
 from tests.support.requests import DEPLOY, OPTIONS, REMOVE, UPDATE
@@ -33,8 +33,8 @@ def test_every_step_and_every_reason_of_the_code_is_met(module: str) -> None:
     steps = {step.__name__ for step in get_args(STEPS[module])} - {"Ended"}
     assert steps <= {edge.after for edge in edges}
     assert steps <= {edge.before for edge in edges}, "from every step it goes on"
-    endings = {Ending[name].value for name in re.findall(r"Ending\.([A-Z_]+)", source)}
-    endings |= {Ending.REJECTED.value} if module == "decide" and "reused(" in source else set()
+    endings = {OutcomeKind[name].value for name in re.findall(r"Ending\.([A-Z_]+)", source)}
+    endings |= {OutcomeKind.REJECTED.value} if module == "decide" and "reused(" in source else set()
     assert endings == {edge.after for edge in edges} - steps
     reasons = {Reason[name].value for name in re.findall(r"Reason\.([A-Z_]+)", source)}
     assert reasons <= {edge.reason for edge in edges}
@@ -62,10 +62,10 @@ def test_active_is_said_only_after_bedrock_said_so() -> None:
 
 
 def test_trouble_is_never_an_outcome() -> None:
-    troubles = {"throttled", "denied", "no readable answer", "quota full", "conflict"}
-    endings = {ending.value for ending in Ending}
+    failures = {"throttled", "denied", "no readable answer", "quota full", "conflict"}
+    endings = {kind.value for kind in OutcomeKind}
     for edges in LIVES.values():
-        assert not [edge for edge in edges if edge.answer in troubles and edge.after in endings]
+        assert not [edge for edge in edges if edge.answer in failures and edge.after in endings]
 
 
 def test_a_drawing_shows_every_pair_of_steps_once_and_where_it_ends() -> None:

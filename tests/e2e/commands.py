@@ -21,7 +21,7 @@ import structlog
 from typer.testing import CliRunner
 
 from slipway.cli.main import app
-from slipway.local.stack import Box
+from slipway.local.stack import LocalAws
 
 LONGEST_SECONDS = 90.0
 
@@ -45,7 +45,7 @@ class Ran:
         return [line.split("\t") for line in self.out.splitlines()]
 
 
-def environment(box: Box | None, **more: str) -> dict[str, str]:
+def environment(box: LocalAws | None, **more: str) -> dict[str, str]:
     """Answer what a command finds in its environment: the box, and nothing of this machine's AWS, nor of its terminal."""
     ours = ("AWS_", "SLIPWAY_", "COLUMNS", "LINES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -57,7 +57,7 @@ def environment(box: Box | None, **more: str) -> dict[str, str]:
     return kept | nothing | (box.environment() if box else {}) | more
 
 
-async def slipway(box: Box | None, *words: str, stdin: str = "", **more: str) -> Ran:
+async def slipway(box: LocalAws | None, *words: str, stdin: str = "", **more: str) -> Ran:
     """Run a command in a pipe, to its end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -75,7 +75,7 @@ async def slipway(box: Box | None, *words: str, stdin: str = "", **more: str) ->
     return Ran(process.returncode, out.decode(), err.decode())
 
 
-async def typed(box: Box | None, *words: str, stdin: str = "", **more: str) -> Ran:
+async def typed(box: LocalAws | None, *words: str, stdin: str = "", **more: str) -> Ran:
     """Run a command in a pipe, in this process: a second cheaper than one of its own. One at a time."""
     return await asyncio.to_thread(_invoke, words, stdin, environment(box, **more))
 
@@ -110,7 +110,7 @@ def _hear_ctrl_c() -> None:
 class Terminal:
     """A command at a terminal of its own, 120 columns wide."""
 
-    def __init__(self, box: Box | None, *words: str, **more: str) -> None:
+    def __init__(self, box: LocalAws | None, *words: str, **more: str) -> None:
         self._words = words
         self._environment = environment(box, **({"TERM": "xterm-256color"} | more))
         self._ours, self._theirs = pty.openpty()
@@ -176,7 +176,7 @@ class Terminal:
             await self.process.wait()
 
 
-async def at_terminal(box: Box | None, *words: str, **more: str) -> tuple[int, str]:
+async def at_terminal(box: LocalAws | None, *words: str, **more: str) -> tuple[int, str]:
     """Run a command at a terminal, to its end; answer its exit code, and all that it showed."""
     terminal = Terminal(box, *words, **more)
     await terminal.start()

@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 
-from slipway.core.lifecycle.outcomes import Ending
+from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.local.demo import sample
 
-ENDS = frozenset(Ending)
+ENDS = frozenset(OutcomeKind)
 MODEL = json.loads(sample("plain.json"))["modelArn"]
 
 

@@ -14,7 +14,7 @@ from typing import Any, Self
 import aioboto3
 
 from slipway.local.bedrock_server import BedrockStandIn
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from tests.e2e.daemons import free_port
 from tests.support.readme import ROOT
 
@@ -26,7 +26,7 @@ PROGRAM = ROOT / ".venv-ministack" / "bin" / "ministack"
 class Ministack:
     """As a box: queue, topic and results queue; and clients for what only this one has."""
 
-    def __init__(self, folder: Path, terms: Terms) -> None:
+    def __init__(self, folder: Path, terms: Behaviour) -> None:
         self.bedrock = BedrockStandIn(terms)
         self.queue_url = self.topic_arn = self.results_url = self.bedrock_url = ""
         self._folder = folder

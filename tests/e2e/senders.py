@@ -7,10 +7,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from slipway.local.stack import Box
+from slipway.local.stack import LocalAws
 
 
-def send(box: Box, who: str, body: str, **attributes: str) -> None:
+def send(box: LocalAws, who: str, body: str, **attributes: str) -> None:
     """Send a request as a user whose key this is."""
     names = box.environment()
     sqs: Any = boto3.client(

@@ -9,21 +9,21 @@ from pathlib import Path
 import pytest
 
 from slipway.core.lifecycle.tags import REQUEST_TAG
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.commands import at_terminal, typed
 from tests.e2e.daemons import MODEL, a_request, daemon, listening
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(0.0, 0.0))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(0.0, 0.0))
 
 
-def plant(box: Box, name: str, request_id: str | None, model: str = MODEL) -> None:
+def plant(box: LocalAws, name: str, request_id: str | None, model: str = MODEL) -> None:
     tags = [{"key": REQUEST_TAG, "value": request_id}] if request_id else []
     box.bedrock.account().add(box.bedrock.now(), name, model, tags=tags)
 
 
 async def test_a_sound_account_has_no_findings_whoever_is_asked(tmp_path: Path) -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
         await box.send(a_request("bot"))
         await results.until(lambda: bool(results.outcomes()))
         archive = tmp_path / "events.jsonl"
@@ -37,7 +37,7 @@ async def test_a_sound_account_has_no_findings_whoever_is_asked(tmp_path: Path) 
 
 
 async def test_everything_is_found_and_changes_nothing() -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
         await box.send(a_request("bot"))
         await results.until(lambda: bool(results.outcomes()))
         plant(box, "fails-left", "r-left")
@@ -64,7 +64,7 @@ async def test_everything_is_found_and_changes_nothing() -> None:
 
 
 async def test_at_a_terminal_it_is_a_table() -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         plant(box, "fails-left", "r-left")
         code, screen = await at_terminal(box, "audit")
         assert code == 1
@@ -82,7 +82,7 @@ async def test_at_a_terminal_it_is_a_table() -> None:
     ],
 )
 async def test_what_cannot_be_looked_at_is_said_and_is_no_finding(words: list[str], said: str) -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         ran = await typed(box, "audit", *words, stdin="nonsense\n")
         assert (ran.code, ran.out) == (2, "")
         assert said in ran.err
@@ -90,7 +90,7 @@ async def test_what_cannot_be_looked_at_is_said_and_is_no_finding(words: list[st
 
 
 async def test_denied_is_said_with_what_to_check() -> None:
-    async with Box(terms=replace(QUICK, denied=("ListCustomModelDeployments",))) as box:
+    async with LocalAws(terms=replace(QUICK, denied=("ListCustomModelDeployments",))) as box:
         ran = await typed(box, "audit")
         assert (ran.code, ran.out) == (2, "")
         assert "AccessDenied" in ran.err
@@ -104,7 +104,7 @@ async def test_without_settings_it_names_the_setting() -> None:
 
 
 async def test_a_list_that_does_not_end_is_said_and_not_read_for_ever() -> None:
-    async with Box(terms=replace(QUICK, list_tokens="same", page_size=1)) as box:
+    async with LocalAws(terms=replace(QUICK, list_tokens="same", page_size=1)) as box:
         plant(box, "bot-1", None)
         plant(box, "bot-2", None)
         ran = await typed(box, "audit")

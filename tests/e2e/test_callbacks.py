@@ -6,12 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from tests.e2e.daemons import MODEL, daemon, listening
 from tests.e2e.ministack import ACCOUNT, REGION, Ministack
 from tests.support.readme import ROOT
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(1.0, 2.0))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(1.0, 2.0))
 TRIGGERS = """
 [[trigger]]
 name = "tuned"

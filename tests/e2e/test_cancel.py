@@ -6,18 +6,18 @@ import asyncio
 import json
 from dataclasses import replace
 
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.commands import typed
 from tests.e2e.daemons import MODEL, a_request, daemon, listening
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(0.5, 1.0))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(0.5, 1.0))
 WAIT = ("--wait", "--at-most", "300")
 NOBODY = {"SLIPWAY_HTTP_PORT": "0"}
 
 
 async def test_a_request_is_cancelled_and_whoever_follows_either_is_told() -> None:
-    async with Box(terms=QUICK) as box, daemon(box, SLIPWAY_REPLY_TO="*") as process, listening(box) as results:
+    async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_REPLY_TO="*") as process, listening(box) as results:
         await process.until(lambda: bool(process.lines("daemon.started")))
         near = {"SLIPWAY_HTTP_PORT": str(process.port)}
         following = asyncio.create_task(typed(box, "deploy", "endless-bot", MODEL, "--request-id", "r-1", *WAIT, **near))
@@ -55,7 +55,7 @@ async def test_a_request_is_cancelled_and_whoever_follows_either_is_told() -> No
 
 async def test_on_a_fifo_queue_a_cancel_overtakes_the_request_that_it_is_about() -> None:
     terms = replace(QUICK, max_creating=0)
-    async with Box(terms=terms, fifo=True) as box, daemon(box) as process:
+    async with LocalAws(terms=terms, fifo=True) as box, daemon(box) as process:
         near = {"SLIPWAY_HTTP_PORT": str(process.port)}
         await box.send(a_request("bot"), group="bot")
         await process.until(lambda: bool(process.lines("slots.refused")))
@@ -77,7 +77,7 @@ WRONG = [
 
 
 async def test_what_is_wrong_is_named_by_its_option_and_nothing_is_sent() -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         for words, said in WRONG:
             ran = await typed(box, *words, **NOBODY)
             assert (ran.code, ran.out) == (2, ""), words

@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.client import Misunderstood, opened
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.client import RequestRejected, opened
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.daemons import MODEL, daemon
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(1.0, 1.5))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(1.0, 1.5))
 
 
 async def test_submit_and_follow(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process:
         await process.until(lambda: bool(process.lines("daemon.started")))
         for name, value in box.environment().items():
             monkeypatch.setenv(name, value)
@@ -25,13 +25,13 @@ async def test_submit_and_follow(monkeypatch: pytest.MonkeyPatch) -> None:
             heard = [news async for news in client.follow(ticket)]
             assert [news.is_end for news in heard] == [False] * (len(heard) - 1) + [True]
             assert (heard[-1].state, heard[-1].arn) == ("Active", box.bedrock.account().made[0].arn)
-            with pytest.raises(Misunderstood, match="did you mean modelArn"):
+            with pytest.raises(RequestRejected, match="did you mean modelArn"):
                 await client.submit({"modelDeploymentName": "bot", "modelarn": MODEL})
         await process.until(lambda: len(process.lines("request.accepted")) == 1)
 
 
 async def test_following_goes_on_while_a_daemon_is_restarted(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Box(terms=replace(QUICK, creation_seconds=(3600.0, 3600.0))) as box:
+    async with LocalAws(terms=replace(QUICK, creation_seconds=(3600.0, 3600.0))) as box:
         for name, value in box.environment().items():
             monkeypatch.setenv(name, value)
         async with daemon(box, SLIPWAY_VISIBILITY_TIMEOUT="10") as first:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from tests.e2e.daemons import MODEL, daemon, listening
 from tests.e2e.ministack import ACCOUNT, REGION, Ministack
 from tests.support.cloudformation import TEMPLATE
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(0.2, 0.5))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(0.2, 0.5))
 DESIRED_COUNT = "DesiredCount: !Ref DesiredCount"
 """AWS makes a number of a parameter of type Number; the emulator leaves it text."""
 OFTEN = {"Delay": 1, "MaxAttempts": 60}

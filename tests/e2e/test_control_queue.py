@@ -6,15 +6,15 @@ import json
 
 import aioboto3
 
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.commands import typed
 from tests.e2e.daemons import a_request, daemon, listening
 
 DEPLOYS = 40
 
 
-async def control_queue(box: Box) -> str:
+async def control_queue(box: LocalAws) -> str:
     """Make a control queue beside the box's queue; return its URL."""
     given = box.environment()
     client = aioboto3.Session().client(
@@ -29,8 +29,8 @@ async def control_queue(box: Box) -> str:
 
 
 async def test_a_delete_from_the_command_line_overtakes_the_deploys_that_fill_the_daemon() -> None:
-    terms = Terms(max_creating=1, max_total=1, creation_seconds=(0.2, 0.4))
-    async with Box(terms=terms) as box, listening(box) as results:
+    terms = Behaviour(max_creating=1, max_total=1, creation_seconds=(0.2, 0.4))
+    async with LocalAws(terms=terms) as box, listening(box) as results:
         control = {"SLIPWAY_CONTROL_QUEUE_URL": await control_queue(box)}
         async with daemon(box, SLIPWAY_MAX_HELD="4", **control) as process:
             await box.send(a_request("bot"))
@@ -51,7 +51,7 @@ async def test_a_delete_from_the_command_line_overtakes_the_deploys_that_fill_th
 
 
 async def test_a_daemon_says_which_queue_is_not_there() -> None:
-    async with Box() as box:
+    async with LocalAws() as box:
         url = f"{box.queue_url.rpartition('/')[0]}/no-such-queue"
         async with daemon(box, SLIPWAY_CONTROL_QUEUE_URL=url) as process:
             await process.until(lambda: bool(process.lines("daemon.refused")))

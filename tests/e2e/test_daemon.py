@@ -17,15 +17,15 @@ import pytest
 
 from slipway.core.events.schema import event_schema
 from slipway.core.lifecycle.tags import OWNER_TAG, RECEIVED_TAG, REQUEST_TAG
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from slipway.local.demo import sample
-from slipway.local.faults import Trouble
-from slipway.local.stack import Box
+from slipway.local.faults import FaultRule
+from slipway.local.stack import LocalAws
 from tests.e2e.daemons import MODEL, a_request, daemon, listening
 from tests.support.poison import POISON, is_sendable
 from tests.support.readme import ROOT, SAMPLES
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(1.0, 2.0))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(1.0, 2.0))
 
 
 def test_a_boto3_program_asks_and_a_subscription_hears() -> None:
@@ -44,7 +44,7 @@ def test_a_boto3_program_asks_and_a_subscription_hears() -> None:
 
     async def main(*, fifo: bool) -> None:
         async with (
-            Box(terms=QUICK, fifo=fifo) as box,
+            LocalAws(terms=QUICK, fifo=fifo) as box,
             daemon(box, SLIPWAY_PROGRESS_EVENTS="true") as process,
             listening(box) as results,
         ):
@@ -81,7 +81,7 @@ async def test_every_sample_ends_as_its_name_says(tmp_path: Path) -> None:
         "SLIPWAY_REPLY_TO": "arn:aws:sns:us-east-1:123456789012:slipway-*",
     }
     terms = replace(QUICK, update_seconds=(0.5, 1.0))
-    async with Box(terms=terms) as box, daemon(box, **settings), listening(box) as results:
+    async with LocalAws(terms=terms) as box, daemon(box, **settings), listening(box) as results:
         names = sorted(path.stem for path in SAMPLES.glob("*.json"))
         for name in names:
             if name not in late:
@@ -100,9 +100,9 @@ async def test_every_sample_ends_as_its_name_says(tmp_path: Path) -> None:
 
 
 async def test_two_in_creation_ten_in_total_and_one_deleted_by_hand() -> None:
-    terms = Terms(creation_seconds=(1.0, 1.5))
+    terms = Behaviour(creation_seconds=(1.0, 1.5))
     async with (
-        Box(terms=terms) as box,
+        LocalAws(terms=terms) as box,
         daemon(box, SLIPWAY_PROGRESS_EVENTS="true") as process,
         listening(box) as results,
     ):
@@ -121,7 +121,7 @@ async def test_two_in_creation_ten_in_total_and_one_deleted_by_hand() -> None:
 
 async def test_killed_in_the_middle_of_two_hundred_and_started_again() -> None:
     terms = replace(QUICK, max_creating=20, max_total=500)
-    async with Box(terms=terms) as box, listening(box) as results:
+    async with LocalAws(terms=terms) as box, listening(box) as results:
         await asyncio.gather(*(box.send(a_request(f"bot-{number}")) for number in range(200)))
         async with daemon(box, SLIPWAY_VISIBILITY_TIMEOUT="10") as first:
             await first.until(lambda: len(box.bedrock.account().made) >= 50)
@@ -136,8 +136,8 @@ async def test_killed_in_the_middle_of_two_hundred_and_started_again() -> None:
 
 
 async def test_sigterm_gives_back_what_is_held_and_another_finishes() -> None:
-    terms = Terms(max_creating=10, max_total=500, creation_seconds=(3.0, 4.0))
-    async with Box(terms=terms) as box, listening(box) as results:
+    terms = Behaviour(max_creating=10, max_total=500, creation_seconds=(3.0, 4.0))
+    async with LocalAws(terms=terms) as box, listening(box) as results:
         await asyncio.gather(*(box.send(a_request(f"bot-{number}")) for number in range(200)))
         async with daemon(box, SLIPWAY_VISIBILITY_TIMEOUT="300") as first:
             await first.until(lambda: len(box.bedrock.account().made) >= 10 and len(first.lines("request.accepted")) >= 200)
@@ -154,8 +154,10 @@ async def test_sigterm_gives_back_what_is_held_and_another_finishes() -> None:
 
 
 async def test_throttled_and_every_tenth_answer_lost() -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
-        box.bedrock.faults.troubles["CreateCustomModelDeployment"] = Trouble(rate=4.0, burst=2, every=10, kind="response lost")
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
+        box.bedrock.faults.failures["CreateCustomModelDeployment"] = FaultRule(
+            rate=4.0, burst=2, every=10, kind="response lost"
+        )
         await asyncio.gather(*(box.send(a_request(f"bot-{number}")) for number in range(40)))
         await results.until(lambda: len(results.outcomes()) == 40)
         made = box.bedrock.account().made
@@ -170,7 +172,7 @@ async def test_throttled_and_every_tenth_answer_lost() -> None:
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 async def test_poison_between_good_requests() -> None:
     bodies = [body for _, body in POISON if is_sendable(body)]
-    async with Box(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
         for number, body in enumerate(bodies):
             await box.send(body)
             if number % 10 == 0:
@@ -184,7 +186,7 @@ async def test_poison_between_good_requests() -> None:
 
 
 async def test_health_says_what_is_so() -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
         await box.send(a_request("bot"))
         await results.until(lambda: bool(results.outcomes()))
         assert (await process.ask("/livez"))[0] == 200
@@ -204,7 +206,7 @@ async def test_health_says_what_is_so() -> None:
 
 
 async def test_not_ready_says_why() -> None:
-    async with Box(terms=replace(QUICK, denied=("ListCustomModelDeployments",))) as box, daemon(box) as process:
+    async with LocalAws(terms=replace(QUICK, denied=("ListCustomModelDeployments",))) as box, daemon(box) as process:
         await process.until(lambda: bool(process.lines("daemon.started")))
         status, text = await process.ask("/readyz")
         assert status == 503
@@ -217,19 +219,19 @@ async def test_not_ready_says_why() -> None:
     [({"SLIPWAY_MAX_HELD": "0"}, "SLIPWAY_MAX_HELD"), ({"SLIPWAY_SWEEP_INTERVALL": "1"}, "SLIPWAY_SWEEP_INTERVAL")],
 )
 async def test_a_wrong_setting_stops_the_start_with_a_sentence(settings: dict[str, str], named: str) -> None:
-    async with Box(terms=QUICK) as box, daemon(box, **settings) as process:
+    async with LocalAws(terms=QUICK) as box, daemon(box, **settings) as process:
         assert (await process.end(signal.SIGCONT))[0] == 2
         assert named in str(process.entries)
 
 
 async def test_waiting_for_a_queue_that_does_not_answer_yet_ends_cleanly_on_sigterm() -> None:
-    async with Box(terms=QUICK) as box, daemon(box, AWS_ENDPOINT_URL="http://127.0.0.1:9") as process:
+    async with LocalAws(terms=QUICK) as box, daemon(box, AWS_ENDPOINT_URL="http://127.0.0.1:9") as process:
         await process.until(lambda: bool(process.lines("daemon.waiting")))
         assert (await process.end(signal.SIGTERM))[0] == 0
 
 
 async def test_a_second_signal_hurries() -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process:
         await process.until(lambda: bool(process.lines("daemon.started")))
         process.process.send_signal(signal.SIGTERM)
         await process.until(lambda: bool(process.lines("daemon.stopping")))

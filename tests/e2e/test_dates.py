@@ -9,13 +9,13 @@ from datetime import datetime
 
 import pytest
 
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from slipway.local.queues import Dates
-from slipway.local.stack import Box
+from slipway.local.stack import LocalAws
 from tests.e2e.commands import typed
 from tests.e2e.daemons import MODEL, Daemon, a_request, daemon, listening
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(1.0, 1.0), update_seconds=(3.0, 3.0))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(1.0, 1.0), update_seconds=(3.0, 3.0))
 OTHER_MODEL = MODEL[:-12] + "zyxwvutsrqpo"
 MOST_SKEW_SECONDS = 0.5
 
@@ -29,7 +29,7 @@ async def skew_of(process: Daemon) -> float:
 
 @pytest.mark.parametrize("dates", ["arrival", "none"])
 async def test_whatever_the_date_of_a_long_poll_is_time_is_kept(dates: Dates) -> None:
-    async with Box(terms=QUICK, dates=dates) as box, daemon(box) as process, listening(box) as results:
+    async with LocalAws(terms=QUICK, dates=dates) as box, daemon(box) as process, listening(box) as results:
         await process.until(lambda: bool(process.lines("daemon.started")))
         await box.send(a_request("bot"))
         await results.until(lambda: "bot" in results.outcomes())
@@ -50,7 +50,7 @@ async def test_whatever_the_date_of_a_long_poll_is_time_is_kept(dates: Dates) ->
 
 async def test_update_waits_about_as_long_as_the_update_takes() -> None:
     terms = replace(QUICK, update_seconds=(3.0, 3.0))
-    async with Box(terms=terms, dates="arrival") as box, daemon(box) as process:
+    async with LocalAws(terms=terms, dates="arrival") as box, daemon(box) as process:
         await process.until(lambda: bool(process.lines("daemon.started")))
         near = {"SLIPWAY_HTTP_PORT": str(process.port)}
         assert (await typed(box, "deploy", "bot", MODEL, "--wait", "--at-most", "60", **near)).code == 0

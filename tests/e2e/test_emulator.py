@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from slipway.core.lifecycle.tags import REQUEST_TAG
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.commands import Ran, typed
 from tests.e2e.daemons import MODEL, daemon
 
@@ -38,7 +38,7 @@ target = "nowhere"
 """
 RESEARCH = ("us-west-2", "210987654321")
 THEIRS = MODEL.replace("us-east-1:123456789012", ":".join(RESEARCH))
-TERMS = Terms(creation_seconds=(0.5, 1.0), max_creating=20, max_total=100)
+TERMS = Behaviour(creation_seconds=(0.5, 1.0), max_creating=20, max_total=100)
 
 
 def written(folder: Path, **files: str) -> str:
@@ -51,7 +51,7 @@ def written(folder: Path, **files: str) -> str:
 
 async def test_each_command_is_about_the_target_that_it_names(tmp_path: Path) -> None:
     config = written(tmp_path)
-    async with Box(terms=TERMS) as box, daemon(box, SLIPWAY_CONFIG=config) as process:
+    async with LocalAws(terms=TERMS) as box, daemon(box, SLIPWAY_CONFIG=config) as process:
         url = f"http://127.0.0.1:{process.port}"
         await process.until(lambda: bool(process.lines("daemon.started")))
         box.bedrock.account().add(box.bedrock.now(), "bot", MODEL)
@@ -98,7 +98,7 @@ async def test_each_command_is_about_the_target_that_it_names(tmp_path: Path) ->
 
 async def test_a_target_that_is_not_there_or_cannot_be_reached_is_said(tmp_path: Path) -> None:
     config = written(tmp_path, permissions=RULES, triggers=TRIGGERS)
-    async with Box(terms=TERMS) as box:
+    async with LocalAws(terms=TERMS) as box:
 
         async def ran(*words: str) -> Ran:
             return await typed(box, *words, SLIPWAY_CONFIG=config, SLIPWAY_HTTP_PORT="0")

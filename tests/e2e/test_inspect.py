@@ -6,25 +6,25 @@ import json
 from dataclasses import replace
 
 from slipway.core.lifecycle.tags import REQUEST_TAG
-from slipway.local.behaviour import Terms
-from slipway.local.faults import Trouble
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.faults import FaultRule
+from slipway.local.stack import LocalAws
 from tests.e2e.commands import Ran, Terminal, at_terminal, typed
 from tests.e2e.daemons import MODEL, Daemon, a_request, daemon
 
 CREATE = "CreateCustomModelDeployment"
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(0.0, 0.0))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(0.0, 0.0))
 NOBODY = {"SLIPWAY_HTTP_PORT": "0"}
 OTHER = MODEL[:-1] + "m"
 
 
-def plant(box: Box, name: str, request_id: str | None = None, model: str = MODEL) -> None:
+def plant(box: LocalAws, name: str, request_id: str | None = None, model: str = MODEL) -> None:
     tags = [{"key": REQUEST_TAG, "value": request_id}] if request_id else []
     box.bedrock.account().add(box.bedrock.now(), name, model, "a line", tags)
 
 
 async def test_a_list_has_every_filter_that_bedrock_has() -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         plant(box, "bot-1", "r-1")
         plant(box, "bot-2", model=OTHER)
         plant(box, "fails-bot", "r-3")
@@ -51,7 +51,7 @@ async def test_a_list_has_every_filter_that_bedrock_has() -> None:
 
 
 async def test_get_shows_all_and_says_when_there_is_none() -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         plant(box, "bot", "r-1")
         ran = await typed(box, "get", "bot", **NOBODY)
         facts = dict(ran.rows)
@@ -72,7 +72,7 @@ async def test_get_shows_all_and_says_when_there_is_none() -> None:
 
 
 async def test_watching_is_a_moving_table_or_a_line_of_json_for_each_look() -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process:
         plant(box, "bot", "r-1")
         await box.send(a_request("endless-bot"))
         await process.until(lambda: bool(process.lines("deployment.created")))
@@ -92,13 +92,13 @@ async def test_watching_is_a_moving_table_or_a_line_of_json_for_each_look() -> N
         assert await terminal.end(2) == 130
 
 
-async def explained(box: Box, process: Daemon, word: str) -> Ran:
+async def explained(box: LocalAws, process: Daemon, word: str) -> Ran:
     return await typed(box, "explain", word, "--json", SLIPWAY_HTTP_PORT=str(process.port))
 
 
 async def test_explain_knows_predecessors_models_names_and_slots() -> None:
     async with (
-        Box(terms=replace(QUICK, name_reserved_seconds=3600.0, models={OTHER: "Creating"})) as box,
+        LocalAws(terms=replace(QUICK, name_reserved_seconds=3600.0, models={OTHER: "Creating"})) as box,
         daemon(box) as process,
     ):
         await box.send(a_request("endless-bot", requestId="r-1"))
@@ -125,11 +125,11 @@ async def test_explain_knows_predecessors_models_names_and_slots() -> None:
 
 
 async def test_explain_knows_broken_credentials_throttles_and_what_it_does_not_know() -> None:
-    async with Box(terms=replace(QUICK, denied=(CREATE,))) as box, daemon(box) as process:
+    async with LocalAws(terms=replace(QUICK, denied=(CREATE,))) as box, daemon(box) as process:
         await box.send(a_request("denied"))
         await process.until(lambda: bool(process.lines("request.paused")))
         assert (await explained(box, process, "denied")).json["reason"] == "AccessDenied"
-        box.bedrock.faults.troubles[CREATE] = Trouble(rate=0.01, burst=0.5)
+        box.bedrock.faults.failures[CREATE] = FaultRule(rate=0.01, burst=0.5)
         await box.send(a_request("throttled"))
         await process.until(lambda: any(each["reason"] == "Throttled" for each in process.lines("request.paused")))
         assert (await explained(box, process, "throttled")).json["reason"] == "Throttled"
@@ -138,7 +138,7 @@ async def test_explain_knows_broken_credentials_throttles_and_what_it_does_not_k
 
 
 async def test_explain_without_a_daemon_says_what_that_hides() -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         await box.send(a_request("bot"))
         plant(box, "made", "r-made")
         ran = await typed(box, "explain", "bot", **NOBODY)
@@ -151,7 +151,7 @@ async def test_explain_without_a_daemon_says_what_that_hides() -> None:
 
 
 async def test_a_list_at_a_terminal_is_a_table() -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         plant(box, "fails-bot", "r-1")
         code, screen = await at_terminal(box, "list", **NOBODY)
         assert code == 0

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.daemons import Daemon, a_request, listening
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(0.5, 1.0))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(0.5, 1.0))
 LOST = "slipway_log_lines_lost_total "
 
 
@@ -51,7 +51,7 @@ def _full_disk() -> Iterator[int]:
 
 
 @asynccontextmanager
-async def _daemon(box: Box, output: int, **settings: str) -> AsyncIterator[Daemon]:
+async def _daemon(box: LocalAws, output: int, **settings: str) -> AsyncIterator[Daemon]:
     made = Daemon(box, settings)
     await made.start(output)
     try:
@@ -69,11 +69,11 @@ async def _lost(process: Daemon) -> float:
 async def test_requests_go_on_it_is_counted_and_sigterm_ends_it(kind: str) -> None:
     outputs = {"closed": _closed_pipe, "full disk": _full_disk, "not read": _full_pipe}
     with outputs[kind]() as output:
-        async with Box(terms=QUICK) as box, _daemon(box, output) as process, listening(box) as results:
+        async with LocalAws(terms=QUICK) as box, _daemon(box, output) as process, listening(box) as results:
             for number in range(3):
                 await box.send(a_request(f"bot-{number}"))
             await results.until(lambda: len(results.outcomes()) == 3)
-            assert {ending for said in results.outcomes().values() for ending, _ in said} == {"Active"}
+            assert {kind for said in results.outcomes().values() for kind, _ in said} == {"Active"}
             assert (await process.ask("/livez"))[0] == 200
             if kind != "not read":  # there the lines wait, and are not lost yet
                 assert await _lost(process) >= 7, "one of the start, and two of each request"
@@ -94,7 +94,7 @@ async def test_a_log_that_can_be_written_again_goes_on() -> None:
         except BlockingIOError:
             break
     os.set_blocking(writer, True)
-    async with Box(terms=QUICK) as box, _daemon(box, writer) as process, listening(box) as results:
+    async with LocalAws(terms=QUICK) as box, _daemon(box, writer) as process, listening(box) as results:
         await box.send(a_request("bot"))
         await results.until(lambda: bool(results.outcomes()))
         os.close(writer)

@@ -10,15 +10,15 @@ from typing import Any
 
 import aioboto3
 
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.commands import at_terminal, slipway, typed
 from tests.e2e.daemons import MODEL, a_request, daemon, listening
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(0.0, 0.0))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(0.0, 0.0))
 
 
-def client(box: Box, service: str) -> AbstractAsyncContextManager[Any]:
+def client(box: LocalAws, service: str) -> AbstractAsyncContextManager[Any]:
     made: AbstractAsyncContextManager[Any] = aioboto3.Session().client(
         service,
         endpoint_url=box.environment()["AWS_ENDPOINT_URL"],
@@ -31,7 +31,7 @@ def client(box: Box, service: str) -> AbstractAsyncContextManager[Any]:
 
 async def test_nothing_is_wrong_with_a_good_box() -> None:
     for fifo in (False, True):
-        async with Box(terms=QUICK, fifo=fifo) as box, daemon(box) as process:
+        async with LocalAws(terms=QUICK, fifo=fifo) as box, daemon(box) as process:
             await process.until(lambda: bool(process.lines("daemon.started")))
             url = f"http://127.0.0.1:{process.port}"
             ran = await typed(box, "doctor", "--json", "--model", MODEL, "--daemon", url)
@@ -42,7 +42,7 @@ async def test_nothing_is_wrong_with_a_good_box() -> None:
 
 
 async def test_at_a_terminal_a_good_box_is_said_to_be_well() -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         code, screen = await at_terminal(box, "doctor")
         assert code == 0
         assert "All well: credentials, queue, clock" in screen
@@ -50,7 +50,7 @@ async def test_at_a_terminal_a_good_box_is_said_to_be_well() -> None:
 
 async def test_all_that_was_planted_is_found() -> None:
     denied = ("CreateCustomModelDeployment", "GetCustomModel", "ListTagsForResource")
-    async with Box(terms=replace(QUICK, denied=denied)) as box:
+    async with LocalAws(terms=replace(QUICK, denied=denied)) as box:
         async with client(box, "sqs") as sqs, client(box, "sns") as sns:
             arn = (await sqs.get_queue_attributes(QueueUrl=box.dead_letter_url, AttributeNames=["QueueArn"]))["Attributes"]
             redrive = {"deadLetterTargetArn": arn["QueueArn"], "maxReceiveCount": 1}
@@ -76,7 +76,7 @@ async def test_all_that_was_planted_is_found() -> None:
 
 
 async def test_what_is_not_there_is_found_one_at_a_time() -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         for planted, about in (
             ({"SLIPWAY_QUEUE_URL": box.queue_url + "x"}, "queue"),
             ({"SLIPWAY_TOPIC_ARN": box.topic_arn + "x"}, "topic"),
@@ -96,7 +96,7 @@ async def test_what_is_not_there_is_found_one_at_a_time() -> None:
 
 
 async def test_dead_letters_are_listed_shown_and_sent_back_where_they_are_sound() -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
         await box.send('{"modelDeploymentname": "bot"}')
         await results.until(lambda: bool(results.outcomes()))
         async with client(box, "sqs") as sqs:
@@ -128,7 +128,7 @@ async def test_dead_letters_are_listed_shown_and_sent_back_where_they_are_sound(
 
 
 async def test_dead_letters_of_a_fifo_queue_go_back_into_their_group() -> None:
-    async with Box(terms=QUICK, fifo=True) as box, daemon(box), listening(box) as results:
+    async with LocalAws(terms=QUICK, fifo=True) as box, daemon(box), listening(box) as results:
         async with client(box, "sqs") as sqs:
             for name in ("bot-1", "bot-2"):
                 await sqs.send_message(
@@ -151,7 +151,7 @@ async def _count(sqs: Any, url: str) -> int:
 
 
 async def test_all_of_more_than_a_thousand_dead_letters_are_sent_back() -> None:
-    async with Box(terms=QUICK) as box, client(box, "sqs") as sqs:
+    async with LocalAws(terms=QUICK) as box, client(box, "sqs") as sqs:
         await _fill(sqs, box.dead_letter_url, [a_request(f"bot-{number}") for number in range(1_205)])
         ran = await typed(box, "dlq", "redrive", "--all", "--dry-run")
         assert (ran.code, len(set(ran.out.split()))) == (0, 1_205)
@@ -167,7 +167,7 @@ async def test_what_would_be_rejected_again_by_the_settings_is_left_and_counted(
     rules.write_text('[[rule]]\nname = "all"\nnames = ["bot-*"]\n')
     bodies = [a_request("bot-1"), a_request("other"), a_request("bot-2", target="nowhere"), "{}", "not JSON"]
     bodies.append(a_request("bot-3", replyTo="arn:aws:sns:us-east-1:123456789012:elsewhere"))
-    async with Box(terms=QUICK) as box, client(box, "sqs") as sqs:
+    async with LocalAws(terms=QUICK) as box, client(box, "sqs") as sqs:
         await _fill(sqs, box.dead_letter_url, bodies)
         ran = await typed(box, "dlq", "redrive", "--all", SLIPWAY_PERMISSIONS=str(rules))
         assert (ran.code, len(ran.out.split())) == (1, 1)
@@ -197,7 +197,7 @@ region = "us-west-2"
 role_arn = "arn:aws:iam::210987654321:role/slipway"
 external_id = "hush-hush"
 """)
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         ran = await typed(box, "config", "--config", str(file), SLIPWAY_TIMEOUT="90", AWS_SECRET_ACCESS_KEY="hush")
         rows = {row[0]: row[1:] for row in ran.rows}
         assert rows["max_held"] == ["7", str(file)]
@@ -217,7 +217,7 @@ external_id = "hush-hush"
 
 async def test_a_probe_says_what_it_saw_and_takes_away_what_it_made() -> None:
     terms = replace(QUICK, creation_seconds=(0.0, 0.0), update_seconds=(0.0, 0.0), max_creating=2, taken_text="It exists.")
-    async with Box(terms=terms) as box:
+    async with LocalAws(terms=terms) as box:
         ran = await slipway(box, "probe", "--model", MODEL)
         assert (ran.code, ran.out) == (2, "")
         assert "--yes" in ran.err
@@ -226,7 +226,7 @@ async def test_a_probe_says_what_it_saw_and_takes_away_what_it_made() -> None:
         assert ran.code == 0, ran.err
         said = ran.json
         assert said["terms"]["taken_text"] == "It exists."
-        assert Terms().changed(said["terms"]).taken_text == "It exists."
+        assert Behaviour().changed(said["terms"]).taken_text == "It exists."
         assert said["left"] == []
         found = {one["id"]: one for one in said["findings"]}
         assert "ValidationException: It exists." in found["taken"]["evidence"][0]

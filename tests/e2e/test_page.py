@@ -12,12 +12,12 @@ import aiohttp
 
 from slipway.http.page.layout import POLICY
 from slipway.http.page.routes import MOST_VIEWERS
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.daemons import Daemon, a_request, daemon, listening
 
-SLOW = Terms(max_creating=1, max_total=500, creation_seconds=(600.0, 600.0))
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(1.0, 2.0))
+SLOW = Behaviour(max_creating=1, max_total=500, creation_seconds=(600.0, 600.0))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(1.0, 2.0))
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def news(answer: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
 
 
 async def test_the_page_is_whole_without_javascript_and_loads_nothing_of_others() -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process, listening(box) as results, viewer(process) as session:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process, listening(box) as results, viewer(process) as session:
         await box.send(a_request("bot"))
         await box.send(a_request("fails-bot"))
         await box.send('{"<script>alert(1)</script>": "<img src=x onerror=alert(1)>", "requestId": "poison"}')
@@ -77,7 +77,7 @@ async def test_the_page_is_whole_without_javascript_and_loads_nothing_of_others(
 
 
 async def test_what_happens_is_seen_as_it_happens() -> None:
-    async with Box(terms=SLOW) as box, daemon(box) as process, viewer(process) as session:
+    async with LocalAws(terms=SLOW) as box, daemon(box) as process, viewer(process) as session:
         async with session.get("/live") as answer, session.get("/live", params={"about": "bot"}) as about:
             assert answer.headers["Content-Type"] == "text/event-stream"
             heard = news(answer)
@@ -95,7 +95,7 @@ async def test_what_happens_is_seen_as_it_happens() -> None:
 
 
 async def test_more_viewers_than_there_may_be_are_told_so_and_all_are_sent_away_in_the_end() -> None:
-    async with Box(terms=SLOW) as box, daemon(box) as process, viewer(process) as session:
+    async with LocalAws(terms=SLOW) as box, daemon(box) as process, viewer(process) as session:
         answers = [await session.get("/live", params={"about": str(number % 3)}) for number in range(MOST_VIEWERS)]
         for answer in answers:
             await anext(news(answer))
@@ -116,7 +116,7 @@ async def test_more_viewers_than_there_may_be_are_told_so_and_all_are_sent_away_
 
 
 async def test_a_later_page_of_those_who_wait() -> None:
-    async with Box(terms=SLOW) as box, daemon(box) as process, viewer(process) as session:
+    async with LocalAws(terms=SLOW) as box, daemon(box) as process, viewer(process) as session:
         await asyncio.gather(*(box.send(a_request(f"bot-{number}")) for number in range(40)))
         await process.until(lambda: len(process.lines("request.accepted")) == 40)
         async with session.get("/live") as answer:

@@ -7,12 +7,12 @@ import signal
 from pathlib import Path
 
 from slipway.core.sqs.messages import CONTINUATION
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.daemons import Daemon, a_request, daemon, listening
 from tests.e2e.senders import send
 
-QUICK = Terms(max_creating=5, max_total=100, creation_seconds=(0.1, 0.3))
+QUICK = Behaviour(max_creating=5, max_total=100, creation_seconds=(0.1, 0.3))
 RULES = """
 [[rule]]
 name = "team"
@@ -26,7 +26,7 @@ async def test_each_sender_may_do_what_his_rule_permits_and_nobody_passes_for_an
     rules = tmp_path / "permissions.toml"
     rules.write_text(RULES, "utf-8")
     settings = {"SLIPWAY_PERMISSIONS": str(rules), "SLIPWAY_VISIBILITY_TIMEOUT": "10"}
-    async with Box(terms=QUICK) as box, daemon(box, **settings) as process, listening(box) as results:
+    async with LocalAws(terms=QUICK) as box, daemon(box, **settings) as process, listening(box) as results:
         await process.until(lambda: bool(process.lines("permissions.loaded")))
         assert process.lines("permissions.loaded")[0]["own_sender"] == "AIDAlocal"
         claim = {"origin": "m-1", "firstReceivedAt": box.bedrock.now(), "hops": 1, "sender": "AIDAteam"}
@@ -57,7 +57,7 @@ async def test_each_sender_may_do_what_his_rule_permits_and_nobody_passes_for_an
 async def test_wrong_permissions_stop_the_start_with_rule_and_key(tmp_path: Path) -> None:
     rules = tmp_path / "permissions.toml"
     rules.write_text(RULES.replace("actions", "action"), "utf-8")
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         process = Daemon(box, {"SLIPWAY_PERMISSIONS": str(rules)})
         await process.start()
         assert await process.process.wait() == 2

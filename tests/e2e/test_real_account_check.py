@@ -7,17 +7,17 @@ import signal
 import sys
 from pathlib import Path
 
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.commands import environment
 from tests.e2e.daemons import MODEL
 from tests.support.readme import ROOT
 
-QUICK = Terms(max_creating=2, max_total=10, creation_seconds=(0.5, 1.0))
-STUCK = Terms(max_creating=2, max_total=10, creation_seconds=(6.0, 6.0))
+QUICK = Behaviour(max_creating=2, max_total=10, creation_seconds=(0.5, 1.0))
+STUCK = Behaviour(max_creating=2, max_total=10, creation_seconds=(6.0, 6.0))
 
 
-def existing(box: Box) -> int:
+def existing(box: LocalAws) -> int:
     """Return how many deployments there are."""
     return box.bedrock.account().counts(box.bedrock.now())[1]
 
@@ -30,7 +30,7 @@ def names(folder: Path) -> list[str]:
 class Check:
     """The check as a process of its own."""
 
-    def __init__(self, box: Box, folder: Path, *words: str) -> None:
+    def __init__(self, box: LocalAws, folder: Path, *words: str) -> None:
         self.report = folder / "report.md"
         self._command = [sys.executable, "-m", "tests.live", "--model", MODEL, "--report", str(self.report), *words]
         self._environment = environment(box, PYTHONPATH=str(ROOT), SLIPWAY_SWEEP_INTERVAL="0.5")
@@ -55,7 +55,7 @@ class Check:
 
 
 async def test_it_deploys_once_deletes_that_and_reports(tmp_path: Path) -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         check = Check(box, tmp_path, "--yes", "--at-most", "120")
         await check.start()
         code, out = await check.end()
@@ -72,7 +72,7 @@ async def test_it_deploys_once_deletes_that_and_reports(tmp_path: Path) -> None:
 
 
 async def test_nobody_is_asked_so_nothing_is_done(tmp_path: Path) -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         check = Check(box, tmp_path)
         await check.start()
         code, out = await check.end()
@@ -82,7 +82,7 @@ async def test_nobody_is_asked_so_nothing_is_done(tmp_path: Path) -> None:
 
 
 async def test_what_was_created_is_deleted_when_it_is_interrupted(tmp_path: Path) -> None:
-    async with Box(terms=STUCK) as box:
+    async with LocalAws(terms=STUCK) as box:
         check = Check(box, tmp_path, "--yes", "--at-most", "120")
         await check.start()
         async with asyncio.timeout(120.0):

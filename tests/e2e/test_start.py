@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.commands import slipway
 from tests.e2e.daemons import a_request, daemon, free_port, listening
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(0.5, 1.0))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(0.5, 1.0))
 KEYS = {
     "AccessKeyId": "AKIDEXAMPLE",
     "SecretAccessKey": "example",
@@ -62,7 +62,7 @@ async def _container() -> AsyncIterator[Container]:
 
 async def test_credentials_that_come_late_are_waited_for() -> None:
     async with (
-        Box(terms=QUICK) as box,
+        LocalAws(terms=QUICK) as box,
         _container() as container,
         daemon(box, **NONE, AWS_CONTAINER_CREDENTIALS_FULL_URI=container.url) as process,
         listening(box) as results,
@@ -80,7 +80,7 @@ async def test_credentials_that_come_late_are_waited_for() -> None:
 
 async def test_sigterm_while_credentials_are_waited_for_ends_it_at_once() -> None:
     async with (
-        Box(terms=QUICK) as box,
+        LocalAws(terms=QUICK) as box,
         _container() as container,
         daemon(box, **NONE, AWS_CONTAINER_CREDENTIALS_FULL_URI=container.url) as process,
     ):
@@ -91,7 +91,7 @@ async def test_sigterm_while_credentials_are_waited_for_ends_it_at_once() -> Non
 
 async def test_no_credentials_anywhere_are_waited_for_with_what_to_do() -> None:
     """Instance metadata that does not answer yet looks the same."""
-    async with Box(terms=QUICK) as box, daemon(box, **NONE) as process:
+    async with LocalAws(terms=QUICK) as box, daemon(box, **NONE) as process:
         await process.until(lambda: bool(process.lines("daemon.waiting")))
         assert "set AWS_PROFILE" in process.lines("daemon.waiting")[0]["error"]
         assert (await process.end(signal.SIGTERM))[0] == 0
@@ -101,7 +101,7 @@ async def test_a_port_in_use_is_waited_for_and_requests_are_served_meanwhile() -
     """As in a rolling restart on one host."""
     with socket.create_server(("127.0.0.1", 0)) as old:
         port = old.getsockname()[1]
-        async with Box(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_PORT=str(port)) as process, listening(box) as results:
+        async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_PORT=str(port)) as process, listening(box) as results:
             await box.send(a_request("bot"))
             await results.until(lambda: bool(results.outcomes()))
             assert str(port) in process.lines("endpoint.waiting")[0]["error"]
@@ -114,7 +114,7 @@ async def test_a_port_in_use_is_waited_for_and_requests_are_served_meanwhile() -
 async def test_sigterm_during_a_first_call_that_gets_no_answer_ends_it_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        async with Box(terms=QUICK) as box, daemon(box, AWS_ENDPOINT_URL=url) as process:
+        async with LocalAws(terms=QUICK) as box, daemon(box, AWS_ENDPOINT_URL=url) as process:
             connection, _ = await asyncio.to_thread(silent.accept)  # the first call is under way
             with connection:
                 await process.told("/readyz", lambda text: "queue" in json.loads(text)["troubles"])
@@ -123,7 +123,7 @@ async def test_sigterm_during_a_first_call_that_gets_no_answer_ends_it_at_once()
 
 
 async def test_a_second_signal_ends_it_while_no_call_gets_an_answer() -> None:
-    async with Box(terms=QUICK) as box, _between(box.environment()["AWS_ENDPOINT_URL"]) as between:
+    async with LocalAws(terms=QUICK) as box, _between(box.environment()["AWS_ENDPOINT_URL"]) as between:
         box.bedrock.terms = replace(QUICK, creation_seconds=(600.0, 600.0))
         async with daemon(box, AWS_ENDPOINT_URL=between.url) as process:
             await box.send(a_request("bot"))
@@ -185,13 +185,13 @@ async def _between(url: str) -> AsyncIterator[Between]:
     ],
 )
 async def test_what_only_another_setting_ends_exits_with_2_and_names_it(given: dict[str, str], said: str) -> None:
-    async with Box(terms=QUICK) as box, daemon(box, **given) as process:
+    async with LocalAws(terms=QUICK) as box, daemon(box, **given) as process:
         assert (await process.end(signal.SIGCONT))[0] == 2
         assert said in str(process.entries)
 
 
 async def test_keys_from_an_endpoint_that_no_header_can_carry_exit_with_2_and_name_the_source() -> None:
-    async with Box(terms=QUICK) as box, _container() as container:
+    async with LocalAws(terms=QUICK) as box, _container() as container:
         container.keys = KEYS | {"SecretAccessKey": "example\n"}
         async with daemon(box, **NONE, AWS_CONTAINER_CREDENTIALS_FULL_URI=container.url) as process:
             assert (await process.end(signal.SIGCONT))[0] == 2
@@ -201,7 +201,7 @@ async def test_keys_from_an_endpoint_that_no_header_can_carry_exit_with_2_and_na
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on any port")
 async def test_a_privileged_port_exits_with_2() -> None:
-    async with Box(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_PORT="80") as process:
+    async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_PORT="80") as process:
         assert (await process.end(signal.SIGCONT))[0] == 2
 
 
@@ -209,7 +209,7 @@ async def test_a_privileged_port_exits_with_2() -> None:
 async def test_the_health_check_asks_where_serve_listens(host: str, tmp_path: Path) -> None:
     port, file = free_port(), tmp_path / "slipway.toml"
     file.write_text(f'http_host = "{host}"\nhttp_port = {port}\n', "utf-8")
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         async with daemon(box, SLIPWAY_CONFIG=str(file), SLIPWAY_HTTP_PORT=str(port)) as process:
             await process.until(lambda: bool(process.lines("daemon.started")))
             ran = await slipway(box, "health", SLIPWAY_CONFIG=str(file))

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from slipway.core.lifecycle.tags import REQUEST_TAG
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.commands import Ran, Terminal, at_terminal, slipway, typed
 from tests.e2e.daemons import MODEL, Daemon, daemon, listening
 
-QUICK = Terms(max_creating=50, max_total=500, creation_seconds=(1.0, 1.5))
+QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(1.0, 1.5))
 SLOW = replace(QUICK, creation_seconds=(3600.0, 3600.0))
 NOBODY = {"SLIPWAY_HTTP_PORT": "0"}
 
@@ -30,7 +30,7 @@ def last(ran: Ran) -> Any:
 
 
 async def test_in_a_pipe_it_prints_the_id_under_which_the_result_is_announced() -> None:
-    async with Box(terms=QUICK) as box, daemon(box), listening(box) as results:
+    async with LocalAws(terms=QUICK) as box, daemon(box), listening(box) as results:
         ran = await slipway(box, "deploy", "bot", MODEL, "--tag", "team=support", "--description", "nightly", **NOBODY)
         assert (ran.code, ran.err) == (0, "")
         await results.until(lambda: bool(results.outcomes()))
@@ -41,12 +41,12 @@ async def test_in_a_pipe_it_prints_the_id_under_which_the_result_is_announced() 
 
 
 async def test_on_a_fifo_queue_too() -> None:
-    async with Box(terms=QUICK, fifo=True) as box, daemon(box) as process:
+    async with LocalAws(terms=QUICK, fifo=True) as box, daemon(box) as process:
         assert (await typed(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
 
 
 async def test_waiting_ends_with_the_outcome_as_the_daemon_tells_it() -> None:
-    async with Box(terms=replace(QUICK, max_creating=1)) as box, daemon(box) as process:
+    async with LocalAws(terms=replace(QUICK, max_creating=1)) as box, daemon(box) as process:
         await process.until(lambda: bool(process.lines("daemon.started")))
         ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--json", **near(process))
         assert ran.code == 0, ran.err
@@ -64,7 +64,7 @@ async def test_waiting_ends_with_the_outcome_as_the_daemon_tells_it() -> None:
 
 
 async def test_what_was_deployed_is_deleted_and_what_is_not_ours_is_not() -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process:
         await process.until(lambda: bool(process.lines("daemon.started")))
         box.bedrock.account().add(box.bedrock.now(), "theirs", MODEL)
         assert (await typed(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
@@ -77,7 +77,7 @@ async def test_what_was_deployed_is_deleted_and_what_is_not_ours_is_not() -> Non
 
 async def test_another_model_is_served_or_the_former_again() -> None:
     terms = replace(QUICK, update_seconds=(0.0, 0.5))
-    async with Box(terms=terms) as box, daemon(box) as process:
+    async with LocalAws(terms=terms) as box, daemon(box) as process:
         await process.until(lambda: bool(process.lines("daemon.started")))
         assert (await typed(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
         other = MODEL[:-1] + "x"
@@ -90,7 +90,7 @@ async def test_another_model_is_served_or_the_former_again() -> None:
 
 
 async def test_without_a_daemon_to_ask_the_events_tell_whatever_the_outcome_is() -> None:
-    async with Box(terms=QUICK) as box, daemon(box):
+    async with LocalAws(terms=QUICK) as box, daemon(box):
         box.bedrock.account().add(box.bedrock.now(), "taken", MODEL)
         words = ("--wait", "--json", "--events-queue", box.results_url)
         assert (await typed(box, "deploy", "bot", MODEL, *words, **NOBODY)).code == 0
@@ -99,7 +99,7 @@ async def test_without_a_daemon_to_ask_the_events_tell_whatever_the_outcome_is()
 
 
 async def test_bedrock_alone_tells_of_a_deployment_that_was_made_for_it() -> None:
-    async with Box(terms=QUICK) as box, daemon(box):
+    async with LocalAws(terms=QUICK) as box, daemon(box):
         ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--json", **NOBODY)
         assert (ran.code, last(ran)["state"], last(ran)["source"]) == (0, "Active", "Bedrock")
         (tag,) = (each["value"] for each in box.bedrock.account().made[0].tags if each["key"] == REQUEST_TAG)
@@ -107,7 +107,7 @@ async def test_bedrock_alone_tells_of_a_deployment_that_was_made_for_it() -> Non
 
 
 async def test_at_most_ends_the_waiting_and_says_that_the_request_goes_on() -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--at-most", "1", **NOBODY)
         assert ran.code == 6
         assert "the request goes on" in ran.err
@@ -115,7 +115,7 @@ async def test_at_most_ends_the_waiting_and_says_that_the_request_goes_on() -> N
 
 
 async def test_who_can_no_longer_follow_says_that_the_request_goes_on() -> None:
-    async with Box(terms=replace(QUICK, denied=("GetCustomModelDeployment",))) as box:
+    async with LocalAws(terms=replace(QUICK, denied=("GetCustomModelDeployment",))) as box:
         ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--request-id", "r-1", **NOBODY)
         assert (ran.code, ran.out) == (2, "")
         assert "AccessDeniedException" in ran.err
@@ -127,7 +127,7 @@ async def test_who_can_no_longer_follow_says_that_the_request_goes_on() -> None:
 
 
 async def test_ctrl_c_stops_watching_and_not_the_deployment() -> None:
-    async with Box(terms=SLOW) as box, daemon(box) as process, listening(box) as results:
+    async with LocalAws(terms=SLOW) as box, daemon(box) as process, listening(box) as results:
         await process.until(lambda: bool(process.lines("daemon.started")))
         terminal = Terminal(box, "deploy", "bot", MODEL, "--wait", "--request-id", "r-1", **near(process))
         await terminal.start()
@@ -152,7 +152,7 @@ async def test_ctrl_c_while_it_is_sent_says_that_it_may_be_on_the_queue() -> Non
             await writer.wait_closed()
         gone.set()
 
-    async with Box(terms=QUICK) as box, await asyncio.start_server(never_answer, "127.0.0.1", 0) as server:
+    async with LocalAws(terms=QUICK) as box, await asyncio.start_server(never_answer, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         silent = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
         terminal = Terminal(box, "delete", "bot", "--request-id", "r-1", **NOBODY, **silent)
@@ -164,7 +164,7 @@ async def test_ctrl_c_while_it_is_sent_says_that_it_may_be_on_the_queue() -> Non
 
 
 async def test_at_a_terminal_the_end_stays_on_the_screen() -> None:
-    async with Box(terms=QUICK) as box, daemon(box) as process:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process:
         code, screen = await at_terminal(box, "deploy", "bot", MODEL, "--wait", **near(process))
         assert code == 0
         assert "Ctrl-C stops watching, and nothing else." in screen
@@ -185,7 +185,7 @@ WRONG = [
 
 
 async def test_what_is_wrong_is_named_by_its_option_and_nothing_is_sent() -> None:
-    async with Box(terms=QUICK) as box:
+    async with LocalAws(terms=QUICK) as box:
         for words, said in WRONG:
             ran = await typed(box, "deploy", *words, **NOBODY)
             assert (ran.code, ran.out) == (2, "")

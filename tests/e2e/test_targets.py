@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from slipway.local.demo import sample
-from slipway.local.faults import Trouble
-from slipway.local.stack import Box
+from slipway.local.faults import FaultRule
+from slipway.local.stack import LocalAws
 from tests.e2e.daemons import MODEL, a_request, daemon, listening
 
 TARGETS = """
@@ -26,7 +26,7 @@ role_arn = "arn:aws:iam::210987654321:role/slipway"
 names = ["bot-*", "research-*"]
 """
 BROKEN, SLOW, RESEARCH = ("us-east-1", "200000000001"), ("us-west-2", "200000000002"), ("us-west-2", "210987654321")
-TERMS = Terms(creation_seconds=(0.5, 1.0), max_creating=20, max_total=100)
+TERMS = Behaviour(creation_seconds=(0.5, 1.0), max_creating=20, max_total=100)
 MANY = 12
 
 
@@ -49,9 +49,9 @@ def waits(text: str) -> set[str | None]:
 async def test_of_three_targets_one_broken_and_one_throttled_to_a_call_a_second_the_third_does_not_notice(
     tmp_path: Path,
 ) -> None:
-    async with Box(terms=TERMS) as box, listening(box) as results:
+    async with LocalAws(terms=TERMS) as box, listening(box) as results:
         slow = box.bedrock.faults_of(*SLOW)
-        slow.troubles["*"] = Trouble(rate=1.0, burst=1.0)
+        slow.failures["*"] = FaultRule(rate=1.0, burst=1.0)
         async with daemon(box, SLIPWAY_CONFIG=written(tmp_path)) as process:
             for number in range(MANY):
                 for target, place in (("broken", BROKEN), ("slow", SLOW), ("research", RESEARCH)):
@@ -89,7 +89,7 @@ async def test_of_three_targets_one_broken_and_one_throttled_to_a_call_a_second_
 
 
 async def test_a_role_that_cannot_be_assumed_stops_no_start_and_what_is_not_allowed_is_rejected(tmp_path: Path) -> None:
-    async with Box(terms=TERMS) as box, listening(box) as results, daemon(box, SLIPWAY_CONFIG=written(tmp_path)):
+    async with LocalAws(terms=TERMS) as box, listening(box) as results, daemon(box, SLIPWAY_CONFIG=written(tmp_path)):
         await box.send(a_request("bot"))
         await box.send(sample("target.json"))
         await box.send(ask("research", RESEARCH, "other"))
@@ -105,7 +105,7 @@ async def test_a_role_that_cannot_be_assumed_stops_no_start_and_what_is_not_allo
 async def test_two_targets_in_one_place_stop_the_start_with_a_sentence(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
     path.write_text('[targets.twin]\nregion = "us-east-1"\n', "utf-8")
-    async with Box(terms=TERMS) as box, daemon(box, SLIPWAY_CONFIG=str(path)) as process:
+    async with LocalAws(terms=TERMS) as box, daemon(box, SLIPWAY_CONFIG=str(path)) as process:
         assert await process.process.wait() == 2
         await process.until(lambda: bool(process.lines("daemon.refused")))
         (refused,) = process.lines("daemon.refused")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from tests.e2e.collector import Collector
 from tests.e2e.daemons import a_request, daemon, listening
 from tests.e2e.senders import send
@@ -14,8 +14,8 @@ TRACE, SENDER = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 async def test_spans_arrive_at_a_collector_and_the_last_ones_when_the_daemon_ends() -> None:
-    quick = Terms(max_creating=5, max_total=100, creation_seconds=(0.1, 0.3))
-    async with Collector() as collector, Box(terms=quick) as box:
+    quick = Behaviour(max_creating=5, max_total=100, creation_seconds=(0.1, 0.3))
+    async with Collector() as collector, LocalAws(terms=quick) as box:
         settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "600000"}
         async with daemon(box, **settings) as process, listening(box) as results:
             send(box, "local", a_request("bot"), traceparent=f"00-{TRACE}-{SENDER}-01")

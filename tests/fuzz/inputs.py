@@ -1,7 +1,7 @@
 """A fuzzer over everything that reads what others wrote: messages, continuations, AWS's answers, settings.
 
 Coverage-guided: an input that reaches a new line, or is refused for a new reason, is kept and pulled about further. The
-promise: only `Misunderstood`, `CallFailed`, `WrongSetting` or `NotConfigured` ever comes out, in few steps and little
+promise: only `RequestRejected`, `CallFailed`, `WrongSetting` or `NotConfigured` ever comes out, in few steps and little
 memory, with a sentence that names the problem and the remedy; and what is accepted is what the schemas say.
 """
 
@@ -31,7 +31,7 @@ from slipway.core.rules import event_pattern as patterns
 from slipway.core.rules import templates, triggers
 from slipway.core.schema import fields
 from slipway.core.schema import pattern_operators as pattern_entries
-from slipway.core.schema import rejection as misunderstood
+from slipway.core.schema import rejection as rejected
 from slipway.core.sqs import continuations
 from slipway.core.sqs.messages import CONTINUATION, Message
 from slipway.settings import fields as setting_fields
@@ -46,7 +46,7 @@ from tests.support.poison import POISON
 
 WATCHED: list[ModuleType] = [
     asking,
-    burial, continuations, envelopes, events, fields, marks, misunderstood, pattern_entries, patterns, requests, templates,
+    burial, continuations, envelopes, events, fields, marks, rejected, pattern_entries, patterns, requests, templates,
     triggers, setting_fields, settings, regions,
 ]  # fmt: skip
 SHARES = {"message": 13, "settings": 2, "rules": 2, "answer": 3}

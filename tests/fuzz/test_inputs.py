@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft202012Validator
 
-from slipway.core.parsing.parse import request_schema, understand
+from slipway.core.parsing.parse import parse_request, request_schema
 from slipway.core.rules.event_pattern import Pattern
 from slipway.core.schema.pattern_operators import WrongPattern
-from slipway.core.schema.rejection import Misunderstood
+from slipway.core.schema.rejection import RequestRejected
 from slipway.core.sqs.messages import Message
 from slipway.settings.load import WrongSetting, load
 from tests.fuzz import coverage as reached
@@ -64,7 +64,7 @@ def test_a_broken_promise_is_seen_and_can_be_replayed(
     def fragile(message: Message, *given: object, **more: object) -> object:
         if "Infinity" in message.body:
             raise TypeError("unhashable")
-        return understand(message, HOME)
+        return parse_request(message, HOME)
 
     monkeypatch.setattr(judges, "understand", fragile)
     monkeypatch.setattr(inputs, "SHARES", {"message": 20})
@@ -83,8 +83,8 @@ def test_too_many_steps_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_steps_are_counted_and_lines_are_noted_once() -> None:
     def read(body: str) -> None:
-        with pytest.raises(Misunderstood):
-            understand(Message(MESSAGE_ID, body, "r", 1, NOW, NOW), HOME)
+        with pytest.raises(RequestRejected):
+            parse_request(Message(MESSAGE_ID, body, "r", 1, NOW, NOW), HOME)
 
     few = reached.steps_of(lambda: read(f"[{'[],' * 30}[]]"), "/slipway/")
     many = reached.steps_of(lambda: read(f"[{'[],' * 3000}[]]"), "/slipway/")

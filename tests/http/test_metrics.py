@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]  # read as plain values, which are c
 from prometheus_client import Metric
 
 from slipway.core.bedrock.errors import CallFailed
-from slipway.core.lifecycle.outcomes import Ending, Reason
+from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from tests.support.grafana import COLUMNS, DASHBOARD, FOLDER, dashboard
 from tests.support.measured import measured
 
@@ -75,7 +75,7 @@ def test_more_requests_make_no_more_series(own: list[Metric]) -> None:
 
 def test_labels_have_the_words_that_are_used_everywhere(own: list[Metric]) -> None:
     found = series(own)
-    assert found["slipway_requests_finished_total"]["outcome"] <= set(Ending)
+    assert found["slipway_requests_finished_total"]["outcome"] <= set(OutcomeKind)
     assert found["slipway_requests_waiting"]["reason"] == {Reason.NO_SLOT.value, Reason.IN_CREATION.value}
     assert found["slipway_calls_total"]["answer"] <= ANSWERS
 
@@ -122,7 +122,7 @@ def test_every_query_names_what_there_is(query: str, known: dict[str, dict[str, 
         for label, value in re.findall(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"', selected):
             assert label in labels, label
             if label in values and value != f"${label}":
-                assert value in values[label] | ANSWERS | set(Ending) | set(Reason), value
+                assert value in values[label] | ANSWERS | set(OutcomeKind) | set(Reason), value
     for grouped in re.findall(r"\b(?:by|without) \(([^)]*)\)", query):
         assert {label.strip() for label in grouped.split(",")} <= labels, grouped
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from slipway.core.diagnostics.status import Finished, Held, Wait
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.scheduling.eta import Prospect
+from slipway.core.scheduling.eta import Eta
 from slipway.core.scheduling.quota import Counts, Quota
 from slipway.http.page.call_history import Hour, Minutes
 from slipway.http.page.labels import FOR, address
@@ -22,7 +22,7 @@ from slipway.http.page.routes import OLDEST_ROWS_SECONDS, StatusPage
 from slipway.http.page.sections import SECTIONS
 from slipway.http.page.timeline import Found, look_for, request
 from slipway.http.page.view import FINISHED_ROWS, FLIGHT_ROWS, WAITING_ROWS, Account, Flight, View, rows_of, view_of
-from slipway.worker.publishing.history import Story
+from slipway.worker.publishing.history import HistoryEntry
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World
 from tests.simulator.virtual_loop import run
@@ -42,7 +42,7 @@ QUIET = View(
     endings={},
     active_seconds=(),
 )
-HELD = Held(message_id="m-1", receive_count=1, received_at=1000.0, now=1090.0, lease_seconds=60.0)
+HELD = RequestStatus(message_id="m-1", receive_count=1, received_at=1000.0, now=1090.0, lease_seconds=60.0)
 HOUR = Minutes({}, lambda: 0.0).hour()
 
 
@@ -79,13 +79,15 @@ def shown(view: View, hour: Hour = HOUR) -> Reader:
 def evil(kind: Any, **more: object) -> Any:
     """A value that says something evil wherever it may say anything."""
     texts = {field.name: EVIL for field in fields(kind) if "str" in str(field.type)}
-    return kind(**({"waited": ()} if kind is Held else {}) | texts | more)
+    return kind(**({"waited": ()} if kind is RequestStatus else {}) | texts | more)
 
 
 def evil_everywhere() -> tuple[View, Found]:
     wait = Wait(EVIL, EVIL, 1000.0, 3)
-    held = evil(Held, receive_count=2, received_at=1000.0, now=1090.0, lease_seconds=60.0, waited=(wait,), deadline=2000.0)
-    story = Story(evil(Finished, at=1100.0), 1000.0, 2, (wait,))
+    held = evil(
+        RequestStatus, receive_count=2, received_at=1000.0, now=1090.0, lease_seconds=60.0, waited=(wait,), deadline=2000.0
+    )
+    story = HistoryEntry(evil(FinishedRequest, at=1100.0), 1000.0, 2, (wait,))
     view = replace(
         QUIET,
         accounts=(evil(Account, own=1, counts=Counts(2, 3), quota=Quota(), usual_seconds=9.0),) * 2,
@@ -175,8 +177,8 @@ def test_a_creation_is_shown_against_what_is_usual() -> None:
 
 
 def test_how_long_it_will_be_is_said_as_roughly_as_it_is_known() -> None:
-    flying = replace(HELD, name="bot", waits_for="InCreation", prospect=Prospect(to_end=182.0))
-    waiter = replace(HELD, name="next", waits_for="NoSlot", prospect=Prospect(7, 1900.0, 2500.0))
+    flying = replace(HELD, name="bot", waits_for="InCreation", prospect=Eta(to_end=182.0))
+    waiter = replace(HELD, name="next", waits_for="NoSlot", prospect=Eta(7, 1900.0, 2500.0))
     view = replace(QUIET, held=2, in_flight=1, waiting=1, flights=(Flight(flying, 60.0),), waiting_rows=(waiter,))
     text = shown(replace(view, reasons={"NoSlot": 1})).text
     for said in ("1 min, about 3 min left", "slot in about 32 min", "7"):
@@ -315,7 +317,7 @@ def test_who_is_on_the_page_is_looked_up_again_when_something_has_happened_or_af
 
 
 def test_a_page_is_never_longer_than_its_rows() -> None:
-    story = Story(Finished(request_id="r", message_id="m", outcome="Active", event_id="e", at=1.0), 0.0, 1, ())
+    story = HistoryEntry(FinishedRequest(request_id="r", message_id="m", outcome="Active", event_id="e", at=1.0), 0.0, 1, ())
 
     async def main() -> None:
         world = World(rules=Rules(max_creating=0), terms={"max_held": 310})  # deploys take all but ten

@@ -17,8 +17,8 @@ from botocore.config import Config
 
 from slipway.local.account import Account
 from slipway.local.bedrock_server import BedrockStandIn
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from slipway.local.validation import Refusal
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
@@ -28,7 +28,7 @@ KEYS = {"region_name": "us-east-1", "aws_access_key_id": "local", "aws_secret_ac
 
 
 def make_account(seed: int = 1, **terms: Any) -> Account:
-    wanted = Terms(**({"creation_seconds": (60.0, 60.0), "update_seconds": (30.0, 30.0)} | terms))
+    wanted = Behaviour(**({"creation_seconds": (60.0, 60.0), "update_seconds": (30.0, 30.0)} | terms))
     return Account("123456789012", "us-east-1", wanted, random.Random(seed))
 
 
@@ -77,7 +77,7 @@ def clock() -> Clock:
 
 @pytest_asyncio.fixture
 async def standin(clock: Clock) -> AsyncIterator[BedrockStandIn]:
-    made = BedrockStandIn(Terms(creation_seconds=(60.0, 60.0), update_seconds=(30.0, 30.0)), clock=clock)
+    made = BedrockStandIn(Behaviour(creation_seconds=(60.0, 60.0), update_seconds=(30.0, 30.0)), clock=clock)
     yield made
     await made.close()
 
@@ -100,9 +100,9 @@ async def http(url: str) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")
-async def box() -> AsyncIterator[Box]:
+async def box() -> AsyncIterator[LocalAws]:
     """One box for all tests that do without one of their own: each makes the queues that it needs."""
-    async with Box(terms=Terms(creation_seconds=(0.0, 0.0))) as made:
+    async with LocalAws(terms=Behaviour(creation_seconds=(0.0, 0.0))) as made:
         yield made
 
 

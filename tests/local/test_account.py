@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.local.behaviour import Terms, WrongTerm
+from slipway.local.behaviour import Behaviour, WrongTerm
 from slipway.local.validation import Refusal
 from tests.local.conftest import MODEL, OTHER_MODEL, code_of, make_account
 
@@ -270,11 +270,11 @@ def test_the_same_seed_lives_the_same_life() -> None:
 )
 def test_a_wrong_term_is_named(changes: dict[str, Any]) -> None:
     with pytest.raises(WrongTerm, match=next(iter(changes))):
-        Terms().changed(changes)
+        Behaviour().changed(changes)
 
 
 def test_what_was_changed_can_be_changed_back() -> None:
     changes = {"denied": ["GetCustomModel"], "models": {MODEL: "Missing"}, "creation_seconds": [0, 0], "failing": 1}
-    changed = Terms().changed(changes)
-    assert changed != Terms()
-    assert changed.changed({each: getattr(Terms(), each) for each in changes}) == Terms()
+    changed = Behaviour().changed(changes)
+    assert changed != Behaviour()
+    assert changed.changed({each: getattr(Behaviour(), each) for each in changes}) == Behaviour()

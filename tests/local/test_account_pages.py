@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.local.account import Made
+from slipway.local.account import StandInDeployment
 from tests.local.conftest import MODEL, OTHER_MODEL, code_of, make_account
 
 
@@ -67,7 +67,7 @@ def test_pages_show_once_whatever_exists_throughout(
 ) -> None:
     account = make_account(max_creating=99, max_total=99, delete_conflicts=False)
     made = [account.create(at * spread, f"a{at}", MODEL) for at in range(count)]
-    seen: list[Made] = []
+    seen: list[StandInDeployment] = []
     going = iter(deletions)
     token, now = None, 40.0
     while True:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from slipway.local.account import Account
 from slipway.local.bedrock_server import BedrockStandIn
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from slipway.local.operations import partition_of
 from slipway.local.validation import Refusal
 from tests.local.conftest import make_account
@@ -80,7 +80,7 @@ def test_a_model_of_another_account_or_region_is_refused_unless_a_term_allows_it
     [("us-gov-west-1", "aws-us-gov"), ("cn-north-1", "aws-cn"), ("eu-west-1", "aws"), ("eusc-de-east-1", "aws-eusc")],
 )
 def test_a_deployment_has_the_arn_of_its_partition(region: str, partition: str) -> None:
-    stand_in = BedrockStandIn(Terms())
+    stand_in = BedrockStandIn(Behaviour())
     account: Account = stand_in.account(region)
     model = OWN.replace("arn:aws:", f"arn:{partition}:").replace("us-east-1", region)
     made = account.create(0.0, "bot", model)

@@ -14,7 +14,7 @@ from contextlib import closing, suppress
 import pytest
 import pytest_asyncio
 
-from slipway.local.stack import Box
+from slipway.local.stack import LocalAws
 from tests.local.conftest import MODEL, open_client
 
 LONG_SECONDS = 120.0
@@ -22,12 +22,12 @@ LONG_SECONDS = 120.0
 
 
 @pytest_asyncio.fixture(params=[False, True], ids=["standard", "FIFO"])
-async def own_box(request: pytest.FixtureRequest) -> AsyncIterator[Box]:
-    async with Box(creation_seconds=(0.0, 0.0), fifo=request.param) as made:
+async def own_box(request: pytest.FixtureRequest) -> AsyncIterator[LocalAws]:
+    async with LocalAws(creation_seconds=(0.0, 0.0), fifo=request.param) as made:
         yield made
 
 
-async def test_a_request_in_an_event_out(own_box: Box) -> None:
+async def test_a_request_in_an_event_out(own_box: LocalAws) -> None:
     names = own_box.environment()
     assert set(names) == {
         "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_REGION",
@@ -64,7 +64,7 @@ def taken_port() -> Iterator[int]:
 @pytest.mark.parametrize("which", ["port", "bedrock_port"])
 async def test_a_port_that_is_taken_is_said_and_nothing_stays(taken_port: int, which: str) -> None:
     with pytest.raises(OSError, match=str(taken_port)):
-        async with Box(**{which: taken_port}):  # type: ignore[arg-type]
+        async with LocalAws(**{which: taken_port}):  # type: ignore[arg-type]
             pass
 
 

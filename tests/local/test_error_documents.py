@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
 
-from slipway.local.callbacks import AskersStandIn
+from slipway.local.callbacks import CallbackStandIn
 from slipway.local.moto_answers import AwsAnswers
-from slipway.local.stack import Box
+from slipway.local.stack import LocalAws
 from tests.local.conftest import fresh, open_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
@@ -52,7 +52,9 @@ SERIALIZATION, UNKNOWN = "com.amazon.coral.service#SerializationException", "com
         ("POST", "/", sqs("GetQueueUrl"), b'{"QueueName": "none"}', "com.amazonaws.sqs#QueueDoesNotExist"),
     ],
 )
-async def test_sqs_refuses_in_json(box: Box, method: str, path: str, headers: dict[str, str], body: bytes, code: str) -> None:
+async def test_sqs_refuses_in_json(
+    box: LocalAws, method: str, path: str, headers: dict[str, str], body: bytes, code: str
+) -> None:
     async with aiohttp.request(method, box.queues.url + path, headers=headers, data=body) as answer:
         assert answer.status == 400
         assert answer.headers["x-amzn-requestid"]
@@ -86,7 +88,7 @@ async def test_sqs_refuses_in_json(box: Box, method: str, path: str, headers: di
     ],
 )  # fmt: skip
 async def test_the_query_protocol_refuses_in_xml(
-    box: Box, service: str, method: str, path: str, body: bytes, status: int, code: str
+    box: LocalAws, service: str, method: str, path: str, body: bytes, status: int, code: str
 ) -> None:
     async with aiohttp.request(method, box.queues.url + path, headers=FORM | signed(service), data=body) as answer:
         text = await answer.text()
@@ -106,7 +108,7 @@ async def test_the_query_protocol_refuses_in_xml(
     ],
 )
 async def test_an_sdk_reads_code_and_request_id(
-    box: Box, service: str, method: str, arguments: dict[str, str], code: str
+    box: LocalAws, service: str, method: str, arguments: dict[str, str], code: str
 ) -> None:
     async with open_client(service, box.queues.url) as client:
         with pytest.raises(ClientError) as refused:
@@ -115,7 +117,7 @@ async def test_an_sdk_reads_code_and_request_id(
     assert refused.value.response["ResponseMetadata"]["RequestId"]
 
 
-class Faulty(AskersStandIn):
+class Faulty(CallbackStandIn):
     """One that meets an error of its own."""
 
     def _hear(self, operation: str, said: dict[str, Any]) -> dict[str, str]:
@@ -124,7 +126,7 @@ class Faulty(AskersStandIn):
 
 @pytest_asyncio.fixture(loop_scope="package")
 async def askers() -> AsyncIterator[str]:
-    made = AskersStandIn()
+    made = CallbackStandIn()
     yield await made.start()
     await made.close()
 
@@ -174,7 +176,7 @@ WRONG_IDS = ["two words", "", "a" * 129, "é", "tab\t", "line\n"]
 
 @pytest.mark.parametrize("name", ["MessageGroupId", "MessageDeduplicationId"])
 @pytest.mark.parametrize("wrong", WRONG_IDS)
-async def test_an_id_that_aws_refuses_is_refused(box: Box, name: str, wrong: str) -> None:
+async def test_an_id_that_aws_refuses_is_refused(box: LocalAws, name: str, wrong: str) -> None:
     good = {"MessageGroupId": "!g~" + "a" * 125, "MessageDeduplicationId": fresh("d")}
     async with open_client("sqs", box.queues.url) as queues, open_client("sns", box.queues.url) as topics:
         fifo = {"FifoQueue": "true"}

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from slipway.local.bedrock_server import BedrockStandIn
-from slipway.local.faults import BEFORE, Faults, Kind, Trouble
+from slipway.local.faults import BEFORE, FaultRule, Faults, Kind
 from tests.local.conftest import CREATE, MODEL, Clock
 
 
@@ -44,7 +44,7 @@ async def what_comes(bedrock: Any) -> str:
     ],
 )
 async def test_each_fault(standin: BedrockStandIn, bedrock: Any, kind: Kind, comes: str) -> None:
-    standin.faults.troubles[CREATE] = Trouble(every=1, kind=kind)
+    standin.faults.failures[CREATE] = FaultRule(every=1, kind=kind)
     assert await what_comes(bedrock) == comes
     assert len(standin.account().made) == (0 if kind in BEFORE else 1)
     assert standin.faults.fired == {kind: 1}
@@ -57,13 +57,13 @@ def test_every_kind_is_in_the_table_above() -> None:
 
 
 async def test_every_nth_call_and_only_of_its_operation(standin: BedrockStandIn, bedrock: Any) -> None:
-    standin.faults.troubles[CREATE] = Trouble(every=3, kind="error before")
+    standin.faults.failures[CREATE] = FaultRule(every=3, kind="error before")
     assert [await what_comes(bedrock) for _ in range(6)] == ["an ARN", "400", "500", "400", "400", "500"]
     assert (await bedrock.list_custom_model_deployments())["modelDeploymentSummaries"] != []
 
 
 async def test_throttling_leaves_other_operations_alone(standin: BedrockStandIn, bedrock: Any, clock: Clock) -> None:
-    standin.faults.troubles[CREATE] = Trouble(rate=2.0, burst=2)
+    standin.faults.failures[CREATE] = FaultRule(rate=2.0, burst=2)
     standin.terms = standin.terms.changed({"max_creating": 99, "max_total": 99})
     answers = []
     for at in range(6):
@@ -92,7 +92,7 @@ async def test_faults_change_while_it_runs(url: str, bedrock: Any) -> None:
 
 def test_the_same_seed_and_call_number_meet_the_same() -> None:
     def fate(seed: int) -> list[tuple[Kind | None, float, bool]]:
-        faults = Faults(seed, {"*": Trouble(share=0.3, latency_seconds=(0.0, 1.0), kind="empty")})
+        faults = Faults(seed, {"*": FaultRule(share=0.3, latency_seconds=(0.0, 1.0), kind="empty")})
         return [faults.meet("List", float(at)) for at in range(200)]
 
     assert fate(1) == fate(1) != fate(2)

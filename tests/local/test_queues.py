@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
 
-from slipway.local.stack import Box
+from slipway.local.stack import LocalAws
 from tests.local.conftest import fresh, open_client
 
 CREDENTIALS = {"access_key_id": "AccessKeyId", "secret_access_key": "SecretAccessKey", "session_token": "SessionToken"}
@@ -22,13 +22,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="package")
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def sqs(box: Box) -> AsyncIterator[Any]:
+async def sqs(box: LocalAws) -> AsyncIterator[Any]:
     async with open_client("sqs", box.queues.url) as client:
         yield client
 
 
 @pytest_asyncio.fixture(loop_scope="package")
-async def sns(box: Box) -> AsyncIterator[Any]:
+async def sns(box: LocalAws) -> AsyncIterator[Any]:
     async with open_client("sns", box.queues.url) as client:
         yield client
 
@@ -56,13 +56,13 @@ async def show(sqs: Any, url: str, message: dict[str, Any], seconds: int = 0) ->
     await sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=seconds)
 
 
-async def test_a_url_says_where_it_is(box: Box, sqs: Any) -> None:
+async def test_a_url_says_where_it_is(box: LocalAws, sqs: Any) -> None:
     url = await make_queue(sqs)
     assert url.startswith(f"{box.queues.url}/123456789012/")
     assert (await sqs.get_queue_url(QueueName=url.rsplit("/", 1)[1]))["QueueUrl"] == url
 
 
-async def test_a_message_says_who_sent_it_as_sts_does(box: Box, sqs: Any, sns: Any) -> None:
+async def test_a_message_says_who_sent_it_as_sts_does(box: LocalAws, sqs: Any, sns: Any) -> None:
     """By made-up keys, by a role that is assumed, and by way of a topic."""
     url = await make_queue(sqs)
     async with open_client("iam", box.queues.url) as iam, open_client("sts", box.queues.url) as sts:
@@ -198,7 +198,7 @@ async def test_many_callers_receive_each_message_once(sqs: Any) -> None:
     assert len(got) == len(set(got)) == 300
 
 
-async def test_a_poll_that_nobody_waits_for_takes_nothing(box: Box, sqs: Any) -> None:
+async def test_a_poll_that_nobody_waits_for_takes_nothing(box: LocalAws, sqs: Any) -> None:
     url = await make_queue(sqs)
     async with open_client("sqs", box.queues.url) as leaving:
         polling = asyncio.create_task(receive(leaving, url, wait=20))

@@ -40,8 +40,8 @@ PLANTS = (
     Plant(
         "delete before publish",
         "slipway.worker.runtime.processor",
-        "                publication = await self._announce(publication, hold)\n                hold.is_announced = True\n",
-        "                self._announcer.mention(publication)\n                hold.is_announced = True\n",
+        "                publication = await self._announce(publication, lease)\n                lease.is_announced = True\n",
+        "                self._announcer.publish_best_effort(publication)\n                lease.is_announced = True\n",
     ),
     Plant(
         "absent means failed",
@@ -58,7 +58,7 @@ PLANTS = (
         '    said = json.dumps([__import__("uuid").uuid4().hex, request.identity,',
     ),
     Plant(
-        "create again after no answer, without a look",
+        "create redriven_message after no answer, without a look",
         "slipway.core.lifecycle.deploy",
         "            in_doubt=self.in_doubt or unknown,\n",
         "            in_doubt=self.in_doubt,\n",
@@ -66,7 +66,7 @@ PLANTS = (
     Plant(
         "a redelivery creates without a look",
         "slipway.worker.actions.deploy",
-        "            in_doubt=hold.is_in_doubt,\n",
+        "            in_doubt=lease.is_in_doubt,\n",
         "",
     ),
     Plant(
@@ -74,7 +74,7 @@ PLANTS = (
         "slipway.core.lifecycle.deploy",
         "        case None | QuotaFull():\n",
         "        case QuotaFull() as full:\n"
-        "            return Ended(Outcome(Ending.FAILED, Reason.NO_SLOT, str(full)))\n"
+        "            return Finish(Outcome(OutcomeKind.FAILED, Reason.NO_SLOT, str(full)))\n"
         "        case None:\n",
     ),
     Plant(
@@ -82,43 +82,43 @@ PLANTS = (
         "slipway.core.lifecycle.deploy",
         "        case CallFailed() as failed:\n            return Pause(reason_for(failed), str(failed))\n",
         "        case CallFailed() as failed:\n"
-        "            return Ended(Outcome(Ending.FAILED, reason_for(failed), str(failed)))\n",
+        "            return Finish(Outcome(OutcomeKind.FAILED, reason_for(failed), str(failed)))\n",
     ),
     Plant(
         "what waits is not extended",
         "slipway.worker.queue.leases",
-        "and not hold.is_extending and not hold.is_lost:",
-        "and not hold.is_extending and not hold.is_lost and hold.why is None:",
+        "and not lease.is_extending and not lease.is_lost:",
+        "and not lease.is_extending and not lease.is_lost and lease.dead_letter_cause is None:",
     ),
     Plant(
         "a lost lease interrupts nothing",
         "slipway.worker.queue.leases",
-        "            hold.interrupt(LeaseLost)\n",
+        "            lease.interrupt(LeaseLost)\n",
         "            pass\n",
     ),
     Plant(
         "a lost lease is announced",
         "slipway.worker.publishing.publisher",
-        "            hold.check_lease()\n",
+        "            lease.check_lease()\n",
         "            pass\n",
     ),
     Plant(
         "nothing is given back on stop",
         "slipway.worker.runtime.worker",
-        "                await self.custody.release(hold, after)\n",
+        "                await self.leases.release(lease, after)\n",
         "                pass\n",
     ),
     Plant(
         "stop waits for the deployment",
         "slipway.worker.runtime.worker",
-        "        for hold in held:\n            hold.interrupt(Stopping)\n",
+        "        for lease in held:\n            lease.interrupt(Stopping)\n",
         "",
     ),
     Plant(
         "the deadline runs from this delivery",
         "slipway.worker.runtime.processor",
-        "    received = continuations.first_received_at(hold.message)\n",
-        "    received = hold.message.received_at\n",
+        "    received = continuations.first_received_at(lease.message)\n",
+        "    received = lease.message.received_at\n",
     ),
     Plant(
         "a random event id",
@@ -147,26 +147,26 @@ PLANTS = (
     Plant(
         "a hand-over that failed is taken for done",
         "slipway.worker.queue.leases",
-        "            if is_over or not await self._may_try_again(hold, troubles):\n",
-        "            if True:\n                await self.delete(hold)\n                return None\n            if is_over:\n",
+        "            if is_over or not await self._may_try_again(lease, failures):\n",
+        "            if True:\n                await self.delete(lease)\n                return None\n            if is_over:\n",
     ),
     Plant(
         "delete before the hand-over",
         "slipway.worker.queue.leases",
         "            failed = await self._sends.put(continuation)\n",
-        "            await self.delete(hold)\n            failed = await self._sends.put(continuation)\n",
+        "            await self.delete(lease)\n            failed = await self._sends.put(continuation)\n",
     ),
     Plant(
         "the last life is lived like any other",
         "slipway.worker.runtime.worker",
-        "        if has_few_lives and (deaths <= 1",
+        "        if near_max_receives and (deaths <= 1",
         "        if False and (deaths <= 1",
     ),
     Plant(
         "a release of the last life",
         "slipway.worker.runtime.worker",
-        "if self._is_last_receive(hold) or self._has_counts(hold, after):",
-        "if self._has_counts(hold, after):",
+        "if self._is_last_receive(lease) or self._has_counts(lease, after):",
+        "if self._has_counts(lease, after):",
     ),
     Plant(
         "a duplicate of the last life is held on to",
@@ -195,14 +195,14 @@ PLANTS = (
     Plant(
         "poison is rejected in silence",
         "slipway.worker.runtime.processor",
-        "        publication = await self._announce(publication, hold)\n        await self._replies",
+        "        publication = await self._announce(publication, lease)\n        await self._replies",
         "        await self._replies",
     ),
     Plant(
         "poison is not buried",
         "slipway.worker.runtime.processor",
-        "        if self._traits.has_dead_letter_queue:\n            await self._burials.bury(copy_of(",
-        "        if False:\n            await self._burials.bury(copy_of(",
+        "        if self._traits.has_dead_letter_queue:\n            await self._burials.send_dead_letter(rejected_copy(",
+        "        if False:\n            await self._burials.send_dead_letter(rejected_copy(",
     ),
     Plant(
         "as much is held as comes",
@@ -213,7 +213,7 @@ PLANTS = (
     Plant(
         "bytes are not counted",
         "slipway.worker.queue.leases",
-        "        hold.places = math.ceil(message.held_bytes / self._place_bytes)\n",
+        "        lease.places = math.ceil(message.held_bytes / self._place_bytes)\n",
         "",
     ),
     Plant(
@@ -225,11 +225,11 @@ PLANTS = (
     Plant(
         "the watch of another request is forgotten",
         "slipway.worker.actions.deploy",
-        "            if hold.watched is not None:\n                self._watcher.forget(hold.watched)\n",
-        "            if hold.arn is not None:\n                self._watcher.forget(hold.arn)\n",
+        "            if lease.watched is not None:\n                self._watcher.forget(lease.watched)\n",
+        "            if lease.arn is not None:\n                self._watcher.forget(lease.arn)\n",
     ),
     Plant(
-        "a refusal from before the model was Active is believed",
+        "a refusal from before the model was Active is without_forged_continuation",
         "slipway.core.lifecycle.deploy",
         "    if facts.model is ModelState.ACTIVE and not facts.is_model_proven:\n",
         "    if facts.model is None:\n",
@@ -241,25 +241,25 @@ PLANTS = (
         "    own = [",
     ),
     Plant(
-        "a refusal is tried again at once",
+        "a refusal is tried redriven_message at once",
         "slipway.worker.kernel.observe",
-        "            tell(Progress.WAITING, step.reason, step.message)\n"
-        "            await hold.pause(pause_seconds(troubles, self._rng))\n",
-        "            tell(Progress.WAITING, step.reason, step.message)\n            await hold.pause(0.0)\n",
+        "            report_progress(Progress.WAITING, step.reason, step.message)\n"
+        "            await lease.pause(pause_seconds(failures, self._rng))\n",
+        "            report_progress(Progress.WAITING, step.reason, step.message)\n            await lease.pause(0.0)\n",
     ),
     Plant(
         "reply before publish",
         "slipway.worker.runtime.processor",
-        "                publication = await self._announce(publication, hold)\n                hold.is_announced = True\n"
-        "            await self._replies.reply(request.asker, publication, hold)\n",
-        "                await self._replies.reply(request.asker, publication, hold)\n"
-        "                publication = await self._announce(publication, hold)\n",
+        "                publication = await self._announce(publication, lease)\n                lease.is_announced = True\n"
+        "            await self._replies.reply(request.reply_target, publication, lease)\n",
+        "                await self._replies.reply(request.reply_target, publication, lease)\n"
+        "                publication = await self._announce(publication, lease)\n",
     ),
     Plant(
         "delete before reply",
         "slipway.worker.runtime.processor",
-        "            await self._replies.reply(request.asker, publication, hold)\n        self._finished(",
-        "            hold._loop.create_task(self._replies.reply(request.asker, publication, hold))\n        self._finished(",
+        "            await self._replies.reply(request.reply_target, publication, lease)\n        self._finished(",
+        "            lease._loop.create_task(self._replies.reply(request.reply_target, publication, lease))\n        self._finished(",
     ),
     Plant(
         "a dead token fails the request",
@@ -274,9 +274,9 @@ PLANTS = (
         "            return None\n",
     ),
     Plant(
-        "a task hears good news of whatever came",
+        "a task hears good status_change of whatever came",
         "slipway.core.events.callbacks",
-        '    is_good = Ending(data["outcome"]) in GOOD\n',
+        '    is_good = OutcomeKind(data["outcome"]) in GOOD\n',
         "    is_good = True\n",
     ),
     Plant(
@@ -295,8 +295,8 @@ PLANTS = (
     Plant(
         "age counts from this delivery",
         "slipway.worker.scheduling.slots",
-        "        first_received = continuations.first_received_at(hold.message)\n",
-        "        first_received = hold.message.received_at\n",
+        "        first_received = continuations.first_received_at(lease.message)\n",
+        "        first_received = lease.message.received_at\n",
     ),
     Plant(
         "what is asked of another target is done in the default",
@@ -307,10 +307,10 @@ PLANTS = (
     Plant(
         "one watcher for all targets",
         "slipway.worker.runtime.worker",
-        "        self._answers = Answers(\n",
+        "        self._answers = MessageProcessor(\n",
         "        for site in self.sites.values():\n"
         "            site.lives._lifecycle._watcher = self.watcher\n"
-        "        self._answers = Answers(\n",
+        "        self._answers = MessageProcessor(\n",
     ),
     Plant(
         "deploys take the places that are reserved",
@@ -321,20 +321,20 @@ PLANTS = (
     Plant(
         "a deploy waits for a slot though its name exists",
         "slipway.worker.scheduling.slots",
-        "            if place.who.hold.what in names and not place.who.turn.done():\n",
+        "            if place.who.lease.what in names and not place.who.turn.done():\n",
         "            if False:\n",
     ),
     Plant(
         "a replacement waits for the slot of what it replaces",
         "slipway.core.lifecycle.deploy",
-        "        return replace(self, sight=None, in_doubt=True)\n",
+        "        return replace(self, observation=None, in_doubt=True)\n",
         "        return self\n",
     ),
     Plant(
         "the messages of the control queue are settled on the first queue",
         "slipway.worker.runtime.worker",
-        "        self.custody = Custody(\n            queue,\n",
-        "        self.custody = Custody(\n            queue if beside is None else beside._queue,\n",
+        "        self.leases = Leases(\n            queue,\n",
+        "        self.leases = Leases(\n            queue if beside is None else beside._queue,\n",
     ),
     Plant(
         "what gives its place up spends its receives",
@@ -343,7 +343,7 @@ PLANTS = (
         "        return Release(after)\n",
     ),
     Plant(
-        "the time in a tag is read once",
+        "the time in a tag is read_continuation once",
         "slipway.worker.scheduling.reaper",
         "                if is_next or is_due or position > newest:\n",
         "                if is_due or position > newest:\n",
@@ -364,11 +364,11 @@ PLANTS = (
     Plant(
         "what a smoke test came to is not written down",
         "slipway.worker.actions.smoke_test",
-        "            await self._bedrock.tag(arn, mark.tags, wait=hold.wait_to_call)\n",
+        "            await self._bedrock.tag(arn, mark.tags, wait=lease.wait_to_call)\n",
         "            pass\n",
     ),
     Plant(
-        "stale details of an update are believed",
+        "stale details of an update are without_forged_continuation",
         "slipway.core.lifecycle.update",
         "    return (not mark.had_failed and facts.sends <= 1) or _has_ended(facts, request.model_arn)\n",
         "    return True\n",
@@ -376,29 +376,29 @@ PLANTS = (
     Plant(
         "an update leaves no mark",
         "slipway.worker.actions.update",
-        "                written = self._bedrock.tag(arn, mark.tags, wait=hold.wait_to_call)\n",
-        "                written = self._bedrock.tag(arn, {}, wait=hold.wait)\n",
+        "                written = self._bedrock.tag(arn, mark.tags, wait=lease.wait_to_call)\n",
+        "                written = self._bedrock.tag(arn, {}, wait=lease.wait)\n",
     ),
     Plant(
         "a retry has the token of the attempt before",
         "slipway.worker.actions.deploy",
-        "token=client_token(request, facts.carried.attempt - 1, facts.voids),",
+        "token=client_token(request, facts.decisions.attempt - 1, facts.voids),",
         "token=client_token(request),",
     ),
     Plant(
         "a failure is deleted before that is handed on",
         "slipway.worker.runtime.processor",
-        "        if not continuations.carried(hold.message).may_delete:\n",
-        "        if hold is not None:\n",
+        "        if not continuations.decisions(lease.message).allows_delete:\n",
+        "        if lease is not None:\n",
     ),
     Plant(
         "a replacement replaces its own new deployment",
         "slipway.core.lifecycle.deploy",
-        "        return _remove(facts, deployment) if marks.attempt < facts.carried.attempt else None\n",
+        "        return _remove(facts, deployment) if marks.attempt < facts.decisions.attempt else None\n",
         "        return _on_anothers(request, facts, seen, is_copy=False)\n",
     ),
     Plant(
-        "what has no tag of Slipway's expires",
+        "what has no tag of Worker's expires",
         "slipway.worker.scheduling.reaper",
         "            if marks.request is None or marks.expires is None:\n",
         "            if marks.expires is None:\n",
@@ -416,19 +416,19 @@ PLANTS = (
         "",
     ),
     Plant(
-        "a forged continuation is believed",
+        "a forged continuation is without_forged_continuation",
         "slipway.core.sqs.continuations",
-        "    if CONTINUATION not in message.attributes or (own is not None and is_same(message.sender, own)):\n",
+        "    if CONTINUATION not in message.attributes or (own is not None and is_sent_by(message.sender, own)):\n",
         "    if True:\n",
     ),
     Plant(
-        "only the same session's hand-over is believed",
+        "home_only the same session's hand-over is without_forged_continuation",
         "slipway.core.sqs.messages",
         "stable(sender) == stable(other)",
         "sender == other",
     ),
     Plant(
-        "what is handed on is Slipway's own request",
+        "what is handed on is Worker's own request",
         "slipway.core.sqs.continuations",
         '        told["sender"] = sender\n',
         '        told["sender"] = message.sender\n',
@@ -442,8 +442,8 @@ PLANTS = (
     Plant(
         "the end of a pipeline cancels nothing",
         "slipway.worker.actions.sagemaker_stop",
-        "        ended = await self._cancel(stopping, hold)\n",
-        "        ended = Outcome(Ending.CANCEL_TAKEN)\n",
+        "        ended = await self._cancel(stopping, lease)\n",
+        "        ended = Outcome(OutcomeKind.CANCEL_TAKEN)\n",
     ),
     Plant(
         "whoever died with the end of a pipeline has answered it",
@@ -458,7 +458,7 @@ PLANTS = (
         "    if rule is None:\n        return request\n    if rule is None:\n",
     ),
     Plant(
-        "a token that was answered before is asked again",
+        "a token that was answered before is asked redriven_message",
         "slipway.core.bedrock.pager",
         "        elif token in self._seen:\n",
         "        elif False:\n",
@@ -466,11 +466,11 @@ PLANTS = (
     Plant(
         "what an endless listing does not show is not looked for",
         "slipway.worker.scheduling.watcher",
-        "            await self._ask(self._missed(sight.found, number))\n            raise endless\n",
+        "            await self._ask(self._missed(observation.found, number))\n            raise endless\n",
         "            raise endless\n",
     ),
     Plant(
-        "an old Date is believed",
+        "an old Date is without_forged_continuation",
         "slipway.aws.adapters.clock",
         "        if self._rivals >= RIVALS_BELIEVED and now - self._rival_since >= RIVAL_SECONDS:\n",
         "        if True:\n",
@@ -524,19 +524,19 @@ PLANTS = (
         "            if False:\n",
     ),
     Plant(
-        "absent tags are believed at once",
+        "absent tags are without_forged_continuation at once",
         "slipway.core.lifecycle.deploy",
-        "    if not facts.is_mine and marks.request is None and facts.looks < ABSENCES_BELIEVED:\n",
-        "    if not facts.is_mine and marks.request is None and facts.looks < 1:\n",
+        "    if not facts.created_by_this_delivery and marks.request is None and facts.looks < ABSENCES_BELIEVED:\n",
+        "    if not facts.created_by_this_delivery and marks.request is None and facts.looks < 1:\n",
     ),
     Plant(
-        "an ARN that is never shown is waited for",
+        "an ARN that is never quote is waited for",
         "slipway.worker.scheduling.watcher",
         "                    watched.ended.set_result(None)\n",
         "                    pass\n",
     ),
     Plant(
-        "a spent token is sent again",
+        "a spent token is sent redriven_message",
         "slipway.core.parsing.parse",
         '    void = [f"void {voids}"] if voids else []\n',
         "    void: list[str] = []\n",
@@ -544,7 +544,7 @@ PLANTS = (
     Plant(
         "faults are counted anew in each process",
         "slipway.worker.runtime.worker",
-        "            faults=before.faults + hold.faults,\n",
+        "            faults=before.faults + lease.faults,\n",
         "            faults=0,\n",
     ),
     Plant(

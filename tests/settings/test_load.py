@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from slipway.core.parsing.parse import DEFAULT_TIMEOUT_SECONDS
-from slipway.core.requests.targets import DEFAULT, Role, Rules, Wanted
-from slipway.core.schema.fields import Field, Kind
+from slipway.core.requests.targets import DEFAULT, Role, TargetRules, TargetSettings
+from slipway.core.schema.fields import Field, FieldKind
 from slipway.settings.fields import SETTINGS, commented, variable
 from slipway.settings.load import (
     Settings,
@@ -29,7 +29,7 @@ CONFIG = Path(__file__).parents[2] / "config" / "slipway.toml"
 QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/slipway-requests"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:slipway-events"
 LEAST = {"SLIPWAY_QUEUE_URL": QUEUE, "SLIPWAY_TOPIC_ARN": TOPIC}
-NUMBERS = [setting for setting in SETTINGS if setting.kind in {Kind.WHOLE, Kind.NUMBER}]
+NUMBERS = [setting for setting in SETTINGS if setting.kind in {FieldKind.WHOLE, FieldKind.NUMBER}]
 
 
 def refusal(environ: dict[str, str], config: str | None = None) -> str:
@@ -77,7 +77,7 @@ def test_the_defaults() -> None:
         http_port=8080,
         log_level="info",
         log_format="auto",
-        targets=(Wanted(DEFAULT),),
+        targets=(TargetSettings(DEFAULT),),
     )
     assert load(LEAST).timeout == DEFAULT_TIMEOUT_SECONDS
 
@@ -175,7 +175,7 @@ def test_numbers_are_held_to_their_bounds_as_documented(setting: Field) -> None:
     name = variable(setting.name)
     for good in documented.groups():
         assert getattr(load(LEAST | {name: good}), setting.name) == float(good)
-    step = 1 if setting.kind is Kind.WHOLE else 0.01
+    step = 1 if setting.kind is FieldKind.WHOLE else 0.01
     for bad in (setting.least - step, setting.most + step):
         said = refusal({name: f"{bad:.12g}"})
         assert said.startswith(f"{name} is the number {bad}")
@@ -335,19 +335,21 @@ def test_the_example_of_a_target_is_one_when_its_marks_are_taken_away(tmp_path: 
     lines = re.findall(r"^# (\[targets\.\w+\]|[a-z_]+ = .*)$", example(), re.MULTILINE)
     assert len(lines) == 1 + len(FIELDS)
     assert load(LEAST | {"SLIPWAY_MAX_TOTAL": "7"}, written(tmp_path, "\n".join(lines))).targets == (
-        Wanted(DEFAULT, rules=Rules(max_total=7)),
-        Wanted(
+        TargetSettings(DEFAULT, rules=TargetRules(max_total=7)),
+        TargetSettings(
             "research",
             "us-west-2",
             Role("arn:aws:iam::210987654321:role/slipway", "slipway", "slipway-research"),
-            Rules(models=("*:custom-model/amazon.nova-lite-v1:*",), names=("research-*",), max_creating=2, max_total=10),
+            TargetRules(models=("*:custom-model/amazon.nova-lite-v1:*",), names=("research-*",), max_creating=2, max_total=10),
         ),
     )
 
 
 def test_the_default_target_keeps_what_its_own_table_does_not_say(tmp_path: Path) -> None:
     path = written(tmp_path, 'max_total = 7\nmax_creating = 1\n[targets.default]\nmax_creating = 3\nnames = ["a-*"]\n')
-    assert load(LEAST, path).targets == (Wanted(DEFAULT, rules=Rules(names=("a-*",), max_creating=3, max_total=7)),)
+    assert load(LEAST, path).targets == (
+        TargetSettings(DEFAULT, rules=TargetRules(names=("a-*",), max_creating=3, max_total=7)),
+    )
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,10 @@ from botocore.exceptions import CredentialRetrievalError
 
 from slipway.aws.connect import put_together
 from slipway.local import operations
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from slipway.worker.kernel import policy as terms
 from slipway.worker.queue.intake import MOST_POLLS
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.runtime.worker import Worker
 from tests.simulation.faults import Machine, Wire, machine_time
 from tests.simulation.quiet_logs import quietly
 from tests.simulation.real_client import clients_in_memory, sdk
@@ -123,7 +123,7 @@ class _Days:
         self.rng = random.Random(seed)
         self.report = Report(hours=hours)
         self.loop = asyncio.get_running_loop()
-        self.aws = Aws(seed=seed, terms=Terms(creation_seconds=(200.0, 400.0)))
+        self.aws = Aws(seed=seed, terms=Behaviour(creation_seconds=(200.0, 400.0)))
         self.wire = Wire(self.aws, Machine(self.aws), {})
         self.issuer = Issuer(self.aws.now, self.rng)
         self.wire.valid_until = self.issuer.valid_until
@@ -154,12 +154,12 @@ class _Days:
                     clients, queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, visibility_seconds=120, call_timeout=10.0,
                     most_polls=MOST_POLLS, rng=self.rng, machine=self.aws.now,
                 )  # fmt: skip
-                usual = terms.Terms(
+                usual = terms.WorkerPolicy(
                     targets=HOME, max_held=50, sweep_interval=30.0, timeout=86_400.0, visibility_timeout=120,
                     progress_events=False, allow_force=False, is_topic_fifo=False,
                 )  # fmt: skip
                 tally = aws.tally
-                slipway = Slipway(
+                slipway = Worker(
                     usual, await aws.queue.traits(), source=aws.queue, queue=aws.queue, topic=aws.topic,
                     bedrocks=aws.bedrocks, desk=aws.replies, rng=self.rng,
                 )  # fmt: skip
@@ -224,7 +224,7 @@ class _Days:
                 kept.clear()
             operations._iso.cache_clear()  # noqa: SLF001  as above
 
-    def _measure(self, slipway: Slipway) -> tuple[int, int]:
+    def _measure(self, slipway: Worker) -> tuple[int, int]:
         """Answer how much there is when nothing is held or remembered.
 
         How many requests wait for keys to come is chance, and what has ended is kept on purpose, up to a thousand.
@@ -236,15 +236,15 @@ class _Days:
         assert isinstance(self.loop, VirtualLoop)
         return sys.getallocatedblocks(), len(asyncio.all_tasks(self.loop))
 
-    async def _until_answered(self, slipway: Slipway) -> None:
+    async def _until_answered(self, slipway: Worker) -> None:
         began = self.loop.time()
-        while self.aws.sqs.letters or len(slipway.custody):
+        while self.aws.sqs.letters or len(slipway.leases):
             if self.loop.time() - began > 86_400.0:
                 self.report.violations.append(f"I1: {len(self.aws.sqs.letters)} requests have not ended a day after the last")
                 return
             await asyncio.sleep(5.0)
 
-    def _balance(self, slipway: Slipway, measured: list[tuple[int, int]]) -> None:
+    def _balance(self, slipway: Worker, measured: list[tuple[int, int]]) -> None:
         report = self.report
         self._forget(self.aws.account)
         report.requests, report.keys = self.asked_for, len(self.issuer.valid_until)

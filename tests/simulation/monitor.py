@@ -19,11 +19,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from slipway.core.bedrock.errors import CallFailed
-from slipway.core.events.callbacks import Reply
+from slipway.core.events.callbacks import Callback
 from slipway.core.events.publish import Publication
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 from tests.simulation.invariants import balance
 from tests.simulation.invariants.call_rates import Calm
 from tests.simulation.invariants.creates import Creates
@@ -32,7 +32,7 @@ from tests.simulation.invariants.leases import Leases
 from tests.simulation.invariants.outcomes import Announced
 from tests.simulation.invariants.ownership import Touches
 from tests.simulation.recorder import Asked, Books, Life, is_slipways, origin, whose
-from tests.simulator.bedrock import Made
+from tests.simulator.bedrock import StandInDeployment
 from tests.simulator.callbacks import Waiting
 from tests.simulator.observer import Watching
 from tests.simulator.simulation import Replica, World
@@ -151,42 +151,42 @@ class Monitor(Watching):
         self.books.note(f"delete   {letter.message_id} by {process}")
         self.announced.deleted(letter)
 
-    def creating(self, name: str, token: str, hold: object, process: str | None, target: str = DEFAULT) -> None:
-        assert isinstance(hold, Hold) or self.books.loop.is_dead(process)
-        if isinstance(hold, Hold):
-            self._creates.creating(name, token, hold, process, target)
+    def creating(self, name: str, token: str, lease: object, process: str | None, target: str = DEFAULT) -> None:
+        assert isinstance(lease, Lease) or self.books.loop.is_dead(process)
+        if isinstance(lease, Lease):
+            self._creates.creating(name, token, lease, process, target)
 
-    def created(self, made: Made, token: str, process: str | None) -> None:
+    def created(self, made: StandInDeployment, token: str, process: str | None) -> None:
         self._creates.created(made, token, process)
 
-    def removed(self, made: Made, process: str | None, target: str = DEFAULT) -> None:
+    def removed(self, made: StandInDeployment, process: str | None, target: str = DEFAULT) -> None:
         self._touches.removed(made, process, target)
 
-    def updated(self, made: Made, model_arn: str, process: str | None, target: str = DEFAULT) -> None:
+    def updated(self, made: StandInDeployment, model_arn: str, process: str | None, target: str = DEFAULT) -> None:
         self._touches.updated(made, model_arn, process, target)
 
-    def create_answered(self, name: str, failed: CallFailed | None, hold: object, process: str | None) -> None:
-        if isinstance(hold, Hold):
-            self._creates.answered(failed, hold, process)
+    def create_answered(self, name: str, failed: CallFailed | None, lease: object, process: str | None) -> None:
+        if isinstance(lease, Lease):
+            self._creates.answered(failed, lease, process)
 
     def looking(self, name: str, process: str | None, target: str = DEFAULT) -> None:
         self._creates.looking(name, process, target)
 
-    def lined_up(self, hold: object, process: str) -> None:
-        assert isinstance(hold, Hold)
-        self._fairness.lined_up(hold, process)
+    def lined_up(self, lease: object, process: str) -> None:
+        assert isinstance(lease, Lease)
+        self._fairness.lined_up(lease, process)
 
-    def went_next(self, hold: object, process: str) -> None:
-        assert isinstance(hold, Hold)
-        self._fairness.went_next(hold, process)
+    def went_next(self, lease: object, process: str) -> None:
+        assert isinstance(lease, Lease)
+        self._fairness.went_next(lease, process)
 
-    def left_line(self, hold: object, process: str) -> None:
-        assert isinstance(hold, Hold)
-        self._fairness.left(hold, process)
+    def left_line(self, lease: object, process: str) -> None:
+        assert isinstance(lease, Lease)
+        self._fairness.left(lease, process)
 
-    def lost_turn(self, hold: object, process: str) -> None:
-        assert isinstance(hold, Hold)
-        self._fairness.lost_turn(hold, process)
+    def lost_turn(self, lease: object, process: str) -> None:
+        assert isinstance(lease, Lease)
+        self._fairness.lost_turn(lease, process)
 
     def reckoned(self, error: float, process: str | None) -> None:
         if abs(error) > MOST_CLOCK_ERROR_SECONDS:
@@ -204,6 +204,6 @@ class Monitor(Watching):
     def published(self, publication: Publication, process: str | None) -> None:
         self.announced.published(publication, process)
 
-    def replied(self, reply: Reply, process: str | None) -> None:
+    def replied(self, reply: Callback, process: str | None) -> None:
         self.books.note(f"reply    {type(reply).__name__} by {process}")
         self.announced.replied(reply)

@@ -39,7 +39,7 @@ class At:
 
 
 @dataclass
-class Told:
+class ParsedEvent:
     """What became of one lifetime."""
 
     misfortunes: tuple[At, ...]
@@ -53,7 +53,7 @@ class Told:
         return "\n".join([f"{' and '.join(map(str, self.misfortunes))}: {self.broken[0]}", *self.trace])
 
 
-def live(*misfortunes: At) -> Told:
+def live(*misfortunes: At) -> ParsedEvent:
     """Live one lifetime of one request, with these misfortunes, to its end."""
     with quietly():
         return run(_Lifetime(misfortunes).live())
@@ -68,7 +68,7 @@ class _Lifetime:
         self.steps = 0
         self.endings: list[asyncio.Task[None]] = []
 
-    async def live(self) -> Told:
+    async def live(self) -> ParsedEvent:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
         self.loop = loop
@@ -91,7 +91,7 @@ class _Lifetime:
         self.monitor.wait(letter, STEP, waiting)
         self._start()
         began = loop.time()
-        while self.world.sqs.letters or any(len(life.replica.slipway.custody) for life in self.books.live()):
+        while self.world.sqs.letters or any(len(life.replica.slipway.leases) for life in self.books.live()):
             if self.books.broken or loop.time() - began > LONGEST_SECONDS:
                 break
             await asyncio.sleep(2.0)
@@ -101,7 +101,7 @@ class _Lifetime:
             self._ask_to_stop(life)
         await asyncio.sleep(65.0)
         self._balance()
-        return Told(self.misfortunes, self.books.broken, list(self.books.trace), steps, calls)
+        return ParsedEvent(self.misfortunes, self.books.broken, list(self.books.trace), steps, calls)
 
     def _balance(self) -> None:
         said = self.books.said.get(self.key, {})
@@ -207,7 +207,9 @@ def _calls_with_room(calls: dict[str, int]) -> Iterator[tuple[str, int]]:
             yield operation, number
 
 
-def first_broken(all_of_them: Iterator[tuple[At, ...]], each: Callable[[Told], None] | None = None) -> Told | None:
+def first_broken(
+    all_of_them: Iterator[tuple[At, ...]], each: Callable[[ParsedEvent], None] | None = None
+) -> ParsedEvent | None:
     """Answer the first lifetime that broke a promise; None where none did."""
     for misfortunes in all_of_them:
         told = live(*misfortunes)

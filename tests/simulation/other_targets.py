@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipway.core.bedrock.errors import CallFailed
-from slipway.local.account import Made
+from slipway.local.account import StandInDeployment
 from tests.simulation.monitor import Monitor
 from tests.simulator.observer import Watching
 
@@ -24,20 +24,20 @@ class Elsewhere(Watching):
     def happened(self, what: str) -> None:
         self._monitor.happened(what)
 
-    def creating(self, name: str, token: str, hold: object, process: str | None) -> None:
-        self._monitor.creating(name, token, hold, process, self._target)
+    def creating(self, name: str, token: str, lease: object, process: str | None) -> None:
+        self._monitor.creating(name, token, lease, process, self._target)
 
-    def created(self, made: Made, token: str, process: str | None) -> None:
+    def created(self, made: StandInDeployment, token: str, process: str | None) -> None:
         self._monitor.created(made, token, process)
 
-    def removed(self, made: Made, process: str | None) -> None:
+    def removed(self, made: StandInDeployment, process: str | None) -> None:
         self._monitor.removed(made, process, self._target)
 
-    def updated(self, made: Made, model_arn: str, process: str | None) -> None:
+    def updated(self, made: StandInDeployment, model_arn: str, process: str | None) -> None:
         self._monitor.updated(made, model_arn, process, self._target)
 
-    def create_answered(self, name: str, failed: CallFailed | None, hold: object, process: str | None) -> None:
-        self._monitor.create_answered(name, failed, hold, process)
+    def create_answered(self, name: str, failed: CallFailed | None, lease: object, process: str | None) -> None:
+        self._monitor.create_answered(name, failed, lease, process)
 
     def looking(self, name: str, process: str | None) -> None:
         self._monitor.looking(name, process, self._target)

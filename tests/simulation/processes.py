@@ -29,9 +29,9 @@ import aioboto3
 
 from slipway.core.lifecycle.tags import REQUEST_TAG
 from slipway.core.sqs.messages import CONTINUATION
-from slipway.local.account import Made
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.account import StandInDeployment
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 from slipway.settings.fields import variable
 from tests.e2e.daemons import MODEL, Daemon, Results, a_request, listening
 
@@ -145,14 +145,14 @@ class Report:
         yield from (f"VIOLATION {violation}" for violation in self.violations)
 
 
-class _Watched(list[Made]):
+class _Watched(list[StandInDeployment]):
     """An account's records, which tell of each deployment before its Create is answered."""
 
-    def __init__(self, made: Iterable[Made], tell: Callable[[], None]) -> None:
+    def __init__(self, made: Iterable[StandInDeployment], report_progress: Callable[[], None]) -> None:
         super().__init__(made)
-        self._tell = tell
+        self._tell = report_progress
 
-    def append(self, made: Made) -> None:
+    def append(self, made: StandInDeployment) -> None:
         super().append(made)
         self._tell()
 
@@ -179,16 +179,18 @@ class Run:
         """How each of what was asked for afterwards is to end."""
         self._due = asyncio.Event()
         self._armed: dict[str, set[asyncio.Event]] = {MADE: set(), PUBLISHED: set()}
-        self.box: Box
+        self.box: LocalAws
         self._results: Results
 
     async def report(self) -> Report:
         """Do it all, and answer what came of it."""
         plan = self.plan
         about = plan.creation_seconds
-        terms = Terms(max_creating=plan.max_creating, max_total=plan.requests * 3, creation_seconds=about, update_seconds=about)
+        terms = Behaviour(
+            max_creating=plan.max_creating, max_total=plan.requests * 3, creation_seconds=about, update_seconds=about
+        )
         async with AsyncExitStack() as stack:
-            self.box = await stack.enter_async_context(Box(terms=terms, fifo=plan.fifo, seed=plan.seed))
+            self.box = await stack.enter_async_context(LocalAws(terms=terms, fifo=plan.fifo, seed=plan.seed))
             sqs = await stack.enter_async_context(_client(self.box))
             await _set_max_receive_count(sqs, self.box, plan.max_receive_count)
             self._results = await stack.enter_async_context(listening(self.box))
@@ -334,7 +336,7 @@ class Run:
         made, now = list(self.box.bedrock.account().made), self.box.bedrock.now()
         outcomes, expected = self._results.outcomes(), self._sent | self._after
         replaced = {request for request in self._after if AFTERWARDS[_number(request) % 10][1].get("ifExists")}
-        by_request: dict[str, list[Made]] = {}
+        by_request: dict[str, list[StandInDeployment]] = {}
         for one in made:
             tags = [tag["value"] for tag in one.tags if tag["key"] == REQUEST_TAG]
             by_request.setdefault(tags[0] if len(tags) == 1 else f"untagged {one.name}", []).append(one)
@@ -506,7 +508,7 @@ def _number(name: str) -> int:
     return int(name.rpartition("-")[2])
 
 
-def _untruth(data: Mapping[str, Any], made: Mapping[str, list[Made]], expected: Mapping[str, str]) -> str | None:
+def _untruth(data: Mapping[str, Any], made: Mapping[str, list[StandInDeployment]], expected: Mapping[str, str]) -> str | None:
     """Answer what is wrong about an event; None for the truth."""
     request, outcome = data["requestId"], data["outcome"]
     if outcome != expected.get(request):
@@ -517,7 +519,7 @@ def _untruth(data: Mapping[str, Any], made: Mapping[str, list[Made]], expected: 
     return None if {data.get("customModelDeploymentArn")} == arns else f"{request} has not the ARN {arns}: {data}"
 
 
-def _unlike(request: str, made: Mapping[str, list[Made]], now: float) -> str | None:
+def _unlike(request: str, made: Mapping[str, list[StandInDeployment]], now: float) -> str | None:
     """Answer what is wrong about a deployment, after what was asked for about it; None where it is as it should be."""
     (first, *_) = made[request.removeprefix("after-")]
     outcome = AFTERWARDS[_number(request) % 10][0]
@@ -529,7 +531,7 @@ def _unlike(request: str, made: Mapping[str, list[Made]], now: float) -> str | N
     return None
 
 
-def _client(box: Box) -> Any:
+def _client(box: LocalAws) -> Any:
     environment = box.environment()
     return aioboto3.Session().client(
         "sqs",
@@ -558,7 +560,7 @@ async def _letters(sqs: Any, queue_url: str) -> list[str]:
     ]
 
 
-async def _set_max_receive_count(sqs: Any, box: Box, most: int) -> None:
+async def _set_max_receive_count(sqs: Any, box: LocalAws, most: int) -> None:
     got = await sqs.get_queue_attributes(QueueUrl=box.queue_url, AttributeNames=["RedrivePolicy"])
     policy = json.loads(got["Attributes"]["RedrivePolicy"]) | {"maxReceiveCount": most}
     await sqs.set_queue_attributes(QueueUrl=box.queue_url, Attributes={"RedrivePolicy": json.dumps(policy)})

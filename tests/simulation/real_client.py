@@ -26,10 +26,10 @@ from slipway.aws.connect import put_together
 from slipway.aws.sdk.clients import Clients, open_clients
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.sqs.messages import QueueTraits
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from slipway.worker.kernel import policy as terms
 from slipway.worker.queue.intake import MOST_POLLS
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.runtime.worker import Worker
 from tests.simulation.faults import FATES, Machine, Wire, fits, machine_time
 from tests.simulation.quiet_logs import quietly
 from tests.simulator.aws import QUEUE_URL, TOPIC_ARN, Aws
@@ -226,7 +226,7 @@ class _Life:
         is_early = case.scene == "model not active"
         self.aws = Aws(
             max_receive_count=3 if case.scene == "handed on" else 5,
-            terms=Terms(
+            terms=Behaviour(
                 creation_seconds=(40.0, 40.0),
                 token_seconds=30.0,
                 max_creating=1,
@@ -277,7 +277,7 @@ class _Life:
         if scene in {"redelivered", "handed on"}:
             letter.receive_count, letter.first_received = 1, aws.now()
 
-    async def _begin(self) -> Slipway:
+    async def _begin(self) -> Worker:
         aws = put_together(
             self.clients,
             queue_url=QUEUE_URL,
@@ -289,11 +289,11 @@ class _Life:
             machine=self.machine.now,
         )
         traits = await _traits(aws.queue)
-        usual = terms.Terms(
+        usual = terms.WorkerPolicy(
             targets=HOME, max_held=5, sweep_interval=15.0, timeout=7200.0, visibility_timeout=60,
             progress_events=False, allow_force=False, is_topic_fifo=False,
         )  # fmt: skip
-        return Slipway(
+        return Worker(
             usual,
             traits,
             source=aws.queue,
@@ -304,14 +304,14 @@ class _Life:
             rng=self.rng,
         )
 
-    async def _until_done(self, slipway: Slipway, task: asyncio.Task[None], began: float) -> None:
-        while (self.aws.sqs.letters or len(slipway.custody)) and not task.done():
+    async def _until_done(self, slipway: Worker, task: asyncio.Task[None], began: float) -> None:
+        while (self.aws.sqs.letters or len(slipway.leases)) and not task.done():
             if self.loop.time() - began > LONGEST_SECONDS:
                 self.broken.append("I1: it has not ended")
                 return
             await asyncio.sleep(2.0)
 
-    def _balance(self, slipway: Slipway, task: asyncio.Task[None]) -> None:
+    def _balance(self, slipway: Worker, task: asyncio.Task[None]) -> None:
         broken = self.broken
         if not task.done():
             broken.append("I9: it has not ended a minute after it was told to")
@@ -335,7 +335,7 @@ class _Life:
         buried = [letter for letter in self.aws.dead.all if "SlipwayReason" in letter.attributes]
         if len(self.aws.dead.all) != len(buried) or bool(buried) != is_poison:
             broken.append(f"I9: {len(self.aws.dead.all)} in the dead-letter queue, {len(buried)} of them buried")
-        left = {"held": len(slipway.custody), "watched": slipway.watcher.in_flight, "queued": len(self.aws.sqs.letters)}
+        left = {"held": len(slipway.leases), "watched": slipway.watcher.in_flight, "queued": len(self.aws.sqs.letters)}
         if any(left.values()):
             broken.append(f"I7: something is left: {left}")
 

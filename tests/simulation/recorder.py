@@ -16,7 +16,7 @@ from typing import Any
 
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs.messages import CONTINUATION
-from tests.simulator.bedrock import Made
+from tests.simulator.bedrock import StandInDeployment
 from tests.simulator.simulation import Replica, World
 from tests.simulator.sqs import OWN_ROLE, Letter
 from tests.simulator.virtual_loop import VirtualLoop
@@ -74,7 +74,7 @@ class Asked:
         """Answer the largest number that it was asked with."""
         return max((body.get(key, 0) for body in self.bodies), default=0)
 
-    def is_about(self, made: Made) -> bool:
+    def is_about(self, made: StandInDeployment) -> bool:
         """Whether it names a deployment, by its name or its ARN."""
         return self.name in {made.name, made.arn}
 

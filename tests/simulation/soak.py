@@ -23,7 +23,7 @@ from slipway.aws.connect import MOST_OPEN_BEDROCK, MOST_OPEN_CUSTODY, MOST_OPEN_
 from slipway.core.lifecycle.tags import RECEIVED_TAG, REQUEST_TAG
 from slipway.core.requests.envelopes import LARGEST_BODY_BYTES
 from slipway.core.sqs.messages import Message
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 from slipway.worker.queue.intake import MOST_POLLS, POLL_SIZE
 from slipway.worker.queue.leases import SMALLEST_BUDGET_BYTES, SMALLEST_PLACE_BYTES
 from tests.simulation.kinds import chance
@@ -132,8 +132,8 @@ def flood(messages: int = FLOOD) -> Report:
             world.sqs.put(json.dumps(body))
         replica = world.start()
         most_held = most_tasks = 0
-        while world.sqs.letters or len(replica.slipway.custody):
-            most_held = max(most_held, len(replica.slipway.custody))
+        while world.sqs.letters or len(replica.slipway.leases):
+            most_held = max(most_held, len(replica.slipway.leases))
             most_tasks = max(most_tasks, _living_tasks())
             await asyncio.sleep(0.1)
         ends = Counter(notice.event["data"]["outcome"] for notice in world.topic.terminal())
@@ -176,8 +176,8 @@ def large(messages: int = LARGE) -> Report:
 
         def look() -> None:
             nonlocal most_held, most_bytes
-            held = list(replica.slipway.custody)
-            most_held, most_bytes = max(most_held, len(held)), max(most_bytes, sum(hold.message.held_bytes for hold in held))
+            held = list(replica.slipway.leases)
+            most_held, most_bytes = max(most_held, len(held)), max(most_bytes, sum(lease.message.held_bytes for lease in held))
 
         for _ in range(60):
             await asyncio.sleep(1.0)
@@ -214,14 +214,14 @@ def same_name(requests: int = SAME_NAME) -> Report:
         world = World(rules=replace(USUAL, creation_seconds=(60.0, 60.0)), terms={"max_held": MAX_HELD})
         for number in range(count):
             world.ask("bot", requestId=f"r-{number}")
-        custody = world.start().slipway.custody
-        take = custody.take
+        leases = world.start().slipway.leases
+        take = leases.take
 
-        def noted(message: Message) -> Hold | None:
+        def noted(message: Message) -> Lease | None:
             came.append((message.first_received_at, json.loads(message.body)["requestId"]))
             return take(message)
 
-        custody.take = noted  # type: ignore[method-assign]  # the order is that of first receipt: a standard queue keeps no other
+        leases.take = noted  # type: ignore[method-assign]  # the order is that of first receipt: a standard queue keeps no other
         before = loop.steps
         await world.all_answered()
         notices = world.topic.terminal()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.queue.leases import Custody
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.queue.leases import Leases
 from tests.simulation import soak as bounded
 
 SEED = 0
@@ -21,13 +21,13 @@ def test_three_days_leave_memory_and_tasks_as_they_were() -> None:
 
 def test_a_leak_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[object] = []
-    let_go = Custody.let_go
+    discard = Leases.discard
 
-    def forgetful(custody: Custody, hold: Hold) -> None:
-        kept.append(hold)
-        let_go(custody, hold)
+    def forgetful(leases: Leases, lease: Lease) -> None:
+        kept.append(lease)
+        discard(leases, lease)
 
-    monkeypatch.setattr(Custody, "let_go", forgetful)
+    monkeypatch.setattr(Leases, "let_go", forgetful)
     assert any("bytes more" in violation for violation in bounded.soak(1, 30).violations)
 
 

@@ -19,8 +19,8 @@ from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Pa
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.events.publish import Publication
 from slipway.core.parsing.callback_tokens import PipelineStopping
-from slipway.core.parsing.parse import understand
-from slipway.core.schema.rejection import Misunderstood
+from slipway.core.parsing.parse import parse_request
+from slipway.core.schema.rejection import RequestRejected
 from slipway.core.sqs.messages import Attribute, Message, Outgoing, QueueTraits
 from tests.fuzz import mutate
 from tests.simulation.faults import machine_time
@@ -71,8 +71,8 @@ class Answers:
             calls = _calls(
                 Bedrock(clients.bedrock, caller, clock=AwsClock(lambda: 5.0)),
                 lambda: Queue(
-                    QUEUE_URL, visibility_seconds=60, receiver=clients.receive, custodian=clients.custody,
-                    receiving=caller, custody=caller, clock=AwsClock(lambda: 5.0),
+                    QUEUE_URL, visibility_seconds=60, receiver=clients.receive, custodian=clients.leases,
+                    receiving=caller, leases=caller, clock=AwsClock(lambda: 5.0),
                 ),
                 Topic(TOPIC_ARN, clients.topic, caller),
             )  # fmt: skip
@@ -173,7 +173,7 @@ def _calls(
         "delete": (lambda: queue().delete(["a", "b", "c"]), lambda said: _are_answers(said, 3)),
         "send": (lambda: queue().send([Outgoing("b", {"a": "b"}), Outgoing("c")]), lambda said: _are_answers(said, 2)),
         "traits": (lambda: queue().traits(), _are_traits),
-        "bury": (lambda: queue().bury(Outgoing("b")), lambda said: said is None),
+        "bury": (lambda: queue().send_dead_letter(Outgoing("b")), lambda said: said is None),
         "publish": (lambda: topic.publish([event, event]), lambda said: _are_answers(said, 2)),
         "check": (topic.check, lambda said: said is None),
     }
@@ -212,8 +212,8 @@ def _is_deployment(one: Any) -> bool:
 
 
 def _is_message(message: Any) -> bool:
-    with suppress(Misunderstood, PipelineStopping):
-        understand(message, HOME)
+    with suppress(RequestRejected, PipelineStopping):
+        parse_request(message, HOME)
     return bool(
         isinstance(message, Message)
         and _are_texts(message.message_id, message.receipt, *message.attributes)

@@ -189,7 +189,7 @@ class _Chaos:
             await asyncio.sleep(1.0)
         last = running.start()
         began, patience = books.now, self._patience()
-        while len(last.replica.slipway.custody) or self._is_work_left():
+        while len(last.replica.slipway.leases) or self._is_work_left():
             self._check()
             waiting = books.unanswered()
             self._check_control(began)

@@ -14,11 +14,11 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
 from slipway.aws.adapters.message_attributes import read_attributes, write_attributes
-from slipway.core.bedrock.errors import CallFailed, LeaseGone
+from slipway.core.bedrock.errors import CallFailed, ReceiptExpired
 from slipway.core.sqs.messages import Message
 from slipway.local import operations
 from slipway.local.account import Account
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from slipway.local.validation import Refusal
 from tests.simulator.network import Asked, Call
 from tests.simulator.sqs import SqsQueue
@@ -71,10 +71,10 @@ def operation_of(call: Call | Asked) -> str:
 class Aws:
     """One queue with its dead-letter queue, one topic, one account. Must be made within a running loop."""
 
-    def __init__(self, *, seed: int = 1, max_receive_count: int = 5, terms: Terms | None = None) -> None:
+    def __init__(self, *, seed: int = 1, max_receive_count: int = 5, terms: Behaviour | None = None) -> None:
         self.dead = SqsQueue()
         self.sqs = SqsQueue(dead_letters=self.dead, max_receive_count=max_receive_count)
-        self.account = Account("123456789012", "us-east-1", terms or Terms(), random.Random(seed))
+        self.account = Account("123456789012", "us-east-1", terms or Behaviour(), random.Random(seed))
         self.notices: list[dict[str, Any]] = []
         self.deleted_unsaid: list[str] = []
         """Messages that were deleted although nothing had been published since they came first."""
@@ -165,7 +165,7 @@ class Aws:
                 continue
             try:
                 told = act(entry) or {}
-            except LeaseGone as failed:
+            except ReceiptExpired as failed:
                 wrong = {"Id": entry["Id"], "Code": failed.code, "SenderFault": True, "Message": failed.text}
                 answer["Failed"].append(wrong)
             else:

@@ -25,8 +25,8 @@ from slipway.core.lifecycle.tags import REQUEST_TAG
 from slipway.core.requests.targets import Home
 from slipway.local import account as local
 from slipway.local import operations
-from slipway.local.account import Made
-from slipway.local.behaviour import Terms as Rules
+from slipway.local.account import StandInDeployment
+from slipway.local.behaviour import Behaviour as Rules
 from slipway.local.operations import Asked, Document
 from slipway.local.validation import Refusal
 from tests.simulator.observer import Watching
@@ -34,7 +34,7 @@ from tests.simulator.sqs import EPOCH
 from tests.simulator.virtual_loop import PROCESS
 from tests.simulator.wire_faults import Fault, Wire
 
-__all__ = ["HOME", "Account", "Made", "Rules", "WatchedBedrock", "request_of"]
+__all__ = ["HOME", "Account", "Rules", "StandInDeployment", "WatchedBedrock", "request_of"]
 
 Operation = Callable[[local.Account, float, Asked], Document]
 HOME = Home("aws", "123456789012", "us-east-1")
@@ -48,12 +48,12 @@ ANSWERS_BEFORE_RECKONED = 20
 _TIMES = ("createdAt", "lastUpdatedAt")
 
 
-def request_of(made: Made) -> str | None:
+def request_of(made: StandInDeployment) -> str | None:
     """Answer what a deployment's tag says of whose it is; None where Slipway did not make it."""
     return tag_of(made, REQUEST_TAG)
 
 
-def tag_of(made: Made, key: str) -> str | None:
+def tag_of(made: StandInDeployment, key: str) -> str | None:
     """Answer a deployment's tag; None where it has none of this key."""
     return next((tag["value"] for tag in made.tags if tag["key"] == key), None)
 
@@ -77,7 +77,7 @@ class Account:
         self.model.terms = replace(self.model.terms, **changes)
 
     @property
-    def made(self) -> list[Made]:
+    def made(self) -> list[StandInDeployment]:
         """All deployments that were ever made."""
         return self.model.made
 
@@ -85,16 +85,16 @@ class Account:
         """Answer the account's own clock."""
         return EPOCH + self._loop.time()
 
-    def existing(self) -> list[Made]:
+    def existing(self) -> list[StandInDeployment]:
         """Answer what there is now."""
         now = self.now()
         return [one for one in self.made if one.exists(now)]
 
-    def status(self, one: Made) -> str:
+    def status(self, one: StandInDeployment) -> str:
         """Answer a deployment's status, whatever is shown of it."""
         return one.status(self.now())
 
-    def add(self, name: str, model_arn: str, tags: Mapping[str, str]) -> Made:
+    def add(self, name: str, model_arn: str, tags: Mapping[str, str]) -> StandInDeployment:
         """Make a deployment, whatever the quotas say: for what others did before."""
         return self.model.add(self.now(), name, model_arn, None, [{"key": key, "value": tags[key]} for key in tags])
 
@@ -245,7 +245,7 @@ class _Client:
             watching.updated(one, asked.body["modelArn"], self._wire.sender)
         return answer
 
-    def _existing(self, identifier: str) -> Made | None:
+    def _existing(self, identifier: str) -> StandInDeployment | None:
         return next((one for one in self._account.existing() if identifier in {one.name, one.arn}), None)
 
     def _is_unseen(self, asked: Asked, refusal: Refusal) -> None:

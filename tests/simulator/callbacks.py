@@ -7,17 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Missing, Refused
-from slipway.core.events.callbacks import Copied, Reply, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
+from slipway.core.events.callbacks import Callback, EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 from tests.simulator.callers import Callers
 from tests.simulator.wire_faults import Wire
 
-OPERATIONS: dict[type[Reply], str] = {
+OPERATIONS: dict[type[Callback], str] = {
     TaskSucceeded: "SendTaskSuccess",
     TaskFailed: "SendTaskFailure",
     StepSucceeded: "SendPipelineExecutionStepSuccess",
     StepFailed: "SendPipelineExecutionStepFailure",
-    Copied: "SendMessage",
+    EventCopy: "SendMessage",
 }
 
 
@@ -25,7 +25,7 @@ OPERATIONS: dict[type[Reply], str] = {
 class Waiting:
     """Somebody who waits at a token."""
 
-    heard: Reply | None = None
+    heard: Callback | None = None
     heard_at: float = 0.0
     heartbeats: list[float] = field(default_factory=list)
     is_over: bool = False
@@ -46,7 +46,7 @@ class Askers:
         self.copies: list[tuple[str, str, dict[str, Any]]] = []
         """To whom, the event's id, and the event."""
 
-    def hear(self, reply: Reply) -> None:
+    def hear(self, reply: Callback) -> None:
         """Take an answer, or say why not, as AWS does."""
         operation = OPERATIONS[type(reply)]
         match reply:
@@ -67,7 +67,7 @@ class Askers:
                 if len(reason) > 256:
                     raise Refused(operation, "ValidationException")
                 self._hear_step(operation, reply)
-            case Copied(to=to, publication=publication):
+            case EventCopy(to=to, publication=publication):
                 self.copies.append((to, publication.event_id, json.loads(publication.body)))
             case _:
                 assert_never(reply)
@@ -84,7 +84,7 @@ class Askers:
             raise Refused(operation, "TaskTimedOut")
         return waiting
 
-    def _hear_task(self, operation: str, token: str, reply: Reply) -> None:
+    def _hear_task(self, operation: str, token: str, reply: Callback) -> None:
         waiting = self._task(operation, token)
         waiting.heard, waiting.heard_at = reply, self._clock()
 
@@ -93,7 +93,7 @@ class Askers:
             raise Refused(operation, "ValidationException")
         waiting = self.steps.get(reply.token)
         if waiting is None or waiting.is_over:
-            raise Missing(operation, "ResourceNotFound")
+            raise ResourceMissing(operation, "ResourceNotFound")
         if waiting.heard not in {None, reply}:
             raise Conflicting(operation, "ConflictException")
         waiting.heard, waiting.heard_at = reply, self._clock()
@@ -107,7 +107,7 @@ class Desk:
         self._wire = wire
         self._call = callers.replying.call
 
-    async def reply(self, reply: Reply) -> None:
+    async def reply(self, reply: Callback) -> None:
         """Say it."""
         operation = OPERATIONS[type(reply)]
 

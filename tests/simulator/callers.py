@@ -19,6 +19,6 @@ class Callers:
         def caller(most_open: int) -> Caller:
             return Caller(most_open=most_open, call_timeout=call_timeout, rng=rng, tally=self.tally)
 
-        self.receiving, self.custody = caller(MOST_POLLS), caller(MOST_OPEN_CUSTODY)
+        self.receiving, self.leases = caller(MOST_POLLS), caller(MOST_OPEN_CUSTODY)
         self.deploying, self.publishing = caller(MOST_OPEN_BEDROCK), caller(MOST_OPEN_TOPIC)
         self.replying = caller(MOST_OPEN_REPLIES)

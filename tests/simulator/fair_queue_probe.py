@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from slipway.core.scheduling.fair_queue import Line, Place
+from slipway.core.scheduling.fair_queue import FairQueue, QueueEntry
 from slipway.worker.scheduling.slots import Slots, Waiter
 from tests.simulator.observer import Watching
 
 
-class WatchedLine(Line[Waiter]):
+class WatchedLine(FairQueue[Waiter]):
     """The real line, except that who looks on learns whose message came, went on, left or lost its turn."""
 
     def __init__(self, weights: Mapping[str, int], watching: Callable[[], Watching], process: str) -> None:
@@ -17,28 +17,28 @@ class WatchedLine(Line[Waiter]):
         self._watching = watching
         self._process = process
 
-    def join(self, who: Waiter, *, priority: int, tenant: str | None, first_received: float) -> Place[Waiter]:
+    def join(self, who: Waiter, *, priority: int, tenant: str | None, first_received: float) -> QueueEntry[Waiter]:
         """Put somebody in line."""
-        self._watching().lined_up(who.hold, self._process)
+        self._watching().lined_up(who.lease, self._process)
         return super().join(who, priority=priority, tenant=tenant, first_received=first_received)
 
-    def leave(self, place: Place[Waiter]) -> bool:
+    def leave(self, place: QueueEntry[Waiter]) -> bool:
         """Take somebody out."""
         is_out = super().leave(place)
         if is_out:
-            self._watching().left_line(place.who.hold, self._process)
+            self._watching().left_line(place.who.lease, self._process)
         return is_out
 
-    def next(self) -> Place[Waiter]:
+    def next(self) -> QueueEntry[Waiter]:
         """Take out who goes next."""
         place = super().next()
-        self._watching().went_next(place.who.hold, self._process)
+        self._watching().went_next(place.who.lease, self._process)
         return place
 
-    def give_back(self, place: Place[Waiter]) -> None:
+    def give_back(self, place: QueueEntry[Waiter]) -> None:
         """The turn came to nothing."""
         super().give_back(place)
-        self._watching().lost_turn(place.who.hold, self._process)
+        self._watching().lost_turn(place.who.lease, self._process)
 
 
 def watch_line(slots: Slots, weights: Mapping[str, int], watching: Callable[[], Watching], process: str) -> None:

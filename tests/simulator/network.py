@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-from slipway.aws.sdk.transport import StraightSession
+from slipway.aws.sdk.transport import StrictHttpSession
 
 LATENCY_SECONDS = 0.02
 
@@ -151,7 +151,7 @@ class _Connector(aiohttp.BaseConnector):
         return protocol
 
 
-class InMemory(StraightSession):
+class InMemory(StrictHttpSession):
     """Slipway's own HTTP session, but that its connections go nowhere. One network at a time."""
 
     conduct: ClassVar[Conduct]

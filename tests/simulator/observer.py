@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from slipway.core.bedrock.errors import CallFailed
-    from slipway.core.events.callbacks import Reply
+    from slipway.core.events.callbacks import Callback
     from slipway.core.events.publish import Publication
     from slipway.core.sqs.messages import AnyAttribute
-    from slipway.local.account import Made
+    from slipway.local.account import StandInDeployment
     from tests.simulator.sqs import Letter
 
 
@@ -46,31 +46,31 @@ class Watching:
     def happened(self, what: str) -> None:
         """Note that something came about which AWS documents nowhere, or which is rare."""
 
-    def creating(self, name: str, token: str, hold: object, process: str | None) -> None:
+    def creating(self, name: str, token: str, lease: object, process: str | None) -> None:
         """Note a create being sent, for what is held."""
 
-    def created(self, made: Made, token: str, process: str | None) -> None:
+    def created(self, made: StandInDeployment, token: str, process: str | None) -> None:
         """Note a deployment made."""
 
-    def removed(self, made: Made, process: str | None) -> None:
+    def removed(self, made: StandInDeployment, process: str | None) -> None:
         """Note a deployment deleted by a call."""
 
-    def updated(self, made: Made, model_arn: str, process: str | None) -> None:
+    def updated(self, made: StandInDeployment, model_arn: str, process: str | None) -> None:
         """Note an update begun by a call."""
 
-    def create_answered(self, name: str, failed: CallFailed | None, hold: object, process: str | None) -> None:
+    def create_answered(self, name: str, failed: CallFailed | None, lease: object, process: str | None) -> None:
         """Note what a process was told of its create."""
 
-    def lined_up(self, hold: object, process: str) -> None:
+    def lined_up(self, lease: object, process: str) -> None:
         """Note that what is held waits in line for a slot from now on."""
 
-    def went_next(self, hold: object, process: str) -> None:
+    def went_next(self, lease: object, process: str) -> None:
         """Note whose turn it is in that line."""
 
-    def left_line(self, hold: object, process: str) -> None:
+    def left_line(self, lease: object, process: str) -> None:
         """Note who has left that line before it was their turn."""
 
-    def lost_turn(self, hold: object, process: str) -> None:
+    def lost_turn(self, lease: object, process: str) -> None:
         """Note whose turn came to nothing."""
 
     def looking(self, name: str, process: str | None) -> None:
@@ -91,5 +91,5 @@ class Watching:
     def published(self, publication: Publication, process: str | None) -> None:
         """Note an event accepted by the topic."""
 
-    def replied(self, reply: Reply, process: str | None) -> None:
+    def replied(self, reply: Callback, process: str | None) -> None:
         """Note an answer that an asker has heard."""

@@ -12,11 +12,11 @@ from functools import partial
 from typing import Any
 
 from slipway.aws.adapters.retry import Tally
-from slipway.core.requests.targets import DEFAULT, Home, Target, only
-from slipway.core.requests.targets import Rules as Allowed
+from slipway.core.requests.targets import DEFAULT, Home, Target, home_only
+from slipway.core.requests.targets import TargetRules as Allowed
 from slipway.settings.load import LONGEST_CALL_SECONDS
-from slipway.worker.kernel.policy import Terms
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.kernel.policy import WorkerPolicy
+from slipway.worker.runtime.worker import Worker
 from tests.simulator.bedrock import HOME as PLACE
 from tests.simulator.bedrock import USUAL, Account, Rules, WatchedBedrock, of_reaper
 from tests.simulator.callbacks import Askers, Desk
@@ -28,7 +28,7 @@ from tests.simulator.sqs import OWN_ROLE, SOMEBODY, Letter, Queue, SqsQueue
 from tests.simulator.virtual_loop import VirtualLoop, in_process
 from tests.simulator.wire_faults import Plan, Wire, no_faults
 
-HOME = only(PLACE)
+HOME = home_only(PLACE)
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 OTHER_MODEL = MODEL[:-1] + "m"
 
@@ -38,7 +38,7 @@ class Replica:
     """One simulated process."""
 
     name: str
-    slipway: Slipway
+    slipway: Worker
     task: asyncio.Task[None]
     context: contextvars.Context
     calls: Mapping[str, Tally]
@@ -122,7 +122,7 @@ class World:
                 bedrocks[target] = WatchedBedrock(account, self.wires[target], own.deploying, self._wall_clock)
                 tallies[target] = own.tally
             serving = partial(
-                Slipway,
+                Worker,
                 wanted,
                 topic=Publisher(self.topic, callers),
                 desk=Desk(self.askers, self.wire, callers),
@@ -213,7 +213,7 @@ class World:
         assert found, f"no event about {name}"
         return dict(found[-1].event["data"])
 
-    def ending(self, request_id: str) -> dict[str, Any]:
+    def kind(self, request_id: str) -> dict[str, Any]:
         """Answer the data of the terminal event of a request; check that it is said under one id, and in one way."""
         found = [each for each in self.topic.terminal() if each.event["data"]["requestId"] == request_id]
         assert found, f"no event of {request_id}"
@@ -232,7 +232,7 @@ class World:
     def _wall_clock(self) -> float:
         return self.sqs.now() + self.wall_clock_error
 
-    def _terms(self, **terms: Any) -> Terms:
+    def _terms(self, **terms: Any) -> WorkerPolicy:
         usual: dict[str, Any] = {
             "max_held": 200,
             "sweep_interval": 15.0,
@@ -246,4 +246,4 @@ class World:
         quotas = {name: wanted.pop(name, 0) for name in ("max_creating", "max_total")}
         allowed = {DEFAULT: Allowed(**quotas)} | dict(wanted.pop("allowed", {}))
         targets = {name: Target(name, account.home, allowed.get(name, Allowed())) for name, account in self.accounts.items()}
-        return Terms(targets=targets, **wanted)
+        return WorkerPolicy(targets=targets, **wanted)

@@ -10,7 +10,7 @@ from typing import Any
 from slipway.aws.adapters.retry import NEVER
 from slipway.core.bedrock.errors import CallFailed, Refused, Throttled
 from slipway.core.events.publish import Publication
-from slipway.core.lifecycle.outcomes import Ending
+from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.core.sqs.messages import group_of
 from tests.simulator.callers import Callers
 from tests.simulator.virtual_loop import PROCESS
@@ -20,7 +20,7 @@ LARGEST_BATCH = 256 * 1024
 MOST_ATTRIBUTES = 10
 DEDUPLICATION_SECONDS = 300.0
 
-ENDS = frozenset(Ending)
+ENDS = frozenset(OutcomeKind)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from typing import TypeVar
 from slipway.aws.adapters.limiter import Wait
 from slipway.aws.adapters.retry import NEVER
 from slipway.aws.sdk.clients import POLL_GRACE_SECONDS
-from slipway.core.bedrock.errors import CallFailed, LeaseGone, Refused, Throttled
+from slipway.core.bedrock.errors import CallFailed, ReceiptExpired, Refused, Throttled
 from slipway.core.sqs.messages import AnyAttribute, Message, Outgoing, QueueTraits, attribute_bytes, group_of
 from tests.simulator.callers import Callers
 from tests.simulator.observer import Watching
@@ -190,7 +190,7 @@ class SqsQueue:
         """Change a message's visibility; refuse a handle that no longer holds it."""
         letter = self._held(receipt, "ChangeMessageVisibility")
         if self.now() + seconds - letter.received_at > LONGEST_HOLD:
-            raise LeaseGone("ChangeMessageVisibility", "InvalidParameterValue", "over twelve hours")
+            raise ReceiptExpired("ChangeMessageVisibility", "InvalidParameterValue", "over twelve hours")
         letter.visible_at = self.now() + seconds
         self.watching.changed(letter, seconds, process)
         if seconds == 0:
@@ -220,9 +220,9 @@ class SqsQueue:
     def _held(self, receipt: str, operation: str) -> Letter:
         letter = self.letters.get(receipt.split("/", maxsplit=1)[0])
         if letter is None or letter.receipt != receipt:
-            raise LeaseGone(operation, "ReceiptHandleIsInvalid", "stale")
+            raise ReceiptExpired(operation, "ReceiptHandleIsInvalid", "stale")
         if letter.visible_at <= self.now():
-            raise LeaseGone(operation, "MessageNotInflight", "visible again")
+            raise ReceiptExpired(operation, "MessageNotInflight", "visible again")
         return letter
 
 
@@ -289,12 +289,12 @@ class Queue:
         """Send messages."""
         return await self._batch("SendMessageBatch", batch, lambda outgoing: self._put(self._queue, outgoing))
 
-    async def bury(self, outgoing: Outgoing) -> None:
+    async def send_dead_letter(self, outgoing: Outgoing) -> None:
         """Send one message to the dead-letter queue."""
         dead_letters = self._queue.dead_letters
         assert dead_letters is not None
         operation = "SendMessage"
-        await self._callers.custody.call(
+        await self._callers.leases.call(
             operation, lambda: self._wire.call(operation, lambda: self._put(dead_letters, outgoing))
         )
 
@@ -325,11 +325,11 @@ class Queue:
             try:
                 act(entry)
             except CallFailed as failed:
-                if isinstance(failed, LeaseGone):
+                if isinstance(failed, ReceiptExpired):
                     self._queue.watching.lease_gone(str(entry), self._wire.sender)
                 return failed
             return None
 
-        return await self._callers.custody.call(
+        return await self._callers.leases.call(
             operation, lambda: self._wire.call(operation, lambda: [one(*each) for each in enumerate(entries)])
         )

@@ -89,7 +89,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._tasks.append(task)
         return task
 
-    def bury(self) -> None:
+    def send_dead_letter(self) -> None:
         """Close what the dead have left open, now that nothing it does matters any more."""
         self._is_over = True
         for task in self._tasks:
@@ -178,6 +178,6 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     try:
         return loop.run_until_complete(main)
     finally:
-        loop.bury()
+        loop.send_dead_letter()
         asyncio.set_event_loop(None)
         loop.close()

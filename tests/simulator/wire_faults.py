@@ -10,7 +10,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import TypeVar
 
-from slipway.core.bedrock.errors import CallFailed, Denied, Throttled, Unknown
+from slipway.core.bedrock.errors import CallFailed, Denied, Throttled, UnknownResult
 from tests.simulator.observer import Watching
 from tests.simulator.virtual_loop import PROCESS, VirtualLoop, in_process
 
@@ -45,9 +45,9 @@ ZOMBIE_SECONDS = 60.0
 _NEVER_APPLIED: dict[Fault | None, tuple[type[CallFailed], str, float | None]] = {
     Fault.THROTTLED: (Throttled, "ThrottlingException", None),
     Fault.DENIED: (Denied, "AccessDeniedException", None),
-    Fault.ERROR_BEFORE: (Unknown, "InternalServerException", None),
-    Fault.REQUEST_LOST: (Unknown, "TimeoutError", TIMEOUT_SECONDS),
-    Fault.ZOMBIE: (Unknown, "TimeoutError", TIMEOUT_SECONDS),
+    Fault.ERROR_BEFORE: (UnknownResult, "InternalServerException", None),
+    Fault.REQUEST_LOST: (UnknownResult, "TimeoutError", TIMEOUT_SECONDS),
+    Fault.ZOMBIE: (UnknownResult, "TimeoutError", TIMEOUT_SECONDS),
 }
 _ANSWER_LOST: dict[Fault | None, tuple[str, float | None]] = {
     Fault.RESPONSE_LOST: ("ConnectionClosedError", None),
@@ -91,7 +91,7 @@ class Wire:
         """Do `apply` on the world's side after a while, and bring its answer, unless a fault comes between.
 
         `ready` is what the world waits for before, as in a long poll of `wait_seconds`.
-        Like the real adapters it answers `Unknown` when the answer has taken too long, whatever it was: so it also does
+        Like the real adapters it answers `UnknownResult` when the answer has taken too long, whatever it was: so it also does
         when the process was halted meanwhile.
         """
         loop, process = asyncio.get_running_loop(), PROCESS.get()
@@ -113,7 +113,7 @@ class Wire:
             )
         result = await answer
         if loop.time() - began > TIMEOUT_SECONDS + wait_seconds + 1.0:
-            raise Unknown(operation, "TimeoutError")
+            raise UnknownResult(operation, "TimeoutError")
         return result
 
     def as_sent(self, process: str | None, apply: Callable[[], T]) -> T:
@@ -139,7 +139,7 @@ class Wire:
             return self._fail(answer, failed)
         if fault in _ANSWER_LOST:
             code, seconds = _ANSWER_LOST[fault]
-            return self._fail(answer, Unknown(operation, code), seconds)
+            return self._fail(answer, UnknownResult(operation, code), seconds)
         seconds = SLOW_SECONDS if fault is Fault.SLOW else None
         return self._later(lambda: None if answer.done() else answer.set_result(result), seconds)
 

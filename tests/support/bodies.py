@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from slipway.core.requests.actions import DEPLOY, FIELDS_OF
 from slipway.core.requests.fields import DEPLOYMENT_ARN, IDENTIFIER, JOB, MODEL, TARGET
-from slipway.core.requests.targets import DEFAULT, Home, Target, Targets, only
-from slipway.core.schema.fields import Field, Kind
+from slipway.core.requests.targets import DEFAULT, Home, Target, Targets, home_only
+from slipway.core.schema.fields import Field, FieldKind
 from slipway.core.sqs.messages import AnyAttribute, Message
 
-HOME = only(Home("aws", "123456789012", "us-east-1"))
+HOME = home_only(Home("aws", "123456789012", "us-east-1"))
 TARGETS: Targets = {**HOME, "research": Target("research", Home("aws", "210987654321", "us-west-2"))}
 """Those that the samples name."""
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
@@ -58,21 +58,21 @@ def values(field: Field) -> st.SearchStrategy[Any]:  # noqa: PLR0911  one for ea
     if field is IDENTIFIER:
         return st.one_of(values(_NAME), st.from_regex(DEPLOYMENT_ARN, fullmatch=True).map(_at_home))
     match field.kind:
-        case Kind.TEXT if field.pattern:
+        case FieldKind.TEXT if field.pattern:
             return st.from_regex(field.pattern, fullmatch=True).filter(lambda text: least <= len(text) <= most)
-        case Kind.TEXT:
+        case FieldKind.TEXT:
             texts = st.from_regex(f"[{field.letters}]{{{least},{min(most, 80)}}}", fullmatch=True)
             return texts.filter(lambda text: not text.lower().startswith(field.reserved))
-        case Kind.WHOLE:
+        case FieldKind.WHOLE:
             return st.integers(least, most)
-        case Kind.SECONDS:
+        case FieldKind.SECONDS:
             return st.one_of(st.integers(least, most), st.floats(least, most), durations())
-        case Kind.OBJECT:
+        case FieldKind.OBJECT:
             required = {each.name: values(each) for each in field.entry if each.required}
             return st.fixed_dictionaries(
                 required, optional={each.name: values(each) for each in field.entry if not each.required}
             )
-        case Kind.LIST:
+        case FieldKind.LIST:
             first = field.entry[0].name
             return st.lists(entries(field), max_size=min(most, 8), unique_by=lambda entry: entry[first])
         case _:

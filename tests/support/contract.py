@@ -10,7 +10,7 @@ from slipway.core.events.asyncapi import asyncapi_document
 from slipway.core.events.publish import event_type
 from slipway.core.events.schema import WORDS
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.schema.rejection import Code
+from slipway.core.schema.rejection import RejectionCode
 
 CHANNELS = {"requests": "receives", "events": "sends", "replies": "sends"}
 """What Slipway does there: the document has it in its operations, where a reply is a part of what is received."""
@@ -18,7 +18,7 @@ _SAID_ELSEWHERE = {
     tuple(WORDS): "an outcome, as above",
     tuple(event_type(word) for word in WORDS): "a type, as above",
     tuple(Reason): "[a reason](events.md#reasons)",
-    tuple(Code): "[a code](events.md#codes)",
+    tuple(RejectionCode): "[a code](events.md#codes)",
 }
 """Long lists, which another table has."""
 

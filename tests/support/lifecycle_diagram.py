@@ -15,8 +15,8 @@ from typing import Any, Final
 from slipway.core.lifecycle import delete as removing
 from slipway.core.lifecycle import deploy as deploying
 from slipway.core.lifecycle import update as updating
-from slipway.core.lifecycle.outcomes import Ending
-from slipway.core.lifecycle.steps import ABSENCES_BELIEVED, Ended, Pause, Poll
+from slipway.core.lifecycle.outcomes import OutcomeKind
+from slipway.core.lifecycle.steps import ABSENCES_BELIEVED, Finish, Pause, Poll
 from tests.support.requests import DEPLOY, OPTIONS, REMOVE, UPDATE, Life, optional
 
 MOST_COUNTED: Final = {
@@ -74,7 +74,7 @@ def walk(life: Life) -> tuple[Edge, ...]:
 
 def name_of(step: object) -> str:
     """What a step is called in the drawing: an end by its outcome."""
-    return step.outcome.ending.value if isinstance(step, Ended) else type(step).__name__
+    return step.outcome.kind.value if isinstance(step, Finish) else type(step).__name__
 
 
 def drawing(edges: Sequence[Edge], direction: str) -> str:
@@ -83,7 +83,7 @@ def drawing(edges: Sequence[Edge], direction: str) -> str:
     for (before, after), by_reason in together(edges).items():
         words = [word for reason, answers in by_reason.items() for word in ([reason] if reason else answers)]
         lines.append(f"    {before} --> {after}: {'<br/>'.join(words)}")
-    ends = {ending.value for ending in Ending}
+    ends = {kind.value for kind in OutcomeKind}
     lines += [f"    {end} --> {START}" for end in dict.fromkeys(edge.after for edge in edges) if end in ends]
     return "\n".join(["stateDiagram-v2", f"    direction {direction}", *lines])
 
@@ -131,7 +131,7 @@ def with_option(name: str) -> list[Edge]:
 
 
 def _reason(step: object) -> str:
-    reason = step.outcome.reason if isinstance(step, Ended) else step.reason if isinstance(step, Pause | Poll) else None
+    reason = step.outcome.reason if isinstance(step, Finish) else step.reason if isinstance(step, Pause | Poll) else None
     return reason.value if reason else ""
 
 

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 
 from prometheus_client import Metric
 
-from slipway.http.health import Pulse
+from slipway.http.health import LoopLagMonitor
 from slipway.http.metrics import Measures, registry_of
 from slipway.logs import Losses
 from tests.simulator.bedrock import Rules
@@ -31,7 +31,7 @@ def measured(requests: int = 3) -> tuple[list[Metric], list[Metric]]:
         world.sqs.put("{}", group="x")
         await world.until(lambda: slipway.tally.endings["Active"] > 0 and slipway.slots.waiting > 0)
         slipway.tally.replies["Told"] += 1
-        measures = Measures(slipway, Pulse(), calls, Losses(), skew=lambda: 0.5, credentials_left=lambda: 900.0)
+        measures = Measures(slipway, LoopLagMonitor(), calls, Losses(), skew=lambda: 0.5, credentials_left=lambda: 900.0)
         taken.extend(measures.collect())
         standard.extend(registry_of(measures).collect())
         await world.stop()

@@ -16,13 +16,13 @@ from slipway.cli.exit_codes import MEANINGS, Exit
 from slipway.cli.main import app
 from slipway.core.bedrock.deployments import Deployment, Status
 from slipway.core.events.publish import Times, announce_outcome
-from slipway.core.lifecycle.outcomes import Ending, Outcome
-from slipway.core.parsing.parse import understand
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind
+from slipway.core.parsing.parse import parse_request
 from slipway.core.requests.models import Deploy
-from slipway.core.requests.targets import Home, only
+from slipway.core.requests.targets import Home, home_only
 from slipway.core.sqs.messages import Message
-from slipway.local.behaviour import Terms
-from slipway.local.faults import Trouble
+from slipway.local.behaviour import Behaviour
+from slipway.local.faults import FaultRule
 from slipway.settings.fields import SETTINGS, bounds, variable, written
 from slipway.settings.load import default_values
 from tests.bench.table import tables
@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
 SAMPLES = ROOT / "config" / "samples"
-HOME = only(Home("aws", "123456789012", "us-east-1"))
+HOME = home_only(Home("aws", "123456789012", "us-east-1"))
 LAST_BENCH = ROOT / "tests" / "bench" / "last.json"
 LAST_PROOF = ROOT / "tests" / "proof" / "last.json"
 RECEIVED = 1_795_464_000.0
@@ -122,13 +122,13 @@ def _first_sentence(text: str) -> str:
 def _event() -> str:
     """The event that ends the plain sample, made by the code that makes all events."""
     body = (SAMPLES / "plain.json").read_text("utf-8")
-    request = understand(Message("0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a", body, "", 1, RECEIVED, RECEIVED), HOME)
+    request = parse_request(Message("0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a", body, "", 1, RECEIVED, RECEIVED), HOME)
     assert isinstance(request, Deploy)
     arn = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/k3v9x2m7q1zd"
     deployment = Deployment(arn, request.name, request.model_arn, Status.ACTIVE, "Active", RECEIVED + 1.2, RECEIVED + 731.5)
     times = Times(RECEIVED + 738.4, RECEIVED, RECEIVED + request.timeout)
     publication = announce_outcome(
-        request, Outcome(Ending.ACTIVE, deployment=deployment), times, "urn:slipway:123456789012:us-east-1"
+        request, Outcome(OutcomeKind.ACTIVE, deployment=deployment), times, "urn:slipway:123456789012:us-east-1"
     )
     return f"```json\n{json.dumps(json.loads(publication.body), indent=2)}\n```\n"
 
@@ -165,8 +165,8 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "proved": _proved,
     "bench": _bench,
     "commands": _commands,
-    "terms": lambda: _table_of(Terms),
-    "faults": lambda: _table_of(Trouble),
+    "terms": lambda: _table_of(Behaviour),
+    "faults": lambda: _table_of(FaultRule),
     "metrics": metrics_table,
     "logs": log_table,
     "contract-channels": contract.channels,

@@ -7,16 +7,36 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Status, UpdateDetails, UpdateStatus
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
+from slipway.core.bedrock.errors import (
+    CallFailed,
+    Conflicting,
+    Denied,
+    QuotaFull,
+    Refused,
+    ResourceMissing,
+    Throttled,
+    UnknownResult,
+)
 from slipway.core.lifecycle import delete as removing
 from slipway.core.lifecycle import deploy as deploying
 from slipway.core.lifecycle import update as updating
-from slipway.core.lifecycle.deploy import Facts
-from slipway.core.lifecycle.outcomes import Verdict
-from slipway.core.lifecycle.steps import Absent, AskModel, HandOn, Look, Pause, Poll, Remove, Seen, Sent, TryOut
-from slipway.core.lifecycle.tags import Marks, UpdateMark, update_key
+from slipway.core.lifecycle.deploy import DeployFacts
+from slipway.core.lifecycle.outcomes import SmokeTestResult
+from slipway.core.lifecycle.steps import (
+    DeleteDeployment,
+    DeleteSent,
+    Found,
+    GetModel,
+    NotFound,
+    Observe,
+    Pause,
+    Poll,
+    RunSmokeTest,
+    SendContinuation,
+)
+from slipway.core.lifecycle.tags import DeploymentTags, UpdateTag, update_key
 from slipway.core.requests.models import Delete, Deploy, IfExists, OnFailure, SmokeTest, Update
-from slipway.core.sqs.continuations import DELETE, KEEP, Carried
+from slipway.core.sqs.continuations import DELETE, KEEP, Decisions
 
 MODEL: Final = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 OTHER: Final = MODEL[:-1] + "m"
@@ -44,9 +64,9 @@ FAILURES: Final[dict[type[CallFailed], tuple[str, CallFailed]]] = {
         ("quota full", QuotaFull),
         ("throttled", Throttled),
         ("denied", Denied),
-        ("no readable answer", Unknown),
+        ("no readable answer", UnknownResult),
         ("refused", Refused),
-        ("not found", Missing),
+        ("not found", ResourceMissing),
         ("conflict", Conflicting),
     )
 }
@@ -60,12 +80,12 @@ def _deployment(status: Status, model: str = MODEL, update: UpdateDetails | None
 
 
 OWNER: Final = "team.payload"
-OWN: Final = Marks(request="r-1", received=RECEIVED, owner=OWNER)
+OWN: Final = DeploymentTags(request="r-1", received=RECEIVED, owner=OWNER)
 COPY: Final = replace(OWN, owner="stranger.payload")
 REUSED: Final = replace(OWN, owner="team.other")
-ANOTHERS: Final = Marks(request="r-0", received=RECEIVED - 5)
-LATER: Final = Marks(request="r-2", received=RECEIVED + 5)
-NOBODYS: Final = Marks()
+ANOTHERS: Final = DeploymentTags(request="r-0", received=RECEIVED - 5)
+LATER: Final = DeploymentTags(request="r-2", received=RECEIVED + 5)
+NOBODYS: Final = DeploymentTags()
 PLAIN: Final = Deploy(identity="i-1", request_id="r-1", name="bot", model_arn=MODEL, timeout=7200.0, owner=OWNER)
 _TEST: Final = SmokeTest(prompt="?")
 
@@ -73,60 +93,62 @@ _TEST: Final = SmokeTest(prompt="?")
 def _shared_answers(step: Any, facts: Any) -> Iterator[Answer]:
     """What may be answered to the steps that several lives have."""
     match step:
-        case AskModel():
+        case GetModel():
             for state in ModelState:
                 yield f"model {state.value}", facts.after_model(state)
-        case TryOut():
-            yield "answers well", facts.after_test(Verdict(passed=True, text="ready"))
-            yield "answers wrongly", facts.after_test(Verdict(passed=False, text="?"))
+        case RunSmokeTest():
+            yield "answers well", facts.after_test(SmokeTestResult(passed=True, text="ready"))
+            yield "answers wrongly", facts.after_test(SmokeTestResult(passed=False, text="?"))
         case Pause():
             yield "after a while", facts.after_pause()
 
 
-def _deploy_answers(step: Any, request: Deploy, facts: Facts) -> Iterator[Answer]:
+def _deploy_answers(step: Any, request: Deploy, facts: DeployFacts) -> Iterator[Answer]:
     match step:
         case deploying.Create():
             yield "taken on", facts.after_create(Created(ARN, 1.0))
             yield from ((name, facts.after_create(failed)) for name, failed in FAILURES.values())
-        case Look():
-            yield "absent", facts.after_look(Absent())
-            yield from ((name, facts.after_look(seen)) for name, seen in _sights(request, facts))
+        case Observe():
+            yield "absent", facts.after_observation(NotFound())
+            yield from ((name, facts.after_observation(seen)) for name, seen in _sights(request, facts))
         case deploying.Watch():
-            marks = facts.sight.marks if isinstance(facts.sight, Seen) else Marks()
+            marks = facts.observation.marks if isinstance(facts.observation, Found) else DeploymentTags()
             for status in (Status.ACTIVE, Status.FAILED):
                 yield status.value, facts.after_watch(_deployment(status), marks)
-            if facts.sight is None:
+            if facts.observation is None:
                 yield "never shown", facts.after_missing(ARN)
         case deploying.Void():
             yield "from then on", facts.after_void()
-        case Remove():
-            yield "taken on", facts.after_removal(Sent())
+        case DeleteDeployment():
+            yield "taken on", facts.after_delete_call(DeleteSent())
             yield from (
-                (name, facts.after_removal(failed)) for name, failed in FAILURES.values() if not isinstance(failed, QuotaFull)
+                (name, facts.after_delete_call(failed))
+                for name, failed in FAILURES.values()
+                if not isinstance(failed, QuotaFull)
             )
-        case HandOn():
-            yield "under a new message", Facts(in_doubt=True, received=RECEIVED, carried=step.decided)
+        case SendContinuation():
+            yield "under a new message", DeployFacts(in_doubt=True, received=RECEIVED, decisions=step.decided)
         case deploying.UpdateExisting():
             yield "it has gone meanwhile", facts.after_pause()
         case _:
             yield from _shared_answers(step, facts)
 
 
-def _sights(request: Deploy, facts: Facts) -> Iterator[tuple[str, Seen]]:
-    yield "not Slipway's", Seen(_deployment(Status.ACTIVE), NOBODYS)
+def _sights(request: Deploy, facts: DeployFacts) -> Iterator[tuple[str, Found]]:
+    yield "not Slipway's", Found(_deployment(Status.ACTIVE), NOBODYS)
     for status in (Status.CREATING, Status.ACTIVE, Status.FAILED):
-        yield f"own {status.value}", Seen(_deployment(status), replace(OWN, attempt=facts.carried.attempt))
-        yield f"another's {status.value}", Seen(_deployment(status), ANOTHERS)
-        yield f"another sender's copy {status.value}", Seen(_deployment(status), COPY)
-    yield "this id with another payload", Seen(_deployment(Status.ACTIVE), REUSED)
-    yield "another's of another model", Seen(_deployment(Status.ACTIVE, OTHER), ANOTHERS)
+        yield f"own {status.value}", Found(_deployment(status), replace(OWN, attempt=facts.decisions.attempt))
+        yield f"another's {status.value}", Found(_deployment(status), ANOTHERS)
+        yield f"another sender's copy {status.value}", Found(_deployment(status), COPY)
+    yield "this id with another payload", Found(_deployment(Status.ACTIVE), REUSED)
+    yield "another's of another model", Found(_deployment(Status.ACTIVE, OTHER), ANOTHERS)
     if request.if_exists in {IfExists.UPDATE, IfExists.REPLACE}:
-        yield "a later one's of another model", Seen(_deployment(Status.ACTIVE, OTHER), LATER)
-    if facts.carried.attempt > 1:
-        yield "own of the attempt before", Seen(_deployment(Status.FAILED), OWN)
+        yield "a later one's of another model", Found(_deployment(Status.ACTIVE, OTHER), LATER)
+    if facts.decisions.attempt > 1:
+        yield "own of the attempt before", Found(_deployment(Status.FAILED), OWN)
 
 
-_FIRST: Final = Facts(received=RECEIVED)
+_FIRST: Final = DeployFacts(received=RECEIVED)
 _AGAIN: Final = replace(_FIRST, in_doubt=True)
 _DELIVERIES: Final = (("first delivery", _FIRST), ("redelivery", _AGAIN))
 DEPLOY: Final = Life(deploying.decide, (PLAIN,), _deploy_answers, _DELIVERIES, "TB")
@@ -140,7 +162,7 @@ OPTIONS: Final = {
     "`onFailure: delete`": (replace(PLAIN, on_failure=OnFailure.DELETE), _DELIVERIES),
     "`smokeTest`": (replace(PLAIN, smoke_test=_TEST), _DELIVERIES),
     **{
-        f"a cancel that says {word}": (PLAIN, (("cancelled", replace(_AGAIN, carried=Carried(cancelled=word))),))
+        f"a cancel that says {word}": (PLAIN, (("cancelled", replace(_AGAIN, decisions=Decisions(cancelled=word))),))
         for word in (KEEP, DELETE)
     },
 }
@@ -153,55 +175,55 @@ def optional(name: str) -> Life:
     return Life(deploying.decide, (request,), _deploy_answers, starts)
 
 
-def _update_answers(step: Any, request: Update, facts: updating.Facts) -> Iterator[Answer]:
+def _update_answers(step: Any, request: Update, facts: updating.UpdateFacts) -> Iterator[Answer]:
     match step:
-        case Look():
-            yield "absent", facts.after_look(Absent())
+        case Observe():
+            yield "absent", facts.after_observation(NotFound())
             for name, seen in _update_sights(request):
-                yield name, facts.after_look(seen)
-        case updating.Mark():
+                yield name, facts.after_observation(seen)
+        case updating.WriteUpdateTag():
             yield "written", facts.after_mark()
         case updating.SendUpdate(model_arn=to):
-            yield "taken on", facts.after_update(to, Sent())
+            yield "taken on", facts.after_update(to, DeleteSent())
             yield from (
                 (name, facts.after_update(to, failed))
                 for name, failed in FAILURES.values()
                 if not isinstance(failed, QuotaFull)
             )
         case Poll():
-            yield "as before", facts.after_poll(facts.sight.deployment if isinstance(facts.sight, Seen) else None)
+            yield "as before", facts.after_poll(facts.observation.deployment if isinstance(facts.observation, Found) else None)
             yield "no longer under way", facts.after_poll(None)
         case _:
             yield from _shared_answers(step, facts)
 
 
-def _update_sights(request: Update) -> Iterator[tuple[str, Seen]]:
+def _update_sights(request: Update) -> Iterator[tuple[str, Found]]:
     """What an update may find: `request` is for MODEL, and what served OTHER before is marked so when it has begun."""
-    mark = UpdateMark(update_key(request), RECEIVED, OTHER)
+    mark = UpdateTag(update_key(request), RECEIVED, OTHER)
     marked = replace(ANOTHERS, update=mark)
-    later = replace(ANOTHERS, update=UpdateMark("another", RECEIVED + 5, OTHER))
+    later = replace(ANOTHERS, update=UpdateTag("another", RECEIVED + 5, OTHER))
     active = Status.ACTIVE
-    yield "not Slipway's", Seen(_deployment(active, OTHER), NOBODYS)
-    yield "Creating", Seen(_deployment(Status.CREATING, OTHER), ANOTHERS)
-    yield "Failed", Seen(_deployment(Status.FAILED, OTHER), ANOTHERS)
-    yield "updated for a later request", Seen(_deployment(active, OTHER), later)
-    yield "being updated for another", Seen(_deployment(active, OTHER, UpdateDetails(ARN, UpdateStatus.UPDATING)), ANOTHERS)
-    yield "serves another model", Seen(_deployment(active, OTHER), ANOTHERS)
-    yield "marked and not updated", Seen(_deployment(active, OTHER), marked)
-    yield "being updated", Seen(_deployment(active, OTHER, UpdateDetails(MODEL, UpdateStatus.UPDATING)), marked)
-    yield "serves the wanted model", Seen(_deployment(active, MODEL, UpdateDetails(MODEL, UpdateStatus.COMPLETED)), marked)
-    yield "the update failed", Seen(_deployment(active, OTHER, UpdateDetails(MODEL, UpdateStatus.FAILED)), marked)
-    yield "the way back failed", Seen(_deployment(active, MODEL, UpdateDetails(OTHER, UpdateStatus.FAILED)), marked)
+    yield "not Slipway's", Found(_deployment(active, OTHER), NOBODYS)
+    yield "Creating", Found(_deployment(Status.CREATING, OTHER), ANOTHERS)
+    yield "Failed", Found(_deployment(Status.FAILED, OTHER), ANOTHERS)
+    yield "updated for a later request", Found(_deployment(active, OTHER), later)
+    yield "being updated for another", Found(_deployment(active, OTHER, UpdateDetails(ARN, UpdateStatus.UPDATING)), ANOTHERS)
+    yield "serves another model", Found(_deployment(active, OTHER), ANOTHERS)
+    yield "marked and not updated", Found(_deployment(active, OTHER), marked)
+    yield "being updated", Found(_deployment(active, OTHER, UpdateDetails(MODEL, UpdateStatus.UPDATING)), marked)
+    yield "serves the wanted model", Found(_deployment(active, MODEL, UpdateDetails(MODEL, UpdateStatus.COMPLETED)), marked)
+    yield "the update failed", Found(_deployment(active, OTHER, UpdateDetails(MODEL, UpdateStatus.FAILED)), marked)
+    yield "the way back failed", Found(_deployment(active, MODEL, UpdateDetails(OTHER, UpdateStatus.FAILED)), marked)
 
 
-def _delete_answers(step: Any, request: Delete, facts: removing.Facts) -> Iterator[Answer]:
+def _delete_answers(step: Any, request: Delete, facts: removing.DeleteFacts) -> Iterator[Answer]:
     match step:
-        case Look():
-            yield "absent", facts.after_look(Absent(), NOW)
+        case Observe():
+            yield "absent", facts.after_observation(NotFound(), NOW)
             for name, seen in _delete_sights(request):
-                yield name, facts.after_look(seen, NOW)
-        case Remove():
-            yield "taken on", facts.after_delete(Sent())
+                yield name, facts.after_observation(seen, NOW)
+        case DeleteDeployment():
+            yield "taken on", facts.after_delete(DeleteSent())
             yield from (
                 (name, facts.after_delete(failed)) for name, failed in FAILURES.values() if not isinstance(failed, QuotaFull)
             )
@@ -209,16 +231,16 @@ def _delete_answers(step: Any, request: Delete, facts: removing.Facts) -> Iterat
             yield "after a while", facts.after_pause()
 
 
-def _delete_sights(request: Delete) -> Iterator[tuple[str, Seen]]:
-    yield "not Slipway's", Seen(_deployment(Status.ACTIVE), NOBODYS)
-    yield "asked for later", Seen(_deployment(Status.ACTIVE), LATER)
-    updated = replace(ANOTHERS, update=UpdateMark("another", RECEIVED + 5, OTHER))
-    yield "updated for a later request", Seen(_deployment(Status.ACTIVE), updated)
+def _delete_sights(request: Delete) -> Iterator[tuple[str, Found]]:
+    yield "not Slipway's", Found(_deployment(Status.ACTIVE), NOBODYS)
+    yield "asked for later", Found(_deployment(Status.ACTIVE), LATER)
+    updated = replace(ANOTHERS, update=UpdateTag("another", RECEIVED + 5, OTHER))
+    yield "updated for a later request", Found(_deployment(Status.ACTIVE), updated)
     if request.if_expired:
-        yield "its time is over", Seen(_deployment(Status.ACTIVE), replace(ANOTHERS, expires=NOW - 1))
-        yield "its time is not over", Seen(_deployment(Status.ACTIVE), replace(ANOTHERS, expires=NOW + 1))
+        yield "its time is over", Found(_deployment(Status.ACTIVE), replace(ANOTHERS, expires=NOW - 1))
+        yield "its time is not over", Found(_deployment(Status.ACTIVE), replace(ANOTHERS, expires=NOW + 1))
     else:
-        yield "there", Seen(_deployment(Status.ACTIVE), ANOTHERS)
+        yield "there", Found(_deployment(Status.ACTIVE), ANOTHERS)
 
 
 NOW: Final = RECEIVED + 60
@@ -233,8 +255,8 @@ UPDATE: Final = Life(
     ),
     _update_answers,
     (
-        ("first delivery", updating.Facts(received=RECEIVED)),
-        ("redelivery", updating.Facts(received=RECEIVED, in_doubt=True)),
+        ("first delivery", updating.UpdateFacts(received=RECEIVED)),
+        ("redelivery", updating.UpdateFacts(received=RECEIVED, in_doubt=True)),
     ),
 )
 _DELETE: Final = Delete(identity="i-1", request_id="r-1", name="bot", timeout=7200.0)
@@ -243,7 +265,7 @@ REMOVE: Final = Life(
     (_DELETE, replace(_DELETE, force=True), replace(_DELETE, if_expired=True)),
     _delete_answers,
     (
-        ("first delivery", removing.Facts(received=RECEIVED)),
-        ("redelivery", removing.Facts(received=RECEIVED, in_doubt=True)),
+        ("first delivery", removing.DeleteFacts(received=RECEIVED)),
+        ("redelivery", removing.DeleteFacts(received=RECEIVED, in_doubt=True)),
     ),
 )

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from slipway.telemetry.setup import is_wanted, obstacle, tracing
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.runtime.worker import Worker
 
 THERE = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
 
@@ -64,7 +64,7 @@ async def test_without_the_extra_the_daemon_runs_on_and_says_how_to_get_it(monke
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr("slipway.telemetry.opentelemetry", raising=False)
     with capture_logs() as entries:
-        async with tracing(cast("Slipway", Untouched()), THERE, queue="requests", version="0"):
+        async with tracing(cast("Worker", Untouched()), THERE, queue="requests", version="0"):
             pass
     (entry,) = entries
     assert (entry["event"], entry["log_level"]) == ("tracing.off", "warning")

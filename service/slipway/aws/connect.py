@@ -19,9 +19,9 @@ from slipway.aws.adapters.replies import Replies
 from slipway.aws.adapters.retry import APPLIED, Caller, Tally
 from slipway.aws.adapters.topic import Topic
 from slipway.aws.sdk.clients import Clients, open_clients
-from slipway.aws.sdk.credential_refresh import Keeper
+from slipway.aws.sdk.credential_refresh import CredentialRefresher
 from slipway.core.bedrock.errors import CallFailed
-from slipway.core.requests.targets import DEFAULT, Targets, Wanted
+from slipway.core.requests.targets import DEFAULT, Targets, TargetSettings
 
 OPERATIONS: Final = (
     *("ReceiveMessage", "ChangeMessageVisibilityBatch", "DeleteMessageBatch", "SendMessageBatch", "SendMessage"),
@@ -58,7 +58,7 @@ class Aws:
     """How often each operation was answered how, since the start; grows as calls are answered."""
     limiters: tuple[Mapping[str, Limiter], ...]
     """By operation, as they come into use: their rates and lines, for metrics."""
-    keeper: Keeper | None
+    keeper: CredentialRefresher | None
     """Knows how long credentials that run out last yet."""
     elsewhere: Mapping[str, Mapping[str, Limiter]]
     """The same of the targets beside the default, by their names."""
@@ -75,7 +75,7 @@ async def connect(  # noqa: PLR0913  all that an operator sets
     most_polls: int,
     version: str,
     rng: random.Random,
-    wanted: Sequence[Wanted] = (Wanted(DEFAULT),),
+    wanted: Sequence[TargetSettings] = (TargetSettings(DEFAULT),),
 ) -> AsyncIterator[Aws]:
     """Open everything, and close it at the end. Raises what `open_clients` raises.
 
@@ -118,7 +118,7 @@ def put_together(  # noqa: PLR0913  as above
     def caller(most_open: int) -> Caller:
         return Caller(most_open=most_open, call_timeout=call_timeout, rng=rng, tally=tally)
 
-    receiving, custody = caller(most_polls), caller(MOST_OPEN_CUSTODY)
+    receiving, leases = caller(most_polls), caller(MOST_OPEN_CUSTODY)
     publishing, replying = caller(MOST_OPEN_TOPIC), caller(MOST_OPEN_REPLIES)
     deploying = {name: caller(MOST_OPEN_BEDROCK) for name in clients.bedrocks}
 
@@ -127,9 +127,9 @@ def put_together(  # noqa: PLR0913  as above
             url,
             visibility_seconds=visibility_seconds,
             receiver=clients.receive,
-            custodian=clients.custody,
+            custodian=clients.leases,
             receiving=receiving,
-            custody=custody,
+            leases=leases,
             clock=clock,
         )
 
@@ -140,11 +140,11 @@ def put_together(  # noqa: PLR0913  as above
         queue=queue(queue_url, receiving),
         control=queue(control_queue_url, caller(most_polls)) if control_queue_url else None,
         topic=Topic(topic_arn, clients.topic, publishing),
-        replies=Replies(clients.open, queues=clients.custody, topics=clients.topic, caller=replying),
-        identity=Identity(clients.open, custody),
+        replies=Replies(clients.open, queues=clients.leases, topics=clients.topic, caller=replying),
+        identity=Identity(clients.open, leases),
         targets=clients.targets,
         tally=tally,
-        limiters=tuple(each.limiters for each in (receiving, custody, deploying[DEFAULT], publishing, replying)),
+        limiters=tuple(each.limiters for each in (receiving, leases, deploying[DEFAULT], publishing, replying)),
         keeper=clients.keeper,
         elsewhere={name: each.limiters for name, each in deploying.items() if name != DEFAULT},
     )

@@ -9,13 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from slipway.aws.operator.operator_session import Visit
+from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import is_terminal, print_json, print_line, print_sentence, print_table
-from slipway.cli.runner import CannotDo
+from slipway.cli.runner import CommandError
 from slipway.client.daemons import ask_all
-from slipway.core.diagnostics.audit import Evidence, Finding, Kind, Report, audit
-from slipway.core.events.parse import NotAnEvent, Told, read_archive
+from slipway.core.diagnostics.audit import AuditFinding, Evidence, FindingKind, Report, audit
+from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_archive
 from slipway.settings.load import Settings
 
 SECOND_LOOK_SECONDS: Final = 3.0
@@ -23,18 +23,18 @@ SECOND_LOOK_SECONDS: Final = 3.0
 
 
 async def audit_account(
-    visit: Visit, settings: Settings, daemons: Sequence[str], events: Sequence[Told] | None, *, as_json: bool
+    visit: OperatorSession, settings: Settings, daemons: Sequence[str], events: Sequence[ParsedEvent] | None, *, as_json: bool
 ) -> Exit:
     """Look, compare, print; answer whether anything was found."""
     report = audit(await _evidence(visit, settings, daemons, events))
-    if any(finding.kind is Kind.ORPHAN for finding in report.findings):
+    if any(finding.kind is FindingKind.ORPHAN for finding in report.findings):
         await asyncio.sleep(SECOND_LOOK_SECONDS)
         report = _in_both(report, audit(await _evidence(visit, settings, daemons, events)))
     _print(report, as_json=as_json)
-    return Exit.NOT_WELL if report.findings else Exit.OK
+    return Exit.FAILURE if report.findings else Exit.OK
 
 
-def read_events(path: str) -> list[Told]:
+def read_events(path: str) -> list[ParsedEvent]:
     """Read the archive at this path, `-` being standard input. Raises CannotDo."""
     try:
         if path == "-":
@@ -42,13 +42,15 @@ def read_events(path: str) -> list[Told]:
         with Path(path).open(encoding="utf-8") as lines:
             return list(read_archive(lines))
     except NotAnEvent as wrong:
-        raise CannotDo(f"--events {path}: {wrong}") from wrong
+        raise CommandError(f"--events {path}: {wrong}") from wrong
     except (OSError, UnicodeDecodeError) as wrong:
         why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-        raise CannotDo(f"--events {path} cannot be read ({why}); name a file of events, one a line") from wrong
+        raise CommandError(f"--events {path} cannot be read ({why}); name a file of events, one a line") from wrong
 
 
-async def _evidence(visit: Visit, settings: Settings, daemons: Sequence[str], events: Sequence[Told] | None) -> Evidence:
+async def _evidence(
+    visit: OperatorSession, settings: Settings, daemons: Sequence[str], events: Sequence[ParsedEvent] | None
+) -> Evidence:
     """Bedrock first, the daemons then, the queue's counts last: what moves on meanwhile is seen where it went.
 
     What is said of other targets is about other accounts; but what is held for them is in the same queue.
@@ -69,8 +71,8 @@ async def _evidence(visit: Visit, settings: Settings, daemons: Sequence[str], ev
 
 def _in_both(first: Report, second: Report) -> Report:
     """What the second look found; but of orphans only those that the first one found too."""
-    orphans = {finding.arn for finding in first.findings if finding.kind is Kind.ORPHAN}
-    kept = [one for one in second.findings if one.kind is not Kind.ORPHAN or one.arn in orphans]
+    orphans = {finding.arn for finding in first.findings if finding.kind is FindingKind.ORPHAN}
+    kept = [one for one in second.findings if one.kind is not FindingKind.ORPHAN or one.arn in orphans]
     return Report(tuple(kept), second.unknown)
 
 
@@ -92,7 +94,7 @@ def _print(report: Report, *, as_json: bool) -> None:
             print_line(f"not known\t{sentence}")
 
 
-def _json(finding: Finding) -> dict[str, object]:
+def _json(finding: AuditFinding) -> dict[str, object]:
     return {
         "kind": finding.kind.value,
         "modelDeploymentName": finding.name,

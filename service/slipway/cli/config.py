@@ -10,7 +10,7 @@ from typing import Final
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import is_terminal, print_facts, print_json, print_table
 from slipway.cli.runner import say
-from slipway.core.requests.targets import DEFAULT, Wanted
+from slipway.core.requests.targets import DEFAULT, TargetSettings
 from slipway.settings.fields import SETTINGS, written
 from slipway.settings.load import Settings, WrongSetting, load
 from slipway.settings.targets import TABLE
@@ -26,7 +26,7 @@ def print_config(config: Path | None, *, as_json: bool) -> Exit:
         settings = load(os.environ, str(config) if config else None)
     except WrongSetting as wrong:
         say(str(wrong))
-        return Exit.NOT_DONE
+        return Exit.USAGE
     own = [(each.name, getattr(settings, each.name), settings.provenance[each.name]) for each in SETTINGS]
     own += [
         (name, value, settings.provenance[TABLE]) for each in settings.targets for name, value in _of_target(each, settings)
@@ -44,7 +44,7 @@ def print_config(config: Path | None, *, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def _of_target(wanted: Wanted, settings: Settings) -> Iterator[tuple[str, object]]:
+def _of_target(wanted: TargetSettings, settings: Settings) -> Iterator[tuple[str, object]]:
     """Answer what a target has of its own: of the default, what does not stand among the other settings."""
     role, rules = wanted.role, wanted.rules
     said: dict[str, object] = {"region": wanted.region}

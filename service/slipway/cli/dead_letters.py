@@ -9,20 +9,20 @@ from functools import partial
 from typing import Final
 
 from slipway.aws.operator.dead_letter_queue import DeadLetters
-from slipway.aws.operator.operator_session import Visit
+from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import print_facts, print_json, print_line, print_table
-from slipway.cli.runner import CannotDo, say
+from slipway.cli.runner import CommandError, say
 from slipway.core.bedrock.errors import CallFailed
-from slipway.core.dead_letters import DeadLetter, Why, again, why
+from slipway.core.dead_letters import DeadLetter, DeadLetterCause, dead_letter_cause, redriven_message
 from slipway.core.parsing.admission import Admission
-from slipway.core.time_format import iso
+from slipway.core.time_format import format_time
 from slipway.settings.load import Settings, load_permissions, load_triggers
 
 MOST: Final = 1000
 
 
-async def list_letters(visit: Visit, settings: Settings, *, limit: int, as_json: bool) -> Exit:
+async def list_letters(visit: OperatorSession, settings: Settings, *, limit: int, as_json: bool) -> Exit:
     """Print the letters, and why each is there."""
     reason_of = await _reading(visit, settings)
     async with visit.dead_letters.looking(limit) as letters:
@@ -30,12 +30,14 @@ async def list_letters(visit: Visit, settings: Settings, *, limit: int, as_json:
     if as_json:
         print_json([_json(letter, reason) for letter, reason in pairs])
         return Exit.OK
-    rows = [(letter.message_id, iso(letter.sent_at), reason.code, reason.about, reason.text) for letter, reason in pairs]
+    rows = [
+        (letter.message_id, format_time(letter.sent_at), reason.code, reason.about, reason.text) for letter, reason in pairs
+    ]
     print_table(("letter", "sent", "code", "request", "why"), rows)
     return Exit.OK
 
 
-async def show_letter(visit: Visit, settings: Settings, message_id: str, *, as_json: bool) -> Exit:
+async def show_letter(visit: OperatorSession, settings: Settings, message_id: str, *, as_json: bool) -> Exit:
     """Print one letter with its body."""
     async with visit.dead_letters.looking(MOST) as letters:
         letter = next((one for one in letters if one.message_id == message_id), None)
@@ -45,13 +47,13 @@ async def show_letter(visit: Visit, settings: Settings, message_id: str, *, as_j
     if as_json:
         print_json(_json(letter, reason) | {"body": letter.body, "attributes": _shown(letter)})
         return Exit.OK
-    facts = {"letter": letter.message_id, "sent": iso(letter.sent_at), "code": reason.code, "why": reason.text}
+    facts = {"letter": letter.message_id, "sent": format_time(letter.sent_at), "code": reason.code, "why": reason.text}
     facts["if sent again"] = "it is accepted" if reason.is_sound else f"it is not accepted ({reason.now})"
     print_facts(facts | dict(sorted(_shown(letter).items())) | {"body": letter.body})
     return Exit.OK
 
 
-async def redrive(visit: Visit, settings: Settings, named: Sequence[str], *, unsound: bool, dry_run: bool) -> Exit:
+async def redrive(visit: OperatorSession, settings: Settings, named: Sequence[str], *, unsound: bool, dry_run: bool) -> Exit:
     """Send back those that are named, or else all that would be done now, until none is left; with `unsound` the others too.
 
     With `dry_run` nothing is sent. Says what was left and why.
@@ -117,7 +119,7 @@ class _Redrive:
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
         """Send some letters back, then delete those that were sent."""
-        outgoing = [(letter, again(letter, is_fifo=self._is_fifo)) for letter in letters]
+        outgoing = [(letter, redriven_message(letter, is_fifo=self._is_fifo)) for letter in letters]
         if self._dry_run:
             self._in_hand |= {letter.message_id: letter for letter in letters}
             answers: list[str | CallFailed] = ["" for _ in letters]
@@ -151,10 +153,10 @@ class _Redrive:
                 f"left, as they could not be sent: {len(self._unsent)} ({next(iter(self._unsent.values()))}); try again"
             )
         say("; ".join(parts))
-        return Exit.NOT_WELL if self._left or self._unsent else Exit.OK
+        return Exit.FAILURE if self._left or self._unsent else Exit.OK
 
 
-async def _reading(visit: Visit, settings: Settings) -> Callable[[DeadLetter], Why]:
+async def _reading(visit: OperatorSession, settings: Settings) -> Callable[[DeadLetter], DeadLetterCause]:
     """Return what says why a letter is dead, by these settings and their rules. Raises WrongSetting.
 
     Who sends a letter again is its sender then: where there are rules, AWS is asked who that is.
@@ -167,11 +169,13 @@ async def _reading(visit: Visit, settings: Settings) -> Callable[[DeadLetter], W
         permissions=load_permissions(settings.permissions),
     )
     sender = await visit.identity.own_sender() if admission.permissions else None
-    return partial(why, admission=admission, sender=sender)
+    return partial(dead_letter_cause, admission=admission, sender=sender)
 
 
-def _no_such(message_id: str) -> CannotDo:
-    return CannotDo(f"there is no letter {message_id!r}, or somebody else looks at it just now; slipway dlq list shows them")
+def _no_such(message_id: str) -> CommandError:
+    return CommandError(
+        f"there is no letter {message_id!r}, or somebody else looks at it just now; slipway dlq list shows them"
+    )
 
 
 def _shown(letter: DeadLetter) -> dict[str, str]:
@@ -180,10 +184,10 @@ def _shown(letter: DeadLetter) -> dict[str, str]:
     return {name: each if isinstance(each, str) else b64encode(each).decode() for name, each in plain.items()}
 
 
-def _json(letter: DeadLetter, reason: Why) -> dict[str, object]:
+def _json(letter: DeadLetter, reason: DeadLetterCause) -> dict[str, object]:
     return {
         "messageId": letter.message_id,
-        "sentAt": iso(letter.sent_at),
+        "sentAt": format_time(letter.sent_at),
         "code": reason.code,
         "message": reason.text,
         "isSound": reason.is_sound,

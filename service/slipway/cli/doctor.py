@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from slipway.aws.operator.operator_session import Visit, Visited
+from slipway.aws.operator.operator_session import OperatorSession, OperatorSettings
 from slipway.aws.operator.queue_inspector import backlog_of
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import is_terminal, print_json, print_sentence, print_table
@@ -16,7 +16,7 @@ from slipway.client.daemons import NotReached, ask_troubles
 from slipway.core.bedrock.deployments import Deployment
 from slipway.core.bedrock.errors import CallFailed, Denied
 from slipway.core.diagnostics import doctor as diagnosis
-from slipway.core.diagnostics.doctor import Complaint, redrive_of
+from slipway.core.diagnostics.doctor import DoctorFinding, redrive_of
 from slipway.settings.load import Settings, WrongSetting, load_permissions, load_triggers
 
 T = TypeVar("T")
@@ -26,23 +26,23 @@ class Examination:
     """What has been found so far. A question that nobody answers is a finding too."""
 
     def __init__(self) -> None:
-        self.complaints: list[Complaint] = []
+        self.complaints: list[DoctorFinding] = []
         self.looked_at: list[str] = []
 
     async def ask(
-        self, about: str, asked: Awaitable[T], judge: Callable[[T], Iterable[Complaint]], where: str = ""
+        self, about: str, asked: Awaitable[T], judge: Callable[[T], Iterable[DoctorFinding]], where: str = ""
     ) -> T | None:
         """Ask, and judge the answer; answer None where there was none. `where` is said behind what it is about."""
         self.looked_at.append(about + where)
         try:
             answer = await asked
         except CallFailed as failed:
-            self.complaints.append(Complaint(about + where, *said_of(failed)))
+            self.complaints.append(DoctorFinding(about + where, *said_of(failed)))
             return None
         self.complaints += [replace(one, about=one.about + where) for one in judge(answer)]
         return answer
 
-    def read(self, about: str, read: Callable[[], Iterable[Complaint]]) -> None:
+    def read(self, about: str, read: Callable[[], Iterable[DoctorFinding]]) -> None:
         """Read a file of rules, and judge it; one that cannot be read is a finding too."""
         self.looked_at.append(about)
         try:
@@ -51,7 +51,9 @@ class Examination:
             self.complaints.append(diagnosis.of_sentence(about, str(wrong)))
 
 
-async def examine(visit: Visit, settings: Settings, daemons: Sequence[str], model: str | None, *, as_json: bool) -> Exit:
+async def examine(
+    visit: OperatorSession, settings: Settings, daemons: Sequence[str], model: str | None, *, as_json: bool
+) -> Exit:
     """Look at all of it, and report."""
     seen = Examination()
     here = visit.here
@@ -72,7 +74,7 @@ async def examine(visit: Visit, settings: Settings, daemons: Sequence[str], mode
     return report(seen.complaints, seen.looked_at, as_json=as_json)
 
 
-async def _elsewhere(seen: Examination, place: Visited) -> None:
+async def _elsewhere(seen: Examination, place: OperatorSettings) -> None:
     """Look at another target; without credentials there is nothing to look at there."""
     where, home = f" in {place.target.name}", place.target.home
     asked = place.rights.account()
@@ -81,30 +83,30 @@ async def _elsewhere(seen: Examination, place: Visited) -> None:
         await seen.ask("deployments", place.catalogue.all(), partial(_of_deployments, place), where)
 
 
-async def _denials(visit: Visit, settings: Settings) -> list[Denied]:
+async def _denials(visit: OperatorSession, settings: Settings) -> list[Denied]:
     at_home = await visit.here.rights.denials()
     of_queue = await visit.inspector.denials(settings.queue_url, settings.topic_arn)
     of_control = await visit.inspector.denials(settings.control_queue_url) if settings.control_queue_url else []
     return [*at_home, *of_queue, *of_control]
 
 
-def _of_denials(found: Sequence[Denied]) -> Iterable[Complaint]:
-    return [Complaint("permissions", str(one), "allow it, as the policy does in docs/how-to/run.md") for one in found]
+def _of_denials(found: Sequence[Denied]) -> Iterable[DoctorFinding]:
+    return [DoctorFinding("permissions", str(one), "allow it, as the policy does in docs/how-to/run.md") for one in found]
 
 
-def _of_deployments(place: Visited, found: Sequence[Deployment]) -> Iterable[Complaint]:
+def _of_deployments(place: OperatorSettings, found: Sequence[Deployment]) -> Iterable[DoctorFinding]:
     rules = place.target.rules
     return diagnosis.of_fullness(found, rules.max_creating, rules.max_total)
 
 
-def _rules(seen: Examination, visit: Visit, settings: Settings) -> None:
+def _rules(seen: Examination, visit: OperatorSession, settings: Settings) -> None:
     if settings.permissions:
         seen.read("permission rules", lambda: diagnosis.of_permissions(load_permissions(settings.permissions), visit.targets))
     if settings.triggers:
         seen.read("trigger rules", lambda: diagnosis.of_triggers(load_triggers(settings.triggers), visit.targets))
 
 
-async def _queues(seen: Examination, visit: Visit, settings: Settings) -> None:
+async def _queues(seen: Examination, visit: OperatorSession, settings: Settings) -> None:
     asked = await seen.ask("queue", visit.inspector.queue_and_skew(settings.queue_url), lambda _: ())
     if asked is not None:
         queue, skew = asked
@@ -118,10 +120,12 @@ async def _queues(seen: Examination, visit: Visit, settings: Settings) -> None:
             await _queue(seen, visit, settings, control, "control ")
 
 
-async def _queue(seen: Examination, visit: Visit, settings: Settings, queue: Mapping[str, str], which: str = "") -> None:
+async def _queue(
+    seen: Examination, visit: OperatorSession, settings: Settings, queue: Mapping[str, str], which: str = ""
+) -> None:
     """Look at a queue's attributes, and at its dead-letter queue."""
 
-    def named(found: Iterable[Complaint]) -> list[Complaint]:
+    def named(found: Iterable[DoctorFinding]) -> list[DoctorFinding]:
         return [replace(one, about=f"{which}{one.about}") for one in found]
 
     seen.complaints += named(diagnosis.of_queue(queue, settings.timeout))
@@ -135,14 +139,14 @@ async def _queue(seen: Examination, visit: Visit, settings: Settings, queue: Map
 async def _daemon(seen: Examination, url: str) -> None:
     seen.looked_at.append(f"daemon {url}")
     try:
-        troubles = await ask_troubles(url)
+        failures = await ask_troubles(url)
     except NotReached as wrong:
         seen.complaints.append(diagnosis.of_sentence("daemon", str(wrong)))
         return
-    seen.complaints += [Complaint("daemon", f"{url}: {name}: {said}", "see its log") for name, said in troubles.items()]
+    seen.complaints += [DoctorFinding("daemon", f"{url}: {name}: {said}", "see its log") for name, said in failures.items()]
 
 
-def report(complaints: Sequence[Complaint], looked_at: Sequence[str], *, as_json: bool) -> Exit:
+def report(complaints: Sequence[DoctorFinding], looked_at: Sequence[str], *, as_json: bool) -> Exit:
     """Print what was found; answer whether anything was."""
     if as_json:
         found = [{"about": one.about, "message": one.text, "remedy": one.remedy} for one in complaints]
@@ -151,4 +155,4 @@ def report(complaints: Sequence[Complaint], looked_at: Sequence[str], *, as_json
         print_table(("what", "what is so", "what to do"), [(one.about, one.text, one.remedy) for one in complaints])
     elif is_terminal():
         print_sentence(f"All well: {', '.join(looked_at)}.")
-    return Exit.NOT_WELL if complaints else Exit.OK
+    return Exit.FAILURE if complaints else Exit.OK

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from slipway.aws.operator.deployment_listing import Catalogue
-from slipway.aws.operator.operator_session import Visit
+from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import print_json, print_line, print_sentence
-from slipway.cli.runner import CannotDo
+from slipway.cli.runner import CommandError
 from slipway.client.daemons import NotReached, ask_requests, ask_troubles
 from slipway.core.bedrock.errors import CallFailed, Refused
 from slipway.core.diagnostics.audit import Backlog
-from slipway.core.diagnostics.explain import Explanation, Knowledge, explain
-from slipway.core.diagnostics.predict import Existing
-from slipway.core.diagnostics.status import Finished, Held
+from slipway.core.diagnostics.explain import ExplainFacts, Explanation, explain
+from slipway.core.diagnostics.predict import ExistingDeployment
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.core.requests.targets import DEFAULT
 from slipway.settings.load import Settings
 
@@ -23,7 +23,7 @@ MOST_SEARCHED = 200
 
 
 async def explain_word(
-    visit: Visit, settings: Settings, word: str, daemons: Sequence[str], target: str | None, *, as_json: bool
+    visit: OperatorSession, settings: Settings, word: str, daemons: Sequence[str], target: str | None, *, as_json: bool
 ) -> Exit:
     """Find out, and say it; answer whether anything is known. `target` is the only one that is looked at, if there is one."""
     explanation = explain(await _knowledge(visit, settings, word, daemons, target))
@@ -31,7 +31,7 @@ async def explain_word(
         print_json({"state": explanation.state, "reason": explanation.reason, "lines": list(explanation.lines)})
     else:
         _print(explanation)
-    return Exit.OK if explanation.is_known else Exit.NOT_WELL
+    return Exit.OK if explanation.is_known else Exit.FAILURE
 
 
 def _print(explanation: Explanation) -> None:
@@ -40,11 +40,13 @@ def _print(explanation: Explanation) -> None:
         print_sentence(line)
 
 
-async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequence[str], target: str | None) -> Knowledge:
-    held: list[Held] = []
-    finished: list[Finished] = []
+async def _knowledge(
+    visit: OperatorSession, settings: Settings, word: str, named: Sequence[str], target: str | None
+) -> ExplainFacts:
+    held: list[RequestStatus] = []
+    finished: list[FinishedRequest] = []
     lines: dict[str, Mapping[str, object]] = {}
-    troubles: dict[str, str] = {}
+    failures: dict[str, str] = {}
     unanswered: list[str] = []
     urls = named or list(settings.own_daemon)
     only = visit.here.target.shown
@@ -52,7 +54,7 @@ async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequenc
     for url in urls:
         try:
             said = await ask_requests(url, word)
-            troubles |= await ask_troubles(url)
+            failures |= await ask_troubles(url)
         except NotReached as wrong:
             if named:
                 raise
@@ -62,7 +64,7 @@ async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequenc
         held += [one for one in said.held if target is None or one.target == only]
         finished += [one for one in said.finished if target is None or one.target == only]
         lines |= said.extras.get("calls", {})
-    existing: Existing | None = None
+    existing: ExistingDeployment | None = None
     backlog: Backlog | None = None
     try:
         existing, unasked = await _look(visit, word, target, [_about(one) for one in held] + [_about(one) for one in finished])
@@ -70,29 +72,29 @@ async def _knowledge(visit: Visit, settings: Settings, word: str, named: Sequenc
         backlog = await visit.inspector.backlog(settings.queue_url)
     except CallFailed as failed:
         if not answered:
-            raise CannotDo(
+            raise CommandError(
                 f"no daemon answers, and AWS neither: {failed}; name a daemon with --daemon, or check the credentials"
             ) from failed
         unanswered.append(f"AWS, from here: {failed}")
-    return Knowledge(
+    return ExplainFacts(
         word=word,
         held=tuple(held),
         finished=tuple(finished),
         existing=existing,
         backlog=backlog,
         lines=lines if answered else None,
-        troubles=troubles,
+        failures=failures,
         unanswered=tuple(unanswered),
     )
 
 
-def _about(one: Held | Finished) -> tuple[str, str]:
+def _about(one: RequestStatus | FinishedRequest) -> tuple[str, str]:
     return one.target or DEFAULT, one.name
 
 
 async def _look(
-    visit: Visit, word: str, target: str | None, abouts: Sequence[tuple[str, str]]
-) -> tuple[Existing | None, list[str]]:
+    visit: OperatorSession, word: str, target: str | None, abouts: Sequence[tuple[str, str]]
+) -> tuple[ExistingDeployment | None, list[str]]:
     """Answer what Bedrock shows in the target that it is about, as the daemons say (by name and deployment), and what not."""
     about = abouts[0][0] if abouts else visit.here.target.name
     if about not in visit.places:
@@ -104,7 +106,7 @@ async def _look(
     return None, [f"Bedrock in {', '.join(others)}; name one with --target"]
 
 
-async def _existing(catalogue: Catalogue, word: str, names: Sequence[str]) -> Existing | None:
+async def _existing(catalogue: Catalogue, word: str, names: Sequence[str]) -> ExistingDeployment | None:
     """By name or ARN; else by the tag of the request, where there are few enough to be searched."""
     for identifier in dict.fromkeys([*names, word]):
         try:
@@ -112,7 +114,7 @@ async def _existing(catalogue: Catalogue, word: str, names: Sequence[str]) -> Ex
         except Refused:
             continue  # a request's id need not be a name
         if details is not None:
-            return Existing(details.deployment, details.marks)
+            return ExistingDeployment(details.deployment, details.marks)
     if names:
         return None
     deployments = await catalogue.all()

@@ -10,20 +10,20 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from slipway.aws.operator.deployment_listing import Details, Filters
-from slipway.aws.operator.operator_session import Visit
+from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import is_terminal, print_facts, print_json, print_table
 from slipway.cli.runner import say
 from slipway.client.daemons import NotReached, ask_all
 from slipway.core.bedrock.deployments import Status
-from slipway.core.diagnostics.predict import Existing
-from slipway.core.time_format import iso
+from slipway.core.diagnostics.predict import ExistingDeployment
+from slipway.core.time_format import format_time
 from slipway.settings.load import Settings
 
 COLUMNS: Final = ("deployment", "status", "request", "created", "model")
 
 
-async def list_deployments(visit: Visit, filters: Filters, *, limit: int, token: str | None, as_json: bool) -> Exit:
+async def list_deployments(visit: OperatorSession, filters: Filters, *, limit: int, token: str | None, as_json: bool) -> Exit:
     """Print one page, and how to go on where there is more."""
     page = await visit.here.catalogue.page(filters, token=token, size=limit)
     existing = await visit.here.catalogue.with_tags(page.deployments)
@@ -36,21 +36,21 @@ async def list_deployments(visit: Visit, filters: Filters, *, limit: int, token:
     return Exit.OK
 
 
-async def get_deployment(visit: Visit, identifier: str, *, as_json: bool) -> Exit:
+async def get_deployment(visit: OperatorSession, identifier: str, *, as_json: bool) -> Exit:
     """Print all about one; answer whether there is one."""
     details = await visit.here.catalogue.details(identifier)
     if details is None:
         say(f"there is no deployment {identifier!r}; slipway list shows those that there are")
-        return Exit.NOT_WELL
+        return Exit.FAILURE
     if as_json:
         described = {} if details.description is None else {"description": details.description}
-        print_json(_json(Existing(details.deployment, details.marks)) | described | {"tags": details.tags})
+        print_json(_json(ExistingDeployment(details.deployment, details.marks)) | described | {"tags": details.tags})
     else:
         print_facts(_facts(details))
     return Exit.OK
 
 
-async def watch_target(visit: Visit, settings: Settings, daemons: Sequence[str], *, every: float, count: int) -> Exit:
+async def watch_target(visit: OperatorSession, settings: Settings, daemons: Sequence[str], *, every: float, count: int) -> Exit:
     """Show what there is, again and again, `count` times or (0) until Ctrl-C."""
     watching = _Watching(visit, settings, daemons)
     looks = 0
@@ -77,13 +77,13 @@ class Slots(NamedTuple):
 class _Watching:
     """Looks at a target, asking for each deployment's tags once only."""
 
-    def __init__(self, visit: Visit, settings: Settings, daemons: Sequence[str]) -> None:
+    def __init__(self, visit: OperatorSession, settings: Settings, daemons: Sequence[str]) -> None:
         self._visit = visit
         self._daemons = daemons or list(settings.own_daemon)
         self._is_named = bool(daemons)
-        self._known: dict[str, Existing] = {}
+        self._known: dict[str, ExistingDeployment] = {}
 
-    async def look(self) -> tuple[list[Existing], Slots]:
+    async def look(self) -> tuple[list[ExistingDeployment], Slots]:
         """Answer what there is, the newest first, and the slots."""
         deployments = await self._visit.here.catalogue.all()
         new = [deployment for deployment in deployments if deployment.arn not in self._known]
@@ -108,7 +108,7 @@ class _Watching:
         return slots._replace(held=held, waiting=site["slots"]["waiting"], quota=site["slots"]["quota"])
 
 
-Show = Callable[[Sequence[Existing], Slots], None]
+Show = Callable[[Sequence[ExistingDeployment], Slots], None]
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def _screen() -> Iterator[Show]:
     """Answer what shows a look: a table that moves, for a person; a line of JSON for a program."""
     if not is_terminal():
         yield lambda existing, slots: print_json(
-            {"at": iso(time.time()), "slots": slots._asdict(), "deployments": [_json(one) for one in existing]}
+            {"at": format_time(time.time()), "slots": slots._asdict(), "deployments": [_json(one) for one in existing]}
         )
         return
     from slipway.cli.live_display import moving_table
@@ -132,15 +132,15 @@ def _said(slots: Slots) -> str:
     return said
 
 
-def _row(one: Existing) -> tuple[str, ...]:
+def _row(one: ExistingDeployment) -> tuple[str, ...]:
     deployment = one.deployment
-    created = iso(deployment.created_at)[:19] + "Z"
+    created = format_time(deployment.created_at)[:19] + "Z"
     model = deployment.model_arn.rpartition(":custom-model/")[2]
     failure = f": {deployment.failure_message}" if deployment.failure_message else ""
     return deployment.name, deployment.status_text, one.request_tag or "-", created, model + failure
 
 
-def _json(one: Existing) -> dict[str, object]:
+def _json(one: ExistingDeployment) -> dict[str, object]:
     deployment = one.deployment
     update = deployment.update
     said = {
@@ -148,8 +148,8 @@ def _json(one: Existing) -> dict[str, object]:
         "customModelDeploymentArn": deployment.arn,
         "modelArn": deployment.model_arn,
         "status": deployment.status_text,
-        "createdAt": iso(deployment.created_at),
-        "lastUpdatedAt": None if deployment.updated_at is None else iso(deployment.updated_at),
+        "createdAt": format_time(deployment.created_at),
+        "lastUpdatedAt": None if deployment.updated_at is None else format_time(deployment.updated_at),
         "failureMessage": deployment.failure_message,
         "updateDetails": update and {"modelArn": update.model_arn, "updateStatus": update.status.value},
         "requestId": one.request_tag,
@@ -158,7 +158,7 @@ def _json(one: Existing) -> dict[str, object]:
 
 
 def _facts(details: Details) -> dict[str, str]:
-    document = _json(Existing(details.deployment, details.marks)) | {"description": details.description}
+    document = _json(ExistingDeployment(details.deployment, details.marks)) | {"description": details.description}
     update = details.deployment.update
     document |= {"updateDetails": update and f"{update.status.value} to {update.model_arn}"}
     facts = {key: str(value) for key, value in document.items() if value is not None}

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from slipway.cli.output import LOOKS, flat, table_of
-from slipway.client import News, Ticket
-from slipway.core.scheduling.eta import Prospect
+from slipway.client import StatusChange, Ticket
+from slipway.core.scheduling.eta import Eta
 
 REFRESHES_A_SECOND: Final = 4
 _MINUTE: Final = 60
@@ -30,7 +30,7 @@ class LiveLine:
         self._usual = usual
         self._began = time.monotonic()
         self._creating_since: float | None = None
-        self._news: News | None = None
+        self._news: StatusChange | None = None
         self._told_at = self._began
         self._spinner = Spinner("dots")
         self._console = Console()
@@ -48,7 +48,7 @@ class LiveLine:
         if self._news is not None and self._news.is_end:
             self._console.print(self._said(self._news), soft_wrap=True)
 
-    def show(self, news: News) -> None:
+    def show(self, news: StatusChange) -> None:
         """Take in what is new; the line is drawn by itself."""
         self._told_at = time.monotonic()
         if news.state == "Creating":
@@ -58,10 +58,10 @@ class LiveLine:
 
     def _draw(self) -> Table:
         line = Table.grid(padding=(0, 1))
-        line.add_row(self._spinner, self._said(self._news or News("Sent")))
+        line.add_row(self._spinner, self._said(self._news or StatusChange("Sent")))
         return line
 
-    def _said(self, news: News) -> Text:
+    def _said(self, news: StatusChange) -> Text:
         text = Text.assemble((self._ticket.name, "bold"), "  ", (news.state, LOOKS.get(news.state, "cyan")))
         for part in (
             news.reason,
@@ -74,14 +74,14 @@ class LiveLine:
         text.append(f"  {self._times(news)}", "dim")
         return text
 
-    def _times(self, news: News) -> str:
+    def _times(self, news: StatusChange) -> str:
         now = time.monotonic()
         creating_since = self._creating_since if news.state == "Creating" else None
         passed = None if creating_since is None else now - creating_since
         return times(news.prospect, now - self._began, passed, self._usual, now - self._told_at)
 
 
-def times(prospect: Prospect, passed: float, in_creation: float | None, usual: float | None, ago: float) -> str:
+def times(prospect: Eta, passed: float, in_creation: float | None, usual: float | None, ago: float) -> str:
     """Say how long it has taken, and how much longer it may, by what was reckoned so many seconds ago."""
     said = [clock(passed)]
     if in_creation is not None:

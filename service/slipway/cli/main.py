@@ -187,10 +187,10 @@ def local(
         from slipway.local.serve import serve_box
     except ModuleNotFoundError as missing:
         raise _needs_local(missing) from missing
-    from slipway.local.behaviour import Terms, WrongTerm
+    from slipway.local.behaviour import Behaviour, WrongTerm
 
     try:
-        terms = Terms(max_creating=max_creating, max_total=max_total, failing=failing).changed(
+        terms = Behaviour(max_creating=max_creating, max_total=max_total, failing=failing).changed(
             {"creation_seconds": creation_seconds}
         )
     except WrongTerm:

@@ -125,7 +125,7 @@ def _ask(
     as_json: AsJson = False,
 ) -> None:
     from slipway.cli.runner import run_errand
-    from slipway.cli.submit import Manner, ask_for
+    from slipway.cli.submit import FollowOptions, ask_for
 
     whole = {
         **body,
@@ -136,7 +136,7 @@ def _ask(
         "taskToken": task_token,
         "callbackToken": callback_token,
     }
-    manner = Manner(wait=wait, at_most=at_most, daemons=daemon or (), events_queue=events_queue, as_json=as_json)
+    manner = FollowOptions(wait=wait, at_most=at_most, daemons=daemon or (), events_queue=events_queue, as_json=as_json)
     raise run_errand(config, lambda visit, settings: ask_for(visit, settings, whole, manner))
 
 

@@ -13,13 +13,13 @@ import typer
 
 from slipway.aws.sdk.regions import NotConfigured, find_home, find_place, find_regions, find_targets
 from slipway.cli.exit_codes import Exit
-from slipway.cli.runner import CannotDo
-from slipway.core.parsing.parse import PipelineStopping, Unmatched, body_of, understand
+from slipway.cli.runner import CommandError
+from slipway.core.parsing.parse import NoMatchingTrigger, PipelineStopping, body_object, parse_request
 from slipway.core.requests.models import Deploy
 from slipway.core.requests.targets import Home, Target, Targets, assumed
-from slipway.core.rules.permissions import permit
+from slipway.core.rules.permissions import check_permission
 from slipway.core.rules.triggers import Trigger
-from slipway.core.schema.rejection import Misunderstood
+from slipway.core.schema.rejection import RequestRejected
 from slipway.core.sqs.messages import Message
 from slipway.settings.load import (
     WrongSetting,
@@ -45,12 +45,12 @@ def try_triggers(sample: str, triggers: str | None, config: str | None) -> Exit:
         rules = load_triggers(triggers or find_triggers(os.environ, config), "--triggers" if triggers else None)
         body = _read(sample)
         targets = _targets(body, config)
-    except (WrongSetting, NotConfigured, CannotDo) as wrong:
+    except (WrongSetting, NotConfigured, CommandError) as wrong:
         typer.echo(f"slipway: {wrong}", err=True)
-        return Exit.NOT_DONE
+        return Exit.USAGE
     if not rules:
         typer.echo("slipway: there are no triggers; name their file with --triggers or SLIPWAY_TRIGGERS", err=True)
-        return Exit.NOT_DONE
+        return Exit.USAGE
     return _try(body, rules, targets)
 
 
@@ -64,23 +64,25 @@ def try_permissions(sample: str, sender: str, permissions: str | None, config: s
         triggers = load_triggers(find_triggers(os.environ, config))
         body = _read(sample)
         known = _targets(body, config)
-    except (WrongSetting, NotConfigured, CannotDo) as wrong:
+    except (WrongSetting, NotConfigured, CommandError) as wrong:
         typer.echo(f"slipway: {wrong}", err=True)
-        return Exit.NOT_DONE
+        return Exit.USAGE
     if not rules:
         typer.echo("slipway: there are no permissions; name their file with --permissions or SLIPWAY_PERMISSIONS", err=True)
-        return Exit.NOT_DONE
+        return Exit.USAGE
     now = time.time()
     try:
-        given, _ = body_of(body, triggers)
+        given, _ = body_object(body, triggers)
         targets = assumed(known, given)
-        request = permit(understand(Message("message-id", body, "", 1, now, now), targets, triggers=triggers), sender, rules)
-    except (Unmatched, PipelineStopping) as nothing:
+        request = check_permission(
+            parse_request(Message("message-id", body, "", 1, now, now), targets, triggers=triggers), sender, rules
+        )
+    except (NoMatchingTrigger, PipelineStopping) as nothing:
         typer.echo(f"no request: {nothing}", err=True)
-        return Exit.NOT_WELL
-    except Misunderstood as wrong:
+        return Exit.FAILURE
+    except RequestRejected as wrong:
         typer.echo(f"it would be rejected ({wrong.code.value}): {wrong.reason}", err=True)
-        return Exit.NOT_WELL
+        return Exit.FAILURE
     typer.echo(f"permitted by rule {request.rule}")
     for key, value in request.tags if isinstance(request, Deploy) else ():
         typer.echo(f"tag {key}={value}")
@@ -90,17 +92,17 @@ def try_permissions(sample: str, sender: str, permissions: str | None, config: s
 def _try(body: str, rules: tuple[Trigger, ...], targets: Targets) -> Exit:
     now = time.time()
     try:
-        given, trigger = body_of(body, rules)
-        understand(Message("message-id", body, "", 1, now, now), targets, triggers=rules)
-    except Unmatched as unmatched:
+        given, trigger = body_object(body, rules)
+        parse_request(Message("message-id", body, "", 1, now, now), targets, triggers=rules)
+    except NoMatchingTrigger as unmatched:
         typer.echo(f"{unmatched}: it would be counted, and deleted", err=True)
-        return Exit.NOT_WELL
+        return Exit.FAILURE
     except PipelineStopping as stopping:
         typer.echo(f"no request: {stopping}, its step would be answered, and what that asked for cancelled", err=True)
-        return Exit.NOT_WELL
-    except Misunderstood as wrong:
+        return Exit.FAILURE
+    except RequestRejected as wrong:
         typer.echo(f"it would be rejected ({wrong.code.value}): {wrong.reason}", err=True)
-        return Exit.NOT_WELL
+        return Exit.FAILURE
     typer.echo(f"matched by trigger {trigger.name}" if trigger else "no event: a request as it is", err=True)
     typer.echo(json.dumps(given, indent=2, ensure_ascii=False))
     return Exit.OK
@@ -111,7 +113,7 @@ def _read(sample: str) -> str:
         return sys.stdin.read() if sample == "-" else Path(sample).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as wrong:
         why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-        raise CannotDo(f"FILE {sample} cannot be read ({why}); name a file of JSON, or - for standard input") from wrong
+        raise CommandError(f"FILE {sample} cannot be read ({why}); name a file of JSON, or - for standard input") from wrong
 
 
 def _targets(body: str, config: str | None) -> Targets:

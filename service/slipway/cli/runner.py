@@ -12,29 +12,29 @@ from pathlib import Path
 import typer
 
 from slipway import __version__, logs
-from slipway.aws.operator.operator_session import Visit, visiting
+from slipway.aws.operator.operator_session import OperatorSession, open_operator_session
 from slipway.aws.sdk.regions import NotConfigured
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import paragraph
 from slipway.client.daemons import NotReached
-from slipway.core.bedrock.errors import CallFailed, Denied, Missing, Refused, Throttled
+from slipway.core.bedrock.errors import CallFailed, Denied, Refused, ResourceMissing, Throttled
 from slipway.core.requests.targets import DEFAULT
-from slipway.core.schema.rejection import shown
+from slipway.core.schema.rejection import quote
 from slipway.settings.load import Settings, WrongSetting, load
 
 
-class CannotDo(Exception):
+class CommandError(Exception):
     """What was asked cannot be done as it was asked: one sentence names the option, the problem and the remedy."""
 
 
 def run_errand(
     config: Path | None,
-    errand: Callable[[Visit, Settings], Awaitable[Exit]],
+    errand: Callable[[OperatorSession, Settings], Awaitable[Exit]],
     otherwise: Callable[[str], Exit] | None = None,
     *,
     target: str | None = None,
 ) -> typer.Exit:
-    """Do it and answer how to exit. What went wrong is said on standard error, and the exit is `NOT_DONE`.
+    """Do it and answer how to exit. What went wrong is said on standard error, and the exit is `USAGE`.
 
     `otherwise` is what to do with that sentence instead. `target` is the one that it is about, where that was named.
     """
@@ -46,12 +46,12 @@ def run_errand(
         return typer.Exit(Exit.STOPPED_WATCHING)
     except CallFailed as failed:
         sentence = "; ".join(said_of(failed))
-    except (WrongSetting, NotConfigured, NotReached, CannotDo) as wrong:
+    except (WrongSetting, NotConfigured, NotReached, CommandError) as wrong:
         sentence = str(wrong)
     if otherwise is not None:
         return typer.Exit(otherwise(sentence))
     say(sentence)
-    return typer.Exit(Exit.NOT_DONE)
+    return typer.Exit(Exit.USAGE)
 
 
 def _known(target: str | None, settings: Settings) -> str:
@@ -59,7 +59,7 @@ def _known(target: str | None, settings: Settings) -> str:
     if target is None or target in names:
         return target or DEFAULT
     remedy = "name one of them, or with --config the settings file that has it, which is the daemon's"
-    raise CannotDo(f"--target: the settings have no target {shown(target)}, only {', '.join(names)}; {remedy}")
+    raise CommandError(f"--target: the settings have no target {quote(target)}, only {', '.join(names)}; {remedy}")
 
 
 def say(sentence: str) -> None:
@@ -69,8 +69,8 @@ def say(sentence: str) -> None:
         typer.echo(paragraph(said) if sys.stderr.isatty() else said, err=True)
 
 
-async def _visit(settings: Settings, errand: Callable[[Visit, Settings], Awaitable[Exit]], target: str) -> Exit:
-    connection = visiting(
+async def _visit(settings: Settings, errand: Callable[[OperatorSession, Settings], Awaitable[Exit]], target: str) -> Exit:
+    connection = open_operator_session(
         queue_url=settings.queue_url,
         topic_arn=settings.topic_arn,
         version=__version__,
@@ -92,7 +92,7 @@ def _remedy_of(failed: CallFailed) -> str:
             return "let the role's trust policy name whoever Slipway runs as (with the external_id), who needs sts:AssumeRole"
         case Denied():
             return "check the credentials (AWS_PROFILE, AWS_REGION) and their permissions"
-        case Missing():
+        case ResourceMissing():
             return "check SLIPWAY_QUEUE_URL, SLIPWAY_TOPIC_ARN and the Region"
         case Throttled():
             return "try again in a minute"

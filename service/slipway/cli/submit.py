@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Final
 
 from slipway.aws.operator.deployment_listing import Filters
 from slipway.aws.operator.event_listener import Listener
-from slipway.aws.operator.operator_session import Visit, Visited
+from slipway.aws.operator.operator_session import OperatorSession, OperatorSettings
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import is_terminal, print_json, print_line, print_table
 from slipway.cli.request_options import option_of
-from slipway.cli.runner import CannotDo, said_of, say
-from slipway.client import Client, Misunderstood, News, Ticket
+from slipway.cli.runner import CommandError, said_of, say
+from slipway.client import Client, RequestRejected, StatusChange, Ticket
 from slipway.client.daemons import ask_troubles
 from slipway.core.bedrock.deployments import Status
-from slipway.core.bedrock.errors import CallFailed, Unknown
+from slipway.core.bedrock.errors import CallFailed, UnknownResult
 from slipway.settings.load import Settings
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ _EXITS: Final = {
     "TimedOut": Exit.TIMED_OUT,
     "Rejected": Exit.REJECTED,
     "Cancelled": Exit.CANCELLED,
-    "Unheard": Exit.UNHEARD,
+    "Unheard": Exit.UNAVAILABLE,
 }
 USUAL_FROM: Final = 20
 """Of how many deployments it is reckoned how long a creation takes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class FollowOptions:
     """How a request is followed, if it is."""
 
     wait: bool = False
@@ -51,7 +51,7 @@ class Manner:
     as_json: bool = False
 
 
-async def ask_for(visit: Visit, settings: Settings, body: Mapping[str, object], manner: Manner) -> Exit:
+async def ask_for(visit: OperatorSession, settings: Settings, body: Mapping[str, object], manner: FollowOptions) -> Exit:
     """Send it; follow it. What is None in the body was not given."""
     daemons = await _daemons(settings, manner.daemons)
     listener = await _listener(visit, manner.events_queue) if manner.events_queue else None
@@ -60,11 +60,11 @@ async def ask_for(visit: Visit, settings: Settings, body: Mapping[str, object], 
     request_id = given.setdefault("requestId", str(uuid.uuid4()))
     try:
         ticket = await client.submit(given)
-    except Misunderstood as wrong:
-        raise CannotDo(f"{option_of(wrong.field or '')}: {wrong.reason}; nothing was sent") from wrong
-    except Unknown as lost:
+    except RequestRejected as wrong:
+        raise CommandError(f"{option_of(wrong.field or '')}: {wrong.reason}; nothing was sent") from wrong
+    except UnknownResult as lost:
         remedy = f"see slipway explain {request_id}, or ask again with --request-id {request_id}: both are one request"
-        raise CannotDo(f"{'; '.join(said_of(lost))}; it may have been sent all the same: {remedy}") from lost
+        raise CommandError(f"{'; '.join(said_of(lost))}; it may have been sent all the same: {remedy}") from lost
     except asyncio.CancelledError:
         say(f"stopped while it was sent, so that it may be on the queue; see: slipway explain {request_id}")
         return Exit.STOPPED_WATCHING
@@ -81,18 +81,20 @@ async def _daemons(settings: Settings, named: Sequence[str]) -> Sequence[str]:
     return named or list(settings.own_daemon)
 
 
-async def _listener(visit: Visit, url: str) -> Listener:
+async def _listener(visit: OperatorSession, url: str) -> Listener:
     """One that can read its queue: what is heard too late is not heard."""
     listener = visit.listen_to(url)
     try:
         await listener.listen(0)
     except CallFailed as failed:
         remedy = "name a queue that is subscribed to the topic, and that you may read"
-        raise CannotDo(f"--events-queue {url} cannot be read ({said_of(failed)[0]}); {remedy}; nothing was sent") from failed
+        raise CommandError(
+            f"--events-queue {url} cannot be read ({said_of(failed)[0]}); {remedy}; nothing was sent"
+        ) from failed
     return listener
 
 
-def _say_sent(ticket: Ticket, manner: Manner) -> None:
+def _say_sent(ticket: Ticket, manner: FollowOptions) -> None:
     if manner.as_json:
         print_json({"requestId": ticket.request_id, "messageId": ticket.message_id, "modelDeploymentName": ticket.name})
     elif is_terminal():
@@ -101,9 +103,9 @@ def _say_sent(ticket: Ticket, manner: Manner) -> None:
         print_line(ticket.request_id)
 
 
-async def _follow(client: Client, ticket: Ticket, manner: Manner) -> Exit:
+async def _follow(client: Client, ticket: Ticket, manner: FollowOptions) -> Exit:
     shown = await _shown(client, ticket, manner)
-    last: News | None = None
+    last: StatusChange | None = None
     try:
         with shown:
             async with asyncio.timeout(manner.at_most):
@@ -112,19 +114,19 @@ async def _follow(client: Client, ticket: Ticket, manner: Manner) -> Exit:
     except TimeoutError:
         say("--at-most is over; the request goes on")
         say(f"see: slipway explain {ticket.request_id}")
-        return Exit.UNHEARD
+        return Exit.UNAVAILABLE
     except CallFailed as failed:
         say("; ".join((*said_of(failed), "the request goes on")))
         say(f"see: slipway explain {ticket.request_id}")
-        return Exit.NOT_DONE
+        return Exit.USAGE
     except asyncio.CancelledError:
         say("stopped watching; the request goes on")
         say(f"see: slipway explain {ticket.request_id}")
         return Exit.STOPPED_WATCHING
-    return _EXITS.get(last.state if last else "Unheard", Exit.NOT_WELL)
+    return _EXITS.get(last.state if last else "Unheard", Exit.FAILURE)
 
 
-async def _shown(client: Client, ticket: Ticket, manner: Manner) -> LiveLine | _Lines:
+async def _shown(client: Client, ticket: Ticket, manner: FollowOptions) -> LiveLine | _Lines:
     if manner.as_json or not is_terminal():
         return _Lines(ticket, manner)
     from slipway.cli.live_display import LiveLine
@@ -132,7 +134,7 @@ async def _shown(client: Client, ticket: Ticket, manner: Manner) -> LiveLine | _
     return LiveLine(ticket, await _usual(client.visit.places.get(ticket.request.target)))
 
 
-async def _usual(place: Visited | None) -> float | None:
+async def _usual(place: OperatorSettings | None) -> float | None:
     """Answer how many seconds a creation takes there, by the latest ones; None where there are none to go by."""
     if place is None:
         return None
@@ -147,7 +149,7 @@ async def _usual(place: Visited | None) -> float | None:
 class _Lines:
     """One line for each change, for programs."""
 
-    def __init__(self, ticket: Ticket, manner: Manner) -> None:
+    def __init__(self, ticket: Ticket, manner: FollowOptions) -> None:
         self._request_id = ticket.request_id
         self._as_json = manner.as_json
         self._last: tuple[str, ...] = ()
@@ -158,7 +160,7 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, news: News) -> None:
+    def show(self, news: StatusChange) -> None:
         """Print what is new."""
         if self._as_json:
             said = {

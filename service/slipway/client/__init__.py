@@ -7,7 +7,7 @@ async with opened() as client:
 """
 
 from slipway.client.client import Client, opened
-from slipway.core.diagnostics.follow import News, Ticket
-from slipway.core.schema.rejection import Misunderstood
+from slipway.core.diagnostics.follow import StatusChange, Ticket
+from slipway.core.schema.rejection import RequestRejected
 
-__all__ = ["Client", "Misunderstood", "News", "Ticket", "opened"]
+__all__ = ["Client", "RequestRejected", "StatusChange", "Ticket", "opened"]

@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from slipway import __version__
 from slipway.aws.operator.event_listener import Listener
-from slipway.aws.operator.operator_session import Visit, visiting
+from slipway.aws.operator.operator_session import OperatorSession, open_operator_session
 from slipway.client.daemons import NotReached, Said, ask_all
-from slipway.core.bedrock.errors import CallFailed, Throttled, Unknown
-from slipway.core.diagnostics.follow import Glimpse, News, Ticket, is_news, is_so, news
-from slipway.core.diagnostics.predict import Existing
-from slipway.core.diagnostics.status import Finished
-from slipway.core.events.parse import NotAnEvent, Told, read_event
-from slipway.core.parsing.parse import understand
+from slipway.core.bedrock.errors import CallFailed, Throttled, UnknownResult
+from slipway.core.diagnostics.follow import StatusChange, StatusSnapshot, Ticket, is_change, is_outcome_true, status_change
+from slipway.core.diagnostics.predict import ExistingDeployment
+from slipway.core.diagnostics.status import FinishedRequest
+from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_event
+from slipway.core.parsing.parse import parse_request
 from slipway.core.requests.models import Cancel
 from slipway.core.requests.targets import assumed
 from slipway.core.sqs.messages import Message, group_of
@@ -40,7 +40,7 @@ class _Following:
     """What is remembered between two looks at one request."""
 
     began: float
-    told: Told | None = None
+    told: ParsedEvent | None = None
     quiet_since: float | None = None
     was_otherwise: bool = False
     failures: int = 0
@@ -52,7 +52,7 @@ class _Following:
 class Client:
     """One queue, with what may be asked about the requests in it. `daemons` are URLs, of as many replicas as answer."""
 
-    visit: Visit
+    visit: OperatorSession
     settings: Settings
     daemons: Sequence[str] = ()
     listener: Listener | None = None
@@ -61,14 +61,14 @@ class Client:
     async def submit(self, body: Mapping[str, object]) -> Ticket:
         """Put a request on the queue: its body, as a dictionary. One without a `requestId` gets one.
 
-        Checked as the daemon would check it: raises `Misunderstood`, with the field, the problem and the remedy, and then
-        nothing was sent. Raises `CallFailed` where the queue did not take it; an `Unknown` one may have: the same body with the
+        Checked as the daemon would check it: raises `RequestRejected`, with the field, the problem and the remedy, and then
+        nothing was sent. Raises `CallFailed` where the queue did not take it; an `UnknownResult` one may have: the same body with the
         same `requestId` can be submitted again, and is the same request.
         """
         whole = {"requestId": str(uuid.uuid4())} | dict(body)
         text = json.dumps(whole)
         targets = assumed(self.visit.targets, whole)
-        request = understand(Message("not sent yet", text, "", 1, 0.0, 0.0), targets, self.settings.timeout)
+        request = parse_request(Message("not sent yet", text, "", 1, 0.0, 0.0), targets, self.settings.timeout)
         deduplication_id = hashlib.sha256(text.encode()).hexdigest()
         # In the group of the request that it is about, a cancel would be received after that has ended.
         group = request.request_id if isinstance(request, Cancel) else request.name
@@ -78,7 +78,7 @@ class Client:
         )
         return Ticket(request, message_id, sent_at)
 
-    async def follow(self, ticket: Ticket) -> AsyncIterator[News]:
+    async def follow(self, ticket: Ticket) -> AsyncIterator[StatusChange]:
         """Answer how a request is getting on, whenever that changes, or an estimate of it does; the last news is its end.
 
         Stop iterating at any time: only watching stops. Raises `CallFailed` or `NotReached` when nobody can be asked.
@@ -88,17 +88,17 @@ class Client:
         last, told_at = None, loop.time()
         while True:
             now = await self._look(ticket, following)
-            if now is not None and is_news(now, last, loop.time() - told_at):
+            if now is not None and is_change(now, last, loop.time() - told_at):
                 last, told_at = now, loop.time()
                 yield now
                 if now.is_end:
                     return
             await self._pause(ticket, following, loop.time())
 
-    async def _look(self, ticket: Ticket, following: _Following) -> News | None:
+    async def _look(self, ticket: Ticket, following: _Following) -> StatusChange | None:
         """Ask whoever knows most first; None when nobody answers, this time."""
         if following.told is not None:
-            return news(ticket, Glimpse(told=following.told))
+            return status_change(ticket, StatusSnapshot(told=following.told))
         failed: Exception | None = None
         said: Said | None = None
         try:
@@ -109,7 +109,7 @@ class Client:
             finished = next((one for one in said.finished if _is_its_end(one, ticket)), None)
             if held is not None or finished is not None:
                 following.failures, following.quiet_since = 0, None
-                return news(ticket, Glimpse(held=held, finished=finished))
+                return status_change(ticket, StatusSnapshot(held=held, finished=finished))
         except NotReached as exc:
             failed = exc  # restarting, perhaps: Bedrock knows too
         try:
@@ -120,9 +120,9 @@ class Client:
                 raise exc from failed
             return None
         following.failures = 0
-        return news(ticket, glimpse)
+        return status_change(ticket, glimpse)
 
-    async def _look_at_aws(self, ticket: Ticket, following: _Following) -> Glimpse:
+    async def _look_at_aws(self, ticket: Ticket, following: _Following) -> StatusSnapshot:
         now = asyncio.get_running_loop().time()
         # Of a cancel Bedrock shows nothing; where a target is that the settings do not have, only the daemon knows.
         place = None if isinstance(ticket.request, Cancel) else self.visit.places.get(ticket.request.target)
@@ -132,12 +132,12 @@ class Client:
             following.quiet_since = None
         elif following.quiet_since is None:
             following.quiet_since = now
-        existing = None if details is None else Existing(details.deployment, details.marks)
+        existing = None if details is None else ExistingDeployment(details.deployment, details.marks)
         was_otherwise, following.was_otherwise = (
             following.was_otherwise,
-            following.was_otherwise or (place is not None and not is_so(ticket.request, existing)),
+            following.was_otherwise or (place is not None and not is_outcome_true(ticket.request, existing)),
         )
-        return Glimpse(
+        return StatusSnapshot(
             existing=existing,
             is_looked_at=place is not None,
             was_otherwise=was_otherwise,
@@ -154,7 +154,7 @@ class Client:
         for _ in range(MOST_READ_AT_ONCE):
             try:
                 bodies = await self.listener.listen(max(1, round(seconds)))
-            except (Throttled, Unknown):
+            except (Throttled, UnknownResult):
                 return await asyncio.sleep(seconds)
             for body in bodies:
                 following.told = following.told or _end_in(body, ticket)
@@ -163,7 +163,7 @@ class Client:
         return None
 
 
-def _end_in(body: str, ticket: Ticket) -> Told | None:
+def _end_in(body: str, ticket: Ticket) -> ParsedEvent | None:
     try:
         told = read_event(body)
     except NotAnEvent:
@@ -171,7 +171,7 @@ def _end_in(body: str, ticket: Ticket) -> Told | None:
     return told if told is not None and told.is_end and _is_its_end(told, ticket) else None
 
 
-def _is_its_end(end: Told | Finished, ticket: Ticket) -> bool:
+def _is_its_end(end: ParsedEvent | FinishedRequest, ticket: Ticket) -> bool:
     """Whether it is this request's, and not that of an earlier one with the same id."""
     return end.request_id == ticket.request_id and end.at >= ticket.sent_at - CLOCK_SLACK_SECONDS
 
@@ -185,7 +185,7 @@ async def opened(
     A request may name any `target` that these settings have; where they have only the default, any that the daemon's have.
     """
     settings = load(os.environ, config)
-    connection = visiting(
+    connection = open_operator_session(
         queue_url=settings.queue_url, topic_arn=settings.topic_arn, version=__version__, wanted=settings.targets
     )
     async with connection as visit:

@@ -12,8 +12,8 @@ import aiohttp
 
 from slipway.core.bedrock.errors import EndlessListing
 from slipway.core.bedrock.pager import Pager
-from slipway.core.diagnostics.status import Finished, Held
-from slipway.core.schema.rejection import shown
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
+from slipway.core.schema.rejection import quote
 
 SECONDS: Final = 5.0
 """How long one answer may take."""
@@ -27,8 +27,8 @@ class NotReached(Exception):
 class Said:
     """What one daemon says. `extras` is the rest of its answer: slots, calls, troubles."""
 
-    held: tuple[Held, ...]
-    finished: tuple[Finished, ...]
+    held: tuple[RequestStatus, ...]
+    finished: tuple[FinishedRequest, ...]
     extras: Mapping[str, Any]
 
 
@@ -37,7 +37,7 @@ async def ask_requests(url: str, about: str | None = None) -> Said:
 
     Raises `NotReached`.
     """
-    held: dict[str, Held] = {}
+    held: dict[str, RequestStatus] = {}
     said = Said((), (), {})
 
     async def fetch(after: str | None) -> Mapping[str, Any]:
@@ -46,8 +46,8 @@ async def ask_requests(url: str, about: str | None = None) -> Said:
 
     try:
         async for page in Pager("/requests", fetch, lambda page: page["next"]):
-            held |= {one.message_id: one for one in map(Held.of, page["requests"])}
-            said = Said(tuple(held.values()), tuple(map(Finished.of, page["finished"])), page)
+            held |= {one.message_id: one for one in map(RequestStatus.of, page["requests"])}
+            said = Said(tuple(held.values()), tuple(map(FinishedRequest.of, page["finished"])), page)
     except (KeyError, TypeError, ValueError, EndlessListing) as wrong:
         text = f"{url} answers, but not as this version of Slipway does ({wrong!r}); give a daemon's own address"
         raise NotReached(text) from wrong
@@ -65,8 +65,8 @@ async def ask_all(urls: Sequence[str], about: str | None = None) -> Said:
 async def ask_troubles(url: str) -> Mapping[str, str]:
     """Answer what a daemon says keeps it from its work; empty when nothing does. Raises `NotReached`."""
     page = await _get(url, "readyz", {}, HTTPStatus.SERVICE_UNAVAILABLE)
-    troubles = page.get("troubles")
-    return troubles if isinstance(troubles, dict) else {}
+    failures = page.get("troubles")
+    return failures if isinstance(failures, dict) else {}
 
 
 async def _get(url: str, page_name: str, given: Mapping[str, str], *also: HTTPStatus) -> Mapping[str, Any]:
@@ -82,7 +82,7 @@ async def _get(url: str, page_name: str, given: Mapping[str, str], *also: HTTPSt
         remedy = "look at its log, or give its own address"
         raise NotReached(f"no daemon answers at {url} within {SECONDS:g} s; {remedy}") from wrong
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as wrong:
-        raise NotReached(f"{shown(url)} is no daemon's address; give one like http://127.0.0.1:8080") from wrong
+        raise NotReached(f"{quote(url)} is no daemon's address; give one like http://127.0.0.1:8080") from wrong
     except (aiohttp.ClientError, ValueError, OSError) as wrong:
         raise NotReached(f"no daemon answers at {url} ({_why(wrong)}); start it, or give its own address") from wrong
     if not isinstance(page, dict):

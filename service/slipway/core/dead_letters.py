@@ -10,8 +10,8 @@ from typing import Final
 
 from slipway.core.events.publish import cut
 from slipway.core.parsing.admission import Admission
-from slipway.core.parsing.parse import PipelineStopping, Unmatched
-from slipway.core.schema.rejection import Misunderstood
+from slipway.core.parsing.parse import NoMatchingTrigger, PipelineStopping
+from slipway.core.schema.rejection import RequestRejected
 from slipway.core.sqs.continuations import origin
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute, Message, Outgoing, attribute_bytes, group_of
 
@@ -33,7 +33,7 @@ class DeadLetter:
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class DeadLetterCause:
     """Why a letter is dead. `is_sound` says that the body would be understood now."""
 
     code: str
@@ -45,7 +45,7 @@ class Why:
     """The code with which the body would be rejected now, if it would be."""
 
 
-def why(letter: DeadLetter, admission: Admission, sender: str | None = None) -> Why:
+def dead_letter_cause(letter: DeadLetter, admission: Admission, sender: str | None = None) -> DeadLetterCause:
     """Say why a letter is dead: in the words that stand beside it, else by admitting the body again, as the daemon does.
 
     `sender` is the one who would send it again. Where the settings are not the daemon's, the daemon may decide otherwise.
@@ -57,14 +57,14 @@ def why(letter: DeadLetter, admission: Admission, sender: str | None = None) -> 
         request = admission.admit(message, sender)
         where = [f"target {request.target_shown}"] if request.target_shown else []
         about = " ".join([request.request_id, request.name, *where])
-    except Misunderstood as wrong:
+    except RequestRejected as wrong:
         about, code, text, is_sound = wrong.request_id or "", wrong.code.value, wrong.reason, False
-    except Unmatched as unmatched:
+    except NoMatchingTrigger as unmatched:
         code, text, is_sound = "Unmatched", f"{unmatched}: sent again, it is counted, and deleted", False
     except PipelineStopping as stopping:
         text = f"{stopping}, and its step waits for the answer; received more often than maxReceiveCount allows"
     now = "" if is_sound else code
-    return Why(_said(letter, "SlipwayCode") or code, _said(letter, "SlipwayReason") or text, about, is_sound, now)
+    return DeadLetterCause(_said(letter, "SlipwayCode") or code, _said(letter, "SlipwayReason") or text, about, is_sound, now)
 
 
 def _said(letter: DeadLetter, name: str) -> str | None:
@@ -72,7 +72,7 @@ def _said(letter: DeadLetter, name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def again(letter: DeadLetter, *, is_fifo: bool) -> Outgoing:
+def redriven_message(letter: DeadLetter, *, is_fifo: bool) -> Outgoing:
     """Answer what to send to the request queue so that the letter's request is tried anew. Safe to send twice."""
     attributes = {name: value for name, value in letter.attributes.items() if name not in OWN_ATTRIBUTES}
     if not is_fifo:
@@ -88,9 +88,9 @@ LARGEST_BYTES: Final = 1024 * 1024
 """SQS takes a message of 1 MiB with its attributes: of a body that fills it, the last bytes make room for the reason."""
 
 
-def copy_of(message: Message, why: Misunderstood, *, is_fifo: bool) -> Outgoing:
+def rejected_copy(message: Message, rejection: RequestRejected, *, is_fifo: bool) -> Outgoing:
     """Return the copy of a message that was rejected."""
-    return copy_because(message, why.code.value, why.reason, why.field, is_fifo=is_fifo)
+    return copy_because(message, rejection.code.value, rejection.reason, rejection.field, is_fifo=is_fifo)
 
 
 def copy_because(message: Message, code: str, reason: str, field: str | None = None, *, is_fifo: bool) -> Outgoing:

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 
-def iso(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Write seconds since the epoch."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def epoch(text: str) -> float:
-    """Read what `iso` has written, or any other ISO 8601 time; one without an offset is in UTC. Raises ValueError."""
+def parse_time(text: str) -> float:
+    """Read what `format_time` has written, or any other ISO 8601 time; one without an offset is in UTC. Raises ValueError."""
     read = datetime.fromisoformat(text)
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
@@ -28,7 +28,7 @@ MOST_COLUMNS: Final = 14
 _WIDTHS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 43_200, 86_400, 604_800)
 
 
-def spoken(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Say a duration with the two largest units that it has, as one says it: `12 s`, `3 min 05 s`, `1 h 20 min`."""
     whole = max(0, int(seconds))
     if whole < MINUTE:
@@ -43,10 +43,10 @@ def spoken(seconds: float) -> str:
     return f"{days} d {rest} h" if rest else f"{days} d"
 
 
-def roughly(seconds: float) -> str:
+def format_duration_roughly(seconds: float) -> str:
     """Say a duration that is only an estimate, no more exactly than it is known."""
     step = 5 if seconds < MINUTE else MINUTE if seconds < HOUR else 5 * MINUTE
-    return f"about {spoken(max(step, round(seconds / step) * step))}"
+    return f"about {format_duration(max(step, round(seconds / step) * step))}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from slipway.core.bedrock.errors import CallFailed
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.runtime.worker import Worker
 
 BEAT_SECONDS: Final = 0.05
 """A shorter stall may fall between two beats. Twenty a second take 0.05 % of a core."""
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 Check = Callable[[], Awaitable[object]]
 
 
-class Pulse:
+class LoopLagMonitor:
     """Measures how late the event loop is."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Readiness:
     _troubles: dict[str, str] = field(default_factory=dict)
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def troubles(self) -> dict[str, str]:
+    async def failures(self) -> dict[str, str]:
         """Answer what is not reachable, and why; empty when all is well."""
         async with self._lock:
             now = asyncio.get_running_loop().time()
@@ -73,9 +73,9 @@ class Readiness:
                 self._asked_at = asyncio.get_running_loop().time()
             return self._troubles
 
-    def is_ready(self, troubles: Container[str]) -> bool:
+    def is_ready(self, failures: Container[str]) -> bool:
         """Answer whether the daemon can do its work, with these troubles."""
-        return not any(name in troubles for name in self.checks) and any(name not in troubles for name in self.targets)
+        return not any(name in failures for name in self.checks) and any(name not in failures for name in self.targets)
 
     async def _ask(self, check: Check) -> str | None:
         try:
@@ -91,7 +91,7 @@ class Readiness:
         return None
 
 
-def is_alive(slipway: Slipway, pulse: Pulse, started_at: float) -> tuple[bool, str]:
+def is_alive(slipway: Worker, pulse: LoopLagMonitor, started_at: float) -> tuple[bool, str]:
     """Answer whether the daemon does what it is there for, with a sentence: else, restart it.
 
     A receive that fails counts as one that ended: trouble outside is for readiness, and no reason for a restart.

@@ -17,19 +17,19 @@ from prometheus_client.registry import Collector
 
 from slipway import __version__
 from slipway.aws.connect import ANSWERS, OPERATIONS
-from slipway.core.events.callbacks import Reply
-from slipway.core.lifecycle.outcomes import Ending, Settlement
-from slipway.http.health import Pulse
+from slipway.core.events.callbacks import Callback
+from slipway.core.lifecycle.outcomes import OutcomeKind, Settlement
+from slipway.http.health import LoopLagMonitor
 from slipway.logs import Losses
 from slipway.worker.kernel.counters import Histogram
 from slipway.worker.publishing.callbacks import UNTOLD
-from slipway.worker.runtime.target_runtime import Site
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.runtime.target_runtime import TargetRuntime
+from slipway.worker.runtime.worker import Worker
 
 T = TypeVar("T")
 
 _SETTLEMENTS: Final = [kind.__name__ for kind in get_args(Settlement)]
-_REPLIES: Final = [*(kind.__name__ for kind in get_args(Reply)), *UNTOLD]
+_REPLIES: Final = [*(kind.__name__ for kind in get_args(Callback)), *UNTOLD]
 _NO_CALLS: Final = dict.fromkeys(((operation, answer) for operation in OPERATIONS for answer in ANSWERS), 0)
 
 
@@ -44,8 +44,8 @@ class Measures(Collector):
 
     def __init__(
         self,
-        slipway: Slipway,
-        pulse: Pulse,
+        slipway: Worker,
+        pulse: LoopLagMonitor,
         calls: Mapping[tuple[str, str], int],
         lost: Losses,
         *,
@@ -83,7 +83,7 @@ class Measures(Collector):
         yield _counter("slipway_requests_postponed", "Requests sent back for others to have room.", tally.postponed)
         yield _counter("slipway_faults", "Unexpected exceptions: bugs.", tally.faults)
         yield _lines_lost(self._lost)
-        yield _labelled("slipway_requests_finished", "Requests by outcome.", "outcome", _all(Ending, tally.endings))
+        yield _labelled("slipway_requests_finished", "Requests by outcome.", "outcome", _all(OutcomeKind, tally.endings))
         yield _labelled(
             "slipway_settlements", "Messages by what became of them.", "settlement", _all(_SETTLEMENTS, tally.settlements)
         )
@@ -113,7 +113,7 @@ class Measures(Collector):
     def _of_targets(self) -> Iterator[Metric]:
         """What each target has of its own."""
 
-        def of(what: Callable[[Site], T]) -> dict[str, T]:
+        def of(what: Callable[[TargetRuntime], T]) -> dict[str, T]:
             return {name: what(site) for name, site in self._slipway.sites.items()}
 
         refusals, unknown = of(lambda site: site.tally.quota_refusals), of(lambda site: site.tally.unknown_answers)

@@ -8,15 +8,15 @@ from dataclasses import replace
 from heapq import nsmallest
 from typing import Final
 
-from slipway.core.diagnostics.status import Held, Wait
+from slipway.core.diagnostics.status import RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.lifecycle.steps import reason_for
 from slipway.core.requests.models import Deploy, IfExists, Update
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs import continuations
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.runtime.target_runtime import Site
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.runtime.target_runtime import TargetRuntime
+from slipway.worker.runtime.worker import Worker
 
 PAGE: Final = 500
 """Requests in one answer: what the event loop can write without being late for anything else."""
@@ -26,19 +26,19 @@ Lines = Mapping[str, tuple[float | None, int]]
 """By operation: calls a second (None while there is no limit), and how many calls wait for their turn."""
 
 
-def holdings(slipway: Slipway, lines: Lines, about: str | None = None, after: str | None = None) -> dict[str, object]:
+def holdings(slipway: Worker, lines: Lines, about: str | None = None, after: str | None = None) -> dict[str, object]:
     """Answer one page as JSON. `about` keeps what a person may mean by it; `after` is the last page's `next`.
 
     What is finished is on the last page only, so that a request which ends while pages are read is seen on one of them.
     """
     places = slipway.turns.places() | slipway.slot_places()
-    holds = (hold for hold in slipway.holds if about is None or is_about(hold, about))
-    page = nsmallest(PAGE + 1, (hold for hold in holds if after is None or _cursor(hold) > after), key=_cursor)
+    holds = (lease for lease in slipway.holds if about is None or is_about(lease, about))
+    page = nsmallest(PAGE + 1, (lease for lease in holds if after is None or _cursor(lease) > after), key=_cursor)
     is_last = len(page) <= PAGE
     ended = (story.finished for story in slipway.history) if is_last else ()
     finished = [one.to_json() for one in ended if about is None or one.is_about(about)]
     return {
-        "requests": [held_of(hold, slipway, places.get(hold.message.message_id)).to_json() for hold in page[:PAGE]],
+        "requests": [held_of(lease, slipway, places.get(lease.message.message_id)).to_json() for lease in page[:PAGE]],
         "finished": finished,
         "next": None if is_last else _cursor(page[PAGE - 1]),
         "held": len(slipway.holds),
@@ -49,7 +49,7 @@ def holdings(slipway: Slipway, lines: Lines, about: str | None = None, after: st
     }
 
 
-def _of_site(site: Site) -> dict[str, object]:
+def _of_site(site: TargetRuntime) -> dict[str, object]:
     slots, trouble = site.slots, site.watcher.trouble
     return {
         "slots": {
@@ -62,42 +62,42 @@ def _of_site(site: Site) -> dict[str, object]:
     }
 
 
-def _cursor(hold: Hold) -> str:
+def _cursor(lease: Lease) -> str:
     """The oldest first. As text it sorts as the time does, which has as many digits before the point for centuries."""
-    return f"{continuations.first_received_at(hold.message):017.6f} {hold.message.message_id}"
+    return f"{continuations.first_received_at(lease.message):017.6f} {lease.message.message_id}"
 
 
-def is_about(hold: Hold, word: str) -> bool:
+def is_about(lease: Lease, word: str) -> bool:
     """Whether a person who says this word may mean it: a request's id, a message's, or a deployment's name or ARN."""
-    request_id = hold.request and hold.request.request_id
-    return word in {request_id, hold.message.message_id, hold.what, hold.arn}
+    request_id = lease.request and lease.request.request_id
+    return word in {request_id, lease.message.message_id, lease.what, lease.arn}
 
 
-def held_of(hold: Hold, slipway: Slipway, place: int | None) -> Held:
+def held_of(lease: Lease, slipway: Worker, place: int | None) -> RequestStatus:
     """Answer what is said of one message that is held: the true reason why it waits, as of now."""
-    message, request = hold.message, hold.request
+    message, request = lease.message, lease.request
     received_at = continuations.first_received_at(message)
-    why, text = hold.why, hold.why_text
-    site = slipway.site_of(hold)
-    created_at = site.watcher.created_at(hold.arn) if hold.arn else None
-    passed = None if created_at is None else hold.now() - created_at
+    why, text = lease.why, lease.why_text
+    site = slipway.site_of(lease)
+    created_at = site.watcher.created_at(lease.arn) if lease.arn else None
+    passed = None if created_at is None else lease.now() - created_at
     if why in _SWEPT and (trouble := site.watcher.trouble) is not None:
         why, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
     elif why is Reason.NO_SLOT:
         why, text = site.slots.why()  # as it is now, not as it was when the wait began
-    elif why is Reason.IN_CREATION and hold.arn is not None and site.watcher.is_missing(hold.arn):
-        why, text = Reason.DEPLOYMENT_MISSING, f"{hold.arn} was created, and is no longer found"
-    held = Held(
+    elif why is Reason.IN_CREATION and lease.arn is not None and site.watcher.is_missing(lease.arn):
+        why, text = Reason.DEPLOYMENT_MISSING, f"{lease.arn} was created, and is no longer found"
+    held = RequestStatus(
         message_id=message.message_id,
         receive_count=message.receive_count,
         received_at=received_at,
-        now=hold.now(),
-        lease_seconds=hold.lease_until - asyncio.get_running_loop().time(),
+        now=lease.now(),
+        lease_seconds=lease.lease_until - asyncio.get_running_loop().time(),
         waits_for=why.value if why else None,
         why=text,
-        prospect=site.outlook.view(hold).of(hold.why, place, passed),
-        waited=tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in hold.waited),
-        arn=hold.arn,
+        prospect=site.outlook.view(lease).of(lease.why, place, passed),
+        waited=tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in lease.waited),
+        arn=lease.arn,
     )
     if request is None:
         return held

@@ -16,11 +16,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from slipway.core.scheduling.backoff import pause_seconds
-from slipway.http.health import Pulse, Readiness, is_alive
+from slipway.http.health import LoopLagMonitor, Readiness, is_alive
 from slipway.http.host_check import only_by_own_names
 from slipway.http.page.routes import StatusPage
 from slipway.http.requests_api import Lines, holdings
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.runtime.worker import Worker
 
 LONGEST_PAUSE_SECONDS: Final = 15.0
 """Between two attempts to listen."""
@@ -88,12 +88,12 @@ class Endpoint:
         return asyncio.Protocol() if self._face is None else self._face()
 
     async def _keep_trying(self, failed: OSError, rng: random.Random) -> None:
-        troubles = 0
+        failures = 0
         while self._server is None:
-            troubles += 1
+            failures += 1
             why = f"{self.host} port {self._port}: {failed.strerror or failed}"
             log.warning("endpoint.waiting", error=why, remedy="free the port, or set SLIPWAY_HTTP_PORT; 0 for no endpoint")
-            await asyncio.sleep(pause_seconds(troubles, rng, longest=LONGEST_PAUSE_SECONDS))
+            await asyncio.sleep(pause_seconds(failures, rng, longest=LONGEST_PAUSE_SECONDS))
             try:
                 await self._listen()
             except OSError as exc:
@@ -108,8 +108,8 @@ def starting_application(endpoint: Endpoint, registry: CollectorRegistry, waits:
         return web.json_response({"alive": True, "why": "starting"})
 
     async def readyz(_: web.Request) -> web.Response:
-        troubles = dict(waits) or {"daemon": "starting"}
-        return web.json_response({"ready": False, "troubles": troubles}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        failures = dict(waits) or {"daemon": "starting"}
+        return web.json_response({"ready": False, "troubles": failures}, status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def otherwise(_: web.Request) -> web.Response:
         said = "".join(f"{name}: {text}\n" for name, text in waits.items())
@@ -122,8 +122,8 @@ def starting_application(endpoint: Endpoint, registry: CollectorRegistry, waits:
 
 def application(
     endpoint: Endpoint,
-    slipway: Slipway,
-    pulse: Pulse,
+    slipway: Worker,
+    pulse: LoopLagMonitor,
     readiness: Readiness,
     registry: CollectorRegistry,
     lines: Callable[[], Lines],
@@ -137,9 +137,9 @@ def application(
         return web.json_response({"alive": is_well, "why": sentence}, status=200 if is_well else 503)
 
     async def readyz(_: web.Request) -> web.Response:
-        troubles = {"daemon": "stopping"} if slipway.is_stopping else await readiness.troubles()
-        is_ready = not slipway.is_stopping and readiness.is_ready(troubles)
-        return web.json_response({"ready": is_ready, "troubles": troubles}, status=200 if is_ready else 503)
+        failures = {"daemon": "stopping"} if slipway.is_stopping else await readiness.failures()
+        is_ready = not slipway.is_stopping and readiness.is_ready(failures)
+        return web.json_response({"ready": is_ready, "troubles": failures}, status=200 if is_ready else 503)
 
     async def requests(request: web.Request) -> web.Response:
         asked = request.query

@@ -2,7 +2,7 @@
 
 No I/O, no clock: every method takes `now`, in seconds since the epoch, and answers a value or raises `Refusal`. No public
 emulator has these operations, so this one is a product of its own. What AWS documents is checked as AWS checks it; what it
-does not document is in `Terms`.
+does not document is in `Behaviour`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Final
 
-from slipway.local.behaviour import Terms
+from slipway.local.behaviour import Behaviour
 from slipway.local.validation import (
     MOST_TAGS,
     Refusal,
@@ -42,10 +42,10 @@ class Account:
 
     account_id: str
     region: str
-    terms: Terms
+    terms: Behaviour
     rng: random.Random
     partition: str = "aws"
-    made: list[Made] = field(default_factory=list)
+    made: list[StandInDeployment] = field(default_factory=list)
     most_creating: int = 0
     most_total: int = 0
     models: dict[str, Model] = field(default_factory=dict)
@@ -54,10 +54,10 @@ class Account:
     """Calls by operation and answer, as `Operation Answer`."""
 
     def __post_init__(self) -> None:
-        self._by_name: dict[str, Made] = {}
-        self._by_arn: dict[str, Made] = {}
-        self._tokens: dict[str, tuple[float, Made]] = {}
-        self._existing: dict[str, Made] = {}
+        self._by_name: dict[str, StandInDeployment] = {}
+        self._by_arn: dict[str, StandInDeployment] = {}
+        self._tokens: dict[str, tuple[float, StandInDeployment]] = {}
+        self._existing: dict[str, StandInDeployment] = {}
         self._open: set[str] = set()
         self._first_token: str | None = None
         """What the last first page of List answered as the token of the second."""
@@ -84,7 +84,7 @@ class Account:
         description: str | None = None,
         tags: Sequence[Mapping[str, str]] = (),
         token: str | None = None,
-    ) -> Made:
+    ) -> StandInDeployment:
         """CreateCustomModelDeployment."""
         check_create(name, model_arn, description, tags, token)
         if token is not None and (repeated := self._repeated(now, token, name, model_arn)) is not None:
@@ -107,7 +107,7 @@ class Account:
         description: str | None = None,
         tags: Sequence[Mapping[str, str]] = (),
         token: str | None = None,
-    ) -> Made:
+    ) -> StandInDeployment:
         """Make a deployment whatever the quotas say: what others made before."""
         if self.made:
             now = max(now, self.made[-1].created)  # `made` stays in order, though a machine's clock is set back
@@ -117,7 +117,9 @@ class Account:
         ends = NEVER if is_endless else now + self.rng.uniform(*self.terms.creation_seconds)
         arn = f"{self._prefix}custom-model-deployment/{self._identifier()}"
         kept = [dict(tag) for tag in tags]
-        one = Made(len(self.made), arn, name, model_arn, description, kept, token, now, ends, fails, self.terms.failure_message)
+        one = StandInDeployment(
+            len(self.made), arn, name, model_arn, description, kept, token, now, ends, fails, self.terms.failure_message
+        )
         self.made.append(one)
         self._by_name[name] = self._by_arn[arn] = self._existing[arn] = one
         self._open.add(arn)
@@ -127,7 +129,7 @@ class Account:
         self.most_creating, self.most_total = max(self.most_creating, creating), max(self.most_total, total)
         return one
 
-    def get(self, now: float, identifier: str) -> Made:
+    def get(self, now: float, identifier: str) -> StandInDeployment:
         """GetCustomModelDeployment, by name or ARN."""
         one = self._find(now, identifier)
         if now - one.created < self.terms.get_lag_seconds:
@@ -146,7 +148,7 @@ class Account:
         max_results: int = LARGEST_PAGE,
         next_token: str | None = None,
         ascending: bool = False,
-    ) -> tuple[list[Made], str | None]:
+    ) -> tuple[list[StandInDeployment], str | None]:
         """ListCustomModelDeployments: a page, and the token of the next. A token names the last item, so pages hold still."""
         at = now - self.terms.list_lag_seconds
         if not 1 <= max_results <= LARGEST_PAGE:
@@ -181,13 +183,13 @@ class Account:
             raise conflict("The custom model deployment is being created or updated.")
         self.forget(now, one)
 
-    def forget(self, now: float, one: Made) -> None:
+    def forget(self, now: float, one: StandInDeployment) -> None:
         """Delete a deployment whatever its status."""
         one.deleted = now
         self._existing.pop(one.arn, None)
         self._open.discard(one.arn)
 
-    def update(self, now: float, identifier: str, model_arn: str) -> Made:
+    def update(self, now: float, identifier: str, model_arn: str) -> StandInDeployment:
         """UpdateCustomModelDeployment."""
         check_model_arn(model_arn)
         one = self._find(now, identifier)
@@ -200,7 +202,7 @@ class Account:
         one.update = Update(model_arn, now, now + self.rng.uniform(*self.terms.update_seconds), fails, one.update)
         return one
 
-    def shown_update(self, now: float, one: Made) -> Update | None:
+    def shown_update(self, now: float, one: StandInDeployment) -> Update | None:
         """Answer the update of which Get tells: for a while still the one before."""
         update = one.update
         return update.before if update and now - update.began < self.terms.details_lag_seconds else update
@@ -223,7 +225,7 @@ class Account:
         """ListTagsForResource, of a deployment or of a model that was created here: as they were a while ago."""
         return self._tagged(now, arn).shown_tags(now - self.terms.tag_lag_seconds)
 
-    def _retag(self, now: float, one: Made | Model, tags: list[dict[str, str]]) -> None:
+    def _retag(self, now: float, one: StandInDeployment | Model, tags: list[dict[str, str]]) -> None:
         lag = self.terms.tag_lag_seconds
         one.tagged = [each for each in one.tagged if now - each[0] < lag] + ([(now, list(one.tags))] if lag else [])
         one.tags[:] = tags
@@ -238,7 +240,7 @@ class Account:
         self.models[model.arn] = model
         return model
 
-    def _tagged(self, now: float, arn: str) -> Made | Model:
+    def _tagged(self, now: float, arn: str) -> StandInDeployment | Model:
         if (model := self.models.get(arn)) is not None:
             return model
         one = self._by_arn.get(arn)
@@ -262,14 +264,14 @@ class Account:
             raise missing("Could not find the custom model.")
         return self.terms.model_shown or status
 
-    def _find(self, now: float, identifier: str) -> Made:
+    def _find(self, now: float, identifier: str) -> StandInDeployment:
         check_identifier(identifier)
         one = self._by_arn.get(identifier) or self._by_name.get(identifier)
         if one is None or not one.exists(now):
             raise missing("Could not find the custom model deployment.")
         return one
 
-    def _repeated(self, now: float, token: str, name: str, model_arn: str) -> Made | None:
+    def _repeated(self, now: float, token: str, name: str, model_arn: str) -> StandInDeployment | None:
         remembered = self._tokens.get(token)
         if remembered is None or now - remembered[0] >= self.terms.token_seconds:
             return None
@@ -339,7 +341,7 @@ class Update:
 
 
 @dataclass(slots=True)
-class Made:
+class StandInDeployment:
     """A deployment that exists, or existed: the account forgets nothing, so that books can be balanced."""
 
     number: int
@@ -404,7 +406,7 @@ class Model:
         return _shown_tags(self, at)
 
 
-def _shown_tags(one: Made | Model, at: float) -> list[dict[str, str]]:
+def _shown_tags(one: StandInDeployment | Model, at: float) -> list[dict[str, str]]:
     if at < one.created:
         return []
     return next((before for since, before in one.tagged if at < since), one.tags)

@@ -20,8 +20,8 @@ from aiohttp import web
 
 from slipway.local import operations
 from slipway.local.account import Account
-from slipway.local.behaviour import Terms, WrongTerm
-from slipway.local.faults import BEFORE, Faults, Kind, Trouble
+from slipway.local.behaviour import Behaviour, WrongTerm
+from slipway.local.faults import BEFORE, FaultRule, Faults, Kind
 from slipway.local.inputs import check_input
 from slipway.local.operations import ACCOUNT_ID, REGION, Asked, Document, Place, named_in, partition_of, signed_for, summarise
 from slipway.local.validation import Refusal
@@ -39,22 +39,22 @@ class BedrockStandIn:
     A caller is in the account and Region that its call is signed for: a role's key tells its account, any other is of one.
     """
 
-    def __init__(self, terms: Terms | None = None, *, seed: int = 1, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, terms: Behaviour | None = None, *, seed: int = 1, clock: Callable[[], float] = time.time) -> None:
         self.faults = Faults(seed)
         self._seed = seed
         self._clock = clock
-        self._terms = terms or Terms()
+        self._terms = terms or Behaviour()
         self._accounts: dict[Place, Account] = {}
         self._own_faults: dict[Place, Faults] = {}
         self._runner: web.AppRunner | None = None
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> Behaviour:
         """How all accounts behave. May be set at any time, as those of one account may; then that one has its own."""
         return self._terms
 
     @terms.setter
-    def terms(self, terms: Terms) -> None:
+    def terms(self, terms: Behaviour) -> None:
         self._terms = terms
         for account in self._accounts.values():
             account.terms = terms
@@ -164,8 +164,8 @@ class BedrockStandIn:
 
     async def _show_faults(self, request: web.Request) -> web.Response:
         faults = self._faults_named(request)
-        troubles = {operation: asdict(trouble) for operation, trouble in faults.troubles.items()}
-        return web.json_response({"troubles": troubles, "fired": faults.fired, "calls": faults.calls})
+        failures = {operation: asdict(trouble) for operation, trouble in faults.failures.items()}
+        return web.json_response({"troubles": failures, "fired": faults.fired, "calls": faults.calls})
 
     def _faults_named(self, request: web.Request) -> Faults:
         place = named_in(request.query)
@@ -176,9 +176,9 @@ class BedrockStandIn:
         try:
             for operation, given in (await request.json()).items():
                 if given is None:
-                    faults.troubles.pop(operation, None)
+                    faults.failures.pop(operation, None)
                 else:
-                    faults.troubles[operation] = Trouble.of(given)
+                    faults.failures[operation] = FaultRule.of(given)
         except (WrongTerm, ValueError, AttributeError) as wrong:
             return web.json_response({"message": str(wrong)}, status=400)
         return await self._show_faults(request)

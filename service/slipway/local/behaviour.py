@@ -15,7 +15,7 @@ class WrongTerm(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class Behaviour:
     """The behaviour of all accounts of one stand-in. Durations are seconds."""
 
     max_creating: int = 2

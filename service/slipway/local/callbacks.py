@@ -41,7 +41,7 @@ class Heard:
     said: dict[str, Any]
 
 
-class AskersStandIn:
+class CallbackStandIn:
     """Step Functions and SageMaker Pipelines on loopback, behind one port."""
 
     def __init__(self) -> None:

@@ -27,7 +27,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from slipway.local.stack import Box
+from slipway.local.stack import LocalAws
 
 LONGEST_SECONDS: Final = 40.0
 MORE_THAN_SLOTS: Final = 5
@@ -129,7 +129,7 @@ async def run_demo(*, keep: bool = False) -> int:
     console = Console()
     console.print("[bold]Slipway[/]: starting AWS in a box (SQS, SNS, Bedrock), then the daemon against it.")
     began = time.monotonic()
-    async with Box(creation_seconds=CREATION_SECONDS) as aws:
+    async with LocalAws(creation_seconds=CREATION_SECONDS) as aws:
         port = _free_port()
         with tempfile.NamedTemporaryFile("w", prefix="slipway-demo-", suffix=".log", delete=False) as log:
             daemon = await _start_daemon(aws, port, log.fileno())
@@ -149,7 +149,7 @@ async def run_demo(*, keep: bool = False) -> int:
     return _sum_up(show, console, code, log.name)
 
 
-async def _start_daemon(aws: Box, port: int, log: int) -> asyncio.subprocess.Process:
+async def _start_daemon(aws: LocalAws, port: int, log: int) -> asyncio.subprocess.Process:
     settings = {
         "SLIPWAY_PROGRESS_EVENTS": "true",
         "SLIPWAY_SWEEP_INTERVAL": "0.5",
@@ -208,13 +208,13 @@ def _sample(name: str, **changes: str) -> str:
     return json.dumps(json.loads(sample(name)) | changes)
 
 
-async def _send(aws: Box, show: Show) -> None:
+async def _send(aws: LocalAws, show: Show) -> None:
     for row in show.rows.values():
         row.sent_at = time.monotonic()
         await aws.send(row.body)
 
 
-async def _watch(aws: Box, show: Show, console: Console) -> None:
+async def _watch(aws: LocalAws, show: Show, console: Console) -> None:
     async def listen() -> None:
         while True:
             for body in await aws.receive_results():

@@ -19,7 +19,7 @@ BEFORE: Final = frozenset({"error before", "request lost", "redirect"})
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class FaultRule:
     """How calls of an operation fare. A rate of 0 is no limit."""
 
     rate: float = 0.0
@@ -37,7 +37,7 @@ class Trouble:
     `redirect`: what the call meets, before it is applied or after."""
 
     @classmethod
-    def of(cls, given: object) -> Trouble:
+    def of(cls, given: object) -> FaultRule:
         """Read a trouble from JSON. Raises `WrongTerm`."""
         known = {each.name: each.default for each in fields(cls)}
         if not isinstance(given, Mapping):
@@ -58,14 +58,14 @@ class Faults:
     """The troubles by operation; `*` is for all that have none of their own. A function of seed and call number."""
 
     seed: int = 1
-    troubles: dict[str, Trouble] = field(default_factory=dict)
+    failures: dict[str, FaultRule] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
     fired: Counter[str] = field(default_factory=Counter)
     _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def meet(self, operation: str, now: float) -> tuple[Kind | None, float, bool]:
         """Answer what befalls this call: a fault, a delay in seconds, and whether it is throttled."""
-        trouble = self.troubles.get(operation) or self.troubles.get("*")
+        trouble = self.failures.get(operation) or self.failures.get("*")
         self.calls[operation] += 1
         if trouble is None:
             return None, 0.0, False
@@ -80,7 +80,7 @@ class Faults:
             self.fired[trouble.kind] += 1
         return trouble.kind if is_struck else None, delay, False
 
-    def _is_let_through(self, operation: str, trouble: Trouble, now: float) -> bool:
+    def _is_let_through(self, operation: str, trouble: FaultRule, now: float) -> bool:
         tokens, at = self._buckets.get(operation, (trouble.burst, now))
         tokens = min(trouble.burst, tokens + (now - at) * trouble.rate)
         is_let = tokens >= 1.0

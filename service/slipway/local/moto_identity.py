@@ -56,7 +56,7 @@ _REFUSED: Final = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:.*/)?denied-[^/]*")
 """Roles whose name begins with denied-."""
 
 
-def mend_roles() -> None:
+def patch_roles() -> None:
     """Refuse such roles as STS does, whether one does not exist or does not trust its caller."""
     assume = STSBackend.assume_role
 

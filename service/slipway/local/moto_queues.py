@@ -109,10 +109,10 @@ class _Attributes(Mapping[str, Any]):
         return queue.BASE_ATTRIBUTES + fifo + (queue.KMS_ATTRIBUTES if queue.kms_master_key_id else [])  # type: ignore[attr-defined]
 
 
-class MendedMessage(models.Message):
+class PatchedMessage(models.Message):
     """A message whose receipt handles are found in its queue's index, and which is let go when its queue lets it go."""
 
-    def __new__(cls, *_: object, **__: object) -> MendedMessage:  # noqa: PYI034  no subclass
+    def __new__(cls, *_: object, **__: object) -> PatchedMessage:  # noqa: PYI034  no subclass
         """Answer a message that moto does not keep a list of."""
         return object.__new__(cls)
 
@@ -132,12 +132,12 @@ class MendedMessage(models.Message):
         self.receipt_handle = secrets.token_hex(92)
 
 
-class MendedQueue(models.Queue):
+class PatchedQueue(models.Queue):
     """A queue whose messages are only touched under its lock, `_messages_lock`."""
 
     def __init__(self, name: str, region: str, account_id: str, **kwargs: Any) -> None:  # noqa: ANN401  as moto has it
-        self._by_id: dict[str, MendedMessage] = {}
-        self._by_receipt: dict[str, MendedMessage] = {}
+        self._by_id: dict[str, PatchedMessage] = {}
+        self._by_receipt: dict[str, PatchedMessage] = {}
         self._deduplicated: dict[str, float] = {}
         super().__init__(name, region, account_id, **kwargs)
 
@@ -147,7 +147,7 @@ class MendedQueue(models.Queue):
 
     @_messages.setter
     def _messages(self, messages: list[models.Message]) -> None:
-        self._by_id = {message.id: cast("MendedMessage", message) for message in messages}
+        self._by_id = {message.id: cast("PatchedMessage", message) for message in messages}
         self._by_receipt = {}
 
     @property
@@ -182,16 +182,16 @@ class MendedQueue(models.Queue):
                     del self._deduplicated[next(iter(self._deduplicated))]
                 if self._deduplicated.setdefault(key, now) != now:
                     return
-            self._by_id[message.id] = cast("MendedMessage", message)
+            self._by_id[message.id] = cast("PatchedMessage", message)
             self._messages_lock.notify()
 
-    def take(self, count: int, visibility_seconds: int) -> list[MendedMessage]:
+    def take(self, count: int, visibility_seconds: int) -> list[PatchedMessage]:
         """Receive up to `count` messages; one that was received too often goes to the dead-letter queue instead."""
         now = _now_ms()
         oldest = now - int(self.message_retention_period) * 1000  # type: ignore[attr-defined]
         most = int(self.redrive_policy["maxReceiveCount"]) if self.dead_letter_queue and self.redrive_policy else None
-        taken: list[MendedMessage] = []
-        buried: list[MendedMessage] = []
+        taken: list[PatchedMessage] = []
+        buried: list[PatchedMessage] = []
         with self._messages_lock:
             busy = self._busy_groups(now) if self.fifo_queue else frozenset()
             for message in self._by_id.values():
@@ -213,7 +213,7 @@ class MendedQueue(models.Queue):
             self.dead_letter_queue.add_message(message)  # type: ignore[union-attr]
         return taken
 
-    def wait_for_take(self, count: int, visibility_seconds: int, wait_seconds: float, is_gone: IsGone) -> list[MendedMessage]:
+    def wait_for_take(self, count: int, visibility_seconds: int, wait_seconds: float, is_gone: IsGone) -> list[PatchedMessage]:
         """Receive as `take` does, waiting for a first message; nothing once `is_gone`."""
         until = time.monotonic() + wait_seconds
         while True:
@@ -255,7 +255,7 @@ class MendedQueue(models.Queue):
             if visibility_seconds == 0:
                 self._messages_lock.notify_all()
 
-    def _forget(self, message: MendedMessage) -> None:
+    def _forget(self, message: PatchedMessage) -> None:
         del self._by_id[message.id]
         for handle in message.all_receipt_handles:
             self._by_receipt.pop(handle, None)  # type: ignore[arg-type]
@@ -293,7 +293,7 @@ class MendedTopics(sns_models.SNSBackend):
         )
 
 
-class MendedBackend(models.SQSBackend):
+class PatchedBackend(models.SQSBackend):
     """SQS in one Region, over mended queues."""
 
     __module__ = models.__name__  # moto finds a backend's addresses beside its module
@@ -307,7 +307,7 @@ class MendedBackend(models.SQSBackend):
         message_attribute_names: list[str] | None = None,
     ) -> list[models.Message]:
         """Receive what there is, or what comes within `wait_seconds_timeout`."""
-        queue = cast("MendedQueue", self.get_queue(queue_name))
+        queue = cast("PatchedQueue", self.get_queue(queue_name))
         taken = queue.wait_for_take(count, visibility_timeout, wait_seconds_timeout, _is_client_gone)
         for message in taken:
             models._filter_message_attributes(message, message_attribute_names or [])  # noqa: SLF001  moto's own filter
@@ -348,14 +348,14 @@ class MendedBackend(models.SQSBackend):
 
     def change_message_visibility(self, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
         """Hide a message from now on for so long."""
-        cast("MendedQueue", self.get_queue(queue_name)).change_visibility(receipt_handle, int(visibility_timeout))
+        cast("PatchedQueue", self.get_queue(queue_name)).change_visibility(receipt_handle, int(visibility_timeout))
 
 
-def mend_moto() -> None:
+def patch_moto() -> None:
     """Make moto's SQS use what stands here. To be called before its first request."""
-    models.Message = MendedMessage  # type: ignore[misc]
-    models.Queue = MendedQueue  # type: ignore[misc]
-    models.sqs_backends.backend = MendedBackend
+    models.Message = PatchedMessage  # type: ignore[misc]
+    models.Queue = PatchedQueue  # type: ignore[misc]
+    models.sqs_backends.backend = PatchedBackend
     sns_models.sns_backends.backend = MendedTopics
     tell_callers_apart()
     # It walks through all members of a class at every request, to learn whether one is there.

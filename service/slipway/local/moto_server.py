@@ -16,8 +16,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 
 from slipway.local.moto_answers import AwsAnswers
-from slipway.local.moto_identity import mend_roles
-from slipway.local.moto_queues import mend_moto
+from slipway.local.moto_identity import patch_roles
+from slipway.local.moto_queues import patch_moto
 
 
 class _Brief(MotoRequestHandler):
@@ -45,8 +45,8 @@ class _Brief(MotoRequestHandler):
 
 def main() -> None:
     """Serve until standard input ends. Arguments: the descriptor of the listening socket, and a habit of `queues.Dates`."""
-    mend_moto()
-    mend_roles()
+    patch_moto()
+    patch_roles()
     application = DomainDispatcherApplication(create_backend_app)
     # At every request it would list the folder that moto lies in and look at each entry: 40 % of the work of a send.
     application.get_backend_for_host = cache(application.get_backend_for_host)  # type: ignore[method-assign]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from slipway.local.account import LARGEST_PAGE, Account, Made
+from slipway.local.account import LARGEST_PAGE, Account, StandInDeployment
 from slipway.local.validation import Refusal, invalid, missing, read_tags
 
 Document = dict[str, Any]
@@ -158,7 +158,7 @@ def get_job(account: Account, now: float, asked: Asked) -> Document:
     return shown
 
 
-def summarise(one: Made, at: float, status_text: str = "") -> Document:
+def summarise(one: StandInDeployment, at: float, status_text: str = "") -> Document:
     """Answer a deployment as List shows it; `status_text`, if any, stands for Creating."""
     status = one.status(at)
     shown = {

@@ -9,22 +9,22 @@ import signal
 import sys
 from typing import Final
 
-from slipway.local.behaviour import Terms
-from slipway.local.stack import Box
+from slipway.local.behaviour import Behaviour
+from slipway.local.stack import LocalAws
 
 PORT: Final = 4566
 BEDROCK_PORT: Final = 4567
 _ARN: Final = "arn:aws:bedrock:{region}:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 
 
-async def serve_box(*, terms: Terms, port: int = PORT, bedrock_port: int = BEDROCK_PORT, fifo: bool = False) -> int:
+async def serve_box(*, terms: Behaviour, port: int = PORT, bedrock_port: int = BEDROCK_PORT, fifo: bool = False) -> int:
     """Serve until SIGINT or SIGTERM, and answer the exit code: 0, or 2 with one line that says which port cannot be had."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     try:
-        async with Box(terms=terms, port=port, bedrock_port=bedrock_port, fifo=fifo) as box:
+        async with LocalAws(terms=terms, port=port, bedrock_port=bedrock_port, fifo=fifo) as box:
             sys.stdout.write(_directions(box, fifo=fifo))
             sys.stdout.flush()
             await stopping.wait()
@@ -40,7 +40,7 @@ async def serve_box(*, terms: Terms, port: int = PORT, bedrock_port: int = BEDRO
     return 0
 
 
-def _directions(box: Box, *, fifo: bool) -> str:
+def _directions(box: LocalAws, *, fifo: bool) -> str:
     exports = "\n".join(f"export {name}={shlex.quote(value)}" for name, value in box.environment().items())
     group = " --message-group-id one" if fifo else ""
     body = f'{{"modelDeploymentName": "support-bot-v42", "modelArn": "{_ARN.format(region=box.region)}"}}'

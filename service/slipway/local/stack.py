@@ -13,8 +13,8 @@ import aioboto3
 from aiobotocore.config import AioConfig
 
 from slipway.local.bedrock_server import BedrockStandIn
-from slipway.local.behaviour import Terms
-from slipway.local.callbacks import AskersStandIn
+from slipway.local.behaviour import Behaviour
+from slipway.local.callbacks import CallbackStandIn
 from slipway.local.queues import Dates, Queues
 
 VISIBILITY_SECONDS: Final = 120
@@ -24,8 +24,8 @@ RETENTION_SECONDS: Final = 14 * 86_400
 _READ_TIMEOUT_SECONDS: Final = LONGEST_POLL_SECONDS + 5
 
 
-class Box:
-    """All of AWS that Slipway talks to: `async with Box() as box`, then any AWS SDK with `box.environment()`.
+class LocalAws:
+    """All of AWS that Slipway talks to: `async with LocalAws() as box`, then any AWS SDK with `box.environment()`.
 
     Starts with a request queue, which has a dead-letter queue, and a topic, to which a results queue is subscribed. Ports
     are free ones unless they are given; one that is taken is an OSError. Everything is gone when the box is left, or dies.
@@ -34,7 +34,7 @@ class Box:
     def __init__(
         self,
         *,
-        terms: Terms | None = None,
+        terms: Behaviour | None = None,
         creation_seconds: tuple[float, float] | None = None,
         port: int = 0,
         bedrock_port: int = 0,
@@ -43,13 +43,13 @@ class Box:
         seed: int = 1,
         dates: Dates = "answer",
     ) -> None:
-        terms = terms or Terms()
+        terms = terms or Behaviour()
         if creation_seconds is not None:
             terms = replace(terms, creation_seconds=creation_seconds)
         self.bedrock = BedrockStandIn(terms, seed=seed)
         self.queues = Queues(port, dates=dates)
         self.region = region
-        self.askers = AskersStandIn()
+        self.askers = CallbackStandIn()
         self.askers_url = ""
         self.bedrock_url = ""
         self.queue_url = ""

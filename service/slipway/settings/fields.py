@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from textwrap import TextWrapper
 from typing import Final
 
-from slipway.core.schema.fields import Field, Kind
+from slipway.core.schema.fields import Field, FieldKind
 
 PREFIX: Final = "SLIPWAY_"
 _WEIGHT: Final = r"[^,]{1,64}=[1-9][0-9]{0,2}"
@@ -22,7 +22,7 @@ _HEAD: Final = """\
 SETTINGS: Final = (
     Field(
         name="queue_url",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         required=True,
         least=12,
         most=1024,
@@ -34,7 +34,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="topic_arn",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         required=True,
         least=20,
         most=400,
@@ -46,7 +46,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="control_queue_url",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=0,
         most=1024,
         letters="!-~",
@@ -59,7 +59,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="max_held",
-        kind=Kind.WHOLE,
+        kind=FieldKind.WHOLE,
         unit="messages",
         least=2,
         most=20_000,
@@ -69,7 +69,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="sweep_interval",
-        kind=Kind.NUMBER,
+        kind=FieldKind.NUMBER,
         unit="seconds",
         least=0.2,
         most=300,
@@ -78,7 +78,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="timeout",
-        kind=Kind.NUMBER,
+        kind=FieldKind.NUMBER,
         unit="seconds",
         least=1,
         most=604_800,
@@ -87,7 +87,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="visibility_timeout",
-        kind=Kind.WHOLE,
+        kind=FieldKind.WHOLE,
         unit="seconds",
         least=10,
         most=43_200,
@@ -96,13 +96,13 @@ SETTINGS: Final = (
     ),
     Field(
         name="progress_events",
-        kind=Kind.FLAG,
+        kind=FieldKind.FLAG,
         doc="Whether accepted, waiting and creating are announced too, beside the outcomes.",
         reason="subscribers mostly want the end, and each event costs a publish.",
     ),
     Field(
         name="max_creating",
-        kind=Kind.WHOLE,
+        kind=FieldKind.WHOLE,
         unit="deployments",
         least=0,
         most=10_000,
@@ -111,7 +111,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="max_total",
-        kind=Kind.WHOLE,
+        kind=FieldKind.WHOLE,
         unit="deployments",
         least=0,
         most=100_000,
@@ -120,7 +120,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="tenant_weights",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=0,
         most=4096,
         pattern=rf"(?:{_WEIGHT}(?:,{_WEIGHT})*)?",
@@ -131,7 +131,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="reap_interval",
-        kind=Kind.NUMBER,
+        kind=FieldKind.NUMBER,
         unit="seconds",
         least=0,
         most=86_400,
@@ -140,13 +140,13 @@ SETTINGS: Final = (
     ),
     Field(
         name="allow_force",
-        kind=Kind.FLAG,
+        kind=FieldKind.FLAG,
         doc="Whether a request that says force may update or delete what Slipway did not make.",
         reason="what others made is theirs, until somebody who runs Slipway decides otherwise.",
     ),
     Field(
         name="reply_to",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=0,
         most=4096,
         doc="Where replyTo of a request may point: queue URLs and topic ARNs, separated by spaces, * for anything; empty for "
@@ -156,7 +156,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="triggers",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=0,
         most=4096,
         doc="The TOML file with the rules that make requests of upstream events, like config/triggers.toml; empty for the "
@@ -166,7 +166,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="permissions",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=0,
         most=4096,
         doc="The TOML file with the rules that say who may ask for what, like config/permissions.toml; empty for the "
@@ -176,7 +176,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="http_host",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=1,
         most=253,
         letters=r"0-9A-Za-z.:_\-",
@@ -186,7 +186,7 @@ SETTINGS: Final = (
     ),
     Field(
         name="http_port",
-        kind=Kind.WHOLE,
+        kind=FieldKind.WHOLE,
         least=0,
         most=65_535,
         doc="The port that the page, health and metrics are served on; 0 turns them off.",
@@ -194,14 +194,14 @@ SETTINGS: Final = (
     ),
     Field(
         name="log_level",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         choices=("debug", "info", "warning", "error"),
         doc="The least severe log entries that are written.",
         reason="info has one line per request and per trouble.",
     ),
     Field(
         name="log_format",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         choices=("auto", "json", "console"),
         doc="JSON lines, or colours for people; auto asks whether the output is a terminal.",
         reason="both readers get what they can read.",
@@ -220,7 +220,7 @@ def bounds(setting: Field) -> str:
         return ", ".join(setting.choices[:-1]) + " or " + setting.choices[-1]
     if setting.least is None:
         return setting.kind.value
-    unit = "characters" if setting.kind is Kind.TEXT else setting.unit
+    unit = "characters" if setting.kind is FieldKind.TEXT else setting.unit
     return f"{setting.least:g} to {setting.most:.12g} {unit}".rstrip()
 
 

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from slipway.core.requests.fields import TENANT
-from slipway.core.requests.targets import Rules, Wanted
+from slipway.core.requests.targets import TargetRules, TargetSettings
 from slipway.core.rules.permissions import Rule, WrongPermissions, read_permissions
 from slipway.core.rules.triggers import Trigger, WrongTriggers, read_triggers
-from slipway.core.schema.fields import Field, Kind, fault, nearest
-from slipway.core.schema.rejection import shown
+from slipway.core.schema.fields import Field, FieldKind, closest_match, value_problem
+from slipway.core.schema.rejection import quote
 from slipway.settings.fields import PREFIX, SETTINGS, remedy, variable
 from slipway.settings.targets import TABLE, WrongTarget, read_targets
 
@@ -76,7 +76,7 @@ class Settings:
     http_port: int
     log_level: str
     log_format: str
-    targets: tuple[Wanted, ...]
+    targets: tuple[TargetSettings, ...]
     """The default first."""
     provenance: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
     """Where each value came from: `default`, the path of a file, or the name of a variable."""
@@ -125,8 +125,8 @@ def load(environ: Mapping[str, str], config: str | None = None) -> Settings:
     return Settings(**values, provenance=provenance)
 
 
-def _wanted(values: Mapping[str, Any], provenance: Mapping[str, str]) -> tuple[Wanted, ...]:
-    usual = Rules(max_creating=values["max_creating"], max_total=values["max_total"])
+def _wanted(values: Mapping[str, Any], provenance: Mapping[str, str]) -> tuple[TargetSettings, ...]:
+    usual = TargetRules(max_creating=values["max_creating"], max_total=values["max_total"])
     try:
         return read_targets(values.get(TABLE, {}), usual)
     except WrongTarget as wrong:
@@ -143,10 +143,10 @@ def _check_weights(values: Mapping[str, Any], provenance: Mapping[str, str]) -> 
     seen: set[str] = set()
     for tenant, _ in _weights(values["tenant_weights"]):
         said = f"tenant_weights ({provenance['tenant_weights']}) has a tenant that"
-        if wrong := fault(TENANT, tenant):
+        if wrong := value_problem(TENANT, tenant):
             raise WrongSetting(f"{said} {wrong}; {TENANT.remedy}")
         if tenant in seen:
-            raise WrongSetting(f"{said} is named twice, {shown(tenant)}; name it once")
+            raise WrongSetting(f"{said} is named twice, {quote(tenant)}; name it once")
         seen.add(tenant)
 
 
@@ -155,7 +155,7 @@ def _check_control_queue(values: Mapping[str, Any], provenance: Mapping[str, str
     control, queue = values["control_queue_url"], values["queue_url"]
     if not control:
         return
-    said = f"control_queue_url ({provenance['control_queue_url']}) is {shown(control)}, and queue_url {shown(queue)}"
+    said = f"control_queue_url ({provenance['control_queue_url']}) is {quote(control)}, and queue_url {quote(queue)}"
     if control == queue:
         raise WrongSetting(f"{said}: the same queue; name another one, or leave it empty")
     if control.rpartition("/")[0] != queue.rpartition("/")[0]:
@@ -172,7 +172,7 @@ def find_permissions(environ: Mapping[str, str], config: str | None = None) -> s
     return str(_in_force(environ, config)[0]["permissions"])
 
 
-def find_wanted(environ: Mapping[str, str], config: str | None = None) -> tuple[Wanted, ...]:
+def find_wanted(environ: Mapping[str, str], config: str | None = None) -> tuple[TargetSettings, ...]:
     """Answer the targets in force, the default first, whatever else is set or not. Raises WrongSetting."""
     return _wanted(*_in_force(environ, config))
 
@@ -254,10 +254,10 @@ def _toml(path: str, named_by: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
-        text = f"{named_by} names {shown(path)}, which cannot be read ({error.strerror}); name a TOML file that can"
+        text = f"{named_by} names {quote(path)}, which cannot be read ({error.strerror}); name a TOML file that can"
         raise WrongSetting(text) from error
     except (ValueError, RecursionError) as error:
-        text = f"{named_by} names {shown(path)}, which is not TOML in UTF-8 ({error}); mend the file"
+        text = f"{named_by} names {quote(path)}, which is not TOML in UTF-8 ({error}); mend the file"
         raise WrongSetting(text) from error
 
 
@@ -268,8 +268,8 @@ def _checked(given: Mapping[str, object], place: str) -> dict[str, Any]:
             values[name] = value  # read when all is known that it builds on
             continue
         if name not in _BY_NAME:
-            said, otherwise = f"{shown(name)} in {place}", f"the settings are {', '.join(_BY_NAME)}, and [{TABLE}.NAME]"
-            raise _unknown(said, nearest(name, (*_BY_NAME, TABLE)), otherwise)
+            said, otherwise = f"{quote(name)} in {place}", f"the settings are {', '.join(_BY_NAME)}, and [{TABLE}.NAME]"
+            raise _unknown(said, closest_match(name, (*_BY_NAME, TABLE)), otherwise)
         values[name] = _value(_BY_NAME[name], value, f"{name} in {place}")
     return values
 
@@ -281,7 +281,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
             values[setting.name] = _value(setting, _parsed(setting, text), name)
         elif name.startswith(PREFIX) and not _is_of_others(name, text):
             otherwise = f"unset it; the variables are {', '.join(_BY_VARIABLE)}"
-            raise _unknown(shown(name)[1:-1], nearest(name, _BY_VARIABLE), otherwise)
+            raise _unknown(quote(name)[1:-1], closest_match(name, _BY_VARIABLE), otherwise)
     return values
 
 
@@ -299,20 +299,20 @@ def _unknown(said: str, near: str | None, otherwise: str) -> WrongSetting:
 
 
 def _value(setting: Field, value: object, said: str) -> object:
-    if wrong := fault(setting, value):
+    if wrong := value_problem(setting, value):
         text = f"{said} {wrong}; {remedy(setting)}"
         raise WrongSetting(text)
-    return float(value) if setting.kind is Kind.NUMBER and isinstance(value, int) else value
+    return float(value) if setting.kind is FieldKind.NUMBER and isinstance(value, int) else value
 
 
 def _parsed(setting: Field, text: str) -> object:
     """Read a variable as its setting's type; what does not read stays a text, for the check to name."""
     match setting.kind:
-        case Kind.WHOLE if _WHOLE.fullmatch(text):
+        case FieldKind.WHOLE if _WHOLE.fullmatch(text):
             return int(text)
-        case Kind.NUMBER if _NUMBER.fullmatch(text):
+        case FieldKind.NUMBER if _NUMBER.fullmatch(text):
             return float(text)
-        case Kind.FLAG:
+        case FieldKind.FLAG:
             return _FLAGS.get(text.lower(), text)
         case _:
             return text

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from slipway.core.requests.fields import TARGET
-from slipway.core.requests.targets import DEFAULT, Role, Rules, Wanted
-from slipway.core.schema.fields import Field, Kind, fault, problems
-from slipway.core.schema.rejection import shown
+from slipway.core.requests.targets import DEFAULT, Role, TargetRules, TargetSettings
+from slipway.core.schema.fields import Field, FieldKind, problems, value_problem
+from slipway.core.schema.rejection import quote
 from slipway.settings.fields import wrapped, written
 
 TABLE: Final = "targets"
@@ -24,7 +24,7 @@ _STS_LETTERS: Final = r"0-9A-Za-z_+=,.@\-"
 def _patterns(what: str) -> Field:
     return Field(
         name="pattern",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=1,
         most=1011,
         letters=r"0-9A-Za-z_:/.*\-",
@@ -36,7 +36,7 @@ def _patterns(what: str) -> Field:
 FIELDS: Final = (
     Field(
         name="region",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=1,
         most=20,
         letters=r"a-z0-9\-",
@@ -47,7 +47,7 @@ FIELDS: Final = (
     ),
     Field(
         name="role_arn",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=20,
         most=2048,
         letters="!-~",
@@ -58,7 +58,7 @@ FIELDS: Final = (
     ),
     Field(
         name="external_id",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=2,
         most=1224,
         letters=_STS_LETTERS + ":/",
@@ -68,7 +68,7 @@ FIELDS: Final = (
     ),
     Field(
         name="session_name",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=2,
         most=64,
         letters=_STS_LETTERS,
@@ -78,7 +78,7 @@ FIELDS: Final = (
     ),
     Field(
         name="max_creating",
-        kind=Kind.WHOLE,
+        kind=FieldKind.WHOLE,
         least=0,
         most=10_000,
         doc="That account's quota of deployments in creation at once. Left out, or 0: learned from Bedrock's answers.",
@@ -87,7 +87,7 @@ FIELDS: Final = (
     ),
     Field(
         name="max_total",
-        kind=Kind.WHOLE,
+        kind=FieldKind.WHOLE,
         least=0,
         most=100_000,
         doc="That account's quota of deployments in all. Left out, or 0: learned from Bedrock's answers.",
@@ -96,7 +96,7 @@ FIELDS: Final = (
     ),
     Field(
         name="models",
-        kind=Kind.LIST,
+        kind=FieldKind.LIST,
         each=_patterns("models' ARNs"),
         least=1,
         most=100,
@@ -106,7 +106,7 @@ FIELDS: Final = (
     ),
     Field(
         name="names",
-        kind=Kind.LIST,
+        kind=FieldKind.LIST,
         each=_patterns("deployments' names"),
         least=1,
         most=100,
@@ -121,24 +121,24 @@ class WrongTarget(Exception):
     """A target that cannot be used: a sentence names it, its key, what is wrong, and the remedy."""
 
 
-def read_targets(given: object, usual: Rules) -> tuple[Wanted, ...]:
+def read_targets(given: object, usual: TargetRules) -> tuple[TargetSettings, ...]:
     """Read the tables; the default is always there, and first. `usual` has the quotas that are set for it elsewhere.
 
     Raises `WrongTarget`.
     """
     if not isinstance(given, Mapping):
         raise WrongTarget(f"{TABLE} is no table of tables; write [{TABLE}.NAME], and below it what the target has")
-    found = {DEFAULT: Wanted(DEFAULT, rules=usual)}
+    found = {DEFAULT: TargetSettings(DEFAULT, rules=usual)}
     for name, table in given.items():
-        if wrong := fault(TARGET, name):
+        if wrong := value_problem(TARGET, name):
             raise WrongTarget(
-                f"[{TABLE}.{shown(name)}]: the name {wrong}; use 1 to 32 letters, digits, and - _ after the first"
+                f"[{TABLE}.{quote(name)}]: the name {wrong}; use 1 to 32 letters, digits, and - _ after the first"
             )
-        found[name] = _wanted(name, table, usual if name == DEFAULT else Rules())
+        found[name] = _wanted(name, table, usual if name == DEFAULT else TargetRules())
     return tuple(found.values())
 
 
-def _wanted(name: str, table: object, usual: Rules) -> Wanted:
+def _wanted(name: str, table: object, usual: TargetRules) -> TargetSettings:
     if not isinstance(table, Mapping):
         raise WrongTarget(f"{TABLE}.{name} is no table; write [{TABLE}.{name}], and below it what the target has")
     for problem in problems(FIELDS, table, f"{TABLE}.{name}."):
@@ -148,13 +148,13 @@ def _wanted(name: str, table: object, usual: Rules) -> Wanted:
         role = Role(table["role_arn"], table.get("session_name", _DEFAULT_SESSION), table.get("external_id", ""))
     elif lonely := next((key for key in ("external_id", "session_name") if key in table), None):
         raise WrongTarget(f"{TABLE}.{name}.{lonely} is of no use without role_arn; give that too, or leave this out")
-    rules = Rules(
+    rules = TargetRules(
         models=tuple(table.get("models", ())),
         names=tuple(table.get("names", ())),
         max_creating=table.get("max_creating", usual.max_creating),
         max_total=table.get("max_total", usual.max_total),
     )
-    return Wanted(name, table.get("region", ""), role, rules)
+    return TargetSettings(name, table.get("region", ""), role, rules)
 
 
 def example() -> str:

@@ -27,10 +27,10 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from slipway.core.events.trace_context import Point, beginning
+from slipway.core.events.trace_context import TraceParent, trace_start
 from slipway.core.sqs import continuations
 from slipway.core.sqs.messages import Message
-from slipway.core.time_format import iso
+from slipway.core.time_format import format_time
 from slipway.worker.kernel.interrupts import Interrupted
 from slipway.worker.kernel.tracing import CREATE, DELETE, PUBLISH, REPLY, UPDATE
 
@@ -68,14 +68,14 @@ class Spans:
 
     def begin(self, message: Message) -> Stay:
         """A message was received: its stay is a child of whoever sent it, and linked to whoever handed it on."""
-        begun = beginning(message)
+        begun = trace_start(message)
         attributes: dict[str, str | int] = {
             "messaging.system": "aws_sqs",
             "messaging.operation.type": "process",
             "messaging.operation.name": "process",
             "messaging.destination.name": self._queue,
             "messaging.message.id": message.message_id,
-            "slipway.first_received": iso(continuations.first_received_at(message)),
+            "slipway.first_received": format_time(continuations.first_received_at(message)),
             "slipway.receive_count": message.receive_count,
         }
         began = self._wall_clock()
@@ -108,7 +108,7 @@ class Stay:
     def traceparent(self) -> str:
         """What is being done now, in W3C's form."""
         context = self._open[-1].get_span_context()
-        return str(Point(f"{context.trace_id:032x}", f"{context.span_id:016x}", context.trace_flags.sampled))
+        return str(TraceParent(f"{context.trace_id:032x}", f"{context.span_id:016x}", context.trace_flags.sampled))
 
     def span(self, name: str, text: str = "", /) -> Within:
         """Within, this is what is done."""
@@ -191,7 +191,7 @@ class Exporting:
                 await is_sent.wait()
 
 
-def _context(point: Point) -> SpanContext:
+def _context(point: TraceParent) -> SpanContext:
     flags = TraceFlags(TraceFlags.SAMPLED if point.is_sampled else TraceFlags.DEFAULT)
     return SpanContext(int(point.trace_id, 16), int(point.span_id, 16), is_remote=True, trace_flags=flags)
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.runtime.worker import Worker
 
 log = structlog.get_logger()
 
@@ -34,7 +34,7 @@ def obstacle(environ: Mapping[str, str]) -> str | None:
 
 
 @asynccontextmanager
-async def tracing(slipway: Slipway, environ: Mapping[str, str], *, queue: str, version: str) -> AsyncIterator[None]:
+async def tracing(slipway: Worker, environ: Mapping[str, str], *, queue: str, version: str) -> AsyncIterator[None]:
     """Within, what is received is traced, if that is wanted and can be; at the end what is left is sent, or given up soon.
 
     What cannot be is said once, as a warning: no request ends otherwise because nobody can look on.

@@ -82,7 +82,7 @@ class Sketch:
         entries = [{"Id": str(place), "Message": json.dumps(event)} for place, event in enumerate(events)]
         await self._clients.topic.publish_batch(TopicArn=TOPIC, PublishBatchRequestEntries=entries)
         gone = [{"Id": str(place), "ReceiptHandle": message["ReceiptHandle"]} for place, (message, _) in enumerate(batch)]
-        await self._clients.custody.delete_message_batch(QueueUrl=QUEUE, Entries=gone)
+        await self._clients.leases.delete_message_batch(QueueUrl=QUEUE, Entries=gone)
 
 
 async def main() -> None:

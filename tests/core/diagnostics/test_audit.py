@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from slipway.core.bedrock.deployments import Deployment, Status
-from slipway.core.diagnostics.audit import Backlog, Evidence, Kind, audit
-from slipway.core.diagnostics.predict import Existing
-from slipway.core.diagnostics.status import Finished, Held
-from slipway.core.events.parse import Told
-from slipway.core.lifecycle.tags import Marks
+from slipway.core.diagnostics.audit import Backlog, Evidence, FindingKind, audit
+from slipway.core.diagnostics.predict import ExistingDeployment
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
+from slipway.core.events.parse import ParsedEvent
+from slipway.core.lifecycle.tags import DeploymentTags
 from tests.simulator.simulation import MODEL
 
 OTHER = MODEL[:-1] + "m"
@@ -18,18 +18,18 @@ QUIET = Backlog(0, 0, 0)
 BEFORE, MADE, AFTER = 50.0, 100.0, 200.0
 
 
-def existing(name: str, status: Status = Status.ACTIVE, tag: str | None = "r-1", model: str = MODEL) -> Existing:
+def existing(name: str, status: Status = Status.ACTIVE, tag: str | None = "r-1", model: str = MODEL) -> ExistingDeployment:
     failure = "rank 512" if status is Status.FAILED else None
     arn = f"arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/{name}"
-    return Existing(Deployment(arn, name, model, status, status.value, MADE, None, failure), Marks(tag))
+    return ExistingDeployment(Deployment(arn, name, model, status, status.value, MADE, None, failure), DeploymentTags(tag))
 
 
-def told(request_id: str, outcome: str = "Active", at: float = AFTER, **more: Any) -> Told:
-    return Told(event_id="e", at=at, request_id=request_id, outcome=outcome, **more)
+def told(request_id: str, outcome: str = "Active", at: float = AFTER, **more: Any) -> ParsedEvent:
+    return ParsedEvent(event_id="e", at=at, request_id=request_id, outcome=outcome, **more)
 
 
-def held(request_id: str, name: str = "bot", model: str = MODEL) -> Held:
-    return Held(
+def held(request_id: str, name: str = "bot", model: str = MODEL) -> RequestStatus:
+    return RequestStatus(
         message_id=f"m-{request_id}",
         receive_count=1,
         received_at=90.0,
@@ -42,18 +42,18 @@ def held(request_id: str, name: str = "bot", model: str = MODEL) -> Held:
     )
 
 
-def found(*existing: Existing, backlog: Backlog = QUIET, **more: Any) -> list[tuple[Kind, str]]:
+def found(*existing: ExistingDeployment, backlog: Backlog = QUIET, **more: Any) -> list[tuple[FindingKind, str]]:
     report = audit(Evidence(existing=existing, backlog=backlog, **more))
     return [(finding.kind, finding.name) for finding in report.findings]
 
 
-def unknown(*existing: Existing, backlog: Backlog = QUIET, **more: Any) -> str:
+def unknown(*existing: ExistingDeployment, backlog: Backlog = QUIET, **more: Any) -> str:
     return "\n".join(audit(Evidence(existing=existing, backlog=backlog, **more)).unknown)
 
 
 def test_bedrock_alone_shows_leftovers_and_twins_and_says_that_orphans_are_not_known() -> None:
     several = (existing("a", Status.FAILED), existing("b", tag="r-2"), existing("c", tag="r-2"))
-    assert found(*several) == [(Kind.LEFTOVER, "a"), (Kind.TWIN, "c")]
+    assert found(*several) == [(FindingKind.LEFTOVER, "a"), (FindingKind.TWIN, "c")]
     assert "--daemon" in unknown(*several)
     assert "--events" in unknown(*several)
 
@@ -66,7 +66,7 @@ def test_what_others_made_is_nobodys_business() -> None:
 def test_daemons_show_who_holds_what_is_in_creation() -> None:
     one = existing("bot", Status.CREATING)
     assert found(one, held=[held("r-1")]) == []
-    assert found(one, held=[held("r-2", "other")]) == [(Kind.ORPHAN, "bot")]
+    assert found(one, held=[held("r-2", "other")]) == [(FindingKind.ORPHAN, "bot")]
 
 
 def test_daemons_alone_do_not_know_what_was_announced_long_ago() -> None:
@@ -76,18 +76,18 @@ def test_daemons_alone_do_not_know_what_was_announced_long_ago() -> None:
 
 
 def test_what_a_daemon_has_just_finished_is_no_orphan() -> None:
-    finished = Finished(request_id="r-1", message_id="m", outcome="TimedOut", event_id="e", at=AFTER)
+    finished = FinishedRequest(request_id="r-1", message_id="m", outcome="TimedOut", event_id="e", at=AFTER)
     assert found(existing("bot", Status.CREATING), held=[], finished=[finished]) == []
 
 
 def test_events_show_what_was_never_announced() -> None:
     events = [told("r-0", at=BEFORE), told("r-1")]
-    assert found(existing("a"), existing("b", tag="r-2"), events=events) == [(Kind.ORPHAN, "b")]
+    assert found(existing("a"), existing("b", tag="r-2"), events=events) == [(FindingKind.ORPHAN, "b")]
     assert unknown(existing("a"), existing("b", tag="r-2"), events=events) == ""
 
 
 def test_progress_is_no_announcement_of_an_end() -> None:
-    assert found(existing("bot"), events=[told("r-1", "Creating", at=BEFORE)]) == [(Kind.ORPHAN, "bot")]
+    assert found(existing("bot"), events=[told("r-1", "Creating", at=BEFORE)]) == [(FindingKind.ORPHAN, "bot")]
 
 
 def test_adopted_under_another_request_is_announced_by_its_arn() -> None:
@@ -107,38 +107,38 @@ def test_what_may_still_be_in_the_queue_is_no_orphan_yet() -> None:
         assert found(existing("bot"), backlog=backlog, events=events) == []
         assert "1 more in the queue" in unknown(existing("bot"), backlog=backlog, events=events)
     assert found(existing("bot"), backlog=Backlog(0, 1, 0), events=events, held=[held("r-9", "other")]) == [
-        (Kind.ORPHAN, "bot")
+        (FindingKind.ORPHAN, "bot")
     ]
 
 
 def test_timed_out_and_active_since_is_late() -> None:
     events = [told("r-1", "TimedOut")]
-    assert found(existing("bot"), events=events) == [(Kind.LATE, "bot")]
+    assert found(existing("bot"), events=events) == [(FindingKind.LATE, "bot")]
     assert found(existing("bot", Status.CREATING), events=events) == []
     assert found(existing("bot"), events=[*events, told("r-1", "Active", at=AFTER + 1)]) == []
 
 
 def test_a_held_request_whose_name_is_taken_is_a_conflict_as_the_daemon_will_decide_it() -> None:
     waiting = [held("r-2")]
-    assert found(existing("bot", tag=None), held=waiting) == [(Kind.CONFLICT, "bot")]
-    assert found(existing("bot", model=OTHER), held=waiting) == [(Kind.CONFLICT, "bot")]
-    assert found(existing("bot", Status.FAILED), held=waiting) == [(Kind.LEFTOVER, "bot"), (Kind.CONFLICT, "bot")]
+    assert found(existing("bot", tag=None), held=waiting) == [(FindingKind.CONFLICT, "bot")]
+    assert found(existing("bot", model=OTHER), held=waiting) == [(FindingKind.CONFLICT, "bot")]
+    assert found(existing("bot", Status.FAILED), held=waiting) == [(FindingKind.LEFTOVER, "bot"), (FindingKind.CONFLICT, "bot")]
     assert found(existing("bot"), held=waiting) == [], "adopted"
-    assert found(existing("bot", Status.FAILED, tag="r-2"), held=waiting) == [(Kind.LEFTOVER, "bot")], "its own end"
+    assert found(existing("bot", Status.FAILED, tag="r-2"), held=waiting) == [(FindingKind.LEFTOVER, "bot")], "its own end"
     assert found(existing("other", tag=None), held=waiting) == []
 
 
 def test_what_a_request_will_replace_does_not_block_it() -> None:
     there = existing("bot", model=OTHER)
     assert found(there, held=[replace(held("r-2"), if_exists="replace")]) == []
-    assert found(existing("bot"), held=[replace(held("r-2"), if_exists="fail")]) == [(Kind.CONFLICT, "bot")]
+    assert found(existing("bot"), held=[replace(held("r-2"), if_exists="fail")]) == [(FindingKind.CONFLICT, "bot")]
 
 
 def test_a_conflict_that_ended_a_request_is_found_while_what_holds_the_name_is_there() -> None:
     there = existing("bot", tag=None)
     events = [told("r-2", "Failed", reason="NameConflict", arn=there.deployment.arn)]
-    assert found(there, events=events) == [(Kind.CONFLICT, "bot")]
-    assert found(there, events=events, held=[held("r-2")]) == [(Kind.CONFLICT, "bot")], "once"
+    assert found(there, events=events) == [(FindingKind.CONFLICT, "bot")]
+    assert found(there, events=events, held=[held("r-2")]) == [(FindingKind.CONFLICT, "bot")], "once"
     assert found(events=events) == []
 
 
@@ -152,9 +152,9 @@ def test_every_finding_says_what_is_so_and_what_to_do() -> None:
             events=[told("r-0", at=BEFORE), told("r-1"), told("r-4", "TimedOut")],
         )
     )
-    assert {finding.kind for finding in report.findings} == set(Kind)
+    assert {finding.kind for finding in report.findings} == set(FindingKind)
     for finding in report.findings:
         assert finding.arn.endswith(finding.name)
         assert finding.text
         assert finding.remedy
-        assert str(finding.request_id) in finding.text or finding.kind is Kind.LATE
+        assert str(finding.request_id) in finding.text or finding.kind is FindingKind.LATE

@@ -11,7 +11,7 @@ import pytest
 from slipway.core.bedrock.deployments import Deployment, ModelState, Status
 from slipway.core.diagnostics import doctor as diagnosis
 from slipway.core.diagnostics.audit import Backlog
-from slipway.core.diagnostics.doctor import Complaint
+from slipway.core.diagnostics.doctor import DoctorFinding
 from slipway.core.requests.targets import Home
 from tests.simulator.simulation import MODEL
 
@@ -25,7 +25,7 @@ def queue(**changed: Any) -> dict[str, str]:
     return GOOD | {"RedrivePolicy": json.dumps(REDRIVE)} | changed
 
 
-def abouts(complaints: Iterable[Complaint]) -> list[str]:
+def abouts(complaints: Iterable[DoctorFinding]) -> list[str]:
     found = list(complaints)
     assert all(one.text and one.remedy for one in found)
     return [one.about for one in found]

@@ -9,12 +9,12 @@ import pytest
 
 from slipway.core.bedrock.deployments import Deployment, Status
 from slipway.core.diagnostics.audit import Backlog
-from slipway.core.diagnostics.explain import NEXT, Knowledge, explain
-from slipway.core.diagnostics.predict import Existing
-from slipway.core.diagnostics.status import Finished, Held, Wait
+from slipway.core.diagnostics.explain import NEXT, ExplainFacts, explain
+from slipway.core.diagnostics.predict import ExistingDeployment
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.lifecycle.tags import Marks
-from slipway.core.scheduling.eta import Prospect
+from slipway.core.lifecycle.tags import DeploymentTags
+from slipway.core.scheduling.eta import Eta
 from tests.simulator.simulation import MODEL
 from tests.support.readme import ROOT
 
@@ -24,7 +24,7 @@ WAITS = {
 }
 """The reasons that the code waits for, as it says itself; and those that a call which failed may be waited out for."""
 WAITS |= {Reason.NO_SLOT, Reason.THROTTLED, Reason.ACCESS_DENIED, Reason.NO_ANSWER, Reason.DEPLOYMENT_MISSING}
-HELD = Held(
+HELD = RequestStatus(
     message_id="m-1",
     receive_count=2,
     received_at=100.0,
@@ -36,18 +36,20 @@ HELD = Held(
     model_arn=MODEL,
     deadline=7300.0,
 )
-THERE = Existing(Deployment("arn:x", "bot", MODEL, Status.FAILED, "Failed", 100.0, None, "rank 512"), Marks("r-0"))
+THERE = ExistingDeployment(
+    Deployment("arn:x", "bot", MODEL, Status.FAILED, "Failed", 100.0, None, "rank 512"), DeploymentTags("r-0")
+)
 
 
 def lines(**known: object) -> str:
-    return "\n".join(explain(Knowledge(word="r-1", **known)).lines)  # type: ignore[arg-type]
+    return "\n".join(explain(ExplainFacts(word="r-1", **known)).lines)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("reason", sorted(WAITS))
 def test_every_wait_says_why_and_what_is_next(reason: Reason) -> None:
     assert reason in NEXT, "say in `explaining.NEXT` what is done about it"
-    held = replace(HELD, waits_for=reason.value, why="the reason why", prospect=Prospect(3, 60.0, 660.0))
-    explanation = explain(Knowledge(word="r-1", held=(held,)))
+    held = replace(HELD, waits_for=reason.value, why="the reason why", prospect=Eta(3, 60.0, 660.0))
+    explanation = explain(ExplainFacts(word="r-1", held=(held,)))
     assert (explanation.reason, explanation.is_known) == (reason.value, True)
     said = "\n".join(explanation.lines)
     for part in (
@@ -70,16 +72,16 @@ def test_the_waits_are_found_in_the_code() -> None:
 
 def test_while_it_is_tried_again_the_reason_is_what_was_in_the_way() -> None:
     held = replace(HELD, waited=(Wait("Throttled", "Rate exceeded", 120.0, 4),))
-    explanation = explain(Knowledge(word="r-1", held=(held,)))
+    explanation = explain(ExplainFacts(word="r-1", held=(held,)))
     assert (explanation.state, explanation.reason) == ("Working", "Throttled")
     assert "Throttled, 4 times: Rate exceeded" in "\n".join(explanation.lines)
     after_a_slot = replace(HELD, waited=(Wait("NoSlot", "full", 120.0, 1),))
-    assert explain(Knowledge(word="r-1", held=(after_a_slot,))).reason is None
+    assert explain(ExplainFacts(word="r-1", held=(after_a_slot,))).reason is None
 
 
 def test_a_call_that_waits_for_its_turn_is_throttled() -> None:
     line = {"CreateCustomModelDeployment": {"perSecond": 0.5, "waiting": 7}, "List": {"perSecond": None, "waiting": 0}}
-    explanation = explain(Knowledge(word="r-1", held=(HELD,), lines=line))
+    explanation = explain(ExplainFacts(word="r-1", held=(HELD,), lines=line))
     assert explanation.reason == "Throttled"
     assert "calls of CreateCustomModelDeployment in line: 7 at 0.5 calls a second" in "\n".join(explanation.lines)
 
@@ -87,17 +89,17 @@ def test_a_call_that_waits_for_its_turn_is_throttled() -> None:
 def test_of_several_for_one_name_the_one_that_is_worked_on_comes_first() -> None:
     waiting = replace(HELD, request_id="r-2", waits_for=Reason.PREDECESSOR.value)
     working = replace(HELD, waits_for=Reason.IN_CREATION.value)
-    explanation = explain(Knowledge(word="bot", held=(waiting, working)))
+    explanation = explain(ExplainFacts(word="bot", held=(waiting, working)))
     assert explanation.reason == "InCreation"
     assert "held, too, for the same deployment: request r-2" in "\n".join(explanation.lines)
 
 
 def test_how_it_ended_goes_with_what_is_there_now() -> None:
-    finished = Finished(
+    finished = FinishedRequest(
         request_id="r-1", message_id="m", outcome="Failed", event_id="e-1", at=900.0, reason="NameConflict", text="of another"
     )
     explanation = explain(
-        Knowledge(word="r-1", finished=(replace(finished, at=1.0, outcome="Active"), finished), existing=THERE)
+        ExplainFacts(word="r-1", finished=(replace(finished, at=1.0, outcome="Active"), finished), existing=THERE)
     )
     assert (explanation.state, explanation.reason) == ("Failed", "NameConflict")
     said = "\n".join(explanation.lines)
@@ -108,7 +110,7 @@ def test_how_it_ended_goes_with_what_is_there_now() -> None:
 
 
 def test_what_only_bedrock_knows_is_said_as_that() -> None:
-    explanation = explain(Knowledge(word="bot", existing=replace(THERE, marks=Marks())))
+    explanation = explain(ExplainFacts(word="bot", existing=replace(THERE, marks=DeploymentTags())))
     assert explanation.state == "Failed"
     assert "not made by Slipway" in "\n".join(explanation.lines)
 
@@ -122,11 +124,11 @@ def test_what_only_bedrock_knows_is_said_as_that() -> None:
     ],
 )
 def test_of_what_is_unknown_it_says_where_it_may_be(backlog: Backlog, said: str) -> None:
-    assert not explain(Knowledge(word="r-1", backlog=backlog)).is_known
+    assert not explain(ExplainFacts(word="r-1", backlog=backlog)).is_known
     assert said in lines(backlog=backlog)
 
 
 def test_who_did_not_answer_and_what_is_wrong_with_the_daemon_is_said() -> None:
-    said = lines(unanswered=("no daemon answers at x",), troubles={"queue": "AccessDenied"})
+    said = lines(unanswered=("no daemon answers at x",), failures={"queue": "AccessDenied"})
     assert "not asked: no daemon answers at x" in said
     assert "the daemon is not ready: queue: AccessDenied" in said

@@ -15,9 +15,9 @@ from slipway.cli.main import app
 from slipway.core.events.asyncapi import asyncapi_document
 from slipway.core.events.publish import Progress, Publication, Times, announce_outcome, announce_progress, announce_rejection
 from slipway.core.events.schema import WORDS
-from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason
-from slipway.core.parsing.parse import understand
-from slipway.core.schema.rejection import Code
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
+from slipway.core.parsing.parse import parse_request
+from slipway.core.schema.rejection import RejectionCode
 from slipway.core.sqs.messages import Message
 from tests.support.readme import HOME, SAMPLES
 
@@ -140,13 +140,13 @@ def payload(document: dict[str, Any], name: str) -> jsonschema.Draft7Validator:
 
 
 def publications() -> dict[str, Publication]:
-    request = understand(Message("m-1", (SAMPLES / "full.json").read_text("utf-8"), "", 1, 0.0, 0.0), HOME)
+    request = parse_request(Message("m-1", (SAMPLES / "full.json").read_text("utf-8"), "", 1, 0.0, 0.0), HOME)
     made = {
-        ending.value: announce_outcome(request, Outcome(ending, Reason.NO_SLOT, "why"), TIMES, SOURCE)
-        for ending in Ending
-        if ending is not Ending.REJECTED
+        kind.value: announce_outcome(request, Outcome(kind, Reason.NO_SLOT, "why"), TIMES, SOURCE)
+        for kind in OutcomeKind
+        if kind is not OutcomeKind.REJECTED
     }
-    made["Rejected"] = announce_rejection("m-1", None, Code.INVALID_FIELD, "why", TIMES, SOURCE)
+    made["Rejected"] = announce_rejection("m-1", None, RejectionCode.INVALID_FIELD, "why", TIMES, SOURCE)
     return made | {step.value: announce_progress(request, step, TIMES, SOURCE) for step in Progress}
 
 
@@ -167,12 +167,12 @@ def test_its_examples_are_understood(document: dict[str, Any]) -> None:
     examples = document["components"]["messages"]["request"]["examples"]
     for example in examples:
         payload(document, "request").validate(example["payload"])
-        assert understand(Message("m", json.dumps(example["payload"]), "", 1, 0.0, 0.0), HOME).action == example["name"]
+        assert parse_request(Message("m", json.dumps(example["payload"]), "", 1, 0.0, 0.0), HOME).action == example["name"]
 
 
 def test_only_ends_are_replied(document: dict[str, Any]) -> None:
     replied = set(document["channels"]["replies"]["messages"])
-    assert replied == {ending.value[0].lower() + ending.value[1:] for ending in Ending}
+    assert replied == {kind.value[0].lower() + kind.value[1:] for kind in OutcomeKind}
 
 
 def test_the_command_prints_it() -> None:

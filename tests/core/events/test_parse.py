@@ -9,12 +9,12 @@ import pytest
 from slipway.core.bedrock.deployments import Deployment, Status
 from slipway.core.events.parse import NotAnEvent, read_archive, read_event
 from slipway.core.events.publish import Progress, Times, announce_outcome, announce_progress, announce_rejection
-from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason
-from slipway.core.parsing.parse import understand
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
+from slipway.core.parsing.parse import parse_request
 from slipway.core.requests.models import AnyRequest
-from slipway.core.requests.targets import Home, only
+from slipway.core.requests.targets import Home, home_only
 from slipway.core.sqs.messages import Message
-from slipway.core.time_format import epoch, iso
+from slipway.core.time_format import format_time, parse_time
 from tests.simulator.simulation import MODEL
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/k3v9x2m7q1zd"
@@ -23,12 +23,14 @@ SOURCE = "urn:slipway:123456789012:us-east-1"
 
 def request() -> AnyRequest:
     body = json.dumps({"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"})
-    return understand(Message("m-1", body, "", 1, 0.0, 0.0), only(Home("aws", "123456789012", "us-east-1")))
+    return parse_request(Message("m-1", body, "", 1, 0.0, 0.0), home_only(Home("aws", "123456789012", "us-east-1")))
 
 
 def active() -> str:
     deployment = Deployment(ARN, "bot", MODEL, Status.ACTIVE, "Active", 100.0, 200.0)
-    return announce_outcome(request(), Outcome(Ending.ACTIVE, deployment=deployment), Times(300.5, 90.0, 900.0), SOURCE).body
+    return announce_outcome(
+        request(), Outcome(OutcomeKind.ACTIVE, deployment=deployment), Times(300.5, 90.0, 900.0), SOURCE
+    ).body
 
 
 def test_what_was_announced_is_what_is_read() -> None:
@@ -45,7 +47,7 @@ def test_in_the_envelope_of_sns_it_is_the_same() -> None:
 
 def test_bedrocks_own_words_come_first() -> None:
     deployment = Deployment(ARN, "bot", MODEL, Status.FAILED, "Failed", 100.0, 200.0, "rank 512")
-    outcome = Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, "said by Slipway", deployment)
+    outcome = Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED, "said by Slipway", deployment)
     told = read_event(announce_outcome(request(), outcome, Times(300.0, 90.0), SOURCE).body)
     assert told is not None
     assert (told.reason, told.text) == ("DeploymentFailed", "rank 512")
@@ -87,5 +89,5 @@ def test_what_is_no_event_is_named_by_its_line(line: str, said: str) -> None:
 
 
 def test_times_are_read_as_they_are_written() -> None:
-    assert epoch(iso(1_795_464_000.123)) == 1_795_464_000.123
-    assert epoch("2026-11-23T20:00:00") == epoch("2026-11-23T20:00:00Z") == epoch("2026-11-23T21:00:00+01:00")
+    assert parse_time(format_time(1_795_464_000.123)) == 1_795_464_000.123
+    assert parse_time("2026-11-23T20:00:00") == parse_time("2026-11-23T20:00:00Z") == parse_time("2026-11-23T21:00:00+01:00")

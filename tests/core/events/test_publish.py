@@ -21,7 +21,7 @@ from slipway.core.events.publish import (
     cut,
 )
 from slipway.core.events.schema import event_schema
-from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.requests.models import Deploy
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
@@ -49,9 +49,9 @@ def parsed(publication: Publication) -> dict[str, object]:
     return dict(event)
 
 
-def an_outcome(ending: Ending = Ending.ACTIVE, failure: str | None = None) -> Outcome:
+def an_outcome(kind: OutcomeKind = OutcomeKind.ACTIVE, failure: str | None = None) -> Outcome:
     deployment = Deployment(ARN, "bot", MODEL, Status.ACTIVE, "Active", 1_764_000_010.0, 1_764_000_090.5, failure)
-    return Outcome(ending, None, None, deployment)
+    return Outcome(kind, None, None, deployment)
 
 
 def test_an_outcome_in_full() -> None:
@@ -89,7 +89,7 @@ def test_an_outcome_in_full() -> None:
 def test_the_id_depends_on_what_was_asked_and_how_it_ended_and_on_nothing_else() -> None:
     once = announce_outcome(REQUEST, an_outcome(), TIMES, SOURCE)
     again = announce_outcome(REQUEST, an_outcome(), Times(1_764_009_999.0, 1_764_000_000.0), SOURCE)
-    other = announce_outcome(REQUEST, an_outcome(Ending.TIMED_OUT), TIMES, SOURCE)
+    other = announce_outcome(REQUEST, an_outcome(OutcomeKind.TIMED_OUT), TIMES, SOURCE)
     assert once.event_id == again.event_id != other.event_id
     assert once.event_id == "65ed8928-3819-5662-85a0-09ef95baa58b", "pinned: it must not change between versions"
 
@@ -102,14 +102,14 @@ def test_progress_fits_the_schema(progress: Progress) -> None:
 
 @given(st.text(max_size=5000), st.text(max_size=300))
 def test_whatever_bedrock_or_a_message_says_the_event_fits(failure: str, request_id: str) -> None:
-    parsed(announce_outcome(REQUEST, an_outcome(Ending.FAILED, failure), TIMES, SOURCE))
+    parsed(announce_outcome(REQUEST, an_outcome(OutcomeKind.FAILED, failure), TIMES, SOURCE))
     parsed(announce_rejection("m-1", request_id or None, "NotJson", failure, TIMES, SOURCE))
 
 
 def test_fifty_long_tags_still_fit_ten_to_a_batch() -> None:
     tags = tuple((f"{number:0128}", "v" * 256) for number in range(47))
     request = Deploy(identity="i", request_id="r", name="bot", model_arn=MODEL, tags=tags, timeout=1.0)
-    parsed(announce_outcome(request, an_outcome(Ending.FAILED, "x" * 9999), TIMES, SOURCE))
+    parsed(announce_outcome(request, an_outcome(OutcomeKind.FAILED, "x" * 9999), TIMES, SOURCE))
 
 
 @given(st.text(), st.integers(20, 200))

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
-from slipway.core.lifecycle.outcomes import Reason, Verdict
+from slipway.core.bedrock.errors import (
+    CallFailed,
+    Conflicting,
+    Denied,
+    QuotaFull,
+    Refused,
+    ResourceMissing,
+    Throttled,
+    UnknownResult,
+)
+from slipway.core.lifecycle.outcomes import Reason, SmokeTestResult
 from slipway.core.lifecycle.smoke_test import LONGEST_ANSWER, REFUSALS_BELIEVED, judge
 from slipway.core.lifecycle.steps import Pause
 from slipway.core.requests.models import SmokeTest
@@ -30,24 +39,24 @@ def a_failure(kind: type[CallFailed]) -> CallFailed:
     ],
 )
 def test_the_answer_contains_what_was_expected_or_not(expect: str | None, answer: str, *, passed: bool) -> None:
-    assert judge(SmokeTest(prompt="?", expect=expect), answer, 0) == Verdict(passed, answer)
+    assert judge(SmokeTest(prompt="?", expect=expect), answer, 0) == SmokeTestResult(passed, answer)
 
 
 def test_a_long_answer_is_cut() -> None:
-    verdict = judge(SmokeTest(prompt="?"), "x" * 9999, 0)
-    assert isinstance(verdict, Verdict)
-    assert len(verdict.text) == LONGEST_ANSWER
+    smoke_result = judge(SmokeTest(prompt="?"), "x" * 9999, 0)
+    assert isinstance(smoke_result, SmokeTestResult)
+    assert len(smoke_result.text) == LONGEST_ANSWER
 
 
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
         (Refused, Reason.SMOKE_TEST),
-        (Missing, Reason.SMOKE_TEST),
+        (ResourceMissing, Reason.SMOKE_TEST),
         (Conflicting, Reason.SMOKE_TEST),
         (Throttled, Reason.THROTTLED),
         (Denied, Reason.ACCESS_DENIED),
-        (Unknown, Reason.NO_ANSWER),
+        (UnknownResult, Reason.NO_ANSWER),
         (QuotaFull, Reason.NO_ANSWER),
     ],
 )
@@ -56,5 +65,5 @@ def test_no_answer_is_waited_for_and_only_a_refusal_is_believed_at_last(kind: ty
     assert isinstance(step, Pause)
     assert step.reason is reason
     last = judge(TEST, a_failure(kind), REFUSALS_BELIEVED)
-    assert isinstance(last, Verdict) == (kind in {Refused, Missing})
-    assert not isinstance(last, Verdict) or not last.passed
+    assert isinstance(last, SmokeTestResult) == (kind in {Refused, ResourceMissing})
+    assert not isinstance(last, SmokeTestResult) or not last.passed

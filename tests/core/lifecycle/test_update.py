@@ -8,11 +8,31 @@ from dataclasses import replace
 import pytest
 
 from slipway.core.bedrock.deployments import Deployment, ModelState, Status, UpdateDetails, UpdateStatus
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused, Throttled, Unknown
-from slipway.core.lifecycle.outcomes import Ending, Reason, Verdict
-from slipway.core.lifecycle.steps import ABSENCES_BELIEVED, Absent, AskModel, Ended, Look, Pause, Poll, Seen, Sent, TryOut
-from slipway.core.lifecycle.tags import Marks, SmokeMark, UpdateMark, update_key
-from slipway.core.lifecycle.update import REFUSALS_BELIEVED, UNSEEN_BELIEVED, Facts, Mark, SendUpdate, decide
+from slipway.core.bedrock.errors import (
+    CallFailed,
+    Conflicting,
+    Denied,
+    QuotaFull,
+    Refused,
+    ResourceMissing,
+    Throttled,
+    UnknownResult,
+)
+from slipway.core.lifecycle.outcomes import OutcomeKind, Reason, SmokeTestResult
+from slipway.core.lifecycle.steps import (
+    ABSENCES_BELIEVED,
+    DeleteSent,
+    Finish,
+    Found,
+    GetModel,
+    NotFound,
+    Observe,
+    Pause,
+    Poll,
+    RunSmokeTest,
+)
+from slipway.core.lifecycle.tags import DeploymentTags, SmokeTestTag, UpdateTag, update_key
+from slipway.core.lifecycle.update import REFUSALS_BELIEVED, UNSEEN_BELIEVED, SendUpdate, UpdateFacts, WriteUpdateTag, decide
 from slipway.core.requests.models import SmokeTest, Update
 
 FORMER = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
@@ -23,14 +43,14 @@ RECEIVED = 1000.0
 REQUEST = Update(identity="i-1", request_id="r-1", name="bot", model_arn=WANTED, timeout=7200.0)
 ROLLING = replace(REQUEST, rollback=True)
 FORCED = replace(REQUEST, force=True)
-FACTS = Facts(RECEIVED)
+FACTS = UpdateFacts(RECEIVED)
 KEY = update_key(REQUEST)
-OURS = Marks(request="r-0", received=RECEIVED - 500)
-MARK = UpdateMark(KEY, RECEIVED, FORMER)
+OURS = DeploymentTags(request="r-0", received=RECEIVED - 500)
+MARK = UpdateTag(KEY, RECEIVED, FORMER)
 MARKED = replace(OURS, update=MARK)
 MARKED_AGAIN = replace(OURS, update=replace(MARK, had_failed=True))
-EARLIER = replace(OURS, update=UpdateMark("another", RECEIVED - 10, THIRD))
-LATER = replace(OURS, update=UpdateMark("another", RECEIVED + 10, THIRD))
+EARLIER = replace(OURS, update=UpdateTag("another", RECEIVED - 10, THIRD))
+LATER = replace(OURS, update=UpdateTag("another", RECEIVED + 10, THIRD))
 
 
 def details(model: str, status: UpdateStatus) -> UpdateDetails:
@@ -45,9 +65,9 @@ def a_failure(kind: type[CallFailed]) -> CallFailed:
     return kind("UpdateCustomModelDeployment", "SomeException", "why")
 
 
-def ended(step: object) -> tuple[Ending, Reason | None]:
-    assert isinstance(step, Ended)
-    return step.outcome.ending, step.outcome.reason
+def ended(step: object) -> tuple[OutcomeKind, Reason | None]:
+    assert isinstance(step, Finish)
+    return step.outcome.kind, step.outcome.reason
 
 
 UPDATING = details(WANTED, UpdateStatus.UPDATING)
@@ -55,49 +75,49 @@ FAILED = details(WANTED, UpdateStatus.FAILED)
 
 
 def test_it_looks_marks_looks_updates_and_polls_until_the_wanted_model_is_served() -> None:
-    assert decide(REQUEST, FACTS) == Look()
-    facts = FACTS.after_look(Seen(a_deployment(), OURS))
-    assert decide(REQUEST, facts) == Mark(ARN, MARK)
+    assert decide(REQUEST, FACTS) == Observe()
+    facts = FACTS.after_observation(Found(a_deployment(), OURS))
+    assert decide(REQUEST, facts) == WriteUpdateTag(ARN, MARK)
     facts = facts.after_mark()
-    assert decide(REQUEST, facts) == Look()
-    facts = facts.after_look(Seen(a_deployment(), MARKED))
+    assert decide(REQUEST, facts) == Observe()
+    facts = facts.after_observation(Found(a_deployment(), MARKED))
     assert decide(REQUEST, facts) == SendUpdate(ARN, WANTED)
-    facts = facts.after_update(WANTED, Sent())
-    assert decide(REQUEST, facts) == Look()
-    facts = facts.after_look(Seen(a_deployment(update=UPDATING), MARKED))
+    facts = facts.after_update(WANTED, DeleteSent())
+    assert decide(REQUEST, facts) == Observe()
+    facts = facts.after_observation(Found(a_deployment(update=UPDATING), MARKED))
     assert isinstance(decide(REQUEST, facts), Poll)
     facts = facts.after_poll(a_deployment(update=UPDATING))
     assert isinstance(decide(REQUEST, facts), Poll)
     facts = facts.after_poll(a_deployment(WANTED, details(WANTED, UpdateStatus.COMPLETED)))
-    assert decide(REQUEST, facts) == Look(), "at everything, tags too: somebody may have come between"
-    facts = facts.after_look(Seen(a_deployment(WANTED, details(WANTED, UpdateStatus.COMPLETED)), MARKED))
+    assert decide(REQUEST, facts) == Observe(), "at everything, tags too: somebody may have come between"
+    facts = facts.after_observation(Found(a_deployment(WANTED, details(WANTED, UpdateStatus.COMPLETED)), MARKED))
     step = decide(REQUEST, facts)
-    assert ended(step) == (Ending.UPDATED, None)
-    assert isinstance(step, Ended)
+    assert ended(step) == (OutcomeKind.UPDATED, None)
+    assert isinstance(step, Finish)
     assert (step.outcome.former, step.outcome.adopted) == (FORMER, False)
 
 
 def test_what_serves_the_wanted_model_already_is_updated_without_a_call() -> None:
-    step = decide(REQUEST, FACTS.after_look(Seen(a_deployment(WANTED), OURS)))
-    assert ended(step) == (Ending.UPDATED, None)
-    assert isinstance(step, Ended)
+    step = decide(REQUEST, FACTS.after_observation(Found(a_deployment(WANTED), OURS)))
+    assert ended(step) == (OutcomeKind.UPDATED, None)
+    assert isinstance(step, Finish)
     assert step.outcome.adopted
 
 
 def test_a_successor_goes_on_from_the_mark() -> None:
     in_doubt = replace(FACTS, in_doubt=True)
-    assert decide(REQUEST, in_doubt.after_look(Seen(a_deployment(), MARKED))) == SendUpdate(ARN, WANTED)
-    assert isinstance(decide(REQUEST, in_doubt.after_look(Seen(a_deployment(update=UPDATING), MARKED))), Poll)
-    failed = in_doubt.after_look(Seen(a_deployment(update=FAILED), MARKED))
-    assert ended(decide(REQUEST, failed)) == (Ending.FAILED, Reason.UPDATE_FAILED)
+    assert decide(REQUEST, in_doubt.after_observation(Found(a_deployment(), MARKED))) == SendUpdate(ARN, WANTED)
+    assert isinstance(decide(REQUEST, in_doubt.after_observation(Found(a_deployment(update=UPDATING), MARKED))), Poll)
+    failed = in_doubt.after_observation(Found(a_deployment(update=FAILED), MARKED))
+    assert ended(decide(REQUEST, failed)) == (OutcomeKind.FAILED, Reason.UPDATE_FAILED)
 
 
 def test_a_failed_update_is_told_from_one_that_was_rolled_back() -> None:
-    facts = FACTS.after_look(Seen(a_deployment(update=FAILED), MARKED))
-    assert ended(decide(REQUEST, facts)) == (Ending.FAILED, Reason.UPDATE_FAILED)
-    step = decide(ROLLING, replace(facts, sight=Seen(a_deployment(update=FAILED), MARKED)))
-    assert ended(step) == (Ending.ROLLED_BACK, Reason.UPDATE_FAILED)
-    assert isinstance(step, Ended)
+    facts = FACTS.after_observation(Found(a_deployment(update=FAILED), MARKED))
+    assert ended(decide(REQUEST, facts)) == (OutcomeKind.FAILED, Reason.UPDATE_FAILED)
+    step = decide(ROLLING, replace(facts, observation=Found(a_deployment(update=FAILED), MARKED)))
+    assert ended(step) == (OutcomeKind.ROLLED_BACK, Reason.UPDATE_FAILED)
+    assert isinstance(step, Finish)
     assert step.outcome.former == FORMER
     assert WANTED in str(step.outcome.message)
     assert FORMER in str(step.outcome.message)
@@ -105,87 +125,90 @@ def test_a_failed_update_is_told_from_one_that_was_rolled_back() -> None:
 
 def test_details_left_over_from_an_earlier_update_are_not_believed() -> None:
     stale = a_deployment(update=FAILED)
-    facts = FACTS.after_look(Seen(stale, OURS))
-    assert decide(REQUEST, facts) == Mark(ARN, replace(MARK, had_failed=True))
-    facts = facts.after_mark().after_look(Seen(stale, MARKED_AGAIN))
+    facts = FACTS.after_observation(Found(stale, OURS))
+    assert decide(REQUEST, facts) == WriteUpdateTag(ARN, replace(MARK, had_failed=True))
+    facts = facts.after_mark().after_observation(Found(stale, MARKED_AGAIN))
     assert decide(REQUEST, facts) == SendUpdate(ARN, WANTED)
-    facts = facts.after_update(WANTED, Sent()).after_look(Seen(stale, MARKED_AGAIN))
+    facts = facts.after_update(WANTED, DeleteSent()).after_observation(Found(stale, MARKED_AGAIN))
     assert isinstance(decide(REQUEST, facts), Pause), "still those of before"
-    begun = facts.after_pause().after_look(Seen(a_deployment(update=UPDATING), MARKED_AGAIN))
-    over = begun.after_poll(stale).after_look(Seen(stale, MARKED_AGAIN))
-    assert ended(decide(REQUEST, over)) == (Ending.FAILED, Reason.UPDATE_FAILED)
+    begun = facts.after_pause().after_observation(Found(a_deployment(update=UPDATING), MARKED_AGAIN))
+    over = begun.after_poll(stale).after_observation(Found(stale, MARKED_AGAIN))
+    assert ended(decide(REQUEST, over)) == (OutcomeKind.FAILED, Reason.UPDATE_FAILED)
 
 
 def test_an_update_that_fails_before_it_is_seen_under_way_is_believed_at_last() -> None:
-    facts = FACTS.after_look(Seen(a_deployment(update=FAILED), MARKED_AGAIN))
+    facts = FACTS.after_observation(Found(a_deployment(update=FAILED), MARKED_AGAIN))
     sent = 0
-    while not isinstance(step := decide(REQUEST, facts), Ended):
+    while not isinstance(step := decide(REQUEST, facts), Finish):
         sent += isinstance(step, SendUpdate)
-        facts = facts.after_update(WANTED, Sent()) if isinstance(step, SendUpdate) else facts.after_pause()
-        facts = facts.after_look(Seen(a_deployment(update=FAILED), MARKED_AGAIN))
-    assert ended(step) == (Ending.FAILED, Reason.UPDATE_FAILED)
+        facts = facts.after_update(WANTED, DeleteSent()) if isinstance(step, SendUpdate) else facts.after_pause()
+        facts = facts.after_observation(Found(a_deployment(update=FAILED), MARKED_AGAIN))
+    assert ended(step) == (OutcomeKind.FAILED, Reason.UPDATE_FAILED)
     assert sent == 2
 
 
 def test_details_of_other_models_say_nothing() -> None:
     for status in (UpdateStatus.COMPLETED, UpdateStatus.FAILED):
-        facts = FACTS.after_look(Seen(a_deployment(update=details(THIRD, status)), MARKED))
+        facts = FACTS.after_observation(Found(a_deployment(update=details(THIRD, status)), MARKED))
         assert decide(REQUEST, facts) == SendUpdate(ARN, WANTED)
 
 
 def test_an_update_that_does_not_show_is_sent_again_after_a_while() -> None:
-    facts = FACTS.after_look(Seen(a_deployment(), MARKED)).after_update(WANTED, Sent())
+    facts = FACTS.after_observation(Found(a_deployment(), MARKED)).after_update(WANTED, DeleteSent())
     for _ in range(UNSEEN_BELIEVED):
-        facts = facts.after_look(Seen(a_deployment(), MARKED))
+        facts = facts.after_observation(Found(a_deployment(), MARKED))
         assert isinstance(decide(REQUEST, facts), Pause)
         facts = facts.after_pause()
-    assert decide(REQUEST, facts.after_look(Seen(a_deployment(), MARKED))) == SendUpdate(ARN, WANTED)
+    assert decide(REQUEST, facts.after_observation(Found(a_deployment(), MARKED))) == SendUpdate(ARN, WANTED)
 
 
 def test_a_failure_that_shows_just_after_it_was_sent_again_is_of_the_time_before() -> None:
-    late = Seen(a_deployment(update=FAILED), MARKED)
-    facts = FACTS.after_look(Seen(a_deployment(), MARKED)).after_update(WANTED, Sent())
+    late = Found(a_deployment(update=FAILED), MARKED)
+    facts = FACTS.after_observation(Found(a_deployment(), MARKED)).after_update(WANTED, DeleteSent())
     for _ in range(UNSEEN_BELIEVED):
         facts = facts.after_pause()
-    facts = facts.after_look(Seen(a_deployment(), MARKED)).after_update(WANTED, Sent())
-    assert isinstance(decide(REQUEST, facts.after_look(late)), Pause)
-    begun = facts.after_look(Seen(a_deployment(update=details(WANTED, UpdateStatus.UPDATING)), MARKED))
-    assert ended(decide(REQUEST, begun.after_pause().after_look(late))) == (Ending.FAILED, Reason.UPDATE_FAILED)
+    facts = facts.after_observation(Found(a_deployment(), MARKED)).after_update(WANTED, DeleteSent())
+    assert isinstance(decide(REQUEST, facts.after_observation(late)), Pause)
+    begun = facts.after_observation(Found(a_deployment(update=details(WANTED, UpdateStatus.UPDATING)), MARKED))
+    assert ended(decide(REQUEST, begun.after_pause().after_observation(late))) == (OutcomeKind.FAILED, Reason.UPDATE_FAILED)
     for _ in range(UNSEEN_BELIEVED):
         facts = facts.after_pause()
-    assert ended(decide(REQUEST, facts.after_look(late))) == (Ending.FAILED, Reason.UPDATE_FAILED)
+    assert ended(decide(REQUEST, facts.after_observation(late))) == (OutcomeKind.FAILED, Reason.UPDATE_FAILED)
 
 
 def test_of_two_updates_the_later_one_wins() -> None:
-    assert ended(decide(REQUEST, FACTS.after_look(Seen(a_deployment(), LATER)))) == (Ending.FAILED, Reason.SUPERSEDED)
-    assert isinstance(decide(REQUEST, FACTS.after_look(Seen(a_deployment(), EARLIER))), Mark)
+    assert ended(decide(REQUEST, FACTS.after_observation(Found(a_deployment(), LATER)))) == (
+        OutcomeKind.FAILED,
+        Reason.SUPERSEDED,
+    )
+    assert isinstance(decide(REQUEST, FACTS.after_observation(Found(a_deployment(), EARLIER))), WriteUpdateTag)
 
 
 def test_an_update_for_somebody_else_is_waited_for() -> None:
-    step = decide(REQUEST, FACTS.after_look(Seen(a_deployment(update=details(THIRD, UpdateStatus.UPDATING)), EARLIER)))
+    step = decide(REQUEST, FACTS.after_observation(Found(a_deployment(update=details(THIRD, UpdateStatus.UPDATING)), EARLIER)))
     assert isinstance(step, Pause)
     assert step.reason is Reason.BUSY
 
 
 @pytest.mark.parametrize("status", [Status.CREATING, Status.UNKNOWN])
 def test_what_is_not_active_yet_is_waited_for(status: Status) -> None:
-    step = decide(REQUEST, FACTS.after_look(Seen(a_deployment(status=status), OURS)))
+    step = decide(REQUEST, FACTS.after_observation(Found(a_deployment(status=status), OURS)))
     assert isinstance(step, Pause)
     assert step.reason is Reason.BUSY
 
 
 def test_what_is_failed_is_not_updated() -> None:
-    step = decide(REQUEST, FACTS.after_look(Seen(a_deployment(status=Status.FAILED), OURS)))
-    assert ended(step) == (Ending.FAILED, Reason.DEPLOYMENT_FAILED)
+    step = decide(REQUEST, FACTS.after_observation(Found(a_deployment(status=Status.FAILED), OURS)))
+    assert ended(step) == (OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED)
 
 
 def test_what_is_not_there_is_looked_for_a_while() -> None:
     facts = FACTS
     for _ in range(ABSENCES_BELIEVED - 1):
-        facts = facts.after_look(Absent())
+        facts = facts.after_observation(NotFound())
         assert isinstance(decide(REQUEST, facts), Pause)
         facts = facts.after_pause()
-    assert ended(decide(REQUEST, facts.after_look(Absent()))) == (Ending.FAILED, Reason.DEPLOYMENT_NOT_FOUND)
+    assert ended(decide(REQUEST, facts.after_observation(NotFound()))) == (OutcomeKind.FAILED, Reason.DEPLOYMENT_NOT_FOUND)
 
 
 @pytest.mark.parametrize(
@@ -198,44 +221,48 @@ def test_what_is_not_there_is_looked_for_a_while() -> None:
     ],
 )
 def test_a_refusal_asks_for_the_model(model: ModelState, reason: Reason | None) -> None:
-    facts = FACTS.after_look(Seen(a_deployment(), MARKED)).after_update(WANTED, a_failure(Refused))
-    assert decide(REQUEST, facts) == Look()
-    facts = facts.after_look(Seen(a_deployment(), MARKED))
-    assert decide(REQUEST, facts) == AskModel(WANTED)
+    facts = FACTS.after_observation(Found(a_deployment(), MARKED)).after_update(WANTED, a_failure(Refused))
+    assert decide(REQUEST, facts) == Observe()
+    facts = facts.after_observation(Found(a_deployment(), MARKED))
+    assert decide(REQUEST, facts) == GetModel(WANTED)
     step = decide(REQUEST, facts.after_model(model))
     if reason is None:
         assert isinstance(step, Pause)
     else:
-        assert ended(step) == (Ending.FAILED, reason)
+        assert ended(step) == (OutcomeKind.FAILED, reason)
 
 
 def test_a_refusal_is_believed_when_it_is_repeated() -> None:
-    facts = FACTS.after_look(Seen(a_deployment(), MARKED))
+    facts = FACTS.after_observation(Found(a_deployment(), MARKED))
     for refusals in range(REFUSALS_BELIEVED):
         assert decide(REQUEST, facts) == SendUpdate(ARN, WANTED)
-        facts = facts.after_update(WANTED, a_failure(Refused)).after_look(Seen(a_deployment(), MARKED))
+        facts = facts.after_update(WANTED, a_failure(Refused)).after_observation(Found(a_deployment(), MARKED))
         step = decide(REQUEST, facts.after_model(ModelState.ACTIVE))
-        assert isinstance(step, Ended) == (refusals == REFUSALS_BELIEVED - 1)
-        facts = facts.after_pause().after_look(Seen(a_deployment(), MARKED))
+        assert isinstance(step, Finish) == (refusals == REFUSALS_BELIEVED - 1)
+        facts = facts.after_pause().after_observation(Found(a_deployment(), MARKED))
 
 
 def test_a_model_that_nobody_may_look_at_is_not_ready_as_long_as_bedrock_says_so() -> None:
     early = Refused("UpdateCustomModelDeployment", "ValidationException", "The model is not ready")
-    facts = FACTS.after_look(Seen(a_deployment(), MARKED))
+    facts = FACTS.after_observation(Found(a_deployment(), MARKED))
     for _ in range(3 * REFUSALS_BELIEVED):
-        facts = facts.after_update(WANTED, early).after_look(Seen(a_deployment(), MARKED)).after_model(ModelState.UNKNOWN)
+        facts = (
+            facts.after_update(WANTED, early).after_observation(Found(a_deployment(), MARKED)).after_model(ModelState.UNKNOWN)
+        )
         step = decide(REQUEST, facts)
         assert isinstance(step, Pause)
         assert step.reason is Reason.MODEL_NOT_ACTIVE
-        facts = facts.after_pause().after_look(Seen(a_deployment(), MARKED))
+        facts = facts.after_pause().after_observation(Found(a_deployment(), MARKED))
 
 
 def test_what_is_refused_as_long_as_the_model_is_in_creation_is_no_verdict() -> None:
-    facts = FACTS.after_look(Seen(a_deployment(), MARKED))
+    facts = FACTS.after_observation(Found(a_deployment(), MARKED))
     for model in [ModelState.CREATING] * REFUSALS_BELIEVED + [ModelState.ACTIVE]:
-        facts = facts.after_update(WANTED, a_failure(Refused)).after_look(Seen(a_deployment(), MARKED)).after_model(model)
+        facts = (
+            facts.after_update(WANTED, a_failure(Refused)).after_observation(Found(a_deployment(), MARKED)).after_model(model)
+        )
         assert isinstance(decide(REQUEST, facts), Pause), "it may have become Active just now"
-        facts = facts.after_pause().after_look(Seen(a_deployment(), MARKED))
+        facts = facts.after_pause().after_observation(Found(a_deployment(), MARKED))
 
 
 @pytest.mark.parametrize(
@@ -244,145 +271,150 @@ def test_what_is_refused_as_long_as_the_model_is_in_creation_is_no_verdict() -> 
         (Conflicting, Reason.BUSY),
         (Throttled, Reason.THROTTLED),
         (Denied, Reason.ACCESS_DENIED),
-        (Unknown, Reason.NO_ANSWER),
+        (UnknownResult, Reason.NO_ANSWER),
     ],
 )
 def test_trouble_pauses_with_its_reason_and_looks_again(kind: type[CallFailed], reason: Reason) -> None:
-    facts = FACTS.after_look(Seen(a_deployment(), MARKED)).after_update(WANTED, a_failure(kind))
+    facts = FACTS.after_observation(Found(a_deployment(), MARKED)).after_update(WANTED, a_failure(kind))
     step = decide(REQUEST, facts)
     assert isinstance(step, Pause)
     assert step.reason is reason
-    assert decide(REQUEST, facts.after_pause()) == Look()
+    assert decide(REQUEST, facts.after_pause()) == Observe()
 
 
 def test_what_slipway_did_not_make_is_updated_only_when_request_and_settings_say_so() -> None:
-    theirs = Seen(a_deployment(), Marks())
-    assert isinstance(decide(REQUEST, FACTS.after_look(theirs)), Pause), "tags may be shown late"
+    theirs = Found(a_deployment(), DeploymentTags())
+    assert isinstance(decide(REQUEST, FACTS.after_observation(theirs)), Pause), "tags may be shown late"
     looked = replace(FACTS, looks=ABSENCES_BELIEVED)
-    assert ended(decide(REQUEST, looked.after_look(theirs))) == (Ending.FAILED, Reason.NOT_OURS)
-    assert ended(decide(FORCED, looked.after_look(theirs))) == (Ending.FAILED, Reason.FORCE_NOT_ALLOWED)
-    assert isinstance(decide(FORCED, replace(looked, may_force=True).after_look(theirs)), Mark)
+    assert ended(decide(REQUEST, looked.after_observation(theirs))) == (OutcomeKind.FAILED, Reason.NOT_OURS)
+    assert ended(decide(FORCED, looked.after_observation(theirs))) == (OutcomeKind.FAILED, Reason.FORCE_NOT_ALLOWED)
+    assert isinstance(decide(FORCED, replace(looked, may_force=True).after_observation(theirs)), WriteUpdateTag)
 
 
 def test_a_mark_that_is_not_shown_yet_is_looked_at_again_after_pauses_before_it_is_written_again() -> None:
-    facts = FACTS.after_look(Seen(a_deployment(), OURS))
-    assert isinstance(decide(REQUEST, facts), Mark)
+    facts = FACTS.after_observation(Found(a_deployment(), OURS))
+    assert isinstance(decide(REQUEST, facts), WriteUpdateTag)
     facts, pauses = facts.after_mark(), 0
-    while not isinstance(step := decide(REQUEST, facts), Mark):
+    while not isinstance(step := decide(REQUEST, facts), WriteUpdateTag):
         pauses += isinstance(step, Pause)
-        facts = facts.after_look(Seen(a_deployment(), OURS)) if isinstance(step, Look) else facts.after_pause()
+        facts = facts.after_observation(Found(a_deployment(), OURS)) if isinstance(step, Observe) else facts.after_pause()
     assert pauses == ABSENCES_BELIEVED - 1
 
 
 TESTED = replace(ROLLING, smoke_test=SmokeTest(prompt="?"))
 TESTED_KEY = update_key(TESTED)
-GOOD, BAD = Verdict(passed=True, text="ready"), Verdict(passed=False, text="…")
+GOOD, BAD = SmokeTestResult(passed=True, text="ready"), SmokeTestResult(passed=False, text="…")
 SERVED = a_deployment(WANTED, details(WANTED, UpdateStatus.COMPLETED))
 
 
 def test_what_is_served_is_tested_before_that_is_said() -> None:
-    facts = FACTS.after_look(Seen(SERVED, MARKED))
-    assert decide(TESTED, facts) == TryOut(ARN)
+    facts = FACTS.after_observation(Found(SERVED, MARKED))
+    assert decide(TESTED, facts) == RunSmokeTest(ARN)
     tested = facts.after_test(GOOD)
-    assert decide(TESTED, tested) == Look()
-    assert ended(decide(TESTED, tested.after_look(Seen(SERVED, MARKED)))) == (Ending.UPDATED, None)
-    assert ended(decide(REQUEST, facts)) == (Ending.UPDATED, None)
+    assert decide(TESTED, tested) == Observe()
+    assert ended(decide(TESTED, tested.after_observation(Found(SERVED, MARKED)))) == (OutcomeKind.UPDATED, None)
+    assert ended(decide(REQUEST, facts)) == (OutcomeKind.UPDATED, None)
 
 
 def test_a_test_that_fails_returns_to_the_former_model() -> None:
-    facts = FACTS.after_look(Seen(SERVED, MARKED)).after_test(BAD).after_look(Seen(SERVED, MARKED))
+    facts = FACTS.after_observation(Found(SERVED, MARKED)).after_test(BAD).after_observation(Found(SERVED, MARKED))
     assert decide(TESTED, facts) == SendUpdate(ARN, FORMER)
-    facts = facts.after_update(FORMER, Sent())
+    facts = facts.after_update(FORMER, DeleteSent())
     back = details(FORMER, UpdateStatus.UPDATING)
-    assert isinstance(decide(TESTED, facts.after_look(Seen(a_deployment(WANTED, back), MARKED))), Poll)
-    over = facts.after_look(Seen(a_deployment(FORMER, details(FORMER, UpdateStatus.COMPLETED)), MARKED))
+    assert isinstance(decide(TESTED, facts.after_observation(Found(a_deployment(WANTED, back), MARKED))), Poll)
+    over = facts.after_observation(Found(a_deployment(FORMER, details(FORMER, UpdateStatus.COMPLETED)), MARKED))
     step = decide(TESTED, over)
-    assert ended(step) == (Ending.ROLLED_BACK, Reason.SMOKE_TEST_FAILED)
-    assert isinstance(step, Ended)
+    assert ended(step) == (OutcomeKind.ROLLED_BACK, Reason.SMOKE_TEST_FAILED)
+    assert isinstance(step, Finish)
     assert (step.outcome.smoke, step.outcome.former) == (BAD, FORMER)
 
 
 def test_a_successor_of_a_rollback_knows_that_it_is_one() -> None:
-    marks = replace(MARKED, smoke=SmokeMark(TESTED_KEY, BAD))
+    marks = replace(MARKED, smoke=SmokeTestTag(TESTED_KEY, BAD))
     in_doubt = replace(FACTS, in_doubt=True)
-    assert decide(TESTED, in_doubt.after_look(Seen(SERVED, marks))) == SendUpdate(ARN, FORMER)
+    assert decide(TESTED, in_doubt.after_observation(Found(SERVED, marks))) == SendUpdate(ARN, FORMER)
     back = a_deployment(FORMER, details(FORMER, UpdateStatus.COMPLETED))
-    assert ended(decide(TESTED, in_doubt.after_look(Seen(back, marks)))) == (Ending.ROLLED_BACK, Reason.SMOKE_TEST_FAILED)
+    assert ended(decide(TESTED, in_doubt.after_observation(Found(back, marks)))) == (
+        OutcomeKind.ROLLED_BACK,
+        Reason.SMOKE_TEST_FAILED,
+    )
 
 
 def test_a_rollback_that_fails_is_said() -> None:
-    facts = replace(FACTS, verdict=BAD, sent_to=FORMER, has_begun=True)
+    facts = replace(FACTS, smoke_result=BAD, sent_to=FORMER, has_begun=True)
     there = a_deployment(WANTED, details(FORMER, UpdateStatus.FAILED))
-    assert ended(decide(TESTED, facts.after_look(Seen(there, MARKED)))) == (Ending.FAILED, Reason.ROLLBACK_FAILED)
+    assert ended(decide(TESTED, facts.after_observation(Found(there, MARKED)))) == (OutcomeKind.FAILED, Reason.ROLLBACK_FAILED)
 
 
 def test_without_rollback_a_test_that_fails_is_a_failure_and_without_a_gate_none() -> None:
-    facts = replace(FACTS, verdict=BAD).after_look(Seen(SERVED, MARKED))
-    assert ended(decide(replace(TESTED, rollback=False), facts)) == (Ending.FAILED, Reason.SMOKE_TEST_FAILED)
+    facts = replace(FACTS, smoke_result=BAD).after_observation(Found(SERVED, MARKED))
+    assert ended(decide(replace(TESTED, rollback=False), facts)) == (OutcomeKind.FAILED, Reason.SMOKE_TEST_FAILED)
     ungated = replace(TESTED, smoke_test=SmokeTest(prompt="?", gate=False))
     step = decide(ungated, facts)
-    assert ended(step) == (Ending.UPDATED, None)
-    assert isinstance(step, Ended)
+    assert ended(step) == (OutcomeKind.UPDATED, None)
+    assert isinstance(step, Finish)
     assert step.outcome.smoke == BAD
 
 
 def test_where_nobody_knows_what_was_served_before_nothing_is_returned_to() -> None:
-    facts = replace(FACTS, verdict=BAD).after_look(Seen(SERVED, OURS))
-    assert ended(decide(TESTED, facts)) == (Ending.FAILED, Reason.SMOKE_TEST_FAILED)
+    facts = replace(FACTS, smoke_result=BAD).after_observation(Found(SERVED, OURS))
+    assert ended(decide(TESTED, facts)) == (OutcomeKind.FAILED, Reason.SMOKE_TEST_FAILED)
 
 
 MODELS = (FORMER, WANTED, THIRD)
 SIGHTS = [
     None,
-    Absent(),
+    NotFound(),
     *(
-        Seen(a_deployment(model, update, status), marks)
+        Found(a_deployment(model, update, status), marks)
         for model in MODELS
         for update in (None, *(details(about, status) for about in MODELS for status in UpdateStatus))
         for status in Status
-        for marks in (Marks(), OURS, MARKED, MARKED_AGAIN, EARLIER, LATER)
+        for marks in (DeploymentTags(), OURS, MARKED, MARKED_AGAIN, EARLIER, LATER)
     ),
 ]
 ATTEMPTS = [
     None,
-    Sent(),
-    *(a_failure(kind) for kind in (Throttled, QuotaFull, Denied, Missing, Conflicting, Refused, Unknown)),
+    DeleteSent(),
+    *(a_failure(kind) for kind in (Throttled, QuotaFull, Denied, ResourceMissing, Conflicting, Refused, UnknownResult)),
 ]
 
 
 def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> None:
     flags = (False, True)
     seen = 0
-    for request, sight, attempt, sent_to, may_force, begun, model, counts in itertools.product(
+    for request, observation, attempt, sent_to, may_force, begun, model, counts in itertools.product(
         (REQUEST, ROLLING, FORCED), SIGHTS, ATTEMPTS, (None, WANTED), flags, flags, (None, ModelState.ACTIVE), (0, 9)
     ):
         facts = replace(
-            Facts(RECEIVED, may_force=may_force, sight=sight, attempt=attempt, sent_to=sent_to, has_begun=begun),
+            UpdateFacts(
+                RECEIVED, may_force=may_force, observation=observation, attempt=attempt, sent_to=sent_to, has_begun=begun
+            ),
             model=model,
             absences=counts,
             refusals=counts,
         )
         step = decide(request, facts)
         seen += 1
-        if isinstance(step, SendUpdate | Mark):
-            assert isinstance(sight, Seen), "never touch anything without a look"
-            assert sight.marks.request is not None or (request.force and may_force)
-            assert sight.deployment.status is Status.ACTIVE
-            assert sight.marks.update is None or not sight.marks.update.is_later_than(RECEIVED)
-            assert sight.deployment.update is None or sight.deployment.update.status is not UpdateStatus.UPDATING
+        if isinstance(step, SendUpdate | WriteUpdateTag):
+            assert isinstance(observation, Found), "never touch anything without a look"
+            assert observation.marks.request is not None or (request.force and may_force)
+            assert observation.deployment.status is Status.ACTIVE
+            assert observation.marks.update is None or not observation.marks.update.is_later_than(RECEIVED)
+            assert observation.deployment.update is None or observation.deployment.update.status is not UpdateStatus.UPDATING
         if isinstance(step, SendUpdate):
-            assert isinstance(sight, Seen)
-            assert sight.marks.update is not None, "a successor knows what there was"
-            assert sight.marks.update.key == KEY
+            assert isinstance(observation, Found)
+            assert observation.marks.update is not None, "a successor knows what there was"
+            assert observation.marks.update.key == KEY
             assert step.model_arn == WANTED
-        if isinstance(step, Ended):
+        if isinstance(step, Finish):
             outcome = step.outcome
             there = outcome.deployment
-            if outcome.ending is Ending.UPDATED:
+            if outcome.kind is OutcomeKind.UPDATED:
                 assert there is not None
                 assert (there.model_arn, there.status) == (WANTED, Status.ACTIVE)
             elif outcome.reason is Reason.UPDATE_FAILED:
                 assert there is not None
                 assert there.update == FAILED, "only Bedrock says so, and of this model"
-                assert (outcome.ending is Ending.ROLLED_BACK) == (request.rollback and there.model_arn == FORMER)
+                assert (outcome.kind is OutcomeKind.ROLLED_BACK) == (request.rollback and there.model_arn == FORMER)
     assert seen == 3 * len(SIGHTS) * len(ATTEMPTS) * 2 * 2 * 2 * 2 * 2

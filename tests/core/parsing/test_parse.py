@@ -13,14 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.core.lifecycle.tags import OWNER_TAG, RECEIVED_TAG, REQUEST_TAG, wanted_tags
-from slipway.core.parsing.parse import Misunderstood, client_token, request_schema, understand
+from slipway.core.parsing.parse import RequestRejected, client_token, parse_request, request_schema
 from slipway.core.requests.actions import DEPLOY, FIELDS_OF
 from slipway.core.requests.fields import MOST_TAGS, OWN_TAGS
 from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy, Update
-from slipway.core.requests.targets import Home, only
-from slipway.core.schema.fields import fault
+from slipway.core.requests.targets import Home, home_only
+from slipway.core.schema.fields import value_problem
 from slipway.core.schema.rejection import LONGEST_REASON
-from slipway.core.sqs.continuations import write
+from slipway.core.sqs.continuations import write_continuation
 from tests.support.bodies import ARN, GOOD, HOME, MESSAGE_ID, NOW, eventbridge, json_values, message, requests, sns
 from tests.support.poison import CODES, POISON, is_sendable
 
@@ -32,7 +32,7 @@ TAG_VALUE = BY_NAME["tags"].entry[1]
 
 
 def a_deploy(body: object = GOOD, **other: Any) -> Deploy:
-    request = understand(message(body, **other), HOME)
+    request = parse_request(message(body, **other), HOME)
     assert isinstance(request, Deploy)
     return request
 
@@ -44,7 +44,7 @@ def unowned(request: AnyRequest) -> AnyRequest:
 
 
 def test_the_least_request() -> None:
-    assert unowned(understand(message(), HOME)) == Deploy(
+    assert unowned(parse_request(message(), HOME)) == Deploy(
         identity=MESSAGE_ID,
         request_id=MESSAGE_ID,
         name="support-bot-v42",
@@ -68,7 +68,7 @@ def test_the_most_request() -> None:
         "priority": -100,
         "tenant": "support",
     }
-    assert unowned(understand(message(body), HOME)) == Deploy(
+    assert unowned(parse_request(message(body), HOME)) == Deploy(
         identity="token-1",
         request_id="train 42",
         name="support-bot-v42",
@@ -85,17 +85,17 @@ def test_the_most_request() -> None:
 def test_a_delete(named: str) -> None:
     body = {"action": "delete", "customModelDeploymentIdentifier": named, "requestId": "r-1"}
     request = Delete(identity="r-1", request_id="r-1", name=named, timeout=7200.0)
-    assert unowned(understand(message(body), HOME)) == request
-    assert unowned(understand(message(body | {"force": True}), HOME)) == replace(request, force=True)
+    assert unowned(parse_request(message(body), HOME)) == request
+    assert unowned(parse_request(message(body | {"force": True}), HOME)) == replace(request, force=True)
     assert request.is_by_arn == named.startswith("arn:")
 
 
 def test_a_cancel() -> None:
     body = {"action": "cancel", "cancels": "r-1", "requestId": "c-1"}
     request = Cancel(identity="c-1", request_id="c-1", name="r-1", timeout=600.0)
-    assert unowned(understand(message(body), HOME)) == request
-    assert unowned(understand(message(body | {"deployment": "delete"}), HOME)) == replace(request, delete=True)
-    assert unowned(understand(message(body | {"timeout": 3600}), HOME)) == replace(request, timeout=3600.0)
+    assert unowned(parse_request(message(body), HOME)) == request
+    assert unowned(parse_request(message(body | {"deployment": "delete"}), HOME)) == replace(request, delete=True)
+    assert unowned(parse_request(message(body | {"timeout": 3600}), HOME)) == replace(request, timeout=3600.0)
 
 
 def test_what_expires_is_not_tried_for_longer() -> None:
@@ -107,8 +107,8 @@ def test_what_expires_is_not_tried_for_longer() -> None:
 def test_an_update() -> None:
     body = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": ARN, "requestId": "r-1"}
     request = Update(identity="r-1", request_id="r-1", name="bot", model_arn=ARN, timeout=7200.0)
-    assert unowned(understand(message(body), HOME)) == request
-    assert unowned(understand(message(body | {"rollback": True, "force": True}), HOME)) == replace(
+    assert unowned(parse_request(message(body), HOME)) == request
+    assert unowned(parse_request(message(body | {"rollback": True, "force": True}), HOME)) == replace(
         request, rollback=True, force=True
     )
 
@@ -116,7 +116,7 @@ def test_an_update() -> None:
 @settings(max_examples=200)
 @given(requests())
 def test_whatever_the_tables_describe_is_understood_and_fits_the_schema(body: dict[str, Any]) -> None:
-    request = understand(message(body), HOME)
+    request = parse_request(message(body), HOME)
     assert request.action == body.get("action", "deploy")
     assert request.name in body.values()
     SCHEMA.validate(body)
@@ -127,24 +127,24 @@ def test_whatever_the_tables_describe_is_understood_and_fits_the_schema(body: di
 def test_whatever_is_understood_fits_the_schema_and_nothing_else_is_raised(body: dict[str, Any], key: str, value: Any) -> None:
     body[key] = value
     try:
-        request = understand(message(body), HOME)
-    except Misunderstood as refused:
+        request = parse_request(message(body), HOME)
+    except RequestRejected as refused:
         check_reason(refused)
     else:
         SCHEMA.validate(body)
-        assert fault(TAG_VALUE, request.request_id) is None
+        assert value_problem(TAG_VALUE, request.request_id) is None
 
 
 @settings(max_examples=200)
 @given(st.one_of(json_values().map(json.dumps), st.text(st.characters())))
-def test_any_body_is_understood_or_misunderstood(text: str) -> None:
+def test_any_body_is_parsed_or_rejected(text: str) -> None:
     for body in (text, json.dumps(sns(text)), json.dumps(eventbridge(text))):
-        with pytest.raises(Misunderstood) as refused:
-            understand(message(body), HOME)
+        with pytest.raises(RequestRejected) as refused:
+            parse_request(message(body), HOME)
         check_reason(refused.value)
 
 
-def check_reason(refused: Misunderstood) -> None:
+def check_reason(refused: RequestRejected) -> None:
     assert 0 < len(refused.reason) <= LONGEST_REASON
     assert refused.reason.isprintable()
     assert re.fullmatch(r"[A-Z][A-Za-z]+", refused.code)
@@ -153,8 +153,8 @@ def check_reason(refused: Misunderstood) -> None:
 
 @pytest.mark.parametrize(("name", "body"), POISON, ids=[name for name, _ in POISON])
 def test_poison_is_refused_with_a_reason(name: str, body: str) -> None:
-    with pytest.raises(Misunderstood) as refused:
-        understand(message(body), HOME)
+    with pytest.raises(RequestRejected) as refused:
+        parse_request(message(body), HOME)
     assert refused.value.code == CODES[name]
     check_reason(refused.value)
     assert "; " in refused.value.reason, "a remedy follows what is wrong"
@@ -223,8 +223,8 @@ def test_most_of_the_poison_can_be_sent_over_sqs() -> None:
     ],
 )
 def test_reasons_name_the_field_the_fault_and_the_remedy(body: dict[str, Any], reason: str) -> None:
-    with pytest.raises(Misunderstood) as refused:
-        understand(message(body), HOME)
+    with pytest.raises(RequestRejected) as refused:
+        parse_request(message(body), HOME)
     assert refused.value.reason == reason
 
 
@@ -240,8 +240,8 @@ def test_reasons_name_the_field_the_fault_and_the_remedy(body: dict[str, Any], r
     ],
 )
 def test_a_rejection_has_the_askers_own_id_where_it_can_be_read(given: dict[str, Any], request_id: str | None) -> None:
-    with pytest.raises(Misunderstood) as refused:
-        understand(message(given | {"modelArn": "wrong"}), HOME)
+    with pytest.raises(RequestRejected) as refused:
+        parse_request(message(given | {"modelArn": "wrong"}), HOME)
     assert refused.value.request_id == request_id
 
 
@@ -256,31 +256,31 @@ def test_a_rejection_has_the_askers_own_id_where_it_can_be_read(given: dict[str,
 )
 def test_identity_outlives_redelivery_and_continuation(given: dict[str, Any], identity: str, request_id: str) -> None:
     first = message(GOOD | given)
-    handed_on = write(first, is_fifo=False)
+    handed_on = write_continuation(first, is_fifo=False)
     for arrived in (
         first,
         message(GOOD | given, receive_count=9, receipt="r2"),
         message(handed_on.body, attributes=handed_on.attributes, message_id="another"),
     ):
-        request = understand(arrived, HOME)
+        request = parse_request(arrived, HOME)
         assert (request.identity, request.request_id) == (identity, request_id)
 
 
 def test_a_strange_message_id_is_made_fit_for_a_tag() -> None:
-    request = understand(message(message_id="<é>\n" + "x" * 300), HOME)
+    request = parse_request(message(message_id="<é>\n" + "x" * 300), HOME)
     assert request.request_id == "____" + "x" * 252
     assert wanted_tags(a_deploy(message_id="<é>\n" + "x" * 300), NOW)[0] == (REQUEST_TAG, request.request_id)
 
 
 def test_the_default_timeout_is_the_callers() -> None:
-    assert understand(message(), HOME, 60).timeout == 60
-    assert understand(message(GOOD | {"timeout": 90}), HOME, 60).timeout == 90
+    assert parse_request(message(), HOME, 60).timeout == 60
+    assert parse_request(message(GOOD | {"timeout": 90}), HOME, 60).timeout == 90
 
 
 def test_home_may_be_in_any_partition() -> None:
     arn = "arn:aws-us-gov:bedrock:us-gov-west-1:000000000001:custom-model/imported/abcdefghijkl"
-    home = only(Home("aws-us-gov", "000000000001", "us-gov-west-1"))
-    understood = understand(message(GOOD | {"modelArn": arn}), home)
+    home = home_only(Home("aws-us-gov", "000000000001", "us-gov-west-1"))
+    understood = parse_request(message(GOOD | {"modelArn": arn}), home)
     assert isinstance(understood, Deploy)
     assert understood.model_arn == arn
 
@@ -295,7 +295,7 @@ def test_the_token_stays_the_same_for_ever() -> None:
 def test_tokens_are_bedrocks_and_differ_where_the_request_does(one: dict[str, Any], other: dict[str, Any]) -> None:
     first, second = a_deploy(one), a_deploy(other)
     for request in (first, second):
-        assert fault(BY_NAME["clientRequestToken"], client_token(request)) is None
+        assert value_problem(BY_NAME["clientRequestToken"], client_token(request)) is None
     said = [(each.identity, each.name, each.asked_model, each.owner) for each in (first, second)]
     assert (client_token(first) == client_token(second)) == (said[0] == said[1])
 
@@ -306,8 +306,8 @@ def test_tags_are_the_requesters_and_ours_and_no_more_than_bedrock_takes() -> No
     wanted = wanted_tags(request, NOW)
     own = [(REQUEST_TAG, "train-42"), (RECEIVED_TAG, "2026-11-18T11:06:40.000Z"), (OWNER_TAG, request.owner)]
     assert wanted == [(tag["key"], tag["value"]) for tag in tags] + own
-    with pytest.raises(Misunderstood):
-        understand(message(GOOD | {"tags": [*tags, {"key": "one", "value": "too many"}]}), HOME)
+    with pytest.raises(RequestRejected):
+        parse_request(message(GOOD | {"tags": [*tags, {"key": "one", "value": "too many"}]}), HOME)
 
 
 def test_the_schema_is_a_schema_with_words_and_an_example_that_is_understood() -> None:
@@ -318,9 +318,9 @@ def test_the_schema_is_a_schema_with_words_and_an_example_that_is_understood() -
         assert all(shape["description"] and shape["examples"] for shape in each["properties"].values())
     for example in schema["examples"]:
         SCHEMA.validate(example)
-        assert understand(message(example), HOME).name
+        assert parse_request(message(example), HOME).name
     for field in (field for fields in FIELDS_OF.values() for field in fields):
-        assert all(fault(field, value) is None for value in field.examples), field.name
+        assert all(value_problem(field, value) is None for value in field.examples), field.name
 
 
 def test_the_schema_names_only_properties_that_stand_beside_as_strict_validators_demand() -> None:
@@ -337,11 +337,11 @@ def test_both_spellings_of_a_task_token_are_one_key() -> None:
     for key in ("taskToken", "TaskToken"):
         body = GOOD | {key: "AQCEAAAAKg"}
         SCHEMA.validate(body)
-        assert a_deploy(body).asker.task_token == "AQCEAAAAKg"
+        assert a_deploy(body).reply_target.task_token == "AQCEAAAAKg"
     both = GOOD | {"taskToken": "AQCEAAAAKg", "TaskToken": "AQCEAAAAKg"}
     assert not SCHEMA.is_valid(both)
-    with pytest.raises(Misunderstood, match="TaskToken"):
-        understand(message(both), HOME)
+    with pytest.raises(RequestRejected, match="TaskToken"):
+        parse_request(message(both), HOME)
 
 
 @pytest.mark.parametrize("key", ["prompt", "expect"])
@@ -349,11 +349,11 @@ def test_both_spellings_of_a_task_token_are_one_key() -> None:
 def test_a_smoke_test_of_white_space_is_refused(key: str, blank: str) -> None:
     body = GOOD | {"smokeTest": {"prompt": "Reply."} | {key: blank}}
     assert not SCHEMA.is_valid(body)
-    with pytest.raises(Misunderstood, match=rf"smokeTest\.{key} .*not only spaces"):
-        understand(message(body), HOME)
+    with pytest.raises(RequestRejected, match=rf"smokeTest\.{key} .*not only spaces"):
+        parse_request(message(body), HOME)
     body["smokeTest"][key] = f"{blank}ready{blank}"
     SCHEMA.validate(body)
-    assert understand(message(body), HOME).name
+    assert parse_request(message(body), HOME).name
 
 
 @pytest.mark.parametrize(
@@ -363,13 +363,13 @@ def test_a_job_may_be_in_any_partition_that_botocore_takes(partition: str) -> No
     job = f"arn:{partition}:bedrock:eusc-de-east-1:123456789012:model-customization-job/amazon.nova-lite-v1:0:300k/abcdefghijkl"
     body = {"modelDeploymentName": "bot", "customizationJob": job}
     SCHEMA.validate(body)
-    home = only(Home(partition, "123456789012", "eusc-de-east-1"))
-    request = understand(message(body), home)
+    home = home_only(Home(partition, "123456789012", "eusc-de-east-1"))
+    request = parse_request(message(body), home)
     assert isinstance(request, Deploy)
     assert request.asked_model == job
     for wrong in ("amazon", "aws_eusc", "aws-"):
-        with pytest.raises(Misunderstood, match="customizationJob"):
-            understand(message(body | {"customizationJob": job.replace(partition, wrong, 1)}), home)
+        with pytest.raises(RequestRejected, match="customizationJob"):
+            parse_request(message(body | {"customizationJob": job.replace(partition, wrong, 1)}), home)
 
 
 @pytest.mark.parametrize(("name", "body"), [row for row in POISON if CODES[row[0]] in {"UnknownKey", "MissingField"}])

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from slipway.core.requests.envelopes import DEEPEST_NESTING, LARGEST_BODY_BYTES, LONGEST_NUMBER, MOST_ENVELOPES, unwrapped
-from slipway.core.schema.rejection import Misunderstood
+from slipway.core.schema.rejection import RequestRejected
 from tests.support.bodies import GOOD, eventbridge, json_values, sns
 
 
@@ -33,7 +33,7 @@ def test_more_envelopes_are_refused(kinds: list[bool]) -> None:
     body: object = GOOD
     for in_sns in kinds:
         body = wrap(body, in_sns=in_sns)
-    with pytest.raises(Misunderstood) as refused:
+    with pytest.raises(RequestRejected) as refused:
         unwrapped(json.dumps(body))
     assert refused.value.code == "TooDeep"
 
@@ -45,7 +45,7 @@ def test_what_only_resembles_an_envelope_is_the_request_itself() -> None:
 
 @pytest.mark.parametrize("source", ["aws", "aws.bedrock", "aws.sagemaker"])
 def test_events_of_aws_are_refused(source: str) -> None:
-    with pytest.raises(Misunderstood, match="is an event of AWS itself, not a request; name a file of triggers") as refused:
+    with pytest.raises(RequestRejected, match="is an event of AWS itself, not a request; name a file of triggers") as refused:
         unwrapped(json.dumps(eventbridge(GOOD, source)))
     assert refused.value.code == "UnsupportedEvent"
 
@@ -56,9 +56,9 @@ def test_a_source_that_only_begins_like_aws_is_ones_own() -> None:
 
 def test_a_body_may_have_just_the_most_bytes() -> None:
     assert unwrapped("{" + " " * (LARGEST_BODY_BYTES - 2) + "}") == {}
-    with pytest.raises(Misunderstood, match="the body has 262145 bytes"):
+    with pytest.raises(RequestRejected, match="the body has 262145 bytes"):
         unwrapped("{" + " " * (LARGEST_BODY_BYTES - 1) + "}")
-    with pytest.raises(Misunderstood, match="the body has 262145 bytes"):
+    with pytest.raises(RequestRejected, match="the body has 262145 bytes"):
         unwrapped('{"a":"' + "é" * (LARGEST_BODY_BYTES // 2 - 4) + 'b"}')
 
 
@@ -68,7 +68,7 @@ def nested(depth: int) -> str:
 
 def test_a_body_may_be_just_so_deep() -> None:
     assert unwrapped(nested(DEEPEST_NESTING))
-    with pytest.raises(Misunderstood, match="nested deeper than 64"):
+    with pytest.raises(RequestRejected, match="nested deeper than 64"):
         unwrapped(nested(DEEPEST_NESTING + 1))
 
 
@@ -84,7 +84,7 @@ def test_wide_is_not_deep() -> None:
 
 def test_a_number_may_be_just_so_long() -> None:
     assert unwrapped('{"a":' + "9" * LONGEST_NUMBER + "}")
-    with pytest.raises(Misunderstood, match="a number has 31 characters"):
+    with pytest.raises(RequestRejected, match="a number has 31 characters"):
         unwrapped('{"a":' + "9" * (LONGEST_NUMBER + 1) + "}")
 
 
@@ -94,12 +94,12 @@ def test_pairs_of_surrogates_are_characters() -> None:
 
 
 def test_a_byte_order_mark_is_named() -> None:
-    with pytest.raises(Misunderstood, match=r"^the body begins with a byte order mark \(U\+FEFF\); send UTF-8 without one$"):
+    with pytest.raises(RequestRejected, match=r"^the body begins with a byte order mark \(U\+FEFF\); send UTF-8 without one$"):
         unwrapped("\ufeff{}")
 
 
 def test_a_key_given_twice_is_named() -> None:
-    with pytest.raises(Misunderstood) as refused:
+    with pytest.raises(RequestRejected) as refused:
         unwrapped('{"a": 1, "b": 2, "a": 1}')
     assert (refused.value.code, refused.value.field) == ("DuplicateKey", "a")
 
@@ -115,7 +115,7 @@ NEARLY_UTF8 = st.binary().map(lambda raw: raw.decode("utf-8", "surrogateescape")
 @example('{"a":"\\')
 @example('["' + "\\" * 999)
 def test_any_text_is_an_object_or_refused(text: str) -> None:
-    with contextlib.suppress(Misunderstood):
+    with contextlib.suppress(RequestRejected):
         assert isinstance(unwrapped(text), dict)
 
 
@@ -142,5 +142,5 @@ def test_a_plain_object_is_read_as_json_reads_it_and_any_other_refused(value: An
     if is_plain(value):
         assert unwrapped(text) == {"a": value}
     else:
-        with pytest.raises(Misunderstood):
+        with pytest.raises(RequestRejected):
             unwrapped(text)

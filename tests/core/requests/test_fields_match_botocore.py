@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from slipway.aws.sdk import clients as teaching
 from slipway.core.requests.actions import DELETE, DEPLOY, UPDATE
 from slipway.core.requests.fields import ASKING, IDENTIFIER
-from slipway.core.schema.fields import Field, fault
+from slipway.core.schema.fields import Field, value_problem
 
 BY_NAME = {field.name: field for field in DEPLOY}
 TAG_KEY, TAG_VALUE = BY_NAME["tags"].entry
@@ -92,7 +92,7 @@ def check_same_texts(field: Field, pattern: str, data: st.DataObject) -> None:
     is_reserved = theirs.lower().startswith(field.reserved) if field.reserved else False
     is_controlled = any(ord(character) < 32 or 127 <= ord(character) < 160 for character in theirs if character != "\t")
     is_line = bool({"\u2028", "\u2029"} & set(theirs))
-    assert (fault(field, theirs) is None) != (is_reserved or is_controlled or is_line)
+    assert (value_problem(field, theirs) is None) != (is_reserved or is_controlled or is_line)
     ours = data.draw(st.from_regex(field.pattern or f"[{field.letters}]{{{least},99}}", fullmatch=True))
-    if fault(field, ours) is None:
+    if value_problem(field, ours) is None:
         assert re.fullmatch(pattern, ours)

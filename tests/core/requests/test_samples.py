@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from slipway.core.parsing.parse import Misunderstood, understand
+from slipway.core.parsing.parse import RequestRejected, parse_request
 from slipway.core.requests.actions import DEPLOY, FIELDS_OF
 from slipway.core.requests.fields import ASKING, CALLBACK_TOKEN, JOB, TASK_TOKEN
 from slipway.core.requests.models import Cancel, Delete, Deploy, Update
-from slipway.core.rules.permissions import permit
-from slipway.core.schema.rejection import NOBODY
+from slipway.core.rules.permissions import check_permission
+from slipway.core.schema.rejection import NO_REPLY
 from slipway.settings.load import load_permissions, load_triggers
 from tests.support.bodies import HOME, TARGETS, message
 
@@ -44,7 +44,7 @@ def test_each_sample_is_held_here() -> None:
 
 
 def a_deploy(name: str) -> Deploy:
-    request = understand(message(text(name)), TARGETS)
+    request = parse_request(message(text(name)), TARGETS)
     assert isinstance(request, Deploy)
     return request
 
@@ -57,7 +57,7 @@ def test_good_samples_are_understood(name: str) -> None:
 
 
 def test_the_samples_of_askers_wait_for_an_answer() -> None:
-    waits = {name: a_deploy(name).asker for name in DEPLOYS if a_deploy(name).asker != NOBODY}
+    waits = {name: a_deploy(name).reply_target for name in DEPLOYS if a_deploy(name).reply_target != NO_REPLY}
     assert waits["step-functions"].task_token
     assert waits["sagemaker-callback"].callback_token
     assert waits["reply-to"].reply_to
@@ -66,19 +66,19 @@ def test_the_samples_of_askers_wait_for_an_answer() -> None:
 
 @pytest.mark.parametrize("name", UPSTREAM)
 def test_upstream_events_are_requests_by_the_triggers_that_come_along(name: str) -> None:
-    request = understand(message(text(name)), HOME, triggers=load_triggers(str(TRIGGERS)))
+    request = parse_request(message(text(name)), HOME, triggers=load_triggers(str(TRIGGERS)))
     assert request.request_id == json.loads(text(name))["id"]
     assert isinstance(request, Deploy)
     assert request.asked_model == json.loads(text(name))["detail"].get("jobName") or request.asked_model.startswith(
         "arn:aws:bedrock:us-east-1:123456789012:"
     )
-    with pytest.raises(Misunderstood, match="is an event of AWS itself"):
-        understand(message(text(name)), HOME)
+    with pytest.raises(RequestRejected, match="is an event of AWS itself"):
+        parse_request(message(text(name)), HOME)
 
 
 def test_every_trigger_that_comes_along_matches_a_sample() -> None:
     rules = load_triggers(str(TRIGGERS))
-    asked = [understand(message(text(name)), HOME, triggers=rules) for name in (*UPSTREAM, "eventbridge-wrapped")]
+    asked = [parse_request(message(text(name)), HOME, triggers=rules) for name in (*UPSTREAM, "eventbridge-wrapped")]
     assert {request.trigger for request in asked} == {rule.name for rule in rules}
 
 
@@ -96,17 +96,17 @@ def test_every_trigger_that_comes_along_matches_a_sample() -> None:
 )
 def test_the_permissions_that_come_along_decide(sender: str, sample: str, rule: str | None) -> None:
     rules = load_permissions(str(PERMISSIONS))
-    request = understand(message(text(sample)), TARGETS)
+    request = parse_request(message(text(sample)), TARGETS)
     if rule is not None:
-        assert permit(request, sender, rules).rule == rule
+        assert check_permission(request, sender, rules).rule == rule
         return
-    with pytest.raises(Misunderstood, match=r"rule .* does not permit"):
-        permit(request, sender, rules)
+    with pytest.raises(RequestRejected, match=r"rule .* does not permit"):
+        check_permission(request, sender, rules)
 
 
 @pytest.mark.parametrize(("name", "kind"), OTHERS.items())
 def test_samples_of_other_actions_are_understood(name: str, kind: type) -> None:
-    assert isinstance(understand(message(text(name)), HOME), kind)
+    assert isinstance(parse_request(message(text(name)), HOME), kind)
 
 
 def test_samples_ask_for_different_deployments() -> None:
@@ -116,7 +116,7 @@ def test_samples_ask_for_different_deployments() -> None:
 
 
 def test_the_failing_sample_has_a_name_that_the_stand_in_lets_fail() -> None:
-    assert understand(message(text("failing")), HOME).name.startswith("fails-")
+    assert parse_request(message(text("failing")), HOME).name.startswith("fails-")
 
 
 def test_the_full_sample_has_every_key() -> None:
@@ -131,8 +131,8 @@ def test_every_key_is_in_a_sample_but_what_only_slipway_writes() -> None:
 
 
 def test_the_invalid_sample_is_refused_with_help() -> None:
-    with pytest.raises(Misunderstood) as refused:
-        understand(message(text("invalid")), HOME)
+    with pytest.raises(RequestRejected) as refused:
+        parse_request(message(text("invalid")), HOME)
     assert refused.value.reason == (
         'the key "modelDeploymentname" is unknown; did you mean modelDeploymentName? (and 2 more problems)'
     )

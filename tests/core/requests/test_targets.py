@@ -6,28 +6,28 @@ from typing import Any
 
 import pytest
 
-from slipway.core.parsing.parse import client_token, understand
+from slipway.core.parsing.parse import client_token, parse_request
 from slipway.core.requests.models import Deploy
-from slipway.core.requests.targets import DEFAULT, Home, Rules, Target, Targets, assumed
-from slipway.core.schema.rejection import Misunderstood
+from slipway.core.requests.targets import DEFAULT, Home, Target, TargetRules, Targets, assumed
+from slipway.core.schema.rejection import RequestRejected
 from tests.support.bodies import ARN, GOOD, HOME, message
 
 RESEARCH = Home("aws", "210987654321", "us-west-2")
 THEIRS = ARN.replace("us-east-1:123456789012", "us-west-2:210987654321")
-RULES = Rules(models=("*:custom-model/amazon.nova-lite-v1:*",), names=("research-*", "bot"))
+RULES = TargetRules(models=("*:custom-model/amazon.nova-lite-v1:*",), names=("research-*", "bot"))
 TARGETS: Targets = {**HOME, "research": Target("research", RESEARCH, RULES)}
 DEPLOYMENT = "arn:aws:bedrock:us-west-2:210987654321:custom-model-deployment/abcdefghijkl"
 
 
 def a_deploy(**other: Any) -> Deploy:
-    request = understand(message(GOOD | {"requestId": "r-1"} | other), TARGETS)
+    request = parse_request(message(GOOD | {"requestId": "r-1"} | other), TARGETS)
     assert isinstance(request, Deploy)
     return request
 
 
 def refusal(body: dict[str, Any]) -> str:
-    with pytest.raises(Misunderstood) as refused:
-        understand(message(body), TARGETS)
+    with pytest.raises(RequestRejected) as refused:
+        parse_request(message(body), TARGETS)
     return f"{refused.value.code}: {refused.value.reason}"
 
 
@@ -38,17 +38,17 @@ def test_a_request_names_its_target_or_gets_the_default() -> None:
 
 def test_what_makes_a_request_is_as_ever_in_the_default_target_and_another_elsewhere() -> None:
     here, there = a_deploy(), a_deploy(target="research", modelArn=THEIRS, modelDeploymentName="bot")
-    assert here.essence == ["r-1", "deploy", "support-bot-v42", ARN, f"owner {here.owner}"]
-    assert there.essence == ["r-1", "deploy", "bot", THEIRS, f"owner {there.owner}", "target research"]
+    assert here.payload_identity == ["r-1", "deploy", "support-bot-v42", ARN, f"owner {here.owner}"]
+    assert there.payload_identity == ["r-1", "deploy", "bot", THEIRS, f"owner {there.owner}", "target research"]
     for action in ("update", "delete"):
         body = {"action": action, "customModelDeploymentIdentifier": "bot", "requestId": "r-1", "target": "research"}
-        asked = understand(message(body | ({"modelArn": THEIRS} if action == "update" else {})), TARGETS)
-        assert asked.essence[-1] == "target research"
+        asked = parse_request(message(body | ({"modelArn": THEIRS} if action == "update" else {})), TARGETS)
+        assert asked.payload_identity[-1] == "target research"
     same = Target("mirror", HOME[DEFAULT].home)
-    twin = understand(message(GOOD | {"requestId": "r-1", "target": "mirror"}), {**HOME, "mirror": same})
+    twin = parse_request(message(GOOD | {"requestId": "r-1", "target": "mirror"}), {**HOME, "mirror": same})
     assert isinstance(twin, Deploy)
     assert client_token(twin) != client_token(here)
-    assert twin.essence != here.essence
+    assert twin.payload_identity != here.payload_identity
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_what_a_target_is_not_or_does_not_allow_is_refused_with_the_remedy(body:
 def test_patterns_are_of_the_whole_with_stars(
     patterns: tuple[str, ...], allowed: tuple[str, ...], forbidden: tuple[str, ...]
 ) -> None:
-    target = Target("eu", RESEARCH, Rules(names=patterns))
+    target = Target("eu", RESEARCH, TargetRules(names=patterns))
     assert [target.name_fault(name) for name in allowed] == [None] * len(allowed)
     assert all(target.name_fault(name) for name in forbidden)
 

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.core.events.publish import Times, announce_outcome
-from slipway.core.lifecycle.outcomes import Ending, Outcome
-from slipway.core.parsing.parse import client_token, understand
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind
+from slipway.core.parsing.parse import client_token, parse_request
 from slipway.core.requests.fields import ACTIONS, MOST_TAGS, OWN_TAGS
 from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy
-from slipway.core.rules.permissions import FIELDS, Rule, WrongPermissions, permit, read_permissions
-from slipway.core.schema.rejection import LONGEST_REASON, Code, Misunderstood
+from slipway.core.rules.permissions import FIELDS, Rule, WrongPermissions, check_permission, read_permissions
+from slipway.core.schema.rejection import LONGEST_REASON, RejectionCode, RequestRejected
 from tests.support.bodies import ARN, GOOD, HOME, eventbridge, message, requests
 
 TEAM, OWN = "AROATEAM:monday", "AROASLIPWAY:a"
@@ -24,13 +24,13 @@ JOB = ARN.replace("custom-model/", "model-customization-job/")
 
 
 def asked(body: object = GOOD, **more: object) -> AnyRequest:
-    return understand(message(GOOD | more if body is GOOD else body), HOME)
+    return parse_request(message(GOOD | more if body is GOOD else body), HOME)
 
 
-def refusal(request: AnyRequest, *rules: Rule, sender: str | None = TEAM, own: str | None = OWN) -> Misunderstood:
-    with pytest.raises(Misunderstood) as refused:
-        permit(request, sender, rules, own)
-    assert refused.value.code is Code.NOT_PERMITTED
+def refusal(request: AnyRequest, *rules: Rule, sender: str | None = TEAM, own: str | None = OWN) -> RequestRejected:
+    with pytest.raises(RequestRejected) as refused:
+        check_permission(request, sender, rules, own)
+    assert refused.value.code is RejectionCode.NOT_PERMITTED
     assert refused.value.request_id == request.request_id
     return refused.value
 
@@ -40,7 +40,7 @@ def tags(*keys: str) -> list[dict[str, str]]:
 
 
 def test_without_rules_everything_is_permitted_as_it_is() -> None:
-    assert permit(asked(), None, ()) == asked()
+    assert check_permission(asked(), None, ()) == asked()
 
 
 def test_the_first_rule_that_is_for_the_sender_decides() -> None:
@@ -49,10 +49,10 @@ def test_the_first_rule_that_is_for_the_sender_decides() -> None:
         Rule(name="team", senders=("AIDA*", "AROATEAM:*"), names=("support-*",)),
         Rule(name="everybody"),
     )
-    assert permit(asked(), TEAM, rules).rule == "team"
-    assert permit(asked(), "AROAOTHER:x", rules).rule == "elsewhere"
-    assert permit(asked(), "AIDANOBODY", rules).rule == "team"
-    assert permit(asked(), None, rules).rule == "everybody"
+    assert check_permission(asked(), TEAM, rules).rule == "team"
+    assert check_permission(asked(), "AROAOTHER:x", rules).rule == "elsewhere"
+    assert check_permission(asked(), "AIDANOBODY", rules).rule == "team"
+    assert check_permission(asked(), None, rules).rule == "everybody"
     told = refusal(asked(modelDeploymentName="search-1"), *rules)
     assert told.reason == (
         'rule "team" does not permit modelDeploymentName "search-1", only support-*; '
@@ -132,12 +132,12 @@ def test_what_a_rule_does_not_permit_is_named(restriction: dict[str, Any], body:
     ids=str,
 )
 def test_what_a_rule_permits(restriction: dict[str, Any], body: dict[str, Any]) -> None:
-    assert permit(asked(body), TEAM, (Rule(name="team", **restriction),)).rule == "team"
+    assert check_permission(asked(body), TEAM, (Rule(name="team", **restriction),)).rule == "team"
 
 
 def test_forced_tags_are_added_and_go_before_what_was_given() -> None:
     rule = Rule(name="team", force_tags=(("team", "support"), ("env", "prod")))
-    request = permit(asked(tags=tags("x", "team")), TEAM, (rule,))
+    request = check_permission(asked(tags=tags("x", "team")), TEAM, (rule,))
     assert isinstance(request, Deploy)
     assert request.tags == (("x", "given"), ("team", "support"), ("env", "prod"))
 
@@ -147,11 +147,13 @@ def test_forced_tags_that_leave_no_room_are_said_before_bedrock_says_it() -> Non
     rule = Rule(name="team", force_tags=(("team", "support"),))
     told = refusal(asked(tags=tags(*(f"t{number}" for number in range(most)))), rule)
     assert f"so many tags: with those that it adds they are {most + 1}, more than {most};" in told.reason
-    assert permit(asked(tags=tags("team", *(f"t{number}" for number in range(most - 1)))), TEAM, (rule,)).rule == "team"
+    assert (
+        check_permission(asked(tags=tags("team", *(f"t{number}" for number in range(most - 1)))), TEAM, (rule,)).rule == "team"
+    )
 
 
 def test_a_request_that_a_trigger_made_is_permitted_like_any_other() -> None:
-    request = understand(message(eventbridge(GOOD)), HOME)
+    request = parse_request(message(eventbridge(GOOD)), HOME)
     assert "AIDAEVENTS" in refusal(request, Rule(name="a", senders=("AROATEAM:*",)), sender="AIDAEVENTS").reason
 
 
@@ -173,7 +175,7 @@ def test_nothing_but_the_deletion_of_what_has_expired_is_slipways_own_business(
     body: dict[str, Any], sender: str | None, own: str | None
 ) -> None:
     rules = (Rule(name="a", senders=("nobody",)),)
-    request = permit(asked(EXPIRED), "AROASLIPWAY:another-session", rules, OWN)
+    request = check_permission(asked(EXPIRED), "AROASLIPWAY:another-session", rules, OWN)
     assert isinstance(request, Delete)
     assert request.if_expired
     refusal(asked(body), *rules, sender=sender, own=own)
@@ -206,7 +208,7 @@ def test_what_is_permitted_is_the_same_request_with_its_tags_and_stays_so(
         assert 0 < len(told.reason) <= LONGEST_REASON
         assert told.reason.isprintable()
         return
-    permitted = permit(request, sender, given_rules, OWN)
+    permitted = check_permission(request, sender, given_rules, OWN)
     assert permitted.rule == rule.name
     assert not isinstance(permitted, Cancel) or permitted == replace(request, rule=rule.name)
     if isinstance(permitted, Deploy) and isinstance(request, Deploy):
@@ -214,8 +216,8 @@ def test_what_is_permitted_is_the_same_request_with_its_tags_and_stays_so(
         assert len({key for key, _ in permitted.tags}) == len(permitted.tags) <= MOST_TAGS - OWN_TAGS
         assert replace(permitted, tags=request.tags, rule=None) == request
         assert client_token(permitted) == client_token(request)
-    assert permit(permitted, sender, given_rules, OWN) == permitted
-    times, outcome = Times(1.0, 0.0, 2.0), Outcome(Ending.FAILED)
+    assert check_permission(permitted, sender, given_rules, OWN) == permitted
+    times, outcome = Times(1.0, 0.0, 2.0), Outcome(OutcomeKind.FAILED)
     ids = {announce_outcome(each, outcome, times, "urn:s").event_id for each in (request, permitted)}
     assert len(ids) == 1
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.core.parsing.parse import Unmatched, client_token, understand
+from slipway.core.parsing.parse import NoMatchingTrigger, client_token, parse_request
 from slipway.core.requests.fields import NAME
 from slipway.core.requests.models import Deploy
-from slipway.core.rules.templates import Template, Unfilled, WrongTemplate
+from slipway.core.rules.templates import MissingPlaceholder, Template, WrongTemplate
 from slipway.core.rules.triggers import Trigger, WrongTriggers, deployment_name, read_triggers
-from slipway.core.schema.fields import fault
-from slipway.core.schema.rejection import Misunderstood
+from slipway.core.schema.fields import value_problem
+from slipway.core.schema.rejection import RequestRejected
 from slipway.settings.load import load_triggers
 from tests.support.bodies import ARN, HOME, eventbridge, message, sns
 from tests.support.readme import ROOT
@@ -66,10 +66,10 @@ SAGEMAKERS_SAMPLE = """{
 
 def test_the_rules_that_come_along_understand_the_samples_in_the_guides_of_aws() -> None:
     shipped = load_triggers(str(ROOT / "config" / "triggers.toml"))
-    deploy = understand(message(BEDROCKS_SAMPLE), HOME, triggers=shipped)
+    deploy = parse_request(message(BEDROCKS_SAMPLE), HOME, triggers=shipped)
     assert isinstance(deploy, Deploy)
     assert (deploy.name, deploy.asked_model) == ("abcd-wxyz", "abcd-wxyz")
-    package = understand(message(SAGEMAKERS_SAMPLE % ARN), HOME, triggers=shipped)
+    package = parse_request(message(SAGEMAKERS_SAMPLE % ARN), HOME, triggers=shipped)
     assert isinstance(package, Deploy)
     assert (package.name, package.asked_model) == ("versionedmp-p-idy6c3e1fiqj-v2", ARN)
 
@@ -84,8 +84,8 @@ def test_the_rules_that_come_along_understand_the_samples_in_the_guides_of_aws()
     ],
 )
 def test_nothing_else_of_an_event_may_be_there_twice(body: str) -> None:
-    with pytest.raises(Misunderstood, match="is given twice"):
-        understand(message(body), HOME, triggers=rules())
+    with pytest.raises(RequestRejected, match="is given twice"):
+        parse_request(message(body), HOME, triggers=rules())
 
 
 def rules(text: str = RULES) -> tuple[Trigger, ...]:
@@ -97,7 +97,7 @@ def event(**changes: Any) -> dict[str, object]:
 
 
 def asked_by(body: object, **more: Any) -> Deploy:
-    request = understand(message(body, **more), HOME, triggers=rules())
+    request = parse_request(message(body, **more), HOME, triggers=rules())
     assert isinstance(request, Deploy)
     return request
 
@@ -118,26 +118,26 @@ def test_the_same_event_in_another_message_is_the_same_request() -> None:
 
 def test_a_rule_may_take_the_whole_request_from_the_event() -> None:
     body = eventbridge({"modelDeploymentName": "bot", "modelArn": ARN, "requestId": "own"})
-    request = understand(message(body), HOME, triggers=rules())
+    request = parse_request(message(body), HOME, triggers=rules())
     assert (request.name, request.request_id, request.trigger) == ("bot", "own", "whole")
 
 
 def test_the_first_rule_that_matches_decides() -> None:
-    assert understand(message(event(modelDeploymentName="bot")), HOME, triggers=rules()).trigger == "trained"
+    assert parse_request(message(event(modelDeploymentName="bot")), HOME, triggers=rules()).trigger == "trained"
 
 
 def test_an_event_that_no_rule_matches_is_no_fault() -> None:
-    with pytest.raises(Unmatched, match=r"no trigger matches Model Trained of com\.example\.training"):
-        understand(message(event(status="Running")), HOME, triggers=rules())
+    with pytest.raises(NoMatchingTrigger, match=r"no trigger matches Model Trained of com\.example\.training"):
+        parse_request(message(event(status="Running")), HOME, triggers=rules())
 
 
 def test_what_is_no_event_is_a_request_with_triggers_too() -> None:
-    assert understand(message(), HOME, triggers=rules()) == understand(message(), HOME)
+    assert parse_request(message(), HOME, triggers=rules()) == parse_request(message(), HOME)
 
 
 def test_an_event_without_what_the_rule_takes_is_told_rule_and_placeholder() -> None:
-    with pytest.raises(Misunderstood) as refused:
-        understand(message(event(model=None)), HOME, triggers=rules())
+    with pytest.raises(RequestRejected) as refused:
+        parse_request(message(event(model=None)), HOME, triggers=rules())
     assert refused.value.reason == (
         'trigger "trained" cannot fill request.modelArn: the event has no value for {$.detail.model}; '
         "mend the rule, or narrow its pattern"
@@ -146,8 +146,8 @@ def test_an_event_without_what_the_rule_takes_is_told_rule_and_placeholder() -> 
 
 
 def test_a_request_that_a_rule_made_wrong_is_told_which_rule() -> None:
-    with pytest.raises(Misunderstood, match=r'^trigger "trained" made a wrong request: modelArn has 8 characters') as refused:
-        understand(message(event(model="nonsense")), HOME, triggers=rules())
+    with pytest.raises(RequestRejected, match=r'^trigger "trained" made a wrong request: modelArn has 8 characters') as refused:
+        parse_request(message(event(model="nonsense")), HOME, triggers=rules())
     assert refused.value.request_id == "e-1"
 
 
@@ -174,12 +174,12 @@ def test_a_step_into_a_list_is_an_index_or_the_key_of_a_tag(keys: tuple[str, str
     told = {"detail": {"Tags": tags, "list": ["a", "b"]}}
     assert Template("{detail.Tags.model}, {detail.list.1}").fill(told) == "m-1, b"
     for path in ("detail.Tags.other", "detail.list.2", "detail.list.x", "detail.Tags.model.deeper"):
-        with pytest.raises(Unfilled, match=f"the event has no value for {{{path}}}"):
+        with pytest.raises(MissingPlaceholder, match=f"the event has no value for {{{path}}}"):
             Template(f"{{{path}}}").fill(told)
 
 
 def test_an_object_cannot_stand_within_a_text() -> None:
-    with pytest.raises(Unfilled, match=r"an object for \{detail\}, which cannot stand within a text"):
+    with pytest.raises(MissingPlaceholder, match=r"an object for \{detail\}, which cannot stand within a text"):
         Template("x{detail}").fill(event())
 
 
@@ -221,7 +221,7 @@ def test_wrong_rules_are_refused_with_rule_and_key(text: str, said: str) -> None
 @given(st.text(max_size=200))
 def test_any_text_becomes_a_valid_name_or_none(text: str) -> None:
     name = deployment_name(text)
-    assert name == "" or fault(NAME, name) is None
+    assert name == "" or value_problem(NAME, name) is None
     assert deployment_name(name) == name
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from slipway.core.scheduling.fair_queue import Line, Place
+from slipway.core.scheduling.fair_queue import FairQueue, QueueEntry
 
 TENANTS = [None, "a", "b", "c"]
 WEIGHTS = {"a": 3, "c": 7}
@@ -20,20 +20,20 @@ def weight(tenant: str | None) -> int:
     return WEIGHTS.get(tenant or "", 1)
 
 
-def drained(line: Line[str]) -> list[str]:
+def drained(line: FairQueue[str]) -> list[str]:
     return [line.next().who for _ in range(len(line))]
 
 
-def filled(*asked: tuple[str, int, str | None], weights: dict[str, int] | None = None) -> Line[str]:
+def filled(*asked: tuple[str, int, str | None], weights: dict[str, int] | None = None) -> FairQueue[str]:
     """Answer a line of (who, priority, tenant), each older than the next."""
-    line: Line[str] = Line(weights or {})
+    line: FairQueue[str] = FairQueue(weights or {})
     for age, (who, priority, tenant) in enumerate(asked):
         line.join(who, priority=priority, tenant=tenant, first_received=float(age))
     return line
 
 
 def test_without_priorities_and_tenants_the_oldest_goes_first() -> None:
-    line: Line[str] = Line({})
+    line: FairQueue[str] = FairQueue({})
     for who, age in (("middle", 5.0), ("newest", 9.0), ("oldest", 1.0), ("middle too", 5.0)):
         line.join(who, priority=0, tenant=None, first_received=age)
     assert drained(line) == ["oldest", "middle", "middle too", "newest"]
@@ -95,7 +95,7 @@ def test_who_leaves_takes_nobodys_turn() -> None:
 
 def test_nobody_is_next_in_an_empty_line() -> None:
     with pytest.raises(IndexError):
-        Line[str]({}).next()
+        FairQueue[str]({}).next()
 
 
 def test_tenants_who_are_gone_are_forgotten() -> None:
@@ -110,9 +110,9 @@ class Lines(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.line: Line[int] = Line(WEIGHTS)
-        self.waiting: list[Place[int]] = []
-        self.taken: list[Place[int]] = []
+        self.line: FairQueue[int] = FairQueue(WEIGHTS)
+        self.waiting: list[QueueEntry[int]] = []
+        self.taken: list[QueueEntry[int]] = []
         self.passed: Counter[tuple[int, Any, Any]] = Counter()
         """By priority: how many turns one tenant has had while another waited for its next."""
 
@@ -157,7 +157,7 @@ class Lines(RuleBasedStateMachine):
             self.passed[key] = max(0, self.passed[key] - 1)
         self.taken.clear()
 
-    def _settle(self, place: Place[int]) -> None:
+    def _settle(self, place: QueueEntry[int]) -> None:
         """Whoever has nobody in line waits for nothing."""
         if not any((each.priority, each.tenant) == (place.priority, place.tenant) for each in self.waiting):
             for key in [key for key in self.passed if (key[0], key[2]) == (place.priority, place.tenant)]:
@@ -177,7 +177,7 @@ TestLines = Lines.TestCase
 
 @given(st.lists(st.tuples(st.sampled_from([-1, 0, 3]), st.sampled_from(TENANTS), st.integers(0, 9)), max_size=60))
 def test_the_order_that_is_told_is_the_order_that_comes(asked: list[tuple[int, str | None, int]]) -> None:
-    line: Line[int] = Line(WEIGHTS)
+    line: FairQueue[int] = FairQueue(WEIGHTS)
     for number, (priority, tenant, age) in enumerate(asked):
         line.join(number, priority=priority, tenant=tenant, first_received=float(age))
     assert [place.who for place in line.in_order()] == [line.next().who for _ in range(len(line))]
@@ -186,7 +186,7 @@ def test_the_order_that_is_told_is_the_order_that_comes(asked: list[tuple[int, s
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=40), st.integers(0, 30))
 def test_whoever_waits_waits_for_a_bounded_number_of_turns(noise: list[str], before: int) -> None:
     """However many came before, and keep coming: each other tenant has no more turns than its weight allows."""
-    line: Line[str] = Line(WEIGHTS)
+    line: FairQueue[str] = FairQueue(WEIGHTS)
     for number in range(200):
         line.join(noise[number % len(noise)], priority=0, tenant=noise[number % len(noise)], first_received=float(number))
     for _ in range(before):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.core.scheduling.rate_limit import CALM_SECONDS, LOWEST_RATE, Free, Pace, Paced
+from slipway.core.scheduling.rate_limit import CALM_SECONDS, LOWEST_RATE, Paced, RateState, Unlimited
 
 MOST_OPEN = 64
 
@@ -40,7 +40,7 @@ class Bucket:
 class Client:
     """One that always wants more."""
 
-    pace: Pace = field(default_factory=Free)
+    pace: RateState = field(default_factory=Unlimited)
     opened: int = 0
     look_at: float = 0.0
 
@@ -79,13 +79,13 @@ def simulate(
     count_from: float = 0.0,
     seed: int = 0,
     replicas: int = 1,
-    pace: Pace | None = None,
+    pace: RateState | None = None,
 ) -> Result:
     """Clients that always want more, against a token bucket of this rate and depth, 20-40 ms away."""
     world, bucket = World(seed), Bucket(rate, depth, tokens=depth)
     answers = {"let in": 0, "throttled": 0}
     for _ in range(replicas):
-        Client(pace or Free()).begin(0.0, world)
+        Client(pace or Unlimited()).begin(0.0, world)
     now = 0.0
     while now < seconds:
         now, _, what, client, begun_at = heapq.heappop(world.events)
@@ -127,7 +127,7 @@ def test_a_shallow_bucket_is_still_mostly_used() -> None:
 class Knowing(Paced):
     """Calls begun evenly, for ever at one rate: what one could do who knew the best one."""
 
-    def after_begin(self, now: float, *, waited: bool) -> Pace:
+    def after_begin(self, now: float, *, waited: bool) -> RateState:
         return Knowing(self.rate, self.rate, now, 0.0, 0.0, tokens=self._tokens(now) - 1.0)
 
     def after_accepted(self, now: float) -> Knowing:
@@ -176,7 +176,7 @@ events = st.lists(
 )
 
 
-def apply(pace: Pace, happened: str, now: float, ago: float) -> Pace:
+def apply(pace: RateState, happened: str, now: float, ago: float) -> RateState:
     match happened:
         case "begin":
             return pace.after_begin(now, waited=True)
@@ -192,7 +192,7 @@ def apply(pace: Pace, happened: str, now: float, ago: float) -> Pace:
 
 @given(events)
 def test_whatever_happens_it_stays_in_bounds(history: list[tuple[float, str, float]]) -> None:
-    pace: Pace = Free()
+    pace: RateState = Unlimited()
     now = 0.0
     for passed, happened, ago in history:
         now += passed
@@ -208,7 +208,7 @@ def test_whatever_happens_it_stays_in_bounds(history: list[tuple[float, str, flo
 
 @given(events)
 def test_one_round_trip_cuts_once(history: list[tuple[float, str, float]]) -> None:
-    pace: Pace = Free()
+    pace: RateState = Unlimited()
     now = 0.0
     for passed, happened, ago in history:
         now += passed
@@ -219,7 +219,7 @@ def test_one_round_trip_cuts_once(history: list[tuple[float, str, float]]) -> No
 
 @given(st.floats(0.5, 200), st.floats(0, 10))
 def test_what_waits_is_never_begun_faster_than_the_rate(rate: float, idle: float) -> None:
-    pace: Pace = Paced(rate=rate, ceiling=rate, filled_at=0.0, slowed_at=0.0, measured_from=0.0)
+    pace: RateState = Paced(rate=rate, ceiling=rate, filled_at=0.0, slowed_at=0.0, measured_from=0.0)
     now, begun = idle, 0
     while now < idle + 5:
         now = max(now, pace.ready_at(now))
@@ -229,6 +229,6 @@ def test_what_waits_is_never_begun_faster_than_the_rate(rate: float, idle: float
 
 
 def test_calm_lifts_the_limit() -> None:
-    pace = Free().after_accepted(0.0).after_throttled(0.1, 0.0)
+    pace = Unlimited().after_accepted(0.0).after_throttled(0.1, 0.0)
     assert isinstance(pace.after_begin(10.0, waited=False), Paced)
-    assert pace.after_begin(CALM_SECONDS * 10, waited=False) == Free()
+    assert pace.after_begin(CALM_SECONDS * 10, waited=False) == Unlimited()

@@ -10,17 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.core.schema.fields import DURATION, Field, Kind, fault, nearest, problems, seconds
+from slipway.core.schema.fields import DURATION, Field, FieldKind, closest_match, duration_seconds, problems, value_problem
 from slipway.core.schema.json_schema import object_schema
-from slipway.core.schema.rejection import LONGEST_REASON, LONGEST_SHOWN, Code, Misunderstood, shown
+from slipway.core.schema.rejection import LONGEST_REASON, LONGEST_SHOWN, RejectionCode, RequestRejected, quote
 
-SIZE = Field(name="size", kind=Kind.WHOLE, doc="How big.", remedy="use 1 to 9", least=1, most=9, required=True)
-RATIO = Field(name="ratio", kind=Kind.NUMBER, doc="How much.", least=0.5, most=2)
-COLOR = Field(name="color", kind=Kind.TEXT, doc="Which.", remedy="choose one", choices=("red", "blue"))
-WORD = Field(name="word", kind=Kind.TEXT, doc="A word.", remedy="use a-z", least=2, most=5, letters="a-z", pattern="a.*")
-FLAG = Field(name="flag", kind=Kind.FLAG, doc="Whether.", remedy="use true or false")
-WAIT = Field(name="wait", kind=Kind.SECONDS, doc="How long.", least=1, most=3600)
-PARTS = Field(name="parts", kind=Kind.LIST, doc="What of.", remedy="list them", least=1, most=3, entry=(WORD, FLAG))
+SIZE = Field(name="size", kind=FieldKind.WHOLE, doc="How big.", remedy="use 1 to 9", least=1, most=9, required=True)
+RATIO = Field(name="ratio", kind=FieldKind.NUMBER, doc="How much.", least=0.5, most=2)
+COLOR = Field(name="color", kind=FieldKind.TEXT, doc="Which.", remedy="choose one", choices=("red", "blue"))
+WORD = Field(name="word", kind=FieldKind.TEXT, doc="A word.", remedy="use a-z", least=2, most=5, letters="a-z", pattern="a.*")
+FLAG = Field(name="flag", kind=FieldKind.FLAG, doc="Whether.", remedy="use true or false")
+WAIT = Field(name="wait", kind=FieldKind.SECONDS, doc="How long.", least=1, most=3600)
+PARTS = Field(name="parts", kind=FieldKind.LIST, doc="What of.", remedy="list them", least=1, most=3, entry=(WORD, FLAG))
 TABLE = (SIZE, RATIO, COLOR, WORD, FLAG, WAIT, PARTS)
 
 
@@ -65,17 +65,17 @@ TABLE = (SIZE, RATIO, COLOR, WORD, FLAG, WAIT, PARTS)
     ],
 )
 def test_fault(field: Field, value: object, wrong: str | None) -> None:
-    assert fault(field, value) == wrong
+    assert value_problem(field, value) == wrong
 
 
 def test_problems_come_unknown_keys_first_then_in_the_order_of_the_table() -> None:
     given = {"flag": 1, "colour": "red", "size": 99, "parts": [{"word": "ab"}, 7, {"word": "ab"}, {"wrod": "ab"}][:3]}
     assert [(problem.code, problem.field, problem.text) for problem in problems(TABLE, given)] == [
-        (Code.UNKNOWN_KEY, "colour", 'the key "colour" is unknown; did you mean color?'),
-        (Code.INVALID_FIELD, "size", "size is the number 99, more than 9; use 1 to 9"),
-        (Code.INVALID_FIELD, "flag", "flag is the number 1, not true or false; use true or false"),
-        (Code.INVALID_FIELD, "parts[1]", "parts[1] is the number 7, not an object; list them"),
-        (Code.INVALID_FIELD, "parts[2].word", 'parts[2].word is "ab", as in parts[0]; give each word once'),
+        (RejectionCode.UNKNOWN_KEY, "colour", 'the key "colour" is unknown; did you mean color?'),
+        (RejectionCode.INVALID_FIELD, "size", "size is the number 99, more than 9; use 1 to 9"),
+        (RejectionCode.INVALID_FIELD, "flag", "flag is the number 1, not true or false; use true or false"),
+        (RejectionCode.INVALID_FIELD, "parts[1]", "parts[1] is the number 7, not an object; list them"),
+        (RejectionCode.INVALID_FIELD, "parts[2].word", 'parts[2].word is "ab", as in parts[0]; give each word once'),
     ]
 
 
@@ -100,7 +100,7 @@ def test_problems_are_found_lazily() -> None:
     [("colour", "color"), ("COLOR", "color"), ("siez", "size"), ("xyz", None), ("", None), ("c" * 100_000, None)],
 )
 def test_nearest(word: str, meant: str | None) -> None:
-    assert nearest(word, [field.name for field in TABLE]) == meant
+    assert closest_match(word, [field.name for field in TABLE]) == meant
 
 
 @pytest.mark.parametrize(
@@ -119,17 +119,17 @@ def test_nearest(word: str, meant: str | None) -> None:
     ],
 )
 def test_seconds(value: object, length: float | None) -> None:
-    assert seconds(value) == length
+    assert duration_seconds(value) == length
 
 
 @given(st.from_regex(DURATION, fullmatch=True))
 def test_whatever_has_the_form_of_a_duration_has_a_length(text: str) -> None:
-    assert seconds(text) is not None
+    assert duration_seconds(text) is not None
 
 
 @given(st.text(st.characters()))
 def test_what_is_shown_is_short_printable_and_tells_its_end(text: str) -> None:
-    said = shown(text)
+    said = quote(text)
     assert len(said) <= LONGEST_SHOWN
     assert said.isprintable()
     assert said[0] == said[-1] == '"'
@@ -137,7 +137,7 @@ def test_what_is_shown_is_short_printable_and_tells_its_end(text: str) -> None:
 
 
 def test_a_reason_is_cut() -> None:
-    assert len(Misunderstood(Code.NOT_JSON, "x" * 5000).reason) == LONGEST_REASON
+    assert len(RequestRejected(RejectionCode.NOT_JSON, "x" * 5000).reason) == LONGEST_REASON
 
 
 def test_the_schema_of_a_table() -> None:

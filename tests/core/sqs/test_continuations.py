@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.core.dead_letters import DeadLetter, again, copy_of
-from slipway.core.schema.rejection import Code, Misunderstood
+from slipway.core.dead_letters import DeadLetter, redriven_message, rejected_copy
+from slipway.core.schema.rejection import RejectionCode, RequestRejected
 from slipway.core.sqs import continuations
 from slipway.core.sqs.continuations import (
     CLOCK_SLACK_SECONDS,
     MOST_ATTEMPTS,
     MOST_ATTRIBUTES,
     OLDEST_SECONDS,
-    Carried,
     Continuation,
+    Decisions,
 )
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute, Attribute, Message, group_of
 from tests.support.bodies import GOOD, MESSAGE_ID, NOW, json_values, message
@@ -35,7 +35,7 @@ def told(**changes: Any) -> str:
 
 def test_a_first_message_is_its_own_origin() -> None:
     first = message(first_received_at=NOW - 60, receive_count=3)
-    assert continuations.read(first) is None
+    assert continuations.read_continuation(first) is None
     assert continuations.origin(first) == MESSAGE_ID
     assert continuations.first_received_at(first) == NOW - 60
 
@@ -44,7 +44,7 @@ def test_the_first_receipt_and_the_first_id_survive_any_number_of_hops() -> None
     arrived = message(first_received_at=NOW - 60)
     seen = set()
     for hop in range(1, 51):
-        outgoing = continuations.write(arrived, is_fifo=True)
+        outgoing = continuations.write_continuation(arrived, is_fifo=True)
         seen.add(outgoing.deduplication_id)
         now = NOW + hop * 39_600
         arrived = message(
@@ -54,27 +54,27 @@ def test_the_first_receipt_and_the_first_id_survive_any_number_of_hops() -> None
             received_at=now,
             first_received_at=now,
         )
-        assert continuations.read(arrived) == Continuation(MESSAGE_ID, NOW - 60, hop, receipt="r")
+        assert continuations.read_continuation(arrived) == Continuation(MESSAGE_ID, NOW - 60, hop, receipt="r")
         assert continuations.origin(arrived) == MESSAGE_ID
         assert continuations.first_received_at(arrived) == NOW - 60
     assert len(seen) == 50
 
 
 def test_handed_on_twice_it_is_the_same() -> None:
-    once, twice = (continuations.write(message(receipt=receipt), is_fifo=True) for receipt in ("r", "r2"))
+    once, twice = (continuations.write_continuation(message(receipt=receipt), is_fifo=True) for receipt in ("r", "r2"))
     assert (once.body, once.deduplication_id) == (twice.body, twice.deduplication_id)
 
 
 @pytest.mark.parametrize("is_fifo", [True, False])
 def test_body_and_group_are_kept_and_only_fifo_has_a_deduplication_id(*, is_fifo: bool) -> None:
-    outgoing = continuations.write(message(group="g"), is_fifo=is_fifo)
+    outgoing = continuations.write_continuation(message(group="g"), is_fifo=is_fifo)
     assert (outgoing.body, outgoing.group) == (json.dumps(GOOD), "g")
     assert (outgoing.deduplication_id is not None) == is_fifo
 
 
 def test_nine_other_attributes_are_kept() -> None:
     others = {f"a{number}": str(number) for number in range(10)}
-    outgoing = continuations.write(message(attributes=others | {CONTINUATION: told()}), is_fifo=False)
+    outgoing = continuations.write_continuation(message(attributes=others | {CONTINUATION: told()}), is_fifo=False)
     assert len(outgoing.attributes) == MOST_ATTRIBUTES
     assert {CONTINUATION, *list(others)[:9]} == set(outgoing.attributes)
     assert json.loads(str(outgoing.attributes[CONTINUATION]))["hops"] == 2
@@ -82,7 +82,7 @@ def test_nine_other_attributes_are_kept() -> None:
 
 def test_attributes_that_would_make_it_too_large_stay_behind() -> None:
     given = {"large": "x" * 300_000, "small": "y"}
-    assert set(continuations.write(message(attributes=given), is_fifo=False).attributes) == {CONTINUATION, "small"}
+    assert set(continuations.write_continuation(message(attributes=given), is_fifo=False).attributes) == {CONTINUATION, "small"}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_attributes_that_would_make_it_too_large_stay_behind() -> None:
     ],
 )
 def test_garbage_is_no_continuation(text: str) -> None:
-    assert continuations.read(bearing(text)) is None
+    assert continuations.read_continuation(bearing(text)) is None
     assert continuations.origin(bearing(text)) == MESSAGE_ID
 
 
@@ -129,12 +129,12 @@ def test_a_first_receipt_a_little_ahead_of_the_clock_is_now(claimed: float, read
 def test_no_attribute_makes_reading_or_writing_fail(text: str) -> None:
     arrived = bearing(text)
     assert continuations.first_received_at(arrived) <= arrived.received_at
-    assert continuations.write(arrived, is_fifo=True).deduplication_id
+    assert continuations.write_continuation(arrived, is_fifo=True).deduplication_id
 
 
 @given(st.sampled_from(["origin", "firstReceivedAt", "hops"]), json_values())
 def test_a_continuation_is_within_its_bounds_or_none(key: str, value: Any) -> None:
-    found = continuations.read(bearing(told(**{key: value})))
+    found = continuations.read_continuation(bearing(told(**{key: value})))
     if found is not None:
         assert 1 <= found.hops <= continuations.MOST_HOPS
         assert NOW - OLDEST_SECONDS <= found.first_received_at <= NOW
@@ -143,25 +143,27 @@ def test_a_continuation_is_within_its_bounds_or_none(key: str, value: Any) -> No
 @pytest.mark.parametrize(
     "decided",
     [
-        Carried(),
-        Carried(attempt=3),
-        Carried(failure="no capacity"),
-        Carried(2, "no\ncapacity"),
-        Carried(failure="wrong", has_failed_test=True),
-        Carried(cancelled="delete"),
+        Decisions(),
+        Decisions(attempt=3),
+        Decisions(failure="no capacity"),
+        Decisions(2, "no\ncapacity"),
+        Decisions(failure="wrong", has_failed_test=True),
+        Decisions(cancelled="delete"),
     ],
 )
-def test_what_was_decided_is_carried_over_any_number_of_hops(decided: Carried) -> None:
+def test_what_was_decided_is_carried_over_any_number_of_hops(decided: Decisions) -> None:
     arrived = message()
-    outgoing = continuations.write(arrived, is_fifo=True, decided=decided)
+    outgoing = continuations.write_continuation(arrived, is_fifo=True, decided=decided)
     for hop in range(3):
         arrived = message(outgoing.body, attributes=outgoing.attributes, message_id=f"hop-{hop}")
-        assert continuations.carried(arrived) == decided
-        outgoing = continuations.write(arrived, is_fifo=True)
+        assert continuations.decisions(arrived) == decided
+        outgoing = continuations.write_continuation(arrived, is_fifo=True)
 
 
 def test_a_decision_is_another_message_than_a_mere_hand_over() -> None:
-    plain, retry = (continuations.write(message(), is_fifo=True, decided=each) for each in (None, Carried(attempt=2)))
+    plain, retry = (
+        continuations.write_continuation(message(), is_fifo=True, decided=each) for each in (None, Decisions(attempt=2))
+    )
     assert plain.deduplication_id != retry.deduplication_id
 
 
@@ -176,8 +178,8 @@ def from_(sender: str | None, text: str | None = None) -> Message:
 def test_the_first_sender_is_carried_over_any_number_of_hops_and_sessions(sender: str) -> None:
     arrived = from_(sender)
     for hop in range(3):
-        assert continuations.first_sender(continuations.believed(arrived, OWN, has_rules=True)) == sender
-        outgoing = continuations.write(arrived, is_fifo=True)
+        assert continuations.first_sender(continuations.without_forged_continuation(arrived, OWN, has_rules=True)) == sender
+        outgoing = continuations.write_continuation(arrived, is_fifo=True)
         arrived = message(outgoing.body, attributes=outgoing.attributes, sender=f"AROASLIPWAY:{hop}")
 
 
@@ -198,32 +200,34 @@ def test_the_first_sender_is_carried_over_any_number_of_hops_and_sessions(sender
     ],
 )
 def test_a_continuation_counts_only_if_slipway_has_sent_it(sender: str | None, own: str | None, is_believed: bool) -> None:  # noqa: FBT001  of a table
-    arrived = continuations.believed(from_(sender, told(sender="AIDATEAM", attempt=2)), own, has_rules=True)
-    assert (continuations.read(arrived) is not None) == is_believed
+    arrived = continuations.without_forged_continuation(from_(sender, told(sender="AIDATEAM", attempt=2)), own, has_rules=True)
+    assert (continuations.read_continuation(arrived) is not None) == is_believed
     assert continuations.origin(arrived) == ("first" if is_believed else MESSAGE_ID)
     assert continuations.first_sender(arrived) == ("AIDATEAM" if is_believed else sender)
-    assert continuations.carried(arrived).attempt == (2 if is_believed else 1)
+    assert continuations.decisions(arrived).attempt == (2 if is_believed else 1)
     assert arrived.attributes["x"] == "y"
 
 
 def test_what_is_only_claimed_does_not_go_on_under_slipways_name() -> None:
     """Neither of a stranger, nor where SQS does not say who sent what."""
     for arrived in (
-        continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN, has_rules=True),
-        continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN, has_rules=False),
-        continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM")), None, has_rules=False),
-        continuations.believed(from_(None, told(sender="AIDATEAM")), OWN, has_rules=False),
+        continuations.without_forged_continuation(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN, has_rules=True),
+        continuations.without_forged_continuation(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN, has_rules=False),
+        continuations.without_forged_continuation(from_("AROAEVE:x", told(sender="AIDATEAM")), None, has_rules=False),
+        continuations.without_forged_continuation(from_(None, told(sender="AIDATEAM")), OWN, has_rules=False),
         from_(None, told(sender="AIDATEAM")),
     ):
-        handed_on = json.loads(str(continuations.write(arrived, is_fifo=False).attributes[CONTINUATION]))
+        handed_on = json.loads(str(continuations.write_continuation(arrived, is_fifo=False).attributes[CONTINUATION]))
         assert handed_on.get("sender") == arrived.sender
 
 
 @pytest.mark.parametrize("own", [OWN, None])
 def test_without_rules_a_continuation_counts_but_makes_nobody_the_owner(own: str | None) -> None:
     """Whoever may send may also hand on then: but under its own name."""
-    arrived = continuations.believed(from_("AROAEVE:x", told(sender="AIDATEAM", attempt=2)), own, has_rules=False)
-    assert (continuations.first_sender(arrived), continuations.carried(arrived).attempt) == ("AROAEVE:x", 2)
+    arrived = continuations.without_forged_continuation(
+        from_("AROAEVE:x", told(sender="AIDATEAM", attempt=2)), own, has_rules=False
+    )
+    assert (continuations.first_sender(arrived), continuations.decisions(arrived).attempt) == ("AROAEVE:x", 2)
 
 
 @given(json_values())
@@ -234,28 +238,28 @@ def test_a_first_sender_is_as_sqs_writes_them_or_whoever_sent_it(claimed: Any) -
 
 
 def test_the_sender_makes_no_other_hand_over_of_it() -> None:
-    with_, without = (continuations.write(from_(sender), is_fifo=True) for sender in ("AIDATEAM", None))
+    with_, without = (continuations.write_continuation(from_(sender), is_fifo=True) for sender in ("AIDATEAM", None))
     assert with_.deduplication_id == without.deduplication_id
 
 
 @given(json_values(), json_values())
 def test_a_decision_that_nobody_wrote_is_none(attempt: Any, failure: Any) -> None:
-    carried = continuations.carried(bearing(told(attempt=attempt, failure=failure)))
-    assert 1 <= carried.attempt <= MOST_ATTEMPTS
-    assert carried.failure is None or carried.failure == failure
+    decisions = continuations.decisions(bearing(told(attempt=attempt, failure=failure)))
+    assert 1 <= decisions.attempt <= MOST_ATTEMPTS
+    assert decisions.failure is None or decisions.failure == failure
 
 
 @pytest.mark.parametrize(
     ("carried", "said"),
     [
-        (Carried(attempt=2), "attempt 2 is made, and what the one before has made is deleted"),
-        (Carried(attempt=2, failure="no room"), "its last attempt has failed, and what that made is deleted"),
-        (Carried(cancelled="delete"), "it is cancelled, and its deployment is deleted"),
-        (Carried(attempt=2, cancelled="keep"), "it is cancelled, and its deployment is kept"),
+        (Decisions(attempt=2), "attempt 2 is made, and what the one before has made is deleted"),
+        (Decisions(attempt=2, failure="no room"), "its last attempt has failed, and what that made is deleted"),
+        (Decisions(cancelled="delete"), "it is cancelled, and its deployment is deleted"),
+        (Decisions(attempt=2, cancelled="keep"), "it is cancelled, and its deployment is kept"),
     ],
 )
-def test_what_was_decided_is_said_in_words(carried: Carried, said: str) -> None:
-    assert carried.in_words == said
+def test_what_was_decided_is_said_in_words(decisions: Decisions, said: str) -> None:
+    assert decisions.description == said
 
 
 def test_attributes_keep_their_data_types_and_values_in_continuations_and_in_dead_letters() -> None:
@@ -264,12 +268,12 @@ def test_attributes_keep_their_data_types_and_values_in_continuations_and_in_dea
         "blob": Attribute("Binary.png", b"\x00\xff"),
         "said": "so",
     }
-    handed_on = continuations.write(message(attributes=typed), is_fifo=False).attributes
+    handed_on = continuations.write_continuation(message(attributes=typed), is_fifo=False).attributes
     assert {name: handed_on[name] for name in typed} == typed
-    buried = copy_of(message("{", attributes=typed), Misunderstood(Code.NOT_JSON, "no"), is_fifo=False)
+    buried = rejected_copy(message("{", attributes=typed), RequestRejected(RejectionCode.NOT_JSON, "no"), is_fifo=False)
     assert {name: buried.attributes[name] for name in typed} == typed
     letter = DeadLetter("m", buried.body, "r", 0.0, buried.attributes)
-    assert again(letter, is_fifo=False).attributes == typed
+    assert redriven_message(letter, is_fifo=False).attributes == typed
 
 
 @given(st.text(max_size=300))

@@ -13,5 +13,5 @@ from slipway.core.sqs.messages import QueueTraits
 )
 def test_eight_receives_are_kept_in_hand_but_for_fifo(most: int | None, *, fifo: bool, handed_on_from: int | None) -> None:
     traits = QueueTraits(fifo, most, has_dead_letter_queue=True)
-    handed_on = [count for count in range(1, 20) if traits.should_hand_on(count)]
+    handed_on = [count for count in range(1, 20) if traits.should_continue(count)]
     assert handed_on == ([] if handed_on_from is None else list(range(handed_on_from, 20)))

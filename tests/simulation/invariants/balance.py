@@ -50,7 +50,7 @@ def _check_deployments(books: Books) -> None:
 def _check_empty(books: Books, last: Replica, of: frozenset[str] | None = None) -> None:
     slipway = last.slipway
     left = {
-        "held": len(slipway.custody),
+        "held": len(slipway.leases),
         "tasks": len(slipway._tasks),  # noqa: SLF001  what is left over is the point
         "turns": len(slipway.turns._lines),  # noqa: SLF001  as above
         "in line": sum(len(site.slots._line) for site in slipway.sites.values()),  # noqa: SLF001  as above

@@ -54,8 +54,8 @@ class Calm:
             return
         if operation == "ReceiveMessage" and life.has_heard:
             books.breaks("I9", f"{process} receives after it was told to stop")
-        if len(life.replica.slipway.custody) > books.world.terms["max_held"]:
-            books.breaks("I7", f"{process} holds {len(life.replica.slipway.custody)}")
+        if len(life.replica.slipway.leases) > books.world.terms["max_held"]:
+            books.breaks("I7", f"{process} holds {len(life.replica.slipway.leases)}")
 
     def _most_calls(self, operation: str, target: str) -> int:
         asked = self._books.requests(DEFAULT)

@@ -8,11 +8,11 @@ from slipway.core.bedrock.deployments import Status
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.lifecycle.tags import EXPIRES_TAG, OWNER_TAG
 from slipway.core.sqs.messages import CONTINUATION
-from slipway.core.time_format import iso
-from slipway.worker.kernel.lease import Hold
+from slipway.core.time_format import format_time
+from slipway.worker.kernel.lease import Lease
 from tests.simulation.invariants.leases import Leases
 from tests.simulation.recorder import Books, Key, origin_of
-from tests.simulator.bedrock import Made, request_of, tag_of
+from tests.simulator.bedrock import StandInDeployment, request_of, tag_of
 from tests.simulator.sqs import EPOCH
 from tests.simulator.wire_faults import Fault
 
@@ -30,20 +30,20 @@ class Creates:
         self._forced_tags = [{"key": key, "value": value} for rule in rules for key, value in rule.force_tags]
         self._tokens: dict[Key, set[str]] = {}
         """One for each attempt."""
-        self._made: dict[Key, list[Made]] = {}
+        self._made: dict[Key, list[StandInDeployment]] = {}
         self._looked: dict[tuple[str | None, str, str], float] = {}
         """By process, name, and target."""
         self._unknown: dict[tuple[str | None, str], float] = {}
         """When a process was last left in doubt about a create, by the message that brought the request first."""
 
-    def creating(self, name: str, token: str, hold: Hold, process: str | None, target: str) -> None:
+    def creating(self, name: str, token: str, lease: Lease, process: str | None, target: str) -> None:
         """A create is sent: of what was asked for, with the token of all its creates, under a lease, and in no doubt."""
         books = self._books
         if books.loop.is_dead(process):
             return
-        continuation = hold.message.text(CONTINUATION)
-        begun, hops = origin_of(hold.message.message_id, continuation)
-        books.note(f"create   {name} for {hold.message.message_id} by {process}")
+        continuation = lease.message.text(CONTINUATION)
+        begun, hops = origin_of(lease.message.message_id, continuation)
+        books.note(f"create   {name} for {lease.message.message_id} by {process}")
         asked = books.asked.get(begun)
         if asked is None or asked.name != name or asked.action != "deploy":
             books.breaks("I11", f"{process} creates {name}, which {begun} did not ask for")
@@ -59,13 +59,13 @@ class Creates:
             books.breaks("I2", f"{name} is created with {len(tokens)} tokens, for {most} attempts")
         if continuation and {"cancelled", "failure"} & set(json.loads(continuation)):
             books.breaks("I2", f"{process} creates {name}, of which nothing more is to be made: {continuation}")
-        self._leases.check(hold, process, 0.0, f"creates {name}")
-        first = next(each for each in books.deliveries[hold.message.message_id] if each.process == process)
+        self._leases.check(lease, process, 0.0, f"creates {name}")
+        first = next(each for each in books.deliveries[lease.message.message_id] if each.process == process)
         since = max(first.at if first.count > 1 or hops else -1.0, self._unknown.get((process, begun), -1.0))
         if since >= 0 and self._looked.get((process, name, target), -1.0) < since:
             books.breaks("I2", f"{process} creates {name} in doubt, without a look")
 
-    def created(self, made: Made, token: str, process: str | None) -> None:
+    def created(self, made: StandInDeployment, token: str, process: str | None) -> None:
         """A deployment is there: with the tags of its request, and no other of that request beside it."""
         books = self._books
         books.note(f"created  {made.name} {made.arn[-12:-8]} for {process}")
@@ -81,7 +81,7 @@ class Creates:
         if any(tag not in made.tags for tag in self._forced_tags):
             books.breaks("I3", f"{made.name} is made without the tags that are forced: {made.tags}")
         wanted = {
-            iso(books.first[origin] + EPOCH + body["expiresAfter"])
+            format_time(books.first[origin] + EPOCH + body["expiresAfter"])
             for origin, body in zip(asked.origins, asked.bodies, strict=True)
             if "expiresAfter" in body and origin in books.first
         }
@@ -103,10 +103,10 @@ class Creates:
             books.breaks("I2", f"{made.name} is made twice")
         earlier.append(made)
 
-    def answered(self, failed: CallFailed | None, hold: Hold, process: str | None) -> None:
+    def answered(self, failed: CallFailed | None, lease: Lease, process: str | None) -> None:
         """A process learns what came of its create, or does not."""
         if failed is not None and failed.may_have_applied:
-            message = hold.message
+            message = lease.message
             begun, _ = origin_of(message.message_id, message.text(CONTINUATION))
             self._unknown[process, begun] = self._books.now
 

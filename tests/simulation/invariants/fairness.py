@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from slipway.core.sqs import continuations
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 
 AGE_SLACK = 1.0
 """First receipts are told in milliseconds, and a continuation's by another message."""
@@ -26,11 +26,11 @@ class Place:
     first_received: float
 
     @classmethod
-    def of(cls, hold: Hold) -> Place:
+    def of(cls, lease: Lease) -> Place:
         """Read it from the message."""
-        asked = json.loads(hold.message.body)
-        first = continuations.first_received_at(hold.message)
-        return cls(hold.message.message_id, asked.get("priority", 0), asked.get("tenant"), first)
+        asked = json.loads(lease.message.body)
+        first = continuations.first_received_at(lease.message)
+        return cls(lease.message.message_id, asked.get("priority", 0), asked.get("tenant"), first)
 
 
 @dataclass
@@ -49,26 +49,26 @@ class Fairness:
         self._happened = happened
         self._lines: dict[str, _Line] = {}
 
-    def lined_up(self, hold: Hold, process: str) -> None:
+    def lined_up(self, lease: Lease, process: str) -> None:
         """Note who waits from now on."""
-        place = Place.of(hold)
+        place = Place.of(lease)
         self._lines.setdefault(process, _Line()).waiting[place.message_id] = place
 
-    def left(self, hold: Hold, process: str) -> None:
+    def left(self, lease: Lease, process: str) -> None:
         """Note who waits no more."""
         line = self._lines[process]
-        self._settle(line, line.waiting.pop(hold.message.message_id))
+        self._settle(line, line.waiting.pop(lease.message.message_id))
 
-    def lost_turn(self, hold: Hold, process: str) -> None:
+    def lost_turn(self, lease: Lease, process: str) -> None:
         """Note a turn that came to nothing."""
-        place, line = Place.of(hold), self._lines[process]
+        place, line = Place.of(lease), self._lines[process]
         for key in [key for key in line.passed if key[:2] == (place.priority, place.tenant)]:
             line.passed[key] = max(0, line.passed[key] - 1)
 
-    def went_next(self, hold: Hold, process: str) -> None:
+    def went_next(self, lease: Lease, process: str) -> None:
         """Hold a turn to the promises: priorities are strict, nobody starves, and within a tenant the oldest goes first."""
         line = self._lines[process]
-        place = line.waiting.pop(hold.message.message_id)
+        place = line.waiting.pop(lease.message.message_id)
         peers = [one for one in line.waiting.values() if one.priority == place.priority]
         if any(one.priority < place.priority for one in line.waiting.values()):
             self._happened("a lower priority waits")

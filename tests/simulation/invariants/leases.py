@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 from tests.simulation.recorder import ANSWER_LOST, Books, Delivery, Life
 from tests.simulator.sqs import Letter
 from tests.simulator.wire_faults import Fault
@@ -42,7 +42,7 @@ class Leases:
     def changed(self, letter: Letter, seconds: float, process: str | None) -> None:
         """A lease was extended, or given up."""
         life = self._books.life_of(process)
-        is_held = life is None or any(hold.message.message_id == letter.message_id for hold in life.replica.slipway.custody)
+        is_held = life is None or any(lease.message.message_id == letter.message_id for lease in life.replica.slipway.leases)
         if seconds and is_held:
             self._leased[process, letter.message_id] = self._books.now
             return
@@ -67,16 +67,16 @@ class Leases:
         """Answer when a process last had a lease on a message."""
         return self._leased.get((process, message_id), 0.0)
 
-    def check(self, hold: Hold, process: str | None, slack: float, doing: str) -> None:
+    def check(self, lease: Lease, process: str | None, slack: float, doing: str) -> None:
         """Nothing is done whose lease is lost, or known to be."""
         books, now = self._books, self._books.now
-        told = self._told_gone.get((process, hold.receipt))
-        leased = self._leased.get((process, hold.message.message_id), -1e9)
+        told = self._told_gone.get((process, lease.receipt))
+        leased = self._leased.get((process, lease.message.message_id), -1e9)
         if told is not None and now - told > TOLD_SLACK + slack:
             books.breaks("I8", f"{process} {doing} {now - told:.1f} s after it was told that its lease is gone")
         elif now - leased > books.world.sqs.visibility + TOLD_SLACK + slack:
             books.breaks("I8", f"{process} {doing} {now - leased:.1f} s after it last had a lease")
-        elif not slack and (hold.is_lost or now >= hold.lease_until):
+        elif not slack and (lease.is_lost or now >= lease.lease_until):
             books.breaks("I8", f"{process} {doing} and knows that its lease is lost")
 
     def holder(self, letter: Letter) -> str | None:

@@ -7,12 +7,12 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from slipway.core.events.callbacks import Copied, Reply, StepSucceeded, TaskSucceeded
+from slipway.core.events.callbacks import Callback, EventCopy, StepSucceeded, TaskSucceeded
 from slipway.core.events.publish import Publication
-from slipway.core.lifecycle.outcomes import Ending
+from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.core.sqs.lineage import MOST_COPIES
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 from tests.simulation.invariants.leases import Leases
 from tests.simulation.invariants.ownership import is_of_payload
 from tests.simulation.invariants.truth import Truth
@@ -21,7 +21,7 @@ from tests.simulator.bedrock import request_of
 from tests.simulator.callbacks import Waiting
 from tests.simulator.sqs import EPOCH, Letter
 
-ENDS = frozenset(Ending)
+ENDS = frozenset(OutcomeKind)
 GOOD_NEWS = frozenset({"Active", "Updated", "Deleted", "CancelTaken"})
 PUBLISH_SLACK = 30.0
 """How long an event that was handed over for publishing may stand in line behind calls that time out."""
@@ -112,10 +112,10 @@ class Announced:
         others = [(*origin(other), other.message_id) for other in self._books.world.sqs.letters.values()]
         return any(other == begun and (its, name) > (hops, letter.message_id) for other, its, name in others)
 
-    def replied(self, reply: Reply) -> None:
+    def replied(self, reply: Callback) -> None:
         """Somebody is answered: as was announced."""
         books = self._books
-        if isinstance(reply, Copied):
+        if isinstance(reply, EventCopy):
             books.faults["a copy was sent"] += 1
             if reply.publication.event_id not in self._published:
                 books.breaks("I1", f"{reply.to} is told of {reply.publication.body}, which was not announced")
@@ -153,15 +153,15 @@ class Announced:
         life = books.life_of(process)
         if books.loop.is_dead(process) or data["outcome"] not in ENDS or life is None:
             return
-        holds = [hold for hold in life.replica.slipway.custody if self._is_about(hold, data)]
+        holds = [lease for lease in life.replica.slipway.leases if self._is_about(lease, data)]
         if not holds:
             books.breaks("I8", f"{process} publishes {data['outcome']} of {data['requestId']}, and holds nothing of it")
         elif life.continued_at < books.now - 0.001:
-            worst = max(holds, key=lambda hold: self._leases.since(process, hold.message.message_id))
+            worst = max(holds, key=lambda lease: self._leases.since(process, lease.message.message_id))
             self._leases.check(worst, process, PUBLISH_SLACK, f"publishes {data['outcome']} of {data['requestId']}")
 
-    def _is_about(self, hold: Hold, data: dict[str, Any]) -> bool:
-        begun, _ = origin_of(hold.message.message_id, hold.message.text(CONTINUATION))
+    def _is_about(self, lease: Lease, data: dict[str, Any]) -> bool:
+        begun, _ = origin_of(lease.message.message_id, lease.message.text(CONTINUATION))
         if data["outcome"] == "Rejected":
             return bool(begun == data["messageId"])
         asked = self._books.asked.get(begun)
@@ -217,13 +217,13 @@ class Announced:
 
     def _asked_by(self, data: dict[str, Any], event_id: str, process: str | None) -> Asked | None:
         """Answer the request that an event is about: of several with one id, one that ends in this process just now."""
-        life, ending = self._books.life_of(process), list[Asked]()
-        for hold in (hold for hold in (life.replica.slipway.custody if life else ()) if hold.is_ending):
-            begun, _ = origin_of(hold.message.message_id, hold.message.text(CONTINUATION))
+        life, kind = self._books.life_of(process), list[Asked]()
+        for lease in (lease for lease in (life.replica.slipway.leases if life else ()) if lease.is_ending):
+            begun, _ = origin_of(lease.message.message_id, lease.message.text(CONTINUATION))
             if (asked := self._books.asked.get(begun)) is not None and asked.is_told_by(data):
-                ending.append(asked)
+                kind.append(asked)
         others = [one for one in {id(one): one for one in self._books.asked.values()}.values() if one.is_told_by(data)]
-        found = [*ending, *(one for one in others if self._counts_from(one, data)), *others]
+        found = [*kind, *(one for one in others if self._counts_from(one, data)), *others]
         free = (one for one in found if self._ids.get((one.key, data["outcome"]), event_id) == event_id)
         return next(free, found[0] if found else None)
 

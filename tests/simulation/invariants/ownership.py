@@ -9,7 +9,7 @@ from slipway.core.bedrock.deployments import Status
 from slipway.core.lifecycle.tags import EXPIRES_TAG, FORMER_TAG, RECEIVED_TAG, UPDATE_TAG
 from slipway.local.account import NEVER
 from tests.simulation.recorder import Asked, Books
-from tests.simulator.bedrock import Made, Rules, request_of, tag_of
+from tests.simulator.bedrock import Rules, StandInDeployment, request_of, tag_of
 from tests.simulator.sqs import EPOCH
 
 ROUNDING_SECONDS = 0.002
@@ -27,7 +27,7 @@ class Touches:
         if request_of(made) is None or not self._has_expired(made, target):
             self._books.breaks("I3", f"{made.name} is said to have expired, and has not: {made.tags}")
 
-    def removed(self, made: Made, process: str | None, target: str) -> None:
+    def removed(self, made: StandInDeployment, process: str | None, target: str) -> None:
         """A deployment was deleted."""
         books = self._books
         books.note(f"removed  {made.name} {made.arn[-12:-8]} by {process}")
@@ -42,7 +42,7 @@ class Touches:
         for one in asked:
             one.is_stuck = one.is_stuck or one.is_about(made)
 
-    def updated(self, made: Made, model_arn: str, process: str | None, target: str) -> None:
+    def updated(self, made: StandInDeployment, model_arn: str, process: str | None, target: str) -> None:
         """An update began."""
         books = self._books
         books.note(f"updating {made.name} {made.arn[-12:-8]} to {model_arn[-1]} by {process}")
@@ -51,7 +51,7 @@ class Touches:
         if not any(self._may_update(one, made, model_arn, process) for one in books.requests(target)):
             books.breaks("I13", f"{process} updates {made.name} to {model_arn}, which nobody asked for who may")
 
-    def _may_delete(self, asked: Asked, made: Made, process: str | None) -> bool:
+    def _may_delete(self, asked: Asked, made: StandInDeployment, process: str | None) -> bool:
         if asked.action == "delete" and asked.is_about(made) and asked.most("ifExpired"):
             return self._has_expired(made, asked.target)  # done at once: the message is the record, received afterwards
         if self._books.first_of(asked) == float("inf"):
@@ -66,7 +66,7 @@ class Touches:
         is_anothers = request_of(made) != asked.request_id or (is_own and self._serves_another(asked, made))
         return asked.says("ifExists", "replace") and is_anothers and self._is_older(made, asked)
 
-    def _is_given_up(self, asked: Asked, made: Made) -> bool:
+    def _is_given_up(self, asked: Asked, made: StandInDeployment) -> bool:
         """Whether a request's own deployment is to go: it has failed, in one way or another, or nobody wants it any more."""
         books = self._books
         if any(
@@ -78,7 +78,7 @@ class Touches:
         has_failed = account.status(made) == Status.FAILED or is_dull(made.model_arn(account.now()), account.rules)
         return has_failed and (asked.most("retries") > 0 or asked.says("onFailure", "delete"))
 
-    def _may_update(self, asked: Asked, made: Made, model_arn: str, process: str | None) -> bool:
+    def _may_update(self, asked: Asked, made: StandInDeployment, model_arn: str, process: str | None) -> bool:
         if self._books.first_of(asked) == float("inf") or not asked.is_about(made):
             return False
         if asked.action == "deploy":
@@ -87,10 +87,10 @@ class Touches:
             return False
         return asked.model == model_arn or (bool(asked.most("rollback")) and tag_of(made, FORMER_TAG) == model_arn)
 
-    def _serves_another(self, asked: Asked, made: Made) -> bool:
+    def _serves_another(self, asked: Asked, made: StandInDeployment) -> bool:
         return made.model_arn(self._books.world.accounts[asked.target].now()) != asked.model
 
-    def _is_older(self, made: Made, asked: Asked) -> bool:
+    def _is_older(self, made: StandInDeployment, asked: Asked) -> bool:
         """Whether what there is was asked for before."""
         return (
             seconds(tag_of(made, RECEIVED_TAG)) - EPOCH
@@ -102,12 +102,12 @@ class Touches:
         deliveries = (each for one in asked.origins for each in self._books.deliveries.get(one, ()))
         return any(each.process == process and each.count == 1 for each in deliveries)
 
-    def _has_expired(self, made: Made, target: str) -> bool:
+    def _has_expired(self, made: StandInDeployment, target: str) -> bool:
         expires = tag_of(made, EXPIRES_TAG)
         return expires is not None and seconds(expires) <= self._books.world.accounts[target].now() + ROUNDING_SECONDS
 
 
-def is_of_payload(books: Books, made: Made, asked: Asked) -> bool:
+def is_of_payload(books: Books, made: StandInDeployment, asked: Asked) -> bool:
     """Whether a deployment was made for the very payload of a request, by whomever that was sent."""
     return books.owners.get(made.arn, "").partition(" ")[2] == asked.whose.partition(" ")[2]
 
@@ -116,7 +116,7 @@ def seconds(text: str | None) -> float:
     return datetime.fromisoformat(text).timestamp() if text else 0.0
 
 
-def received_of(made: Made) -> float:
+def received_of(made: StandInDeployment) -> float:
     """Answer when that was first received for which a deployment was made, or updated last."""
     update = (tag_of(made, UPDATE_TAG) or "").split()
     return max(seconds(tag_of(made, RECEIVED_TAG)), seconds(update[1]) if len(update) > 1 else 0.0)
@@ -127,7 +127,7 @@ def is_dull(model_arn: str, rules: Rules) -> bool:
     return bool(re.search(rules.dull_models or "(?!)", model_arn))
 
 
-def served(books: Books, made: Made, since: float) -> set[str]:
+def served(books: Books, made: StandInDeployment, since: float) -> set[str]:
     """Answer the models that a deployment has served since then, by the account's clock."""
     changes, update = list[tuple[float, str]](), made.update
     while update is not None:

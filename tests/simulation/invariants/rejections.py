@@ -17,15 +17,15 @@ from slipway.core.bedrock.deployments import Deployment, Status
 from slipway.core.events import publish as events
 from slipway.core.events.publish import Progress, Publication, Times
 from slipway.core.events.schema import event_schema
-from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.lifecycle.tags import wanted_tags
 from slipway.core.parsing.callback_tokens import PipelineStopping, plain
-from slipway.core.parsing.parse import client_token, request_schema, understand
+from slipway.core.parsing.parse import client_token, parse_request, request_schema
 from slipway.core.requests import envelopes
 from slipway.core.requests.models import Deploy, Request
-from slipway.core.rules.triggers import Trigger, Unmatched
+from slipway.core.rules.triggers import NoMatchingTrigger, Trigger
 from slipway.core.schema import fields
-from slipway.core.schema.rejection import Code, Misunderstood
+from slipway.core.schema.rejection import RejectionCode, RequestRejected
 from slipway.core.sqs import continuations
 from slipway.core.sqs.messages import Message, attribute_bytes
 from slipway.settings import load as settings
@@ -36,7 +36,7 @@ from tests.support.bodies import GOOD, HOME, MESSAGE_ID, NOW
 SOURCE = "urn:slipway:123456789012:us-east-1"
 VALIDATED_EVERY = 4
 """Of the events about what is refused, which are all alike, one in so many is held to the schema: that costs the most."""
-PLACES = frozenset({Code.WRONG_ACCOUNT, Code.WRONG_PARTITION, Code.WRONG_REGION})
+PLACES = frozenset({RejectionCode.WRONG_ACCOUNT, RejectionCode.WRONG_PARTITION, RejectionCode.WRONG_REGION})
 """What no schema knows: where this Slipway is."""
 _REQUEST_SCHEMA = jsonschema.Draft202012Validator(request_schema())
 _EVENT_SCHEMA = jsonschema.Draft202012Validator(event_schema(), format_checker=jsonschema.FormatChecker())
@@ -52,23 +52,23 @@ class Broken(AssertionError):
 
 def read_message(message: Message, rules: Sequence[Trigger]) -> None:
     try:
-        understand(message, HOME, triggers=rules)
-    except Misunderstood as refused:
-        burial.copy_of(message, refused, is_fifo=True)
-    except (Unmatched, PipelineStopping):
+        parse_request(message, HOME, triggers=rules)
+    except RequestRejected as refused:
+        burial.rejected_copy(message, refused, is_fifo=True)
+    except (NoMatchingTrigger, PipelineStopping):
         pass
-    continuations.write(message, is_fifo=True)
+    continuations.write_continuation(message, is_fifo=True)
 
 
 def judge_message(message: Message, rules: Sequence[Trigger]) -> object:
     _judge_continuation(message)
     try:
-        request = understand(message, HOME, triggers=rules)
-    except Misunderstood as refused:
+        request = parse_request(message, HOME, triggers=rules)
+    except RequestRejected as refused:
         return _judge_refusal(message, refused)
     except PipelineStopping:
         return "PipelineStopping"
-    except Unmatched as unmatched:
+    except NoMatchingTrigger as unmatched:
         _expect(str(unmatched).isprintable(), "what did not match cannot be shown")
         return "Unmatched"
     if request.trigger is None:
@@ -82,18 +82,18 @@ def judge_message(message: Message, rules: Sequence[Trigger]) -> object:
     return None if request.trigger is None else request.trigger
 
 
-def _judge_refusal(message: Message, refused: Misunderstood) -> object:
+def _judge_refusal(message: Message, refused: RequestRejected) -> object:
     reason = refused.reason
     _expect(reason.isprintable() and 10 < len(reason) <= 1000, "the reason cannot be shown")
     _expect("; " in reason or reason.endswith("…"), "the reason names no remedy")
-    copy = burial.copy_of(message, refused, is_fifo=True)
+    copy = burial.rejected_copy(message, refused, is_fifo=True)
     size = len(copy.body.encode()) + sum(attribute_bytes(*each) for each in copy.attributes.items())
     _expect(size <= burial.LARGEST_BYTES and len(copy.attributes) <= 10, "the copy for the dead-letter queue is too large")
     times = Times(NOW, continuations.first_received_at(message))
     origin = continuations.origin(message)
     publication = events.announce_rejection(origin, refused.request_id, refused.code, reason, times, SOURCE)
     _judge_event(publication, is_thorough=len(message.body) % VALIDATED_EVERY == 0)
-    if refused.code not in {*PLACES, Code.TRIGGER_UNFILLED} and "trigger" not in reason and _is_valid(message.body):
+    if refused.code not in {*PLACES, RejectionCode.TRIGGER_UNFILLED} and "trigger" not in reason and _is_valid(message.body):
         is_duration = refused.field == "timeout" and "number of seconds" not in reason
         is_twice = bool(re.fullmatch(r"tags\[\d+\]\.key", refused.field or "")) and ", as in tags[" in reason
         is_fraction = "not a whole number" in reason and ".0, " in reason
@@ -106,20 +106,20 @@ def _is_valid(body: str) -> bool:
     """Whether the bare body, strictly read, is a request by the schema."""
     try:
         given = plain(envelopes.unwrapped(body))
-    except (Misunderstood, PipelineStopping):
+    except (RequestRejected, PipelineStopping):
         return False
     return _REQUEST_SCHEMA.is_valid(given)
 
 
 def _judge_continuation(message: Message) -> None:
-    told = continuations.read(message)
+    told = continuations.read_continuation(message)
     if told is not None:
         _expect(1 <= told.hops <= continuations.MOST_HOPS and told.origin.isascii(), "a continuation that is none")
         _expect(told.first_received_at <= message.received_at, "a first receipt in the future")
-    on = continuations.write(message, is_fifo=True)
+    on = continuations.write_continuation(message, is_fifo=True)
     _expect(len(on.attributes) <= 10, "a continuation with too many attributes")
     if message.message_id == MESSAGE_ID:  # others do not come from SQS
-        again = continuations.read(replace(message, attributes=on.attributes, message_id="another"))
+        again = continuations.read_continuation(replace(message, attributes=on.attributes, message_id="another"))
         _expect(again is not None and again.origin == continuations.origin(message), "a hand-over that forgets where it began")
 
 
@@ -127,10 +127,10 @@ def _judge_events(message: Message, request: Request) -> None:
     number = len(message.body)
     received = continuations.first_received_at(message)
     times = Times(NOW, received, received + request.timeout)
-    ending, reason = list(Ending)[number % 4], [None, *Reason][number % (len(Reason) + 1)]
+    kind, reason = list(OutcomeKind)[number % 4], [None, *Reason][number % (len(Reason) + 1)]
     status = list(Status)[number % 4]
     deployment = Deployment(ARN, request.name[-63:], MODEL, status, status.value, NOW, None, message.body[:5000])
-    outcome = Outcome(ending, reason, message.body[-5000:], deployment if number % 2 else None, adopted=bool(number % 3))
+    outcome = Outcome(kind, reason, message.body[-5000:], deployment if number % 2 else None, adopted=bool(number % 3))
     _judge_event(events.announce_outcome(request, outcome, times, SOURCE))
     _judge_event(events.announce_progress(request, list(Progress)[number % 3], times, SOURCE, reason, message.body[:100]))
 
@@ -178,7 +178,9 @@ def judge_settings(environ: dict[str, str], path: Path) -> object:
         _judge_sentence(str(wrong), str(path), "; ")
         return "WrongSetting", _QUOTED.sub("_", str(wrong))[:80]
     for each in SETTINGS:
-        _expect(fields.fault(each, getattr(loaded, each.name)) is None, f"{each.name} is out of bounds, and was accepted")
+        _expect(
+            fields.value_problem(each, getattr(loaded, each.name)) is None, f"{each.name} is out of bounds, and was accepted"
+        )
     try:
         found = regions.find_regions({}, None, loaded.queue_url, loaded.topic_arn)
         regions.find_home(loaded.topic_arn, found)

@@ -15,7 +15,7 @@ from slipway.core.lifecycle.tags import EXPIRES_TAG
 from slipway.local.account import NEVER
 from tests.simulation.invariants.ownership import is_dull, received_of, seconds, served
 from tests.simulation.recorder import Asked, Books, origin
-from tests.simulator.bedrock import Made, request_of, tag_of
+from tests.simulator.bedrock import StandInDeployment, request_of, tag_of
 from tests.simulator.sqs import EPOCH
 
 OLDEST_NEWS_SECONDS = 60.0
@@ -133,7 +133,7 @@ class Truth:
         own = [one for one in there if self._books.owners.get(one.arn) == asked.whose]  # a stranger's may have the same id
         return not any(self._served(one, asked) == {asked.model} for one in own)
 
-    def _is_refused(self, asked: Asked, reason: str | None, told: list[Made]) -> bool:
+    def _is_refused(self, asked: Asked, reason: str | None, told: list[StandInDeployment]) -> bool:
         rules, models = self._books.world.accounts[asked.target].rules, self._books.model_changes
         match reason:
             case "ModelNotFound" | "ModelFailed":
@@ -151,25 +151,25 @@ class Truth:
 
     # What is so.
 
-    def _there(self, asked: Asked) -> list[Made]:
+    def _there(self, asked: Asked) -> list[StandInDeployment]:
         return [one for one in self._books.world.accounts[asked.target].made if asked.is_about(one)]
 
-    def _told(self, asked: Asked, data: Mapping[str, Any]) -> list[Made]:
+    def _told(self, asked: Asked, data: Mapping[str, Any]) -> list[StandInDeployment]:
         """Answer the deployment that an event tells of, if it exists, or did when the deliveries that may say so came."""
         arn, since = data.get("customModelDeploymentArn"), self._since(asked)
         return [one for one in self._there(asked) if one.arn == arn and one.deleted - EPOCH >= since]
 
-    def _serves(self, asked: Asked, told: list[Made]) -> bool:
+    def _serves(self, asked: Asked, told: list[StandInDeployment]) -> bool:
         account = self._books.world.accounts[asked.target]
         return any(
             asked.model in self._served(one, asked) and request_of(one) is not None and account.status(one) == Status.ACTIVE
             for one in told
         )
 
-    def _served(self, made: Made, asked: Asked) -> set[str]:
+    def _served(self, made: StandInDeployment, asked: Asked) -> set[str]:
         return served(self._books, made, self._since(asked) + EPOCH)
 
-    def _has_failed(self, made: Made, asked: Asked) -> bool:
+    def _has_failed(self, made: StandInDeployment, asked: Asked) -> bool:
         return self._books.world.accounts[asked.target].status(made) == Status.FAILED
 
     @staticmethod
@@ -185,7 +185,7 @@ class Truth:
         return is_tested and (is_dull(asked.model, rules) or data["smokeTest"]["text"].startswith("no answer"))
 
     @staticmethod
-    def _has_failed_update(made: Made, asked: Asked) -> bool:
+    def _has_failed_update(made: StandInDeployment, asked: Asked) -> bool:
         update = made.update
         while update is not None:
             if update.model_arn == asked.model and update.fails:
@@ -198,7 +198,7 @@ class Truth:
         lag, now = account.rules.get_lag_seconds, account.now()
         return not any(one.created + lag <= since and one.exists(now) for one in self._there(asked))
 
-    def _came_later(self, asked: Asked, there: list[Made]) -> bool:
+    def _came_later(self, asked: Asked, there: list[StandInDeployment]) -> bool:
         """Whether what there is was made, or updated, for a request that was received after this one was first."""
         return any(received_of(one) - EPOCH > self._books.first_of(asked) for one in there)
 
@@ -226,5 +226,5 @@ class Truth:
         )
 
 
-def _updated(made: Made) -> float:
+def _updated(made: StandInDeployment) -> float:
     return made.update.ends if made.update is not None else 0.0

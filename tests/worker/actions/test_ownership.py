@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slipway.core.lifecycle.tags import OWNER_TAG, REQUEST_TAG
-from slipway.core.parsing.parse import client_token, understand
+from slipway.core.parsing.parse import client_token, parse_request
 from slipway.core.requests.models import Deploy
 from slipway.core.rules.permissions import Rule
 from slipway.core.sqs.messages import CONTINUATION, Message
@@ -131,7 +131,7 @@ def test_a_cancel_reaches_its_senders_own_and_what_that_may_delete(sender: str, 
         said = {"deployment": "delete"} if delete else {}
         world.send({"action": "cancel", "cancels": "r-1", "requestId": "c-1", "timeout": 60} | said, sender=sender)
         await world.all_answered()
-        assert world.ending("r-1")["outcome"] == outcome
+        assert world.kind("r-1")["outcome"] == outcome
         assert len(world.account.existing()) == (0 if delete and outcome == "Cancelled" else 1)
         await world.stop()
 
@@ -190,7 +190,7 @@ def test_two_copies_of_one_payload_are_one_request_over_every_kill() -> None:
             world.send(BODY | {"retries": 1, "onFailure": "delete"}, sender=f"AROATEAM:{session}")
 
     def check(world: World) -> None:
-        assert world.ending("r-1")["outcome"] == "Active"
+        assert world.kind("r-1")["outcome"] == "Active"
         (one,) = world.account.existing()
         assert len(world.account.made) == 2, "one for each attempt"
         assert str(tag_of(one, OWNER_TAG)).count(".") == 1
@@ -205,7 +205,7 @@ def test_what_a_version_without_owners_made_is_adopted_and_never_changed() -> No
         world.start()
         world.ask("bot", requestId="r-1", smokeTest=TEST, onFailure="delete", retries=2)
         await world.all_answered()
-        assert world.ending("r-1")["reason"] == "SmokeTestFailed"
+        assert world.kind("r-1")["reason"] == "SmokeTestFailed"
         assert world.account.existing() == [made]
         await world.stop()
 
@@ -221,7 +221,7 @@ def test_a_successor_that_does_not_see_its_tags_yet_knows_its_own_after_every_ki
         return World(rules=rules, terms={"visibility_timeout": 10})
 
     def check(world: World) -> None:
-        assert world.ending("r-1")["outcome"] == "Active"
+        assert world.kind("r-1")["outcome"] == "Active"
         assert len(world.account.made) == 1
 
     assert Story(begin, lambda world: world.ask("bot", requestId="r-1"), check).survives_every_kill() > 5
@@ -237,7 +237,7 @@ def test_an_update_whose_mark_is_shown_late_is_not_written_round_and_round() -> 
         asked = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": OTHER_MODEL, "requestId": "u-1"}
         world.send(asked)
         await world.all_answered(600)
-        assert world.ending("u-1")["outcome"] == "Updated"
+        assert world.kind("u-1")["outcome"] == "Updated"
         assert world.wire.calls["TagResource"] <= 2
         await world.stop()
 
@@ -259,7 +259,7 @@ def test_what_was_deleted_and_is_sent_again_is_made_again(answer: Any, reserved:
             took = await world.until(lambda number=number: len(world.account.made) == number, 900)  # type: ignore[misc]
             assert took < 600
             await world.all_answered(2000)
-            assert world.ending("r-1")["outcome"] == "Active"
+            assert world.kind("r-1")["outcome"] == "Active"
             world.send({"action": "delete", "customModelDeploymentIdentifier": "bot", "requestId": f"d-{number}"})
             await world.all_answered(600)
             assert not world.account.existing()
@@ -271,7 +271,7 @@ def test_what_was_deleted_and_is_sent_again_is_made_again(answer: Any, reserved:
 def test_what_was_deleted_and_is_sent_again_is_made_once_over_every_kill() -> None:
     asked = {"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"}
     first = Message("m-0", json.dumps(asked), "", 1, EPOCH, EPOCH, sender=SOMEBODY)
-    request = understand(first, HOME)
+    request = parse_request(first, HOME)
     assert isinstance(request, Deploy)
 
     def begin() -> World:
@@ -282,7 +282,7 @@ def test_what_was_deleted_and_is_sent_again_is_made_once_over_every_kill() -> No
         return world
 
     def check(world: World) -> None:
-        assert world.ending("r-1")["outcome"] == "Active"
+        assert world.kind("r-1")["outcome"] == "Active"
         assert len(world.account.made) == 3, "two that are gone, and one"
 
     assert Story(begin, lambda world: world.send(asked), check).survives_every_kill(stride=2) > 20
@@ -310,7 +310,7 @@ def test_a_model_that_does_not_exist_is_no_name_that_is_taken(code: str, text: s
         world.start()
         world.ask("bot", requestId="r-1")
         await world.all_answered(120)
-        assert world.ending("r-1")["reason"] == "ModelNotFound"
+        assert world.kind("r-1")["reason"] == "ModelNotFound"
         await world.stop()
 
     run(main())

@@ -9,14 +9,14 @@ import pytest
 from slipway.core.sqs.messages import Message
 from slipway.worker.kernel.batches import Batches
 from slipway.worker.kernel.interrupts import DeadlinePassed, LeaseLost, Stopping, Waits
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.kernel.observe import in_silence
-from slipway.worker.scheduling.ordering import Turns
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.observe import no_progress
+from slipway.worker.scheduling.ordering import RequestOrder
 from tests.simulator.virtual_loop import Deadlock, run
 
 
-def a_hold(lease: float = 120.0) -> Hold:
-    return Hold(Message("m-1", "{}", "r-1", 1, 5000.0, 5000.0), lease)
+def a_hold(lease: float = 120.0) -> Lease:
+    return Lease(Message("m-1", "{}", "r-1", 1, 5000.0, 5000.0), lease)
 
 
 def test_an_interruption_ends_the_wait_and_every_later_one() -> None:
@@ -34,11 +34,11 @@ def test_an_interruption_ends_the_wait_and_every_later_one() -> None:
 
 def test_the_more_urgent_interruption_is_told() -> None:
     async def main() -> None:
-        hold = a_hold()
-        hold.interrupt(Stopping)
-        hold.interrupt(LeaseLost)
+        lease = a_hold()
+        lease.interrupt(Stopping)
+        lease.interrupt(LeaseLost)
         with pytest.raises(LeaseLost):
-            hold.check()
+            lease.check()
 
     run(main())
 
@@ -57,30 +57,30 @@ def test_a_deadline_holds_within_its_block_only() -> None:
 
 def test_sleeping_through_the_end_of_a_lease_loses_it() -> None:
     async def main() -> None:
-        hold = a_hold(lease=30)
+        lease = a_hold(lease=30)
         with pytest.raises(LeaseLost):
-            await hold.pause(31)
+            await lease.pause(31)
         with pytest.raises(LeaseLost):
-            hold.check_lease()
+            lease.check_lease()
 
     run(main())
 
 
 def test_stopping_does_not_stop_what_only_needs_the_lease() -> None:
     async def main() -> None:
-        hold = a_hold()
-        hold.interrupt(Stopping)
-        hold.check_lease()
+        lease = a_hold()
+        lease.interrupt(Stopping)
+        lease.check_lease()
 
     run(main())
 
 
 def test_a_hold_tells_the_queues_time_not_this_machines() -> None:
     async def main() -> None:
-        hold = a_hold()
-        await hold.pause(7)
-        assert hold.now() == pytest.approx(5007.0)
-        assert hold.loop_time(5010.0) == pytest.approx(asyncio.get_running_loop().time() + 3)
+        lease = a_hold()
+        await lease.pause(7)
+        assert lease.now() == pytest.approx(5007.0)
+        assert lease.loop_time(5010.0) == pytest.approx(asyncio.get_running_loop().time() + 3)
 
     run(main())
 
@@ -95,13 +95,13 @@ def test_a_simulation_that_can_never_end_is_a_deadlock() -> None:
 
 def test_turns_go_in_order_and_close_up_when_one_leaves() -> None:
     async def main() -> None:
-        turns, order = Turns(), []
+        turns, order = RequestOrder(), []
         holds = [a_hold() for _ in range(4)]
 
         async def work(number: int) -> None:
             try:
                 with turns.turn(["name"], holds[number]) as turn:
-                    await turn.come(in_silence)
+                    await turn.come(no_progress)
                     order.append(number)
                     await asyncio.sleep(1)
             except Stopping:

@@ -203,8 +203,8 @@ def test_where_nobody_traces_all_share_one_trace_and_nothing_is_said_of_it() -> 
         replica = world.start()
         world.send(BODY, attributes=SENT)
         await world.until(lambda: len(world.account.made) == 1)
-        (hold,) = replica.slipway.custody
-        assert hold.trace is UNTRACED
+        (lease,) = replica.slipway.leases
+        assert lease.trace is UNTRACED
         await world.all_answered()
         (notice,) = world.topic.terminal()
         assert TRACEPARENT not in notice.event
@@ -221,7 +221,7 @@ def test_a_kill_before_any_step_breaks_no_trace() -> None:
 
     def check(world: World) -> None:
         assert isinstance(world, Traced)
-        assert world.ending("r-1")["outcome"] == "Active"
+        assert world.kind("r-1")["outcome"] == "Active"
         assert {ids(each)[0] for each in world.spans} == {TRACE}
         stays = {ids(each)[1] for each in world.named("process requests")}
         assert {parent(each) for each in world.named("process requests")} == {SENDER}

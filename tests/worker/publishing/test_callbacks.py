@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.events.callbacks import Copied, Reply, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
+from slipway.core.events.callbacks import Callback, EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 from slipway.core.events.publish import Publication
 from tests.simulator.bedrock import USUAL, Rules
 from tests.simulator.callbacks import Waiting
@@ -33,7 +33,7 @@ def a_world(rules: Rules = USUAL, **more: Any) -> World:
     return world
 
 
-def heard(world: World) -> tuple[Reply | None, Reply | None]:
+def heard(world: World) -> tuple[Callback | None, Callback | None]:
     return world.askers.tasks[TASK].heard, world.askers.steps[STEP].heard
 
 
@@ -194,8 +194,8 @@ class Order(Watching):
     def published(self, publication: Publication, process: str | None) -> None:
         self.seen.append("published")
 
-    def replied(self, reply: Reply, process: str | None) -> None:
-        self.seen.append("copied" if isinstance(reply, Copied) else "replied")
+    def replied(self, reply: Callback, process: str | None) -> None:
+        self.seen.append("copied" if isinstance(reply, EventCopy) else "replied")
 
     def deleted(self, letter: Letter, process: str | None) -> None:
         self.seen.append("deleted")

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from slipway.core.diagnostics.status import Finished
+from slipway.core.diagnostics.status import FinishedRequest
 from slipway.core.sqs.messages import Message
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 from slipway.worker.publishing.history import STORIES, TIMES, History
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World
@@ -38,9 +38,11 @@ def test_a_story_tells_what_was_waited_for_and_how_it_ended() -> None:
 def test_however_much_ends_only_so_much_is_kept() -> None:
     async def main() -> None:
         history = History()
-        hold = Hold(Message("m", "", "", 1, 1000.0, 1000.0), 120.0)
+        lease = Lease(Message("m", "", "", 1, 1000.0, 1000.0), 120.0)
         for number in range(3 * STORIES):
-            history.add(Finished(request_id=str(number), message_id="m", outcome="Active", event_id="e", at=1001.0), hold)
+            history.add(
+                FinishedRequest(request_id=str(number), message_id="m", outcome="Active", event_id="e", at=1001.0), lease
+            )
         assert (len(history), len(history.active_seconds)) == (STORIES, TIMES)
         assert next(iter(history)).finished.request_id == str(2 * STORIES)
 

@@ -11,11 +11,11 @@ import pytest
 
 from slipway.core.sqs import continuations
 from slipway.core.sqs.messages import Message, QueueTraits
-from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import LeaseLost, TooLongHeld
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 from slipway.worker.queue.intake import BUSY_POLL_SECONDS, Intake
-from slipway.worker.queue.leases import LONGEST_HOLD_SECONDS, LOOKED_AFTER_AT_ONCE, Custody
+from slipway.worker.queue.leases import LONGEST_HOLD_SECONDS, LOOKED_AFTER_AT_ONCE, Leases
 from tests.simulator.callers import Callers
 from tests.simulator.sqs import Queue, SqsQueue
 from tests.simulator.virtual_loop import run
@@ -30,21 +30,21 @@ class Bench:
         self.sqs = SqsQueue(visibility=visibility, fifo=fifo)
         self.wire = Wire(rng)
         self.queue = Queue(self.sqs, self.wire, Callers(rng, min(10.0, visibility / 3)))
-        self.tally = Tally()
-        self.custody = Custody(
+        self.tally = Counters()
+        self.leases = Leases(
             self.queue, lease_seconds=visibility, max_held=max_held, traits=QueueTraits(), rng=rng, tally=self.tally
         )
-        self.holds: list[Hold] = []
-        self.begin: Callable[[Hold], None] = self.holds.append
-        self.intake = Intake(self.queue, self.custody, self._begin, max_held=max_held, is_fifo=fifo, rng=rng, tally=self.tally)
-        self.tasks = [asyncio.ensure_future(self.custody.run()), asyncio.ensure_future(self.intake.run())]
+        self.holds: list[Lease] = []
+        self.begin: Callable[[Lease], None] = self.holds.append
+        self.intake = Intake(self.queue, self.leases, self._begin, max_held=max_held, is_fifo=fifo, rng=rng, tally=self.tally)
+        self.tasks = [asyncio.ensure_future(self.leases.run()), asyncio.ensure_future(self.intake.run())]
 
-    def _begin(self, hold: Hold) -> None:
-        self.begin(hold)
+    def _begin(self, lease: Lease) -> None:
+        self.begin(lease)
 
     async def end(self) -> None:
         self.intake.stop()
-        self.custody.stop()
+        self.leases.stop()
         await asyncio.gather(*self.tasks)
 
 
@@ -65,9 +65,9 @@ def test_what_is_released_is_visible_at_once() -> None:
         bench = Bench()
         bench.sqs.put("{}")
         await asyncio.sleep(1)
-        await bench.custody.release(bench.holds[0])
+        await bench.leases.release(bench.holds[0])
         await asyncio.sleep(1)
-        assert [hold.message.receive_count for hold in bench.holds] == [1, 2]
+        assert [lease.message.receive_count for lease in bench.holds] == [1, 2]
         await bench.end()
 
     run(main())
@@ -80,7 +80,7 @@ def test_what_is_deleted_stays_deleted_even_when_entries_fail_alone() -> None:
             bench.sqs.put("{}")
         await asyncio.sleep(1)
         bench.queue.fail_entries = 7
-        await asyncio.gather(*(bench.custody.delete(hold) for hold in bench.holds))
+        await asyncio.gather(*(bench.leases.delete(lease) for lease in bench.holds))
         assert bench.queue.failed["DeleteMessageBatch"] == 7
         assert not bench.sqs.letters
         await bench.end()
@@ -123,15 +123,17 @@ def test_what_is_known_to_be_lost_is_neither_handed_on_nor_given_back_any_more()
         bench.sqs.put("{}")
         await asyncio.sleep(1)
         bench.wire.plan = lambda operation, _: Fault.DENIED if operation == "SendMessageBatch" else None
-        (hold,) = bench.holds
-        handed_on = asyncio.ensure_future(bench.custody.hand_on(hold, continuations.write(hold.message, is_fifo=False)))
+        (lease,) = bench.holds
+        handed_on = asyncio.ensure_future(
+            bench.leases.send_continuation(lease, continuations.write_continuation(lease.message, is_fifo=False))
+        )
         await asyncio.sleep(5)
         hidden = bench.wire.calls["ChangeMessageVisibilityBatch"]
         assert hidden == 1, "a message is hidden before it is continued"
-        hold.interrupt(LeaseLost)
+        lease.interrupt(LeaseLost)
         assert await handed_on is not None
-        assert asyncio.get_running_loop().time() < hold.lease_until
-        await bench.custody.release(hold)
+        assert asyncio.get_running_loop().time() < lease.lease_until
+        await bench.leases.release(lease)
         assert bench.wire.calls["ChangeMessageVisibilityBatch"] == hidden
         await bench.end()
 
@@ -146,7 +148,7 @@ def test_the_same_message_twice_is_one_piece_of_work_with_the_newer_receipt() ->
         await asyncio.sleep(1)
         assert len(bench.holds) == 1
         assert bench.tally.duplicate_deliveries == 1
-        await bench.custody.delete(bench.holds[0])
+        await bench.leases.delete(bench.holds[0])
         assert not bench.sqs.letters
         await bench.end()
 
@@ -159,14 +161,16 @@ def test_a_message_received_again_while_it_is_handed_on_is_handed_on_under_its_n
         bench.sqs.put("{}")
         (letter,) = bench.sqs.letters.values()
         await asyncio.sleep(1)
-        (hold,) = bench.holds
-        older = hold.receipt
+        (lease,) = bench.holds
+        older = lease.receipt
         bench.wire.plan = lambda operation, _: Fault.SLOW if operation == "ChangeMessageVisibilityBatch" else None
-        handing_on = asyncio.ensure_future(bench.custody.hand_on(hold, continuations.write(hold.message, is_fifo=False)))
+        handing_on = asyncio.ensure_future(
+            bench.leases.send_continuation(lease, continuations.write_continuation(lease.message, is_fifo=False))
+        )
         bench.sqs.lapse(letter)
         assert await handing_on is None
-        assert hold.receipt != older
-        await bench.custody.delete(hold)
+        assert lease.receipt != older
+        await bench.leases.delete(lease)
         await asyncio.sleep(1)
         assert len(bench.sqs.letters) == 1
         assert letter.message_id not in bench.sqs.letters
@@ -191,21 +195,21 @@ def test_before_the_twelve_hours_of_sqs_a_hold_is_told() -> None:
 def test_while_many_leases_are_looked_after_everybody_else_has_a_turn() -> None:
     async def main() -> None:
         bench = Bench()
-        custody = Custody(
+        leases = Leases(
             bench.queue, lease_seconds=120, max_held=2000, traits=QueueTraits(), rng=random.Random(1), tally=bench.tally
         )
         messages = [Message(f"m{number}", "{}", f"r{number}", 1, 0.0, 0.0) for number in range(3 * LOOKED_AFTER_AT_ONCE)]
-        *holds, last = [hold for message in messages if (hold := custody.take(message))]
+        *holds, last = [lease for message in messages if (lease := leases.take(message))]
         await asyncio.sleep(61)
-        running = asyncio.ensure_future(custody.run())
+        running = asyncio.ensure_future(leases.run())
         seen = [0]
         while seen[-1] < len(holds):
             await asyncio.sleep(0)
-            seen.append(sum(hold.is_extending for hold in holds))
-            custody.let_go(last)
+            seen.append(sum(lease.is_extending for lease in holds))
+            leases.discard(last)
         assert max(after - before for before, after in pairwise(seen)) <= LOOKED_AFTER_AT_ONCE
         assert not last.is_extending, "it was let go before its turn"
-        custody.stop()
+        leases.stop()
         await running
         await bench.end()
 
@@ -218,10 +222,10 @@ def test_no_more_is_held_than_the_setting_says() -> None:
         for _ in range(100):
             bench.sqs.put("{}")
         await asyncio.sleep(60)
-        assert len(bench.custody) == 25
-        await asyncio.gather(*(bench.custody.delete(hold) for hold in bench.holds[:5]))
+        assert len(bench.leases) == 25
+        await asyncio.gather(*(bench.leases.delete(lease) for lease in bench.holds[:5]))
         await asyncio.sleep(60)
-        assert len(bench.custody) == 25
+        assert len(bench.leases) == 25
         await bench.end()
 
     run(main())
@@ -251,10 +255,10 @@ def test_a_long_lease_is_kept_up_to_the_limit_of_sqs_and_never_lost(hours: int) 
         bench = Bench(visibility=hours * 3600)
         bench.sqs.put("{}")
         await asyncio.sleep(LONGEST_HOLD_SECONDS + 3000)
-        (hold,) = bench.holds
+        (lease,) = bench.holds
         with pytest.raises(TooLongHeld):
-            hold.check()
-        assert not hold.is_lost
+            lease.check()
+        assert not lease.is_lost
         assert bench.tally.leases_lost == 0
         assert [letter.receive_count for letter in bench.sqs.all] == [1]
         await bench.end()
@@ -274,7 +278,7 @@ def test_a_daemon_that_was_full_for_long_is_healthy_as_soon_as_there_is_room() -
         bench.sqs.put("{}")
         await asyncio.sleep(600)
         assert silence() is None, "it is full"
-        bench.custody.let_go(bench.holds[0])
+        bench.leases.discard(bench.holds[0])
         for _ in range(5):
             await asyncio.sleep(0)
             assert (silence() or 0.0) < 1.0
@@ -290,9 +294,9 @@ def test_polls_are_paced_while_what_they_bring_is_sent_back_though_there_is_room
     async def main() -> None:
         bench = Bench(max_held=20)
 
-        def send_back(hold: Hold) -> None:
-            bench.custody.postponed_at = asyncio.get_running_loop().time()
-            sent_back.append(asyncio.ensure_future(bench.custody.release(hold, 15)))
+        def send_back(lease: Lease) -> None:
+            bench.leases.postponed_at = asyncio.get_running_loop().time()
+            sent_back.append(asyncio.ensure_future(bench.leases.release(lease, 15)))
 
         sent_back: list[asyncio.Future[None]] = []
         bench.begin = send_back

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.diagnostics.status import Finished, Held
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.http.requests_api import PAGE, holdings
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import MODEL, World
@@ -22,8 +22,8 @@ def page(world: World, **asked: str) -> dict[str, Any]:
     return made
 
 
-def held(world: World, **asked: str) -> list[Held]:
-    return [Held.of(one) for one in page(world, **asked)["requests"]]
+def held(world: World, **asked: str) -> list[RequestStatus]:
+    return [RequestStatus.of(one) for one in page(world, **asked)["requests"]]
 
 
 def full(world: World) -> None:
@@ -141,7 +141,7 @@ def test_how_it_ended_is_remembered() -> None:
         world.ask("bot", requestId="r-1")
         world.sqs.put('{"requestId": "r-2"}', group="x")
         await world.all_answered()
-        said = {one["requestId"]: Finished.of(one) for one in page(world)["finished"]}
+        said = {one["requestId"]: FinishedRequest.of(one) for one in page(world)["finished"]}
         assert (said["r-1"].outcome, said["r-1"].arn) == ("Active", world.account.made[0].arn)
         assert said["r-1"].event_id in {notice.event_id for notice in world.topic.terminal()}
         assert (said["r-2"].outcome, said["r-2"].reason) == ("Rejected", "NotUnderstood")
@@ -158,7 +158,7 @@ def test_pages_show_each_request_once_the_oldest_first_and_never_a_body() -> Non
         world.start()
         for number in range(PAGE + 20):
             world.ask(f"bot-{number}", description="only for Bedrock's eyes")
-        await world.until(lambda: len(world.replicas["a"].slipway.custody) == PAGE + 20)
+        await world.until(lambda: len(world.replicas["a"].slipway.leases) == PAGE + 20)
         first = page(world)
         second = page(world, after=first["next"])
         assert (len(first["requests"]), len(second["requests"]), second["next"]) == (PAGE, 20, None)

@@ -12,7 +12,7 @@ from slipway.core.lifecycle.tags import EXPIRES_TAG, REQUEST_TAG
 from slipway.core.requests.models import Deploy
 from slipway.core.rules.permissions import Rule
 from slipway.core.sqs.messages import CONTINUATION
-from slipway.local.account import Made
+from slipway.local.account import StandInDeployment
 from tests.simulator.bedrock import USUAL, Rules, request_of
 from tests.simulator.simulation import MODEL, World
 from tests.simulator.sqs import EPOCH, OWN_ROLE, SOMEBODY
@@ -52,7 +52,7 @@ def rejection(world: World) -> dict[str, Any]:
     return dict(data)
 
 
-def tags_of(made: Made) -> dict[str, str]:
+def tags_of(made: StandInDeployment) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in made.tags}
 
 
@@ -170,8 +170,8 @@ def test_what_was_handed_on_before_there_were_permissions_is_its_first_senders()
         world.start("old", permissions=())
         world.send(BODY, sender=STRANGER, attributes=forged())
         await world.until(lambda: bool(world.account.made))
-        hold = next(iter(world.replicas["old"].slipway.custody))
-        await world.replicas["old"].slipway._hand_on(hold)  # noqa: SLF001  as after twelve hours
+        lease = next(iter(world.replicas["old"].slipway.leases))
+        await world.replicas["old"].slipway._hand_on(lease)  # noqa: SLF001  as after twelve hours
         world.kill("old")
         world.start("new")
         await world.all_answered()
@@ -199,10 +199,10 @@ def test_without_permissions_everything_is_permitted_and_the_sender_known() -> N
         world.start()
         letter = world.send(BODY)
         await world.until(lambda: bool(world.account.made))
-        (hold,) = world.replicas["a"].slipway.custody
-        assert letter.sender == hold.message.sender == SOMEBODY
-        assert isinstance(hold.request, Deploy)
-        assert hold.request.rule is None
+        (lease,) = world.replicas["a"].slipway.leases
+        assert letter.sender == lease.message.sender == SOMEBODY
+        assert isinstance(lease.request, Deploy)
+        assert lease.request.rule is None
         assert request_of(world.account.made[0]) == "r-1"
         await world.all_answered()
         await world.stop()

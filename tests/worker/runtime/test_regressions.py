@@ -13,12 +13,12 @@ from slipway.core.bedrock.errors import Throttled
 from slipway.core.requests.models import Deploy
 from slipway.core.scheduling.quota import Counts, Quota
 from slipway.core.sqs.messages import Message, QueueTraits
-from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import LeaseLost, Stopping, Wait, complete
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.kernel.observe import in_silence
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.observe import no_progress
 from slipway.worker.queue.intake import Intake
-from slipway.worker.queue.leases import Custody
+from slipway.worker.queue.leases import Leases
 from slipway.worker.scheduling.slots import Slots
 from tests.simulator.bedrock import Rules
 from tests.simulator.callers import Callers
@@ -124,11 +124,13 @@ def test_an_interruption_before_the_line_for_a_slot_leaves_no_place_in_it() -> N
     """Seed 435: the place was granted later, to nobody, and its slot never came back."""
 
     async def main() -> None:
-        slots = Slots(Quota(max_creating=1), weights={}, in_creation=lambda: 0, sweep_soon=lambda: None, tally=Tally())
-        hold = Hold(Message("m", "", "r", 1, 0.0, 0.0), 60.0)
-        hold.interrupt(Stopping)
+        slots = Slots(Quota(max_creating=1), weights={}, in_creation=lambda: 0, sweep_soon=lambda: None, tally=Counters())
+        lease = Lease(Message("m", "", "r", 1, 0.0, 0.0), 60.0)
+        lease.interrupt(Stopping)
         with pytest.raises(Stopping):
-            await slots.grant(hold, Deploy(identity="i", request_id="r", name="bot", timeout=1.0, model_arn=MODEL), in_silence)
+            await slots.grant(
+                lease, Deploy(identity="i", request_id="r", name="bot", timeout=1.0, model_arn=MODEL), no_progress
+            )
         slots.swept(Counts(0, 0))
         assert slots.has_room()
 
@@ -169,8 +171,8 @@ def test_a_lease_that_is_lost_while_it_looks_again_makes_nothing_any_more() -> N
 
         def plan(operation: str, _: int) -> Fault | None:
             if operation == "GetCustomModelDeployment" and slipway.slots.under_way:
-                for hold in slipway.custody:
-                    hold.interrupt(LeaseLost)
+                for lease in slipway.leases:
+                    lease.interrupt(LeaseLost)
             return None
 
         world.wire.plan = plan
@@ -198,8 +200,8 @@ def test_told_to_stop_while_a_poll_waits_for_its_turn_it_is_not_sent() -> None:
                 sent.append(limit)
                 return ()
 
-        rng, tally = random.Random(1), Tally()
-        custody = Custody(
+        rng, tally = random.Random(1), Counters()
+        leases = Leases(
             Queue(SqsQueue(), Wire(rng), Callers(rng, 10.0)),
             lease_seconds=60,
             max_held=1,
@@ -207,7 +209,7 @@ def test_told_to_stop_while_a_poll_waits_for_its_turn_it_is_not_sent() -> None:
             rng=rng,
             tally=tally,
         )
-        intake = Intake(Source(), custody, lambda _: None, max_held=1, is_fifo=False, rng=rng, tally=tally)
+        intake = Intake(Source(), leases, lambda _: None, max_held=1, is_fifo=False, rng=rng, tally=tally)
         running = asyncio.ensure_future(intake.run())
         await asyncio.sleep(1.0)
         intake.stop()

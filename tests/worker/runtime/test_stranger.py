@@ -58,8 +58,8 @@ def test_sessions_of_one_role_that_have_different_rules_do_not_cancel_each_other
         cancel = {"action": "cancel", "cancels": "r-1", "requestId": "c-1", "timeout": 60}
         world.send(cancel, sender="AROACI:bob")
         await world.all_answered()
-        assert world.ending("r-1")["outcome"] == "Active"
-        assert world.ending("c-1")["reason"] == "NothingToCancel"
+        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.kind("c-1")["reason"] == "NothingToCancel"
         await world.stop()
 
     run(main())
@@ -164,7 +164,7 @@ def test_an_adopters_smoke_test_says_the_same_over_every_kill() -> None:
         world.send(BODY | {"requestId": "r-2", "smokeTest": TEST | {"expect": "ready"}}, sender=STRANGER)
 
     def check(world: World) -> None:
-        world.ending("r-2")
+        world.kind("r-2")
         (made,) = world.account.existing()
         assert tag_of(made, SMOKE_TAG) is None
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from slipway.core.parsing.parse import client_token, understand
-from slipway.core.requests.targets import DEFAULT, Rules, Target
+from slipway.core.parsing.parse import client_token, parse_request
+from slipway.core.requests.targets import DEFAULT, Target, TargetRules
 from tests.simulator.bedrock import USUAL, request_of
 from tests.simulator.simulation import World
 from tests.simulator.sqs import SOMEBODY
@@ -29,9 +29,9 @@ def ask(world: World, target: str, name: str, **more: Any) -> None:
 def waits(world: World, replica: str = "a") -> Mapping[str, set[str]]:
     """What the requests that are held have waited for, by target."""
     said: dict[str, set[str]] = {}
-    for hold in world.replicas[replica].slipway.custody:
-        if hold.request is not None:
-            said.setdefault(hold.request.target, set()).update(each.reason for each in hold.waited)
+    for lease in world.replicas[replica].slipway.leases:
+        if lease.request is not None:
+            said.setdefault(lease.request.target, set()).update(each.reason for each in lease.waited)
     return said
 
 
@@ -99,7 +99,7 @@ def test_each_target_has_slots_of_its_own() -> None:
         world = World(
             rules=USUAL.changed({"max_creating": 1}),
             targets={"west": MANY},
-            terms={"max_creating": 1, "allowed": {"west": Rules(max_creating=20)}},
+            terms={"max_creating": 1, "allowed": {"west": TargetRules(max_creating=20)}},
         )
         replica = world.start()
         for number in range(6):
@@ -122,7 +122,7 @@ def test_killed_at_any_step_the_next_one_finds_what_there_is_in_the_target() -> 
     def check(world: World) -> None:
         assert [(one.name, request_of(one)) for one in world.accounts["west"].made] == [("bot", "bot in west")]
         assert world.account.made == []
-        assert world.ending("bot in west")["outcome"] == "Active"
+        assert world.kind("bot in west")["outcome"] == "Active"
 
     story = Story(lambda: World(targets={"west": USUAL}), lambda world: ask(world, "west", "bot"), check)
     assert story.survives_every_kill(stride=7) > 100
@@ -143,7 +143,7 @@ def test_update_and_delete_are_done_in_their_target() -> None:
         assert [one.model_arn(now) for one in world.accounts["west"].made] == [other]
         world.send(common | {"action": "delete", "requestId": "d-1"})
         await world.all_answered()
-        assert (world.ending("u-1")["outcome"], world.ending("d-1")["outcome"]) == ("Updated", "Deleted")
+        assert (world.kind("u-1")["outcome"], world.kind("d-1")["outcome"]) == ("Updated", "Deleted")
         assert world.accounts["west"].existing() == []
         assert [one.model_arn(now) for one in world.account.existing()] == [world.model_in(DEFAULT)]
         await world.stop()
@@ -155,12 +155,12 @@ def test_update_and_delete_are_done_in_their_target() -> None:
 def test_the_model_of_a_job_is_held_to_the_rules_when_it_is_known(*, is_allowed: bool) -> None:
     async def main() -> None:
         pattern = "*:custom-model/amazon.nova-lite-*" if is_allowed else "*:custom-model/meta.*"
-        world = World(targets={"west": USUAL}, terms={"allowed": {"west": Rules(models=(pattern,))}})
+        world = World(targets={"west": USUAL}, terms={"allowed": {"west": TargetRules(models=(pattern,))}})
         world.start()
         job = world.model_in("west").replace("custom-model", JOB)
         world.send({"modelDeploymentName": "bot", "customizationJob": job, "target": "west", "requestId": "r-1"})
         await world.all_answered()
-        end = world.ending("r-1")
+        end = world.kind("r-1")
         if is_allowed:
             assert end["outcome"] == "Active"
         else:
@@ -174,11 +174,11 @@ def test_the_model_of_a_job_is_held_to_the_rules_when_it_is_known(*, is_allowed:
 
 def test_what_a_target_does_not_allow_is_rejected_before_any_call() -> None:
     async def main() -> None:
-        world = World(targets={"west": USUAL}, terms={"allowed": {"west": Rules(names=("prod-*",))}})
+        world = World(targets={"west": USUAL}, terms={"allowed": {"west": TargetRules(names=("prod-*",))}})
         replica = world.start()
         ask(world, "west", "bot")
         await world.all_answered()
-        end = world.ending("bot in west")
+        end = world.kind("bot in west")
         assert (end["outcome"], end["code"]) == ("Rejected", "NotAllowed")
         assert not replica.calls["west"]
         await world.stop()
@@ -194,7 +194,7 @@ def test_the_token_that_bedrock_gets_is_the_requests_own() -> None:
         await world.all_answered()
         body = {"modelDeploymentName": "bot", "modelArn": world.model_in("west"), "target": "west", "requestId": "bot in west"}
         targets = {name: Target(name, account.home) for name, account in world.accounts.items()}
-        request = understand(message(body, sender=SOMEBODY), targets)
+        request = parse_request(message(body, sender=SOMEBODY), targets)
         assert world.accounts["west"].made[0].token == client_token(request)  # type: ignore[arg-type]
         await world.stop()
 

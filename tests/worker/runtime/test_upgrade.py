@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from slipway.core.events.publish import Times, announce_outcome
-from slipway.core.lifecycle.outcomes import Ending, Outcome
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind
 from slipway.core.lifecycle.tags import EXPIRES_TAG, FORMER_TAG, RECEIVED_TAG, REQUEST_TAG, UPDATE_TAG, former_key
-from slipway.core.parsing.parse import understand
+from slipway.core.parsing.parse import parse_request
 from slipway.core.sqs.messages import CONTINUATION, Message
-from slipway.core.time_format import iso
+from slipway.core.time_format import format_time
 from tests.simulator.bedrock import USUAL
 from tests.simulator.simulation import HOME, MODEL, OTHER_MODEL, World
 from tests.simulator.sqs import EPOCH, OWN_ROLE, SOMEBODY, Letter
@@ -28,7 +28,7 @@ QUICK = replace(USUAL, creation_seconds=(0.0, 0.0))
 
 def former_tags(**more: str) -> dict[str, str]:
     """Return what the former version wrote on a deployment."""
-    return {REQUEST_TAG: "r-1", RECEIVED_TAG: iso(RECEIVED)} | more
+    return {REQUEST_TAG: "r-1", RECEIVED_TAG: format_time(RECEIVED)} | more
 
 
 def continued(world: World, body: dict[str, Any], sender: str = f"{OWN_ROLE}:former", **decided: object) -> Letter:
@@ -37,10 +37,10 @@ def continued(world: World, body: dict[str, Any], sender: str = f"{OWN_ROLE}:for
     return world.send(body, sender=sender, attributes={CONTINUATION: json.dumps(told)})
 
 
-def former_event_id(body: dict[str, Any], ending: Ending) -> str:
+def former_event_id(body: dict[str, Any], kind: OutcomeKind) -> str:
     """Return the id under which the former version announced an outcome."""
-    request = understand(Message("m-former", json.dumps(body), "", 1, EPOCH, EPOCH, sender=SOMEBODY), HOME)
-    outcome = Outcome(ending)
+    request = parse_request(Message("m-former", json.dumps(body), "", 1, EPOCH, EPOCH, sender=SOMEBODY), HOME)
+    outcome = Outcome(kind)
     return announce_outcome(replace(request, owner=""), outcome, Times(EPOCH, EPOCH, None), "x").event_id
 
 
@@ -61,7 +61,7 @@ def test_an_outcome_that_the_former_version_may_have_announced_is_announced_unde
         world.start()
         continued(world, BODY)
         await world.all_answered()
-        assert said(world) == [(former_event_id(BODY, Ending.ACTIVE), "Active", None)]
+        assert said(world) == [(former_event_id(BODY, OutcomeKind.ACTIVE), "Active", None)]
         assert len(world.account.made) == 1
         await world.stop()
 
@@ -119,13 +119,13 @@ def test_an_update_that_the_former_version_had_begun_turns_back_to_the_model_of_
         test = {"prompt": "x", "expect": "zzz"}
         about = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": MODEL, "requestId": "u-1"}
         body = about | {"rollback": True, "smokeTest": test}
-        request = understand(Message("m-former", json.dumps(body), "", 1, EPOCH, EPOCH, sender=SOMEBODY), HOME)
-        mark = {UPDATE_TAG: f"{former_key(request)} {iso(RECEIVED)}", FORMER_TAG: OTHER_MODEL}
+        request = parse_request(Message("m-former", json.dumps(body), "", 1, EPOCH, EPOCH, sender=SOMEBODY), HOME)
+        mark = {UPDATE_TAG: f"{former_key(request)} {format_time(RECEIVED)}", FORMER_TAG: OTHER_MODEL}
         world = await a_world(**{REQUEST_TAG: "r-0"} | mark)
         world.start()
         continued(world, body)
         await world.all_answered()
-        assert said(world) == [(former_event_id(body, Ending.ROLLED_BACK), "RolledBack", "SmokeTestFailed")]
+        assert said(world) == [(former_event_id(body, OutcomeKind.ROLLED_BACK), "RolledBack", "SmokeTestFailed")]
         (one,) = world.account.existing()
         assert one.model_arn(world.account.now()) == OTHER_MODEL
         await world.stop()
@@ -135,7 +135,7 @@ def test_an_update_that_the_former_version_had_begun_turns_back_to_the_model_of_
 
 def test_what_the_former_version_made_still_expires_and_is_still_deleted() -> None:
     async def main() -> None:
-        world = await a_world(**{EXPIRES_TAG: iso(EPOCH + 600)})
+        world = await a_world(**{EXPIRES_TAG: format_time(EPOCH + 600)})
         world.start(reap_interval=60.0)
         await world.until(lambda: not world.account.existing(), 3600)
         await world.all_answered()
@@ -143,7 +143,7 @@ def test_what_the_former_version_made_still_expires_and_is_still_deleted() -> No
         world.account.add("bot", MODEL, former_tags())
         world.send({"action": "delete", "customModelDeploymentIdentifier": "bot", "requestId": "d-1"})
         await world.all_answered()
-        assert world.ending("d-1")["outcome"] == "Deleted"
+        assert world.kind("d-1")["outcome"] == "Deleted"
         assert not world.account.existing()
         await world.stop()
 

@@ -10,14 +10,14 @@ from typing import Any
 import jsonschema
 import pytest
 
-from slipway.core.diagnostics.status import Held
+from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.events.schema import event_schema
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.sqs.messages import Message
 from slipway.http.requests_api import holdings
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.kernel.observe import in_silence
-from slipway.worker.scheduling.ordering import Turns
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.observe import no_progress
+from slipway.worker.scheduling.ordering import RequestOrder
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World
 from tests.simulator.virtual_loop import run
@@ -26,9 +26,9 @@ from tests.simulator.wire_faults import Fault
 ONE_AT_A_TIME = Rules(max_creating=1, max_total=1000, creation_seconds=(100.0, 100.0))
 
 
-def held(world: World, name: str = "a") -> dict[str, Held]:
+def held(world: World, name: str = "a") -> dict[str, RequestStatus]:
     page: dict[str, Any] = json.loads(json.dumps(holdings(world.replicas[name].slipway, {})))
-    return {one.request_id or "": one for one in map(Held.of, page["requests"])}
+    return {one.request_id or "": one for one in map(RequestStatus.of, page["requests"])}
 
 
 def made(world: World) -> list[str]:
@@ -90,12 +90,12 @@ def test_a_request_that_was_handed_on_keeps_its_age() -> None:
 
 def test_turns_go_by_first_receipt_whatever_comes_first_here() -> None:
     async def main() -> None:
-        turns, order = Turns(), list[str]()
+        turns, order = RequestOrder(), list[str]()
 
         async def work(name: str, first_received: float) -> None:
-            hold = Hold(Message(name, "{}", name, 2, 5000.0, first_received), 120.0)
-            with turns.turn(["deployment bot"], hold) as turn:
-                await turn.come(in_silence)
+            lease = Lease(Message(name, "{}", name, 2, 5000.0, first_received), 120.0)
+            with turns.turn(["deployment bot"], lease) as turn:
+                await turn.come(no_progress)
                 order.append(name)
                 await asyncio.sleep(1)
 
@@ -222,7 +222,7 @@ def test_a_create_that_is_held_back_waits_for_the_rate_and_so_does_who_is_behind
         assert "NoSlot" not in reasons
         assert [one for one in held(world).values() if one.prospect.place is not None], "some wait behind them, in line"
         await asyncio.sleep(202.0)
-        ended = world.ending("r-59")
+        ended = world.kind("r-59")
         assert (ended["outcome"], ended["reason"]) == ("TimedOut", "Throttled")
         is_fast = True
         await world.all_answered()

@@ -9,7 +9,7 @@ from typing import Any
 
 from slipway.core.bedrock.errors import Denied
 from slipway.core.lifecycle.tags import EXPIRES_TAG, REQUEST_TAG
-from slipway.core.time_format import iso
+from slipway.core.time_format import format_time
 from tests.simulator.bedrock import USUAL
 from tests.simulator.simulation import MODEL, World
 from tests.simulator.virtual_loop import run
@@ -68,7 +68,7 @@ def test_three_replicas_and_a_restart_announce_it_under_one_id() -> None:
 def test_a_time_that_a_person_has_put_off_counts_and_nothing_is_announced() -> None:
     async def main() -> None:
         world = World(terms=REAPING)
-        arn = world.account.add("bot", MODEL, {REQUEST_TAG: "r-0", EXPIRES_TAG: iso(world.account.now() + 1000)}).arn
+        arn = world.account.add("bot", MODEL, {REQUEST_TAG: "r-0", EXPIRES_TAG: format_time(world.account.now() + 1000)}).arn
         world.start()
         world.start("b")
         await asyncio.sleep(900)
@@ -182,7 +182,7 @@ def test_a_request_that_waits_until_its_deployment_would_have_expired_makes_none
         world.start()
         world.ask("bot", requestId="r-1", expiresAfter="PT10M")
         await world.all_answered(700)
-        assert world.ending("r-1")["outcome"] == "TimedOut"
+        assert world.kind("r-1")["outcome"] == "TimedOut"
         assert not world.account.made
         await world.stop()
 

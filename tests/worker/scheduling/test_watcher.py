@@ -9,7 +9,7 @@ import pytest
 
 from slipway.core.bedrock.deployments import Deployment, Page, Status
 from slipway.core.requests.targets import DEFAULT
-from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.scheduling.watcher import WOKEN_AT_ONCE, Watcher
 from tests.simulator.bedrock import Rules
@@ -38,7 +38,7 @@ def test_when_a_thousand_end_at_once_others_have_their_turn_meanwhile() -> None:
     async def main() -> None:
         lists = Lists()
         watcher = Watcher(
-            lists, interval=1.0, rng=random.Random(1), tally=Tally(), needs_counts=lambda: False, counted=lambda *_: None
+            lists, interval=1.0, rng=random.Random(1), tally=Counters(), needs_counts=lambda: False, counted=lambda *_: None
         )
         woken = 0
 

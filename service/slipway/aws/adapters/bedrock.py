@@ -14,8 +14,8 @@ from slipway.aws.adapters.limiter import Wait, simply
 from slipway.aws.adapters.responses import Parsed, objects_of, text_of, unreadable
 from slipway.aws.adapters.retry import ONLY_IF_NOT_APPLIED, Caller
 from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
-from slipway.core.bedrock.errors import Missing, Refused
-from slipway.core.lifecycle.model_job import Job, JobStatus
+from slipway.core.bedrock.errors import Refused, ResourceMissing
+from slipway.core.lifecycle.model_job import CustomizationJob, JobStatus
 
 CONVERSE_SECONDS: Final = 60.0
 """How long a model may take to answer a smoke test."""
@@ -82,7 +82,7 @@ class Bedrock:
 
         try:
             return await self._call(operation, send, wait=wait)
-        except Missing:
+        except ResourceMissing:
             return None
 
     async def tags(self, arn: str, *, wait: Wait = simply) -> dict[str, str] | None:
@@ -98,13 +98,13 @@ class Bedrock:
 
         try:
             return await self._call(operation, send, wait=wait)
-        except Missing:
+        except ResourceMissing:
             return None
 
     async def delete(self, arn: str, *, wait: Wait = simply) -> None:
         """Delete a deployment. It is gone when Get says so, and not before. Harmless when repeated.
 
-        Raises `Missing` where there is none, and `Conflicting` while it is being created or updated.
+        Raises `ResourceMissing` where there is none, and `Conflicting` while it is being created or updated.
         """
 
         async def send() -> None:
@@ -116,7 +116,7 @@ class Bedrock:
     async def update(self, arn: str, model_arn: str, *, wait: Wait = simply) -> None:
         """Begin to let a deployment serve another model. Harmless when repeated.
 
-        Raises `Missing` where the deployment or the model does not exist, and `Refused` also while it is being updated.
+        Raises `ResourceMissing` where the deployment or the model does not exist, and `Refused` also while it is being updated.
         """
 
         async def send() -> None:
@@ -174,22 +174,22 @@ class Bedrock:
 
         try:
             return await self._call(operation, send, wait=wait)
-        except Missing:
+        except ResourceMissing:
             return ModelState.MISSING
 
-    async def job(self, identifier: str, *, wait: Wait = simply) -> Job | None:
+    async def job(self, identifier: str, *, wait: Wait = simply) -> CustomizationJob | None:
         """Look at a customization job, by ARN or name; None when Bedrock says that there is none."""
         operation = "GetModelCustomizationJob"
 
-        async def send() -> Job:
+        async def send() -> CustomizationJob:
             answer = await self._client.get_model_customization_job(jobIdentifier=identifier)
             arn, status = text_of(answer, "jobArn", operation), JobStatus.of(str(answer.get("status") or ""))
             model = text_of(answer, "outputModelArn", operation) if answer.get("outputModelArn") else None
-            return Job(arn, status, model, str(answer.get("failureMessage") or "") or None)
+            return CustomizationJob(arn, status, model, str(answer.get("failureMessage") or "") or None)
 
         try:
             return await self._call(operation, send, wait=wait)
-        except Missing:
+        except ResourceMissing:
             return None
 
     def now(self) -> float:

@@ -34,12 +34,12 @@ from slipway.core.bedrock.errors import (
     CallFailed,
     Conflicting,
     Denied,
-    LeaseGone,
-    Missing,
     QuotaFull,
+    ReceiptExpired,
     Refused,
+    ResourceMissing,
     Throttled,
-    Unknown,
+    UnknownResult,
 )
 
 LONGEST_TEXT: Final = 1000
@@ -71,24 +71,24 @@ _BY_CODE: Final[Mapping[str, type[CallFailed]]] = {
             "AuthorizationError AuthFailure NotAuthorized UnauthorizedOperation InvalidSecurity OptInRequired "
             "SubscriptionRequired TokenRefreshRequired"
         ),
-        Missing: "ResourceNotFound QueueDoesNotExist NonExistentQueue NotFound",
+        ResourceMissing: "ResourceNotFound QueueDoesNotExist NonExistentQueue NotFound",
         Conflicting: "ModelNotReady Conflict ResourceConflict ResourceInUse ResourceAlreadyExists AlreadyExists",
-        LeaseGone: "ReceiptHandleIsInvalid MessageNotInflight",
-        Unknown: "RequestTimeout InternalError InternalFailure InternalServer InternalServerError ServiceUnavailable",
+        ReceiptExpired: "ReceiptHandleIsInvalid MessageNotInflight",
+        UnknownResult: "RequestTimeout InternalError InternalFailure InternalServer InternalServerError ServiceUnavailable",
     }.items()
     for code in codes.split()
 }
 _BY_STATUS: Final[Mapping[int, type[CallFailed]]] = {
     401: Denied,
     403: Denied,
-    408: Unknown,
+    408: UnknownResult,
     409: Conflicting,
     429: Throttled,
 }
 
 
 def translate(operation: str, exc: Exception) -> CallFailed | None:
-    """Return what a failure of this operation means: what is not known to be harmless is `Unknown`.
+    """Return what a failure of this operation means: what is not known to be harmless is `UnknownResult`.
 
     None for a programming error, which is nothing that a call can mean.
     """
@@ -98,13 +98,13 @@ def translate(operation: str, exc: Exception) -> CallFailed | None:
         return translate_document(operation, exc)
     name = type(exc).__name__
     if isinstance(exc, TimeoutError):
-        return Unknown(operation, "Timeout", "no answer in time")
+        return UnknownResult(operation, "Timeout", "no answer in time")
     text = _clean(str(exc))
     if isinstance(exc, _NO_CREDENTIALS):
         return Denied(operation, name, text)
     if isinstance(exc, ParamValidationError):
         return Refused(operation, name, text)
-    return Unknown(operation, name, text) if isinstance(exc, _OUTSIDE) else None
+    return UnknownResult(operation, name, text) if isinstance(exc, _OUTSIDE) else None
 
 
 def translate_entry(operation: str, entry: Mapping[str, Any]) -> CallFailed:
@@ -112,7 +112,7 @@ def translate_entry(operation: str, entry: Mapping[str, Any]) -> CallFailed:
     code, text = str(entry.get("Code", "")), _clean(str(entry.get("Message", "")))
     kind = _kind(code, text, None)
     if kind is Refused and not (code and entry.get("SenderFault", True)):
-        kind = Unknown
+        kind = UnknownResult
     return kind(operation, code, text)
 
 
@@ -131,7 +131,7 @@ def translate_document(operation: str, exc: ClientError) -> CallFailed:
         return Denied(operation, f"{exc.operation_name}.{code}", text)
     is_parsed = code and not code.isdigit()  # botocore puts the status where there is no code
     if not is_parsed or not HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Unknown(operation, code if is_parsed else f"Http{status}", text)
+        return UnknownResult(operation, code if is_parsed else f"Http{status}", text)
     return _kind(code, text, status)(operation, code, text)
 
 
@@ -142,7 +142,7 @@ def _kind(code: str, text: str, status: int | None) -> type[CallFailed]:
     if (kind := _named(code)) is not None:
         return kind
     if "InvalidParameterValue" in code and ("receipt" in said or "not available for visibility" in said):
-        return LeaseGone
+        return ReceiptExpired
     return _BY_STATUS.get(status or 0, Refused)
 
 

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final, Protocol, TypeVar
 
 from slipway.core.bedrock.errors import CallFailed, Throttled
-from slipway.core.scheduling.rate_limit import Free, Pace, Paced
+from slipway.core.scheduling.rate_limit import Paced, RateState, Unlimited
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class Limiter:
     def __init__(self, most_open: int) -> None:
         self._most_open = most_open
         self._open = 0
-        self._pace: Pace = Free()
+        self._pace: RateState = Unlimited()
         self._repeats: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self._line: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None

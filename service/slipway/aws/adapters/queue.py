@@ -17,7 +17,7 @@ from slipway.aws.adapters.message_attributes import read_attributes, write_attri
 from slipway.aws.adapters.responses import Parsed, batch_of, number_of, text_of, texts_of, unreadable
 from slipway.aws.adapters.retry import NEVER, Caller
 from slipway.aws.sdk.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
-from slipway.core.bedrock.errors import CallFailed, Missing, Unknown
+from slipway.core.bedrock.errors import CallFailed, ResourceMissing, UnknownResult
 from slipway.core.sqs.messages import TRACE_HEADER, AnyAttribute, Message, Outgoing, QueueTraits
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ class Queue:
         receiver: Any,  # noqa: ANN401  aioboto3 has no types
         custodian: Any,  # noqa: ANN401  as above
         receiving: Caller,
-        custody: Caller,
+        leases: Caller,
         clock: AwsClock | None = None,
     ) -> None:
         self._url = queue_url
@@ -57,7 +57,7 @@ class Queue:
         self._receiver = receiver
         self._custodian = custodian
         self._receiving = receiving
-        self._custody = custody
+        self._custody = leases
         self.clock = clock or AwsClock(time.time)
         self._dead_letter_url: str | None = None
 
@@ -65,7 +65,7 @@ class Queue:
         """Answer at most `limit` (1 to 10) messages, waiting so long for the first.
 
         Each is held for the visibility timeout. Not repeated here, and its turn is waited for through `wait`, so that who
-        stops receives nothing more. On FIFO, repeat it with the same `attempt` after `Unknown`, and nothing that it brought
+        stops receives nothing more. On FIFO, repeat it with the same `attempt` after `UnknownResult`, and nothing that it brought
         is lost meanwhile.
         """
         operation = "ReceiveMessage"
@@ -129,8 +129,8 @@ class Queue:
 
         return await self._custody.call(operation, send)
 
-    async def bury(self, outgoing: Outgoing) -> None:
-        """Send one message to the dead-letter queue, at least once. Raises `Missing` where there is none."""
+    async def send_dead_letter(self, outgoing: Outgoing) -> None:
+        """Send one message to the dead-letter queue, at least once. Raises `ResourceMissing` where there is none."""
         operation = "SendMessage"
         url = self._dead_letter_url = self._dead_letter_url or await self._find_dead_letter_url()
 
@@ -179,7 +179,7 @@ class Queue:
         operation = "GetQueueUrl"
         _, arn = await self._redrive()
         if arn is None:
-            raise Missing(operation, "NoDeadLetterQueue", f"{self._url} has no redrive policy")
+            raise ResourceMissing(operation, "NoDeadLetterQueue", f"{self._url} has no redrive policy")
         account, name = arn.split(":")[-2:]
 
         async def send() -> str:
@@ -218,13 +218,13 @@ def _message_or_none(message: Parsed, received_at: float, error: float, operatio
     """Return a message; None for one that cannot be read, which must not spoil the others of its batch."""
     try:
         return _message(message, received_at, error, operation)
-    except Unknown as failed:
+    except UnknownResult as failed:
         log.warning("message.unreadable", error=str(failed), remedy="it is received again, up to maxReceiveCount")
         return None
 
 
 def _message(message: Parsed, received_at: float, error: float, operation: str) -> Message:
-    """Return a message. Raises `Unknown` without an id, a receipt handle or a body.
+    """Return a message. Raises `UnknownResult` without an id, a receipt handle or a body.
 
     Queues that resemble SQS may leave system attributes out: then it is received for the first time, now.
     """

@@ -11,7 +11,7 @@ from typing import Any, Final, assert_never
 from slipway.aws.adapters.message_attributes import write_attributes
 from slipway.aws.adapters.responses import Parsed, text_of
 from slipway.aws.adapters.retry import Caller
-from slipway.core.events.callbacks import Copied, Reply, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
+from slipway.core.events.callbacks import Callback, EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 
 STEP_FUNCTIONS: Final = "stepfunctions"
 SAGEMAKER: Final = "sagemaker"
@@ -28,7 +28,7 @@ class Replies:
         self._topics = topics
         self._call = caller.call
 
-    async def reply(self, reply: Reply) -> None:
+    async def reply(self, reply: Callback) -> None:
         """Say it."""
         match reply:
             case TaskSucceeded(token=token, output=output):
@@ -41,7 +41,7 @@ class Replies:
                 await self._call(operation, lambda: states.send_task_failure(taskToken=token, error=error, cause=cause))
             case StepSucceeded() | StepFailed():
                 await self._to_pipeline(reply)
-            case Copied():
+            case EventCopy():
                 await self._copy(reply)
             case _:
                 assert_never(reply)
@@ -69,7 +69,7 @@ class Replies:
 
         await self._call(operation, say)
 
-    async def _copy(self, reply: Copied) -> None:
+    async def _copy(self, reply: EventCopy) -> None:
         publication = reply.publication
         given: dict[str, Any] = {"MessageAttributes": write_attributes(publication.attributes)}
         if reply.to.endswith(".fifo"):

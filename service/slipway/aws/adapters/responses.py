@@ -1,4 +1,4 @@
-"""Reading answers: from AWS's dictionaries to plain values, or `Unknown` where something that must be there is not."""
+"""Reading answers: from AWS's dictionaries to plain values, or `UnknownResult` where something that must be there is not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from slipway.aws.adapters.error_translation import translate_entry
-from slipway.core.bedrock.errors import CallFailed, Unknown
+from slipway.core.bedrock.errors import CallFailed, UnknownResult
 
 Parsed = Mapping[str, Any]
 
@@ -19,9 +19,9 @@ def text_of(answer: Parsed, key: str, operation: str) -> str:
     return value
 
 
-def unreadable(operation: str, said: str) -> Unknown:
+def unreadable(operation: str, said: str) -> UnknownResult:
     """Return the failure of a call whose answer is not what it must be."""
-    return Unknown(operation, "UnreadableAnswer", said)
+    return UnknownResult(operation, "UnreadableAnswer", said)
 
 
 def texts_of(answer: Parsed, key: str, operation: str) -> dict[str, str]:
@@ -53,7 +53,7 @@ def number_of(value: object, operation: str) -> int:
 def batch_of(answer: Parsed, size: int, operation: str) -> list[CallFailed | None]:
     """Answer for each entry of a batch, whose id is its place, None where it was applied, else what it met.
 
-    A batch partly fails with HTTP 200; an entry that is in neither list is `Unknown`.
+    A batch partly fails with HTTP 200; an entry that is in neither list is `UnknownResult`.
     """
     applied, failed = (objects_of(answer, key, operation, may_lack=True) for key in ("Successful", "Failed"))
     answers: dict[str, CallFailed | None] = {text_of(entry, "Id", operation): None for entry in applied}

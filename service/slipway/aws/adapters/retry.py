@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 
 from slipway.aws.adapters.error_translation import is_too_fast, translate
 from slipway.aws.adapters.limiter import HELD_BACK, Answer, Limiter, Wait, simply
-from slipway.core.bedrock.errors import CallFailed, Throttled, Unknown
+from slipway.core.bedrock.errors import CallFailed, Throttled, UnknownResult
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ LONGEST_PAUSE_SECONDS: Final = 5.0
 
 Repeat = tuple[type[CallFailed], ...]
 """The failures after which a call is repeated."""
-SAFE_TO_REPEAT: Final[Repeat] = (Throttled, Unknown)
+SAFE_TO_REPEAT: Final[Repeat] = (Throttled, UnknownResult)
 """For a read, and for what is the same done twice."""
 ONLY_IF_NOT_APPLIED: Final[Repeat] = (Throttled,)
 """For a call after whose lost answer one must look first."""

@@ -10,7 +10,7 @@ from slipway.aws.adapters.message_attributes import read_attributes, write_attri
 from slipway.aws.adapters.responses import Parsed, batch_of, number_of, objects_of, text_of, unreadable
 from slipway.aws.adapters.retry import Caller
 from slipway.aws.operator.queue_inspector import Inspector
-from slipway.core.bedrock.errors import CallFailed, Missing
+from slipway.core.bedrock.errors import CallFailed, ResourceMissing
 from slipway.core.dead_letters import DeadLetter
 from slipway.core.diagnostics.doctor import redrive_of
 from slipway.core.sqs.messages import Outgoing
@@ -54,7 +54,7 @@ class DeadLetters:
             await self._release(url, list(letters.values()))
 
     async def url(self) -> str:
-        """Return the queue's own URL. Raises `Missing` where there is none."""
+        """Return the queue's own URL. Raises `ResourceMissing` where there is none."""
         if self._url is None:
             self._url = await self._find_url()
         return self._url
@@ -62,7 +62,7 @@ class DeadLetters:
     async def _find_url(self) -> str:
         arn = redrive_of(await self._inspector.queue(self._queue_url)).get("deadLetterTargetArn")
         if arn is None:
-            raise Missing("GetQueueAttributes", "NoDeadLetterQueue", f"{self._queue_url} has no redrive policy")
+            raise ResourceMissing("GetQueueAttributes", "NoDeadLetterQueue", f"{self._queue_url} has no redrive policy")
         return await self._inspector.queue_url(arn)
 
     async def batches(self) -> AsyncIterator[list[DeadLetter]]:

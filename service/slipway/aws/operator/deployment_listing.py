@@ -12,10 +12,10 @@ from slipway.aws.adapters.bedrock import Bedrock, read_deployment
 from slipway.aws.adapters.responses import objects_of, text_of
 from slipway.aws.adapters.retry import Caller
 from slipway.core.bedrock.deployments import Deployment, Page, Status
-from slipway.core.bedrock.errors import Missing
+from slipway.core.bedrock.errors import ResourceMissing
 from slipway.core.bedrock.pager import deployment_pages
-from slipway.core.diagnostics.predict import Existing
-from slipway.core.lifecycle.tags import Marks
+from slipway.core.diagnostics.predict import ExistingDeployment
+from slipway.core.lifecycle.tags import DeploymentTags
 
 LARGEST_PAGE = 1000
 
@@ -41,9 +41,9 @@ class Details:
     tags: dict[str, str]
 
     @property
-    def marks(self) -> Marks:
+    def marks(self) -> DeploymentTags:
         """What its tags say to Slipway."""
-        return Marks.of(self.tags)
+        return DeploymentTags.of(self.tags)
 
 
 class Catalogue:
@@ -86,12 +86,12 @@ class Catalogue:
             found |= {deployment.arn: deployment for deployment in page.deployments}
         return list(found.values())
 
-    async def with_tags(self, deployments: Iterable[Deployment]) -> list[Existing]:
+    async def with_tags(self, deployments: Iterable[Deployment]) -> list[ExistingDeployment]:
         """Answer whose each deployment is, by one call each; without those that are gone meanwhile."""
         listed = list(deployments)
         tags = await asyncio.gather(*(self._bedrock.tags(deployment.arn) for deployment in listed))
         pairs = zip(listed, tags, strict=True)
-        return [Existing(deployment, Marks.of(found)) for deployment, found in pairs if found is not None]
+        return [ExistingDeployment(deployment, DeploymentTags.of(found)) for deployment, found in pairs if found is not None]
 
     async def details(self, identifier: str) -> Details | None:
         """Answer all about one deployment, by name or ARN; None when there is none."""
@@ -103,7 +103,7 @@ class Catalogue:
 
         try:
             deployment, description = await self._call(operation, send)
-        except Missing:
+        except ResourceMissing:
             return None
         tags = await self._bedrock.tags(deployment.arn)
         return None if tags is None else Details(deployment, description, tags)

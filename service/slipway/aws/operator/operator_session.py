@@ -19,7 +19,7 @@ from slipway.aws.operator.permission_check import Rights
 from slipway.aws.operator.queue_inspector import Inspector
 from slipway.aws.operator.request_sender import Sender
 from slipway.aws.sdk.clients import open_clients
-from slipway.core.requests.targets import DEFAULT, Target, Targets, Wanted
+from slipway.core.requests.targets import DEFAULT, Target, Targets, TargetSettings
 
 MOST_OPEN: Final = 8
 CALL_SECONDS: Final = 10.0
@@ -27,7 +27,7 @@ ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Visited:
+class OperatorSettings:
     """One target, as a command looks at it."""
 
     target: Target
@@ -37,12 +37,12 @@ class Visited:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class OperatorSession:
     """What a command asks AWS through."""
 
-    here: Visited
+    here: OperatorSettings
     """The target that the command is about."""
-    places: Mapping[str, Visited]
+    places: Mapping[str, OperatorSettings]
     """Every target of the settings, by name."""
     inspector: Inspector
     sender: Sender
@@ -58,9 +58,14 @@ class Visit:
 
 
 @asynccontextmanager
-async def visiting(
-    *, queue_url: str, topic_arn: str, version: str, wanted: Sequence[Wanted] = (Wanted(DEFAULT),), about: str = DEFAULT
-) -> AsyncIterator[Visit]:
+async def open_operator_session(
+    *,
+    queue_url: str,
+    topic_arn: str,
+    version: str,
+    wanted: Sequence[TargetSettings] = (TargetSettings(DEFAULT),),
+    about: str = DEFAULT,
+) -> AsyncIterator[OperatorSession]:
     """Open everything, and close it at the end; `about` is one of the targets that are `wanted`.
 
     No role is assumed before the first call that needs it. Raises `NotConfigured` with a sentence for the operator.
@@ -74,7 +79,7 @@ async def visiting(
     opening = open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=1, wanted=wanted)
     async with opening as clients:
         places = {
-            name: Visited(
+            name: OperatorSettings(
                 target=target,
                 bedrock=Bedrock(clients.bedrocks[name], caller(), open_client=clients.open_in[name]),
                 catalogue=Catalogue(clients.bedrocks[name], caller()),
@@ -82,13 +87,13 @@ async def visiting(
             )
             for name, target in clients.targets.items()
         }
-        inspector = Inspector(clients.custody, clients.topic, caller())
-        yield Visit(
+        inspector = Inspector(clients.leases, clients.topic, caller())
+        yield OperatorSession(
             here=places[about],
             places=places,
             inspector=inspector,
-            sender=Sender(clients.custody, caller()),
-            dead_letters=DeadLetters(queue_url, clients.custody, inspector, caller()),
+            sender=Sender(clients.leases, caller()),
+            dead_letters=DeadLetters(queue_url, clients.leases, inspector, caller()),
             identity=Identity(clients.open, caller()),
             listen_to=lambda url: Listener(url, clients.receive, caller()),
         )

@@ -20,12 +20,12 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
 
-from slipway.aws.sdk.credential_refresh import Keeper, check_authorities, check_variables, find_credentials
+from slipway.aws.sdk.credential_refresh import CredentialRefresher, check_authorities, check_variables, find_credentials
 from slipway.aws.sdk.regions import NotConfigured, find_home, find_regions, find_targets
 from slipway.aws.sdk.response_parsing import guard_parsers
 from slipway.aws.sdk.roles import assume
-from slipway.aws.sdk.transport import StraightSession, check_body
-from slipway.core.requests.targets import DEFAULT, Home, Role, Targets, Wanted
+from slipway.aws.sdk.transport import StrictHttpSession, check_body
+from slipway.core.requests.targets import DEFAULT, Home, Role, Targets, TargetSettings
 
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 15.0
@@ -48,7 +48,7 @@ class Clients:
     """Open clients. Each has a pool of its own, so that no heartbeat waits behind a parked long poll."""
 
     receive: Any
-    custody: Any
+    leases: Any
     bedrocks: Mapping[str, Any]
     """By target."""
     topic: Any
@@ -57,7 +57,7 @@ class Clients:
     """Answers the client of another service, opened when it is first wanted: most of them never are."""
     open_in: Mapping[str, Open]
     """The same, by target."""
-    keeper: Keeper | None = None
+    keeper: CredentialRefresher | None = None
     """Keeps credentials that run out; None where they do not."""
 
     @property
@@ -78,9 +78,9 @@ async def open_clients(
     topic_arn: str,
     version: str,
     most_polls: int,
-    wanted: Sequence[Wanted] = (Wanted(DEFAULT),),
+    wanted: Sequence[TargetSettings] = (TargetSettings(DEFAULT),),
     sdk: Callable[[], AioSession] = AioSession,
-    transport: type[StraightSession] = StraightSession,
+    transport: type[StrictHttpSession] = StrictHttpSession,
 ) -> AsyncIterator[Clients]:
     """Open the clients, and close them at the end. No call is made, except one for credentials where they need it.
 
@@ -140,7 +140,7 @@ async def open_clients(
         places = {each.name: (await working_as(each.role), targets[each.name].home.region) for each in wanted}
         yield Clients(
             receive=await open_one("sqs", regions.queue, most_polls + 1, LONGEST_POLL_SECONDS + POLL_GRACE_SECONDS),
-            custody=await open_one("sqs", regions.queue, CUSTODY_POOL),
+            leases=await open_one("sqs", regions.queue, CUSTODY_POOL),
             bedrocks={
                 name: await open_one("bedrock", region, BEDROCK_POOL, within=within)
                 for name, (within, region) in places.items()
@@ -161,7 +161,7 @@ async def _read_models(session: AioSession, service: str) -> None:
 
 
 def _config(
-    user_agent: str, pool: int, read_seconds: float, transport: type[StraightSession], signature: str | None = None
+    user_agent: str, pool: int, read_seconds: float, transport: type[StrictHttpSession], signature: str | None = None
 ) -> AioConfig:
     """Never set as the session's default: aiobotocore then drops `http_session_cls` without a word.
 

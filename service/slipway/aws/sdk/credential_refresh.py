@@ -77,7 +77,7 @@ _KEYS: Final[Mapping[str, str]] = {"access_key": "access key", "secret_key": "se
 log = structlog.get_logger()
 
 
-class Keeper:
+class CredentialRefresher:
     """Stands in for how these credentials refresh themselves."""
 
     def __init__(self, credentials: AioRefreshableCredentials) -> None:
@@ -135,7 +135,7 @@ class Keeper:
         return 0.0 if expiry is None else float(self._credentials._seconds_remaining())  # noqa: SLF001  as above
 
 
-async def find_credentials(session: AioSession) -> Keeper | None:
+async def find_credentials(session: AioSession) -> CredentialRefresher | None:
     """Find credentials, and return what keeps them fresh; None for those that do not run out.
 
     Raises `NotConfigured` for what only the operator can fix, and `Denied` for what may pass: also where none are found, as
@@ -152,7 +152,7 @@ async def find_credentials(session: AioSession) -> Keeper | None:
         raise Denied(OPERATION, "NoCredentials", said)
     if isinstance(credentials, AioRefreshableCredentials):
         keys = {name: getattr(credentials, f"_{name}") for name in _KEYS}  # as they are: to read them might refresh them
-        keeper: Keeper | None = Keeper(credentials)
+        keeper: CredentialRefresher | None = CredentialRefresher(credentials)
     else:
         keys, keeper = {name: getattr(credentials, name) for name in _KEYS}, None
     if wrong := _fault_of_keys(keys, credentials.method):

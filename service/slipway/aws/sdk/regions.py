@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.core.requests.targets import Home, Target, Wanted
+from slipway.core.requests.targets import Home, Target, TargetSettings
 
 _TOPIC: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):sns:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):[\w.-]+")
 _ROLE: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/.+")
@@ -36,7 +36,7 @@ def find_home(topic_arn: str, regions: Regions) -> Home:
     return Home(topic["partition"], topic["account"], regions.bedrock)
 
 
-def find_targets(wanted: Sequence[Wanted], home: Home) -> dict[str, Target]:
+def find_targets(wanted: Sequence[TargetSettings], home: Home) -> dict[str, Target]:
     """Answer the targets by name, with where each is.
 
     Each has an account and Region of its own, since two would watch the same deployments, and fill the same slots. Raises
@@ -52,7 +52,7 @@ def find_targets(wanted: Sequence[Wanted], home: Home) -> dict[str, Target]:
     return found
 
 
-def find_place(wanted: Wanted, home: Home) -> Home:
+def find_place(wanted: TargetSettings, home: Home) -> Home:
     """Answer where a target is: a role says whose account it is, and of which partition; what nothing says is as at home."""
     role = _ROLE.fullmatch(wanted.role.arn) if wanted.role else None
     partition, account = (role["partition"], role["account"]) if role else (home.partition, home.account)

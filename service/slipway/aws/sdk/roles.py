@@ -12,7 +12,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials
 from aiobotocore.session import AioSession
 
-from slipway.aws.sdk.credential_refresh import Keeper
+from slipway.aws.sdk.credential_refresh import CredentialRefresher
 from slipway.core.requests.targets import Role
 
 
@@ -26,5 +26,5 @@ async def assume(role: Role, session: AioSession, *, sts: AioSession, region: st
     own = await sts.get_credentials()
     fetcher = AioAssumeRoleCredentialFetcher(client, own, role.arn, extra_args=extra)
     credentials = AioDeferredRefreshableCredentials(fetcher.fetch_credentials, f"AssumeRole of {role.arn}")
-    Keeper(credentials)
+    CredentialRefresher(credentials)
     session._credentials = credentials  # noqa: SLF001  it has no other way in for what refreshes itself

@@ -25,7 +25,7 @@ LARGEST_CHECKED: Final = 64 * 1024
 """Beyond this only the ends of a body are looked at: reading a List of 1,000 twice would cost 4 ms."""
 
 
-class StraightSession:
+class StrictHttpSession:
     """An HTTP session as `AioConfig(http_session_cls=...)` takes it. What aiohttp raises goes through as it is.
 
     A class of its own, since aiobotocore's has no public switch for redirects, nor (before 3.9) for the host's name.

@@ -12,7 +12,7 @@ from slipway.cli.exit_codes import Exit
 from slipway.cli.request_options import AsJson, Config, Daemons, Target, custom_model, not_empty
 
 if TYPE_CHECKING:
-    from slipway.aws.operator.operator_session import Visit
+    from slipway.aws.operator.operator_session import OperatorSession
     from slipway.settings.load import Settings
 
 app = typer.Typer()
@@ -63,7 +63,7 @@ def list_(
         oldest_first=oldest_first,
     )
 
-    def errand(visit: Visit, _: Settings) -> Awaitable[Exit]:
+    def errand(visit: OperatorSession, _: Settings) -> Awaitable[Exit]:
         return list_deployments(visit, filters, limit=limit, token=token, as_json=as_json)
 
     raise run_errand(config, errand, target=target)
@@ -105,7 +105,7 @@ def watch(
     from slipway.cli.listing import watch_target
     from slipway.cli.runner import run_errand
 
-    def errand(visit: Visit, settings: Settings) -> Awaitable[Exit]:
+    def errand(visit: OperatorSession, settings: Settings) -> Awaitable[Exit]:
         return watch_target(visit, settings, daemon or [], every=every, count=count)
 
     raise run_errand(config, errand, target=target)
@@ -134,17 +134,17 @@ def explain(
     from slipway.cli.explain import explain_word
     from slipway.cli.runner import run_errand
 
-    def errand(visit: Visit, settings: Settings) -> Awaitable[Exit]:
+    def errand(visit: OperatorSession, settings: Settings) -> Awaitable[Exit]:
         return explain_word(visit, settings, word, daemon or [], target, as_json=as_json)
 
     raise run_errand(config, errand, target=target)
 
 
 def _time(text: str | None, option: str) -> float | None:
-    from slipway.core.time_format import epoch
+    from slipway.core.time_format import parse_time
 
     try:
-        return None if text is None else epoch(text)
+        return None if text is None else parse_time(text)
     except ValueError:
         said = f"{text!r} is no time; give it in ISO 8601, like 2026-11-23T20:00:00Z"
         raise typer.BadParameter(said, param_hint=option) from None

@@ -11,7 +11,7 @@ from slipway.cli.exit_codes import Exit
 from slipway.cli.request_options import AsJson, Config, Daemons, Target, custom_model
 
 if TYPE_CHECKING:
-    from slipway.aws.operator.operator_session import Visit
+    from slipway.aws.operator.operator_session import OperatorSession
     from slipway.settings.load import Settings
 
 app = typer.Typer()
@@ -44,15 +44,15 @@ def audit(
     Example: slipway audit --daemon http://10.0.0.1:8080 --daemon http://10.0.0.2:8080 --events events.jsonl
     """
     from slipway.cli.audit import audit_account, read_events
-    from slipway.cli.runner import CannotDo, run_errand, say
+    from slipway.cli.runner import CommandError, run_errand, say
 
     try:
         told = None if events is None else read_events(events)
-    except CannotDo as wrong:
+    except CommandError as wrong:
         say(str(wrong))
-        raise typer.Exit(Exit.NOT_DONE) from wrong
+        raise typer.Exit(Exit.USAGE) from wrong
 
-    def errand(visit: Visit, settings: Settings) -> Awaitable[Exit]:
+    def errand(visit: OperatorSession, settings: Settings) -> Awaitable[Exit]:
         return audit_account(visit, settings, daemon or [], told, as_json=as_json)
 
     raise run_errand(config, errand, target=target)

@@ -14,9 +14,9 @@ from itertools import count
 from typing import Final, Protocol
 
 from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Page, Status
-from slipway.core.bedrock.errors import CallFailed, Missing
+from slipway.core.bedrock.errors import CallFailed, ResourceMissing
 from slipway.core.bedrock.pager import deployment_pages
-from slipway.core.diagnostics.probe import Call
+from slipway.core.diagnostics.probe import ProbeCall
 
 PREFIX: Final = "slipway-probe-"
 TAG: Final = "slipway:probe"
@@ -81,13 +81,13 @@ class Stopped(Exception):
     """Somebody has had enough, or the account does not let it go on. The message says which."""
 
 
-class Hands:
-    """Makes the calls of one probe. `tell` is told how far it is, in sentences for a person."""
+class ProbeClient:
+    """Makes the calls of one probe. `report_progress` is told how far it is, in sentences for a person."""
 
-    def __init__(self, target: Target, plan: Plan, tell: Callable[[str], None]) -> None:
+    def __init__(self, target: Target, plan: Plan, report_progress: Callable[[str], None]) -> None:
         self.target = target
         self.plan = plan
-        self.tell = tell
+        self.report_progress = report_progress
         self.arns: dict[str, None] = {}
         """What was made and, for all that is known, is there yet."""
         self._loop = asyncio.get_running_loop()
@@ -126,7 +126,7 @@ class Hands:
         await _rest(seconds, unless=self._stopping)
         self._go_on()
 
-    async def create(self, asked: str, name: str, token: str) -> Call:
+    async def create(self, asked: str, name: str, token: str) -> ProbeCall:
         """Create; the call's `said` is the ARN. Whatever was made is taken away in the end."""
         operation = "CreateCustomModelDeployment"
         self._go_on()
@@ -145,7 +145,7 @@ class Hands:
         self.arns[created.arn] = None
         return self.call(operation, asked, created.arn)
 
-    async def get(self, asked: str, identifier: str) -> tuple[Deployment | None, Call]:
+    async def get(self, asked: str, identifier: str) -> tuple[Deployment | None, ProbeCall]:
         """Look at a deployment, and answer also the call: of a failure no more is known than that."""
         operation = "GetCustomModelDeployment"
         self._go_on()
@@ -155,14 +155,14 @@ class Hands:
             return None, self.call(operation, asked, failed=failed)
         return deployment, self.call(operation, asked, deployment.status_text if deployment else "not there")
 
-    async def delete(self, asked: str, arn: str) -> Call:
+    async def delete(self, asked: str, arn: str) -> ProbeCall:
         """Delete a deployment."""
         call = await self.do("DeleteCustomModelDeployment", asked, lambda: self.target.delete(arn))
         if call.failed is None:
             self.arns.pop(arn, None)
         return call
 
-    async def do(self, operation: str, asked: str, send: Callable[[], Awaitable[object]]) -> Call:
+    async def do(self, operation: str, asked: str, send: Callable[[], Awaitable[object]]) -> ProbeCall:
         """Make any other call."""
         self._go_on()
         try:
@@ -179,9 +179,9 @@ class Hands:
             found |= {one.arn: one for one in page.deployments}
         return list(found.values())
 
-    def call(self, operation: str, asked: str, said: str = "", failed: CallFailed | None = None) -> Call:
+    def call(self, operation: str, asked: str, said: str = "", failed: CallFailed | None = None) -> ProbeCall:
         """Answer a call that has just been answered."""
-        return Call(operation, asked, self.now(), said, failed)
+        return ProbeCall(operation, asked, self.now(), said, failed)
 
     async def clean_up(self) -> list[str]:
         """Take all away that was made, and wait where Bedrock does not allow it yet; answer what is left.
@@ -197,7 +197,9 @@ class Hands:
             if self._hurrying.is_set() or self.now() > until:
                 return left or [f"{PREFIX}{self.plan.run}-1 (or of such a name, if there is any)"]
             if not told:
-                self.tell("taking away what was made, which Bedrock may not allow before it is ready; Ctrl-C leaves it there")
+                self.report_progress(
+                    "taking away what was made, which Bedrock may not allow before it is ready; Ctrl-C leaves it there"
+                )
                 told = True
             await _rest(POLL_SECONDS, unless=self._hurrying)
 
@@ -216,7 +218,7 @@ class Hands:
         """Delete it; only a look that finds nothing means that it is gone."""
         try:
             await self.target.delete(arn)
-        except Missing:
+        except ResourceMissing:
             return True
         except CallFailed:
             return False

@@ -13,39 +13,39 @@ from contextlib import contextmanager
 
 import typer
 
-from slipway.aws.operator.operator_session import Visit
+from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import is_terminal, paragraph, print_json, print_line, print_table
-from slipway.cli.probe.account import Experiment
-from slipway.cli.probe.client import PREFIX, Hands, Plan, Target
+from slipway.cli.probe.account import ProbeRun
+from slipway.cli.probe.client import PREFIX, Plan, ProbeClient, Target
 from slipway.cli.probe.readonly import look
-from slipway.cli.runner import CannotDo, say
+from slipway.cli.runner import CommandError, say
 from slipway.core.bedrock.deployments import Deployment, Status
-from slipway.core.diagnostics.probe import Finding, Question, in_order, terms_of, unasked
+from slipway.core.diagnostics.probe import ProbeFinding, Question, in_order, terms_of, unasked
 
 COLUMNS = ("question", "answer", "seen in", "what it touches")
 
 
-async def probe_account(visit: Visit, plan: Plan | None, *, is_sure: bool, as_json: bool) -> Exit:
+async def probe_account(visit: OperatorSession, plan: Plan | None, *, is_sure: bool, as_json: bool) -> Exit:
     """Look; with a plan, and if whoever asked is sure, also make, look and take away. Print, and answer how it ended."""
     found, existing = await look(visit.here.bedrock)
     if plan is None:
         show([*found, *unasked(found, "it makes deployments: --model says of what")], [], as_json=as_json)
-        return verdict(found, [])
+        return smoke_result(found, [])
     home = visit.here.target.home
     if not is_sure and not _is_agreed(proposal(plan, existing, f"{home.account} {home.region}")):
-        return Exit.NOT_DONE
+        return Exit.USAGE
     experiment = await conduct(visit.here.bedrock, plan)
     every = list(({finding.question: finding for finding in found} | experiment.found).values())
     show(in_order([*every, *unasked(every, "it did not come to that")]), experiment.left, as_json=as_json)
     if experiment.hands.is_stopped:
-        return Exit.NOT_WELL if experiment.left else Exit.STOPPED_WATCHING
-    return verdict(every, experiment.left) if Question.TAKEN in experiment.found else Exit.NOT_DONE
+        return Exit.FAILURE if experiment.left else Exit.STOPPED_WATCHING
+    return smoke_result(every, experiment.left) if Question.TAKEN in experiment.found else Exit.USAGE
 
 
-async def conduct(target: Target, plan: Plan) -> Experiment:
+async def conduct(target: Target, plan: Plan) -> ProbeRun:
     """Do the experiment. The first SIGINT, SIGTERM or SIGHUP ends it and cleans up, a second one leaves the rest."""
-    experiment = Experiment(Hands(target, plan, say))
+    experiment = ProbeRun(ProbeClient(target, plan, say))
     loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
         loop.add_signal_handler(number, experiment.hands.stop)
@@ -69,12 +69,12 @@ def proposal(plan: Plan, existing: Sequence[Deployment], where: str) -> str:
     )
 
 
-def verdict(found: Sequence[Finding], left: Sequence[str]) -> Exit:
+def smoke_result(found: Sequence[ProbeFinding], left: Sequence[str]) -> Exit:
     """Answer whether something is not as Slipway relies on, or is still there."""
-    return Exit.NOT_WELL if left or any(finding.is_odd for finding in found) else Exit.OK
+    return Exit.FAILURE if left or any(finding.is_odd for finding in found) else Exit.OK
 
 
-def show(found: Sequence[Finding], left: Sequence[str], *, as_json: bool) -> None:
+def show(found: Sequence[ProbeFinding], left: Sequence[str], *, as_json: bool) -> None:
     """Print what was found, and what is left."""
     terms = terms_of(found)
     if as_json:
@@ -93,7 +93,7 @@ def show(found: Sequence[Finding], left: Sequence[str], *, as_json: bool) -> Non
         say(f"{one} is still there, and takes a slot; delete it when it has been made: {remedy}")
 
 
-def _row(finding: Finding) -> tuple[str, str, str, str]:
+def _row(finding: ProbeFinding) -> tuple[str, str, str, str]:
     answer = finding.answer or f"not seen: {finding.why}"
     evidence = "; ".join(call.text for call in finding.evidence)
     return (
@@ -104,7 +104,7 @@ def _row(finding: Finding) -> tuple[str, str, str, str]:
     )
 
 
-def _json(finding: Finding) -> Mapping[str, object]:
+def _json(finding: ProbeFinding) -> Mapping[str, object]:
     question = finding.question
     return {
         "id": question.name.lower(),
@@ -120,7 +120,7 @@ def _json(finding: Finding) -> Mapping[str, object]:
 
 def _is_agreed(said: str) -> bool:
     if not sys.stdin.isatty():
-        raise CannotDo("--model makes deployments, and nobody is here to ask; say --yes, or leave --model out")
+        raise CommandError("--model makes deployments, and nobody is here to ask; say --yes, or leave --model out")
     typer.echo(paragraph(said), err=True)
     with _ctrl_c_as_usual():
         try:

@@ -10,13 +10,13 @@ from slipway.core.bedrock.deployments import Deployment, Status
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.bedrock.pager import deployment_pages
 from slipway.core.diagnostics import probe as findings
-from slipway.core.diagnostics.probe import Call, Finding, Question
+from slipway.core.diagnostics.probe import ProbeCall, ProbeFinding, Question
 
 LARGEST_PAGE: Final = 1000
 NOBODY: Final = f"{PREFIX}nobody"
 
 
-async def look(target: Target) -> tuple[list[Finding], list[Deployment]]:
+async def look(target: Target) -> tuple[list[ProbeFinding], list[Deployment]]:
     """Ask everything that needs no deployment of our own, and answer also what there is.
 
     Raises `CallFailed` where nothing can be listed.
@@ -24,12 +24,12 @@ async def look(target: Target) -> tuple[list[Finding], list[Deployment]]:
     loop = asyncio.get_running_loop()
     began = loop.time()
 
-    def call(operation: str, asked: str, said: str, failed: CallFailed | None = None) -> Call:
-        return Call(operation, asked, loop.time() - began, said, failed)
+    def call(operation: str, asked: str, said: str, failed: CallFailed | None = None) -> ProbeCall:
+        return ProbeCall(operation, asked, loop.time() - began, said, failed)
 
     existing: list[Deployment] = []
     sizes: list[int] = []
-    pages: list[Call] = []
+    pages: list[ProbeCall] = []
     async for page in deployment_pages(lambda token: target.page(created_after=None, status=None, token=token)):
         existing += page.deployments
         sizes.append(len(page.deployments))
@@ -52,11 +52,11 @@ async def look(target: Target) -> tuple[list[Finding], list[Deployment]]:
     return found, existing
 
 
-async def _bound(target: Target, existing: list[Deployment], call: Call) -> Finding:
+async def _bound(target: Target, existing: list[Deployment], call: ProbeCall) -> ProbeFinding:
     """List from the very instant of the newest one's creation: that is one page."""
     if not existing:
-        return Finding(Question.BOUND, None, why="there is no deployment")
+        return ProbeFinding(Question.BOUND, None, why="there is no deployment")
     newest = max(existing, key=lambda one: one.created_at)
     page = await target.page(created_after=newest.created_at, status=None, token=None)
     is_there = newest.arn in {one.arn for one in page.deployments}
-    return Finding(Question.BOUND, "yes, to the millisecond" if is_there else "no", (call,))
+    return ProbeFinding(Question.BOUND, "yes, to the millisecond" if is_there else "no", (call,))

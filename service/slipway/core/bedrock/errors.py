@@ -1,7 +1,7 @@
 """What a call to AWS may mean when it did not simply succeed, sorted by what one does about it.
 
 A success is *applied*. Each failure says, by its class, whether the call may have been applied all the same: only
-`Unknown` may have been (any connection error, time-out, 5xx, or an answer that cannot be read). Look before acting again.
+`UnknownResult` may have been (any connection error, time-out, 5xx, or an answer that cannot be read). Look before acting again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Denied(CallFailed):
     """Credentials or permissions are not right *now*. Not applied; somebody else's to mend; be patient."""
 
 
-class Missing(CallFailed):
+class ResourceMissing(CallFailed):
     """What the call names does not exist. Not applied."""
 
 
@@ -43,15 +43,15 @@ class Refused(CallFailed):
     """The service says that the call itself is wrong. Not applied; the same call would be refused again."""
 
 
-class LeaseGone(CallFailed):
+class ReceiptExpired(CallFailed):
     """The receipt handle no longer holds the message: it was received again, or deleted. Not applied."""
 
 
-class Unknown(CallFailed):
+class UnknownResult(CallFailed):
     """No readable answer: the call may have been applied, or may be yet. Look before acting again."""
 
     may_have_applied = True
 
 
-class EndlessListing(Unknown):
+class EndlessListing(UnknownResult):
     """A listing whose pages do not come to an end. What its pages showed is true; what they did not show is not known."""

@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from slipway.core.bedrock.deployments import Deployment, Status
-from slipway.core.diagnostics.predict import Existing, foresee
-from slipway.core.diagnostics.status import Finished, Held
-from slipway.core.events.parse import Told
-from slipway.core.lifecycle.outcomes import Ending, Reason
+from slipway.core.diagnostics.predict import ExistingDeployment, predict_outcome
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
+from slipway.core.events.parse import ParsedEvent
+from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.requests.models import Deploy, IfExists
-from slipway.core.time_format import iso
+from slipway.core.time_format import format_time
 
 
-class Kind(StrEnum):
+class FindingKind(StrEnum):
     """What was found."""
 
     ORPHAN = "orphan"
@@ -39,10 +39,10 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class AuditFinding:
     """One thing that somebody should look at. `text` says what is so, `remedy` what to do."""
 
-    kind: Kind
+    kind: FindingKind
     name: str
     arn: str
     request_id: str | None
@@ -67,18 +67,18 @@ class Backlog:
 class Evidence:
     """All that was looked at. `held` and `events` are None where nobody was asked, and no archive was given."""
 
-    existing: Sequence[Existing]
+    existing: Sequence[ExistingDeployment]
     backlog: Backlog
-    held: Sequence[Held] | None = None
-    finished: Sequence[Finished] = ()
-    events: Sequence[Told] | None = None
+    held: Sequence[RequestStatus] | None = None
+    finished: Sequence[FinishedRequest] = ()
+    events: Sequence[ParsedEvent] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """What was found, and, in sentences, what could not be known."""
 
-    findings: tuple[Finding, ...]
+    findings: tuple[AuditFinding, ...]
     unknown: tuple[str, ...]
 
 
@@ -87,12 +87,12 @@ def audit(evidence: Evidence) -> Report:
     ours = [one for one in evidence.existing if one.request_tag is not None]
     orphans, doubts = _orphans(ours, evidence)
     findings = [*orphans, *_late(ours, evidence), *_leftovers(ours), *_twins(ours), *_conflicts(evidence)]
-    order = list(Kind)
+    order = list(FindingKind)
     findings.sort(key=lambda one: (order.index(one.kind), one.name, one.arn))
     return Report(tuple(findings), tuple(doubts))
 
 
-def _orphans(ours: Sequence[Existing], evidence: Evidence) -> tuple[list[Finding], list[str]]:
+def _orphans(ours: Sequence[ExistingDeployment], evidence: Evidence) -> tuple[list[AuditFinding], list[str]]:
     if evidence.held is None and evidence.events is None:
         return [], ["orphans: name every daemon (--daemon), or give the events (--events)"]
     ended = [told for told in evidence.events or () if told.is_end]
@@ -126,43 +126,43 @@ def _can_judge(deployment: Deployment, since: float | None, evidence: Evidence) 
 def _blindness(number: int, since: float | None) -> str:
     if since is None:
         return f"orphans among {number} that have ended: whether they were announced is in the events (--events)"
-    return f"orphans among {number} made before the first archived event, {iso(since)}: give older events too"
+    return f"orphans among {number} made before the first archived event, {format_time(since)}: give older events too"
 
 
-def _orphan(one: Existing) -> Finding:
+def _orphan(one: ExistingDeployment) -> AuditFinding:
     deployment = one.deployment
     text = (
         f"made for request {one.request_tag!r}, {deployment.status_text}; nobody holds the request, and its end was not heard"
     )
     remedy = "send the same request again: Slipway adopts the deployment and announces how it ends; or delete it"
-    return Finding(Kind.ORPHAN, deployment.name, deployment.arn, one.request_tag, text, remedy)
+    return AuditFinding(FindingKind.ORPHAN, deployment.name, deployment.arn, one.request_tag, text, remedy)
 
 
-def _late(ours: Sequence[Existing], evidence: Evidence) -> Iterator[Finding]:
-    last: dict[str, Told] = {}
+def _late(ours: Sequence[ExistingDeployment], evidence: Evidence) -> Iterator[AuditFinding]:
+    last: dict[str, ParsedEvent] = {}
     for told in sorted(evidence.events or (), key=lambda told: told.at):
         if told.is_end:
             last[told.arn or told.request_id] = told
     for one in ours:
         deployment = one.deployment
         end = last.get(deployment.arn) or last.get(one.request_tag or "")
-        if end is not None and end.outcome == Ending.TIMED_OUT.value and deployment.status.is_end:
-            text = f"announced as TimedOut at {iso(end.at)}, and {deployment.status_text} now: nobody was told"
+        if end is not None and end.outcome == OutcomeKind.TIMED_OUT.value and deployment.status.is_end:
+            text = f"announced as TimedOut at {format_time(end.at)}, and {deployment.status_text} now: nobody was told"
             remedy = "send the same request again, and it is adopted and announced; or delete it"
-            yield Finding(Kind.LATE, deployment.name, deployment.arn, one.request_tag, text, remedy)
+            yield AuditFinding(FindingKind.LATE, deployment.name, deployment.arn, one.request_tag, text, remedy)
 
 
-def _leftovers(ours: Sequence[Existing]) -> Iterator[Finding]:
+def _leftovers(ours: Sequence[ExistingDeployment]) -> Iterator[AuditFinding]:
     for one in ours:
         deployment = one.deployment
         if deployment.status is Status.FAILED:
             text = f"Failed, for request {one.request_tag!r}: {deployment.failure_message or 'no failure message'}"
             remedy = "delete it: it holds its name, and may take a slot"
-            yield Finding(Kind.LEFTOVER, deployment.name, deployment.arn, one.request_tag, text, remedy)
+            yield AuditFinding(FindingKind.LEFTOVER, deployment.name, deployment.arn, one.request_tag, text, remedy)
 
 
-def _twins(ours: Sequence[Existing]) -> Iterator[Finding]:
-    by_request: dict[str | None, list[Existing]] = defaultdict(list)
+def _twins(ours: Sequence[ExistingDeployment]) -> Iterator[AuditFinding]:
+    by_request: dict[str | None, list[ExistingDeployment]] = defaultdict(list)
     for one in ours:
         by_request[one.request_tag].append(one)
     for request_id, several in by_request.items():
@@ -170,10 +170,10 @@ def _twins(ours: Sequence[Existing]) -> Iterator[Finding]:
         for one in others:
             text = f"made for request {request_id!r}, as {first.deployment.name!r} was"
             remedy = "delete one of them; give each request an id of its own"
-            yield Finding(Kind.TWIN, one.deployment.name, one.deployment.arn, request_id, text, remedy)
+            yield AuditFinding(FindingKind.TWIN, one.deployment.name, one.deployment.arn, request_id, text, remedy)
 
 
-def _conflicts(evidence: Evidence) -> Iterator[Finding]:
+def _conflicts(evidence: Evidence) -> Iterator[AuditFinding]:
     by_name = {one.deployment.name: one for one in evidence.existing}
     said: set[tuple[str | None, str]] = set()
     for held in evidence.held or ():
@@ -189,7 +189,7 @@ def _conflicts(evidence: Evidence) -> Iterator[Finding]:
             yield _conflict(there, told.request_id, f"ended request {told.request_id!r} with NameConflict, and is still there")
 
 
-def _blocks(held: Held, there: Existing) -> str | None:
+def _blocks(held: RequestStatus, there: ExistingDeployment) -> str | None:
     """Say how what holds the name will end the request; None where it will not."""
     if held.action != Deploy.action or there.request_tag == held.request_id:
         return None
@@ -201,11 +201,11 @@ def _blocks(held: Held, there: Existing) -> str | None:
         timeout=1.0,
         if_exists=IfExists(held.if_exists),
     )
-    outcome = foresee(request, held.received_at, there)
-    return outcome.message if outcome is not None and outcome.ending is Ending.FAILED else None
+    outcome = predict_outcome(request, held.received_at, there)
+    return outcome.message if outcome is not None and outcome.kind is OutcomeKind.FAILED else None
 
 
-def _conflict(there: Existing, request_id: str, text: str) -> Finding:
+def _conflict(there: ExistingDeployment, request_id: str, text: str) -> AuditFinding:
     deployment = there.deployment
     remedy = "use another name; or delete what holds it, if nobody needs it"
-    return Finding(Kind.CONFLICT, deployment.name, deployment.arn, request_id, text, remedy)
+    return AuditFinding(FindingKind.CONFLICT, deployment.name, deployment.arn, request_id, text, remedy)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from slipway.core.diagnostics.audit import Backlog
-from slipway.core.diagnostics.predict import Existing
-from slipway.core.diagnostics.status import Finished, Held, Wait
+from slipway.core.diagnostics.predict import ExistingDeployment
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.scheduling.eta import Prospect
-from slipway.core.time_format import iso
+from slipway.core.scheduling.eta import Eta
+from slipway.core.time_format import format_time
 
 NEXT: Final[Mapping[str, str]] = {
     Reason.NO_SLOT: "it is created as soon as there is a slot and it is its turn; raise the quota or delete what nobody needs",
@@ -36,17 +36,17 @@ _STANDING: Final = frozenset({Reason.NO_SLOT, Reason.IN_CREATION, Reason.UPDATIN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Knowledge:
+class ExplainFacts:
     """What was found out about one word: a request's id, or a deployment's name or ARN."""
 
     word: str
-    held: tuple[Held, ...] = ()
-    finished: tuple[Finished, ...] = ()
-    existing: Existing | None = None
+    held: tuple[RequestStatus, ...] = ()
+    finished: tuple[FinishedRequest, ...] = ()
+    existing: ExistingDeployment | None = None
     backlog: Backlog | None = None
     lines: Mapping[str, Any] | None = None
     """How fast the daemons call each operation, and how many calls wait; None where no daemon could be asked."""
-    troubles: Mapping[str, str] | None = None
+    failures: Mapping[str, str] | None = None
     """What keeps the daemons from their work."""
     unanswered: tuple[str, ...] = ()
     """Who did not answer, in sentences."""
@@ -66,7 +66,7 @@ class Explanation:
         return self.state != "Unknown"
 
 
-def explain(knowledge: Knowledge) -> Explanation:
+def explain(knowledge: ExplainFacts) -> Explanation:
     """Say what is so, why, and what will happen next."""
     tail = [f"not asked: {each}" for each in knowledge.unanswered]
     if knowledge.held:
@@ -89,7 +89,7 @@ def _lines_of(target: str | None, lines: Mapping[str, Any]) -> Mapping[str, Any]
     return {name: line for name, line in lines.items() if (name.partition(" in ")[2] or None) == target}
 
 
-def _reason(held: Held, lines: Mapping[str, Any]) -> str | None:
+def _reason(held: RequestStatus, lines: Mapping[str, Any]) -> str | None:
     """What keeps it: its wait; while it is tried again, what it was last tried in vain for; or the line before a call."""
     if held.waits_for is not None:
         return held.waits_for
@@ -98,7 +98,7 @@ def _reason(held: Held, lines: Mapping[str, Any]) -> str | None:
     return Reason.THROTTLED.value if any(line.get("waiting") and line.get("perSecond") for line in lines.values()) else None
 
 
-def _of_held(held: Held, reason: str | None, lines: Mapping[str, Any]) -> Iterator[str]:
+def _of_held(held: RequestStatus, reason: str | None, lines: Mapping[str, Any]) -> Iterator[str]:
     where = f" in target {held.target}" if held.target else ""
     said = f"{held.action} {held.name}{where}, request {held.request_id}" if held.request_id else f"message {held.message_id}"
     yield f"{said}: {held.waits_for}: {held.why}" if held.waits_for else f"{said}: a call is under way"
@@ -109,13 +109,13 @@ def _of_held(held: Held, reason: str | None, lines: Mapping[str, Any]) -> Iterat
         yield f"next: {NEXT[reason]}"
     if held.deadline is not None:
         left = held.deadline - held.now
-        yield f"deadline: {iso(held.deadline)}, in {left:.0f} s; then it ends as TimedOut, and what exists is kept"
+        yield f"deadline: {format_time(held.deadline)}, in {left:.0f} s; then it ends as TimedOut, and what exists is kept"
     often = f"{held.receive_count} times, first" if held.receive_count > 1 else "once,"
-    yield f"received {often} at {iso(held.received_at)}; leased for {held.lease_seconds:.0f} s more"
+    yield f"received {often} at {format_time(held.received_at)}; leased for {held.lease_seconds:.0f} s more"
     yield from (_of_wait(wait) for wait in held.waited)
 
 
-def _of_prospect(prospect: Prospect, what: str) -> Iterator[str]:
+def _of_prospect(prospect: Eta, what: str) -> Iterator[str]:
     if prospect.place is not None:
         expected = "" if prospect.to_slot is None else f", which it may have in {prospect.to_slot:.0f} s"
         yield f"place {prospect.place} in the daemon's line for a {what}{expected}"
@@ -125,7 +125,7 @@ def _of_prospect(prospect: Prospect, what: str) -> Iterator[str]:
 
 def _of_wait(wait: Wait) -> str:
     times = f", {wait.times} times" if wait.times > 1 else ""
-    return f"since {iso(wait.since)}: {wait.reason}{times}: {wait.text}"
+    return f"since {format_time(wait.since)}: {wait.reason}{times}: {wait.text}"
 
 
 def _of_lines(lines: Mapping[str, Any]) -> Iterator[str]:
@@ -135,24 +135,24 @@ def _of_lines(lines: Mapping[str, Any]) -> Iterator[str]:
             yield f"calls of {operation} in line: {line['waiting']}{rate}: AWS throttles, or many are made"
 
 
-def _of_finished(finished: Finished) -> Iterator[str]:
+def _of_finished(finished: FinishedRequest) -> Iterator[str]:
     reason = f", {finished.reason}" if finished.reason else ""
     text = f": {finished.text}" if finished.text else ""
-    yield f"request {finished.request_id} ended {finished.outcome}{reason}, at {iso(finished.at)}{text}"
+    yield f"request {finished.request_id} ended {finished.outcome}{reason}, at {format_time(finished.at)}{text}"
     yield f"announced as event {finished.event_id}"
 
 
-def _of_existing(existing: Existing | None) -> Iterator[str]:
+def _of_existing(existing: ExistingDeployment | None) -> Iterator[str]:
     if existing is None:
         return
     deployment = existing.deployment
     whose = f"made for request {existing.request_tag}" if existing.request_tag is not None else "not made by Slipway"
     failure = f": {deployment.failure_message}" if deployment.failure_message else ""
-    yield f"{deployment.name} is {deployment.status_text}, {whose}, at {iso(deployment.created_at)}{failure}"
+    yield f"{deployment.name} is {deployment.status_text}, {whose}, at {format_time(deployment.created_at)}{failure}"
     yield f"{deployment.arn}, of {deployment.model_arn}"
 
 
-def _of_nothing(knowledge: Knowledge) -> Iterator[str]:
+def _of_nothing(knowledge: ExplainFacts) -> Iterator[str]:
     yield f"nothing is known of {knowledge.word!r}: no daemon that was asked holds it, and Bedrock has no such deployment"
     if (backlog := knowledge.backlog) is not None and backlog.visible + backlog.delayed:
         yield f"messages in the queue that nobody has received yet: {backlog.visible + backlog.delayed}; it may be among them"
@@ -160,5 +160,5 @@ def _of_nothing(knowledge: Knowledge) -> Iterator[str]:
         yield f"messages that daemons have received: {backlog.in_flight}; if a daemon was not asked, name it with --daemon"
     elif backlog is not None:
         yield "the queue is empty: it has ended, and its event tells how; or it was never sent, or to another queue"
-    for name, trouble in (knowledge.troubles or {}).items():
+    for name, trouble in (knowledge.failures or {}).items():
         yield f"the daemon is not ready: {name}: {trouble}"

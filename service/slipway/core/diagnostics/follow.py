@@ -15,19 +15,19 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from slipway.core.bedrock.deployments import UpdateStatus
-from slipway.core.diagnostics.predict import Existing, foresee
-from slipway.core.diagnostics.status import Finished, Held
-from slipway.core.events.parse import Told
-from slipway.core.lifecycle.outcomes import Ending, Reason
+from slipway.core.diagnostics.predict import ExistingDeployment, predict_outcome
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
+from slipway.core.events.parse import ParsedEvent
+from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.requests.models import AnyRequest, Delete, Deploy, Update
-from slipway.core.scheduling.eta import NOTHING_KNOWN, Prospect
+from slipway.core.scheduling.eta import NOTHING_KNOWN, Eta
 
 QUIET_SECONDS: Final = 60.0
 """SQS's counts are approximate, and right a minute after the last send."""
 MOVED_SECONDS: Final = 5.0
 MOVED_SHARE: Final = 0.25
 """By how much an estimate must be another one, of what remains, to be news: it is a guess at all times."""
-UNHEARD: Final = "Unheard"
+UNAVAILABLE: Final = "Unheard"
 """The outcome that is none: the request has ended, and how is only in its event."""
 
 
@@ -51,14 +51,14 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Glimpse:
+class StatusSnapshot:
     """What was seen of one request at one look. None where nobody could be asked, or nothing is known."""
 
-    told: Told | None = None
+    told: ParsedEvent | None = None
     """The event that ends it."""
-    finished: Finished | None = None
-    held: Held | None = None
-    existing: Existing | None = None
+    finished: FinishedRequest | None = None
+    held: RequestStatus | None = None
+    existing: ExistingDeployment | None = None
     """What holds the deployment's name in the request's target."""
     is_looked_at: bool = True
     """Whether Bedrock could be asked about that at all."""
@@ -71,14 +71,14 @@ class Glimpse:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class StatusChange:
     """How far a request is, or how it ended. `reason` is a word for programs, `text` a sentence for people."""
 
     state: str
     reason: str | None = None
     text: str | None = None
     arn: str | None = None
-    prospect: Prospect = NOTHING_KNOWN
+    prospect: Eta = NOTHING_KNOWN
     """The place in the daemon's line, and what it reckons of how long it will be."""
     is_end: bool = False
     source: str = ""
@@ -92,7 +92,7 @@ class News:
         return self.prospect.place
 
 
-def is_news(now: News, last: News | None, passed: float) -> bool:
+def is_change(now: StatusChange, last: StatusChange | None, passed: float) -> bool:
     """Whether something has changed since the last news, so many seconds ago, that the passing of time does not explain."""
     if last is None or replace(now, prospect=last.prospect) != last or now.place != last.place:
         return True
@@ -106,18 +106,18 @@ def _has_moved(now: float | None, then: float | None, passed: float) -> bool:
     return abs(then - passed - now) > max(MOVED_SECONDS, MOVED_SHARE * now)
 
 
-def news(ticket: Ticket, glimpse: Glimpse) -> News:
+def status_change(ticket: Ticket, glimpse: StatusSnapshot) -> StatusChange:
     """Say how the request is getting on."""
     if (told := glimpse.told) is not None:
-        return News(told.outcome, told.reason, told.text, told.arn, is_end=True, source="event")
+        return StatusChange(told.outcome, told.reason, told.text, told.arn, is_end=True, source="event")
     if (finished := glimpse.finished) is not None:
-        return News(finished.outcome, finished.reason, finished.text, finished.arn, is_end=True, source="daemon")
+        return StatusChange(finished.outcome, finished.reason, finished.text, finished.arn, is_end=True, source="daemon")
     if (held := glimpse.held) is not None:
         is_shown = held.state in {"Waiting", "Working"}  # of the others the state says it all
         reason, why = (held.waits_for, held.why or None) if is_shown else (None, None)
         creating = held.waited[-1] if held.waited and held.waits_for == held.waited[-1].reason == Reason.IN_CREATION else None
         passed = None if creating is None else held.now - creating.since
-        return News(held.state, reason, why, held.arn, held.prospect, source="daemon", in_creation_for=passed)
+        return StatusChange(held.state, reason, why, held.arn, held.prospect, source="daemon", in_creation_for=passed)
     is_quiet = glimpse.quiet_seconds >= QUIET_SECONDS
     request = ticket.request
     if isinstance(request, Deploy) and glimpse.existing is not None:
@@ -125,17 +125,17 @@ def news(ticket: Ticket, glimpse: Glimpse) -> News:
         seen = _as_bedrock_shows(request, ticket.sent_at, glimpse.existing) if is_own or is_quiet else None
         if seen is not None and (seen.is_end or not is_quiet):
             return seen
-    if glimpse.is_looked_at and (is_quiet or glimpse.was_otherwise) and is_so(request, glimpse.existing):
-        ending = Ending.DELETED if glimpse.existing is None else Ending.UPDATED
-        return News(ending.value, None, None, _arn(glimpse.existing), is_end=True, source="Bedrock")
+    if glimpse.is_looked_at and (is_quiet or glimpse.was_otherwise) and is_outcome_true(request, glimpse.existing):
+        kind = OutcomeKind.DELETED if glimpse.existing is None else OutcomeKind.UPDATED
+        return StatusChange(kind.value, None, None, _arn(glimpse.existing), is_end=True, source="Bedrock")
     if is_quiet:
         text = "the queue is empty, so it has ended; how is in its event on the topic"
-        return News(UNHEARD, None, text, _arn(glimpse.existing), is_end=True, source="queue")
+        return StatusChange(UNAVAILABLE, None, text, _arn(glimpse.existing), is_end=True, source="queue")
     text = f"{glimpse.waiting} in the queue that nobody has received" if glimpse.waiting else "received, or about to be"
-    return News("Sent", None, text, source="queue")
+    return StatusChange("Sent", None, text, source="queue")
 
 
-def is_so(request: AnyRequest, there: Existing | None) -> bool:
+def is_outcome_true(request: AnyRequest, there: ExistingDeployment | None) -> bool:
     """Whether what a deletion or an update asks for is what Bedrock shows."""
     match request:
         case Delete():
@@ -148,17 +148,17 @@ def is_so(request: AnyRequest, there: Existing | None) -> bool:
             return False
 
 
-def _as_bedrock_shows(request: Deploy, sent_at: float, there: Existing) -> News:
-    outcome = foresee(request, sent_at, there)
+def _as_bedrock_shows(request: Deploy, sent_at: float, there: ExistingDeployment) -> StatusChange:
+    outcome = predict_outcome(request, sent_at, there)
     if outcome is None:
         state = "Working" if there.deployment.status.is_end else "Creating"
-        return News(state, None, None, there.deployment.arn, source="Bedrock")
+        return StatusChange(state, None, None, there.deployment.arn, source="Bedrock")
     text = outcome.message
-    if outcome.ending is Ending.ACTIVE and there.request_tag != request.request_id:
+    if outcome.kind is OutcomeKind.ACTIVE and there.request_tag != request.request_id:
         text = f"made for request {there.request_tag!r}, and adopted"
     reason = outcome.reason.value if outcome.reason else None
-    return News(outcome.ending.value, reason, text, there.deployment.arn, is_end=True, source="Bedrock")
+    return StatusChange(outcome.kind.value, reason, text, there.deployment.arn, is_end=True, source="Bedrock")
 
 
-def _arn(there: Existing | None) -> str | None:
+def _arn(there: ExistingDeployment | None) -> str | None:
     return None if there is None else there.deployment.arn

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from slipway.core.bedrock.deployments import Deployment
-from slipway.core.lifecycle.deploy import Facts, decide
+from slipway.core.lifecycle.deploy import DeployFacts, decide
 from slipway.core.lifecycle.outcomes import Outcome
-from slipway.core.lifecycle.steps import ABSENCES_BELIEVED, Ended, Seen
-from slipway.core.lifecycle.tags import Marks
+from slipway.core.lifecycle.steps import ABSENCES_BELIEVED, Finish, Found
+from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.requests.models import Deploy
 
 
 @dataclass(frozen=True, slots=True)
-class Existing:
+class ExistingDeployment:
     """A deployment, and what its tags say of it."""
 
     deployment: Deployment
-    marks: Marks
+    marks: DeploymentTags
 
     @property
     def request_tag(self) -> str | None:
@@ -25,12 +25,14 @@ class Existing:
         return self.marks.request
 
 
-def foresee(request: Deploy, received: float, there: Existing) -> Outcome | None:
+def predict_outcome(request: Deploy, received: float, there: ExistingDeployment) -> Outcome | None:
     """Answer the outcome that a request first received then has at once for what is there; None where something is done.
 
     Where only the job is known that makes its model, nothing is said of what another request made: it may be adopted.
     """
     if not request.model_arn and there.request_tag not in {None, request.request_id}:
         return None
-    step = decide(request, Facts(sight=Seen(there.deployment, there.marks), received=received, looks=ABSENCES_BELIEVED))
-    return step.outcome if isinstance(step, Ended) else None
+    step = decide(
+        request, DeployFacts(observation=Found(there.deployment, there.marks), received=received, looks=ABSENCES_BELIEVED)
+    )
+    return step.outcome if isinstance(step, Finish) else None

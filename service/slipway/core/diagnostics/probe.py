@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final
 
 from slipway.core.bedrock.deployments import Deployment, ModelState, Status
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, QuotaFull, Refused
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, QuotaFull, Refused, ResourceMissing
 from slipway.core.lifecycle.deploy import TOKEN_KNOWN, is_name_taken
 
 Terms = Mapping[str, object]
@@ -50,7 +50,7 @@ class Question(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ProbeCall:
     """One call that was made: what was asked, `at` how many seconds since the first one, and what came of it."""
 
     operation: str
@@ -67,12 +67,12 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ProbeFinding:
     """One question, and what was seen. Without an answer, `why` says what would have shown it."""
 
     question: Question
     answer: str | None
-    evidence: tuple[Call, ...] = ()
+    evidence: tuple[ProbeCall, ...] = ()
     terms: Terms = field(default_factory=dict)
     is_odd: bool = False
     """Slipway relies on another answer."""
@@ -80,7 +80,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class TimeSpan:
     """Something became so between two looks, in seconds since it began. `low` is None where it was so at the first."""
 
     low: float | None
@@ -97,23 +97,23 @@ class Span:
         return f"within {self.high:.1f} s" if self.low is None else f"between {self.low:.1f} and {self.high:.1f} s"
 
 
-def span_of(looks: Sequence[Call], begun: float, last: Call) -> Span:
+def span_of(looks: Sequence[ProbeCall], begun: float, last: ProbeCall) -> TimeSpan:
     """Answer when it became so: `looks` came before, and showed that it was not; `last` did."""
-    return Span(looks[-1].at - begun if looks else None, last.at - begun)
+    return TimeSpan(looks[-1].at - begun if looks else None, last.at - begun)
 
 
-def terms_of(findings: Sequence[Finding]) -> dict[str, object]:
+def terms_of(findings: Sequence[ProbeFinding]) -> dict[str, object]:
     """Answer the terms of AWS in a box that say all that was found; of one that is said twice, the later."""
     return {term: value for finding in findings for term, value in finding.terms.items()}
 
 
-def unasked(findings: Sequence[Finding], why: str) -> list[Finding]:
+def unasked(findings: Sequence[ProbeFinding], why: str) -> list[ProbeFinding]:
     """Answer the questions about which there is no finding."""
     asked = {finding.question for finding in findings}
-    return [Finding(question, None, why=why) for question in Question if question not in asked]
+    return [ProbeFinding(question, None, why=why) for question in Question if question not in asked]
 
 
-def in_order(findings: Sequence[Finding]) -> list[Finding]:
+def in_order(findings: Sequence[ProbeFinding]) -> list[ProbeFinding]:
     """Answer them as the questions are listed."""
     places = {question: place for place, question in enumerate(Question)}
     return sorted(findings, key=lambda finding: places[finding.question])
@@ -123,84 +123,86 @@ MOST_WORDS: Final = 5
 """Of what is listed in an answer."""
 
 
-def of_span(question: Question, span: Span | None, evidence: Sequence[Call], *terms: str, why: str = "") -> Finding:
+def of_span(
+    question: Question, span: TimeSpan | None, evidence: Sequence[ProbeCall], *terms: str, why: str = ""
+) -> ProbeFinding:
     """Answer how long something took; `terms` are those of the box that say so. No span: it was not seen, and why."""
     if span is None:
-        return Finding(question, None, _ends_of(evidence), why=why)
-    return Finding(question, span.text, _ends_of(evidence), dict.fromkeys(terms, span.likely))
+        return ProbeFinding(question, None, _ends_of(evidence), why=why)
+    return ProbeFinding(question, span.text, _ends_of(evidence), dict.fromkeys(terms, span.likely))
 
 
-def of_leftovers(names: Sequence[str]) -> Finding:
+def of_leftovers(names: Sequence[str]) -> ProbeFinding:
     """Look at what earlier probes have left."""
     said = f"{len(names)}: {_some(names)}" if names else "no"
-    return Finding(Question.LEFTOVER, said, is_odd=bool(names))
+    return ProbeFinding(Question.LEFTOVER, said, is_odd=bool(names))
 
 
-def of_nobody(call: Call, *, is_found: bool) -> Finding:
-    """Look at what Get says of a name that nobody has. `Missing` comes from the adapter as no deployment."""
+def of_nobody(call: ProbeCall, *, is_found: bool) -> ProbeFinding:
+    """Look at what Get says of a name that nobody has. `ResourceMissing` comes from the adapter as no deployment."""
     if is_found or call.failed is not None:
-        return Finding(Question.NOBODY, call.text, (call,), is_odd=not isinstance(call.failed, Denied))
-    return Finding(Question.NOBODY, "ResourceNotFoundException, as documented", (call,))
+        return ProbeFinding(Question.NOBODY, call.text, (call,), is_odd=not isinstance(call.failed, Denied))
+    return ProbeFinding(Question.NOBODY, "ResourceNotFoundException, as documented", (call,))
 
 
-def of_pages(asked: int, sizes: Sequence[int], evidence: Sequence[Call]) -> Finding:
+def of_pages(asked: int, sizes: Sequence[int], evidence: Sequence[ProbeCall]) -> ProbeFinding:
     """Look at how many each page had, where so many were asked for."""
     full = [size for size in sizes[:-1] if size]
     if not full:
         why = f"one page holds all {sum(sizes)} deployments that there are"
-        return Finding(Question.PAGE, None, tuple(evidence), why=why)
+        return ProbeFinding(Question.PAGE, None, tuple(evidence), why=why)
     least, most = min(full), max(full)
     said = f"{most}, where {asked} were asked for" if least == most else f"{least} to {most}, where {asked} were asked for"
-    return Finding(Question.PAGE, said, tuple(evidence), {"page_size": most})
+    return ProbeFinding(Question.PAGE, said, tuple(evidence), {"page_size": most})
 
 
-def of_words(deployments: Sequence[Deployment], evidence: Sequence[Call]) -> Finding:
+def of_words(deployments: Sequence[Deployment], evidence: Sequence[ProbeCall]) -> ProbeFinding:
     """Look for a status that nobody knows."""
     strange = sorted({one.status_text for one in deployments if one.status is Status.UNKNOWN})
     if strange:
-        return Finding(Question.WORDS, _some(strange), tuple(evidence), {"status_text": strange[0]}, is_odd=True)
+        return ProbeFinding(Question.WORDS, _some(strange), tuple(evidence), {"status_text": strange[0]}, is_odd=True)
     if not deployments:
-        return Finding(Question.WORDS, None, tuple(evidence), why="there is no deployment")
+        return ProbeFinding(Question.WORDS, None, tuple(evidence), why="there is no deployment")
     known = sorted({one.status_text for one in deployments})
-    return Finding(Question.WORDS, f"no: {_some(known)}", tuple(evidence))
+    return ProbeFinding(Question.WORDS, f"no: {_some(known)}", tuple(evidence))
 
 
-def of_creations(seconds: Sequence[float], evidence: Sequence[Call]) -> Finding:
+def of_creations(seconds: Sequence[float], evidence: Sequence[ProbeCall]) -> ProbeFinding:
     """Look at how long creations took, as createdAt and lastUpdatedAt tell it."""
     if not seconds:
-        return Finding(Question.CREATION, None, tuple(evidence), why="no creation was seen to its end")
+        return ProbeFinding(Question.CREATION, None, tuple(evidence), why="no creation was seen to its end")
     low, high = round(min(seconds), 1), round(max(seconds), 1)
     said = f"{low:.0f} to {high:.0f} s, of {len(seconds)}" if len(seconds) > 1 else f"{low:.1f} s"
-    return Finding(Question.CREATION, said, tuple(evidence), {"creation_seconds": [low, high]})
+    return ProbeFinding(Question.CREATION, said, tuple(evidence), {"creation_seconds": [low, high]})
 
 
-def of_taken(call: Call) -> Finding:
+def of_taken(call: ProbeCall) -> ProbeFinding:
     """Look at a create with a name that is taken, and a new token."""
     if call.failed is None:
-        return Finding(Question.TAKEN, "nothing: two deployments have one name", (call,), is_odd=True)
+        return ProbeFinding(Question.TAKEN, "nothing: two deployments have one name", (call,), is_odd=True)
     if isinstance(call.failed, QuotaFull):
-        return Finding(Question.TAKEN, None, (call,), why="the account is full, and says that first")
+        return ProbeFinding(Question.TAKEN, None, (call,), why="the account is full, and says that first")
     is_known = is_name_taken(call.failed)
     terms = {"taken_code": call.failed.code, "taken_text": call.failed.text}
     said = "" if is_known else "; Slipway does not take it for a taken name, where it does not see what has it"
     is_odd = not is_known or not isinstance(call.failed, Refused | Conflicting)
-    return Finding(Question.TAKEN, f"{call.failed.code}: {call.failed.text}{said}", (call,), terms, is_odd)
+    return ProbeFinding(Question.TAKEN, f"{call.failed.code}: {call.failed.text}{said}", (call,), terms, is_odd)
 
 
-def of_token(taken: Call, again: Call, other: Call, arn: str) -> Finding:
+def of_token(taken: ProbeCall, again: ProbeCall, other: ProbeCall, arn: str) -> ProbeFinding:
     """Look at two repeats with the token of the deployment `arn`: the very same, and one for another name.
 
     `taken` is what a create with this name and a new token was answered.
     """
     seen = (again, other)
 
-    def found(answer: str, terms: Terms, *, is_odd: bool = False) -> Finding:
-        return Finding(Question.TOKEN, answer, seen, terms, is_odd)
+    def found(answer: str, terms: Terms, *, is_odd: bool = False) -> ProbeFinding:
+        return ProbeFinding(Question.TOKEN, answer, seen, terms, is_odd)
 
     if is_same_refusal(again, taken):
         return found("as if there were no token: it is not remembered at all", {"token_seconds": 0.0})
     if isinstance(again.failed, QuotaFull):
-        return Finding(Question.TOKEN, None, seen, why="the account is full, and says that first")
+        return ProbeFinding(Question.TOKEN, None, seen, why="the account is full, and says that first")
     if again.failed is not None:
         is_known = isinstance(again.failed, Conflicting) or TOKEN_KNOWN.search(again.failed.text) is not None
         said = "" if is_known else "; Slipway does not take it for a known token"
@@ -215,89 +217,89 @@ def of_token(taken: Call, again: Call, other: Call, arn: str) -> Finding:
     return found("the same ARN; with another name it is as if there were no token", {})
 
 
-def of_token_age(before: Finding, call: Call, taken: Call, made: Call) -> Finding:
+def of_token_age(before: ProbeFinding, call: ProbeCall, taken: ProbeCall, made: ProbeCall) -> ProbeFinding:
     """Look at one more repeat, after the deployment was deleted. `before` is what the repeats before that had shown."""
     if before.terms.get("token_seconds") == 0.0:
-        return Finding(Question.TOKEN_AGE, "no: it never was", before.evidence, before.terms)
+        return ProbeFinding(Question.TOKEN_AGE, "no: it never was", before.evidence, before.terms)
     if isinstance(call.failed, QuotaFull):
-        return Finding(Question.TOKEN_AGE, None, (call,), why="the account is full, and says that first")
+        return ProbeFinding(Question.TOKEN_AGE, None, (call,), why="the account is full, and says that first")
     since = span_of(before.evidence, made.at, call)
     if is_same_refusal(call, taken) or (call.failed is None and call.said != made.said):
         said = f"no: it was forgotten {since.text} after the create"
-        return Finding(Question.TOKEN_AGE, said, (*before.evidence, call), {"token_seconds": since.likely})
+        return ProbeFinding(Question.TOKEN_AGE, said, (*before.evidence, call), {"token_seconds": since.likely})
     said = f"with {call.failed.code}" if call.failed else "with the ARN of what is gone"
-    return Finding(Question.TOKEN_AGE, f"yes, for {since.high:.0f} s at least, and answered {said}", (call,))
+    return ProbeFinding(Question.TOKEN_AGE, f"yes, for {since.high:.0f} s at least, and answered {said}", (call,))
 
 
-def of_busy_delete(call: Call) -> Finding:
+def of_busy_delete(call: ProbeCall) -> ProbeFinding:
     """Look at a delete of what is in creation."""
     if call.failed is None:
-        return Finding(Question.DELETE_BUSY, "nothing: it is deleted", (call,), {"delete_conflicts": False})
+        return ProbeFinding(Question.DELETE_BUSY, "nothing: it is deleted", (call,), {"delete_conflicts": False})
     is_odd = not isinstance(call.failed, Conflicting | Refused)
     said = f"{call.failed.code}: {call.failed.text}"
-    return Finding(Question.DELETE_BUSY, said, (call,), {} if is_odd else {"delete_conflicts": True}, is_odd)
+    return ProbeFinding(Question.DELETE_BUSY, said, (call,), {} if is_odd else {"delete_conflicts": True}, is_odd)
 
 
-def of_quota(refused: Call | None, made: int, creating: int, total: int, later: Call | None) -> Finding:
+def of_quota(refused: ProbeCall | None, made: int, creating: int, total: int, later: ProbeCall | None) -> ProbeFinding:
     """Look at how far the quota let one go: `made` at once, until `refused` with so many in creation, and in all.
 
     `later` is a create when one of these had ended: if it was taken on, the total was not what was full.
     """
     if refused is None:
         answer = f"at least {made} at once" if made > 1 else None
-        return Finding(Question.QUOTA, answer, why="" if answer else "one was made at a time: --slots makes more at once")
+        return ProbeFinding(Question.QUOTA, answer, why="" if answer else "one was made at a time: --slots makes more at once")
     seen = (refused,) if later is None else (refused, later)
     full = f"{creating} in creation, {total} in all"
     if later is None or not (later.failed is None or isinstance(later.failed, QuotaFull)):
-        return Finding(Question.QUOTA, f"one of them is full with {full}", seen)
+        return ProbeFinding(Question.QUOTA, f"one of them is full with {full}", seen)
     if later.failed is None:
-        return Finding(Question.QUOTA, f"{creating} in creation (with {total} in all)", seen, {"max_creating": creating})
-    return Finding(Question.QUOTA, f"{total} in all (with {creating} in creation)", seen, {"max_total": total})
+        return ProbeFinding(Question.QUOTA, f"{creating} in creation (with {total} in all)", seen, {"max_creating": creating})
+    return ProbeFinding(Question.QUOTA, f"{total} in all (with {creating} in creation)", seen, {"max_total": total})
 
 
-def of_quota_first(call: Call | None) -> Finding:
+def of_quota_first(call: ProbeCall | None) -> ProbeFinding:
     """Look at a create with a taken name on a full account."""
     if call is None or call.failed is None:
-        return Finding(Question.QUOTA_FIRST, None, why="the account was not full")
+        return ProbeFinding(Question.QUOTA_FIRST, None, why="the account was not full")
     is_first = isinstance(call.failed, QuotaFull)
     said = "yes" if is_first else f"no: {call.failed.code}: {call.failed.text}"
-    return Finding(Question.QUOTA_FIRST, said, (call,), {"quota_first": is_first})
+    return ProbeFinding(Question.QUOTA_FIRST, said, (call,), {"quota_first": is_first})
 
 
-def of_model(call: Call | None, state: ModelState) -> Finding:
+def of_model(call: ProbeCall | None, state: ModelState) -> ProbeFinding:
     """Look at the create, if the model is not Active."""
     if call is None or call.failed is None or state is ModelState.ACTIVE:
         why = "--model named one that is"
-        return Finding(Question.MODEL, None, why=why)
+        return ProbeFinding(Question.MODEL, None, why=why)
     said = f"of one that is {state.value}: {call.failed.code}: {call.failed.text}"
-    is_odd = not isinstance(call.failed, Refused | Missing | Conflicting)
+    is_odd = not isinstance(call.failed, Refused | ResourceMissing | Conflicting)
     terms = {} if state is ModelState.MISSING else {"model_code": call.failed.code, "model_text": call.failed.text}
-    return Finding(Question.MODEL, said, (call,), terms, is_odd)
+    return ProbeFinding(Question.MODEL, said, (call,), terms, is_odd)
 
 
-def of_busy_update(call: Call) -> Finding:
+def of_busy_update(call: ProbeCall) -> ProbeFinding:
     """Look at a second update beside one that is under way."""
     said = "nothing: it is taken on" if call.failed is None else f"{call.failed.code}: {call.failed.text}"
     is_odd = not (call.failed is None or isinstance(call.failed, Refused | Conflicting))
-    return Finding(Question.UPDATE_BUSY, said, (call,), is_odd=is_odd)
+    return ProbeFinding(Question.UPDATE_BUSY, said, (call,), is_odd=is_odd)
 
 
-def of_failed_name(call: Call) -> Finding:
+def of_failed_name(call: ProbeCall) -> ProbeFinding:
     """Look at a create with the name of a deployment that Failed."""
     if isinstance(call.failed, QuotaFull):
-        return Finding(Question.FAILED_NAME, None, (call,), why="the account is full, and says that first")
+        return ProbeFinding(Question.FAILED_NAME, None, (call,), why="the account is full, and says that first")
     said = "no" if call.failed is None else f"yes: {call.failed.code}: {call.failed.text}"
-    return Finding(Question.FAILED_NAME, said, (call,), {"failed_holds_name": call.failed is not None})
+    return ProbeFinding(Question.FAILED_NAME, said, (call,), {"failed_holds_name": call.failed is not None})
 
 
-def is_same_refusal(one: Call, other: Call | None) -> bool:
+def is_same_refusal(one: ProbeCall, other: ProbeCall | None) -> bool:
     """Answer whether two calls were refused with the same words."""
     if other is None or one.failed is None or other.failed is None:
         return False
     return (one.failed.code, one.failed.text) == (other.failed.code, other.failed.text)
 
 
-def _ends_of(calls: Sequence[Call]) -> tuple[Call, ...]:
+def _ends_of(calls: Sequence[ProbeCall]) -> tuple[ProbeCall, ...]:
     """The first, and the last two: what lies between says the same as the last but one."""
     return tuple(calls) if len(calls) < 4 else (calls[0], *calls[-2:])  # noqa: PLR2004  as said
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.scheduling.eta import NOTHING_KNOWN, Prospect
-from slipway.core.time_format import epoch, iso
+from slipway.core.scheduling.eta import NOTHING_KNOWN, Eta
+from slipway.core.time_format import format_time, parse_time
 
 _STATES: Final = {Reason.IN_CREATION.value: "Creating", Reason.UPDATING.value: "Updating"}
 
@@ -24,16 +24,16 @@ class Wait:
 
     def to_json(self) -> dict[str, object]:
         """Write it."""
-        return {"reason": self.reason, "message": self.text, "since": iso(self.since), "times": self.times}
+        return {"reason": self.reason, "message": self.text, "since": format_time(self.since), "times": self.times}
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Wait:
         """Read it."""
-        return cls(given["reason"], given["message"], epoch(given["since"]), given["times"])
+        return cls(given["reason"], given["message"], parse_time(given["since"]), given["times"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class RequestStatus:
     """A message that a daemon holds, and the request in it. Times are seconds since the epoch, by the queue's clock."""
 
     message_id: str
@@ -46,7 +46,7 @@ class Held:
     waits_for: str | None = None
     """The reason of the wait that is going on; None while something is being done, or asked."""
     why: str = ""
-    prospect: Prospect = NOTHING_KNOWN
+    prospect: Eta = NOTHING_KNOWN
     """In this daemon's line for a slot, or behind its predecessors here."""
     waited: tuple[Wait, ...] = ()
     """The latest waits, the last of them last."""
@@ -89,10 +89,10 @@ class Held:
             "target": self.target,
             "priority": self.priority,
             "receiveCount": self.receive_count,
-            "receivedAt": iso(self.received_at),
-            "now": iso(self.now),
+            "receivedAt": format_time(self.received_at),
+            "now": format_time(self.now),
             "ageSeconds": round(max(0.0, self.now - self.received_at), 3),
-            "deadline": None if self.deadline is None else iso(self.deadline),
+            "deadline": None if self.deadline is None else format_time(self.deadline),
             "leaseSeconds": round(self.lease_seconds, 3),
             "waitsFor": self.waits_for,
             "why": self.why,
@@ -103,17 +103,17 @@ class Held:
         }
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Held:
+    def of(cls, given: Mapping[str, Any]) -> RequestStatus:
         """Read it. Raises KeyError, TypeError or ValueError for what no daemon writes."""
         return cls(
             message_id=given["messageId"],
             receive_count=given["receiveCount"],
-            received_at=epoch(given["receivedAt"]),
-            now=epoch(given["now"]),
+            received_at=parse_time(given["receivedAt"]),
+            now=parse_time(given["now"]),
             lease_seconds=given["leaseSeconds"],
             waits_for=given.get("waitsFor"),
             why=given["why"],
-            prospect=Prospect(given.get("place"), given.get("secondsToSlot"), given.get("secondsToEnd")),
+            prospect=Eta(given.get("place"), given.get("secondsToSlot"), given.get("secondsToEnd")),
             waited=tuple(Wait.of(wait) for wait in given["waited"]),
             request_id=given.get("requestId"),
             action=given.get("action", ""),
@@ -124,12 +124,12 @@ class Held:
             target=given.get("target"),
             priority=given["priority"],
             arn=given.get("customModelDeploymentArn"),
-            deadline=epoch(given["deadline"]) if "deadline" in given else None,
+            deadline=parse_time(given["deadline"]) if "deadline" in given else None,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class FinishedRequest:
     """A request whose outcome a daemon has published. `at` is by the queue's clock."""
 
     request_id: str
@@ -163,19 +163,19 @@ class Finished:
             "reason": self.reason,
             "message": self.text,
             "eventId": self.event_id,
-            "finishedAt": iso(self.at),
+            "finishedAt": format_time(self.at),
         }
         return {key: value for key, value in said.items() if value is not None}
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Finished:
+    def of(cls, given: Mapping[str, Any]) -> FinishedRequest:
         """Read it. Raises KeyError, TypeError or ValueError for what no daemon writes."""
         return cls(
             request_id=given["requestId"],
             message_id=given["messageId"],
             outcome=given["outcome"],
             event_id=given["eventId"],
-            at=epoch(given["finishedAt"]),
+            at=parse_time(given["finishedAt"]),
             action=given.get("action", ""),
             name=given.get("modelDeploymentName", ""),
             target=given.get("target"),

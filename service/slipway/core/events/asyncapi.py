@@ -12,7 +12,7 @@ from typing import Final
 from slipway.core.events.publish import LONGEST_ATTRIBUTE, Progress, event_type
 from slipway.core.events.schema import WORDS, event_schema
 from slipway.core.events.trace_context import TRACEPARENT
-from slipway.core.lifecycle.outcomes import Ending, Reason
+from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.requests.actions import request_schema
 from slipway.core.requests.fields import ACTIONS, REPLY_TO
 
@@ -20,21 +20,21 @@ VERSION: Final = "3.0.0"
 CLOUDEVENTS: Final = "application/cloudevents+json"
 
 SUMMARIES: Final = {
-    Ending.ACTIVE: "The deployment is Active, as Bedrock has said.",
-    Ending.FAILED: "Bedrock's verdict, or a conflict: reason and message say which.",
-    Ending.UPDATED: "The deployment serves the other model.",
-    Ending.ROLLED_BACK: "The update failed, and the deployment serves the model that it served before.",
-    Ending.DELETED: "The deployment is gone, as Bedrock has said.",
-    Ending.CANCELLED: "It was asked to be: what had been begun is kept or deleted, as the asker wished.",
-    Ending.CANCEL_TAKEN: "The end of a cancel: it was handed to whoever holds the request that is not wanted any more.",
-    Ending.TIMED_OUT: "The deadline came first; reason says what was waited for at the end.",
-    Ending.REJECTED: "The request could not be understood: the field, the problem and the remedy.",
+    OutcomeKind.ACTIVE: "The deployment is Active, as Bedrock has said.",
+    OutcomeKind.FAILED: "Bedrock's verdict, or a conflict: reason and message say which.",
+    OutcomeKind.UPDATED: "The deployment serves the other model.",
+    OutcomeKind.ROLLED_BACK: "The update failed, and the deployment serves the model that it served before.",
+    OutcomeKind.DELETED: "The deployment is gone, as Bedrock has said.",
+    OutcomeKind.CANCELLED: "It was asked to be: what had been begun is kept or deleted, as the asker wished.",
+    OutcomeKind.CANCEL_TAKEN: "The end of a cancel: it was handed to whoever holds the request that is not wanted any more.",
+    OutcomeKind.TIMED_OUT: "The deadline came first; reason says what was waited for at the end.",
+    OutcomeKind.REJECTED: "The request could not be understood: the field, the problem and the remedy.",
     Progress.ACCEPTED: "The request was understood. Only with the setting progress_events, as all that follow.",
     Progress.WAITING: "The request waits in line for a slot.",
     Progress.CREATING: "Bedrock has taken the creation on.",
     Progress.RETRYING: "The deployment failed, and is made once more, as the request asks.",
 }
-_ENDINGS: Final = tuple(ending.value for ending in Ending)
+_ENDINGS: Final = tuple(kind.value for kind in OutcomeKind)
 
 
 def asyncapi_document(version: str) -> dict[str, object]:

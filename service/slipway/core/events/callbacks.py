@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from slipway.core.events.publish import Publication, cut
-from slipway.core.lifecycle.outcomes import WRONG, Ending
-from slipway.core.schema.rejection import NOBODY, Asker
+from slipway.core.lifecycle.outcomes import UNSUCCESSFUL, OutcomeKind
+from slipway.core.schema.rejection import NO_REPLY, ReplyTo
 
 LONGEST_ERROR: Final = 256
 LONGEST_CAUSE: Final = 32_768
 LONGEST_FAILURE_REASON: Final = 256
 LONGEST_PARAMETER: Final = 1024
 
-GOOD: Final = frozenset({Ending.ACTIVE, Ending.UPDATED, Ending.DELETED, Ending.CANCEL_TAKEN})
-BAD: Final = WRONG | {Ending.CANCELLED}
+GOOD: Final = frozenset({OutcomeKind.ACTIVE, OutcomeKind.UPDATED, OutcomeKind.DELETED, OutcomeKind.CANCEL_TAKEN})
+BAD: Final = UNSUCCESSFUL | {OutcomeKind.CANCELLED}
 """Every ending is in one of the two: a task or a step has succeeded, or it has failed."""
 
 _PARAMETERS: Final = ("customModelDeploymentArn", "modelDeploymentName", "modelArn", "outcome", "requestId")
@@ -60,45 +60,45 @@ class StepFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class Copied:
+class EventCopy:
     """The event itself, to a queue's URL or a topic's ARN."""
 
     to: str
     publication: Publication
 
 
-Reply = TaskSucceeded | TaskFailed | StepSucceeded | StepFailed | Copied
+Callback = TaskSucceeded | TaskFailed | StepSucceeded | StepFailed | EventCopy
 
 
-def replies(asker: Asker, publication: Publication) -> tuple[Reply, ...]:
+def callbacks_for(reply_target: ReplyTo, publication: Publication) -> tuple[Callback, ...]:
     """Answer what is to be said to whom. The same event always says the same."""
-    if asker == NOBODY:
+    if reply_target == NO_REPLY:
         return ()
     data: dict[str, Any] = json.loads(publication.body)["data"]
-    is_good = Ending(data["outcome"]) in GOOD
-    said: list[Reply] = []
-    if asker.task_token is not None:
-        said.append(_to_task(asker.task_token, data, is_good=is_good))
-    if asker.callback_token is not None:
-        said.append(_to_pipeline(asker.callback_token, publication.event_id, data, is_good=is_good))
-    if asker.reply_to is not None:
-        said.append(Copied(asker.reply_to, publication))
+    is_good = OutcomeKind(data["outcome"]) in GOOD
+    said: list[Callback] = []
+    if reply_target.task_token is not None:
+        said.append(_to_task(reply_target.task_token, data, is_good=is_good))
+    if reply_target.callback_token is not None:
+        said.append(_to_pipeline(reply_target.callback_token, publication.event_id, data, is_good=is_good))
+    if reply_target.reply_to is not None:
+        said.append(EventCopy(reply_target.reply_to, publication))
     return tuple(said)
 
 
-def stopped(callback_token: str) -> StepFailed:
+def callbacks_for_stop(callback_token: str) -> StepFailed:
     """Answer what a pipeline is told that is being stopped: at once, whatever there is yet to do about what it asked for."""
     reason = "Stopping: the pipeline is being stopped; what the step asked for is cancelled, unless it has ended"
     return StepFailed(callback_token, _once(f"stopping {callback_token}"), reason)
 
 
-def _to_task(token: str, data: Mapping[str, Any], *, is_good: bool) -> Reply:
+def _to_task(token: str, data: Mapping[str, Any], *, is_good: bool) -> Callback:
     if is_good:
         return TaskSucceeded(token, json.dumps(data, separators=(",", ":")))
     return TaskFailed(token, cut(_word(data), LONGEST_ERROR), cut(_sentence(data), LONGEST_CAUSE))
 
 
-def _to_pipeline(token: str, event_id: str, data: Mapping[str, Any], *, is_good: bool) -> Reply:
+def _to_pipeline(token: str, event_id: str, data: Mapping[str, Any], *, is_good: bool) -> Callback:
     if is_good:
         known = tuple((key, cut(str(data[key]), LONGEST_PARAMETER)) for key in _PARAMETERS if key in data)
         return StepSucceeded(token, _once(event_id), known)

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.core.lifecycle.outcomes import Ending
-from slipway.core.time_format import epoch
+from slipway.core.lifecycle.outcomes import OutcomeKind
+from slipway.core.time_format import parse_time
 
 PREFIX: Final = "slipway.deployment."
-_ENDS: Final = frozenset(ending.value for ending in Ending)
+_ENDS: Final = frozenset(kind.value for kind in OutcomeKind)
 
 
 class NotAnEvent(Exception):
@@ -19,7 +19,7 @@ class NotAnEvent(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class ParsedEvent:
     """What an event says. `at` is when it was announced, in seconds since the epoch."""
 
     event_id: str
@@ -41,7 +41,7 @@ class Told:
         return self.outcome in _ENDS
 
 
-def read_event(text: str) -> Told | None:
+def read_event(text: str) -> ParsedEvent | None:
     """Answer what an event says; None for an event of somebody else. Raises NotAnEvent."""
     event = _object(text, "it")
     if event.get("Type") == "Notification" and isinstance(event.get("Message"), str):
@@ -54,9 +54,9 @@ def read_event(text: str) -> Told | None:
     try:
         if not isinstance(data, dict):
             raise TypeError("data is no object")  # noqa: TRY301  told with the others, just below
-        return Told(
+        return ParsedEvent(
             event_id=str(event["id"]),
-            at=epoch(str(event["time"])),
+            at=parse_time(str(event["time"])),
             request_id=str(data["requestId"]),
             outcome=str(data["outcome"]),
             action=str(data.get("action", "")),
@@ -73,7 +73,7 @@ def read_event(text: str) -> Told | None:
         raise NotAnEvent(text) from None
 
 
-def read_archive(lines: Iterable[str]) -> Iterator[Told]:
+def read_archive(lines: Iterable[str]) -> Iterator[ParsedEvent]:
     """Answer Slipway's events in an archive of one event a line. Raises NotAnEvent, with the line's number."""
     for number, line in enumerate(lines, 1):
         if not line.strip():

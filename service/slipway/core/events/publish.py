@@ -14,11 +14,11 @@ from enum import StrEnum
 from typing import Final
 
 from slipway.core.bedrock.deployments import Deployment
-from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.requests.models import Cancel, Delete, Deploy, Request, Update
-from slipway.core.scheduling.eta import NOTHING_KNOWN, Prospect
+from slipway.core.scheduling.eta import NOTHING_KNOWN, Eta
 from slipway.core.sqs.messages import group_of
-from slipway.core.time_format import iso as _iso
+from slipway.core.time_format import format_time as _iso
 
 LONGEST_TEXT: Final = 2048
 LONGEST_ATTRIBUTE: Final = 256
@@ -59,7 +59,7 @@ class Times:
 
 def announce_outcome(request: Request, outcome: Outcome, times: Times, source: str) -> Publication:
     """Put a request's outcome into words. The same outcome of the same request always has the same id."""
-    return _publication(request, outcome.ending.value, outcome, times, source)
+    return _publication(request, outcome.kind.value, outcome, times, source)
 
 
 def announce_progress(
@@ -70,7 +70,7 @@ def announce_progress(
     reason: Reason | None = None,
     message: str | None = None,
     attempt: int = 1,
-    prospect: Prospect = NOTHING_KNOWN,
+    prospect: Eta = NOTHING_KNOWN,
 ) -> Publication:
     """Put a step on the way into words. Each kind of progress of an attempt has one id, and each reason to wait."""
     return _publication(request, progress.value, _Underway(reason, message, attempt, prospect), times, source)
@@ -82,14 +82,14 @@ def announce_rejection(message_id: str, request_id: str | None, code: str, text:
     data = {
         "requestId": shown,
         "messageId": message_id,
-        "outcome": Ending.REJECTED.value,
+        "outcome": OutcomeKind.REJECTED.value,
         "reason": Reason.NOT_UNDERSTOOD.value,
         "code": code,
         "message": cut(text, LONGEST_TEXT),
         "times": _times(times),
     }
-    attributes = {"status": Ending.REJECTED.value, "reason": Reason.NOT_UNDERSTOOD.value, "requestId": shown}
-    return _envelope(Ending.REJECTED.value, [message_id], shown, message_id, data, attributes, times, source)
+    attributes = {"status": OutcomeKind.REJECTED.value, "reason": Reason.NOT_UNDERSTOOD.value, "requestId": shown}
+    return _envelope(OutcomeKind.REJECTED.value, [message_id], shown, message_id, data, attributes, times, source)
 
 
 def announce_failure(message_id: str, text: str, times: Times, source: str) -> Publication:
@@ -97,7 +97,7 @@ def announce_failure(message_id: str, text: str, times: Times, source: str) -> P
 
     `message_id` is that of the message that came first.
     """
-    word, reason = Ending.FAILED.value, Reason.INTERNAL_ERROR.value
+    word, reason = OutcomeKind.FAILED.value, Reason.INTERNAL_ERROR.value
     data = {
         "requestId": message_id,
         "messageId": message_id,
@@ -126,7 +126,7 @@ class _Underway:
     reason: Reason | None
     message: str | None
     attempt: int
-    prospect: Prospect
+    prospect: Eta
     deployment: Deployment | None = None
 
 
@@ -149,7 +149,7 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
     if state.message:
         data["message"] = cut(state.message, LONGEST_TEXT)
     if deployment is not None:
-        data |= _deployment(deployment, exists=word != Ending.DELETED.value)
+        data |= _deployment(deployment, exists=word != OutcomeKind.DELETED.value)
     attributes = {
         "status": word,
         "action": request.action,
@@ -164,7 +164,7 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
 
 def _identity(request: Request, state: Outcome | _Underway, word: str) -> list[str]:
     """Answer what tells an event from all others of its kind: of progress also the attempt, and what is waited for."""
-    identity = request.essence
+    identity = request.payload_identity
     if isinstance(state, _Underway) and state.attempt > 1:
         identity = [*identity, str(state.attempt)]
     if word == Progress.WAITING.value and state.reason is not None:
@@ -213,7 +213,7 @@ def _particulars(request: Request, outcome: Outcome) -> dict[str, object]:
             return {"adopted": outcome.adopted, "formerModelArn": outcome.former}
         case Update():
             return {"adopted": outcome.adopted}
-        case Delete() if outcome.ending is Ending.DELETED:
+        case Delete() if outcome.kind is OutcomeKind.DELETED:
             return {"alreadyGone": outcome.already_gone}
         case _:
             return {}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from slipway.core.events.publish import LONGEST_TEXT, Progress, event_type
-from slipway.core.lifecycle.outcomes import Ending, Reason
+from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.requests.fields import ACTIONS
-from slipway.core.schema.rejection import Code
+from slipway.core.schema.rejection import RejectionCode
 
-WORDS: Final = (*(ending.value for ending in Ending), *(progress.value for progress in Progress))
+WORDS: Final = (*(kind.value for kind in OutcomeKind), *(progress.value for progress in Progress))
 
 _TIME: Final = {"type": "string", "format": "date-time"}
 _TEXT: Final = {"type": "string", "maxLength": LONGEST_TEXT}
@@ -53,7 +53,7 @@ def _data() -> dict[str, object]:
             "action": {"enum": list(ACTIONS)},
             "outcome": {"enum": list(WORDS), "description": "How the request ended, or how far it is."},
             "reason": {"enum": [reason.value for reason in Reason], "description": "Why, in one word for programs."},
-            "code": {"enum": [code.value for code in Code], "description": "Rejected only: what is wrong with it."},
+            "code": {"enum": [code.value for code in RejectionCode], "description": "Rejected only: what is wrong with it."},
             "message": _TEXT | {"description": "Why, in a sentence for people. Cut with a mark where it is too long."},
             "modelDeploymentName": {"type": "string"},
             "cancels": {"type": "string", "description": "Of a cancel: the id of the request that it is about."},

@@ -26,7 +26,7 @@ _PARENT = re.compile(r"(?!0{16})[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class TraceParent:
     """One span, as others refer to it: ids in lower hexadecimal."""
 
     trace_id: str
@@ -38,36 +38,36 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Beginning:
+class TraceStart:
     """What a message's stay here begins with."""
 
     trace_id: str
-    parent: Point | None = None
+    parent: TraceParent | None = None
     """Whoever sent the request, where the message says so."""
-    before: Point | None = None
+    before: TraceParent | None = None
     """Whoever had it under the message before, and handed it on."""
 
 
-def beginning(message: Message) -> Beginning:
+def trace_start(message: Message) -> TraceStart:
     """Answer where the trace of a message's request begins. What does not read as a context is as if it were not there."""
-    earlier = continuations.read(message)
-    before = read_point(earlier.trace) if earlier and earlier.trace else None
-    parent = read_point(message.text(TRACEPARENT)) or read_point(_in_envelope(message.body))
+    earlier = continuations.read_continuation(message)
+    before = read_trace_parent(earlier.trace) if earlier and earlier.trace else None
+    parent = read_trace_parent(message.text(TRACEPARENT)) or read_trace_parent(_in_envelope(message.body))
     if parent is not None:
-        return Beginning(parent.trace_id, parent, before)
+        return TraceStart(parent.trace_id, parent, before)
     trace_id, parent = _read_xray(message.text(TRACE_HEADER))
-    return Beginning(trace_id or _made_of(continuations.origin(message)), parent, before)
+    return TraceStart(trace_id or _made_of(continuations.origin(message)), parent, before)
 
 
-def read_point(text: str) -> Point | None:
+def read_trace_parent(text: str) -> TraceParent | None:
     """Read a `traceparent`; None for what is none."""
     found = _W3C.fullmatch(text)
     if found is None or (found[1] == "00" and found[5]):
         return None
-    return Point(found[2], found[3], bool(int(found[4], 16) & 1))
+    return TraceParent(found[2], found[3], bool(int(found[4], 16) & 1))
 
 
-def traced(publication: Publication, traceparent: str | None) -> Publication:
+def with_trace(publication: Publication, traceparent: str | None) -> Publication:
     """Answer the event with where it comes from, for whoever goes on with the trace; as it is where nobody traces."""
     if traceparent is None:
         return publication
@@ -89,7 +89,7 @@ def _in_envelope(body: str) -> str:
     return ""
 
 
-def _read_xray(text: str) -> tuple[str | None, Point | None]:
+def _read_xray(text: str) -> tuple[str | None, TraceParent | None]:
     """Read X-Ray's header, like `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1`.
 
     A root without a parent is a trace's id and no more. Who has not decided about sampling leaves it to us: sampled.
@@ -102,7 +102,7 @@ def _read_xray(text: str) -> tuple[str | None, Point | None]:
     parent = said.get("Parent", "")
     if not _PARENT.fullmatch(parent):
         return trace_id, None
-    return trace_id, Point(trace_id, parent, said.get("Sampled") != "0")
+    return trace_id, TraceParent(trace_id, parent, said.get("Sampled") != "0")
 
 
 def _made_of(origin: str) -> str:

@@ -23,23 +23,23 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.core.bedrock.deployments import Deployment, Status
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Missing, Refused
-from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.lifecycle.steps import (
     ABSENCES_BELIEVED,
-    Absent,
-    Ended,
-    Look,
+    DeleteDeployment,
+    DeleteSent,
+    Finish,
+    Found,
+    NotFound,
+    Observation,
+    Observe,
     Pause,
-    Remove,
-    Seen,
-    Sent,
-    Sight,
-    not_ours,
+    not_created_by_slipway,
     reason_for,
     reused,
 )
-from slipway.core.lifecycle.tags import EXPIRES_TAG, Marks
+from slipway.core.lifecycle.tags import EXPIRES_TAG, DeploymentTags
 from slipway.core.requests.models import Delete
 from slipway.core.requests.ownership import correlation, is_reused
 
@@ -47,7 +47,7 @@ REFUSALS_BELIEVED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DeleteFacts:
     """All that is known of one request here and now. Each `after_…` answers the facts that follow from an answer."""
 
     received: float
@@ -58,8 +58,8 @@ class Facts:
     """The settings let a request delete what Slipway did not make."""
     target: Deployment | None = None
     """What is to be deleted, as it was last seen."""
-    sight: Sight = None
-    attempt: Sent | CallFailed | None = None
+    observation: Observation = None
+    attempt: DeleteSent | CallFailed | None = None
     is_sent: bool = False
     """A delete was taken on, or may have been."""
     absences: int = 0
@@ -67,108 +67,110 @@ class Facts:
     """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
     after `ABSENCES_BELIEVED`, like a deployment."""
     refusals: int = 0
-    troubles: int = 0
+    failures: int = 0
     """Waits in a row without progress: what backs off."""
     now: float = 0.0
     """When it was last looked, by the queue's clock."""
 
-    def after_look(self, sight: Seen | Absent, now: float = 0.0) -> Facts:
+    def after_observation(self, observation: Found | NotFound, now: float = 0.0) -> DeleteFacts:
         """What is known after Get (and, where it found something, its tags), at this time."""
-        if isinstance(sight, Absent):
-            return replace(self, sight=sight, attempt=None, absences=self.absences + 1)
+        if isinstance(observation, NotFound):
+            return replace(self, observation=observation, attempt=None, absences=self.absences + 1)
         looks = min(self.looks + 1, ABSENCES_BELIEVED)
-        return replace(self, sight=sight, target=sight.deployment, looks=looks, now=now)
+        return replace(self, observation=observation, target=observation.deployment, looks=looks, now=now)
 
-    def after_delete(self, attempt: Sent | CallFailed) -> Facts:
+    def after_delete(self, attempt: DeleteSent | CallFailed) -> DeleteFacts:
         """What is known after a delete: every look is stale now."""
         return replace(
             self,
-            sight=None,
+            observation=None,
             attempt=attempt,
-            is_sent=self.is_sent or isinstance(attempt, Sent) or attempt.may_have_applied,
+            is_sent=self.is_sent or isinstance(attempt, DeleteSent) or attempt.may_have_applied,
             refusals=self.refusals + isinstance(attempt, Refused),
-            troubles=self.troubles + 1,
+            failures=self.failures + 1,
         )
 
-    def after_pause(self) -> Facts:
+    def after_pause(self) -> DeleteFacts:
         """Time has passed: look and try afresh, remembering how often."""
-        return replace(self, sight=None, attempt=None, troubles=self.troubles + 1)
+        return replace(self, observation=None, attempt=None, failures=self.failures + 1)
 
-    def after_trouble(self) -> Facts:
+    def after_failure(self) -> DeleteFacts:
         """A look itself failed: nothing new is known, but it has been tried."""
-        return replace(self, troubles=self.troubles + 1)
+        return replace(self, failures=self.failures + 1)
 
 
-Step = Look | Remove | Pause | Ended
+Step = Observe | DeleteDeployment | Pause | Finish
 
 
-def decide(request: Delete, facts: Facts) -> Step:
+def decide(request: Delete, facts: DeleteFacts) -> Step:
     """Say what is next for a delete request. Total: every combination of facts has exactly one answer."""
-    match facts.sight:
-        case Absent():
+    match facts.observation:
+        case NotFound():
             return _on_absence(request, facts)
-        case Seen() as seen:
+        case Found() as seen:
             return _on_existing(request, facts, seen)
         case None:
             return _on_answer(facts)
 
 
-def _on_absence(request: Delete, facts: Facts) -> Step:
+def _on_absence(request: Delete, facts: DeleteFacts) -> Step:
     reason = Reason.EXPIRED if request.if_expired else None
     if facts.is_sent:
-        return Ended(Outcome(Ending.DELETED, reason, deployment=facts.target))
+        return Finish(Outcome(OutcomeKind.DELETED, reason, deployment=facts.target))
     if facts.target is not None or facts.absences >= ABSENCES_BELIEVED:
         text = f"{request.name} is not there; nothing was to be done"
-        return Ended(Outcome(Ending.DELETED, reason, text, facts.target, already_gone=True))
+        return Finish(Outcome(OutcomeKind.DELETED, reason, text, facts.target, already_gone=True))
     return Pause(Reason.DEPLOYMENT_MISSING, f"{request.name} is not found; it may have been made a moment ago")
 
 
-def _on_existing(request: Delete, facts: Facts, seen: Seen) -> Step:
+def _on_existing(request: Delete, facts: DeleteFacts, seen: Found) -> Step:
     deployment = seen.deployment
     if seen.marks.request is None and facts.looks < ABSENCES_BELIEVED:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
-    if seen.marks.request is None and (others := not_ours(deployment, is_forced=request.force, may_force=facts.may_force)):
-        return Ended(others)
+    if seen.marks.request is None and (
+        others := not_created_by_slipway(deployment, is_forced=request.force, may_force=facts.may_force)
+    ):
+        return Finish(others)
     if facts.in_doubt and not facts.is_sent and seen.marks.is_later_than(facts.received):
         if not seen.marks.is_made_after(facts.received):
             text = f"{deployment.name!r} was updated for a request that came after this delete; it is kept"
-            return Ended(Outcome(Ending.FAILED, Reason.SUPERSEDED, text, deployment))
+            return Finish(Outcome(OutcomeKind.FAILED, Reason.SUPERSEDED, text, deployment))
         text = f"what has the name {deployment.name!r} now was asked for after this delete was; it is kept"
-        return Ended(Outcome(Ending.DELETED, message=text, already_gone=True))
+        return Finish(Outcome(OutcomeKind.DELETED, message=text, already_gone=True))
     if not facts.is_sent and (objection := _objection(request, facts, seen)):
-        return Ended(objection)
+        return Finish(objection)
     match facts.attempt:
-        case Sent():
+        case DeleteSent():
             return Pause(Reason.BUSY, f"{deployment.arn} is being deleted")
         case Refused() as refused if facts.refusals >= REFUSALS_BELIEVED and deployment.status is not Status.CREATING:
-            return Ended(Outcome(Ending.FAILED, Reason.INVALID_REQUEST, str(refused), deployment))
-        case Refused() | Missing() as refused:
+            return Finish(Outcome(OutcomeKind.FAILED, Reason.INVALID_REQUEST, str(refused), deployment))
+        case Refused() | ResourceMissing() as refused:
             return Pause(Reason.BUSY, f"not believed yet: {refused}")
         case _:
-            return Remove(deployment.arn)
+            return DeleteDeployment(deployment.arn)
 
 
-def _objection(request: Delete, facts: Facts, seen: Seen) -> Outcome | None:
+def _objection(request: Delete, facts: DeleteFacts, seen: Found) -> Outcome | None:
     """Return how the request ends where it is not to be done; None where it is."""
     if _is_reused(request, seen.marks):
         return reused(request.request_id, seen.deployment)
     expires = seen.marks.expires
     if request.if_expired and (expires is None or expires > facts.now):
         text = f"the tag {EXPIRES_TAG} of {seen.deployment.name!r} names no time that has passed; it is kept"
-        return Outcome(Ending.FAILED, Reason.NOT_EXPIRED, text, seen.deployment)
+        return Outcome(OutcomeKind.FAILED, Reason.NOT_EXPIRED, text, seen.deployment)
     return None
 
 
-def _is_reused(request: Delete, marks: Marks) -> bool:
+def _is_reused(request: Delete, marks: DeploymentTags) -> bool:
     """Return whether the deployment was made, or last updated, under the id of this request: for another payload."""
     by = marks.update.by if marks.update is not None else ""
     return marks.request == request.request_id or is_reused(by, correlation(request.request_id, request.owner))
 
 
-def _on_answer(facts: Facts) -> Step:
+def _on_answer(facts: DeleteFacts) -> Step:
     match facts.attempt:
-        case None | Sent() | Refused() | Missing():
-            return Look()
+        case None | DeleteSent() | Refused() | ResourceMissing():
+            return Observe()
         case Conflicting() as failed:
             return Pause(Reason.BUSY, f"it is being created or updated: {failed}")
         case failed:

@@ -40,29 +40,29 @@ from enum import Enum, auto
 from typing import Final, assert_never
 
 from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Status
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Missing, QuotaFull, Refused
-from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason, Verdict
-from slipway.core.lifecycle.smoke_test import recorded
+from slipway.core.bedrock.errors import CallFailed, Conflicting, QuotaFull, Refused, ResourceMissing
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason, SmokeTestResult
+from slipway.core.lifecycle.smoke_test import recorded_result
 from slipway.core.lifecycle.steps import (
     ABSENCES_BELIEVED,
-    Absent,
-    AskModel,
-    Ended,
-    HandOn,
-    Look,
+    DeleteDeployment,
+    DeleteSent,
+    Finish,
+    Found,
+    GetModel,
+    NotFound,
+    Observation,
+    Observe,
     Pause,
-    Remove,
-    Seen,
-    Sent,
-    Sight,
-    TryOut,
+    RunSmokeTest,
+    SendContinuation,
     reason_for,
     reused,
 )
-from slipway.core.lifecycle.tags import Marks
+from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.requests.models import Deploy, IfExists, OnFailure, SmokeTest
 from slipway.core.requests.ownership import correlation, is_reused, is_same_payload
-from slipway.core.sqs.continuations import KEEP, LONGEST_FAILURE, NOTHING_DECIDED, Carried
+from slipway.core.sqs.continuations import KEEP, LONGEST_FAILURE, NO_DECISIONS, Decisions
 
 REFUSALS_BELIEVED_IN_DOUBT: Final = 4
 """While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
@@ -100,43 +100,55 @@ class Watch:
     created_at: float
 
 
-Step = Look | AskModel | Create | Void | Watch | TryOut | Remove | UpdateExisting | HandOn | Pause | Ended
+Step = (
+    Observe
+    | GetModel
+    | Create
+    | Void
+    | Watch
+    | RunSmokeTest
+    | DeleteDeployment
+    | UpdateExisting
+    | SendContinuation
+    | Pause
+    | Finish
+)
 
 
-def decide(request: Deploy, facts: Facts) -> Step:
+def decide(request: Deploy, facts: DeployFacts) -> Step:
     """Say what is next for a deploy request. Total: every combination of facts has exactly one answer."""
-    match facts.sight:
-        case Seen() as seen:
+    match facts.observation:
+        case Found() as seen:
             step = _on_existing(request, facts, seen)
             return _as_of_former_version(step) if _is_of_former_version(request, facts, seen.marks) else step
-        case Absent() if facts.carried.is_over:
+        case NotFound() if facts.decisions.is_over:
             return _given_up(facts)
-        case None if facts.carried.is_over or facts.removal is not None:
-            return _on_removal(facts.removal)
+        case None if facts.decisions.is_over or facts.delete_result is not None:
+            return _on_removal(facts.delete_result)
     if facts.lost is not None:
         return _on_lost(facts, facts.lost)
     match facts.attempt:
         case Created(arn=arn, at=at):
             return Watch(arn, at)
         case None | QuotaFull():
-            return Look() if facts.in_doubt and facts.sight is None else Create()
-        case Refused() | Missing() | Conflicting() as failed:
+            return Observe() if facts.in_doubt and facts.observation is None else Create()
+        case Refused() | ResourceMissing() | Conflicting() as failed:
             return _on_refusal(request, facts, failed)
         case CallFailed() as failed:
             return Pause(reason_for(failed), str(failed))
     assert_never(facts.attempt)
 
 
-def _is_of_former_version(request: Deploy, facts: Facts, marks: Marks) -> bool:
+def _is_of_former_version(request: Deploy, facts: DeployFacts, marks: DeploymentTags) -> bool:
     return facts.is_receipt_proved and marks.is_of_former_version(request.request_id, facts.received)
 
 
 def _as_of_former_version(step: Step) -> Step:
     match step:
-        case Ended(outcome=outcome):
-            return Ended(replace(outcome, is_of_former_version=True))
-        case HandOn(decided=decided, otherwise=otherwise):
-            return HandOn(decided, replace(otherwise, is_of_former_version=True))
+        case Finish(outcome=outcome):
+            return Finish(replace(outcome, is_of_former_version=True))
+        case SendContinuation(decided=decided, otherwise=otherwise):
+            return SendContinuation(decided, replace(otherwise, is_of_former_version=True))
         case _:
             return step
 
@@ -152,8 +164,8 @@ class _Relation(Enum):
     OTHER = auto()
 
 
-def _relation(request: Deploy, facts: Facts, marks: Marks) -> _Relation:
-    if facts.is_mine:
+def _relation(request: Deploy, facts: DeployFacts, marks: DeploymentTags) -> _Relation:
+    if facts.created_by_this_delivery:
         return _Relation.OWNER
     if marks.request != request.request_id:
         return _Relation.OTHER
@@ -164,37 +176,39 @@ def _relation(request: Deploy, facts: Facts, marks: Marks) -> _Relation:
     return _Relation.REUSE
 
 
-def _on_existing(request: Deploy, facts: Facts, seen: Seen) -> Step:
+def _on_existing(request: Deploy, facts: DeployFacts, seen: Found) -> Step:
     deployment, marks = seen.deployment, seen.marks
     is_model_right = request.model_arn in {"", deployment.model_arn}  # not known yet, where its job has not ended
     relation = _relation(request, facts, marks)
-    is_own = facts.is_mine or (relation is _Relation.OWNER and is_model_right)
-    if not facts.is_mine and marks.request is None and facts.looks < ABSENCES_BELIEVED:
+    is_own = facts.created_by_this_delivery or (relation is _Relation.OWNER and is_model_right)
+    if not facts.created_by_this_delivery and marks.request is None and facts.looks < ABSENCES_BELIEVED:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
-    if facts.carried.is_over:
+    if facts.decisions.is_over:
         return _clean_up(
-            facts, deployment, is_what_failed=is_own and not facts.is_mine and marks.attempt <= facts.carried.attempt
+            facts,
+            deployment,
+            is_what_failed=is_own and not facts.created_by_this_delivery and marks.attempt <= facts.decisions.attempt,
         )
-    if not facts.is_mine and (step := _on_found(request, facts, seen, relation, is_own=is_own)):
+    if not facts.created_by_this_delivery and (step := _on_found(request, facts, seen, relation, is_own=is_own)):
         return step
-    adopted = not facts.is_mine
-    attempt = max(facts.carried.attempt, marks.attempt)
+    adopted = not facts.created_by_this_delivery
+    attempt = max(facts.decisions.attempt, marks.attempt)
     match deployment.status:
         case Status.CREATING | Status.UNKNOWN:
             return Watch(deployment.arn, deployment.created_at)
         case Status.ACTIVE:
-            active = Outcome(Ending.ACTIVE, deployment=deployment, adopted=adopted, attempt=attempt)
+            active = Outcome(OutcomeKind.ACTIVE, deployment=deployment, adopted=adopted, attempt=attempt)
             return _on_active(request, facts, seen, active, is_own=is_own)
         case Status.FAILED:
             text = deployment.failure_message or "Bedrock gave no failure message"
             if not is_own:
                 text = f"{deployment.name!r} is left over, Failed, from request {marks.request!r}; delete it first: {text}"
-            failed = Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, deployment, adopted, attempt=attempt)
-            return _on_failure(request, failed) if is_own else Ended(failed)
+            failed = Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED, text, deployment, adopted, attempt=attempt)
+            return _on_failure(request, failed) if is_own else Finish(failed)
     assert_never(deployment.status)
 
 
-def _on_found(request: Deploy, facts: Facts, seen: Seen, relation: _Relation, *, is_own: bool) -> Step | None:
+def _on_found(request: Deploy, facts: DeployFacts, seen: Found, relation: _Relation, *, is_own: bool) -> Step | None:
     """Say what is next when what has the name was there before this delivery; None where it is awaited and announced."""
     deployment, marks = seen.deployment, seen.marks
     if marks.request is None:
@@ -202,46 +216,48 @@ def _on_found(request: Deploy, facts: Facts, seen: Seen, relation: _Relation, *,
     by = marks.update.by if marks.update is not None else ""
     is_update_reused = relation is _Relation.OTHER and is_reused(by, correlation(request.request_id, request.owner))
     if relation is _Relation.REUSE or is_update_reused:
-        return Ended(reused(request.request_id, deployment))
+        return Finish(reused(request.request_id, deployment))
     if is_own:
-        return _remove(facts, deployment) if marks.attempt < facts.carried.attempt else None
+        return _remove(facts, deployment) if marks.attempt < facts.decisions.attempt else None
     return _on_anothers(request, facts, seen, is_copy=relation is _Relation.COPY)
 
 
-def _on_active(request: Deploy, facts: Facts, seen: Seen, active: Outcome, *, is_own: bool) -> Step:
+def _on_active(request: Deploy, facts: DeployFacts, seen: Found, active: Outcome, *, is_own: bool) -> Step:
     """Say what is next when the deployment is Active: that is the end, unless it is to be tested first."""
     if request.smoke_test is None:
-        return Ended(active)
+        return Finish(active)
     if not is_own:
         return _on_adopted(request, request.smoke_test, facts, active)
     is_former = _is_of_former_version(request, facts, seen.marks)
-    verdict = facts.verdict or recorded(seen.marks, request, is_former=is_former)
-    if verdict is None:
-        if facts.in_doubt and not facts.is_mine and facts.looks < ABSENCES_BELIEVED:
+    smoke_result = facts.smoke_result or recorded_result(seen.marks, request, is_former=is_former)
+    if smoke_result is None:
+        if facts.in_doubt and not facts.created_by_this_delivery and facts.looks < ABSENCES_BELIEVED:
             return Pause(Reason.SMOKE_TEST, "the verdict of an earlier smoke test may not be shown yet")
-        return TryOut(seen.deployment.arn)
-    outcome = _judged(request.smoke_test, active, verdict)
-    return Ended(outcome) if outcome.ending is Ending.ACTIVE else _on_failure(request, outcome)
+        return RunSmokeTest(seen.deployment.arn)
+    outcome = _judged(request.smoke_test, active, smoke_result)
+    return Finish(outcome) if outcome.kind is OutcomeKind.ACTIVE else _on_failure(request, outcome)
 
 
-def _on_adopted(request: Deploy, test: SmokeTest, facts: Facts, active: Outcome) -> Step:
+def _on_adopted(request: Deploy, test: SmokeTest, facts: DeployFacts, active: Outcome) -> Step:
     """Say what is next when another request's deployment is Active, and is to be tested. The verdict is not written on it."""
-    if facts.carried.tested is not None:
-        return Ended(_judged(test, active, Verdict(*facts.carried.tested)))
-    if facts.verdict is None:
-        return TryOut(active.deployment.arn if active.deployment else request.name, is_written=False)
-    verdict = replace(facts.verdict, text=facts.verdict.text[:LONGEST_FAILURE])
-    return HandOn(replace(facts.carried, tested=(verdict.passed, verdict.text)), _judged(test, active, verdict))
+    if facts.decisions.tested is not None:
+        return Finish(_judged(test, active, SmokeTestResult(*facts.decisions.tested)))
+    if facts.smoke_result is None:
+        return RunSmokeTest(active.deployment.arn if active.deployment else request.name, is_written=False)
+    smoke_result = replace(facts.smoke_result, text=facts.smoke_result.text[:LONGEST_FAILURE])
+    return SendContinuation(
+        replace(facts.decisions, tested=(smoke_result.passed, smoke_result.text)), _judged(test, active, smoke_result)
+    )
 
 
-def _judged(test: SmokeTest, active: Outcome, verdict: Verdict) -> Outcome:
-    if verdict.passed or not test.gate:
-        return replace(active, smoke=verdict)
-    text = f"{_TEST_FAILED}{verdict.text}"
-    return replace(active, ending=Ending.FAILED, reason=Reason.SMOKE_TEST_FAILED, message=text, smoke=verdict)
+def _judged(test: SmokeTest, active: Outcome, smoke_result: SmokeTestResult) -> Outcome:
+    if smoke_result.passed or not test.gate:
+        return replace(active, smoke=smoke_result)
+    text = f"{_TEST_FAILED}{smoke_result.text}"
+    return replace(active, kind=OutcomeKind.FAILED, reason=Reason.SMOKE_TEST_FAILED, message=text, smoke=smoke_result)
 
 
-def _on_anothers(request: Deploy, facts: Facts, seen: Seen, *, is_copy: bool) -> Step | None:
+def _on_anothers(request: Deploy, facts: DeployFacts, seen: Found, *, is_copy: bool) -> Step | None:
     """Say what is next when another request made what has the name; None where it is as good as our own."""
     deployment = seen.deployment
     is_same = request.model_arn in {"", deployment.model_arn} if is_copy else deployment.model_arn == request.model_arn
@@ -250,12 +266,12 @@ def _on_anothers(request: Deploy, facts: Facts, seen: Seen, *, is_copy: bool) ->
         return None if is_same else _conflict(deployment, text)
     if request.if_exists is IfExists.FAIL:
         text = f"{deployment.name!r} exists, made for request {seen.marks.request!r}; use another name or delete it"
-        return Ended(Outcome(Ending.FAILED, Reason.ALREADY_EXISTS, text, deployment))
+        return Finish(Outcome(OutcomeKind.FAILED, Reason.ALREADY_EXISTS, text, deployment))
     is_leftover = deployment.status is Status.FAILED
     does_change = request.if_exists is IfExists.REPLACE or (request.if_exists is IfExists.UPDATE and not is_same)
     if does_change and seen.marks.is_later_than(facts.received):
         text = f"{deployment.name!r} was made or updated for a request that came after this one; it is kept"
-        return Ended(Outcome(Ending.FAILED, Reason.SUPERSEDED, text, deployment))
+        return Finish(Outcome(OutcomeKind.FAILED, Reason.SUPERSEDED, text, deployment))
     if request.if_exists is IfExists.REPLACE:
         return _remove(facts, deployment)
     if request.if_exists is IfExists.UPDATE and not is_same and not is_leftover:
@@ -269,63 +285,63 @@ def _on_anothers(request: Deploy, facts: Facts, seen: Seen, *, is_copy: bool) ->
 def _on_failure(request: Deploy, failed: Outcome) -> Step:
     """Say what is next when the request's own deployment has failed."""
     if failed.attempt <= request.retries:
-        return HandOn(Carried(failed.attempt + 1), failed)
+        return SendContinuation(Decisions(failed.attempt + 1), failed)
     if request.on_failure is OnFailure.DELETE:
         text = (failed.message or "")[:LONGEST_FAILURE]
-        return HandOn(Carried(failed.attempt, text, failed.reason is Reason.SMOKE_TEST_FAILED), failed)
-    return Ended(failed)
+        return SendContinuation(Decisions(failed.attempt, text, failed.reason is Reason.SMOKE_TEST_FAILED), failed)
+    return Finish(failed)
 
 
-def _clean_up(facts: Facts, deployment: Deployment, *, is_what_failed: bool) -> Step:
+def _clean_up(facts: DeployFacts, deployment: Deployment, *, is_what_failed: bool) -> Step:
     """Nothing is to be made any more: say what becomes of what there is."""
-    if facts.carried.cancelled == KEEP:
-        return Ended(Outcome(Ending.CANCELLED, deployment=deployment if is_what_failed else None))
+    if facts.decisions.cancelled == KEEP:
+        return Finish(Outcome(OutcomeKind.CANCELLED, deployment=deployment if is_what_failed else None))
     return _remove(facts, deployment) if is_what_failed else _given_up(facts)
 
 
-def _given_up(facts: Facts) -> Ended:
+def _given_up(facts: DeployFacts) -> Finish:
     """Nothing is left of the last attempt, or what has the name now is not of it."""
-    if facts.carried.cancelled is not None:
-        return Ended(Outcome(Ending.CANCELLED, message="nothing of it is left"))
-    failure, attempt = facts.carried.failure or "", facts.carried.attempt
+    if facts.decisions.cancelled is not None:
+        return Finish(Outcome(OutcomeKind.CANCELLED, message="nothing of it is left"))
+    failure, attempt = facts.decisions.failure or "", facts.decisions.attempt
     text = f"{failure}; what had failed is deleted"
-    if facts.carried.has_failed_test:
-        smoke = Verdict(passed=False, text=failure.removeprefix(_TEST_FAILED))
-        return Ended(Outcome(Ending.FAILED, Reason.SMOKE_TEST_FAILED, text, attempt=attempt, smoke=smoke))
-    return Ended(Outcome(Ending.FAILED, Reason.DEPLOYMENT_FAILED, text, attempt=attempt))
+    if facts.decisions.has_failed_test:
+        smoke = SmokeTestResult(passed=False, text=failure.removeprefix(_TEST_FAILED))
+        return Finish(Outcome(OutcomeKind.FAILED, Reason.SMOKE_TEST_FAILED, text, attempt=attempt, smoke=smoke))
+    return Finish(Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED, text, attempt=attempt))
 
 
-def _on_lost(facts: Facts, arn: str) -> Step:
+def _on_lost(facts: DeployFacts, arn: str) -> Step:
     """Say what is next when a create was answered with a deployment that has never been shown since."""
-    if facts.sight is None:
-        return Look()
+    if facts.observation is None:
+        return Observe()
     if facts.misses < ABSENCES_BELIEVED:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{arn} was created, and is not found; it may be shown late")
     return Void()
 
 
-def _remove(facts: Facts, deployment: Deployment) -> Step:
-    match facts.removal:
-        case Sent():
+def _remove(facts: DeployFacts, deployment: Deployment) -> Step:
+    match facts.delete_result:
+        case DeleteSent():
             return Pause(Reason.BUSY, f"{deployment.arn} is being deleted")
         case Refused() as refused:
             return Pause(Reason.BUSY, f"{deployment.arn} cannot be deleted yet: {refused}")
         case _:
-            return Remove(deployment.arn)
+            return DeleteDeployment(deployment.arn)
 
 
-def _on_removal(removal: Sent | CallFailed | None) -> Step:
-    match removal:
-        case None | Sent() | Refused() | Missing():
-            return Look()
+def _on_removal(delete_result: DeleteSent | CallFailed | None) -> Step:
+    match delete_result:
+        case None | DeleteSent() | Refused() | ResourceMissing():
+            return Observe()
         case Conflicting() as failed:
             return Pause(Reason.BUSY, f"what is to make way is being created or updated: {failed}")
         case failed:
             return Pause(reason_for(failed), str(failed))
 
 
-def _conflict(deployment: Deployment, text: str) -> Ended:
-    return Ended(Outcome(Ending.FAILED, Reason.NAME_CONFLICT, text, deployment))
+def _conflict(deployment: Deployment, text: str) -> Finish:
+    return Finish(Outcome(OutcomeKind.FAILED, Reason.NAME_CONFLICT, text, deployment))
 
 
 def is_early(model: ModelState, failed: CallFailed) -> bool:
@@ -340,15 +356,17 @@ def is_name_taken(failed: CallFailed) -> bool:
     """
     if isinstance(failed, Conflicting):
         return True
-    return not isinstance(failed, Missing) and bool(_NAME_TAKEN.search(failed.text)) and not _NOT_FOUND.search(failed.text)
+    return (
+        not isinstance(failed, ResourceMissing) and bool(_NAME_TAKEN.search(failed.text)) and not _NOT_FOUND.search(failed.text)
+    )
 
 
-def _on_refusal(request: Deploy, facts: Facts, failed: CallFailed) -> Step:
+def _on_refusal(request: Deploy, facts: DeployFacts, failed: CallFailed) -> Step:
     """Say what is next when the create was refused. What Get says of the name and of the model outranks the error's text."""
-    if facts.sight is None:
-        return Look()
+    if facts.observation is None:
+        return Observe()
     if facts.model is None:
-        return AskModel()
+        return GetModel()
     text = str(failed)
     is_model_unusable = facts.model in {ModelState.MISSING, ModelState.FAILED}
     if is_early(facts.model, failed):
@@ -363,7 +381,7 @@ def _on_refusal(request: Deploy, facts: Facts, failed: CallFailed) -> Step:
         return Pause(Reason.NO_ANSWER, f"in doubt, so not believed yet: {text}")
     if facts.model is ModelState.ACTIVE and not facts.is_model_proven:
         return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} may have become Active just now: {text}")
-    return Ended(Outcome(Ending.FAILED, *_verdict(request, facts.model, text)))
+    return Finish(Outcome(OutcomeKind.FAILED, *_verdict(request, facts.model, text)))
 
 
 def _verdict(request: Deploy, model: ModelState, text: str) -> tuple[Reason, str]:
@@ -377,28 +395,28 @@ def _verdict(request: Deploy, model: ModelState, text: str) -> tuple[Reason, str
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DeployFacts:
     """All that is known of one request here and now. Each `after_…` answers the facts that follow from an answer."""
 
-    sight: Sight = None
+    observation: Observation = None
     """What the last look showed; None when it has not been looked, or the look is stale."""
     attempt: Created | CallFailed | None = None
     model: ModelState | None = None
     in_doubt: bool = False
     """Something may exist that we have not seen: a redelivery, or an answer that may have been applied."""
     refusals: int = 0
-    troubles: int = 0
+    failures: int = 0
     """Waits in a row without progress: what backs off."""
     is_model_proven: bool = False
     """The model was Active before the last create: a refusal is not because it was not."""
-    is_mine: bool = False
+    created_by_this_delivery: bool = False
     """This delivery made the deployment itself."""
     received: float = math.inf
     """When the request was first received, in seconds since the epoch."""
-    carried: Carried = NOTHING_DECIDED
-    removal: Sent | CallFailed | None = None
+    decisions: Decisions = NO_DECISIONS
+    delete_result: DeleteSent | CallFailed | None = None
     """The answer to the delete of what is to make way."""
-    verdict: Verdict | None = None
+    smoke_result: SmokeTestResult | None = None
     """What came of the smoke test."""
     looks: int = 0
     """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
@@ -412,65 +430,69 @@ class Facts:
     is_receipt_proved: bool = False
     """`received` is SQS's own word, or Slipway's: no other sender can have chosen it."""
 
-    def after_create(self, attempt: Created | CallFailed) -> Facts:
+    def after_create(self, attempt: Created | CallFailed) -> DeployFacts:
         """What is known after a create. Every look is stale now, unless nothing can have come of the create."""
         unknown = isinstance(attempt, CallFailed) and attempt.may_have_applied
-        refused = isinstance(attempt, Refused | Missing | Conflicting)
+        refused = isinstance(attempt, Refused | ResourceMissing | Conflicting)
         trouble = isinstance(attempt, CallFailed) and not isinstance(attempt, QuotaFull)
         return replace(
             self,
-            sight=None,
+            observation=None,
             attempt=attempt,
-            removal=None,
+            delete_result=None,
             model=None,
             in_doubt=self.in_doubt or unknown,
             refusals=self.refusals + refused,
-            troubles=self.troubles + 1 if trouble else 0,
-            is_mine=isinstance(attempt, Created),
+            failures=self.failures + 1 if trouble else 0,
+            created_by_this_delivery=isinstance(attempt, Created),
         )
 
-    def after_look(self, sight: Seen | Absent) -> Facts:
+    def after_observation(self, observation: Found | NotFound) -> DeployFacts:
         """What is known after Get (and, where it found something, its tags)."""
-        if isinstance(sight, Absent):
+        if isinstance(observation, NotFound):
             misses = min(self.misses + 1, ABSENCES_BELIEVED) if self.lost is not None else 0
-            return replace(self, sight=sight, removal=None, looks=0, misses=misses)
-        return replace(self, sight=sight, lost=None, looks=min(self.looks + 1, ABSENCES_BELIEVED))
+            return replace(self, observation=observation, delete_result=None, looks=0, misses=misses)
+        return replace(self, observation=observation, lost=None, looks=min(self.looks + 1, ABSENCES_BELIEVED))
 
-    def after_listing(self) -> Facts:
+    def after_listing(self) -> DeployFacts:
         """Return what is known when the list shows a deployment of the request's name: it is to be looked at."""
-        return replace(self, sight=None, in_doubt=True)
+        return replace(self, observation=None, in_doubt=True)
 
-    def after_missing(self, arn: str) -> Facts:
+    def after_missing(self, arn: str) -> DeployFacts:
         """What is known when a create was answered, and Get does not show what it is said to have made."""
-        return replace(self, sight=None, attempt=None, is_mine=False, in_doubt=True, lost=arn, misses=0)
+        return replace(self, observation=None, attempt=None, created_by_this_delivery=False, in_doubt=True, lost=arn, misses=0)
 
-    def after_void(self) -> Facts:
+    def after_void(self) -> DeployFacts:
         """The token is spent: the next create is made with another."""
         return replace(self, attempt=None, model=None, in_doubt=True, lost=None, refusals=0, voids=self.voids + 1)
 
-    def after_removal(self, removal: Sent | CallFailed) -> Facts:
+    def after_delete_call(self, delete_result: DeleteSent | CallFailed) -> DeployFacts:
         """What is known after a delete: every look is stale now."""
-        return replace(self, sight=None, attempt=None, removal=removal, in_doubt=True, troubles=self.troubles + 1)
+        return replace(
+            self, observation=None, attempt=None, delete_result=delete_result, in_doubt=True, failures=self.failures + 1
+        )
 
-    def after_test(self, verdict: Verdict) -> Facts:
+    def after_test(self, smoke_result: SmokeTestResult) -> DeployFacts:
         """What is known after the smoke test."""
-        return replace(self, verdict=verdict)
+        return replace(self, smoke_result=smoke_result)
 
-    def after_watch(self, deployment: Deployment, marks: Marks) -> Facts:
+    def after_watch(self, deployment: Deployment, marks: DeploymentTags) -> DeployFacts:
         """What is known when the watcher says that the creation has ended."""
         # Nobody can have tested it before it was Active: that no verdict is shown is no lag.
-        return replace(self, sight=Seen(deployment, marks), troubles=0, looks=ABSENCES_BELIEVED)
+        return replace(self, observation=Found(deployment, marks), failures=0, looks=ABSENCES_BELIEVED)
 
-    def after_model(self, model: ModelState) -> Facts:
+    def after_model(self, model: ModelState) -> DeployFacts:
         """What is known after GetCustomModel."""
         return replace(self, model=model)
 
-    def after_pause(self) -> Facts:
+    def after_pause(self) -> DeployFacts:
         """Time has passed: look and try afresh, remembering how often."""
         proven = self.is_model_proven or self.model is ModelState.ACTIVE
-        troubles = self.troubles + (self.attempt is None and self.removal is None)  # those were counted when they failed
-        return replace(self, sight=None, attempt=None, removal=None, model=None, is_model_proven=proven, troubles=troubles)
+        failures = self.failures + (self.attempt is None and self.delete_result is None)  # those were counted when they failed
+        return replace(
+            self, observation=None, attempt=None, delete_result=None, model=None, is_model_proven=proven, failures=failures
+        )
 
-    def after_trouble(self) -> Facts:
+    def after_failure(self) -> DeployFacts:
         """A look itself failed: nothing new is known, but it has been tried."""
-        return replace(self, troubles=self.troubles + 1)
+        return replace(self, failures=self.failures + 1)

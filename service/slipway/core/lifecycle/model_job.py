@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason
-from slipway.core.lifecycle.steps import Ended, Pause
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
+from slipway.core.lifecycle.steps import Finish, Pause
 
 
 class JobStatus(StrEnum):
@@ -30,7 +30,7 @@ _BY_WORD: Final = {status.value.lower(): status for status in JobStatus}
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class CustomizationJob:
     """A customization job as GetModelCustomizationJob told it."""
 
     arn: str
@@ -41,19 +41,19 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ResolvedModel:
     """The job has made this model."""
 
     model_arn: str
 
 
-def decide_model(identifier: str, job: Job | None) -> Known | Pause | Ended:
+def decide_model(identifier: str, job: CustomizationJob | None) -> ResolvedModel | Pause | Finish:
     """Say which model a job has made, that it is to be waited for, or that there will be none."""
     if job is None:
         return _ended(Reason.MODEL_NOT_FOUND, f"customizationJob {identifier} does not exist")
     match job.status:
         case JobStatus.COMPLETED if job.model_arn:
-            return Known(job.model_arn)
+            return ResolvedModel(job.model_arn)
         case JobStatus.COMPLETED:
             return Pause(Reason.MODEL_NOT_ACTIVE, f"{job.arn} is Completed, but does not name its model yet")
         case JobStatus.FAILED | JobStatus.STOPPED:
@@ -63,5 +63,5 @@ def decide_model(identifier: str, job: Job | None) -> Known | Pause | Ended:
             return Pause(Reason.MODEL_NOT_ACTIVE, f"{job.arn}, which makes the model, is {job.status.value}")
 
 
-def _ended(reason: Reason, text: str) -> Ended:
-    return Ended(Outcome(Ending.FAILED, reason, text))
+def _ended(reason: Reason, text: str) -> Finish:
+    return Finish(Outcome(OutcomeKind.FAILED, reason, text))

@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Final
 
 from slipway.core.bedrock.deployments import Deployment
-from slipway.core.sqs.continuations import Carried
+from slipway.core.sqs.continuations import Decisions
 
 
-class Ending(StrEnum):
+class OutcomeKind(StrEnum):
     """How a request ended. Each is announced once, under one event id."""
 
     ACTIVE = "Active"
@@ -24,7 +24,7 @@ class Ending(StrEnum):
     REJECTED = "Rejected"
 
 
-WRONG: Final = frozenset({Ending.FAILED, Ending.ROLLED_BACK, Ending.TIMED_OUT, Ending.REJECTED})
+UNSUCCESSFUL: Final = frozenset({OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK, OutcomeKind.TIMED_OUT, OutcomeKind.REJECTED})
 """It ended other than anybody wanted."""
 
 
@@ -67,7 +67,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class SmokeTestResult:
     """What came of a smoke test. `text` is the model's answer, or why there is none."""
 
     passed: bool
@@ -78,7 +78,7 @@ class Verdict:
 class Outcome:
     """How a request ended, with what is known of its deployment. `message` is a sentence for a person."""
 
-    ending: Ending
+    kind: OutcomeKind
     reason: Reason | None = None
     message: str | None = None
     deployment: Deployment | None = None
@@ -88,7 +88,7 @@ class Outcome:
     """The model that was served before an update."""
     attempt: int = 1
     """Which attempt to make a deployment this is the end of."""
-    smoke: Verdict | None = None
+    smoke: SmokeTestResult | None = None
     """What came of the smoke test."""
     already_gone: bool = False
     """There was nothing to delete."""
@@ -124,7 +124,7 @@ class PutOff:
 class Continue:
     """Not finished under this message: send its continuation, then delete it."""
 
-    decided: Carried | None = None
+    decided: Decisions | None = None
     """What it is to carry, beside where the request began; None for what it carried before."""
     after: int = 0
     """Seconds until the continuation can be received."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Missing, Refused
-from slipway.core.lifecycle.outcomes import Reason, Verdict
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
+from slipway.core.lifecycle.outcomes import Reason, SmokeTestResult
 from slipway.core.lifecycle.steps import Pause, reason_for
-from slipway.core.lifecycle.tags import Marks, former_key, update_key
+from slipway.core.lifecycle.tags import DeploymentTags, former_key, update_key
 from slipway.core.requests.models import Request, SmokeTest
 
 REFUSALS_BELIEVED: Final = 10
@@ -20,23 +20,23 @@ REFUSALS_BELIEVED: Final = 10
 LONGEST_ANSWER: Final = 1000
 
 
-def recorded(marks: Marks, request: Request, *, is_former: bool = False) -> Verdict | None:
+def recorded_result(marks: DeploymentTags, request: Request, *, is_former: bool = False) -> SmokeTestResult | None:
     """Return what came of this request's smoke test, as it was written on the deployment.
 
     `is_former` says that a version may have written it that knew no owners.
     """
     keys = {update_key(request), former_key(request)} if is_former else {update_key(request)}
-    return marks.smoke.verdict if marks.smoke is not None and marks.smoke.key in keys else None
+    return marks.smoke.smoke_result if marks.smoke is not None and marks.smoke.key in keys else None
 
 
-def judge(test: SmokeTest, answer: str | CallFailed, refusals: int) -> Verdict | Pause:
+def judge(test: SmokeTest, answer: str | CallFailed, refusals: int) -> SmokeTestResult | Pause:
     """Say what an answer means, or that it is too early for one. `refusals` counts this one too, if it is one."""
     if isinstance(answer, str):
-        return Verdict(_is_expected(test, answer), answer[:LONGEST_ANSWER])
+        return SmokeTestResult(_is_expected(test, answer), answer[:LONGEST_ANSWER])
     match answer:
-        case Refused() | Missing() if refusals >= REFUSALS_BELIEVED:
-            return Verdict(passed=False, text=f"no answer: {answer}")
-        case Refused() | Missing() | Conflicting():
+        case Refused() | ResourceMissing() if refusals >= REFUSALS_BELIEVED:
+            return SmokeTestResult(passed=False, text=f"no answer: {answer}")
+        case Refused() | ResourceMissing() | Conflicting():
             return Pause(Reason.SMOKE_TEST, f"the deployment does not answer yet: {answer}")
         case _:
             return Pause(reason_for(answer), f"the smoke test waits: {answer}")

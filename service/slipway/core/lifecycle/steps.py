@@ -7,59 +7,59 @@ from typing import Final
 
 from slipway.core.bedrock.deployments import Deployment
 from slipway.core.bedrock.errors import CallFailed, Denied, Throttled
-from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason
-from slipway.core.lifecycle.tags import Marks
-from slipway.core.sqs.continuations import Carried
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
+from slipway.core.lifecycle.tags import DeploymentTags
+from slipway.core.sqs.continuations import Decisions
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class Found:
     """A deployment is there, and this is what its tags say."""
 
     deployment: Deployment
-    marks: Marks
+    marks: DeploymentTags
 
 
 @dataclass(frozen=True, slots=True)
-class Absent:
+class NotFound:
     """Get found nothing at the last look."""
 
 
 ABSENCES_BELIEVED: Final = 5
 """Get may not show yet what was made a moment ago: 7 to 15 seconds lie between the first of so many looks and the last."""
 
-Sight = Seen | Absent | None
+Observation = Found | NotFound | None
 """None when it has not been looked, or the look is stale."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class DeleteSent:
     """Bedrock took a call on whose end it does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observe:
     """Get the deployment, and its tags where there is one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Remove:
+class DeleteDeployment:
     """Delete this deployment, by its ARN."""
 
     arn: str
 
 
 @dataclass(frozen=True, slots=True)
-class HandOn:
+class SendContinuation:
     """Write down what was decided, in a new message, before anything is done about it."""
 
-    decided: Carried
+    decided: Decisions
     otherwise: Outcome
     """How the request ends where there is no time for that any more."""
 
 
 @dataclass(frozen=True, slots=True)
-class TryOut:
+class RunSmokeTest:
     """Ask the deployment what the smoke test asks, and write down what came of it."""
 
     arn: str
@@ -68,7 +68,7 @@ class TryOut:
 
 
 @dataclass(frozen=True, slots=True)
-class AskModel:
+class GetModel:
     """Get the state of the model: of this one, else of the one that was asked for."""
 
     model_arn: str = ""
@@ -91,7 +91,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class Finish:
     """The request has its outcome."""
 
     outcome: Outcome
@@ -114,16 +114,16 @@ def reused(request_id: str, deployment: Deployment) -> Outcome:
         f"requestId {request_id!r} was used for another request: it made or updated {deployment.name!r}, and asked for"
         " something else; use a new requestId, or send exactly what was sent before"
     )
-    return Outcome(Ending.REJECTED, Reason.NOT_UNDERSTOOD, text, deployment)
+    return Outcome(OutcomeKind.REJECTED, Reason.NOT_UNDERSTOOD, text, deployment)
 
 
-def not_ours(deployment: Deployment, *, is_forced: bool, may_force: bool) -> Outcome | None:
+def not_created_by_slipway(deployment: Deployment, *, is_forced: bool, may_force: bool) -> Outcome | None:
     """Answer how a request ends that is about what Slipway did not make; None where force is said, and allowed."""
     if is_forced and may_force:
         return None
     whose = f"{deployment.name!r} was not made by Slipway"
     if is_forced:
         text = f"{whose}, and the setting allow_force is false; have it set, or do it by hand"
-        return Outcome(Ending.FAILED, Reason.FORCE_NOT_ALLOWED, text, deployment)
+        return Outcome(OutcomeKind.FAILED, Reason.FORCE_NOT_ALLOWED, text, deployment)
     text = f"{whose}; say force, where the settings allow it, or do it by hand"
-    return Outcome(Ending.FAILED, Reason.NOT_OURS, text, deployment)
+    return Outcome(OutcomeKind.FAILED, Reason.NOT_OURS, text, deployment)

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
-from slipway.core.lifecycle.outcomes import Verdict
+from slipway.core.lifecycle.outcomes import SmokeTestResult
 from slipway.core.requests.models import Deploy, Request
-from slipway.core.time_format import epoch, iso
+from slipway.core.time_format import format_time, parse_time
 
 REQUEST_TAG: Final = "slipway:request"
 """The id of the request that made it: how a successor knows that it is Slipway's. No proof: see the owner."""
@@ -44,7 +44,7 @@ _NOT_FOR_TAGS = re.compile(r"[^A-Za-z0-9_.:/=+@-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class UpdateMark:
+class UpdateTag:
     """What an update writes before it begins."""
 
     key: str
@@ -60,7 +60,7 @@ class UpdateMark:
     def tags(self) -> dict[str, str]:
         """The tags that say so."""
         former = self.former if self.former and len(self.former) <= _LONGEST_VALUE else ""
-        words = [self.key, iso(self.received), *([_AGAIN] if self.had_failed else [])]
+        words = [self.key, format_time(self.received), *([_AGAIN] if self.had_failed else [])]
         words += [f"{_BY}{self.by}"] if self.by else []
         return {UPDATE_TAG: " ".join(words), FORMER_TAG: former}
 
@@ -79,17 +79,17 @@ class UpdateMark:
 
 
 @dataclass(frozen=True, slots=True)
-class SmokeMark:
+class SmokeTestTag:
     """What a smoke test writes when it has ended."""
 
     key: str
-    verdict: Verdict
+    smoke_result: SmokeTestResult
 
     @property
     def tags(self) -> dict[str, str]:
         """The tag that says so: as much of the answer as fits, without what no tag can hold."""
-        word = _PASSED if self.verdict.passed else _FAILED
-        text = " ".join(_NOT_FOR_TAGS.sub(" ", self.verdict.text).split())
+        word = _PASSED if self.smoke_result.passed else _FAILED
+        text = " ".join(_NOT_FOR_TAGS.sub(" ", self.smoke_result.text).split())
         return {SMOKE_TAG: f"{self.key} {word} {text}"[:_LONGEST_VALUE].rstrip()}
 
     @classmethod
@@ -97,13 +97,13 @@ class SmokeMark:
         """Read what was written; None where nothing was, or a person has spoilt it."""
         match tags.get(SMOKE_TAG, "").split(" ", 2):
             case [key, ("passed" | "failed") as word, *rest]:
-                return cls(key, Verdict(word == _PASSED, rest[0] if rest else ""))
+                return cls(key, SmokeTestResult(word == _PASSED, rest[0] if rest else ""))
         return None
 
 
 def update_key(request: Request) -> str:
     """Answer what tells an update, or a smoke test, from all others: the same for ever for the same request."""
-    return _key(request.essence)
+    return _key(request.payload_identity)
 
 
 def former_key(request: Request) -> str:
@@ -111,20 +111,20 @@ def former_key(request: Request) -> str:
     return _key(request.former_essence)
 
 
-def _key(essence: list[str]) -> str:
-    return hashlib.sha256(json.dumps(essence).encode()).hexdigest()[:20]
+def _key(payload_identity: list[str]) -> str:
+    return hashlib.sha256(json.dumps(payload_identity).encode()).hexdigest()[:20]
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class DeploymentTags:
     """What a deployment's tags say of it. Times are seconds since the epoch."""
 
     request: str | None = None
     """None where Slipway did not make it."""
     received: float | None = None
-    update: UpdateMark | None = None
+    update: UpdateTag | None = None
     attempt: int = 1
-    smoke: SmokeMark | None = None
+    smoke: SmokeTestTag | None = None
     expires: float | None = None
     owner: str | None = None
     """None where Slipway did not make it, or a version did that wrote no owner."""
@@ -135,9 +135,9 @@ class Marks:
         return cls(
             tags.get(REQUEST_TAG),
             _seconds(tags.get(RECEIVED_TAG)),
-            UpdateMark.of(tags),
+            UpdateTag.of(tags),
             _number(tags.get(ATTEMPT_TAG)),
-            SmokeMark.of(tags),
+            SmokeTestTag.of(tags),
             _seconds(tags.get(EXPIRES_TAG)),
             tags.get(OWNER_TAG),
         )
@@ -168,13 +168,13 @@ def wanted_tags(request: Deploy, received: float, attempt: int = 1) -> list[tupl
 
     `received` is when the request was first received.
     """
-    own = [(REQUEST_TAG, request.request_id), (RECEIVED_TAG, iso(received))]
+    own = [(REQUEST_TAG, request.request_id), (RECEIVED_TAG, format_time(received))]
     if request.owner:
         own.append((OWNER_TAG, request.owner))
     if attempt > 1:
         own.append((ATTEMPT_TAG, str(attempt)))
     if request.expires_after is not None:
-        own.append((EXPIRES_TAG, iso(received + request.expires_after)))
+        own.append((EXPIRES_TAG, format_time(received + request.expires_after)))
     return [*request.tags, *own]
 
 
@@ -184,6 +184,6 @@ def _number(text: str | None) -> int:
 
 def _seconds(text: str | None) -> float | None:
     try:
-        return epoch(text) if text else None
+        return parse_time(text) if text else None
     except ValueError:
         return None

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from slipway.core.parsing.callback_tokens import refuse_stranger
-from slipway.core.parsing.parse import DEFAULT_TIMEOUT_SECONDS, understand
+from slipway.core.parsing.callback_tokens import check_reply_target
+from slipway.core.parsing.parse import DEFAULT_TIMEOUT_SECONDS, parse_request
 from slipway.core.requests.models import AnyRequest
 from slipway.core.requests.targets import Targets
-from slipway.core.rules.permissions import Rule, permit
+from slipway.core.rules.permissions import Rule, check_permission
 from slipway.core.rules.triggers import Trigger
 from slipway.core.sqs.messages import Message
 
@@ -26,7 +26,7 @@ class Admission:
     own_sender: str | None = None
 
     def admit(self, message: Message, sender: str | None) -> AnyRequest:
-        """Return the request of a message from this sender. Raises `Misunderstood`, `Unmatched` and `PipelineStopping`."""
-        request = understand(message, self.targets, self.timeout, self.triggers)
-        refuse_stranger(request.asker, self.reply_to, request.request_id)
-        return permit(request, sender, self.permissions, self.own_sender)
+        """Return the request of a message from this sender. Raises `RequestRejected`, `NoMatchingTrigger` and `PipelineStopping`."""
+        request = parse_request(message, self.targets, self.timeout, self.triggers)
+        check_reply_target(request.reply_target, self.reply_to, request.request_id)
+        return check_permission(request, sender, self.permissions, self.own_sender)

@@ -15,16 +15,18 @@ from typing import Final
 from slipway.core.requests.actions import FIELDS_OF
 from slipway.core.requests.fields import CALLBACK_TOKEN, REPLY_TO, TASK_TOKEN
 from slipway.core.requests.models import DEFAULT_CANCEL_SECONDS, Cancel
-from slipway.core.schema.fields import Field, Kind, fault
+from slipway.core.schema.fields import Field, FieldKind, value_problem
 from slipway.core.schema.pattern_operators import wildcard
-from slipway.core.schema.rejection import NOBODY, Asker, Code, Misunderstood, shown
+from slipway.core.schema.rejection import NO_REPLY, RejectionCode, ReplyTo, RequestRejected, quote
 
 _STOPPING: Final = "stopping"
 _TASK_TOKENS: Final = (TASK_TOKEN.name, TASK_TOKEN.alias)
 _INPUTS: Final = ("Input", "input")
 _ARGUMENTS: Final = ("arguments", "inputs")
 _PIPELINES_OWN: Final = frozenset({"token", "status", "pipelineExecutionArn", "stepName", *_ARGUMENTS})
-_UNWRITTEN: Final = frozenset({Kind.WHOLE, Kind.NUMBER, Kind.FLAG, Kind.LIST, Kind.OBJECT, Kind.SECONDS})
+_UNWRITTEN: Final = frozenset(
+    {FieldKind.WHOLE, FieldKind.NUMBER, FieldKind.FLAG, FieldKind.LIST, FieldKind.OBJECT, FieldKind.SECONDS}
+)
 """What a pipeline, whose arguments are texts, cannot write as it is."""
 
 
@@ -52,7 +54,7 @@ class PipelineStopping(Exception):
 def plain(given: dict[str, object]) -> dict[str, object]:
     """Answer the request in the form that all requests have. Raises `PipelineStopping`."""
     token = given.get("token")
-    if isinstance(token, str) and fault(CALLBACK_TOKEN, token) is None:
+    if isinstance(token, str) and value_problem(CALLBACK_TOKEN, token) is None:
         return _of_pipeline(given, token)
     name = next((each for each in _TASK_TOKENS if each in given), None)
     if name is None:
@@ -79,31 +81,31 @@ def _written(key: str, value: object) -> object:
         read: object = json.loads(value)
     except (ValueError, RecursionError):
         return value
-    return read if fault(known, read) is None else value
+    return read if value_problem(known, read) is None else value
 
 
 _BY_NAME: Final[Mapping[str, Field]] = {each.name: each for each in chain.from_iterable(FIELDS_OF.values())}
 
 
-def read_asker(given: Mapping[str, object]) -> Asker:
+def read_reply_target(given: Mapping[str, object]) -> ReplyTo:
     """Answer who asked, also where the rest of the request is wrong: whoever can be told, is told."""
     task, callback, reply_to = (_sound(each, given.get(each.name)) for each in (TASK_TOKEN, CALLBACK_TOKEN, REPLY_TO))
-    return Asker(task, callback, reply_to) if task or callback or reply_to else NOBODY
+    return ReplyTo(task, callback, reply_to) if task or callback or reply_to else NO_REPLY
 
 
 def _sound(asked: Field, value: object) -> str | None:
-    return value if isinstance(value, str) and fault(asked, value) is None else None
+    return value if isinstance(value, str) and value_problem(asked, value) is None else None
 
 
-def permitted(asker: Asker, allowed: Sequence[str]) -> Asker:
+def permitted_reply_target(reply_target: ReplyTo, allowed: Sequence[str]) -> ReplyTo:
     """Answer the asker without a place that the settings do not allow."""
-    is_stranger = asker.reply_to is not None and not any(wildcard(each)(asker.reply_to) for each in allowed)
-    return replace(asker, reply_to=None) if is_stranger else asker
+    is_stranger = reply_target.reply_to is not None and not any(wildcard(each)(reply_target.reply_to) for each in allowed)
+    return replace(reply_target, reply_to=None) if is_stranger else reply_target
 
 
-def refuse_stranger(asker: Asker, allowed: Sequence[str], request_id: str) -> None:
-    """Raise `Misunderstood` where the answer is wanted in a place that the settings do not allow."""
-    if (told := permitted(asker, allowed)) != asker:
+def check_reply_target(reply_target: ReplyTo, allowed: Sequence[str], request_id: str) -> None:
+    """Raise `RequestRejected` where the answer is wanted in a place that the settings do not allow."""
+    if (told := permitted_reply_target(reply_target, allowed)) != reply_target:
         remedy = "let the setting reply_to allow it, or leave the key out"
-        text = f"{REPLY_TO.name} {shown(asker.reply_to or '')} is not among the places that may be answered; {remedy}"
-        raise Misunderstood(Code.REPLY_NOT_ALLOWED, text, REPLY_TO.name, request_id, told)
+        text = f"{REPLY_TO.name} {quote(reply_target.reply_to or '')} is not among the places that may be answered; {remedy}"
+        raise RequestRejected(RejectionCode.REPLY_NOT_ALLOWED, text, REPLY_TO.name, request_id, told)

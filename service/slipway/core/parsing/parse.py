@@ -10,7 +10,7 @@ from dataclasses import astuple, replace
 from itertools import islice
 from typing import Any, Final
 
-from slipway.core.parsing.callback_tokens import PipelineStopping, plain, read_asker
+from slipway.core.parsing.callback_tokens import PipelineStopping, plain, read_reply_target
 from slipway.core.requests.actions import FIELDS_OF, request_schema
 from slipway.core.requests.envelopes import is_event, unwrapped
 from slipway.core.requests.fields import (
@@ -41,20 +41,20 @@ from slipway.core.requests.models import (
 )
 from slipway.core.requests.ownership import owner_of
 from slipway.core.requests.targets import DEFAULT, Home, Target, Targets
-from slipway.core.rules.triggers import Trigger, Unmatched, first_match
-from slipway.core.schema.fields import Field, Problem, compiled, fault, problems, seconds
-from slipway.core.schema.rejection import Code, Misunderstood, shown
+from slipway.core.rules.triggers import NoMatchingTrigger, Trigger, first_match
+from slipway.core.schema.fields import Field, Problem, compiled, duration_seconds, problems, value_problem
+from slipway.core.schema.rejection import RejectionCode, RequestRejected, quote
 from slipway.core.sqs import continuations
 from slipway.core.sqs.messages import Message
 
 __all__ = [
     "DEFAULT_TIMEOUT_SECONDS",
-    "Misunderstood",
+    "NoMatchingTrigger",
     "PipelineStopping",
-    "Unmatched",
+    "RequestRejected",
     "client_token",
+    "parse_request",
     "request_schema",
-    "understand",
 ]
 
 DEFAULT_TIMEOUT_SECONDS: Final = 7200.0
@@ -64,28 +64,28 @@ _NOT_FOR_TAGS = re.compile(r"[^A-Za-z0-9_.:/=+@-]")
 _LONGEST_TAG_VALUE: Final = 256
 
 
-def understand(
+def parse_request(
     message: Message, targets: Targets, default_timeout: float = DEFAULT_TIMEOUT_SECONDS, triggers: Sequence[Trigger] = ()
 ) -> AnyRequest:
     """Read what a message asks for, and check all that can be checked without a call.
 
     With `triggers`, an upstream event asks for what the first rule that matches it makes of it. The same
-    message always has the same answer. Raises `Misunderstood`, `Unmatched` or `PipelineStopping`, and nothing else, whatever
+    message always has the same answer. Raises `RequestRejected`, `NoMatchingTrigger` or `PipelineStopping`, and nothing else, whatever
     the message holds.
     """
     given, trigger, event = _read(message.body, triggers)
     found = list(islice(_request_problems(given, targets), _MOST_COUNTED))
     if found:
-        made_by = f"trigger {shown(trigger.name)} made a wrong request: " if trigger else ""
-        raise _misunderstood(found, given, made_by)
+        made_by = f"trigger {quote(trigger.name)} made a wrong request: " if trigger else ""
+        raise _rejected(found, given, made_by)
     request = _request(given, continuations.origin(message), default_timeout, trigger.name if trigger else None)
     is_events_id = event is not None and request.identity == request.request_id == event.get("id")
     payload = _payload(request, event if is_events_id else None)
     return replace(request, owner=owner_of(continuations.first_sender(message), payload))
 
 
-def body_of(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Trigger | None]:
-    """Answer the request in a body, in the form that all have, and the rule that made it. Raises as `understand` does."""
+def body_object(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Trigger | None]:
+    """Answer the request in a body, in the form that all have, and the rule that made it. Raises as `parse_request` does."""
     given, trigger, _ = _read(text, triggers)
     return given, trigger
 
@@ -112,16 +112,16 @@ def client_token(request: Deploy, generation: int = 0, voids: int = 0) -> str:
 
 def _request_problems(given: Mapping[str, object], targets: Targets) -> Iterator[Problem]:
     action = given.get(ACTION.name, "deploy")
-    if wrong := fault(ACTION, action):
-        yield Problem(Code.INVALID_FIELD, ACTION.name, f"{ACTION.name} {wrong}; {ACTION.remedy}")
+    if wrong := value_problem(ACTION, action):
+        yield Problem(RejectionCode.INVALID_FIELD, ACTION.name, f"{ACTION.name} {wrong}; {ACTION.remedy}")
         return
     yield from problems(FIELDS_OF[str(action)], given)
     named = given.get(TARGET.name, DEFAULT)
-    if fault(TARGET, named) is not None:
+    if value_problem(TARGET, named) is not None:
         return
     if named not in targets:
-        text = f"{TARGET.name} is {shown(str(named))}, and there is no such target; the targets are {', '.join(targets)}"
-        yield Problem(Code.INVALID_FIELD, TARGET.name, text)
+        text = f"{TARGET.name} is {quote(str(named))}, and there is no such target; the targets are {', '.join(targets)}"
+        yield Problem(RejectionCode.INVALID_FIELD, TARGET.name, text)
         return
     target = targets[str(named)]
     for field, pattern in ((MODEL, MODEL_ARN), (JOB, JOB_ARN), (IDENTIFIER, DEPLOYMENT_ARN)):
@@ -134,13 +134,13 @@ def _strangeness(field: Field, pattern: str, arn: object, target: Target, target
     found = compiled(pattern).fullmatch(arn) if isinstance(arn, str) else None
     home = target.home
     # Most are of the right place: only the others are looked at again.
-    if found is None or found.groups() == (home.partition, home.region, home.account) or fault(field, arn) is not None:
+    if found is None or found.groups() == (home.partition, home.region, home.account) or value_problem(field, arn) is not None:
         return
     partition, region, account = found.groups()
     rows = (
-        (Code.WRONG_PARTITION, "partition", partition, home.partition),
-        (Code.WRONG_ACCOUNT, "account", account, home.account),
-        (Code.WRONG_REGION, "Region", region, home.region),
+        (RejectionCode.WRONG_PARTITION, "partition", partition, home.partition),
+        (RejectionCode.WRONG_ACCOUNT, "account", account, home.account),
+        (RejectionCode.WRONG_REGION, "Region", region, home.region),
     )
     who = "this Slipway" if target.name == DEFAULT else f"target {target.name}"
     other = next((each.name for each in targets.values() if each.home == Home(partition, account, region)), None)
@@ -157,7 +157,7 @@ def _forbidden(given: Mapping[str, object], target: Target) -> Iterator[Problem]
     """Find what the target's rules do not allow. The model of a job is looked at when it is known."""
     for field, look in ((MODEL, target.model_fault), (NAME, target.name_fault), (IDENTIFIER, target.name_fault)):
         word = given.get(field.name)
-        if not isinstance(word, str) or (wrong := look(word)) is None or fault(field, word) is not None:
+        if not isinstance(word, str) or (wrong := look(word)) is None or value_problem(field, word) is not None:
             continue
         is_by_arn = field is IDENTIFIER and word.startswith("arn:")
         if is_by_arn and given.get("ifExpired") is True:
@@ -165,21 +165,21 @@ def _forbidden(given: Mapping[str, object], target: Target) -> Iterator[Problem]
         remedy = (
             "name the deployment, whose ARN does not tell its name" if is_by_arn else "use what it allows, or another target"
         )
-        yield Problem(Code.NOT_ALLOWED, field.name, f"{field.name} {shown(word)} {wrong}; {remedy}")
+        yield Problem(RejectionCode.NOT_ALLOWED, field.name, f"{field.name} {quote(word)} {wrong}; {remedy}")
 
 
-def _misunderstood(found: list[Problem], given: Mapping[str, object], made_by: str) -> Misunderstood:
+def _rejected(found: list[Problem], given: Mapping[str, object], made_by: str) -> RequestRejected:
     first, more = found[0], len(found) - 1
     noun = "problem" if more == 1 else "problems"
     tail = f" (and {'at least ' if len(found) == _MOST_COUNTED else ''}{more} more {noun})" if more else ""
-    return Misunderstood(first.code, made_by + first.text + tail, first.field, _readable_id(given), read_asker(given))
+    return RequestRejected(first.code, made_by + first.text + tail, first.field, _readable_id(given), read_reply_target(given))
 
 
 def _readable_id(given: Mapping[str, object]) -> str | None:
     """Answer the id that the request would have had, had the rest of it been right."""
     for field in (REQUEST_ID, TOKEN):
         value = given.get(field.name)
-        if isinstance(value, str) and fault(field, value) is None:
+        if isinstance(value, str) and value_problem(field, value) is None:
             return value
     return None
 
@@ -187,9 +187,9 @@ def _readable_id(given: Mapping[str, object]) -> str | None:
 def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trigger: str | None) -> AnyRequest:
     """Build the value from what `problems` has found sound."""
     identity: str = given.get(TOKEN.name) or given.get(REQUEST_ID.name) or origin
-    timeout = seconds(given.get("timeout"))
+    timeout = duration_seconds(given.get("timeout"))
     timeout = float(timeout if timeout is not None else default_timeout)
-    expires_after = seconds(given.get("expiresAfter"))
+    expires_after = duration_seconds(given.get("expiresAfter"))
     common: dict[str, Any] = {
         "identity": identity,
         "request_id": given.get(REQUEST_ID.name) or _NOT_FOR_TAGS.sub("_", identity)[:_LONGEST_TAG_VALUE],
@@ -200,7 +200,7 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
         "tenant": given.get("tenant"),
         "target": given.get(TARGET.name, DEFAULT),
         "trigger": trigger,
-        "asker": read_asker(given),
+        "asker": read_reply_target(given),
     }
     match given.get(ACTION.name, "deploy"):
         case "update":

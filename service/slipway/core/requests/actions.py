@@ -29,7 +29,7 @@ from slipway.core.requests.fields import (
     TOKEN,
 )
 from slipway.core.requests.models import IfExists, OnFailure
-from slipway.core.schema.fields import Field, Kind
+from slipway.core.schema.fields import Field, FieldKind
 from slipway.core.schema.json_schema import DRAFT, object_schema
 
 
@@ -45,7 +45,7 @@ DEPLOY: Final = (
     JOB,
     Field(
         name="description",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         least=1,
         most=2048,
         letters=r"^\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029",
@@ -56,7 +56,7 @@ DEPLOY: Final = (
     TAGS,
     Field(
         name="ifExists",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         choices=tuple(IfExists),
         doc="When Slipway made a deployment of this name already: adopt it if it has this model (the default), update it to "
         "this model, replace it, or fail.",
@@ -65,7 +65,7 @@ DEPLOY: Final = (
     ),
     Field(
         name="onFailure",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         choices=tuple(OnFailure),
         doc="What becomes of a deployment that has failed, after the last attempt: keep (the default) or delete.",
         remedy="use keep or delete, or leave the key out",
@@ -73,7 +73,7 @@ DEPLOY: Final = (
     ),
     Field(
         name="retries",
-        kind=Kind.WHOLE,
+        kind=FieldKind.WHOLE,
         least=0,
         most=10,
         doc="How many attempts more are made when one has failed; what it left is deleted first. The default is 0.",
@@ -83,7 +83,7 @@ DEPLOY: Final = (
     SMOKE_TEST,
     Field(
         name="expiresAfter",
-        kind=Kind.SECONDS,
+        kind=FieldKind.SECONDS,
         least=1,
         most=LONGEST_LIFE_SECONDS,
         doc="How long the deployment is wanted, from the request's first receipt; then it is deleted. 1 second to 366 days.",
@@ -104,7 +104,7 @@ UPDATE: Final = (
     MODEL,
     Field(
         name="rollback",
-        kind=Kind.FLAG,
+        kind=FieldKind.FLAG,
         doc="Whether the former model is to be served again, and that announced as RolledBack, if the update fails.",
         remedy="use true or false, or leave the key out",
         examples=(True,),
@@ -123,7 +123,7 @@ DELETE: Final = (
     FORCE,
     Field(
         name="ifExpired",
-        kind=Kind.FLAG,
+        kind=FieldKind.FLAG,
         doc="Only if the time in its tag slipway:expires has passed: what Slipway itself asks for. The default is false.",
         remedy="use true or false, or leave the key out",
         examples=(False,),
@@ -139,7 +139,7 @@ CANCEL: Final = (
     CANCELS,
     Field(
         name="deployment",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         choices=("keep", "delete"),
         doc="What becomes of the deployment that a deploy request has begun: keep (the default) or delete.",
         remedy="use keep or delete, or leave the key out",

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from itertools import accumulate
 from typing import Final, Never
 
-from slipway.core.schema.rejection import LONGEST_SHOWN, Code, Misunderstood, shown
+from slipway.core.schema.rejection import LONGEST_SHOWN, RejectionCode, RequestRejected, quote
 
 LARGEST_BODY_BYTES: Final = 256 * 1024
 DEEPEST_NESTING: Final = 64
@@ -41,7 +41,7 @@ def is_event(given: Mapping[str, object]) -> bool:
 def unwrapped(body: str, *, keep_event: bool = False) -> dict[str, object]:
     """Answer the innermost object of a body; with `keep_event`, the event in it where there is one, as it came.
 
-    Raises Misunderstood, and nothing else, for whatever else it is.
+    Raises RequestRejected, and nothing else, for whatever else it is.
     """
     _refuse_size(body)
     given = _object_in(body, "the body")
@@ -52,7 +52,7 @@ def unwrapped(body: str, *, keep_event: bool = False) -> dict[str, object]:
         given = inner
     if not (keep_event and is_event(given)) and _opened(given) is not None:
         reason = f"the body is in more than {MOST_ENVELOPES} envelopes; send it over fewer SNS and EventBridge hops"
-        raise Misunderstood(Code.TOO_DEEP, reason)
+        raise RequestRejected(RejectionCode.TOO_DEEP, reason)
     return given
 
 
@@ -62,11 +62,11 @@ def _opened(given: dict[str, object]) -> dict[str, object] | None:
         message = given["Message"]
         if not isinstance(message, str):
             reason = "Message of the SNS envelope is not a string; let SNS wrap it, or send the request bare"
-            raise Misunderstood(Code.INVALID_ENVELOPE, reason, "Message")
+            raise RequestRejected(RejectionCode.INVALID_ENVELOPE, reason, "Message")
         return _object_in(message, "Message of the SNS envelope")
     if given.get("Type") in _SNS_NOTICES and "Token" in given:
         reason = f"Type {given['Type']} is a notice of SNS, not a request; open its SubscribeURL, then requests arrive"
-        raise Misunderstood(Code.UNSUPPORTED_EVENT, reason, "Type")
+        raise RequestRejected(RejectionCode.UNSUPPORTED_EVENT, reason, "Type")
     return _event_detail(given) if "detail-type" in given else None
 
 
@@ -74,17 +74,17 @@ def _event_detail(event: dict[str, object]) -> dict[str, object]:
     source, detail = event.get("source"), event.get("detail")
     if not isinstance(source, str):
         reason = "source of the EventBridge event is missing or not a string; send it through EventBridge, or bare"
-        raise Misunderstood(Code.INVALID_ENVELOPE, reason, "source")
+        raise RequestRejected(RejectionCode.INVALID_ENVELOPE, reason, "source")
     if source == "aws" or source.startswith("aws."):
-        kind = shown(str(event["detail-type"])[:LONGEST_SHOWN])
+        kind = quote(str(event["detail-type"])[:LONGEST_SHOWN])
         reason = (
-            f"source {shown(source)} (detail-type {kind}) is an event of AWS itself, not a request; "
+            f"source {quote(source)} (detail-type {kind}) is an event of AWS itself, not a request; "
             "name a file of triggers (SLIPWAY_TRIGGERS), or give the rule an input transformer that makes a request of it"
         )
-        raise Misunderstood(Code.UNSUPPORTED_EVENT, reason, "source")
+        raise RequestRejected(RejectionCode.UNSUPPORTED_EVENT, reason, "source")
     if not isinstance(detail, dict):
         reason = "detail of the EventBridge event is missing or not an object; put the request there, as an object"
-        raise Misunderstood(Code.INVALID_ENVELOPE, reason, "detail")
+        raise RequestRejected(RejectionCode.INVALID_ENVELOPE, reason, "detail")
     return detail
 
 
@@ -96,27 +96,27 @@ def _refuse_size(body: str) -> None:
         raise _surrogate_in(lone) from None
     if size > LARGEST_BODY_BYTES:
         reason = f"the body has {size} bytes or more, over {LARGEST_BODY_BYTES}; send only the keys of a request"
-        raise Misunderstood(Code.TOO_LARGE, reason)
+        raise RequestRejected(RejectionCode.TOO_LARGE, reason)
 
 
 def _object_in(text: str, place: str) -> dict[str, object]:
     if not text.strip():
-        raise Misunderstood(Code.NOT_JSON, f"{place} is empty; send a request as a JSON object")
+        raise RequestRejected(RejectionCode.NOT_JSON, f"{place} is empty; send a request as a JSON object")
     if text[0] == "\ufeff":
         reason = f"{place} begins with a byte order mark (U+FEFF); send UTF-8 without one"
-        raise Misunderstood(Code.NOT_JSON, reason)
+        raise RequestRejected(RejectionCode.NOT_JSON, reason)
     _refuse_depth(text, place)
     try:
         value = strict_json(text)
     except json.JSONDecodeError as error:
         found = f"{error.msg.removesuffix(' at')}, line {error.lineno}, column {error.colno}"
         reason = f"{place} is not JSON ({found}); send a request as a JSON object in UTF-8"
-        raise Misunderstood(Code.NOT_JSON, reason) from None
+        raise RequestRejected(RejectionCode.NOT_JSON, reason) from None
     except RecursionError:  # only when the caller itself has used up nearly all of the stack
         raise _too_deep(place) from None
     if not isinstance(value, dict):
         reason = f"{place} is JSON, but not an object; send one object with modelDeploymentName and modelArn"
-        raise Misunderstood(Code.NOT_AN_OBJECT, reason)
+        raise RequestRejected(RejectionCode.NOT_AN_OBJECT, reason)
     if _SURROGATE_ESCAPE.search(text) and (lone := _SURROGATE.search(json.dumps(value, ensure_ascii=False))):
         raise _surrogate_in(lone[0])
     return value
@@ -125,7 +125,7 @@ def _object_in(text: str, place: str) -> dict[str, object]:
 def strict_json(text: str) -> object:
     """Return what a text of JSON says, in which no object has a key twice and every number is finite.
 
-    Raises `Misunderstood` for these, `json.JSONDecodeError`, and `RecursionError` for what is nested too deep.
+    Raises `RequestRejected` for these, `json.JSONDecodeError`, and `RecursionError` for what is nested too deep.
     """
     value: object = _DECODER.decode(text)
     return value
@@ -140,14 +140,14 @@ def _refuse_depth(text: str, place: str) -> None:
         raise _too_deep(place)
 
 
-def _too_deep(place: str) -> Misunderstood:
+def _too_deep(place: str) -> RequestRejected:
     reason = f"{place} is nested deeper than {DEEPEST_NESTING}; send a flat object, as requests are"
-    return Misunderstood(Code.TOO_DEEP, reason)
+    return RequestRejected(RejectionCode.TOO_DEEP, reason)
 
 
-def _surrogate_in(lone: str) -> Misunderstood:
+def _surrogate_in(lone: str) -> RequestRejected:
     reason = f"the body has half a character in it (lone surrogate U+{ord(lone):04X}); send whole characters in UTF-8"
-    return Misunderstood(Code.INVALID_TEXT, reason)
+    return RequestRejected(RejectionCode.INVALID_TEXT, reason)
 
 
 def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -155,8 +155,8 @@ def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len(made) < len(pairs) and not _repeats_source(pairs, made):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        reason = f"the key {shown(twice)} is given twice in one object; give it once"
-        raise Misunderstood(Code.DUPLICATE_KEY, reason, shown(twice)[1:-1])
+        reason = f"the key {quote(twice)} is given twice in one object; give it once"
+        raise RequestRejected(RejectionCode.DUPLICATE_KEY, reason, quote(twice)[1:-1])
     return made
 
 
@@ -171,7 +171,7 @@ def _repeats_source(pairs: list[tuple[str, object]], made: dict[str, object]) ->
 
 def _constant(word: str) -> Never:
     reason = f"{word} is not a JSON number; give a finite number, or leave the key out"
-    raise Misunderstood(Code.INVALID_NUMBER, reason)
+    raise RequestRejected(RejectionCode.INVALID_NUMBER, reason)
 
 
 def _whole(digits: str) -> int:
@@ -182,14 +182,14 @@ def _fraction(digits: str) -> float:
     number = float(_short(digits))
     if math.isinf(number):
         reason = f"the number {digits} is too large; give a number that a field takes"
-        raise Misunderstood(Code.INVALID_NUMBER, reason)
+        raise RequestRejected(RejectionCode.INVALID_NUMBER, reason)
     return number
 
 
 def _short(digits: str) -> str:
     if len(digits) > LONGEST_NUMBER:
         reason = f"a number has {len(digits)} characters ({digits[:12]}…); no field takes more than {LONGEST_NUMBER}"
-        raise Misunderstood(Code.INVALID_NUMBER, reason)
+        raise RequestRejected(RejectionCode.INVALID_NUMBER, reason)
     return digits
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from slipway.core.requests.models import DEFAULT_MAX_TOKENS
-from slipway.core.schema.fields import Field, Kind
+from slipway.core.schema.fields import Field, FieldKind
 
 OWN_PREFIX: Final = "slipway:"
 OWN_TAGS: Final = 8
@@ -46,7 +46,7 @@ ACTIONS: Final = ("deploy", "update", "delete", "cancel")
 
 ACTION = Field(
     name="action",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     choices=ACTIONS,
     doc="What to do. The default is deploy.",
     remedy=f"use one of {', '.join(ACTIONS)}, or leave the key out to deploy",
@@ -54,7 +54,7 @@ ACTION = Field(
 )
 NAME = Field(
     name="modelDeploymentName",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     required=True,
     least=1,
     most=63,
@@ -66,7 +66,7 @@ NAME = Field(
 )
 MODEL = Field(
     name="modelArn",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     required=True,
     instead="customizationJob",
     least=20,
@@ -79,7 +79,7 @@ MODEL = Field(
 )
 JOB = Field(
     name="customizationJob",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     least=1,
     most=1011,
     letters=r"A-Za-z0-9:/.+\-",
@@ -90,7 +90,7 @@ JOB = Field(
 )
 IDENTIFIER = Field(
     name="customModelDeploymentIdentifier",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     required=True,
     least=1,
     most=93,
@@ -102,7 +102,7 @@ IDENTIFIER = Field(
 )
 TOKEN = Field(
     name="clientRequestToken",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     least=1,
     most=256,
     letters=r"a-zA-Z0-9\-",
@@ -113,7 +113,7 @@ TOKEN = Field(
 )
 REQUEST_ID = Field(
     name="requestId",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     least=1,
     most=128,
     letters=_TAG_LETTERS,
@@ -125,7 +125,7 @@ REQUEST_ID = Field(
 TAG: Final = (
     Field(
         name="key",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         required=True,
         least=1,
         most=128,
@@ -137,7 +137,7 @@ TAG: Final = (
     ),
     Field(
         name="value",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         required=True,
         least=0,
         most=256,
@@ -149,7 +149,7 @@ TAG: Final = (
 )
 TAGS = Field(
     name="tags",
-    kind=Kind.LIST,
+    kind=FieldKind.LIST,
     entry=TAG,
     most=MOST_TAGS - OWN_TAGS,
     doc=f"The deployment's tags, objects with key and value. Bedrock takes {MOST_TAGS}; {OWN_TAGS} are kept for Slipway's.",
@@ -158,7 +158,7 @@ TAGS = Field(
 )
 TIMEOUT = Field(
     name="timeout",
-    kind=Kind.SECONDS,
+    kind=FieldKind.SECONDS,
     least=1,
     most=LONGEST_TIMEOUT_SECONDS,
     doc="How long to try, from the first receipt: seconds, or an ISO 8601 duration without years and months. "
@@ -168,7 +168,7 @@ TIMEOUT = Field(
 )
 PRIORITY = Field(
     name="priority",
-    kind=Kind.WHOLE,
+    kind=FieldKind.WHOLE,
     least=-100,
     most=100,
     doc="Who goes first when slots are scarce: the higher number. The default is 0.",
@@ -177,14 +177,14 @@ PRIORITY = Field(
 )
 FORCE = Field(
     name="force",
-    kind=Kind.FLAG,
+    kind=FieldKind.FLAG,
     doc="Also if Slipway did not make it; needs the setting allow_force too. The default is false.",
     remedy="use true or false, or leave the key out",
     examples=(False,),
 )
 TENANT = Field(
     name="tenant",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     least=1,
     most=64,
     letters=_TAG_LETTERS,
@@ -195,7 +195,7 @@ TENANT = Field(
 )
 TARGET = Field(
     name="target",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     least=1,
     most=32,
     letters=r"0-9A-Za-z_\-",
@@ -208,7 +208,7 @@ TARGET = Field(
 TASK_TOKEN = Field(
     name="taskToken",
     alias="TaskToken",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     least=1,
     most=2048,
     letters=r"!-~",
@@ -218,7 +218,7 @@ TASK_TOKEN = Field(
 )
 CALLBACK_TOKEN = Field(
     name="callbackToken",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     least=10,
     most=10,
     letters="a-zA-Z0-9",
@@ -228,7 +228,7 @@ CALLBACK_TOKEN = Field(
 )
 REPLY_TO = Field(
     name="replyTo",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     least=1,
     most=1024,
     letters=r"!-~",
@@ -247,11 +247,11 @@ _NOT_BLANK: Final = rf"[{_LINES}]*[^\s\u200b\ufeff\x00-\x1f\x7f-\x9f][{_LINES}]*
 """Bedrock refuses a message of white space alone."""
 SMOKE_TEST = Field(
     name="smokeTest",
-    kind=Kind.OBJECT,
+    kind=FieldKind.OBJECT,
     entry=(
         Field(
             name="prompt",
-            kind=Kind.TEXT,
+            kind=FieldKind.TEXT,
             required=True,
             least=1,
             most=2048,
@@ -263,7 +263,7 @@ SMOKE_TEST = Field(
         ),
         Field(
             name="expect",
-            kind=Kind.TEXT,
+            kind=FieldKind.TEXT,
             least=1,
             most=256,
             letters=_LINES,
@@ -274,7 +274,7 @@ SMOKE_TEST = Field(
         ),
         Field(
             name="maxTokens",
-            kind=Kind.WHOLE,
+            kind=FieldKind.WHOLE,
             least=1,
             most=1024,
             doc=f"How long its answer may be. The default is {DEFAULT_MAX_TOKENS}.",
@@ -283,7 +283,7 @@ SMOKE_TEST = Field(
         ),
         Field(
             name="gate",
-            kind=Kind.FLAG,
+            kind=FieldKind.FLAG,
             doc="Whether a test that fails is a failure of the request (the default), or is told in the event only.",
             remedy="use true or false, or leave the key out",
             examples=(True,),
@@ -295,7 +295,7 @@ SMOKE_TEST = Field(
 )
 CANCELS: Final = Field(
     name="cancels",
-    kind=Kind.TEXT,
+    kind=FieldKind.TEXT,
     required=True,
     least=1,
     most=256,

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from slipway.core.requests.targets import DEFAULT
-from slipway.core.schema.rejection import NOBODY, Asker
+from slipway.core.schema.rejection import NO_REPLY, ReplyTo
 
 DEFAULT_MAX_TOKENS: Final = 64
 DEFAULT_CANCEL_SECONDS: Final = 600.0
@@ -61,7 +61,7 @@ class Request:
     timeout: float
     priority: int = 0
     tenant: str | None = None
-    asker: Asker = NOBODY
+    reply_target: ReplyTo = NO_REPLY
     target: str = DEFAULT
     """The name of the account and Region that it is about."""
     trigger: str | None = None
@@ -77,7 +77,7 @@ class Request:
         return self.name.startswith("arn:")
 
     @property
-    def essence(self) -> list[str]:
+    def payload_identity(self) -> list[str]:
         """What tells this request from all others: the same for ever, and what event ids are made of."""
         return [self.identity, self.action, self.name, *self.elsewhere]
 
@@ -90,7 +90,7 @@ class Request:
     @property
     def former_essence(self) -> list[str]:
         """Return the essence as a version made it that knew no owners."""
-        return replace(self, owner="").essence
+        return replace(self, owner="").payload_identity
 
     @property
     def target_shown(self) -> str | None:
@@ -120,7 +120,7 @@ class Deploy(Request):
     """Seconds from the first receipt, after which the deployment is deleted."""
 
     @property
-    def essence(self) -> list[str]:
+    def payload_identity(self) -> list[str]:
         """With the model: one name may be asked for with two."""
         return [self.identity, self.action, self.name, self.asked_model, *self.elsewhere]
 
@@ -161,7 +161,7 @@ class Update(Request):
     """Also if Slipway did not make it, where the settings allow that."""
 
     @property
-    def essence(self) -> list[str]:
+    def payload_identity(self) -> list[str]:
         """With the model: one deployment may be told to serve two."""
         return [self.identity, self.action, self.name, self.model_arn, *self.elsewhere]
 
@@ -181,7 +181,7 @@ class Cancel(Request):
         """Whether this is what is to be cancelled. Whether its sender may, `permissions.may_cancel` says."""
         if isinstance(request, Cancel):
             return False
-        return request.request_id == self.name if self.step is None else request.asker.callback_token == self.step
+        return request.request_id == self.name if self.step is None else request.reply_target.callback_token == self.step
 
 
 AnyRequest = Deploy | Update | Delete | Cancel

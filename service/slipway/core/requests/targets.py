@@ -33,7 +33,7 @@ class Role:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class TargetRules:
     """What is allowed in a target. Patterns are of the whole, with * for any characters; none at all allow all."""
 
     models: tuple[str, ...] = ()
@@ -46,13 +46,13 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TargetSettings:
     """A target as the settings have it. Without a `region` it is in the SDK's, without a `role` in the account of the topic."""
 
     name: str
     region: str = ""
     role: Role | None = None
-    rules: Rules = Rules()
+    rules: TargetRules = TargetRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Target:
 
     name: str
     home: Home
-    rules: Rules = Rules()
+    rules: TargetRules = TargetRules()
 
     @property
     def shown(self) -> str | None:
@@ -96,7 +96,7 @@ Targets = Mapping[str, Target]
 """By name; the default is always there."""
 
 
-def only(home: Home) -> Targets:
+def home_only(home: Home) -> Targets:
     """Answer the targets of whoever has one."""
     return {DEFAULT: Target(DEFAULT, home)}
 

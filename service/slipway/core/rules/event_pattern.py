@@ -17,8 +17,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from slipway.core.schema.pattern_operators import Test, WrongPattern, called, entry_test
-from slipway.core.schema.rejection import shown
+from slipway.core.schema.pattern_operators import Test, WrongPattern, describe_value, entry_test
+from slipway.core.schema.rejection import quote
 
 DEEPEST_PATTERN: Final = 64
 MOST_COMBINATIONS: Final = 1000
@@ -62,14 +62,14 @@ def _combined(rules: list[_Rule], given: object, path: _Path, place: _Path, *, i
         if key == _OR:
             rules = _alternatives(rules, value, path, here)
         elif is_in_or and key in _RESERVED:
-            raise WrongPattern(here, f"{shown(key)} is reserved in {_OR}; it cannot be the name of a key there")
+            raise WrongPattern(here, f"{quote(key)} is reserved in {_OR}; it cannot be the name of a key there")
         elif isinstance(value, Mapping):
             rules = _combined(rules, value, (*path, key), here, is_in_or=is_in_or)
         else:
             leaf = _Leaf(value, here)
             if any((*path, key) in rule for rule in rules):
                 raise WrongPattern(
-                    here, f"{shown('.'.join((*path, key)))} is named already; a path occurs once in each alternative"
+                    here, f"{quote('.'.join((*path, key)))} is named already; a path occurs once in each alternative"
                 )
             rules = [rule | {(*path, key): leaf} for rule in rules]
     return rules
@@ -165,7 +165,7 @@ class _Leaf:
 
     def __init__(self, given: object, place: tuple[str, ...]) -> None:
         if not isinstance(given, list) or not given:
-            raise WrongPattern(place, f'is {called(given)}, not a list of what the value may be, like ["Completed"]')
+            raise WrongPattern(place, f'is {describe_value(given)}, not a list of what the value may be, like ["Completed"]')
         presence: set[bool] = set()
         self._tests: list[Test] = []
         for entry in given:

@@ -12,11 +12,11 @@ from typing import Any, Final, TypeVar
 from slipway.core.requests.fields import ACTION, IDENTIFIER, JOB, MODEL, NAME, PRIORITY, TAGS, TARGET, TENANT
 from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy, IfExists, OnFailure, Update
 from slipway.core.requests.ownership import is_same_sender
-from slipway.core.schema.fields import Field, Kind, problems
+from slipway.core.schema.fields import Field, FieldKind, problems
 from slipway.core.schema.pattern_operators import wildcard
-from slipway.core.schema.rejection import Code, Misunderstood, shown
+from slipway.core.schema.rejection import RejectionCode, RequestRejected, quote
 from slipway.core.schema.rule_file import read_rules
-from slipway.core.sqs.messages import is_same
+from slipway.core.sqs.messages import is_sent_by
 
 R = TypeVar("R", bound=AnyRequest)
 
@@ -56,24 +56,24 @@ class Rule:
                 yield key, f"{said}, only {', '.join(self.actions)}"
         tenant = request.tenant
         if tenant is not None and self.force_tenant is None and self.tenants and not _fits(tenant, self.tenants):
-            yield TENANT.name, f"{TENANT.name} {shown(tenant)}, only {', '.join(self.tenants)}"
+            yield TENANT.name, f"{TENANT.name} {quote(tenant)}, only {', '.join(self.tenants)}"
         if isinstance(request, Cancel):
             return  # what it reaches is judged when that is found: see `may_cancel`
         if self.targets and not _fits(request.target, self.targets):
-            yield TARGET.name, f"{TARGET.name} {shown(request.target)}, only {', '.join(self.targets)}"
+            yield TARGET.name, f"{TARGET.name} {quote(request.target)}, only {', '.join(self.targets)}"
         if not self._permits_name(request):
             key = NAME.name if isinstance(request, Deploy) else IDENTIFIER.name
             said = ", by their names" if request.is_by_arn else ""
-            yield key, f"{key} {shown(request.name)}, only {', '.join(self.names)}{said}"
+            yield key, f"{key} {quote(request.name)}, only {', '.join(self.names)}{said}"
         key, model = _model_of(request)
         if model and self.models and not _fits(model, self.models):
-            yield key, f"{key} {shown(model)}, only {', '.join(self.models)}"
+            yield key, f"{key} {quote(model)}, only {', '.join(self.models)}"
         if isinstance(request, Deploy):
             if self.max_priority is not None and request.priority > self.max_priority:
                 yield PRIORITY.name, f"{PRIORITY.name} {request.priority}, only up to {self.max_priority}"
             yield from self._of_tags(request)
 
-    def may_delete(self, request: AnyRequest) -> bool:
+    def allows_delete(self, request: AnyRequest) -> bool:
         """Return whether it permits to delete the deployment that a request is about."""
         is_there = not self.targets or _fits(request.target, self.targets)
         return is_there and self._permits(Delete.action) and self._permits_name(request)
@@ -91,7 +91,7 @@ class Rule:
         forced = dict(self.force_tags)
         for key, _ in request.tags:
             if self.allow_tags is not None and key not in forced and not _fits(key, self.allow_tags):
-                yield TAGS.name, f"the tag {shown(key)} in {TAGS.name}, only {', '.join(self.allow_tags) or 'none'}"
+                yield TAGS.name, f"the tag {quote(key)} in {TAGS.name}, only {', '.join(self.allow_tags) or 'none'}"
         if TAGS.most is not None and (count := len(self.tagged(request))) > TAGS.most:
             yield TAGS.name, f"so many {TAGS.name}: with those that it adds they are {count}, more than {TAGS.most:g}"
 
@@ -101,22 +101,22 @@ class Rule:
         return (*((key, value) for key, value in request.tags if key not in forced), *self.force_tags)
 
 
-def permit(request: R, sender: str | None, rules: Sequence[Rule], own: str | None = None) -> R:
+def check_permission(request: R, sender: str | None, rules: Sequence[Rule], own: str | None = None) -> R:
     """Answer the request as it may be done: with the name of its rule, and the tags that the rule forces.
 
     Without rules everything may. `own` is Slipway's own `SenderId`: of what Slipway itself asks for, the deletion of what
-    has expired needs no rule. Raises `Misunderstood`, which names the rule, the key and the remedy.
+    has expired needs no rule. Raises `RequestRejected`, which names the rule, the key and the remedy.
     """
-    if not rules or (isinstance(request, Delete) and request.if_expired and own is not None and is_same(sender, own)):
+    if not rules or (isinstance(request, Delete) and request.if_expired and own is not None and is_sent_by(sender, own)):
         return request
     rule = next((each for each in rules if each.is_for(sender)), None)
     if rule is None:
-        said = f"the sender {shown(sender)}" if sender is not None else "a sender that SQS does not name"
+        said = f"the sender {quote(sender)}" if sender is not None else "a sender that SQS does not name"
         text = f"no rule of the permissions is for {said}; have it added to the senders of one"
-        raise Misunderstood(Code.NOT_PERMITTED, text, None, request.request_id, request.asker)
+        raise RequestRejected(RejectionCode.NOT_PERMITTED, text, None, request.request_id, request.reply_target)
     for key, said in rule.objections(request):
-        text = f"rule {shown(rule.name)} does not permit {said}; ask for what it permits, or have the rule changed"
-        raise Misunderstood(Code.NOT_PERMITTED, text, key, request.request_id, request.asker)
+        text = f"rule {quote(rule.name)} does not permit {said}; ask for what it permits, or have the rule changed"
+        raise RequestRejected(RejectionCode.NOT_PERMITTED, text, key, request.request_id, request.reply_target)
     if isinstance(request, Deploy):
         request = replace(request, tags=rule.tagged(request))
     return replace(request, rule=rule.name, tenant=request.tenant if rule.force_tenant is None else rule.force_tenant)
@@ -132,14 +132,14 @@ def may_cancel(cancel: Cancel, request: AnyRequest, rules: Sequence[Rule]) -> bo
     if not rules:
         return True
     rule = next((each for each in rules if each.name == cancel.rule), None)
-    if rule is not None and rule.may_delete(request):
+    if rule is not None and rule.allows_delete(request):
         return True
     return not cancel.delete and cancel.rule == request.rule and is_same_sender(cancel.owner, request.owner)
 
 
 def _actions_of(request: AnyRequest) -> Iterator[tuple[str, str, str]]:
     """Answer the actions that a request takes, each with the key that says so, and how it is said."""
-    yield ACTION.name, request.action, f"{ACTION.name} {shown(request.action)}"
+    yield ACTION.name, request.action, f"{ACTION.name} {quote(request.action)}"
     for key, action, said in _options_of(request):
         yield key, action, f"{said}, which takes the action {action}"
 
@@ -148,14 +148,14 @@ def _options_of(request: AnyRequest) -> Iterator[tuple[str, str, str]]:
     """Find the options by which a request deletes or updates a deployment, which nobody may who may only deploy or cancel."""
     match request:
         case Cancel(delete=True):
-            yield "deployment", Delete.action, f"deployment {shown('delete')}"
+            yield "deployment", Delete.action, f"deployment {quote('delete')}"
         case Deploy():
             if request.if_exists is IfExists.UPDATE:
-                yield "ifExists", Update.action, f"ifExists {shown(request.if_exists)}"
+                yield "ifExists", Update.action, f"ifExists {quote(request.if_exists)}"
             if request.if_exists is IfExists.REPLACE:
-                yield "ifExists", Delete.action, f"ifExists {shown(request.if_exists)}"
+                yield "ifExists", Delete.action, f"ifExists {quote(request.if_exists)}"
             if request.on_failure is OnFailure.DELETE:
-                yield "onFailure", Delete.action, f"onFailure {shown(request.on_failure)}"
+                yield "onFailure", Delete.action, f"onFailure {quote(request.on_failure)}"
             if request.retries:
                 yield "retries", Delete.action, f"retries {request.retries}"
             if request.expires_after is not None:
@@ -184,12 +184,12 @@ _LETTERS: Final = r" -\[\]-~"
 def _patterns(name: str, what: str, example: str, *, least: int = 1) -> Field:
     return Field(
         name=name,
-        kind=Kind.LIST,
+        kind=FieldKind.LIST,
         least=least,
         most=_MOST,
         each=Field(
             name="pattern",
-            kind=Kind.TEXT,
+            kind=FieldKind.TEXT,
             least=1,
             most=1011,
             letters=_LETTERS,
@@ -205,7 +205,7 @@ def _patterns(name: str, what: str, example: str, *, least: int = 1) -> Field:
 FIELDS: Final = (
     Field(
         name="name",
-        kind=Kind.TEXT,
+        kind=FieldKind.TEXT,
         required=True,
         least=1,
         most=64,
@@ -218,7 +218,7 @@ FIELDS: Final = (
     _patterns("senders", "SQS's SenderId", "AROAEXAMPLEROLEID0001:*"),
     Field(
         name="actions",
-        kind=Kind.LIST,
+        kind=FieldKind.LIST,
         least=1,
         most=_MOST,
         each=ACTION,
@@ -263,7 +263,7 @@ def read_permissions(given: Mapping[str, object]) -> tuple[Rule, ...]:
 
 def _rule(table: Mapping[str, object], place: int) -> Rule:
     name = table.get("name")
-    called = shown(name) if isinstance(name, str) else str(place)
+    called = quote(name) if isinstance(name, str) else str(place)
     for problem in problems(FIELDS, table):
         raise WrongPermissions(f"rule {called}: {problem.text}")
     given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from slipway.core.schema.rejection import shown
+from slipway.core.schema.rejection import quote
 
 _PARTS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[^{}]+|.", re.DOTALL)
 _ABSENT = object()
@@ -21,7 +21,7 @@ class WrongTemplate(ValueError):
     """A text that is no template. The message says what is wrong."""
 
 
-class Unfilled(ValueError):
+class MissingPlaceholder(ValueError):
     """The event has nothing that could stand for a placeholder; the message names it, and the place in the template."""
 
 
@@ -33,12 +33,12 @@ class Placeholder:
     steps: tuple[str, ...]
 
     def value(self, event: object) -> object:
-        """Answer what the event holds there. Raises `Unfilled`."""
+        """Answer what the event holds there. Raises `MissingPlaceholder`."""
         found = event
         for step in self.steps:
             found = _step(found, step)
         if found is _ABSENT or found is None:
-            raise Unfilled(f"the event has no value for {{{self.text}}}")
+            raise MissingPlaceholder(f"the event has no value for {{{self.text}}}")
         return found
 
 
@@ -51,7 +51,7 @@ class Template:
         self._made = self._read(given)
 
     def fill(self, event: Mapping[str, object]) -> object:
-        """Answer the value for this event. Raises `Unfilled`."""
+        """Answer the value for this event. Raises `MissingPlaceholder`."""
         return _filled(self._made, event)
 
     def _read(self, given: object) -> object:
@@ -81,7 +81,7 @@ def _parts(text: str) -> Iterator[str | Placeholder]:
             case "{{" | "}}":
                 yield found[0][0]
             case "{" | "}":
-                raise WrongTemplate(f"{shown(text)} has a brace without its other one; write {{{{ or }}}} for a brace itself")
+                raise WrongTemplate(f"{quote(text)} has a brace without its other one; write {{{{ or }}}} for a brace itself")
             case _ if found[1] is not None:
                 yield _placeholder(found[1], text)
             case literal:
@@ -91,7 +91,7 @@ def _parts(text: str) -> Iterator[str | Placeholder]:
 def _placeholder(path: str, text: str) -> Placeholder:
     steps = tuple(path.removeprefix("$.").split("."))
     if not all(step.strip() == step != "" for step in steps):
-        raise WrongTemplate(f"{shown(text)} has a placeholder of {shown(path)}, which is no path like detail.jobName")
+        raise WrongTemplate(f"{quote(text)} has a placeholder of {quote(path)}, which is no path like detail.jobName")
     return Placeholder(path, steps)
 
 
@@ -115,7 +115,7 @@ def _said(placeholder: Placeholder, event: Mapping[str, object]) -> str:
         return str(value).lower()
     if not isinstance(value, str | int | float):
         kind = "a list" if isinstance(value, list) else "an object"
-        raise Unfilled(f"the event has {kind} for {{{placeholder.text}}}, which cannot stand within a text")
+        raise MissingPlaceholder(f"the event has {kind} for {{{placeholder.text}}}, which cannot stand within a text")
     return str(value)
 
 

@@ -16,10 +16,10 @@ from slipway.core.requests.actions import FIELDS_OF
 from slipway.core.requests.envelopes import strict_json
 from slipway.core.requests.fields import ACTION, NAME, REQUEST_ID, TARGET, TOKEN
 from slipway.core.rules.event_pattern import Pattern
-from slipway.core.rules.templates import Template, Unfilled, WrongTemplate
-from slipway.core.schema.fields import Field, fault, nearest
+from slipway.core.rules.templates import MissingPlaceholder, Template, WrongTemplate
+from slipway.core.schema.fields import Field, closest_match, value_problem
 from slipway.core.schema.pattern_operators import WrongPattern
-from slipway.core.schema.rejection import Code, Misunderstood, shown
+from slipway.core.schema.rejection import RejectionCode, RequestRejected, quote
 from slipway.core.schema.rule_file import read_rules
 
 TABLE: Final = "trigger"
@@ -33,12 +33,12 @@ class WrongTriggers(ValueError):
     """Rules that cannot be used: one sentence names the rule, the key, what is wrong and the remedy."""
 
 
-class Unmatched(Exception):
+class NoMatchingTrigger(Exception):
     """No rule matches an event. It asks for nothing; that is no fault of its own."""
 
     def __init__(self, event: Mapping[str, object]) -> None:
-        self.source = shown(str(event.get("source")))[1:-1]
-        self.detail_type = shown(str(event.get("detail-type")))[1:-1]
+        self.source = quote(str(event.get("source")))[1:-1]
+        self.detail_type = quote(str(event.get("detail-type")))[1:-1]
         super().__init__(f"no trigger matches {self.detail_type} of {self.source}")
 
 
@@ -58,9 +58,9 @@ class Trigger:
         return named if isinstance(named, str) else None
 
     def make(self, event: Mapping[str, object]) -> dict[str, object]:
-        """Make the body of a request of a matching event. Raises `Misunderstood` where the event lacks what it takes."""
+        """Make the body of a request of a matching event. Raises `RequestRejected` where the event lacks what it takes."""
         event_id = event.get("id")
-        own_id = event_id if isinstance(event_id, str) and fault(REQUEST_ID, event_id) is None else None
+        own_id = event_id if isinstance(event_id, str) and value_problem(REQUEST_ID, event_id) is None else None
         given = self._filled(event, own_id)
         if isinstance(name := given.get(NAME.name), str):
             given[NAME.name] = deployment_name(name)
@@ -77,17 +77,17 @@ class Trigger:
     def _fill(self, key: str, template: Template, event: Mapping[str, object], own_id: str | None) -> object:
         try:
             return template.fill(event)
-        except Unfilled as unfilled:
-            text = f"trigger {shown(self.name)} cannot fill {key}: {unfilled}; mend the rule, or narrow its pattern"
-            raise Misunderstood(Code.TRIGGER_UNFILLED, text, key, own_id) from None
+        except MissingPlaceholder as unfilled:
+            text = f"trigger {quote(self.name)} cannot fill {key}: {unfilled}; mend the rule, or narrow its pattern"
+            raise RequestRejected(RejectionCode.TRIGGER_UNFILLED, text, key, own_id) from None
 
 
 def first_match(triggers: Sequence[Trigger], event: Mapping[str, object]) -> Trigger:
-    """Answer the first rule that matches an event. Raises `Unmatched`."""
+    """Answer the first rule that matches an event. Raises `NoMatchingTrigger`."""
     for trigger in triggers:
         if trigger.pattern.matches(event):
             return trigger
-    raise Unmatched(event)
+    raise NoMatchingTrigger(event)
 
 
 def deployment_name(text: str) -> str:
@@ -108,14 +108,14 @@ def read_triggers(given: Mapping[str, object]) -> tuple[Trigger, ...]:
 def _trigger(table: Mapping[str, object], place: int) -> Trigger:
     name = table.get("name")
     if not isinstance(name, str) or not _RULE_NAME.fullmatch(name):
-        said = "is missing" if name is None else f"is {shown(str(name))}"
+        said = "is missing" if name is None else f"is {quote(str(name))}"
         raise WrongTriggers(f"rule {place}: name {said}; use 1 to 64 letters, digits, and . _ - after the first")
-    rule = f"rule {shown(name)}"
+    rule = f"rule {quote(name)}"
     for key in table:
         if key not in _KEYS:
-            near = nearest(key, _KEYS)
+            near = closest_match(key, _KEYS)
             hint = f"did you mean {near}?" if near else f"the keys are {', '.join(_KEYS)}"
-            raise WrongTriggers(f"{rule}: the key {shown(key)} is unknown; {hint}")
+            raise WrongTriggers(f"{rule}: the key {quote(key)} is unknown; {hint}")
     try:
         pattern = Pattern(_pattern(table.get("pattern")))
     except WrongPattern as wrong:
@@ -129,7 +129,7 @@ def _pattern(given: object) -> object:
         return given
     try:
         return strict_json(given)
-    except Misunderstood as wrong:
+    except RequestRejected as wrong:
         raise WrongPattern((), wrong.reason) from wrong
     except (ValueError, RecursionError) as error:
         raise WrongPattern((), f"is not JSON ({error}); write it as for an EventBridge rule") from error
@@ -145,11 +145,11 @@ def _request(rule: str, given: object) -> Template | Mapping[str, Template]:
     made: dict[str, Template] = {}
     for key, value in given.items():
         if key not in fields:
-            near = nearest(key, fields)
+            near = closest_match(key, fields)
             hint = f"did you mean {near}?" if near else f"the keys are {', '.join(fields)}"
             raise WrongTriggers(f"{rule}: request.{key} is not a key of a request; {hint}")
         made[key] = _template(rule, f"request.{key}", value)
-        if key != NAME.name and not made[key].has_placeholders and (wrong := fault(fields[key], value)):
+        if key != NAME.name and not made[key].has_placeholders and (wrong := value_problem(fields[key], value)):
             raise WrongTriggers(f"{rule}: request.{key} {wrong}; {fields[key].remedy}")
     return made
 

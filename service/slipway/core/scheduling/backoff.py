@@ -9,7 +9,7 @@ FIRST_SECONDS: Final = 1.0
 LONGEST_SECONDS: Final = 60.0
 
 
-def pause_seconds(troubles: int, rng: random.Random, longest: float = LONGEST_SECONDS) -> float:
+def pause_seconds(failures: int, rng: random.Random, longest: float = LONGEST_SECONDS) -> float:
     """Answer a wait in seconds that doubles with each trouble in a row, up to `longest`, with half of it jitter."""
-    whole = min(longest, FIRST_SECONDS * 2.0 ** min(max(troubles, 0), 30))
+    whole = min(longest, FIRST_SECONDS * 2.0 ** min(max(failures, 0), 30))
     return whole * (0.5 + rng.random() / 2)

@@ -17,7 +17,7 @@ SHARE_OVERDUE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Prospect:
+class Eta:
     """What somebody who waits can be told. Seconds from now; None for what is not known."""
 
     place: int | None = None
@@ -32,11 +32,11 @@ class Prospect:
         return {key: round(value) for key, value in said.items() if value is not None}
 
 
-NOTHING_KNOWN: Final = Prospect()
+NOTHING_KNOWN: Final = Eta()
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class SlotForecast:
     """When slots fall free: `free_in` has a number of seconds for each that can be had, the next first."""
 
     typical: float
@@ -56,7 +56,7 @@ def rest(times: Sequence[float], passed: float) -> float | None:
     return median(longer) - passed if longer else passed * SHARE_OVERDUE
 
 
-def forecast(times: Sequence[float], passed: Iterable[float], others: int, limit: int) -> Forecast | None:
+def forecast(times: Sequence[float], passed: Iterable[float], others: int, limit: int) -> SlotForecast | None:
     """Foresee when slots fall free, for an account that takes `limit` in creation at once; None where nothing is known.
 
     `passed` says for how long each creation of one's own has gone on. Of those of others that is not known: half of the
@@ -68,4 +68,4 @@ def forecast(times: Sequence[float], passed: Iterable[float], others: int, limit
     ends = [rest(times, each) or 0.0 for each in passed] + [typical / 2] * others
     ends = sorted([*ends, *[0.0] * (limit - len(ends))])
     last = ends[-limit:]  # more than the limit may be there: so many must end before the first slot is free
-    return Forecast(typical, tuple(min(each, last[0] + typical) for each in last))
+    return SlotForecast(typical, tuple(min(each, last[0] + typical) for each in last))

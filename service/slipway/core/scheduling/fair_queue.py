@@ -26,7 +26,7 @@ _FEW: Final = 16
 T = TypeVar("T")
 
 
-class Place(NamedTuple, Generic[T]):
+class QueueEntry(NamedTuple, Generic[T]):
     """Somebody in line. The older goes first; of those of the same age, who came first: no two have the same number."""
 
     first_received: float
@@ -36,7 +36,7 @@ class Place(NamedTuple, Generic[T]):
     who: T
 
 
-def _first_received(place: Place[T]) -> float:
+def _first_received(place: QueueEntry[T]) -> float:
     return place.first_received
 
 
@@ -46,7 +46,7 @@ class _Tenant(Generic[T]):
     __slots__ = ("line", "step", "time")
 
     def __init__(self, time: int, step: int) -> None:
-        self.line: list[Place[T]] = []
+        self.line: list[QueueEntry[T]] = []
         self.time = time
         self.step = step
 
@@ -62,7 +62,7 @@ class _Class(Generic[T]):
         self._many = _FEW
         self.tenants: dict[str | None, _Tenant[T]] = {}
         """Who has somebody in line, or was given more than the present has caught up with."""
-        self.order: list[tuple[int, Place[T], _Tenant[T]]] = []
+        self.order: list[tuple[int, QueueEntry[T], _Tenant[T]]] = []
         """By their time and their head, in order: the tenants that have somebody in line."""
 
     def enter(self, tenant: _Tenant[T]) -> None:
@@ -82,7 +82,7 @@ class _Class(Generic[T]):
             self._many = 2 * len(self.tenants) + _FEW
 
 
-class Line(Generic[T]):
+class FairQueue(Generic[T]):
     """Everybody who waits. `weights` are whole numbers from 1; who is not named in them has 1."""
 
     def __init__(self, weights: Mapping[str, int]) -> None:
@@ -94,10 +94,10 @@ class Line(Generic[T]):
         """How many wait."""
         return sum(each.waiting for each in self._classes.values())
 
-    def join(self, who: T, *, priority: int, tenant: str | None, first_received: float) -> Place[T]:
+    def join(self, who: T, *, priority: int, tenant: str | None, first_received: float) -> QueueEntry[T]:
         """Put somebody in line; the answer is theirs to `leave` with."""
         self._number += 1
-        place = Place(first_received, self._number, priority, tenant, who)
+        place = QueueEntry(first_received, self._number, priority, tenant, who)
         of = self._classes.setdefault(priority, _Class())
         group = of.tenants.get(tenant)
         if group is None:
@@ -111,7 +111,7 @@ class Line(Generic[T]):
         of.waiting += 1
         return place
 
-    def leave(self, place: Place[T]) -> bool:
+    def leave(self, place: QueueEntry[T]) -> bool:
         """Take somebody out; answer whether they were in line. Safe to repeat."""
         of = self._classes.get(place.priority)
         group = of.tenants.get(place.tenant) if of is not None else None
@@ -126,7 +126,7 @@ class Line(Generic[T]):
         self._one_less(of, place.priority)
         return True
 
-    def next(self) -> Place[T]:
+    def next(self) -> QueueEntry[T]:
         """Take out who goes next, and charge their tenant with the turn. Raises IndexError where nobody waits."""
         if not self._classes:
             raise IndexError("nobody waits")
@@ -139,7 +139,7 @@ class Line(Generic[T]):
         self._one_less(of, priority)
         return place
 
-    def give_back(self, place: Place[T]) -> None:
+    def give_back(self, place: QueueEntry[T]) -> None:
         """The turn came to nothing, through no fault of theirs: their tenant is not charged with it."""
         of = self._classes.get(place.priority)
         group = of.tenants.get(place.tenant) if of is not None else None
@@ -148,7 +148,7 @@ class Line(Generic[T]):
             group.time = max(of.now, group.time - group.step)
             of.enter(group)
 
-    def rank(self, place: Place[T]) -> int:
+    def rank(self, place: QueueEntry[T]) -> int:
         """Answer the place in line, from 1, of somebody who is in it: where they are if nobody joins or leaves."""
         of = self._classes[place.priority]
         own = of.tenants[place.tenant]
@@ -190,7 +190,7 @@ class Line(Generic[T]):
                         found, last = key, place.who
         return last
 
-    def in_order(self, most: int | None = None) -> list[Place[T]]:
+    def in_order(self, most: int | None = None) -> list[QueueEntry[T]]:
         """Answer everybody who waits, or the first so many, in the order in which they go if nobody joins or leaves."""
         keyed = sorted(
             (-priority, group.time + index * group.step, place)

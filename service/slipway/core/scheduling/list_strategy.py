@@ -12,7 +12,7 @@ PAGE_SIZE: Final = 1000
 """ListCustomModelDeployments answers at most this many at once."""
 
 
-class Way(Enum):
+class ListStrategy(Enum):
     """How to look at all deployments in flight at once."""
 
     EVERYTHING = "everything"
@@ -26,7 +26,7 @@ class Way(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class SweepEstimate:
     """What the last sweep knew, for guessing what the next will cost. Numbers of deployments created since the oldest."""
 
     in_flight: int
@@ -35,15 +35,15 @@ class Estimate:
     failed_since: int
 
 
-def cheapest(estimate: Estimate, *, needs_counts: bool) -> Way:
+def cheapest(estimate: SweepEstimate, *, needs_counts: bool) -> ListStrategy:
     """Choose the way that is expected to cost the fewest calls. Counts of everything can only come from EVERYTHING."""
     if needs_counts:
-        return Way.EVERYTHING
+        return ListStrategy.EVERYTHING
     since = estimate.creating_since + estimate.active_since + estimate.failed_since
     costs = {
-        Way.SINCE_OLDEST: _pages(since),
-        Way.ENDED_SINCE_OLDEST: _pages(estimate.active_since) + _pages(estimate.failed_since),
-        Way.ONE_BY_ONE: estimate.in_flight,
+        ListStrategy.SINCE_OLDEST: _pages(since),
+        ListStrategy.ENDED_SINCE_OLDEST: _pages(estimate.active_since) + _pages(estimate.failed_since),
+        ListStrategy.ONE_BY_ONE: estimate.in_flight,
     }
     return min(costs, key=lambda way: costs[way])
 

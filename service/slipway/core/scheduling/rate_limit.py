@@ -5,7 +5,7 @@
      │                           └────┼───cut six times running, or far above─┘  │
      └─────────────calm for long──────┴──────────────────────────────────────────┘
 
-`Free` bounds only how many calls are open at once, and widens with success, so that a service's burst is met by a few
+`Unlimited` bounds only how many calls are open at once, and widens with success, so that a service's burst is met by a few
 calls and not by all. `Paced` begins calls evenly. *Seeking*, it doubles until throttled. *Holding*, it follows a cubic
 curve around the rate that the service was found to allow (as TCP CUBIC does): quickly back to just below, long near,
 then slowly above. What is allowed is measured: between two throttles the service's bucket went from empty to empty, so
@@ -48,7 +48,7 @@ BURST_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Free:
+class Unlimited:
     """Never throttled, or not for long: only the number of open calls is bounded."""
 
     open_limit: float = FIRST_OPEN
@@ -65,21 +65,21 @@ class Free:
         """When the next call may be begun: at once."""
         return now
 
-    def after_begin(self, now: float, *, waited: bool) -> Pace:  # noqa: ARG002 (one shape with Paced)
+    def after_begin(self, now: float, *, waited: bool) -> RateState:  # noqa: ARG002 (one shape with Paced)
         """What follows from beginning a call: nothing."""
         return self
 
-    def after_unused(self) -> Free:
+    def after_unused(self) -> Unlimited:
         """A call that was begun was not made after all."""
         return self
 
-    def after_accepted(self, now: float) -> Free:
+    def after_accepted(self, now: float) -> Unlimited:
         """The service let a call in."""
         wider = self.open_limit + 1 / SUCCESSES_TO_WIDEN
         passed = now - self.second
         if passed < COUNTED_SECONDS:
-            return Free(wider, self.second, self.accepted + 1, self.accepted_before)
-        return Free(wider, now, 1, self.accepted if passed < 2 * COUNTED_SECONDS else 0)
+            return Unlimited(wider, self.second, self.accepted + 1, self.accepted_before)
+        return Unlimited(wider, now, 1, self.accepted if passed < 2 * COUNTED_SECONDS else 0)
 
     def after_throttled(self, now: float, begun_at: float) -> Paced:  # noqa: ARG002 (one shape with Paced)
         """The service refused a call as too fast, for the first time: begin with a share of what it let in lately."""
@@ -118,10 +118,10 @@ class Paced:
         tokens = self._tokens(now)
         return now if tokens >= 1.0 else now + (1.0 - tokens) / self.rate
 
-    def after_begin(self, now: float, *, waited: bool) -> Pace:
+    def after_begin(self, now: float, *, waited: bool) -> RateState:
         """A call was begun. Only a call that had to wait moves the rate on: what is not used proves nothing."""
         if not waited and self._is_calm(now):
-            return Free()
+            return Unlimited()
         tokens = self._tokens(now) - 1.0
         if not waited:
             return replace(self, filled_at=now, tokens=tokens)
@@ -176,7 +176,7 @@ class Paced:
         return now - self.slowed_at > max(CALM_SECONDS, CALM_CYCLES * _cycle_seconds(self.rate))
 
 
-Pace = Free | Paced
+RateState = Unlimited | Paced
 
 
 def _cycle_seconds(rate: float) -> float:

@@ -15,7 +15,7 @@ from enum import StrEnum
 from functools import cache
 from typing import Final
 
-from slipway.core.schema.rejection import Code, shown
+from slipway.core.schema.rejection import RejectionCode, quote
 
 DURATION: Final = (
     r"P(?=[0-9T])(?:([0-9]{1,9})W)?(?:([0-9]{1,9})D)?"
@@ -27,7 +27,7 @@ _UNITS: Final = (604_800, 86_400, 3_600, 60, 1)
 _LARGEST_PRINTED: Final = 10**20
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """What a value is, in the words that a reason uses."""
 
     TEXT = "a string"
@@ -44,7 +44,7 @@ class Field:
     """What one key may hold."""
 
     name: str
-    kind: Kind
+    kind: FieldKind
     doc: str
     remedy: str = ""
     """What somebody who gave a wrong value is told to do; settings, where it is empty, say the bounds."""
@@ -77,7 +77,7 @@ class Field:
 class Problem:
     """One thing that is wrong. `text` is a whole sentence: the field, the fault, the remedy."""
 
-    code: Code
+    code: RejectionCode
     field: str
     text: str
 
@@ -87,20 +87,20 @@ def problems(fields: Sequence[Field], given: Mapping[str, object], inside: str =
     by_name = {field.name: field for field in fields}
     for key in given:
         if key not in by_name:
-            text = f"{_place(inside)}the key {shown(key)} is unknown; {_hint(key, by_name)}"
-            yield Problem(Code.UNKNOWN_KEY, inside + shown(key)[1:-1], text)
+            text = f"{_place(inside)}the key {quote(key)} is unknown; {_hint(key, by_name)}"
+            yield Problem(RejectionCode.UNKNOWN_KEY, inside + quote(key)[1:-1], text)
     for field in fields:
         path = inside + field.name
         other = field.instead if field.instead in by_name and field.instead in given else None
         if field.name not in given:
             if field.required and other is None:
-                yield Problem(Code.MISSING_FIELD, path, f"{path} is missing; {field.remedy}")
+                yield Problem(RejectionCode.MISSING_FIELD, path, f"{path} is missing; {field.remedy}")
             continue
         if other is not None:
-            yield Problem(Code.INVALID_FIELD, path, f"{path} and {other} are both given; give one of the two")
+            yield Problem(RejectionCode.INVALID_FIELD, path, f"{path} and {other} are both given; give one of the two")
         value = given[field.name]
-        if wrong := fault(field, value):
-            yield Problem(Code.INVALID_FIELD, path, f"{path} {wrong}; {field.remedy}")
+        if wrong := value_problem(field, value):
+            yield Problem(RejectionCode.INVALID_FIELD, path, f"{path} {wrong}; {field.remedy}")
         elif isinstance(value, list):
             yield from (_entry_problems if field.each is None else _text_problems)(field, value, path)
         elif isinstance(value, dict):
@@ -113,7 +113,7 @@ def _entry_problems(field: Field, entries: Iterable[object], path: str) -> Itera
     for index, entry in enumerate(entries):
         place = f"{path}[{index}]"
         if not isinstance(entry, dict):
-            yield Problem(Code.INVALID_FIELD, place, f"{place} is {_called(entry)}, not an object; {field.remedy}")
+            yield Problem(RejectionCode.INVALID_FIELD, place, f"{place} is {_called(entry)}, not an object; {field.remedy}")
             continue
         is_sound = True
         for problem in problems(field.entry, entry, place + "."):
@@ -121,43 +121,43 @@ def _entry_problems(field: Field, entries: Iterable[object], path: str) -> Itera
             yield problem
         if is_sound and (earlier := seen.setdefault(entry[first_name], index)) != index:
             place += f".{first_name}"
-            text = f"{place} is {shown(entry[first_name])}, as in {path}[{earlier}]; give each {first_name} once"
-            yield Problem(Code.INVALID_FIELD, place, text)
+            text = f"{place} is {quote(entry[first_name])}, as in {path}[{earlier}]; give each {first_name} once"
+            yield Problem(RejectionCode.INVALID_FIELD, place, text)
 
 
 def _text_problems(field: Field, texts: Iterable[object], path: str) -> Iterator[Problem]:
     for index, text in enumerate(texts):
-        if field.each is not None and (wrong := fault(field.each, text)):
+        if field.each is not None and (wrong := value_problem(field.each, text)):
             place = f"{path}[{index}]"
-            yield Problem(Code.INVALID_FIELD, place, f"{place} {wrong}; {field.remedy}")
+            yield Problem(RejectionCode.INVALID_FIELD, place, f"{place} {wrong}; {field.remedy}")
 
 
-def fault(field: Field, value: object) -> str | None:
+def value_problem(field: Field, value: object) -> str | None:
     """Say what is wrong with one value, to follow its name in a sentence; None when nothing is."""
     if not _is_of(field.kind, value):
         return f"is {_called(value)}, not {field.kind.value}"
     if isinstance(value, list):
         return _size_fault(field, len(value), "entries")
     if isinstance(value, str):
-        return _text_fault(field, value) if field.kind is Kind.TEXT else _duration_fault(field, value)
+        return _text_fault(field, value) if field.kind is FieldKind.TEXT else _duration_fault(field, value)
     return _number_fault(field, value, _called(value))
 
 
 def _text_fault(field: Field, value: str) -> str | None:
     if field.choices and value not in field.choices:
-        return f"is {shown(value)}, not one of {', '.join(field.choices)}"
+        return f"is {quote(value)}, not one of {', '.join(field.choices)}"
     if wrong := _size_fault(field, len(value), "characters"):
         return wrong
     sound = compiled(f"[{field.letters}]*").match(value)
     end = sound.end() if sound else 0
     if end < len(value):
-        what = f"{shown(value[end])}, U+{ord(value[end]):04X}"
-        return f"is {shown(value)}, whose character {end + 1} ({what}) is not allowed"
+        what = f"{quote(value[end])}, U+{ord(value[end]):04X}"
+        return f"is {quote(value)}, whose character {end + 1} ({what}) is not allowed"
     for prefix in field.reserved:
         if value[: len(prefix)].lower() == prefix:
-            return f"is {shown(value)}, and the prefix {prefix} is reserved"
+            return f"is {quote(value)}, and the prefix {prefix} is reserved"
     if field.pattern and not compiled(field.pattern).fullmatch(value):
-        return f"is {shown(value)}, which does not have the right form"
+        return f"is {quote(value)}, which does not have the right form"
     return None
 
 
@@ -166,10 +166,10 @@ compiled: Final = cache(re.compile)
 
 
 def _duration_fault(field: Field, value: str) -> str | None:
-    length = seconds(value)
+    length = duration_seconds(value)
     if length is None:
-        return f"is {shown(value)}, not {field.kind.value}"
-    return _number_fault(field, length, shown(value))
+        return f"is {quote(value)}, not {field.kind.value}"
+    return _number_fault(field, length, quote(value))
 
 
 def _number_fault(field: Field, value: object, said: str) -> str | None:
@@ -177,7 +177,7 @@ def _number_fault(field: Field, value: object, said: str) -> str | None:
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return "is not a finite number"
-    unit = " seconds" if field.kind is Kind.SECONDS else ""
+    unit = " seconds" if field.kind is FieldKind.SECONDS else ""
     if field.least is not None and value < field.least:
         return f"is {said}, less than {field.least:g}{unit}"
     if field.most is not None and value > field.most:
@@ -193,7 +193,7 @@ def _size_fault(field: Field, size: int, what: str) -> str | None:
     return None
 
 
-def seconds(value: object) -> float | None:
+def duration_seconds(value: object) -> float | None:
     """Read a number of seconds, or an ISO 8601 duration of weeks to seconds; None where it is neither."""
     if isinstance(value, str):
         parts = found.groups("0") if (found := _DURATION.fullmatch(value)) else None
@@ -201,7 +201,7 @@ def seconds(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def closest_match(word: str, known: Iterable[str]) -> str | None:
     """Guess which known word was meant, whatever its case; None when no guess is a good one."""
     by_lower = {each.lower(): each for each in known}
     found = difflib.get_close_matches(word[:64].lower(), by_lower, n=1)
@@ -209,7 +209,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def _hint(word: str, known: Iterable[str]) -> str:
-    near = nearest(word, known)
+    near = closest_match(word, known)
     return f"did you mean {near}?" if near else f"the known keys are {', '.join(known)}"
 
 
@@ -217,22 +217,22 @@ def _place(inside: str) -> str:
     return f"in {inside.rstrip('.')}, " if inside else ""
 
 
-def _is_of(kind: Kind, value: object) -> bool:
+def _is_of(kind: FieldKind, value: object) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     match kind:
-        case Kind.TEXT:
+        case FieldKind.TEXT:
             return isinstance(value, str)
-        case Kind.WHOLE:
+        case FieldKind.WHOLE:
             return is_number and isinstance(value, int)
-        case Kind.NUMBER:
+        case FieldKind.NUMBER:
             return is_number
-        case Kind.FLAG:
+        case FieldKind.FLAG:
             return isinstance(value, bool)
-        case Kind.SECONDS:
+        case FieldKind.SECONDS:
             return is_number or isinstance(value, str)
-        case Kind.LIST:
+        case FieldKind.LIST:
             return isinstance(value, list)
-        case Kind.OBJECT:
+        case FieldKind.OBJECT:
             return isinstance(value, dict)
 
 
@@ -245,7 +245,7 @@ def _called(value: object) -> str:
         case int() | float():
             return f"the number {value}" if abs(value) < _LARGEST_PRINTED else "a very large number"
         case str():
-            return f"the string {shown(value)}"
+            return f"the string {quote(value)}"
         case list():
             return "a list"
         case _:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from slipway.core.schema.fields import DURATION, Field, Kind
+from slipway.core.schema.fields import DURATION, Field, FieldKind
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _END: Final = r"$(?!\n)"
 """The end of the text, also for Python's `re`, whose `$` alone takes a line break after it."""
 _TYPES: Final = {
-    Kind.TEXT: "string",
-    Kind.WHOLE: "integer",
-    Kind.NUMBER: "number",
-    Kind.FLAG: "boolean",
-    Kind.LIST: "array",
+    FieldKind.TEXT: "string",
+    FieldKind.WHOLE: "integer",
+    FieldKind.NUMBER: "number",
+    FieldKind.FLAG: "boolean",
+    FieldKind.LIST: "array",
 }
 
 
@@ -49,14 +49,14 @@ def _field_schema(field: Field) -> dict[str, object]:
     if field.examples:
         schema["examples"] = list(field.examples)
     match field.kind:
-        case Kind.SECONDS:
+        case FieldKind.SECONDS:
             number = {"type": "number"} | _bounds(field, "minimum", "maximum")
             return schema | {"anyOf": [{"type": "string", "pattern": f"^{DURATION}{_END}"}, number]}
-        case Kind.TEXT:
+        case FieldKind.TEXT:
             return schema | _text_schema(field)
-        case Kind.OBJECT:
+        case FieldKind.OBJECT:
             return schema | object_schema(field.entry)
-        case Kind.LIST:
+        case FieldKind.LIST:
             one = _field_schema(field.each) if field.each else object_schema(field.entry)
             entries = _bounds(field, "minItems", "maxItems") | {"items": one}
             return schema | {"type": "array"} | entries

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeGuard
 
-from slipway.core.schema.rejection import shown
+from slipway.core.schema.rejection import quote
 
 Test = Callable[[object], bool]
 """Whether one value, never an array or object, is what an entry of a list names."""
@@ -35,7 +35,7 @@ class WrongPattern(ValueError):
 
     def __init__(self, place: Sequence[str], text: str) -> None:
         self.place = ".".join(place)
-        said = self.place if self.place.isprintable() else shown(self.place)[1:-1]
+        said = self.place if self.place.isprintable() else quote(self.place)[1:-1]
         super().__init__(f"{said}: {text}" if place else text)
 
 
@@ -44,7 +44,7 @@ def entry_test(entry: object, place: tuple[str, ...]) -> Test:
     if not isinstance(entry, Mapping):
         return _equals(entry, place)
     if len(entry) != 1:
-        raise WrongPattern(place, f"an entry has one operator, not {len(entry)}: {', '.join(map(shown, map(str, entry)))}")
+        raise WrongPattern(place, f"an entry has one operator, not {len(entry)}: {', '.join(map(quote, map(str, entry)))}")
     ((operator, operand),) = entry.items()
     match operator:
         case "prefix" | "suffix" | "equals-ignore-case" | "wildcard":
@@ -56,7 +56,7 @@ def entry_test(entry: object, place: tuple[str, ...]) -> Test:
         case "cidr":
             return _cidr(operand, place)
     known = "prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr and exists"
-    raise WrongPattern(place, f"{shown(str(operator))} is no operator; there are {known}")
+    raise WrongPattern(place, f"{quote(str(operator))} is no operator; there are {known}")
 
 
 def _equals(wanted: object, place: tuple[str, ...]) -> Test:
@@ -64,7 +64,7 @@ def _equals(wanted: object, place: tuple[str, ...]) -> Test:
         raise WrongPattern(place, "a list within the list; name the values themselves")
     if _is_number(wanted):
         if not math.isfinite(wanted):
-            raise WrongPattern(place, f"{called(wanted)} is not a number of JSON")
+            raise WrongPattern(place, f"{describe_value(wanted)} is not a number of JSON")
         if _is_comparable(wanted):
             return lambda value: _is_number(value) and value == wanted
     elif isinstance(wanted, str) and (address := _address(wanted)) is not None:
@@ -79,7 +79,7 @@ def _text_test(operator: str, operand: object, place: tuple[str, ...]) -> Test:
     else:
         text, folds = operand, operator == "equals-ignore-case"
     if not isinstance(text, str):
-        raise WrongPattern(place, f"{operator} is {called(text)}, not a text")
+        raise WrongPattern(place, f"{operator} is {describe_value(text)}, not a text")
     length = len(text)
     if folds:
         fits = _folded(text)
@@ -118,12 +118,12 @@ def _pieces(text: str, place: tuple[str, ...]) -> list[str]:
     for character in characters:
         if character == "*":
             if is_after_star:
-                raise WrongPattern(place, f"wildcard is {shown(text)}: two stars in a row mean no more than one; use one")
+                raise WrongPattern(place, f"wildcard is {quote(text)}: two stars in a row mean no more than one; use one")
             pieces.append("")
         elif character == "\\":
             escaped = next(characters, "")
             if escaped not in {"*", "\\"}:
-                raise WrongPattern(place, f"wildcard is {shown(text)}: a backslash stands before * or another backslash only")
+                raise WrongPattern(place, f"wildcard is {quote(text)}: a backslash stands before * or another backslash only")
             pieces[-1] += escaped
         else:
             pieces[-1] += character
@@ -160,7 +160,7 @@ def _anything_but(operand: object, place: tuple[str, ...]) -> Test:
         texts = given if isinstance(given, list) else [given]
         for text in texts:
             if not isinstance(text, str):
-                raise WrongPattern(place, f"{operator} in anything-but is {called(text)}, not a text")
+                raise WrongPattern(place, f"{operator} in anything-but is {describe_value(text)}, not a text")
             if not text and operator in {"prefix", "suffix"}:
                 raise WrongPattern(place, f"{operator} in anything-but is an empty text; nothing would match")
         tests = [_text_test(str(operator), text, place) for text in texts]
@@ -170,7 +170,7 @@ def _anything_but(operand: object, place: tuple[str, ...]) -> Test:
             raise WrongPattern(place, "anything-but takes texts, or numbers, and not both")
         for each in values:
             if _is_number(each) and not _is_comparable(each):
-                raise WrongPattern(place, f"anything-but is {called(each)}, which is not {_COMPARABLE}")
+                raise WrongPattern(place, f"anything-but is {describe_value(each)}, which is not {_COMPARABLE}")
         tests = [_equals(each, place) for each in values]
     if not tests:
         raise WrongPattern(place, "anything-but is an empty list; name at least one value")
@@ -208,7 +208,7 @@ def _cidr(operand: object, place: tuple[str, ...]) -> Test:
     if address is None or not _BITS.fullmatch(bits) or int(bits) >= address.max_prefixlen:
         is_single = address is not None and bits in {"", f"{address.max_prefixlen}"}
         remedy = "a single address needs no cidr" if is_single else "use ADDRESS/BITS"
-        raise WrongPattern(place, f"cidr is {called(operand)}, not a range of addresses like 10.0.0.0/24; {remedy}")
+        raise WrongPattern(place, f"cidr is {describe_value(operand)}, not a range of addresses like 10.0.0.0/24; {remedy}")
     network = ipaddress.ip_network(f"{text}/{bits}", strict=False)
     return lambda value: isinstance(value, str) and (there := _address(value)) is not None and there in network
 
@@ -237,6 +237,6 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def called(value: object) -> str:
+def describe_value(value: object) -> str:
     """Show a value of a pattern in a sentence."""
-    return shown(value) if isinstance(value, str) else shown(repr(value))
+    return quote(value) if isinstance(value, str) else quote(repr(value))

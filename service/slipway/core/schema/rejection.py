@@ -8,7 +8,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Asker:
+class ReplyTo:
     """Where the answer is to go, beside the topic: to nobody, or to several."""
 
     task_token: str | None = field(default=None, repr=False)
@@ -17,14 +17,14 @@ class Asker:
     """A queue's URL or a topic's ARN."""
 
 
-NOBODY: Final = Asker()
+NO_REPLY: Final = ReplyTo()
 
 
 LONGEST_REASON: Final = 1000
 LONGEST_SHOWN: Final = 60
 
 
-class Code(StrEnum):
+class RejectionCode(StrEnum):
     """What is wrong with a message. What one does about it is in the sentence beside it."""
 
     TOO_LARGE = "TooLarge"
@@ -49,31 +49,31 @@ class Code(StrEnum):
     REQUEST_ID_REUSED = "RequestIdReused"
 
 
-class Misunderstood(Exception):
-    """A message that asks for nothing Slipway can do, and never will: the same body would be misunderstood again.
+class RequestRejected(Exception):
+    """A message that asks for nothing Slipway can do, and never will: the same body would be rejected again.
 
     `reason` names the field, what is wrong with its value and the remedy, in at most 1,000 printable characters,
     however hostile the value. `request_id` is the asker's own id where one could be read and is valid;
-    `asker` is who waits for the answer all the same.
+    `reply_target` is who waits for the answer all the same.
     """
 
     def __init__(
         self,
-        code: Code,
+        code: RejectionCode,
         reason: str,
         field: str | None = None,
         request_id: str | None = None,
-        asker: Asker = NOBODY,
+        reply_target: ReplyTo = NO_REPLY,
     ) -> None:
         self.code = code
         self.reason = reason if len(reason) <= LONGEST_REASON else reason[: LONGEST_REASON - 1] + "…"
         self.field = field
-        self.asker = asker
+        self.reply_target = reply_target
         self.request_id = request_id
         super().__init__(self.reason)
 
 
-def shown(value: str) -> str:
+def quote(value: str) -> str:
     """Quote a text for a reason or a log: at most 60 characters, and none that acts on a terminal or a log."""
     safe = "".join(_escaped(character) for character in value[:LONGEST_SHOWN])
     room = LONGEST_SHOWN - len('""')

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from slipway.core.schema.rejection import shown
+from slipway.core.schema.rejection import quote
 
 
-class Named(Protocol):
+class NamedRule(Protocol):
     """A rule."""
 
     @property
@@ -16,7 +16,7 @@ class Named(Protocol):
         """No other rule of the file has it."""
 
 
-Rule = TypeVar("Rule", bound=Named)
+Rule = TypeVar("Rule", bound=NamedRule)
 
 
 def read_rules(
@@ -27,7 +27,7 @@ def read_rules(
 ) -> tuple[Rule, ...]:
     """Read each table under the key `table`, with its place from 1. Raises what `read` raises, and `wrong` with a sentence."""
     if unknown := next((key for key in given if key != table), None):
-        raise wrong(f"the key {shown(unknown)} is unknown; a rule begins with [[{table}]]")
+        raise wrong(f"the key {quote(unknown)} is unknown; a rule begins with [[{table}]]")
     tables = given.get(table)
     if not isinstance(tables, list) or not tables:
         raise wrong(f"there is no rule; begin one with [[{table}]], or leave the file away")
@@ -37,6 +37,6 @@ def read_rules(
             raise wrong(f"rule {place} is not a table; begin it with [[{table}]]")
         rule = read(each, place)
         if rule.name in found:
-            raise wrong(f"rule {place}: name is {shown(rule.name)}, as in a rule before; give each its own")
+            raise wrong(f"rule {place}: name is {quote(rule.name)}, as in a rule before; give each its own")
         found[rule.name] = rule
     return tuple(found.values())

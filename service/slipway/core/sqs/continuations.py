@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from slipway.core.sqs.lineage import NEW, Lineage
-from slipway.core.sqs.messages import CONTINUATION, AnyAttribute, Message, Outgoing, attribute_bytes, is_same
+from slipway.core.sqs.messages import CONTINUATION, AnyAttribute, Message, Outgoing, attribute_bytes, is_sent_by
 
 MOST_ATTEMPTS: Final = 100
 LONGEST_FAILURE: Final = 500
@@ -19,7 +19,7 @@ DELETE: Final = "delete"
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class Decisions:
     """What was decided under an earlier message, before it was acted on."""
 
     attempt: int = 1
@@ -40,12 +40,12 @@ class Carried:
         return self.failure is not None or self.cancelled is not None
 
     @property
-    def may_delete(self) -> bool:
+    def allows_delete(self) -> bool:
         """Whether something may be deleted because of what was decided."""
-        return replace(self, tested=None) != Carried() and self.cancelled != KEEP
+        return replace(self, tested=None) != Decisions() and self.cancelled != KEEP
 
     @property
-    def in_words(self) -> str:
+    def description(self) -> str:
         """What was decided, for whoever asks why the request is not done yet."""
         if self.cancelled is not None:
             return f"it is cancelled, and its deployment is {'deleted' if self.cancelled == DELETE else 'kept'}"
@@ -70,7 +70,7 @@ class Carried:
         return said
 
     @classmethod
-    def of(cls, given: Mapping[Any, object]) -> Carried:
+    def of(cls, given: Mapping[Any, object]) -> Decisions:
         """Read it; what is not as it would be written is as if it were not there."""
         made = cls()
         match given.get("attempt"):
@@ -88,7 +88,7 @@ class Carried:
         return made
 
 
-NOTHING_DECIDED: Final = Carried()
+NO_DECISIONS: Final = Decisions()
 """What most requests take along: one value for all of them."""
 
 
@@ -114,7 +114,7 @@ class Continuation:
     first_received_at: float
     hops: int
     """How often it has been handed on."""
-    carried: Carried = field(default_factory=Carried)
+    decisions: Decisions = field(default_factory=Decisions)
     sender: str | None = None
     """Who sent that message; None where SQS did not say."""
     lineage: Lineage = NEW
@@ -126,7 +126,7 @@ class Continuation:
     """Somebody other than Slipway wrote it, or one of those before it: its times prove nothing."""
 
 
-def read(message: Message) -> Continuation | None:
+def read_continuation(message: Message) -> Continuation | None:
     """Answer what an earlier owner handed on with this message; None for a first message, or for garbage."""
     if CONTINUATION not in message.attributes:
         return None  # most of them, and asked of each a dozen times: reading nothing as JSON would take 2 % of its CPU
@@ -143,7 +143,7 @@ def read(message: Message) -> Continuation | None:
                 receipt = receipt if isinstance(receipt, str) and _RECEIPT.fullmatch(receipt) else None
                 lineage = Lineage.of(more)
                 is_claimed = more.get("claimed") is True
-                return Continuation(begun_by, first, int(hops), Carried.of(more), sender, lineage, receipt, trace, is_claimed)
+                return Continuation(begun_by, first, int(hops), Decisions.of(more), sender, lineage, receipt, trace, is_claimed)
     return None
 
 
@@ -156,19 +156,19 @@ def _told(text: str) -> object:
 
 def origin(message: Message) -> str:
     """Answer the id of the message that brought this request first: the same through redelivery and continuation."""
-    earlier = read(message)
+    earlier = read_continuation(message)
     return earlier.origin if earlier else message.message_id
 
 
 def first_received_at(message: Message) -> float:
     """Answer when the request was first received, under whatever message: what its deadline runs from."""
-    earlier = read(message)
+    earlier = read_continuation(message)
     return earlier.first_received_at if earlier else message.first_received_at
 
 
 def hops(message: Message) -> int:
     """Return how often the request was continued in a new message."""
-    earlier = read(message)
+    earlier = read_continuation(message)
     return earlier.hops if earlier else 0
 
 
@@ -177,15 +177,15 @@ def next_hops(message: Message) -> int:
     return min(hops(message) + 1, MOST_HOPS)
 
 
-def carried(message: Message) -> Carried:
+def decisions(message: Message) -> Decisions:
     """Answer what an earlier owner decided, and handed on before it was acted on."""
-    earlier = read(message)
-    return earlier.carried if earlier else NOTHING_DECIDED
+    earlier = read_continuation(message)
+    return earlier.decisions if earlier else NO_DECISIONS
 
 
 def lineage(message: Message) -> Lineage:
     """Return how often the request has failed to be processed, under the messages before this one."""
-    earlier = read(message)
+    earlier = read_continuation(message)
     return earlier.lineage if earlier else NEW
 
 
@@ -194,17 +194,17 @@ def first_sender(message: Message) -> str | None:
 
     What was handed on without saying so, by a version that did not ask, counts as Slipway's own.
     """
-    earlier = read(message)
+    earlier = read_continuation(message)
     return earlier.sender if earlier and earlier.sender else message.sender
 
 
-def believed(message: Message, own: str | None, *, has_rules: bool) -> Message:
+def without_forged_continuation(message: Message, own: str | None, *, has_rules: bool) -> Message:
     """Return the message without what Slipway itself did not say in it.
 
     `own` is Slipway's own `SenderId`; None where STS did not tell it. With permissions, a continuation that Slipway did not
     send is ignored. Without, whoever may send may also hand on, but under its own name: it owns nothing of another sender's.
     """
-    if CONTINUATION not in message.attributes or (own is not None and is_same(message.sender, own)):
+    if CONTINUATION not in message.attributes or (own is not None and is_sent_by(message.sender, own)):
         return message
     others = {name: value for name, value in message.attributes.items() if name != CONTINUATION}
     said = message.attributes[CONTINUATION]
@@ -221,20 +221,20 @@ def believed(message: Message, own: str | None, *, has_rules: bool) -> Message:
 
 def is_receipt_proved(message: Message) -> bool:
     """Return whether the first receipt is as SQS or Slipway itself says it: no other sender can have chosen it."""
-    earlier = read(message)
+    earlier = read_continuation(message)
     return earlier is None or not earlier.is_claimed
 
 
 def is_in_doubt(message: Message) -> bool:
     """Whether somebody may have worked on this request before: received before, or handed on."""
-    return message.is_redelivery or read(message) is not None
+    return message.is_redelivery or read_continuation(message) is not None
 
 
-def write(
+def write_continuation(
     message: Message,
     *,
     is_fifo: bool,
-    decided: Carried | None = None,
+    decided: Decisions | None = None,
     trace: str | None = None,
     lineage: Lineage | None = None,
     delay_seconds: int = 0,
@@ -244,9 +244,9 @@ def write(
     It carries what was decided now, else what had been decided before; and the `traceparent` of whoever traced it last.
     Safe to repeat: on a FIFO queue the same hand-over has the same deduplication id, so sent twice it arrives once.
     """
-    earlier = read(message)
+    earlier = read_continuation(message)
     began, number = origin(message), next_hops(message)
-    more = (decided or carried(message)).to_json()
+    more = (decided or decisions(message)).to_json()
     told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": number} | more
     told |= (lineage or (earlier.lineage if earlier else NEW)).to_json()
     if earlier and earlier.is_claimed:

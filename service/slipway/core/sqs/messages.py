@@ -15,7 +15,7 @@ CONTINUATION = "SlipwayContinuation"
 TRACE_HEADER: Final = "AWSTraceHeader"
 """X-Ray's system attribute: among a message's attributes under this name, and sent on as what it was."""
 
-RECEIVES_KEPT_IN_HAND: Final = 8
+RESERVED_RECEIVES: Final = 8
 """Of those that the queue allows, where it allows as many: in storms of kills seconds apart, two or three were too few."""
 
 
@@ -135,7 +135,7 @@ class QueueTraits:
     """From the redrive policy; None without one. A message received this often goes to the dead-letter queue next."""
     has_dead_letter_queue: bool = False
 
-    def should_hand_on(self, receive_count: int) -> bool:
+    def should_continue(self, receive_count: int) -> bool:
         """Whether so few receives are left that the request had better begin a new count, under a new message.
 
         Each kill costs a receive, and kills that come just after the receive, before the hand-over is sent, cost them all:
@@ -144,14 +144,14 @@ class QueueTraits:
         """
         if self.max_receive_count is None:
             return False
-        kept_in_hand = 0 if self.is_fifo else RECEIVES_KEPT_IN_HAND
+        kept_in_hand = 0 if self.is_fifo else RESERVED_RECEIVES
         return receive_count >= max(2, self.max_receive_count - kept_in_hand)
 
 
 _ROLE: Final = "AROA"
 
 
-def is_same(sender: str | None, other: str) -> bool:
+def is_sent_by(sender: str | None, other: str) -> bool:
     """Whether both are the same user, or sessions of the same role."""
     return sender is not None and stable(sender) == stable(other)
 

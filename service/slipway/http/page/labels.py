@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
 
-from slipway.core.diagnostics.status import Finished, Held
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.time_format import iso
+from slipway.core.time_format import format_time
 from slipway.http.page.markup import Html, el
 
 FOR: Final = {
@@ -34,12 +34,12 @@ def waits_for(reason: str) -> str:
     return FOR.get(reason, f"for {reason}")
 
 
-def named(one: Held | Finished) -> str:
+def named(one: RequestStatus | FinishedRequest) -> str:
     """Answer what a request is called by people: the deployment's name, else the request's id, else the message's."""
     return one.name or one.request_id or one.message_id
 
 
-def link(one: Held | Finished) -> Html:
+def link(one: RequestStatus | FinishedRequest) -> Html:
     """Answer a link to the request's own page."""
     return el("a", named(one), href=address(one.request_id or one.message_id), class_="name")
 
@@ -51,7 +51,7 @@ def address(about: str) -> str:
 
 def clock(at: float) -> Html:
     """Show a time of day, in UTC, with the whole time for machines."""
-    return el("time", f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}", datetime=iso(at), title=iso(at))
+    return el("time", f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}", datetime=format_time(at), title=format_time(at))
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

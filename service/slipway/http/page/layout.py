@@ -38,8 +38,8 @@ class Asset:
     @property
     def address(self) -> str:
         """Where it is served."""
-        stem, _, ending = self.name.partition(".")
-        return f"/assets/{stem}.{sha256(self.content).hexdigest()[:12]}.{ending}"
+        stem, _, kind = self.name.partition(".")
+        return f"/assets/{stem}.{sha256(self.content).hexdigest()[:12]}.{kind}"
 
 
 def assets() -> dict[str, Asset]:

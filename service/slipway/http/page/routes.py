@@ -21,7 +21,7 @@ from slipway.http.page.markup import Html, el
 from slipway.http.page.sections import SECTIONS, waiting
 from slipway.http.page.timeline import look_for, request
 from slipway.http.page.view import Rows, rows_of, view_of
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.runtime.worker import Worker
 
 MOST_VIEWERS: Final = 32
 NOTING_SECONDS: Final = 5.0
@@ -47,7 +47,7 @@ _FOR_EVER: Final = HEADERS | {"Cache-Control": "public, max-age=31536000, immuta
 class StatusPage:
     """What one daemon shows of itself. `calls` counts calls by operation and answer."""
 
-    def __init__(self, slipway: Slipway, calls: Mapping[tuple[str, str], int], place: Place) -> None:
+    def __init__(self, slipway: Worker, calls: Mapping[tuple[str, str], int], place: Place) -> None:
         self._slipway = slipway
         self._calls = calls
         self._minutes = Minutes(calls, asyncio.get_running_loop().time)

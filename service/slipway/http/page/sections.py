@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Final
 
-from slipway.core.diagnostics.status import Held
+from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.quota import Counts
-from slipway.core.time_format import columns, roughly, spoken
+from slipway.core.time_format import columns, format_duration, format_duration_roughly
 from slipway.http.page.call_history import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, Hour
 from slipway.http.page.charts import bars, cells
 from slipway.http.page.labels import clock, count, link, waits_for
 from slipway.http.page.markup import Child, Html, el, join
 from slipway.http.page.view import WAITING_ROWS, Account, Flight, View
-from slipway.worker.publishing.history import Story
+from slipway.worker.publishing.history import HistoryEntry
 
 Section = Callable[[View, Hour], Html]
 
@@ -102,7 +102,7 @@ def _legend(*kinds: tuple[str, str]) -> list[Html]:
 def flights(view: View, _: Hour) -> Html:
     """Deployments in creation, against the time that one usually takes."""
     usual = view.accounts[0].usual_seconds if len(view.accounts) == 1 else None
-    note = f"usually {spoken(usual)}" if usual else None
+    note = f"usually {format_duration(usual)}" if usual else None
     if not view.flights:
         return _section("flights", "In creation", None, _empty("Nothing is being created."))
     rows = [_flight(flight) for flight in view.flights]
@@ -118,8 +118,8 @@ def _flight(flight: Flight) -> Html:
         said = f"{share} % of the usual time"
         bar = el("progress", f"{share} %", max=100, value=share, aria_label=said, class_="late" if late else None)
     left = held.prospect.to_end
-    rest = ", longer than usual" if late else f", {roughly(left)} left" if left is not None else ""
-    time = spoken(flight.seconds) + rest
+    rest = ", longer than usual" if late else f", {format_duration_roughly(left)} left" if left is not None else ""
+    time = format_duration(flight.seconds) + rest
     trouble = el("p", held.why, class_="why") if held.waits_for != Reason.IN_CREATION.value else None
     head = el("div", link(held), el("span", time, class_="aside"), class_="head")
     return el("li", head, bar, trouble, id=f"f-{held.message_id}")
@@ -137,17 +137,17 @@ def waiting(view: View, _: Hour) -> Html:
     return _section("waiting", "Waiting", note, shown, _pages(view), is_still=view.waiting_from > 0)
 
 
-def _waiter(held: Held) -> Html:
+def _waiter(held: RequestStatus) -> Html:
     is_in_line = held.waits_for == Reason.NO_SLOT.value
     place = el("span", f"{held.place:,}" if held.place and is_in_line else "·", class_="place")
     why = None if is_in_line else el("p", _why(held), class_="why")
-    since, to_slot = spoken(held.now - held.received_at), held.prospect.to_slot
-    time = since if to_slot is None else f"slot in {roughly(to_slot)}"
+    since, to_slot = format_duration(held.now - held.received_at), held.prospect.to_slot
+    time = since if to_slot is None else f"slot in {format_duration_roughly(to_slot)}"
     age = el("span", time, class_="aside", title=f"first received {since} ago")
     return el("li", place, el("div", link(held), age, class_="head"), why, id=f"w-{held.message_id}")
 
 
-def _why(held: Held) -> Html:
+def _why(held: RequestStatus) -> Html:
     """Say what it waits for; once it is at work again, a page that was made a moment ago says that."""
     return join(el("b", waits_for(held.waits_for)), ": " if held.why else "", held.why) if held.waits_for else join("at work")
 
@@ -172,10 +172,10 @@ def finished(view: View, _: Hour) -> Html:
     return _section("finished", "Ended", "the latest first, times in UTC", el("ol", *rows, class_="rows ended"))
 
 
-def _story(story: Story) -> Html:
+def _story(story: HistoryEntry) -> Html:
     one = story.finished
     chip = el("span", one.outcome, class_=f"chip {LOOKS.get(one.outcome, 'bad')}")
-    took = el("span", f"after {spoken(one.at - story.received_at)}, ", clock(one.at), class_="aside")
+    took = el("span", f"after {format_duration(one.at - story.received_at)}, ", clock(one.at), class_="aside")
     text = el("p", el("b", one.reason), ": " if one.text else None, one.text, class_="why") if one.reason else None
     return el("li", chip, el("div", link(one), took, class_="head"), text, id=f"e-{one.event_id}")
 
@@ -221,13 +221,20 @@ def active(view: View, _: Hour) -> Html:
     if not seconds:
         return _section("active", "Time to Active", None, _empty("None has become Active here yet."))
     middle, sorted_in = median(seconds), columns(seconds)
-    said = f"{count(len(seconds), 'request')} became Active, half of them within {spoken(middle)}"
+    said = f"{count(len(seconds), 'request')} became Active, half of them within {format_duration(middle)}"
     free = max(0, LEAST_COLUMNS - len(sorted_in))
     first, last = sorted_in[0], sorted_in[-1]
     picture = bars([*([(ANSWERED, column.count)] for column in sorted_in), *[()] * free], said)
     end = last.most + free * (last.most - last.least)
-    axis = el("p", el("span", spoken(first.least)), el("span", spoken(end)), class_="scale")
-    figures = el("p", "half within ", el("b", spoken(middle)), ", all within ", el("b", spoken(max(seconds))), class_="figures")
+    axis = el("p", el("span", format_duration(first.least)), el("span", format_duration(end)), class_="scale")
+    figures = el(
+        "p",
+        "half within ",
+        el("b", format_duration(middle)),
+        ", all within ",
+        el("b", format_duration(max(seconds))),
+        class_="figures",
+    )
     return _section("active", "Time to Active", f"the last {len(seconds):,}", figures, picture, axis)
 
 

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.core.diagnostics.status import Finished, Held, Wait
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.time_format import roughly, spoken
+from slipway.core.time_format import format_duration, format_duration_roughly
 from slipway.http.page.labels import clock, count, named, waits_for
 from slipway.http.page.markup import Child, Html, el, join
 from slipway.http.page.sections import LOOKS
 from slipway.http.requests_api import held_of, is_about
-from slipway.worker.publishing.history import Story
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.publishing.history import HistoryEntry
+from slipway.worker.runtime.worker import Worker
 
 CODES: Final = frozenset({"Request", "Message", "Deployment", "Model", "Event"})
 """Facts that are read letter by letter, and copied."""
@@ -24,8 +24,8 @@ CODES: Final = frozenset({"Request", "Message", "Deployment", "Model", "Event"})
 class Found:
     """All that a person may mean by a word: what is held, and what has ended, the latest first."""
 
-    held: tuple[Held, ...]
-    ended: tuple[Story, ...]
+    held: tuple[RequestStatus, ...]
+    ended: tuple[HistoryEntry, ...]
 
     @property
     def is_empty(self) -> bool:
@@ -33,11 +33,11 @@ class Found:
         return not self.held and not self.ended
 
 
-def look_for(slipway: Slipway, about: str) -> Found:
+def look_for(slipway: Worker, about: str) -> Found:
     """Look for a request by its id, its message's, or its deployment's name or ARN."""
-    holds = [hold for hold in slipway.holds if is_about(hold, about)]
+    holds = [lease for lease in slipway.holds if is_about(lease, about)]
     places = slipway.turns.places() | slipway.slot_places() if holds else {}
-    held = tuple(held_of(hold, slipway, places.get(hold.message.message_id)) for hold in holds)
+    held = tuple(held_of(lease, slipway, places.get(lease.message.message_id)) for lease in holds)
     return Found(held, tuple(story for story in reversed(tuple(slipway.history)) if story.finished.is_about(about)))
 
 
@@ -52,7 +52,7 @@ def request(found: Found, about: str) -> Html:
     return el("section", *map(_held, found.held), *map(_ended, found.ended), id="request")
 
 
-def _held(held: Held) -> Html:
+def _held(held: RequestStatus) -> Html:
     if held.waits_for == "InCreation":
         state = "In creation"
     else:
@@ -62,22 +62,22 @@ def _held(held: Held) -> Html:
     steps.append(_step(held.now, "Now", held.why or state, look="now"))
     if held.deadline is not None:
         left = held.deadline - held.now
-        said = f"in {spoken(left)}" if left > 0 else "passed"
+        said = f"in {format_duration(left)}" if left > 0 else "passed"
         steps.append(_step(held.deadline, "Deadline", said, look="ahead"))
     facts = {
         "Place": _place(held),
-        "Slot": f"in {roughly(held.prospect.to_slot)}" if held.prospect.to_slot is not None else None,
-        "End": f"in {roughly(held.prospect.to_end)}" if held.prospect.to_end is not None else None,
+        "Slot": f"in {format_duration_roughly(held.prospect.to_slot)}" if held.prospect.to_slot is not None else None,
+        "End": f"in {format_duration_roughly(held.prospect.to_end)}" if held.prospect.to_end is not None else None,
         "Target": held.target,
         "Model": held.model_arn,
         "Priority": str(held.priority) if held.priority else None,
         "Tenant": held.tenant,
-        "Lease": f"{spoken(held.lease_seconds)}, if it is not extended before",
+        "Lease": f"{format_duration(held.lease_seconds)}, if it is not extended before",
     }
     return _article(held, state, "mild", facts, steps)
 
 
-def _place(held: Held) -> str | None:
+def _place(held: RequestStatus) -> str | None:
     """Say where it stands: in the line for a slot, or behind requests for the same thing."""
     if held.place is None:
         return None
@@ -85,17 +85,19 @@ def _place(held: Held) -> str | None:
     return f"{held.place:,} {'go before it' if before else 'in the line for a slot'}, here"
 
 
-def _ended(story: Story) -> Html:
+def _ended(story: HistoryEntry) -> Html:
     one = story.finished
     steps = [_step(story.received_at, "Received", _deliveries(story.receive_count)), *map(_wait, story.waited)]
     text = join(el("b", one.reason), ": " if one.text else None, one.text) if one.reason else None
     look = LOOKS.get(one.outcome, "bad")
     steps.append(_step(one.at, one.outcome, text, look=look))
-    facts = {"Took": spoken(one.at - story.received_at), "Event": one.event_id}
+    facts = {"Took": format_duration(one.at - story.received_at), "Event": one.event_id}
     return _article(one, one.outcome, look, facts, steps)
 
 
-def _article(one: Held | Finished, state: str, look: str, facts: Mapping[str, str | None], steps: list[Html]) -> Html:
+def _article(
+    one: RequestStatus | FinishedRequest, state: str, look: str, facts: Mapping[str, str | None], steps: list[Html]
+) -> Html:
     known = {"Request": one.request_id, "Message": one.message_id, "Action": one.action, "Deployment": one.arn, **facts}
     pairs = [
         join(el("dt", key), el("dd", el("code", value) if key in CODES else value)) for key, value in known.items() if value

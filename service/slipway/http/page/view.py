@@ -9,15 +9,15 @@ from operator import itemgetter
 from statistics import median
 from typing import Final
 
-from slipway.core.diagnostics.status import Held
+from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.quota import Counts, Quota
 from slipway.core.sqs import continuations
 from slipway.http.requests_api import held_of
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.publishing.history import Story
-from slipway.worker.runtime.target_runtime import Site
-from slipway.worker.runtime.worker import Slipway
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.publishing.history import HistoryEntry
+from slipway.worker.runtime.target_runtime import TargetRuntime
+from slipway.worker.runtime.worker import Worker
 
 FLIGHT_ROWS: Final = 25
 WAITING_ROWS: Final = 25
@@ -44,7 +44,7 @@ class Account:
 class Flight:
     """A request whose deployment is in creation, since so many seconds; `usual` is what that takes there."""
 
-    held: Held
+    held: RequestStatus
     seconds: float
     usual: float | None = None
 
@@ -63,11 +63,11 @@ class View:
     """How many wait for what."""
     flights: tuple[Flight, ...]
     """The oldest of them first."""
-    waiting_rows: tuple[Held, ...]
+    waiting_rows: tuple[RequestStatus, ...]
     """One page: those in line by their place, then the others by age."""
     waiting_from: int
     """How many come before this page."""
-    finished: tuple[Story, ...]
+    finished: tuple[HistoryEntry, ...]
     """The latest first."""
     endings: Mapping[str, int]
     """Since this daemon was started."""
@@ -81,21 +81,21 @@ class Rows:
     in_flight: int
     waiting: int
     reasons: Mapping[str, int]
-    flights: tuple[Hold, ...]
-    waiting_rows: tuple[Hold, ...]
+    flights: tuple[Lease, ...]
+    waiting_rows: tuple[Lease, ...]
     waiting_from: int
     places: Mapping[str, int]
 
 
-def rows_of(slipway: Slipway, waiting_from: int = 0) -> Rows:
+def rows_of(slipway: Worker, waiting_from: int = 0) -> Rows:
     """Look through everything that is held."""
-    flying: list[Hold] = []
-    waiting: list[Hold] = []
-    for hold in slipway.holds:
-        if hold.why is Reason.IN_CREATION:
-            flying.append(hold)
-        elif hold.why is not None:
-            waiting.append(hold)
+    flying: list[Lease] = []
+    waiting: list[Lease] = []
+    for lease in slipway.holds:
+        if lease.why is Reason.IN_CREATION:
+            flying.append(lease)
+        elif lease.why is not None:
+            waiting.append(lease)
     in_line = _first_in_line(slipway, waiting_from + WAITING_ROWS)
     behind = slipway.turns.places() if slipway.turns else {}
     return Rows(
@@ -105,11 +105,11 @@ def rows_of(slipway: Slipway, waiting_from: int = 0) -> Rows:
         flights=_flights(slipway, flying),
         waiting_rows=tuple(_page(waiting, in_line, waiting_from)),
         waiting_from=waiting_from,
-        places=behind | {hold.message.message_id: place for place, hold in in_line},
+        places=behind | {lease.message.message_id: place for place, lease in in_line},
     )
 
 
-def view_of(slipway: Slipway, rows: Rows) -> View:
+def view_of(slipway: Worker, rows: Rows) -> View:
     """Look at those once more, as they are now."""
     accounts = tuple(_account(site) for site in slipway.sites.values())
     usual = {account.name: account.usual_seconds for account in accounts}
@@ -121,10 +121,10 @@ def view_of(slipway: Slipway, rows: Rows) -> View:
         waiting=rows.waiting,
         reasons=rows.reasons,
         flights=tuple(
-            Flight(held_of(hold, slipway, None), _creation_seconds(slipway, hold), usual[slipway.site_of(hold).target.name])
-            for hold in rows.flights
+            Flight(held_of(lease, slipway, None), _creation_seconds(slipway, lease), usual[slipway.site_of(lease).target.name])
+            for lease in rows.flights
         ),
-        waiting_rows=tuple(held_of(hold, slipway, rows.places.get(hold.message.message_id)) for hold in rows.waiting_rows),
+        waiting_rows=tuple(held_of(lease, slipway, rows.places.get(lease.message.message_id)) for lease in rows.waiting_rows),
         waiting_from=rows.waiting_from,
         finished=tuple(reversed(tuple(slipway.history)[-FINISHED_ROWS:])),
         endings=dict(slipway.tally.endings),
@@ -132,27 +132,27 @@ def view_of(slipway: Slipway, rows: Rows) -> View:
     )
 
 
-def _first_in_line(slipway: Slipway, most: int) -> list[tuple[int, Hold]]:
+def _first_in_line(slipway: Worker, most: int) -> list[tuple[int, Lease]]:
     """Answer who is among the first so many of a target's line, and at which place, from 1; in the order of their places."""
     pairs = (pair for site in slipway.sites.values() for pair in enumerate(site.slots.first(most), 1))
     return sorted(pairs, key=itemgetter(0))[:most]
 
 
-def _page(waiting: Iterable[Hold], in_line: Sequence[tuple[int, Hold]], start: int) -> list[Hold]:
+def _page(waiting: Iterable[Lease], in_line: Sequence[tuple[int, Lease]], start: int) -> list[Lease]:
     """Answer one page of those who wait. Where they are not many, everybody who stands in a line is among `in_line`."""
-    rows = [hold for _, hold in in_line]
+    rows = [lease for _, lease in in_line]
     if len(rows) < (most := start + WAITING_ROWS):
         standing = set(rows)
-        others = (hold for hold in waiting if hold not in standing)
+        others = (lease for lease in waiting if lease not in standing)
         rows += nsmallest(most - len(rows), others, key=_age)
     return rows[start:]
 
 
-def _age(hold: Hold) -> float:
-    return continuations.first_received_at(hold.message)
+def _age(lease: Lease) -> float:
+    return continuations.first_received_at(lease.message)
 
 
-def _account(site: Site) -> Account:
+def _account(site: TargetRuntime) -> Account:
     home, trouble, latest = site.target.home, site.watcher.trouble, site.tally.creation_seconds.latest
     return Account(
         name=site.target.name,
@@ -165,14 +165,14 @@ def _account(site: Site) -> Account:
     )
 
 
-def _flights(slipway: Slipway, flying: Sequence[Hold]) -> tuple[Hold, ...]:
+def _flights(slipway: Worker, flying: Sequence[Lease]) -> tuple[Lease, ...]:
     oldest = {arn for site in slipway.sites.values() for arn in site.watcher.oldest(FLIGHT_ROWS)}
-    likely = [hold for hold in flying if hold.arn in oldest]
+    likely = [lease for lease in flying if lease.arn in oldest]
     among = likely if len(likely) >= FLIGHT_ROWS else flying
-    longest = nsmallest(FLIGHT_ROWS, ((-_creation_seconds(slipway, hold), id(hold), hold) for hold in among))
-    return tuple(hold for _, _, hold in longest)
+    longest = nsmallest(FLIGHT_ROWS, ((-_creation_seconds(slipway, lease), id(lease), lease) for lease in among))
+    return tuple(lease for _, _, lease in longest)
 
 
-def _creation_seconds(slipway: Slipway, hold: Hold) -> float:
-    created_at = slipway.site_of(hold).watcher.created_at(hold.arn) if hold.arn is not None else None
-    return max(0.0, hold.now() - created_at) if created_at is not None else 0.0
+def _creation_seconds(slipway: Worker, lease: Lease) -> float:
+    created_at = slipway.site_of(lease).watcher.created_at(lease.arn) if lease.arn is not None else None
+    return max(0.0, lease.now() - created_at) if created_at is not None else 0.0

@@ -15,11 +15,11 @@ from typing import Final
 
 import structlog
 
-from slipway.core.lifecycle.outcomes import Done, Ending, Outcome, Reason, Release
+from slipway.core.lifecycle.outcomes import Done, Outcome, OutcomeKind, Reason, Release
 from slipway.core.requests.models import Cancel
 from slipway.core.rules.permissions import Rule, may_cancel
 from slipway.core.sqs import continuations
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 from slipway.worker.publishing.history import History
 
 log = structlog.get_logger()
@@ -30,11 +30,11 @@ LONGEST_BACK_SECONDS: Final = 60
 MOST_REMEMBERED: Final = 1000
 
 
-class Cancelling:
+class CancelAction:
     """Passes cancels on to what is held."""
 
     def __init__(
-        self, held: Callable[[], Iterable[Hold]], history: History, rules: Sequence[Rule] = (), *, rng: random.Random
+        self, held: Callable[[], Iterable[Lease]], history: History, rules: Sequence[Rule] = (), *, rng: random.Random
     ) -> None:
         self._held = held
         self._rules = rules
@@ -49,56 +49,58 @@ class Cancelling:
         self._passing: set[tuple[str, str, str]] = set()
         """The cancels that wait for what they are about to be handed on: their own ids, of what, and whose they are."""
 
-    async def cancel(self, request: Cancel, hold: Hold, deadline: float) -> Outcome | Release | Done:
+    async def cancel(self, request: Cancel, lease: Lease, deadline: float) -> Outcome | Release | Done:
         """Answer how the cancel ended, or that another replica is to have it, or has. Raises `Interrupted`."""
-        if self._is_outrun(request, hold):
+        if self._is_outrun(request, lease):
             log.info("cancel.outrun", cancels=request.name)
             return Done()
-        found = [each for each in self._held() if each is not hold and self._reaches(request, each)]
+        found = [each for each in self._held() if each is not lease and self._reaches(request, each)]
         if found:
             log.info("cancel.passed_on", cancels=request.name, count=len(found))
-            if await self._pass_on(request, hold, found):
-                return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is handed on as cancelled")
+            if await self._pass_on(request, lease, found):
+                return Outcome(OutcomeKind.CANCEL_TAKEN, message=f"{request.name} is handed on as cancelled")
         elif (request.request_id, request.name, request.owner) in self._passing:
             return Release(BACK_SECONDS)  # a copy: the other one knows soon, and this one then knows from it
         if self._was_taken(request) or (request.request_id, request.name) in self._overtaken:
-            return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} was handed on as cancelled, for this very request")
+            return Outcome(
+                OutcomeKind.CANCEL_TAKEN, message=f"{request.name} was handed on as cancelled, for this very request"
+            )
         ended = self._ended_as(request)
-        if ended == Ending.CANCELLED:
-            return Outcome(Ending.CANCEL_TAKEN, message=f"{request.name} is cancelled already")
+        if ended == OutcomeKind.CANCELLED:
+            return Outcome(OutcomeKind.CANCEL_TAKEN, message=f"{request.name} is cancelled already")
         if ended is not None:
-            return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, f"{request.name!r} has ended already: {ended}")
+            return Outcome(OutcomeKind.FAILED, Reason.NOTHING_TO_CANCEL, f"{request.name!r} has ended already: {ended}")
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
             text = f"no request {request.name!r} that its sender may cancel is held here, nor by whoever had this cancel before"
-            return Outcome(Ending.FAILED, Reason.NOTHING_TO_CANCEL, f"{text}; it may have ended, or not been received")
-        age = hold.now() - continuations.first_received_at(hold.message)
+            return Outcome(OutcomeKind.FAILED, Reason.NOTHING_TO_CANCEL, f"{text}; it may have ended, or not been received")
+        age = lease.now() - continuations.first_received_at(lease.message)
         self._wanted[request.step or request.name] = (request, deadline)
         if len(self._wanted) > MOST_REMEMBERED:
             del self._wanted[next(iter(self._wanted))]
         longest = min(LONGEST_BACK_SECONDS, max(BACK_SECONDS, age / 2), math.ceil(left))
         return Release(1 + self._rng.randrange(int(longest)))
 
-    def _reaches(self, request: Cancel, hold: Hold) -> bool:
+    def _reaches(self, request: Cancel, lease: Lease) -> bool:
         """Return whether what is held is what the cancel is about, has not ended, and may be cancelled by its sender."""
-        asked = hold.request
-        return asked is not None and hold.can_be_cancelled(request) and may_cancel(request, asked, self._rules)
+        asked = lease.request
+        return asked is not None and lease.can_be_cancelled(request) and may_cancel(request, asked, self._rules)
 
-    def overtake(self, hold: Hold) -> None:
+    def overtake(self, lease: Lease) -> None:
         """Raise `Cancelled` where a cancel has been here for a request that there is no place for now.
 
         The two are never held at the same time where each goes away when it comes. The cancel learns of it when it comes next.
         """
-        request = hold.request
-        names = (request.request_id, request.asker.callback_token) if request is not None else ()
+        request = lease.request
+        names = (request.request_id, request.reply_target.callback_token) if request is not None else ()
         for name in names:
             cancel, deadline = self._wanted.get(name or "", (None, 0.0))
-            if cancel is None or deadline <= asyncio.get_running_loop().time() or not self._reaches(cancel, hold):
+            if cancel is None or deadline <= asyncio.get_running_loop().time() or not self._reaches(cancel, lease):
                 continue
             log.info("cancel.passed_on", cancels=cancel.name, count=1)
             which = (cancel.request_id, cancel.name)
-            hold.cancel(delete=cancel.delete).add_done_callback(partial(self._overtook, which))
-            hold.check()
+            lease.cancel(delete=cancel.delete).add_done_callback(partial(self._overtook, which))
+            lease.check()
 
     def _overtook(self, which: tuple[str, str], taken: asyncio.Future[bool]) -> None:
         if taken.result():
@@ -106,12 +108,12 @@ class Cancelling:
             if len(self._overtaken) > MOST_REMEMBERED:
                 self._overtaken.pop()
 
-    async def _pass_on(self, request: Cancel, hold: Hold, found: Iterable[Hold]) -> bool:
+    async def _pass_on(self, request: Cancel, lease: Lease, found: Iterable[Lease]) -> bool:
         """Ask for what was found to be handed on as cancelled; answer whether any of it was."""
         which = (request.request_id, request.name, request.owner)
         self._passing.add(which)
         try:
-            taken = [await hold.wait(each.cancel(delete=request.delete)) for each in found]
+            taken = [await lease.wait(each.cancel(delete=request.delete)) for each in found]
             return any(taken)
         finally:
             self._passing.discard(which)
@@ -119,7 +121,7 @@ class Cancelling:
     def _was_taken(self, request: Cancel) -> bool:
         """Whether this cancel was answered here before: a copy of it, or its message is received again."""
         return any(
-            each.outcome == Ending.CANCEL_TAKEN and (each.request_id, each.name) == (request.request_id, request.name)
+            each.outcome == OutcomeKind.CANCEL_TAKEN and (each.request_id, each.name) == (request.request_id, request.name)
             for each in (story.finished for story in self._history)
         )
 
@@ -131,16 +133,16 @@ class Cancelling:
         if request.step is not None:
             return None
         ends = (story.finished for story in self._history if story.finished.request_id == request.name)
-        return next((each.outcome for each in ends if each.outcome != Ending.REJECTED), None)
+        return next((each.outcome for each in ends if each.outcome != OutcomeKind.REJECTED), None)
 
-    def _is_outrun(self, request: Cancel, hold: Hold) -> bool:
+    def _is_outrun(self, request: Cancel, lease: Lease) -> bool:
         """Whether the same cancel was here in a message that it was handed on in later.
 
         A hand-over whose answer is lost is sent again, and then there are two: both go on for as long as nothing is found,
         and are handed on often. Were the slower ones not dropped, they would become more and more.
         """
-        told = continuations.read(hold.message)
-        which = (continuations.origin(hold.message), request.name, request.owner)
+        told = continuations.read_continuation(lease.message)
+        which = (continuations.origin(lease.message), request.name, request.owner)
         hops, most = told.hops if told else 0, self._hops.pop(which, 0)
         self._hops[which] = max(hops, most)
         if len(self._hops) > MOST_REMEMBERED:

@@ -14,20 +14,31 @@ import structlog
 from slipway.core.bedrock.deployments import Created, ModelState
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.events.publish import Progress
-from slipway.core.lifecycle.deploy import Create, Facts, UpdateExisting, Void, Watch, decide
-from slipway.core.lifecycle.outcomes import Ending, Outcome, Reason
-from slipway.core.lifecycle.steps import Absent, AskModel, Ended, HandOn, Look, Pause, Remove, Seen, TryOut, reason_for
-from slipway.core.lifecycle.tags import Marks, wanted_tags
+from slipway.core.lifecycle.deploy import Create, DeployFacts, UpdateExisting, Void, Watch, decide
+from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
+from slipway.core.lifecycle.steps import (
+    DeleteDeployment,
+    Finish,
+    Found,
+    GetModel,
+    NotFound,
+    Observe,
+    Pause,
+    RunSmokeTest,
+    SendContinuation,
+    reason_for,
+)
+from slipway.core.lifecycle.tags import DeploymentTags, wanted_tags
 from slipway.core.parsing.parse import client_token
 from slipway.core.requests.models import Deploy, Update
 from slipway.core.sqs import continuations
 from slipway.worker.actions.delete import Deletes, remove
-from slipway.worker.actions.smoke_test import Converses, Smoke
-from slipway.worker.actions.update import Updating
-from slipway.worker.kernel.counters import Tally
+from slipway.worker.actions.smoke_test import Converses, SmokeTester
+from slipway.worker.actions.update import UpdateAction
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
-from slipway.worker.kernel.lease import LONG_SECONDS, Hold
-from slipway.worker.kernel.observe import Looking, Tell, in_silence, timed_out
+from slipway.worker.kernel.lease import LONG_SECONDS, Lease
+from slipway.worker.kernel.observe import Observer, ReportProgress, no_progress, timed_out
 from slipway.worker.kernel.tracing import CREATE
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
@@ -56,144 +67,150 @@ class Bedrock(Deletes, Converses, Protocol):
         """Answer whether the model can be deployed."""
 
 
-class Lifecycle:
+class DeployAction:
     """Brings requests to their outcome, by their deadline."""
 
     def __init__(
-        self, bedrock: Bedrock, slots: Slots, watcher: Watcher, updating: Updating, *, rng: random.Random, tally: Tally
+        self, bedrock: Bedrock, slots: Slots, watcher: Watcher, updating: UpdateAction, *, rng: random.Random, tally: Counters
     ) -> None:
         self._bedrock = bedrock
         self._updating = updating
-        self._smoke = Smoke(bedrock, rng)
+        self._smoke = SmokeTester(bedrock, rng)
         self._slots = slots
         self._watcher = watcher
-        self._looking = Looking(bedrock, rng)
+        self._looking = Observer(bedrock, rng)
         self._tally = tally
 
-    async def deploy(self, request: Deploy, hold: Hold, deadline: float, tell: Tell) -> Outcome | HandOn:
+    async def deploy(
+        self, request: Deploy, lease: Lease, deadline: float, report_progress: ReportProgress
+    ) -> Outcome | SendContinuation:
         """Answer how the request ended, or what is to be handed on. `deadline` is by the event loop's clock.
 
         Raises `Interrupted`.
         """
         # Whoever had the message before, or handed the request on, may have made the deployment already.
-        facts = Facts(
-            in_doubt=hold.is_in_doubt,
-            received=continuations.first_received_at(hold.message),
-            is_receipt_proved=continuations.is_receipt_proved(hold.message),
-            carried=continuations.carried(hold.message),
+        facts = DeployFacts(
+            in_doubt=lease.is_in_doubt,
+            received=continuations.first_received_at(lease.message),
+            is_receipt_proved=continuations.is_receipt_proved(lease.message),
+            decisions=continuations.decisions(lease.message),
         )
         try:
-            with hold.until(deadline):
-                hold.check()
-                hold.has_begun = True
+            with lease.until(deadline):
+                lease.check()
+                lease.has_begun = True
                 while True:
                     step = decide(request, facts)
-                    if isinstance(step, Ended):
+                    if isinstance(step, Finish):
                         return step.outcome
-                    if isinstance(step, HandOn):
+                    if isinstance(step, SendContinuation):
                         return step
                     if isinstance(step, Void):
                         log.warning("token.void", voids=facts.voids + 1)
                         facts = facts.after_void()
                         continue
                     if isinstance(step, UpdateExisting):
-                        updated = await self._update(request, hold, deadline, tell)
+                        updated = await self._update(request, lease, deadline, report_progress)
                         if updated is not None:
                             return updated
                         facts = facts.after_pause()
                         continue
-                    facts = await self._take(step, request, facts, hold, tell)
+                    facts = await self._take(step, request, facts, lease, report_progress)
         except DeadlinePassed:
-            return await self._at_deadline(request, facts, hold)
+            return await self._at_deadline(request, facts, lease)
         finally:
             # Not what was merely looked at: another request may be waiting for the same deployment.
-            if hold.watched is not None:
-                self._watcher.forget(hold.watched)
+            if lease.watched is not None:
+                self._watcher.forget(lease.watched)
 
     def _take(
         self,
-        step: Look | AskModel | Create | Watch | TryOut | Remove | Pause,
+        step: Observe | GetModel | Create | Watch | RunSmokeTest | DeleteDeployment | Pause,
         request: Deploy,
-        facts: Facts,
-        hold: Hold,
-        tell: Tell,
-    ) -> Awaitable[Facts]:
+        facts: DeployFacts,
+        lease: Lease,
+        report_progress: ReportProgress,
+    ) -> Awaitable[DeployFacts]:
         """Begin what the step says; answer what will tell what is known then.
 
         No coroutine: one more would take 0.3 KB for each request that is watched.
         """
         match step:
             case Create():
-                return self._create(request, facts, hold, tell)
-            case TryOut():
-                return self._try_out(step, request, facts, hold, tell)
-            case Remove(arn=arn):
-                return self._remove(arn, facts, hold)
+                return self._create(request, facts, lease, report_progress)
+            case RunSmokeTest():
+                return self._try_out(step, request, facts, lease, report_progress)
+            case DeleteDeployment(arn=arn):
+                return self._remove(arn, facts, lease)
             case Watch(arn=arn, created_at=created_at):
-                return self._watch(arn, created_at, facts, hold)
-            case Look():
-                return self._looking.ask(self._look(request, facts, hold), facts.after_look, facts, hold)
-            case AskModel():
-                asked = self._bedrock.model_state(request.model_arn, wait=hold.wait_to_call)
-                return self._looking.ask(asked, facts.after_model, facts, hold)
+                return self._watch(arn, created_at, facts, lease)
+            case Observe():
+                return self._looking.ask(self._look(request, facts, lease), facts.after_observation, facts, lease)
+            case GetModel():
+                asked = self._bedrock.model_state(request.model_arn, wait=lease.wait_to_call)
+                return self._looking.ask(asked, facts.after_model, facts, lease)
             case Pause():
-                return self._pause(step, facts, hold, tell)
+                return self._pause(step, facts, lease, report_progress)
         assert_never(step)
 
-    async def _look(self, request: Deploy, facts: Facts, hold: Hold) -> Seen | Absent:
-        sight = await self._looking.look(request.name, hold)
-        if isinstance(sight, Absent) and facts.lost is not None:
-            return await self._looking.look(facts.lost, hold)
-        return sight
+    async def _look(self, request: Deploy, facts: DeployFacts, lease: Lease) -> Found | NotFound:
+        observation = await self._looking.look(request.name, lease)
+        if isinstance(observation, NotFound) and facts.lost is not None:
+            return await self._looking.look(facts.lost, lease)
+        return observation
 
-    async def _try_out(self, step: TryOut, request: Deploy, facts: Facts, hold: Hold, tell: Tell) -> Facts:
+    async def _try_out(
+        self, step: RunSmokeTest, request: Deploy, facts: DeployFacts, lease: Lease, report_progress: ReportProgress
+    ) -> DeployFacts:
         test = request.smoke_test
         if test is None:
             return facts
-        return facts.after_test(await self._smoke.test(request, test, step.arn, hold, tell, is_written=step.is_written))
+        return facts.after_test(
+            await self._smoke.test(request, test, step.arn, lease, report_progress, is_written=step.is_written)
+        )
 
-    async def _remove(self, arn: str, facts: Facts, hold: Hold) -> Facts:
-        return facts.after_removal(await remove(self._bedrock, arn, hold))
+    async def _remove(self, arn: str, facts: DeployFacts, lease: Lease) -> DeployFacts:
+        return facts.after_delete_call(await remove(self._bedrock, arn, lease))
 
-    async def _pause(self, step: Pause, facts: Facts, hold: Hold, tell: Tell) -> Facts:
-        await self._looking.pause(step, facts.troubles, hold, tell)
+    async def _pause(self, step: Pause, facts: DeployFacts, lease: Lease, report_progress: ReportProgress) -> DeployFacts:
+        await self._looking.pause(step, facts.failures, lease, report_progress)
         return facts.after_pause()
 
-    async def _create(self, request: Deploy, facts: Facts, hold: Hold, tell: Tell) -> Facts:
+    async def _create(self, request: Deploy, facts: DeployFacts, lease: Lease, report_progress: ReportProgress) -> DeployFacts:
         must_wait = not self._slots.has_room()
         answer: Created | CallFailed
-        grant = await self._slots.grant(hold, request, tell)
+        grant = await self._slots.grant(lease, request, report_progress)
         if grant is None:
             return facts.after_listing()
         with grant:
-            if must_wait and facts.in_doubt and (more := await self._look_again(request, facts, hold)):
+            if must_wait and facts.in_doubt and (more := await self._look_again(request, facts, lease)):
                 return more
-            hold.check()
+            lease.check()
             try:
-                with hold.trace.span(CREATE), HeldBack(hold, tell):
+                with lease.trace.span(CREATE), RateLimitNotice(lease, report_progress):
                     answer = await self._bedrock.create(
                         name=request.name,
                         model_arn=request.model_arn,
                         description=request.description,
-                        tags=wanted_tags(request, facts.received, facts.carried.attempt),
-                        token=client_token(request, facts.carried.attempt - 1, facts.voids),
-                        wait=hold.wait_to_call,
+                        tags=wanted_tags(request, facts.received, facts.decisions.attempt),
+                        token=client_token(request, facts.decisions.attempt - 1, facts.voids),
+                        wait=lease.wait_to_call,
                     )
             except CallFailed as failed:
                 answer = failed
             else:
-                hold.arn = hold.watched = answer.arn
+                lease.arn = lease.watched = answer.arn
                 self._watcher.expect(answer.arn, answer.at)
             grant.answer = answer
         if isinstance(answer, Created):
             log.info("deployment.created", arn=answer.arn)
-            tell(Progress.CREATING, None, None)
+            report_progress(Progress.CREATING, None, None)
         elif answer.may_have_applied:
             self._tally.unknown_answers += 1
             log.warning("create.unknown", code=answer.code, error=str(answer))
         return facts.after_create(answer)
 
-    async def _update(self, request: Deploy, hold: Hold, deadline: float, tell: Tell) -> Outcome | None:
+    async def _update(self, request: Deploy, lease: Lease, deadline: float, report_progress: ReportProgress) -> Outcome | None:
         """Let what has the name serve this request's model: that is Active. None where it has gone meanwhile."""
         wanted = Update(
             identity=request.identity,
@@ -205,64 +222,66 @@ class Lifecycle:
             model_arn=request.model_arn,
             smoke_test=request.smoke_test,
         )
-        outcome = await self._updating.update(wanted, hold, deadline, tell)
+        outcome = await self._updating.update(wanted, lease, deadline, report_progress)
         if outcome.reason is Reason.DEPLOYMENT_NOT_FOUND:
             return None
-        return replace(outcome, ending=Ending.ACTIVE, adopted=True) if outcome.ending is Ending.UPDATED else outcome
+        return replace(outcome, kind=OutcomeKind.ACTIVE, adopted=True) if outcome.kind is OutcomeKind.UPDATED else outcome
 
-    async def _look_again(self, request: Deploy, facts: Facts, hold: Hold) -> Facts | None:
+    async def _look_again(self, request: Deploy, facts: DeployFacts, lease: Lease) -> DeployFacts | None:
         """Answer what is known after a wait in line, when that is more than before it; None while still nothing is seen."""
         try:
-            sight = await self._looking.look(request.name, hold)
+            observation = await self._looking.look(request.name, lease)
         except CallFailed:
             return facts.after_pause()
-        return facts.after_look(sight) if isinstance(sight, Seen) else None
+        return facts.after_observation(observation) if isinstance(observation, Found) else None
 
-    async def _watch(self, arn: str, created_at: float, facts: Facts, hold: Hold) -> Facts:
-        hold.arn = hold.watched = arn
-        with hold.because(Reason.IN_CREATION, "its deployment is in creation"):  # one text for all: 0.14 KB each
-            is_seen = isinstance(facts.sight, Seen)
-            deployment = await hold.wait(self._watcher.ended(arn, created_at, is_seen=is_seen))
+    async def _watch(self, arn: str, created_at: float, facts: DeployFacts, lease: Lease) -> DeployFacts:
+        lease.arn = lease.watched = arn
+        with lease.because(Reason.IN_CREATION, "its deployment is in creation"):  # one text for all: 0.14 KB each
+            is_seen = isinstance(facts.observation, Found)
+            deployment = await lease.wait(self._watcher.ended(arn, created_at, is_seen=is_seen))
         if deployment is None:
             self._watcher.forget(arn)
-            hold.watched = None
+            lease.watched = None
             return facts.after_missing(arn)
-        marks = facts.sight.marks if isinstance(facts.sight, Seen) else Marks()
-        ended_at = deployment.updated_at or hold.now()
+        marks = facts.observation.marks if isinstance(facts.observation, Found) else DeploymentTags()
+        ended_at = deployment.updated_at or lease.now()
         self._tally.creation_seconds.add(max(0.0, ended_at - deployment.created_at))
         return facts.after_watch(deployment, marks)
 
-    async def _at_deadline(self, request: Deploy, facts: Facts, hold: Hold) -> Outcome:
+    async def _at_deadline(self, request: Deploy, facts: DeployFacts, lease: Lease) -> Outcome:
         """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
-        reason, text = self._slots.why() if hold.why is Reason.NO_SLOT else hold.cause()
-        if facts.in_doubt or facts.is_mine or isinstance(facts.sight, Seen):
-            sight = await self._looking.last_look(request.name, hold)
-            if isinstance(sight, str):
-                text += sight
+        reason, text = self._slots.why() if lease.why is Reason.NO_SLOT else lease.cause()
+        if facts.in_doubt or facts.created_by_this_delivery or isinstance(facts.observation, Found):
+            observation = await self._looking.last_look(request.name, lease)
+            if isinstance(observation, str):
+                text += observation
             else:
-                facts = facts.after_look(sight)
+                facts = facts.after_observation(observation)
         last = decide(request, facts)
-        if isinstance(last, Ended | HandOn):
-            return last.outcome if isinstance(last, Ended) else last.otherwise
+        if isinstance(last, Finish | SendContinuation):
+            return last.outcome if isinstance(last, Finish) else last.otherwise
         if reason in _SWEPT and (trouble := self._watcher.trouble) is not None:
             reason, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
-        elif reason is Reason.IN_CREATION and hold.arn is not None and isinstance(facts.sight, Absent):
-            reason, text = Reason.DEPLOYMENT_MISSING, f"{hold.arn} was created, and is no longer found"
-        return timed_out(request.timeout, reason, text, facts.sight.deployment if isinstance(facts.sight, Seen) else None)
+        elif reason is Reason.IN_CREATION and lease.arn is not None and isinstance(facts.observation, NotFound):
+            reason, text = Reason.DEPLOYMENT_MISSING, f"{lease.arn} was created, and is no longer found"
+        return timed_out(
+            request.timeout, reason, text, facts.observation.deployment if isinstance(facts.observation, Found) else None
+        )
 
 
-class HeldBack:
+class RateLimitNotice:
     """Within, a create is made; where its turn is long in coming, it is announced that it waits for the rate of calls."""
 
     __slots__ = ("_hold", "_tell", "_timer")
 
-    def __init__(self, hold: Hold, tell: Tell) -> None:
-        self._hold = hold
-        self._tell = tell
+    def __init__(self, lease: Lease, report_progress: ReportProgress) -> None:
+        self._hold = lease
+        self._tell = report_progress
         self._timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> None:
-        if self._tell is not in_silence:
+        if self._tell is not no_progress:
             self._timer = asyncio.get_running_loop().call_later(LONG_SECONDS, self._say)
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:

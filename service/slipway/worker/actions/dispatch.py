@@ -7,8 +7,8 @@ from collections.abc import Awaitable
 from typing import Protocol, assert_never
 
 from slipway.core.bedrock.deployments import Deployment
-from slipway.core.lifecycle.outcomes import Done, Ending, Outcome, Reason, Release
-from slipway.core.lifecycle.steps import HandOn
+from slipway.core.lifecycle.outcomes import Done, Outcome, OutcomeKind, Reason, Release
+from slipway.core.lifecycle.steps import SendContinuation
 from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy, Update
 from slipway.core.requests.targets import Target
 from slipway.core.sqs import continuations
@@ -16,15 +16,15 @@ from slipway.worker.actions import delete as removing
 from slipway.worker.actions import deploy as lifecycle
 from slipway.worker.actions import model_readiness as models
 from slipway.worker.actions import update as updating
-from slipway.worker.actions.cancel import Cancelling
-from slipway.worker.actions.delete import Removing
-from slipway.worker.actions.deploy import Lifecycle
-from slipway.worker.actions.model_readiness import Models
-from slipway.worker.actions.update import Updating
-from slipway.worker.kernel.counters import Tally
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.kernel.observe import Tell
-from slipway.worker.kernel.policy import Terms
+from slipway.worker.actions.cancel import CancelAction
+from slipway.worker.actions.delete import DeleteAction
+from slipway.worker.actions.deploy import DeployAction
+from slipway.worker.actions.model_readiness import ModelReadiness
+from slipway.worker.actions.update import UpdateAction
+from slipway.worker.kernel.counters import Counters
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.observe import ReportProgress
+from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
 
@@ -33,61 +33,63 @@ class Bedrock(lifecycle.Bedrock, models.Makers, updating.Updates, removing.Delet
     """What the lives of requests call of Bedrock."""
 
 
-class Lives:
+class ActionDispatcher:
     """Brings each request to its outcome, by its deadline."""
 
     def __init__(
         self,
         bedrock: Bedrock,
         target: Target,
-        terms: Terms,
+        terms: WorkerPolicy,
         slots: Slots,
         watcher: Watcher,
-        cancelling: Cancelling,
+        cancelling: CancelAction,
         *,
         rng: random.Random,
-        tally: Tally,
+        tally: Counters,
     ) -> None:
         self._target = target
-        self._models = Models(bedrock, rng=rng)
-        self._updating = Updating(bedrock, may_force=terms.allow_force, poll_seconds=terms.sweep_interval, rng=rng)
-        self._lifecycle = Lifecycle(bedrock, slots, watcher, self._updating, rng=rng, tally=tally)
+        self._models = ModelReadiness(bedrock, rng=rng)
+        self._updating = UpdateAction(bedrock, may_force=terms.allow_force, poll_seconds=terms.sweep_interval, rng=rng)
+        self._lifecycle = DeployAction(bedrock, slots, watcher, self._updating, rng=rng, tally=tally)
         self.cancelling = cancelling
         self.expired: dict[str, Deployment] = {}
         """What the reaper has deleted, by ARN."""
-        self._removing = Removing(bedrock, may_force=terms.allow_force, rng=rng, expired=self.expired)
+        self._removing = DeleteAction(bedrock, may_force=terms.allow_force, rng=rng, expired=self.expired)
 
     def live(
-        self, request: AnyRequest, hold: Hold, deadline: float, tell: Tell
-    ) -> Awaitable[Outcome | HandOn | Release | Done]:
+        self, request: AnyRequest, lease: Lease, deadline: float, report_progress: ReportProgress
+    ) -> Awaitable[Outcome | SendContinuation | Release | Done]:
         """Answer how the request ended, or what is to be handed on, given back or dropped. `deadline` is by the loop's clock.
 
         Awaited, it raises `Interrupted`. No coroutine: one more for each request held would take 0.3 KB.
         """
-        is_cancelled = continuations.carried(hold.message).cancelled is not None
+        is_cancelled = continuations.decisions(lease.message).cancelled is not None
         match request:
             case Update() | Delete() if is_cancelled:
-                return _over(Outcome(Ending.CANCELLED, message="what it has begun in Bedrock, if anything, goes on"))
+                return _over(Outcome(OutcomeKind.CANCELLED, message="what it has begun in Bedrock, if anything, goes on"))
             case Deploy() if is_cancelled or not request.should_ask_model:
-                return self._lifecycle.deploy(request, hold, deadline, tell)
+                return self._lifecycle.deploy(request, lease, deadline, report_progress)
             case Deploy():
-                return self._deploy_when_ready(request, hold, deadline, tell)
+                return self._deploy_when_ready(request, lease, deadline, report_progress)
             case Update():
-                return self._updating.update(request, hold, deadline, tell)
+                return self._updating.update(request, lease, deadline, report_progress)
             case Delete():
-                return self._removing.remove(request, hold, deadline, tell)
+                return self._removing.remove(request, lease, deadline, report_progress)
             case Cancel():
-                return self.cancelling.cancel(request, hold, deadline)
+                return self.cancelling.cancel(request, lease, deadline)
         assert_never(request)
 
-    async def _deploy_when_ready(self, request: Deploy, hold: Hold, deadline: float, tell: Tell) -> Outcome | HandOn:
-        ready = await self._models.ready(request, hold, deadline, tell)
+    async def _deploy_when_ready(
+        self, request: Deploy, lease: Lease, deadline: float, report_progress: ReportProgress
+    ) -> Outcome | SendContinuation:
+        ready = await self._models.ready(request, lease, deadline, report_progress)
         if isinstance(ready, Outcome):
             return ready
         if ready.model_arn and (wrong := self._target.model_fault(ready.model_arn)):
             text = f"the model of {ready.customization_job}, {ready.model_arn}, {wrong}"
-            return Outcome(Ending.REJECTED, Reason.NOT_ALLOWED, text)
-        return await self._lifecycle.deploy(ready, hold, deadline, tell)
+            return Outcome(OutcomeKind.REJECTED, Reason.NOT_ALLOWED, text)
+        return await self._lifecycle.deploy(ready, lease, deadline, report_progress)
 
 
 async def _over(outcome: Outcome) -> Outcome:

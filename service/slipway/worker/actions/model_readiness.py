@@ -8,33 +8,33 @@ from dataclasses import replace
 from typing import Protocol
 
 from slipway.core.bedrock.deployments import ModelState
-from slipway.core.lifecycle.model_job import Job, Known, decide_model
+from slipway.core.lifecycle.model_job import CustomizationJob, ResolvedModel, decide_model
 from slipway.core.lifecycle.outcomes import Outcome, Reason
-from slipway.core.lifecycle.steps import Ended, Pause
+from slipway.core.lifecycle.steps import Finish, Pause
 from slipway.core.requests.models import Deploy
 from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.kernel.observe import Gets, Looking, Tell
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.observe import Gets, Observer, ReportProgress
 
 
 class Makers(Gets, Protocol):
     """What is asked of Bedrock about models, and the jobs that make them."""
 
-    async def job(self, identifier: str, *, wait: Wait) -> Job | None:
+    async def job(self, identifier: str, *, wait: Wait) -> CustomizationJob | None:
         """Answer the customization job of this ARN or name; None when there is none."""
 
     async def model_state(self, model_arn: str, *, wait: Wait) -> ModelState:
         """Answer whether the model can be deployed."""
 
 
-class Models:
+class ModelReadiness:
     """Waits for models, by their requests' deadlines."""
 
     def __init__(self, bedrock: Makers, *, rng: random.Random) -> None:
         self._bedrock = bedrock
-        self._looking = Looking(bedrock, rng)
+        self._looking = Observer(bedrock, rng)
 
-    async def ready(self, request: Deploy, hold: Hold, deadline: float, tell: Tell) -> Deploy | Outcome:
+    async def ready(self, request: Deploy, lease: Lease, deadline: float, report_progress: ReportProgress) -> Deploy | Outcome:
         """Answer the request, with its model known and Active; or how it ended, where there will be none.
 
         `deadline` is by the event loop's clock. One that passes leaves the request as far as it has come: what is to be
@@ -42,33 +42,33 @@ class Models:
         """
         if not request.should_ask_model:
             return request
-        with suppress(DeadlinePassed), hold.until(deadline):
-            hold.check()
+        with suppress(DeadlinePassed), lease.until(deadline):
+            lease.check()
             if request.customization_job is not None:
-                found = await self._from_job(request.customization_job, hold, tell)
-                if isinstance(found, Ended):
+                found = await self._from_job(request.customization_job, lease, report_progress)
+                if isinstance(found, Finish):
                     return found.outcome
                 request = replace(request, model_arn=found.model_arn)
-            await self._become_active(request.model_arn, hold, tell)
+            await self._become_active(request.model_arn, lease, report_progress)
         return request
 
-    async def _from_job(self, identifier: str, hold: Hold, tell: Tell) -> Known | Ended:
-        troubles = 0
+    async def _from_job(self, identifier: str, lease: Lease, report_progress: ReportProgress) -> ResolvedModel | Finish:
+        failures = 0
         while True:
-            job = await self._looking.insist(lambda: self._bedrock.job(identifier, wait=hold.wait_to_call), hold)
+            job = await self._looking.insist(lambda: self._bedrock.job(identifier, wait=lease.wait_to_call), lease)
             step = decide_model(identifier, job)
             if not isinstance(step, Pause):
                 return step
-            await self._looking.pause(step, troubles, hold, tell)
-            troubles += 1
+            await self._looking.pause(step, failures, lease, report_progress)
+            failures += 1
 
-    async def _become_active(self, model_arn: str, hold: Hold, tell: Tell) -> None:
+    async def _become_active(self, model_arn: str, lease: Lease, report_progress: ReportProgress) -> None:
         """Wait while the model is in creation. What else it may be is for the create to find out."""
         step = Pause(Reason.MODEL_NOT_ACTIVE, f"{model_arn} is not Active yet")
-        troubles = 0
+        failures = 0
         while True:
-            state = await self._looking.insist(lambda: self._bedrock.model_state(model_arn, wait=hold.wait_to_call), hold)
+            state = await self._looking.insist(lambda: self._bedrock.model_state(model_arn, wait=lease.wait_to_call), lease)
             if state is not ModelState.CREATING:
                 return
-            await self._looking.pause(step, troubles, hold, tell)
-            troubles += 1
+            await self._looking.pause(step, failures, lease, report_progress)
+            failures += 1

@@ -6,59 +6,57 @@ from dataclasses import replace
 
 import structlog
 
-from slipway.core.events.callbacks import stopped
-from slipway.core.lifecycle.outcomes import Done, Ending, Outcome, Reason, Release
+from slipway.core.events.callbacks import callbacks_for_stop
+from slipway.core.lifecycle.outcomes import Done, Outcome, OutcomeKind, Reason, Release
 from slipway.core.parsing.callback_tokens import PipelineStopping
 from slipway.core.requests.ownership import owner_of
-from slipway.core.rules.permissions import permit
-from slipway.core.schema.rejection import Misunderstood
+from slipway.core.rules.permissions import check_permission
+from slipway.core.schema.rejection import RequestRejected
 from slipway.core.sqs import continuations
-from slipway.worker.actions.cancel import Cancelling
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.kernel.policy import Terms
-from slipway.worker.publishing.callbacks import Replies
+from slipway.worker.actions.cancel import CancelAction
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.policy import WorkerPolicy
+from slipway.worker.publishing.callbacks import CallbackSender
 
 log = structlog.get_logger()
 
 
-class Pipelines:
+class PipelineStops:
     """Lets pipelines stop."""
 
-    def __init__(self, terms: Terms, replies: Replies, cancelling: Cancelling) -> None:
+    def __init__(self, terms: WorkerPolicy, replies: CallbackSender, cancelling: CancelAction) -> None:
         self._terms = terms
         self._replies = replies
         self._cancelling = cancelling
 
-    async def let_stop(self, stopping: PipelineStopping, hold: Hold) -> Done | Release:
+    async def let_stop(self, stopping: PipelineStopping, lease: Lease) -> Done | Release:
         """Say the one word that the pipeline waits for, and let what the step had asked for be handed on as cancelled.
 
         That has a message, and an event, of its own. Where it is not held here, this message is given back, as a cancel is.
         Raises `Interrupted`.
         """
-        word = stopped(stopping.callback_token)
-        is_first = not continuations.is_in_doubt(hold.message)
+        word = callbacks_for_stop(stopping.callback_token)
+        is_first = not continuations.is_in_doubt(lease.message)
         if is_first:
-            await self._replies.say(word, hold)
-        ended = await self._cancel(stopping, hold)
+            await self._replies.say(word, lease)
+        ended = await self._cancel(stopping, lease)
         if isinstance(ended, Release | Done):
             return ended
         if not is_first:
-            await self._replies.say(word, hold)  # whoever had the message before may have died before it did
-        log.info(
-            "pipeline.stopped", outcome=ended.ending.value, reason=ended.reason and ended.reason.value, error=ended.message
-        )
+            await self._replies.say(word, lease)  # whoever had the message before may have died before it did
+        log.info("pipeline.stopped", outcome=ended.kind.value, reason=ended.reason and ended.reason.value, error=ended.message)
         return Done()
 
-    async def _cancel(self, stopping: PipelineStopping, hold: Hold) -> Outcome | Release | Done:
-        sender = continuations.first_sender(hold.message)
-        asked = stopping.cancel(continuations.origin(hold.message), owner_of(sender, None))
+    async def _cancel(self, stopping: PipelineStopping, lease: Lease) -> Outcome | Release | Done:
+        sender = continuations.first_sender(lease.message)
+        asked = stopping.cancel(continuations.origin(lease.message), owner_of(sender, None))
         rules, own = self._terms.permissions, self._terms.own_sender
         try:
             try:
-                request = permit(asked, sender, rules, own)
-            except Misunderstood:
-                request = permit(replace(asked, delete=False), sender, rules, own)  # a rule that lets it cancel only
-        except Misunderstood as misunderstood:
-            return Outcome(Ending.REJECTED, Reason.NOT_ALLOWED, misunderstood.reason)
-        received = continuations.first_received_at(hold.message)
-        return await self._cancelling.cancel(request, hold, hold.loop_time(received + request.timeout))
+                request = check_permission(asked, sender, rules, own)
+            except RequestRejected:
+                request = check_permission(replace(asked, delete=False), sender, rules, own)  # a rule that lets it cancel only
+        except RequestRejected as rejected:
+            return Outcome(OutcomeKind.REJECTED, Reason.NOT_ALLOWED, rejected.reason)
+        received = continuations.first_received_at(lease.message)
+        return await self._cancelling.cancel(request, lease, lease.loop_time(received + request.timeout))

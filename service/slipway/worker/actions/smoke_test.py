@@ -8,14 +8,14 @@ from typing import Protocol
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed, Missing, Refused
-from slipway.core.lifecycle.outcomes import Reason, Verdict
+from slipway.core.bedrock.errors import CallFailed, Refused, ResourceMissing
+from slipway.core.lifecycle.outcomes import Reason, SmokeTestResult
 from slipway.core.lifecycle.smoke_test import judge
-from slipway.core.lifecycle.tags import SmokeMark, update_key
+from slipway.core.lifecycle.tags import SmokeTestTag, update_key
 from slipway.core.requests.models import Request, SmokeTest
 from slipway.worker.kernel.interrupts import Wait
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.kernel.observe import Gets, Looking, Tell
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.observe import Gets, Observer, ReportProgress
 
 log = structlog.get_logger()
 
@@ -30,43 +30,50 @@ class Converses(Gets, Protocol):
         """Write tags over those of the same keys. Harmless when repeated."""
 
 
-class Smoke:
+class SmokeTester:
     """Tests deployments, for as long as their requests have."""
 
     def __init__(self, bedrock: Converses, rng: random.Random) -> None:
         self._bedrock = bedrock
-        self._looking = Looking(bedrock, rng)
+        self._looking = Observer(bedrock, rng)
 
     async def test(
-        self, request: Request, test: SmokeTest, arn: str, hold: Hold, tell: Tell, *, is_written: bool = True
-    ) -> Verdict:
+        self,
+        request: Request,
+        test: SmokeTest,
+        arn: str,
+        lease: Lease,
+        report_progress: ReportProgress,
+        *,
+        is_written: bool = True,
+    ) -> SmokeTestResult:
         """Return what came of it, when that is written on the deployment, if it is to be. Raises `Interrupted`."""
-        verdict = await self._ask(test, arn, hold, tell)
-        log.info("deployment.tested", arn=arn, passed=verdict.passed)
+        smoke_result = await self._ask(test, arn, lease, report_progress)
+        log.info("deployment.tested", arn=arn, passed=smoke_result.passed)
         if is_written:
-            mark = SmokeMark(update_key(request), verdict)
-            await self._looking.insist(lambda: self._write(arn, mark, hold), hold)
-        return verdict
+            mark = SmokeTestTag(update_key(request), smoke_result)
+            await self._looking.insist(lambda: self._write(arn, mark, lease), lease)
+        return smoke_result
 
-    async def _ask(self, test: SmokeTest, arn: str, hold: Hold, tell: Tell) -> Verdict:
-        troubles = refusals = 0
+    async def _ask(self, test: SmokeTest, arn: str, lease: Lease, report_progress: ReportProgress) -> SmokeTestResult:
+        failures = refusals = 0
         answer: str | CallFailed
         while True:
-            hold.check()
+            lease.check()
             try:
-                with hold.because(Reason.SMOKE_TEST, "the deployment has not answered its smoke test"):
-                    answer = await self._bedrock.converse(arn, test.prompt, test.max_tokens, wait=hold.wait_to_call)
+                with lease.because(Reason.SMOKE_TEST, "the deployment has not answered its smoke test"):
+                    answer = await self._bedrock.converse(arn, test.prompt, test.max_tokens, wait=lease.wait_to_call)
             except CallFailed as failed:
                 answer = failed
-                refusals += isinstance(failed, Refused | Missing)
+                refusals += isinstance(failed, Refused | ResourceMissing)
             step = judge(test, answer, refusals)
-            if isinstance(step, Verdict):
+            if isinstance(step, SmokeTestResult):
                 return step
-            await self._looking.pause(step, troubles, hold, tell)
-            troubles += 1
+            await self._looking.pause(step, failures, lease, report_progress)
+            failures += 1
 
-    async def _write(self, arn: str, mark: SmokeMark, hold: Hold) -> None:
+    async def _write(self, arn: str, mark: SmokeTestTag, lease: Lease) -> None:
         try:
-            await self._bedrock.tag(arn, mark.tags, wait=hold.wait_to_call)
-        except Missing:
+            await self._bedrock.tag(arn, mark.tags, wait=lease.wait_to_call)
+        except ResourceMissing:
             log.info("deployment.vanished", arn=arn)  # a look will find that out

@@ -35,7 +35,7 @@ _SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0, 300.0)
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """Counters since the start of the process."""
 
     messages_received: int = 0

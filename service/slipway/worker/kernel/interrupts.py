@@ -123,7 +123,7 @@ class Waits:
         """Within, waits end with `DeadlinePassed` at this time; afterwards they no longer do."""
         return Until(self, deadline, self._deadlines)
 
-    def pardon(self, why: type[Interrupted]) -> None:
+    def clear(self, why: type[Interrupted]) -> None:
         """What was to end every wait is no reason any more. Safe to repeat."""
         self._due = (self._due - {why}) or _NOTHING
 
@@ -215,7 +215,7 @@ class Until:
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
         if self._waits is not None:
-            self._waits.pardon(DeadlinePassed)
+            self._waits.clear(DeadlinePassed)
             self._waits = None  # it may stay in line for long: what it was for does not
         if self._is_in_line:
             self._deadlines.end(self)

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Waited:
+class PastWait:
     """One wait, or several in a row for the same reason. `since` is by the queue's clock."""
 
     reason: Reason
@@ -36,7 +36,7 @@ class Waited:
     times: int = 1
 
 
-class Hold(Waits):
+class Lease(Waits):
     """A message, and everything this process knows about holding it. Times are the event loop's, unless said."""
 
     __slots__ = (
@@ -83,7 +83,7 @@ class Hold(Waits):
         self.why: Reason | None = None
         """What the request waits for at this moment."""
         self.why_text = ""
-        self.waited: tuple[Waited, ...] = ()
+        self.waited: tuple[PastWait, ...] = ()
         """What it has waited for, the latest last."""
 
     @property
@@ -121,9 +121,9 @@ class Hold(Waits):
     def end(self) -> None:
         """How the request ended is decided."""
         self.is_ending = True
-        self.pardon(Cancelled)
-        self.pardon(Postponed)
-        self.pardon(Superseded)
+        self.clear(Cancelled)
+        self.clear(Postponed)
+        self.clear(Superseded)
 
     def settled(self, *, as_cancelled: bool) -> None:
         """Tell those who wanted it cancelled what became of that."""
@@ -157,9 +157,9 @@ class Hold(Waits):
         if self._loop.time() >= self.lease_until:
             self.interrupt(LeaseLost)
 
-    def because(self, why: Reason, text: str = "") -> Because:
+    def because(self, why: Reason, text: str = "") -> WaitingFor:
         """Within, this is what the request waits for; it stays known after an interruption."""
-        because = Because(self)
+        because = WaitingFor(self)
         self.why, self.why_text = why, text
         self._remember(why, text, self.now())
         return because
@@ -196,17 +196,17 @@ class Hold(Waits):
             last.text = text
             last.times += 1
         else:
-            self.waited = (*self.waited[1 - LONGEST_MEMORY :], Waited(why, text, since))
+            self.waited = (*self.waited[1 - LONGEST_MEMORY :], PastWait(why, text, since))
 
 
-class Because:
+class WaitingFor:
     """Why a request waits. A class and no generator: most requests that are held wait within one."""
 
     __slots__ = ("_before", "_hold")
 
-    def __init__(self, hold: Hold) -> None:
-        self._hold = hold
-        self._before = None if hold.why is None else (hold.why, hold.why_text)
+    def __init__(self, lease: Lease) -> None:
+        self._hold = lease
+        self._before = None if lease.why is None else (lease.why, lease.why_text)
 
     def __enter__(self) -> None:
         pass
@@ -216,7 +216,7 @@ class Because:
             self._hold.why, self._hold.why_text = self._before or (None, "")
 
 
-class TracedHold(Hold):
+class TracedLease(Lease):
     """A message held, and its trace."""
 
     __slots__ = ("trace",)
@@ -225,7 +225,7 @@ class TracedHold(Hold):
         super().__init__(message, lease_seconds, deadlines)
         self.trace: Trace = tracer.begin(message)
 
-    def because(self, why: Reason, text: str = "") -> Because:
+    def because(self, why: Reason, text: str = "") -> WaitingFor:
         """Within, this is what the request waits for, and its trace shows it."""
         because = _TracedBecause(self, self.trace.span(f"{WAIT} {why.value}", text))
         super().because(why, text)
@@ -237,11 +237,11 @@ class TracedHold(Hold):
             return await super().wait_to_call(future, failed)
 
 
-class _TracedBecause(Because):
+class _TracedBecause(WaitingFor):
     __slots__ = ("_span",)
 
-    def __init__(self, hold: Hold, span: AbstractContextManager[object]) -> None:
-        super().__init__(hold)
+    def __init__(self, lease: Lease, span: AbstractContextManager[object]) -> None:
+        super().__init__(lease)
         self._span = span
 
     def __enter__(self) -> None:

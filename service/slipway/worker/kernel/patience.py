@@ -6,14 +6,14 @@ import asyncio
 import random
 from typing import Final
 
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, Refused
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing
 from slipway.core.lifecycle.steps import reason_for
 from slipway.core.scheduling.backoff import pause_seconds
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 
 REFUSAL_SECONDS: Final = 60.0
 TROUBLE_SECONDS: Final = 300.0
-_REFUSALS: Final = (Refused, Denied, Missing, Conflicting)
+_REFUSALS: Final = (Refused, Denied, ResourceMissing, Conflicting)
 
 
 class Patience:
@@ -31,8 +31,8 @@ class Patience:
         seconds = self._refused if isinstance(failed, _REFUSALS) else self._trouble
         return asyncio.get_running_loop().time() - self._began >= seconds
 
-    async def rest(self, hold: Hold, failed: CallFailed) -> None:
+    async def rest(self, lease: Lease, failed: CallFailed) -> None:
         """Pause before the next attempt. Raises `Interrupted`."""
         self._troubles += 1
-        with hold.because(reason_for(failed), str(failed)):
-            await hold.pause(pause_seconds(self._troubles - 1, self._rng))
+        with lease.because(reason_for(failed), str(failed)):
+            await lease.pause(pause_seconds(self._troubles - 1, self._rng))

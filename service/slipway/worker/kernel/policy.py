@@ -11,7 +11,7 @@ from slipway.core.rules.triggers import Trigger
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class WorkerPolicy:
     """What the operator has decided. Times in seconds."""
 
     targets: Targets

@@ -17,13 +17,13 @@ from typing import Final, Protocol
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Missing, Refused
-from slipway.core.events.callbacks import Reply, replies
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
+from slipway.core.events.callbacks import Callback, callbacks_for
 from slipway.core.events.publish import Publication
-from slipway.core.schema.rejection import Asker
-from slipway.worker.kernel.counters import Tally
+from slipway.core.schema.rejection import ReplyTo
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import rest
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.patience import Patience
 from slipway.worker.kernel.tracing import REPLY
 
@@ -40,13 +40,13 @@ PATIENCE_SECONDS: Final = 900.0
 """How long a reply is tried that meets trouble: nobody waits at a task for ever, and its event is on the topic."""
 UNTOLD: Final = ("NobodyThere", "GivenUp")
 """What else becomes of a reply, as it is counted."""
-_NOBODY_THERE: Final = (Refused, Missing, Conflicting)
+_NOBODY_THERE: Final = (Refused, ResourceMissing, Conflicting)
 
 
-class Desk(Protocol):
+class CallbackTargets(Protocol):
     """What replying calls of AWS."""
 
-    async def reply(self, reply: Reply) -> None:
+    async def reply(self, reply: Callback) -> None:
         """Say it. Safe to repeat."""
 
     async def heartbeat(self, task_token: str) -> None:
@@ -63,10 +63,10 @@ class _Beat:
     is_over: bool = field(default=False, compare=False)
 
 
-class Replies:
+class CallbackSender:
     """Answers askers, by whatever they can be reached by."""
 
-    def __init__(self, desk: Desk, *, rng: random.Random, tally: Tally) -> None:
+    def __init__(self, desk: CallbackTargets, *, rng: random.Random, tally: Counters) -> None:
         self._desk = desk
         self._rng = rng
         self._tally = tally
@@ -77,18 +77,18 @@ class Replies:
         self._is_stopped = False
         self._changed = asyncio.Event()
 
-    async def reply(self, asker: Asker, publication: Publication, hold: Hold) -> None:
+    async def reply(self, reply_target: ReplyTo, publication: Publication, lease: Lease) -> None:
         """Tell whoever asked how it ended; return when they know, or cannot be told. Raises `Interrupted` between attempts."""
-        for reply in replies(asker, publication):
-            with hold.trace.span(REPLY, type(reply).__name__):
-                await self.say(reply, hold)
+        for reply in callbacks_for(reply_target, publication):
+            with lease.trace.span(REPLY, type(reply).__name__):
+                await self.say(reply, lease)
 
-    async def say(self, reply: Reply, hold: Hold) -> None:
+    async def say(self, reply: Callback, lease: Lease) -> None:
         """Say one thing, again and again until it is heard, there is nobody to hear it, or patience is at an end."""
         patience = Patience(self._rng, refused=PATIENCE_SECONDS, trouble=PATIENCE_SECONDS)
         how = type(reply).__name__
         while True:
-            hold.check_lease()
+            lease.check_lease()
             failed = await self._try(reply)
             if failed is None:
                 self._tally.replies[how] += 1
@@ -102,18 +102,18 @@ class Replies:
                 log.error("reply.given_up", reply=how, code=failed.code, error=str(failed), remedy="its event was published")
                 return
             log.warning("reply.failed", reply=how, code=failed.code, error=str(failed))
-            await patience.rest(hold, failed)
+            await patience.rest(lease, failed)
 
-    async def _try(self, reply: Reply) -> CallFailed | None:
+    async def _try(self, reply: Callback) -> CallFailed | None:
         try:
             await self._desk.reply(reply)
         except CallFailed as failed:
             return failed
         return None
 
-    def beating(self, asker: Asker) -> AbstractContextManager[None]:
+    def beating(self, reply_target: ReplyTo) -> AbstractContextManager[None]:
         """Within, Step Functions hears now and then that the task is being worked on."""
-        return _QUIET if asker.task_token is None else self._beating(asker.task_token)
+        return _QUIET if reply_target.task_token is None else self._beating(reply_target.task_token)
 
     @contextmanager
     def _beating(self, task_token: str) -> Iterator[None]:

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.core.diagnostics.status import Finished, Wait
-from slipway.core.lifecycle.outcomes import Ending
+from slipway.core.diagnostics.status import FinishedRequest, Wait
+from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.core.sqs import continuations
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 
 STORIES: Final = 1000
 """About 2 MB at most. What another replica finished, or this one before it was restarted, is not among them."""
@@ -19,10 +19,10 @@ TIMES: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class HistoryEntry:
     """One request from its first receipt to its end. Times are seconds since the epoch, by the queue's clock."""
 
-    finished: Finished
+    finished: FinishedRequest
     received_at: float
     receive_count: int
     waited: tuple[Wait, ...]
@@ -33,10 +33,10 @@ class History:
     """What has ended here, the latest last. However much that is, only so much is kept."""
 
     def __init__(self) -> None:
-        self._stories: deque[Story] = deque(maxlen=STORIES)
+        self._stories: deque[HistoryEntry] = deque(maxlen=STORIES)
         self._active_seconds: deque[float] = deque(maxlen=TIMES)
 
-    def __iter__(self) -> Iterator[Story]:
+    def __iter__(self) -> Iterator[HistoryEntry]:
         return iter(self._stories)
 
     def __len__(self) -> int:
@@ -55,10 +55,10 @@ class History:
         known = (story.finished for story in reversed(self._stories) if story.finished.arn == arn)
         return next((finished.name for finished in known if finished.name not in {"", arn}), arn)
 
-    def add(self, finished: Finished, hold: Hold) -> None:
+    def add(self, finished: FinishedRequest, lease: Lease) -> None:
         """Keep how a request ended."""
-        received_at = continuations.first_received_at(hold.message)
-        waited = tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in hold.waited)
-        self._stories.append(Story(finished, received_at, hold.message.receive_count, waited))
-        if finished.outcome == Ending.ACTIVE.value:
+        received_at = continuations.first_received_at(lease.message)
+        waited = tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in lease.waited)
+        self._stories.append(HistoryEntry(finished, received_at, lease.message.receive_count, waited))
+        if finished.outcome == OutcomeKind.ACTIVE.value:
             self._active_seconds.append(max(0.0, finished.at - received_at))

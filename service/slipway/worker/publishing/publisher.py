@@ -12,8 +12,8 @@ import structlog
 from slipway.core.bedrock.errors import CallFailed, Refused
 from slipway.core.events.publish import Publication, minimal
 from slipway.worker.kernel.batches import Batches
-from slipway.worker.kernel.counters import Tally
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.counters import Counters
+from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.patience import Patience
 
 log = structlog.get_logger()
@@ -40,10 +40,10 @@ class Topic(Protocol):
         """Publish at most ten events, once; answer for each whether it was."""
 
 
-class Announcer:
+class Publisher:
     """Publishes events in batches, for as long as patience lasts and the lease holds."""
 
-    def __init__(self, topic: Topic, *, is_fifo: bool, rng: random.Random, tally: Tally) -> None:
+    def __init__(self, topic: Topic, *, is_fifo: bool, rng: random.Random, tally: Counters) -> None:
         self._rng = rng
         self._tally = tally
         self._batches = Batches(
@@ -55,7 +55,7 @@ class Announcer:
             largest=LARGEST_BATCH_BYTES,
         )
 
-    async def announce(self, publication: Publication, hold: Hold) -> None:
+    async def publish_until_done(self, publication: Publication, lease: Lease) -> None:
         """Publish; return when SNS has acknowledged it. Raises `Interrupted` between attempts, never within one.
 
         Safe to repeat: the event keeps its id. An event that SNS refuses for what is in it is tried in its smallest form.
@@ -63,7 +63,7 @@ class Announcer:
         """
         patience, is_minimal = Patience(self._rng), False
         while True:
-            hold.check_lease()
+            lease.check_lease()
             failed = await self._batches.put(publication)
             if failed is None:
                 self._tally.events_published += 1
@@ -73,9 +73,9 @@ class Announcer:
                 publication, is_minimal = minimal(publication), True
             elif patience.is_over(failed):
                 raise (Unpublishable if isinstance(failed, Refused) else Unannounced)(str(failed))
-            await patience.rest(hold, failed)
+            await patience.rest(lease, failed)
 
-    def mention(self, publication: Publication, tries: int = TRIES_TO_MENTION) -> None:
+    def publish_best_effort(self, publication: Publication, tries: int = TRIES_TO_MENTION) -> None:
         """Publish progress: in order, without waiting for it, and without fuss when it fails again and again."""
         answer = self._batches.put(publication)
         answer.add_done_callback(lambda answer: self._mentioned(publication, answer, tries - 1))
@@ -93,6 +93,6 @@ class Announcer:
         if failed is None:
             self._tally.events_published += 1
         elif tries:
-            self.mention(publication, tries)
+            self.publish_best_effort(publication, tries)
         else:
             log.info("progress.dropped", code=failed.code, event_id=publication.event_id)

@@ -7,9 +7,9 @@ from typing import Final
 
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.sqs import continuations
-from slipway.core.sqs.continuations import NOTHING_DECIDED, Carried
+from slipway.core.sqs.continuations import NO_DECISIONS, Decisions
 from slipway.worker.kernel.interrupts import Superseded
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 
 MOST_REMEMBERED: Final = 10_000
 """Requests whose latest continuation is remembered."""
@@ -26,68 +26,68 @@ class Copies:
     """
 
     def __init__(self) -> None:
-        self._latest: dict[str, tuple[int, Carried]] = {}
+        self._latest: dict[str, tuple[int, Decisions]] = {}
         """The hop count of each request's latest continuation known here, and the decision it carries."""
-        self._leased: dict[str, Hold] = {}
+        self._leased: dict[str, Lease] = {}
         """The message of each request that is processed here."""
         self._ends: dict[str, list[asyncio.Future[None]]] = {}
         """Completed when the leased message of a request is let go, where others wait for that."""
 
-    async def is_superseded(self, hold: Hold) -> bool:
+    async def is_superseded(self, lease: Lease) -> bool:
         """Return whether another message carries the request on. If not, this one does.
 
         Another one that is leased here gives way, and is awaited. Raises `Interrupted` while waiting.
         """
-        message = hold.message
+        message = lease.message
         if not continuations.is_receipt_proved(message):
             return False
         origin = continuations.origin(message)
-        self._remember(origin, continuations.hops(message), continuations.carried(message))
-        while (other := self._leased.get(origin)) is not None and other is not hold and not other.is_lost:
-            if self.is_behind(hold) or _is_before(hold, other):
+        self._remember(origin, continuations.hops(message), continuations.decisions(message))
+        while (other := self._leased.get(origin)) is not None and other is not lease and not other.is_lost:
+            if self.is_behind(lease) or _is_before(lease, other):
                 return True
-            if _is_before(other, hold) and not other.is_ending:
+            if _is_before(other, lease) and not other.is_ending:
                 other.interrupt(Superseded)
-            with hold.because(Reason.PREDECESSOR, "another message of the same request is processed"):
+            with lease.because(Reason.PREDECESSOR, "another message of the same request is processed"):
                 ends: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._ends.setdefault(origin, []).append(ends)
-                await hold.wait(ends)
-        if self.is_behind(hold):
+                await lease.wait(ends)
+        if self.is_behind(lease):
             return True
-        self._leased[origin] = hold
+        self._leased[origin] = lease
         return False
 
-    def is_behind(self, hold: Hold) -> bool:
+    def is_behind(self, lease: Lease) -> bool:
         """Return whether a later continuation of the request was sent or received here."""
-        message = hold.message
-        latest, decided = self._latest.get(continuations.origin(message), (0, NOTHING_DECIDED))
-        is_covered = continuations.carried(message) in (NOTHING_DECIDED, decided)
+        message = lease.message
+        latest, decided = self._latest.get(continuations.origin(message), (0, NO_DECISIONS))
+        is_covered = continuations.decisions(message) in (NO_DECISIONS, decided)
         return continuations.hops(message) < latest and is_covered and continuations.is_receipt_proved(message)
 
-    def sent(self, hold: Hold, decided: Carried | None) -> None:
+    def sent(self, lease: Lease, decided: Decisions | None) -> None:
         """Note that the request was continued in a new message."""
-        if continuations.is_receipt_proved(hold.message):
-            origin, hops = continuations.origin(hold.message), continuations.next_hops(hold.message)
-            self._remember(origin, hops, decided or continuations.carried(hold.message))
+        if continuations.is_receipt_proved(lease.message):
+            origin, hops = continuations.origin(lease.message), continuations.next_hops(lease.message)
+            self._remember(origin, hops, decided or continuations.decisions(lease.message))
 
-    def let_go(self, hold: Hold) -> None:
+    def discard(self, lease: Lease) -> None:
         """Note that the message is no longer leased here."""
-        origin = continuations.origin(hold.message)
-        if self._leased.get(origin) is hold:
+        origin = continuations.origin(lease.message)
+        if self._leased.get(origin) is lease:
             del self._leased[origin]
             for ends in self._ends.pop(origin, ()):
                 if not ends.done():
                     ends.set_result(None)
 
-    def _remember(self, origin: str, hops: int, carried: Carried) -> None:
-        if hops > self._latest.get(origin, (0, carried))[0]:
+    def _remember(self, origin: str, hops: int, decisions: Decisions) -> None:
+        if hops > self._latest.get(origin, (0, decisions))[0]:
             self._latest.pop(origin, None)
-            self._latest[origin] = hops, carried
+            self._latest[origin] = hops, decisions
             if len(self._latest) > MOST_REMEMBERED:
                 del self._latest[next(iter(self._latest))]
 
 
-def _is_before(hold: Hold, other: Hold) -> bool:
+def _is_before(lease: Lease, other: Lease) -> bool:
     """Return whether the other message comes later in the order of a request's messages, and carries what this one does."""
-    mine, its = ((continuations.hops(each.message), each.message.message_id) for each in (hold, other))
-    return mine < its and continuations.carried(hold.message) in (NOTHING_DECIDED, continuations.carried(other.message))
+    mine, its = ((continuations.hops(each.message), each.message.message_id) for each in (lease, other))
+    return mine < its and continuations.decisions(lease.message) in (NO_DECISIONS, continuations.decisions(other.message))

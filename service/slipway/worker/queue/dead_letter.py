@@ -9,8 +9,8 @@ import structlog
 
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.sqs.messages import Outgoing
-from slipway.worker.kernel.counters import Tally
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.counters import Counters
+from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.patience import Patience
 
 log = structlog.get_logger()
@@ -19,28 +19,28 @@ SENT: Final = "Sent"
 GIVEN_UP: Final = "GivenUp"
 
 
-class Graveyard(Protocol):
+class DeadLetterQueue(Protocol):
     """Where the copies go."""
 
-    async def bury(self, outgoing: Outgoing) -> None:
+    async def send_dead_letter(self, outgoing: Outgoing) -> None:
         """Send one message to the dead-letter queue."""
 
 
-class Burials:
+class DeadLetterSender:
     """Sends copies to the dead-letter queue, for as long as patience lasts and the lease holds."""
 
-    def __init__(self, graveyard: Graveyard, *, rng: random.Random, tally: Tally) -> None:
+    def __init__(self, graveyard: DeadLetterQueue, *, rng: random.Random, tally: Counters) -> None:
         self._graveyard = graveyard
         self._rng = rng
         self._tally = tally
 
-    async def bury(self, copy: Outgoing, hold: Hold) -> bool:
+    async def send_dead_letter(self, copy: Outgoing, lease: Lease) -> bool:
         """Return whether the copy is in the dead-letter queue. Raises `Interrupted` between attempts, never within one."""
         patience = Patience(self._rng)
         while True:
-            hold.check_lease()
+            lease.check_lease()
             try:
-                await self._graveyard.bury(copy)
+                await self._graveyard.send_dead_letter(copy)
             except CallFailed as failed:
                 if patience.is_over(failed):
                     self._tally.dead_letters[GIVEN_UP] += 1
@@ -48,7 +48,7 @@ class Burials:
                     log.error("bury.given_up", code=failed.code, error=str(failed), remedy=remedy)  # noqa: TRY400  it says all
                     return False
                 log.warning("bury.failed", code=failed.code, error=str(failed))
-                await patience.rest(hold, failed)
+                await patience.rest(lease, failed)
             else:
                 self._tally.dead_letters[SENT] += 1
                 return True

@@ -14,10 +14,10 @@ import structlog
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.scheduling.backoff import pause_seconds
 from slipway.core.sqs.messages import Message
-from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Interrupted, Stopping, Wait, Waits, rest
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.queue.leases import Custody
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.queue.leases import Leases
 
 log = structlog.get_logger()
 
@@ -51,17 +51,17 @@ class Intake:
     def __init__(
         self,
         queue: Source,
-        custody: Custody,
-        begin: Callable[[Hold], None],
+        leases: Leases,
+        begin: Callable[[Lease], None],
         *,
         max_held: int,
         is_fifo: bool,
         rng: random.Random,
-        tally: Tally,
+        tally: Counters,
         believe: Callable[[Message], Message] = lambda message: message,
     ) -> None:
         self._queue = queue
-        self._custody = custody
+        self._custody = leases
         self._begin = begin
         self._max_held = max_held
         self._few = reserved_places(max_held)
@@ -80,7 +80,7 @@ class Intake:
         self._wanted = 1
         self._troubles = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._changed = custody.changed
+        self._changed = leases.changed
         self._stopped = asyncio.Event()
         self._fault: BaseException | None = None
         self.last_ended_at: float | None = None
@@ -190,10 +190,10 @@ class Intake:
             self._reserved -= reserved
         self._wanted = min(self._wanted * 2, MOST_POLLS) if len(messages) == limit else 1
         self._tally.messages_received += len(messages)
-        holds = [hold for message in messages if (hold := self._custody.take(self._believe(message))) is not None]
-        self._usual_places = max((hold.places for hold in holds), default=self._usual_places)
-        for hold in holds:
-            self._begin(hold)
+        holds = [lease for message in messages if (lease := self._custody.take(self._believe(message))) is not None]
+        self._usual_places = max((lease.places for lease in holds), default=self._usual_places)
+        for lease in holds:
+            self._begin(lease)
 
     async def _insist(self, limit: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
         """Receive; on trouble wait and try again. On FIFO under the same attempt id, so that no answer is lost."""
@@ -201,7 +201,7 @@ class Intake:
             try:
                 messages = await self._queue.receive(limit, wait_seconds=POLL_SECONDS, attempt=attempt, wait=wait)
             except CallFailed as failed:
-                log.warning("receive.failed", code=failed.code, error=str(failed), troubles=self._troubles + 1)
+                log.warning("receive.failed", code=failed.code, error=str(failed), failures=self._troubles + 1)
             except Interrupted:
                 raise
             except Exception:

@@ -14,14 +14,14 @@ from typing import Final, Protocol
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed, LeaseGone, Refused
+from slipway.core.bedrock.errors import CallFailed, ReceiptExpired, Refused
 from slipway.core.scheduling.backoff import pause_seconds
 from slipway.core.sqs.lineage import hidden_seconds
 from slipway.core.sqs.messages import Message, Outgoing, QueueTraits, attribute_bytes
 from slipway.worker.kernel.batches import Batches
-from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Deadlines, LeaseLost, TooLongHeld, rest
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.patience import Patience
 
 log = structlog.get_logger()
@@ -56,7 +56,7 @@ def bytes_of_place(max_held: int) -> int:
     return max(SMALLEST_PLACE_BYTES, SMALLEST_BUDGET_BYTES // max_held)
 
 
-class Leases(Protocol):
+class LeaseCalls(Protocol):
     """What custody calls of SQS."""
 
     async def extend(self, receipts: Sequence[str], seconds: int) -> Sequence[CallFailed | None]:
@@ -69,11 +69,11 @@ class Leases(Protocol):
         """Send at most ten messages to the same queue."""
 
 
-class Custody:
+class Leases:
     """Everything that is held, by message id."""
 
     def __init__(
-        self, queue: Leases, *, lease_seconds: int, max_held: int, traits: QueueTraits, rng: random.Random, tally: Tally
+        self, queue: LeaseCalls, *, lease_seconds: int, max_held: int, traits: QueueTraits, rng: random.Random, tally: Counters
     ) -> None:
         self._queue = queue
         self._place_bytes = bytes_of_place(max_held)
@@ -83,19 +83,19 @@ class Custody:
         self._traits = traits
         self._rng = rng
         self._tally = tally
-        self._holds: dict[str, Hold] = {}
+        self._holds: dict[str, Lease] = {}
         self._deadlines = Deadlines()
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._patience_ends = math.inf
-        self.make_hold: Callable[[Message, float, Deadlines], Hold] = Hold
+        self.make_hold: Callable[[Message, float, Deadlines], Lease] = Lease
         self.changed = asyncio.Event()
         """Set when something has been let go: there is room again."""
         self.postponed_at = -math.inf
         """When a request last gave its place up, by the event loop's clock."""
-        self._extends = Batches[Hold](self._extend, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
-        self._deletes = Batches[Hold](self._delete, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
-        self._releases = Batches[Hold](self._release, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
+        self._extends = Batches[Lease](self._extend, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
+        self._deletes = Batches[Lease](self._delete, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
+        self._releases = Batches[Lease](self._release, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._hides = Batches(self._hide_each, linger=0.0, parallel=PARALLEL_CALLS)
         # At once: until it is sent, a kill costs one of the message's last receives.
         self._finishes = Batches(queue.delete, linger=0.0, parallel=PARALLEL_CALLS)
@@ -104,10 +104,10 @@ class Custody:
     def __len__(self) -> int:
         return len(self._holds)
 
-    def __iter__(self) -> Iterator[Hold]:
+    def __iter__(self) -> Iterator[Lease]:
         return iter(list(self._holds.values()))
 
-    def take(self, message: Message) -> Hold | None:
+    def take(self, message: Message) -> Lease | None:
         """Hold a message from now on; None when it is held already, and this is the same piece of work again.
 
         The newer receipt handle is the one that counts from then on, and with it the lease begins anew.
@@ -118,28 +118,28 @@ class Custody:
             self._tally.duplicate_deliveries += 1
             if held.renew(message, self._lease_seconds):
                 log.info("message.duplicated", message_id=message.message_id, receive_count=message.receive_count)
-                if self._traits.should_hand_on(message.receive_count):
+                if self._traits.should_continue(message.receive_count):
                     held.interrupt(TooLongHeld)  # were this process to die now, nobody would receive it again
                 return None
             self.places -= held.places
-        hold = self._holds[message.message_id] = self.make_hold(message, self._lease_seconds, self._deadlines)
-        hold.places = math.ceil(message.held_bytes / self._place_bytes)
-        self.places += hold.places
-        return hold
+        lease = self._holds[message.message_id] = self.make_hold(message, self._lease_seconds, self._deadlines)
+        lease.places = math.ceil(message.held_bytes / self._place_bytes)
+        self.places += lease.places
+        return lease
 
-    def let_go(self, hold: Hold) -> None:
+    def discard(self, lease: Lease) -> None:
         """Stop extending this lease. Safe to repeat."""
-        if self._holds.get(hold.message.message_id) is hold:
-            del self._holds[hold.message.message_id]
-            self.places -= hold.places
+        if self._holds.get(lease.message.message_id) is lease:
+            del self._holds[lease.message.message_id]
+            self.places -= lease.places
             self.changed.set()
 
     async def run(self) -> None:
         """Look at every lease several times in its life, and extend what is past its half, until stopped."""
         while not self._stopped.is_set():
-            for number, hold in enumerate(self, 1):
-                if self._holds.get(hold.message.message_id) is hold:
-                    self._look_after(hold)
+            for number, lease in enumerate(self, 1):
+                if self._holds.get(lease.message.message_id) is lease:
+                    self._look_after(lease)
                 if number % LOOKED_AFTER_AT_ONCE == 0:
                     await asyncio.sleep(0)
             await rest(min(self._lease_seconds / 12, LONGEST_ROUND_SECONDS), unless=self._stopped)
@@ -152,20 +152,20 @@ class Custody:
         """End `run`."""
         self._stopped.set()
 
-    async def delete(self, hold: Hold) -> None:
+    async def delete(self, lease: Lease) -> None:
         """Delete the message, whose outcome is published. Gives up when the lease is over: it will be received again."""
-        self.let_go(hold)
-        await self._insist(self._deletes, hold, "delete")
+        self.discard(lease)
+        await self._insist(self._deletes, lease, "delete")
 
-    async def release(self, hold: Hold, after: int = 0) -> None:
+    async def release(self, lease: Lease, after: int = 0) -> None:
         """Make the message visible again, at once or after so many seconds. Gives up when the lease is over."""
-        self.let_go(hold)
-        if hold.is_lost:
+        self.discard(lease)
+        if lease.is_lost:
             return None
         if not after:
-            return await self._insist(self._releases, hold, "release")
+            return await self._insist(self._releases, lease, "release")
         try:
-            (failed,) = await self._queue.extend([hold.receipt], after)
+            (failed,) = await self._queue.extend([lease.receipt], after)
         except CallFailed as whole:
             failed = whole
         if failed is not None:
@@ -179,43 +179,43 @@ class Custody:
         """
         return await self._finishes.put(receipt) is None
 
-    async def hand_on(self, hold: Hold, continuation: Outgoing) -> CallFailed | None:
+    async def send_continuation(self, lease: Lease, continuation: Outgoing) -> CallFailed | None:
         """Send the request on under a new message; return what made that impossible. The caller then deletes this one.
 
         A crash between the two leaves both: the same request twice, which is harmless. It is never left without one.
         This message is hidden before for so long that the new one's readers delete it, or use up their receives: so it
         is not continued once more meanwhile, and a request never has more than three messages.
         """
-        troubles, patience, is_hidden = 0, Patience(self._rng), self._traits.is_fifo
+        failures, patience, is_hidden = 0, Patience(self._rng), self._traits.is_fifo
         while True:
-            receipt = hold.receipt
-            failed = None if is_hidden else await self._hide(hold, continuation.delay_seconds)
+            receipt = lease.receipt
+            failed = None if is_hidden else await self._hide(lease, continuation.delay_seconds)
             if failed is None:
                 is_hidden = True
                 failed = await self._sends.put(continuation)
             if failed is None:
                 return None
             log.warning("continue.failed", code=failed.code, error=str(failed))
-            troubles += 1
-            if isinstance(failed, LeaseGone) and hold.receipt != receipt:
+            failures += 1
+            if isinstance(failed, ReceiptExpired) and lease.receipt != receipt:
                 continue  # received again meanwhile, here: it was the older receipt that is gone
-            is_over = isinstance(failed, Refused | LeaseGone) or patience.is_over(failed)
-            if is_over or not await self._may_try_again(hold, troubles):
+            is_over = isinstance(failed, Refused | ReceiptExpired) or patience.is_over(failed)
+            if is_over or not await self._may_try_again(lease, failures):
                 # Its lease is as short as before again, as soon as it is extended.
-                hold.lease_until = min(hold.lease_until, self._loop.time() + self._lease_seconds / 2)
+                lease.lease_until = min(lease.lease_until, self._loop.time() + self._lease_seconds / 2)
                 return failed
 
-    async def _hide(self, hold: Hold, delay_seconds: int) -> CallFailed | None:
+    async def _hide(self, lease: Lease, delay_seconds: int) -> CallFailed | None:
         """Make the message invisible until its continuation has been read, or has been received too often."""
         now = self._loop.time()
-        longest = LONGEST_VISIBILITY_SECONDS - int(now - hold.taken_at)
+        longest = LONGEST_VISIBILITY_SECONDS - int(now - lease.taken_at)
         seconds = delay_seconds + hidden_seconds(self._traits.max_receive_count, self._lease_seconds)
         seconds = min(math.ceil(seconds / SAME_SECONDS) * SAME_SECONDS, longest)
         if seconds < self._lease_seconds:
             return None
-        failed = await self._hides.put((hold.receipt, seconds))
+        failed = await self._hides.put((lease.receipt, seconds))
         if failed is None:
-            hold.lease_until = max(hold.lease_until, now + seconds)
+            lease.lease_until = max(lease.lease_until, now + seconds)
         return failed
 
     async def _hide_each(self, entries: Sequence[tuple[str, int]]) -> Sequence[CallFailed | None]:
@@ -230,61 +230,61 @@ class Custody:
             answers |= zip(receipts, failed, strict=True)
         return [answers[receipt] for receipt, _ in entries]
 
-    def _look_after(self, hold: Hold) -> None:
+    def _look_after(self, lease: Lease) -> None:
         now = self._loop.time()
-        if now >= hold.lease_until:
-            self._lost(hold, "the lease ran out before it could be extended")
-        elif now - hold.taken_at >= LONGEST_HOLD_SECONDS:
-            hold.interrupt(TooLongHeld)
-        is_worth_it = self._extendable_until(hold, now) >= hold.lease_until + self._lease_seconds / 12
-        if hold.lease_until - now <= self._lease_seconds / 2 and is_worth_it and not hold.is_extending and not hold.is_lost:
-            hold.is_extending = True
-            receipt = hold.receipt
-            self._extends.put(hold).add_done_callback(lambda answer: self._extended(hold, receipt, now, answer))
+        if now >= lease.lease_until:
+            self._lost(lease, "the lease ran out before it could be extended")
+        elif now - lease.taken_at >= LONGEST_HOLD_SECONDS:
+            lease.interrupt(TooLongHeld)
+        is_worth_it = self._extendable_until(lease, now) >= lease.lease_until + self._lease_seconds / 12
+        if lease.lease_until - now <= self._lease_seconds / 2 and is_worth_it and not lease.is_extending and not lease.is_lost:
+            lease.is_extending = True
+            receipt = lease.receipt
+            self._extends.put(lease).add_done_callback(lambda answer: self._extended(lease, receipt, now, answer))
 
-    def _extendable_until(self, hold: Hold, now: float) -> float:
+    def _extendable_until(self, lease: Lease, now: float) -> float:
         """Answer until when a lease that is extended now may last: SQS ends it twelve hours after the receive."""
-        return min(now + self._lease_seconds, hold.taken_at + LEASE_LIMIT_SECONDS)
+        return min(now + self._lease_seconds, lease.taken_at + LEASE_LIMIT_SECONDS)
 
-    def _extended(self, hold: Hold, receipt: str, asked_at: float, answer: asyncio.Future[CallFailed | None]) -> None:
-        hold.is_extending = False
+    def _extended(self, lease: Lease, receipt: str, asked_at: float, answer: asyncio.Future[CallFailed | None]) -> None:
+        lease.is_extending = False
         if bug := answer.exception():
             self._tally.faults += 1
-            log.error("extend.faulted", exc_info=bug, what=hold.what)
+            log.error("extend.faulted", exc_info=bug, what=lease.what)
             return
         failed = answer.result()
-        if isinstance(failed, LeaseGone) and hold.receipt != receipt:
+        if isinstance(failed, ReceiptExpired) and lease.receipt != receipt:
             return  # received again meanwhile, here: it was the older receipt that is gone
         if failed is None:
             self._tally.leases_extended += 1
-            hold.lease_until = max(hold.lease_until, self._extendable_until(hold, asked_at))
-        elif isinstance(failed, LeaseGone) and self._holds.get(hold.message.message_id) is hold:
-            self._lost(hold, str(failed))
-        elif not isinstance(failed, LeaseGone):
-            log.warning("extend.failed", code=failed.code, error=str(failed), what=hold.what)
+            lease.lease_until = max(lease.lease_until, self._extendable_until(lease, asked_at))
+        elif isinstance(failed, ReceiptExpired) and self._holds.get(lease.message.message_id) is lease:
+            self._lost(lease, str(failed))
+        elif not isinstance(failed, ReceiptExpired):
+            log.warning("extend.failed", code=failed.code, error=str(failed), what=lease.what)
 
-    def _lost(self, hold: Hold, error: str) -> None:
-        if not hold.is_lost:
+    def _lost(self, lease: Lease, error: str) -> None:
+        if not lease.is_lost:
             self._tally.leases_lost += 1
-            log.warning("lease.lost", message_id=hold.message.message_id, what=hold.what, error=error)
-            hold.interrupt(LeaseLost)
+            log.warning("lease.lost", message_id=lease.message.message_id, what=lease.what, error=error)
+            lease.interrupt(LeaseLost)
 
-    async def _insist(self, batches: Batches[Hold], hold: Hold, doing: str) -> None:
-        troubles = 0
-        while (failed := await batches.put(hold)) is not None:
-            troubles += 1
-            if isinstance(failed, LeaseGone) or not await self._may_try_again(hold, troubles):
-                log.info("settlement.given_up", doing=doing, code=failed.code, message_id=hold.message.message_id)
+    async def _insist(self, batches: Batches[Lease], lease: Lease, doing: str) -> None:
+        failures = 0
+        while (failed := await batches.put(lease)) is not None:
+            failures += 1
+            if isinstance(failed, ReceiptExpired) or not await self._may_try_again(lease, failures):
+                log.info("settlement.given_up", doing=doing, code=failed.code, message_id=lease.message.message_id)
                 return
 
-    async def _may_try_again(self, hold: Hold, troubles: int) -> bool:
-        await asyncio.sleep(pause_seconds(troubles, self._rng, longest=self._lease_seconds / 6))
-        return not hold.is_lost and self._loop.time() < min(hold.lease_until, self._patience_ends)
+    async def _may_try_again(self, lease: Lease, failures: int) -> bool:
+        await asyncio.sleep(pause_seconds(failures, self._rng, longest=self._lease_seconds / 6))
+        return not lease.is_lost and self._loop.time() < min(lease.lease_until, self._patience_ends)
 
-    async def _extend(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:
+    async def _extend(self, holds: Sequence[Lease]) -> Sequence[CallFailed | None]:
         """Extend each for a whole lease; near the limit of SQS for what is left, and those of one length in one call."""
         now = self._loop.time()
-        seconds = [int(self._extendable_until(hold, now) - now) for hold in holds]
+        seconds = [int(self._extendable_until(lease, now) - now) for lease in holds]
         answers: list[CallFailed | None] = [None] * len(holds)
         for length in dict.fromkeys(seconds):
             places = [place for place, each in enumerate(seconds) if each == length]
@@ -293,11 +293,11 @@ class Custody:
                 answers[place] = answer
         return answers
 
-    async def _delete(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:
-        return await self._queue.delete([hold.receipt for hold in holds])
+    async def _delete(self, holds: Sequence[Lease]) -> Sequence[CallFailed | None]:
+        return await self._queue.delete([lease.receipt for lease in holds])
 
-    async def _release(self, holds: Sequence[Hold]) -> Sequence[CallFailed | None]:
-        return await self._queue.extend([hold.receipt for hold in holds], 0)
+    async def _release(self, holds: Sequence[Lease]) -> Sequence[CallFailed | None]:
+        return await self._queue.extend([lease.receipt for lease in holds], 0)
 
 
 def _size_of(outgoing: Outgoing) -> int:

@@ -14,13 +14,13 @@ from slipway.core.lifecycle.outcomes import Continue, Reason, Release
 from slipway.core.requests.models import AnyRequest, Deploy
 from slipway.core.sqs import continuations
 from slipway.core.sqs.lineage import MOST_DEATHS
-from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Postponed
-from slipway.worker.kernel.lease import Hold
+from slipway.worker.kernel.lease import Lease
 from slipway.worker.queue.intake import reserved_places
-from slipway.worker.queue.leases import Custody
-from slipway.worker.runtime.target_runtime import Site
-from slipway.worker.scheduling.ordering import Turns
+from slipway.worker.queue.leases import Leases
+from slipway.worker.runtime.target_runtime import TargetRuntime
+from slipway.worker.scheduling.ordering import RequestOrder
 
 log = structlog.get_logger()
 
@@ -59,17 +59,17 @@ class Room:
 
     def __init__(
         self,
-        custody: Custody,
-        sites: Mapping[str, Site],
-        turns: Turns,
-        keys_of: Callable[[AnyRequest, Hold], Sequence[str]],
+        leases: Leases,
+        sites: Mapping[str, TargetRuntime],
+        turns: RequestOrder,
+        keys_of: Callable[[AnyRequest, Lease], Sequence[str]],
         *,
         max_held: int,
         is_fifo: bool,
         rng: random.Random,
-        tally: Tally,
+        tally: Counters,
     ) -> None:
-        self._custody = custody
+        self._custody = leases
         self._sites = sites
         self._turns = turns
         self._keys_of = keys_of
@@ -82,32 +82,32 @@ class Room:
         self._rng = rng
         self._tally = tally
         self._away: dict[str, dict[float, float]] = {}
-        """By key of `Turns`: when what was postponed was first received, and until when it is away."""
+        """By key of `RequestOrder`: when what was postponed was first received, and until when it is away."""
         self._loop = asyncio.get_running_loop()
 
-    def admit(self, request: AnyRequest, hold: Hold) -> bool:
+    def admit(self, request: AnyRequest, lease: Lease) -> bool:
         """Answer whether a request that has just come may stay; make another one give its place up where that is needed."""
-        if self._left(request, hold) <= 0 or self._is_worn(hold):
+        if self._left(request, lease) <= 0 or self._is_worn(lease):
             return True
-        if self._is_behind(request, hold):
+        if self._is_behind(request, lease):
             return False
-        may_stay = self._custody.places <= self._most_deploys or self._find_place(request, hold)
+        may_stay = self._custody.places <= self._most_deploys or self._find_place(request, lease)
         if may_stay:
-            self._has_come(request, hold)
+            self._has_come(request, lease)
         return may_stay
 
-    def _find_place(self, request: AnyRequest, hold: Hold) -> bool:
+    def _find_place(self, request: AnyRequest, lease: Lease) -> bool:
         """Answer whether a request may stay although the places for deploys may be taken."""
-        held = [each for each in self._custody if each.request is not None and not each.is_leaving and each is not hold]
+        held = [each for each in self._custody if each.request is not None and not each.is_leaving and each is not lease]
         deploys = [each for each in held if isinstance(each.request, Deploy)]
-        if isinstance(request, Deploy) and not continuations.carried(hold.message).may_delete:
-            is_room = _places(deploys) + hold.places <= self._most_deploys
-            is_room &= _places(held) + hold.places <= self._comfortable
-            return is_room or self._make_room(deploys, request, hold)
-        if _places(held) + hold.places > self._comfortable:
-            keys = set(self._keys_of(request, hold))
+        if isinstance(request, Deploy) and not continuations.decisions(lease.message).allows_delete:
+            is_room = _places(deploys) + lease.places <= self._most_deploys
+            is_room &= _places(held) + lease.places <= self._comfortable
+            return is_room or self._make_room(deploys, request, lease)
+        if _places(held) + lease.places > self._comfortable:
+            keys = set(self._keys_of(request, lease))
             others = [each for each in held if each.request is None or keys.isdisjoint(self._keys_of(each.request, each))]
-            self._free(hold.places, others)
+            self._free(lease.places, others)
         return True
 
     def free_one(self) -> None:
@@ -119,7 +119,7 @@ class Room:
         if _places(held) >= self._max_held > self._most_deploys:
             self._free(1, held)
 
-    def _free(self, places: int, held: Sequence[Hold]) -> None:
+    def _free(self, places: int, held: Sequence[Lease]) -> None:
         """Let as many requests go as take so many places: deploys that wait, or else others that wait."""
         waiting = [each for each in held if isinstance(each.request, Deploy) and self._may_go(each, _WAITS)]
         waiting = waiting or [each for each in held if self._may_go(each, _CONTROL_WAITS)]
@@ -129,54 +129,54 @@ class Room:
                 freed += each.places
                 self._send_away(each)
 
-    def postpone(self, request: AnyRequest, hold: Hold) -> Continue | Release:
+    def postpone(self, request: AnyRequest, lease: Lease) -> Continue | Release:
         """Answer how a request that gives its place up is settled."""
-        after = self._delay(request, hold)
-        self._note_away(request, hold, after)
+        after = self._delay(request, lease)
+        self._note_away(request, lease, after)
         self._custody.postponed_at = self._loop.time()
         self._tally.postponed += 1
         log.info("request.postponed", seconds=after, action=request.action, target=request.target)
         return Release(after) if self._is_fifo else Continue(after=after)
 
-    def _send_away(self, hold: Hold) -> None:
+    def _send_away(self, lease: Lease) -> None:
         """Interrupt a request that gives its place up; what comes for the same deployment is behind it from now on."""
-        if hold.request is not None:
-            self._note_away(hold.request, hold, 0)
-        hold.interrupt(Postponed)
+        if lease.request is not None:
+            self._note_away(lease.request, lease, 0)
+        lease.interrupt(Postponed)
 
-    def _note_away(self, request: AnyRequest, hold: Hold, after: int) -> None:
+    def _note_away(self, request: AnyRequest, lease: Lease, after: int) -> None:
         """Remember that a request comes back after so many seconds."""
-        first, now = continuations.first_received_at(hold.message), self._loop.time()
+        first, now = continuations.first_received_at(lease.message), self._loop.time()
         until = now + after + RETURN_SECONDS
         if len(self._away) > self._max_held:
             self._away = {key: away for key, away in self._away.items() if max(away.values()) > now}
-        for key in self._keys_of(request, hold):
+        for key in self._keys_of(request, lease):
             away = self._away.get(key, {})
             self._away[key] = {each: ends for each, ends in away.items() if ends > now} | {first: until}
 
-    def _has_come(self, request: AnyRequest, hold: Hold) -> None:
+    def _has_come(self, request: AnyRequest, lease: Lease) -> None:
         """It is no longer away, where it was."""
-        for key in self._keys_of(request, hold) if self._away else ():
+        for key in self._keys_of(request, lease) if self._away else ():
             away = self._away.get(key, {})
-            away.pop(continuations.first_received_at(hold.message), None)
+            away.pop(continuations.first_received_at(lease.message), None)
             if not away:
                 self._away.pop(key, None)
 
-    def _is_behind(self, request: AnyRequest, hold: Hold) -> bool:
+    def _is_behind(self, request: AnyRequest, lease: Lease) -> bool:
         """Whether an earlier request, for the same deployment or of the same FIFO group, is away: it is to come first."""
-        first, now = continuations.first_received_at(hold.message), self._loop.time()
+        first, now = continuations.first_received_at(lease.message), self._loop.time()
         return any(
             earlier < first and until > now
-            for key in (self._keys_of(request, hold) if self._away else ())
+            for key in (self._keys_of(request, lease) if self._away else ())
             for earlier, until in self._away.get(key, {}).items()
         )
 
-    def _make_room(self, deploys: Sequence[Hold], request: Deploy, hold: Hold) -> bool:
+    def _make_room(self, deploys: Sequence[Lease], request: Deploy, lease: Lease) -> bool:
         """Let as many go of those that wait as take the newcomer's places; answer whether it is not the newcomer that goes."""
         waiting = [each for each in deploys if self._may_go(each, _WAITS)]
-        going: list[Hold] = []
-        while _places(going) < hold.places:
-            goes = self._first_to_go(waiting, request, hold)
+        going: list[Lease] = []
+        while _places(going) < lease.places:
+            goes = self._first_to_go(waiting, request, lease)
             if goes is None:
                 return False
             waiting.remove(goes)
@@ -185,9 +185,9 @@ class Room:
             self._send_away(each)
         return True
 
-    def _first_to_go(self, those: Sequence[Hold], request: Deploy, hold: Hold) -> Hold | None:
+    def _first_to_go(self, those: Sequence[Lease], request: Deploy, lease: Lease) -> Lease | None:
         """Return which of those that wait gives its place up for the newcomer; None where that is the newcomer itself."""
-        waiting: dict[str, list[Hold]] = {}
+        waiting: dict[str, list[Lease]] = {}
         for each in those:
             waiting.setdefault(each.request.target if each.request else "", []).append(each)
         counts = Counter({target: len(those) for target, those in waiting.items()})
@@ -203,43 +203,43 @@ class Room:
         if len(others) > len(in_line):
             goes = min(others, key=_standing)
             is_broken = sum(each.why in _TROUBLES for each in others) * 2 >= len(others)
-            if is_own and (is_broken or not slots.has_room()) and _standing_of(request, hold) <= _standing(goes):
+            if is_own and (is_broken or not slots.has_room()) and _standing_of(request, lease) <= _standing(goes):
                 return None
         else:
-            newcomer = (request.priority, request.tenant, continuations.first_received_at(hold.message)) if is_own else None
+            newcomer = (request.priority, request.tenant, continuations.first_received_at(lease.message)) if is_own else None
             last = slots.last(set(in_line).__contains__, newcomer)
             if last is None:
                 return None
             goes = last
         return goes
 
-    def _may_go(self, hold: Hold, waits: frozenset[Reason]) -> bool:
+    def _may_go(self, lease: Lease, waits: frozenset[Reason]) -> bool:
         """Whether a request only waits, and nobody is behind it or hears its heartbeat: to begin it again costs nothing."""
-        request = hold.request
+        request = lease.request
         return (
             request is not None
-            and hold.why in waits
-            and hold.watched is None
-            and not hold.is_ending
-            and not hold.is_leaving
-            and request.asker.task_token is None
-            and not continuations.carried(hold.message).may_delete
-            and not self._is_worn(hold)
-            and not self._turns.is_followed(self._keys_of(request, hold), hold)
-            and self._left(request, hold) > SHORTEST_DELAY_SECONDS
+            and lease.why in waits
+            and lease.watched is None
+            and not lease.is_ending
+            and not lease.is_leaving
+            and request.reply_target.task_token is None
+            and not continuations.decisions(lease.message).allows_delete
+            and not self._is_worn(lease)
+            and not self._turns.is_followed(self._keys_of(request, lease), lease)
+            and self._left(request, lease) > SHORTEST_DELAY_SECONDS
         )
 
-    def _is_worn(self, hold: Hold) -> bool:
+    def _is_worn(self, lease: Lease) -> bool:
         """Whether it has been given back so often that it would soon look like one that ends its readers: only on FIFO."""
-        return self._is_fifo and continuations.lineage(hold.message).deaths + hold.message.receive_count >= MOST_RETURNS
+        return self._is_fifo and continuations.lineage(lease.message).deaths + lease.message.receive_count >= MOST_RETURNS
 
-    def _left(self, request: AnyRequest, hold: Hold) -> float:
+    def _left(self, request: AnyRequest, lease: Lease) -> float:
         """Answer how many seconds a request has left."""
-        return continuations.first_received_at(hold.message) + request.timeout - hold.now()
+        return continuations.first_received_at(lease.message) + request.timeout - lease.now()
 
-    def _delay(self, request: AnyRequest, hold: Hold) -> int:
+    def _delay(self, request: AnyRequest, lease: Lease) -> int:
         """Answer for how long a request goes away: the older, the longer, while others wait here; not past its deadline."""
-        age = hold.now() - continuations.first_received_at(hold.message)
+        age = lease.now() - continuations.first_received_at(lease.message)
         in_line = self._sites[request.target].slots.waiting
         if self._is_fifo:
             longest = min(FIFO_SECONDS_ALONE + FIFO_SECONDS_IN_LINE * in_line, LONGEST_FIFO_DELAY_SECONDS)
@@ -248,17 +248,17 @@ class Room:
             longest = SHORTEST_DELAY_SECONDS + SECONDS_IN_LINE * in_line
             delay = min(max(age / 2, SHORTEST_DELAY_SECONDS), longest, LONGEST_DELAY_SECONDS)
         delay *= 0.5 + self._rng.random() / 2
-        return max(1, int(min(delay, self._left(request, hold))))
+        return max(1, int(min(delay, self._left(request, lease))))
 
 
-def _places(holds: Sequence[Hold]) -> int:
+def _places(holds: Sequence[Lease]) -> int:
     return sum(each.places for each in holds)
 
 
-def _standing(hold: Hold) -> tuple[int, float]:
+def _standing(lease: Lease) -> tuple[int, float]:
     """Answer a key by which the lowest is to go: the priority, then the age."""
-    return (0, 0.0) if hold.request is None else _standing_of(hold.request, hold)
+    return (0, 0.0) if lease.request is None else _standing_of(lease.request, lease)
 
 
-def _standing_of(request: AnyRequest, hold: Hold) -> tuple[int, float]:
-    return request.priority, -continuations.first_received_at(hold.message)
+def _standing_of(request: AnyRequest, lease: Lease) -> tuple[int, float]:
+    return request.priority, -continuations.first_received_at(lease.message)

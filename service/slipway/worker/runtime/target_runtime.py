@@ -11,12 +11,12 @@ from structlog.contextvars import bind_contextvars
 from slipway.core.requests.targets import DEFAULT, Target
 from slipway.core.scheduling.quota import Quota
 from slipway.worker.actions import dispatch as lives
-from slipway.worker.actions.cancel import Cancelling
-from slipway.worker.actions.dispatch import Lives
-from slipway.worker.kernel.counters import Tally
-from slipway.worker.kernel.policy import Terms
+from slipway.worker.actions.cancel import CancelAction
+from slipway.worker.actions.dispatch import ActionDispatcher
+from slipway.worker.kernel.counters import Counters
+from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.scheduling import watcher
-from slipway.worker.scheduling.outlook import Outlook
+from slipway.worker.scheduling.outlook import EtaEstimator
 from slipway.worker.scheduling.reaper import Reaper, Sends, Shows
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
@@ -26,7 +26,7 @@ class Bedrock(lives.Bedrock, watcher.Lists, Shows, Protocol):
     """Everything that is called of Bedrock, in one account and Region."""
 
 
-class Site:
+class TargetRuntime:
     """One target's watcher, slots and reaper, and the lives of requests there."""
 
     def __init__(
@@ -34,12 +34,12 @@ class Site:
         target: Target,
         bedrock: Bedrock,
         queue: Sends,
-        terms: Terms,
-        cancelling: Cancelling,
+        terms: WorkerPolicy,
+        cancelling: CancelAction,
         *,
         is_fifo: bool,
         rng: random.Random,
-        tally: Tally,
+        tally: Counters,
     ) -> None:
         self.target = target
         self.tally = tally
@@ -59,8 +59,8 @@ class Site:
             sweep_soon=self.watcher.sweep_soon,
             tally=tally,
         )
-        self.outlook = Outlook(self.slots, self.watcher, tally)
-        self.lives = Lives(bedrock, target, terms, self.slots, self.watcher, cancelling, rng=rng, tally=tally)
+        self.outlook = EtaEstimator(self.slots, self.watcher, tally)
+        self.lives = ActionDispatcher(bedrock, target, terms, self.slots, self.watcher, cancelling, rng=rng, tally=tally)
         self._reaper = Reaper(
             bedrock,
             queue,

@@ -16,12 +16,12 @@ from typing import Final, Protocol
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from slipway.core.bedrock.errors import Denied, Missing, Refused
+from slipway.core.bedrock.errors import Denied, Refused, ResourceMissing
 from slipway.core.lifecycle.outcomes import Abandon, Continue, Done, PutOff, Reason, Release, Settlement
 from slipway.core.requests.models import Cancel
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs import continuations
-from slipway.core.sqs.continuations import Carried
+from slipway.core.sqs.continuations import Decisions
 from slipway.core.sqs.lineage import (
     LONGEST_DELAY_SECONDS,
     MOST_DEATHS,
@@ -36,22 +36,22 @@ from slipway.core.sqs.lineage import (
     deaths_of,
 )
 from slipway.core.sqs.messages import QueueTraits
-from slipway.worker.actions.cancel import Cancelling
-from slipway.worker.kernel.counters import Tally
+from slipway.worker.actions.cancel import CancelAction
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Cancelled, LeaseLost, Postponed, Stopping, Superseded, TooLongHeld
-from slipway.worker.kernel.lease import Hold, TracedHold
-from slipway.worker.kernel.policy import Terms
+from slipway.worker.kernel.lease import Lease, TracedLease
+from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.kernel.tracing import Tracer
-from slipway.worker.publishing.callbacks import Desk, Replies
+from slipway.worker.publishing.callbacks import CallbackSender, CallbackTargets
 from slipway.worker.publishing.history import History
-from slipway.worker.publishing.publisher import Announcer, Topic, Unannounced, Unpublishable
+from slipway.worker.publishing.publisher import Publisher, Topic, Unannounced, Unpublishable
 from slipway.worker.queue import intake
 from slipway.worker.queue.copies import Copies
-from slipway.worker.queue.dead_letter import Burials, Graveyard
-from slipway.worker.queue.leases import Custody, Leases
-from slipway.worker.runtime.processor import Answers, times_of
-from slipway.worker.runtime.target_runtime import Bedrock, Site
-from slipway.worker.scheduling.ordering import Turns
+from slipway.worker.queue.dead_letter import DeadLetterQueue, DeadLetterSender
+from slipway.worker.queue.leases import LeaseCalls, Leases
+from slipway.worker.runtime.processor import MessageProcessor, times_of
+from slipway.worker.runtime.target_runtime import Bedrock, TargetRuntime
+from slipway.worker.scheduling.ordering import RequestOrder
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
 
@@ -63,32 +63,32 @@ LONGEST_FAULT_PAUSE_SECONDS: Final = 60.0
 _CONTINUE_REMEDY: Final = "raise the queue's MaximumMessageSize, or let Slipway send to it: slipway doctor"
 CONTROL_PLACES: Final = 20
 """How many messages of the control queue are held at once, beside `max_held`; deploys leave a quarter of them free, too."""
-LONGEST_GOODBYE_SECONDS: Final = 24.5
+LONGEST_SHUTDOWN_SECONDS: Final = 24.5
 """A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
 
 HURRIED_GOODBYE_SECONDS: Final = 2.0
 """How long what is under way may still take after a second signal."""
 
 
-class Queue(Leases, Graveyard, Protocol):
+class Queue(LeaseCalls, DeadLetterQueue, Protocol):
     """The queue, as far as custody needs it: apart from receiving, which has connections of its own."""
 
 
-class Slipway:
+class Worker:
     """The daemon without its process: runs until `stop`, and leaves nothing held behind."""
 
     def __init__(  # noqa: PLR0913  everything outside of it
         self,
-        terms: Terms,
+        terms: WorkerPolicy,
         traits: QueueTraits,
         *,
         source: intake.Source,
         queue: Queue,
         topic: Topic,
         bedrocks: Mapping[str, Bedrock],
-        desk: Desk,
+        desk: CallbackTargets,
         rng: random.Random,
-        beside: Slipway | None = None,
+        beside: Worker | None = None,
     ) -> None:
         """Serve one queue; with `beside`, the control queue of that one, which runs and stops both.
 
@@ -99,7 +99,7 @@ class Slipway:
             terms = replace(terms, max_held=min(CONTROL_PLACES, terms.max_held))
             beside.control = self
         self._beside = beside
-        self.control: Slipway | None = None
+        self.control: Worker | None = None
         """What serves the control queue, if there is one."""
         self._terms = terms
         self._traits = traits
@@ -111,9 +111,9 @@ class Slipway:
         self._vital: dict[str, asyncio.Task[object]] = {}
         self.has_left_early = False
         """Something was left, to be received again."""
-        tally = Tally() if beside is None else beside.tally
-        self.tally: Tally = tally
-        self.custody = Custody(
+        tally = Counters() if beside is None else beside.tally
+        self.tally: Counters = tally
+        self.leases = Leases(
             queue,
             lease_seconds=terms.visibility_timeout,
             max_held=terms.max_held,
@@ -124,20 +124,20 @@ class Slipway:
         self._copies = Copies()
         self.intake = intake.Intake(
             source,
-            self.custody,
+            self.leases,
             self._begin,
             max_held=terms.max_held,
             is_fifo=traits.is_fifo,
-            believe=partial(continuations.believed, own=terms.own_sender, has_rules=bool(terms.permissions)),
+            believe=partial(continuations.without_forged_continuation, own=terms.own_sender, has_rules=bool(terms.permissions)),
             rng=rng,
             tally=tally,
         )
         if beside is None:
-            self.turns = Turns()
+            self.turns = RequestOrder()
             self.history = History()
-            cancelling = Cancelling(lambda: self.holds, self.history, terms.permissions, rng=rng)
+            cancelling = CancelAction(lambda: self.holds, self.history, terms.permissions, rng=rng)
             self.sites = {
-                name: Site(
+                name: TargetRuntime(
                     target,
                     bedrocks[name],
                     queue,
@@ -145,22 +145,22 @@ class Slipway:
                     cancelling,
                     is_fifo=traits.is_fifo,
                     rng=rng,
-                    tally=tally if name == DEFAULT else Tally(),
+                    tally=tally if name == DEFAULT else Counters(),
                 )
                 for name, target in terms.targets.items()
             }
-            self._announcer = Announcer(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
-            self._replies = Replies(desk, rng=rng, tally=tally)
+            self._announcer = Publisher(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
+            self._replies = CallbackSender(desk, rng=rng, tally=tally)
         else:
             self.turns, self.history, self.sites = beside.turns, beside.history, beside.sites
             self._announcer, self._replies = beside._announcer, beside._replies  # noqa: SLF001  as above
-        self._answers = Answers(
+        self._answers = MessageProcessor(
             terms,
             traits,
-            self.custody,
+            self.leases,
             rng=rng,
-            burials=Burials(queue, rng=rng, tally=tally),
-            announcer=self._announcer,
+            burials=DeadLetterSender(queue, rng=rng, tally=tally),
+            publisher=self._announcer,
             replies=self._replies,
             sites=self.sites,
             turns=self.turns,
@@ -181,12 +181,12 @@ class Slipway:
         return (self._beside or self)._goodbye_ends is not None  # noqa: SLF001  as above
 
     @property
-    def holds(self) -> list[Hold]:
+    def holds(self) -> list[Lease]:
         """Return what is held, of all queues."""
-        return [hold for each in self.queues for hold in each.custody]
+        return [lease for each in self.queues for lease in each.leases]
 
     @property
-    def queues(self) -> tuple[Slipway, ...]:
+    def queues(self) -> tuple[Worker, ...]:
         """Return this one, and what serves the control queue, if there is one."""
         return (self,) if self.control is None else (self, self.control)
 
@@ -200,9 +200,9 @@ class Slipway:
         """The default target's."""
         return self.sites[DEFAULT].slots
 
-    def site_of(self, hold: Hold) -> Site:
+    def site_of(self, lease: Lease) -> TargetRuntime:
         """Answer the target that a message is about; the default as long as it is not understood."""
-        return self.sites[hold.request.target if hold.request else DEFAULT]
+        return self.sites[lease.request.target if lease.request else DEFAULT]
 
     def slot_places(self) -> dict[str, int]:
         """Answer the place, from 1, in its target's line for a slot, of each message whose request waits in one."""
@@ -211,7 +211,7 @@ class Slipway:
     def trace(self, tracer: Tracer) -> None:
         """From now on let what is received be traced."""
         for each in self.queues:
-            each.custody.make_hold = partial(TracedHold, tracer)
+            each.leases.make_hold = partial(TracedLease, tracer)
 
     async def run(self) -> None:
         """Serve the queue until `stop`; return when everything held has been settled or given back, or 24.5 s after `stop`.
@@ -229,15 +229,15 @@ class Slipway:
         """Receive nothing new and give back everything held; what is being announced or deleted is finished. Repeatable."""
         is_first, held = not self.is_stopping, self.holds
         if is_first:
-            self._goodbye_ends = asyncio.get_running_loop().time() + LONGEST_GOODBYE_SECONDS
+            self._goodbye_ends = asyncio.get_running_loop().time() + LONGEST_SHUTDOWN_SECONDS
             if self._patience is not None:
                 self._patience.reschedule(self._goodbye_ends)
         self._stop_watching()
         for each in self.queues:
             each.intake.stop()
-            each.custody.hurry()
-        for hold in held:
-            hold.interrupt(Stopping)
+            each.leases.hurry()
+        for lease in held:
+            lease.interrupt(Stopping)
         if is_first:
             log.info("daemon.stopping", held=len(held))
 
@@ -253,14 +253,14 @@ class Slipway:
 
     def oldest_seconds(self) -> float:
         """Answer how long ago the oldest request that is held was first received; 0 when none is held."""
-        return max((_age(hold) for hold in self.holds), default=0.0)
+        return max((_age(lease) for lease in self.holds), default=0.0)
 
     def waits(self) -> Counter[Reason]:
         """Answer how many of the requests held wait for what at this moment."""
-        counts = Counter(hold.why for hold in self.holds if hold.why is not None)
+        counts = Counter(lease.why for lease in self.holds if lease.why is not None)
         other = {name: why for name, site in self.sites.items() if (why := site.slots.why()[0]) is not Reason.NO_SLOT}
         if other and counts[Reason.NO_SLOT]:
-            in_line = (self.site_of(hold).target.name for hold in self.holds if hold.why is Reason.NO_SLOT)
+            in_line = (self.site_of(lease).target.name for lease in self.holds if lease.why is Reason.NO_SLOT)
             for name, number in Counter(in_line).items():
                 counts[Reason.NO_SLOT] -= number
                 counts[other.get(name, Reason.NO_SLOT)] += number
@@ -269,17 +269,17 @@ class Slipway:
     def lease_margin(self) -> float:
         """Answer the shortest time in seconds for which a lease still holds; a whole lease when nothing is held."""
         now = asyncio.get_running_loop().time()
-        return min((hold.lease_until - now for hold in self.holds), default=float(self._terms.visibility_timeout))
+        return min((lease.lease_until - now for lease in self.holds), default=float(self._terms.visibility_timeout))
 
     async def _serve_queue(self) -> None:
         async with asyncio.TaskGroup() as group:
             self._vital = {
-                "leases": group.create_task(self.custody.run()),
+                "leases": group.create_task(self.leases.run()),
                 **{f"target {name}": group.create_task(site.run()) for name, site in self.sites.items()},
                 "heartbeats": group.create_task(self._replies.run()),
             }
             if self.control is not None:
-                self._vital["leases of the control queue"] = group.create_task(self.control.custody.run())
+                self._vital["leases of the control queue"] = group.create_task(self.control.leases.run())
                 self._vital["control queue"] = group.create_task(self.control.intake.run())
             await self.intake.run()
             if self.control is not None:
@@ -288,7 +288,7 @@ class Slipway:
                 await asyncio.wait(self._tasks)
             await self._announcer.drain()
             for each in self.queues:
-                each.custody.stop()
+                each.leases.stop()
             self._stop_watching()
             self._replies.stop()
 
@@ -296,12 +296,12 @@ class Slipway:
         for site in self.sites.values():
             site.stop()
 
-    def _begin(self, hold: Hold) -> None:
+    def _begin(self, lease: Lease) -> None:
         if self.is_stopping:
-            hold.interrupt(Stopping)
-        self._tasks.add(asyncio.get_running_loop().create_task(self._serve(hold)))
+            lease.interrupt(Stopping)
+        self._tasks.add(asyncio.get_running_loop().create_task(self._serve(lease)))
 
-    async def _serve(self, hold: Hold) -> None:
+    async def _serve(self, lease: Lease) -> None:
         """Answer one message and settle it. The one place where an exception of any kind ends.
 
         Whatever ends it without a settlement lets go of the lease, so that the message is received again, and is a fault.
@@ -309,15 +309,15 @@ class Slipway:
         settlement: Settlement | None = None
         is_handed_on = False
         try:
-            bind_contextvars(message_id=hold.message.message_id)  # the task's own, and gone with it
-            settlement = await self._settlement(hold)
-            is_handed_on = await self._settle(hold, settlement)
-            if hold.refused is not None and not is_handed_on:
-                hold.cancelled = None
-                hold.pardon(Cancelled)
-                hold.pardon(TooLongHeld)
-                settlement = await self._settlement(hold)
-                is_handed_on = await self._settle(hold, settlement)
+            bind_contextvars(message_id=lease.message.message_id)  # the task's own, and gone with it
+            settlement = await self._settlement(lease)
+            is_handed_on = await self._settle(lease, settlement)
+            if lease.refused is not None and not is_handed_on:
+                lease.cancelled = None
+                lease.clear(Cancelled)
+                lease.clear(TooLongHeld)
+                settlement = await self._settlement(lease)
+                is_handed_on = await self._settle(lease, settlement)
         except Exception as fault:
             self.tally.faults += 1
             if _is_of_close(fault):
@@ -326,32 +326,32 @@ class Slipway:
         except BaseException as ended:
             if not self.is_stopping:
                 self.tally.faults += 1
-                log.error("request.cut_off", what=hold.what, error=repr(ended))  # noqa: TRY400  it ended from outside
+                log.error("request.cut_off", what=lease.what, error=repr(ended))  # noqa: TRY400  it ended from outside
             raise
         finally:
-            self.custody.let_go(hold)
-            self._copies.let_go(hold)
+            self.leases.discard(lease)
+            self._copies.discard(lease)
             self._tasks.discard(asyncio.current_task())  # here, as a callback takes 0.14 KB
             decided = settlement.decided if isinstance(settlement, Continue) else None
-            hold.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
-            hold.trace.end("Fault" if settlement is None else type(settlement).__name__)
+            lease.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
+            lease.trace.end("Fault" if settlement is None else type(settlement).__name__)
 
-    async def _settlement(self, hold: Hold) -> Settlement:
+    async def _settlement(self, lease: Lease) -> Settlement:
         """Return what becomes of one message. An exception that nobody expected is tried again, a few times."""
-        while hold.faults < 2 * MOST_FAULTS:
+        while lease.faults < 2 * MOST_FAULTS:
             try:
-                return await self._process(hold)
+                return await self._process(lease)
             except LeaseLost:
                 return Abandon()
             except Stopping:
                 return Release()
             except Cancelled:
-                return Continue(replace(continuations.carried(hold.message), cancelled=hold.cancelled))
+                return Continue(replace(continuations.decisions(lease.message), cancelled=lease.cancelled))
             except TooLongHeld:
                 # Order within a FIFO group would be lost by a new message: there it is received anew instead.
                 return Release() if self._traits.is_fifo else Continue()
             except Postponed:
-                return Release() if hold.request is None else self._answers.room.postpone(hold.request, hold)
+                return Release() if lease.request is None else self._answers.room.postpone(lease.request, lease)
             except Unannounced:
                 return PutOff()
             except Exception as fault:
@@ -359,166 +359,171 @@ class Slipway:
                     raise
                 self.tally.faults += 1
                 log.exception("request.faulted")
-                hold.faults += 1
-                hold.is_ending = False
+                lease.faults += 1
+                lease.is_ending = False
         return Release(LONGEST_DELAY_SECONDS)  # even ending it raises
 
-    async def _process(self, hold: Hold) -> Settlement:
+    async def _process(self, lease: Lease) -> Settlement:
         """Process the request once. Raises `Interrupted`, or anything."""
         try:
-            return await self._attempt(hold)
+            return await self._attempt(lease)
         except Superseded:
-            return self._superseded(hold)
+            return self._superseded(lease)
         except Unpublishable as refused:
-            return await self._answers.give_up_event(hold, str(refused))
+            return await self._answers.give_up_event(lease, str(refused))
         except Unannounced as failed:
-            if continuations.lineage(hold.message).delays < MOST_DELAYS:
+            if continuations.lineage(lease.message).delays < MOST_DELAYS:
                 raise
-            return await self._answers.give_up_event(hold, str(failed))
+            return await self._answers.give_up_event(lease, str(failed))
 
-    async def _attempt(self, hold: Hold) -> Settlement:
+    async def _attempt(self, lease: Lease) -> Settlement:
         """Process the request, unless enough of its readers have died or raised."""
-        earlier = continuations.read(hold.message)
+        earlier = continuations.read_continuation(lease.message)
         # Before anything else: a message is continued only when the one before it is gone.
-        is_last = earlier is None or earlier.receipt is None or await self.custody.finish(earlier.receipt)
-        if await self._copies.is_superseded(hold):
-            return self._superseded(hold)
-        if (seconds := self._put_off_seconds(hold)) > 0:
+        is_last = earlier is None or earlier.receipt is None or await self.leases.finish(earlier.receipt)
+        if await self._copies.is_superseded(lease):
+            return self._superseded(lease)
+        if (seconds := self._put_off_seconds(lease)) > 0:
             return Release(seconds)
-        if hold.faults:
-            with hold.because(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
-                await hold.pause(min(LONGEST_FAULT_PAUSE_SECONDS, FAULT_PAUSE_SECONDS * 5 ** (hold.faults - 1)))
-        lineage = continuations.lineage(hold.message)
-        if (faults := lineage.faults + hold.faults) >= MOST_FAULTS or (hold.is_announced and hold.faults):
-            return await self._answers.fail(hold, f"processing it failed {faults} times with an exception that is a bug")
-        if (deaths := self._deaths(hold)) >= MOST_DEATHS:
+        if lease.faults:
+            with lease.because(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
+                await lease.pause(min(LONGEST_FAULT_PAUSE_SECONDS, FAULT_PAUSE_SECONDS * 5 ** (lease.faults - 1)))
+        lineage = continuations.lineage(lease.message)
+        if (faults := lineage.faults + lease.faults) >= MOST_FAULTS or (lease.is_announced and lease.faults):
+            return await self._answers.fail(lease, f"processing it failed {faults} times with an exception that is a bug")
+        if (deaths := self._deaths(lease)) >= MOST_DEATHS:
             text = f"{deaths} processes in a row have ended as soon as they had received it"
-            return await self._answers.fail(hold, text, may_read=deaths < MOST_DEATHS + READ_AT_THE_END)
-        has_few_lives = is_last and hold.refused is None and self._traits.should_hand_on(hold.message.receive_count)
+            return await self._answers.fail(lease, text, may_read=deaths < MOST_DEATHS + READ_AT_THE_END)
+        near_max_receives = is_last and lease.refused is None and self._traits.should_continue(lease.message.receive_count)
         most = self._traits.max_receive_count or 0
         # At once only where it is the first death, or nearly too late: a reader that dies just after sending leaves a copy.
-        if has_few_lives and (deaths <= 1 or self._traits.is_fifo or hold.message.receive_count >= most - 1):
+        if near_max_receives and (deaths <= 1 or self._traits.is_fifo or lease.message.receive_count >= most - 1):
             return Continue()
         if deaths >= STAGGERED_DEATHS:
-            await hold.pause(self._rng.uniform(0.0, STAGGER_SECONDS))
+            await lease.pause(self._rng.uniform(0.0, STAGGER_SECONDS))
         loop = asyncio.get_running_loop()
-        hold.begun_at = loop.time()
-        if is_last and (has_few_lives or deaths >= SUSPICIOUS_DEATHS):
-            loop.call_later(SURVIVAL_SECONDS, self._survived, hold)
-        return await self._answers.answer(hold)
+        lease.begun_at = loop.time()
+        if is_last and (near_max_receives or deaths >= SUSPICIOUS_DEATHS):
+            loop.call_later(SURVIVAL_SECONDS, self._survived, lease)
+        return await self._answers.answer(lease)
 
-    def _superseded(self, hold: Hold) -> Settlement:
-        log.info("message.superseded", message_id=hold.message.message_id, what=hold.what)
+    def _superseded(self, lease: Lease) -> Settlement:
+        log.info("message.superseded", message_id=lease.message.message_id, what=lease.what)
         return Done()
 
-    def _survived(self, hold: Hold) -> None:
+    def _survived(self, lease: Lease) -> None:
         """Let a request that did not end its reader be continued with no deaths. Not after its deadline, which ends it."""
-        is_late = hold.request is not None and hold.now() >= (times_of(hold, hold.request).deadline or 0.0)
-        if not is_late and not hold.is_ending and not self._traits.is_fifo and hold.refused is None:
-            hold.interrupt(TooLongHeld)
+        is_late = lease.request is not None and lease.now() >= (times_of(lease, lease.request).deadline or 0.0)
+        if not is_late and not lease.is_ending and not self._traits.is_fifo and lease.refused is None:
+            lease.interrupt(TooLongHeld)
 
-    def _deaths(self, hold: Hold) -> int:
-        message = hold.message
+    def _deaths(self, lease: Lease) -> int:
+        message = lease.message
         lineage, most = continuations.lineage(message), self._terms.visibility_timeout
         since = max(message.first_received_at, lineage.until)
         here = deaths_of(max(1, message.receive_count - bool(lineage.until)), max(0.0, message.received_at - since), most)
         return lineage.deaths + here
 
-    def _put_off_seconds(self, hold: Hold) -> int:
+    def _put_off_seconds(self, lease: Lease) -> int:
         """Return for how long this message of a FIFO queue is to be given back before anything is done about it."""
-        if hold.message.receive_count > 1 or self._traits.max_receive_count == 1 or hold.refused is not None:
+        if lease.message.receive_count > 1 or self._traits.max_receive_count == 1 or lease.refused is not None:
             return 0
-        seconds = int(continuations.lineage(hold.message).until - hold.now())
+        seconds = int(continuations.lineage(lease.message).until - lease.now())
         return min(seconds, LONGEST_DELAY_SECONDS) if self._traits.is_fifo else 0
 
-    async def _settle(self, hold: Hold, settlement: Settlement) -> bool:
+    async def _settle(self, lease: Lease, settlement: Settlement) -> bool:
         """Do what the settlement says; answer whether the request was handed on."""
         self.tally.settlements[type(settlement).__name__] += 1
         match settlement:
             case Done():
-                await self.custody.delete(hold)
+                await self.leases.delete(lease)
             case Abandon():
                 pass
             case PutOff():
                 self.tally.put_off += 1
-                await self._put_off(hold)
-            case Release(after=after) if self._is_last_receive(hold) or self._has_counts(hold, after):
-                await self._hand_on(hold, delay_seconds=after, is_put_off=False, has_survived=after > 0)
+                await self._put_off(lease)
+            case Release(after=after) if self._is_last_receive(lease) or self._has_counts(lease, after):
+                await self._hand_on(lease, delay_seconds=after, is_put_off=False, has_survived=after > 0)
             case Release(after=after):
-                await self.custody.release(hold, after)
+                await self.leases.release(lease, after)
             case Continue(decided=decided, after=after):
-                return await self._hand_on(hold, decided, delay_seconds=after, is_put_off=False)
+                return await self._hand_on(lease, decided, delay_seconds=after, is_put_off=False)
         return False
 
-    def _is_last_receive(self, hold: Hold) -> bool:
+    def _is_last_receive(self, lease: Lease) -> bool:
         """Whether SQS would move it to the dead-letter queue if it were given back. Where even ending it raises, it is to."""
         most = self._traits.max_receive_count
-        return most is not None and hold.message.receive_count >= most and hold.faults < 2 * MOST_FAULTS
+        return most is not None and lease.message.receive_count >= most and lease.faults < 2 * MOST_FAULTS
 
-    def _has_counts(self, hold: Hold, after: int) -> bool:
+    def _has_counts(self, lease: Lease, after: int) -> bool:
         """Whether what is counted of it would be lost, or be wrong, if it were given back for `after` seconds.
 
         Hidden for so long, it looks as if its reader had died: a continuation says that it did not. On a FIFO queue only
         that of a cancel, which is in no order. Not where even ending it raises: SQS ends that.
         """
-        is_counted = hold.faults > 0 or self._deaths(hold) >= SUSPICIOUS_DEATHS
-        has_no_order = not self._traits.is_fifo or (after > 0 and isinstance(hold.request, Cancel))
-        return is_counted and hold.faults < 2 * MOST_FAULTS and has_no_order
+        is_counted = lease.faults > 0 or self._deaths(lease) >= SUSPICIOUS_DEATHS
+        has_no_order = not self._traits.is_fifo or (after > 0 and isinstance(lease.request, Cancel))
+        return is_counted and lease.faults < 2 * MOST_FAULTS and has_no_order
 
-    async def _put_off(self, hold: Hold) -> None:
+    async def _put_off(self, lease: Lease) -> None:
         """Continue later, under a new message, so that no place is kept and no receive is spent meanwhile.
 
         FIFO queues delay no single message: there the new one says until when its first reader is to hide it.
         """
-        lineage = continuations.lineage(hold.message)
-        log.warning("request.put_off", what=hold.what, seconds=lineage.delay_seconds)
-        await self._hand_on(hold, delay_seconds=lineage.delay_seconds)
+        lineage = continuations.lineage(lease.message)
+        log.warning("request.put_off", what=lease.what, seconds=lineage.delay_seconds)
+        await self._hand_on(lease, delay_seconds=lineage.delay_seconds)
 
     async def _hand_on(
         self,
-        hold: Hold,
-        decided: Carried | None = None,
+        lease: Lease,
+        decided: Decisions | None = None,
         *,
         delay_seconds: int = 0,
         is_put_off: bool = True,
         has_survived: bool = False,
     ) -> bool:
-        if self._copies.is_behind(hold):
-            await self.custody.delete(hold)
+        if self._copies.is_behind(lease):
+            await self.leases.delete(lease)
             return False
-        before, now = continuations.lineage(hold.message), asyncio.get_running_loop().time()
-        has_survived = has_survived or (hold.begun_at is not None and now - hold.begun_at >= SURVIVAL_SECONDS)
+        before, now = continuations.lineage(lease.message), asyncio.get_running_loop().time()
+        has_survived = has_survived or (lease.begun_at is not None and now - lease.begun_at >= SURVIVAL_SECONDS)
         lineage = Lineage(
-            deaths=0 if has_survived else self._deaths(hold),
-            faults=before.faults + hold.faults,
+            deaths=0 if has_survived else self._deaths(lease),
+            faults=before.faults + lease.faults,
             delays=before.delays + (is_put_off and delay_seconds > 0),
-            until=int(hold.now() + delay_seconds) if self._traits.is_fifo and delay_seconds else 0,
+            until=int(lease.now() + delay_seconds) if self._traits.is_fifo and delay_seconds else 0,
         )
-        continuation = continuations.write(
-            hold.message,
+        continuation = continuations.write_continuation(
+            lease.message,
             is_fifo=self._traits.is_fifo,
             decided=decided,
-            trace=hold.trace.traceparent,
+            trace=lease.trace.traceparent,
             lineage=lineage,
             delay_seconds=delay_seconds,
         )
-        failed = await self.custody.hand_on(hold, continuation)
+        failed = await self.leases.send_continuation(lease, continuation)
         if failed is None:
-            self._copies.sent(hold, decided)
-            log.info("request.continued", what=hold.what)
-            await self.custody.delete(hold)
+            self._copies.sent(lease, decided)
+            log.info("request.continued", what=lease.what)
+            await self.leases.delete(lease)
             return True
-        is_second = hold.refused is not None
-        log.error("continue.given_up", what=hold.what, code=failed.code, error=str(failed), remedy=_CONTINUE_REMEDY)
-        if isinstance(failed, Refused | Denied | Missing) and not is_second and not self.is_stopping and not hold.is_lost:
-            hold.refused = failed
+        is_second = lease.refused is not None
+        log.error("continue.given_up", what=lease.what, code=failed.code, error=str(failed), remedy=_CONTINUE_REMEDY)
+        if (
+            isinstance(failed, Refused | Denied | ResourceMissing)
+            and not is_second
+            and not self.is_stopping
+            and not lease.is_lost
+        ):
+            lease.refused = failed
         else:
-            await self.custody.release(hold, Lineage(delays=hold.message.receive_count).delay_seconds if is_second else 0)
+            await self.leases.release(lease, Lineage(delays=lease.message.receive_count).delay_seconds if is_second else 0)
         return False
 
 
-def _age(hold: Hold) -> float:
-    return max(0.0, hold.now() - continuations.first_received_at(hold.message))
+def _age(lease: Lease) -> float:
+    return max(0.0, lease.now() - continuations.first_received_at(lease.message))
 
 
 def _is_of_close(fault: BaseException) -> bool:

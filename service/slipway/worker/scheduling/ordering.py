@@ -12,39 +12,39 @@ from typing import Self
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.sqs import continuations
-from slipway.worker.kernel.lease import Hold
-from slipway.worker.kernel.observe import Tell
+from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.observe import ReportProgress
 
 
-class _Lines(dict[str, list["Turn"]]):
+class _Lines(dict[str, list["OrderPosition"]]):
     """By key: who stands in line, the head first. No line is empty."""
 
     standing = 0
     """In all of them. Counted and not summed up: whoever looks at the page asks each second."""
 
 
-class Turns:
+class RequestOrder:
     """A line for each key; whoever is at its head has the turn."""
 
     def __init__(self) -> None:
         self._lines = _Lines()
 
-    def turn(self, keys: Sequence[str], hold: Hold) -> Turn:
+    def turn(self, keys: Sequence[str], lease: Lease) -> OrderPosition:
         """Answer a turn that is yet to be taken: alone with each of these keys, in this order.
 
         For the last key, who was first received earlier goes before; for those before it, who comes earlier. (Within a
         FIFO group SQS itself keeps the order; elsewhere a message that is received again may come after younger ones.)
         """
-        return Turn(self._lines, keys, hold)
+        return OrderPosition(self._lines, keys, lease)
 
     def places(self) -> dict[str, int]:
         """Answer how many go before each message whose request waits behind others."""
         waiting = (enumerate(line[1:], 1) for line in self._lines.values() if len(line) > 1)
         return {turn.message_id: before for each in waiting for before, turn in each}
 
-    def is_followed(self, keys: Sequence[str], hold: Hold) -> bool:
+    def is_followed(self, keys: Sequence[str], lease: Lease) -> bool:
         """Whether somebody stands behind this message's request in the line of any of its keys."""
-        mine = hold.message.message_id
+        mine = lease.message.message_id
         lines = (self._lines[key] for key in keys if key in self._lines)
         return any(line[-1].message_id != mine and any(turn.message_id == mine for turn in line) for line in lines)
 
@@ -53,7 +53,7 @@ class Turns:
         return self._lines.standing - len(self._lines)
 
 
-class Turn:
+class OrderPosition:
     """A place in some lines, all of which are left in the end.
 
     Every request that is held has one. It is kept small: a line is a list, since a deque takes 600 bytes for its one
@@ -62,11 +62,11 @@ class Turn:
 
     __slots__ = ("_first_received", "_hold", "_keys", "_lines", "_standing", "_turn")
 
-    def __init__(self, lines: _Lines, keys: Sequence[str], hold: Hold) -> None:
+    def __init__(self, lines: _Lines, keys: Sequence[str], lease: Lease) -> None:
         self._lines = lines
         self._keys = keys
-        self._hold = hold
-        self._first_received = continuations.first_received_at(hold.message)
+        self._hold = lease
+        self._first_received = continuations.first_received_at(lease.message)
         self._standing = 0
         """In how many of the lines it stands: in those of the first keys."""
         self._turn: asyncio.Future[None] | None = None
@@ -83,7 +83,7 @@ class Turn:
         while self._standing:
             self._leave()
 
-    async def come(self, tell: Tell) -> None:
+    async def come(self, report_progress: ReportProgress) -> None:
         """Return when no other holder of the keys is at work. Raises `Interrupted` while waiting; that line closes up."""
         for key in self._keys:
             line = self._lines.setdefault(key, [])
@@ -95,7 +95,7 @@ class Turn:
                 line.append(self)
             if line[0] is not self:
                 text = f"behind an earlier request for {key}"
-                tell(Progress.WAITING, Reason.PREDECESSOR, text, partial(line.index, self))
+                report_progress(Progress.WAITING, Reason.PREDECESSOR, text, partial(line.index, self))
                 await self._wait(text)
 
     async def _wait(self, text: str) -> None:
@@ -125,5 +125,5 @@ class Turn:
             self._turn.set_result(None)
 
 
-def _age(turn: Turn) -> float:
+def _age(turn: OrderPosition) -> float:
     return turn._first_received  # noqa: SLF001  of this module

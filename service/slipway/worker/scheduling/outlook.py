@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.scheduling.eta import Forecast, Prospect, forecast, rest
-from slipway.worker.kernel.counters import Tally
-from slipway.worker.kernel.lease import Hold
+from slipway.core.scheduling.eta import Eta, SlotForecast, forecast, rest
+from slipway.worker.kernel.counters import Counters
+from slipway.worker.kernel.lease import Lease
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
 
@@ -23,22 +23,22 @@ class View:
 
     times: tuple[float, ...]
     """How long the latest creations took, in seconds."""
-    slots: Forecast | None
+    slots: SlotForecast | None
 
-    def of(self, reason: Reason | None, place: int | None, in_creation_for: float | None = None) -> Prospect:
+    def of(self, reason: Reason | None, place: int | None, in_creation_for: float | None = None) -> Eta:
         """Say what is known for a request that waits for this, at this place; or whose deployment is in creation."""
         if reason is Reason.NO_SLOT and place is not None and self.slots is not None:
             to_slot = self.slots.to_slot(place)
-            return Prospect(place, to_slot, to_slot + self.slots.typical)
+            return Eta(place, to_slot, to_slot + self.slots.typical)
         if reason is Reason.IN_CREATION and in_creation_for is not None:
-            return Prospect(to_end=rest(self.times, in_creation_for))
-        return Prospect(place)
+            return Eta(to_end=rest(self.times, in_creation_for))
+        return Eta(place)
 
 
-class Outlook:
+class EtaEstimator:
     """Looks at what is in creation, and foresees what comes of it."""
 
-    def __init__(self, slots: Slots, watcher: Watcher, tally: Tally) -> None:
+    def __init__(self, slots: Slots, watcher: Watcher, tally: Counters) -> None:
         self._slots = slots
         self._watcher = watcher
         self._tally = tally
@@ -46,10 +46,10 @@ class Outlook:
         self._seen_at = -FRESH_SECONDS
         self._view = View((), None)
 
-    def view(self, hold: Hold) -> View:
+    def view(self, lease: Lease) -> View:
         """Answer how things stand now. The hold is there for its clock, which is AWS's."""
         if self._loop.time() - self._seen_at >= FRESH_SECONDS:
-            self._seen_at, self._view = self._loop.time(), self._look(hold.now())
+            self._seen_at, self._view = self._loop.time(), self._look(lease.now())
         return self._view
 
     def _look(self, now: float) -> View:

@@ -12,12 +12,12 @@ from typing import Final, Protocol, TypeVar
 import structlog
 
 from slipway.core.bedrock.deployments import Deployment, Page, Status
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Missing, Refused
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing
 from slipway.core.bedrock.pager import deployment_pages
 from slipway.core.lifecycle.expiry import AGAIN_SECONDS, delete_of
-from slipway.core.lifecycle.tags import Marks
+from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.sqs.messages import Outgoing
-from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Stopping, Wait, Waits, rest
 
 log = structlog.get_logger()
@@ -79,7 +79,7 @@ class Reaper:
         interval: float,
         is_fifo: bool,
         rng: random.Random,
-        tally: Tally,
+        tally: Counters,
         deleted: dict[str, Deployment],
     ) -> None:
         self._bedrock = bedrock
@@ -165,7 +165,7 @@ class Reaper:
         arn = deployment.arn
         try:
             tags = await self._bedrock.tags(arn, wait=self._wait)
-            marks = Marks.of(tags or {})
+            marks = DeploymentTags.of(tags or {})
             if marks.request is None or marks.expires is None:
                 self._expires.pop(arn, None)
             else:
@@ -193,7 +193,7 @@ class Reaper:
             self._recorded[arn] = self._loop.time()
             self._tally.expiries += 1
             log.info("deployment.expired", arn=arn, name=deployment.name)
-        with suppress(Missing):
+        with suppress(ResourceMissing):
             await self._bedrock.delete(arn, wait=self._wait)
         self._deleted[arn] = deployment
         if len(self._deleted) > MOST_REMEMBERED:

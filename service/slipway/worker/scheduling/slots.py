@@ -17,12 +17,12 @@ from slipway.core.bedrock.errors import CallFailed, QuotaFull
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.requests.models import Request
-from slipway.core.scheduling.fair_queue import Line, Place
+from slipway.core.scheduling.fair_queue import FairQueue, QueueEntry
 from slipway.core.scheduling.quota import Counts, Quota
 from slipway.core.sqs import continuations
-from slipway.worker.kernel.counters import Tally
-from slipway.worker.kernel.lease import LONG_SECONDS, Because, Hold
-from slipway.worker.kernel.observe import Tell
+from slipway.worker.kernel.counters import Counters
+from slipway.worker.kernel.lease import LONG_SECONDS, Lease, WaitingFor
+from slipway.worker.kernel.observe import ReportProgress
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 class Waiter(NamedTuple):
     """Who stands in line, and what is completed when it is their turn."""
 
-    hold: Hold
+    lease: Lease
     turn: asyncio.Future[bool]
     """False where there is a deployment of its name: then no slot is what it waits for."""
 
@@ -48,15 +48,15 @@ class Slots:
         weights: Mapping[str, int],
         in_creation: Callable[[], int],
         sweep_soon: Callable[[], None],
-        tally: Tally,
+        tally: Counters,
     ) -> None:
         self.quota = quota
         self._in_creation = in_creation
         self._sweep_soon = sweep_soon
         self._tally = tally
         self._others: Counts | None = None
-        self._line: Line[Waiter] = Line(weights)
-        self._granted: dict[Place[Waiter], float] = {}
+        self._line: FairQueue[Waiter] = FairQueue(weights)
+        self._granted: dict[QueueEntry[Waiter], float] = {}
         """Who has the right to create, since when, and has not yet said what came of it. The oldest first."""
         self._loop = asyncio.get_running_loop()
 
@@ -73,7 +73,7 @@ class Slots:
     def why(self) -> tuple[Reason, str]:
         """Answer what those in line wait for now: a slot; or the rate of creates, where that has long held up the first."""
         for place, since in islice(self._granted.items(), 1):
-            is_held_back = place.who.hold.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
+            is_held_back = place.who.lease.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
             if is_held_back and not self.quota.is_full(self.counts, self.under_way):
                 return Reason.THROTTLED, f"{self.under_way} creates go before it, and AWS takes no more at once"
         return Reason.NO_SLOT, f"no slot: {self.quota.fullness()}"
@@ -87,16 +87,16 @@ class Slots:
 
     def places(self) -> dict[str, int]:
         """Answer the place in line, from 1, of each message whose request waits for a slot here."""
-        return {place.who.hold.message.message_id: number for number, place in enumerate(self._line.in_order(), 1)}
+        return {place.who.lease.message.message_id: number for number, place in enumerate(self._line.in_order(), 1)}
 
-    def first(self, most: int) -> list[Hold]:
+    def first(self, most: int) -> list[Lease]:
         """Answer the first so many in line."""
-        return [place.who.hold for place in self._line.in_order(most)]
+        return [place.who.lease for place in self._line.in_order(most)]
 
-    def last(self, may_go: Callable[[Hold], bool], newcomer: tuple[int, str | None, float] | None) -> Hold | None:
+    def last(self, may_go: Callable[[Lease], bool], newcomer: tuple[int, str | None, float] | None) -> Lease | None:
         """Answer who of those that may go is last in line; None where that is nobody, or the newcomer would come after."""
-        last = self._line.last(lambda waiter: may_go(waiter.hold), newcomer)
-        return None if last is None else last.hold
+        last = self._line.last(lambda waiter: may_go(waiter.lease), newcomer)
+        return None if last is None else last.lease
 
     def needs_counts(self) -> bool:
         """Whether the next sweep should count what others made: only while somebody waits for a slot."""
@@ -106,24 +106,24 @@ class Slots:
         """Whether a request that came now would be let through at once."""
         return not self._line and self._room() > 0
 
-    async def grant(self, hold: Hold, request: Request, tell: Tell) -> Grant | None:
+    async def grant(self, lease: Lease, request: Request, report_progress: ReportProgress) -> Grant | None:
         """Return the right to make one create, when it is this request's turn. Raises `Interrupted` while waiting.
 
         Return None as soon as a sweep shows a deployment of the request's name: what is about that deployment, and may
         free a slot, waits for this request.
         """
         turn: asyncio.Future[bool] = self._loop.create_future()
-        first_received = continuations.first_received_at(hold.message)
+        first_received = continuations.first_received_at(lease.message)
         place = self._line.join(
-            Waiter(hold, turn), priority=request.priority, tenant=request.tenant, first_received=first_received
+            Waiter(lease, turn), priority=request.priority, tenant=request.tenant, first_received=first_received
         )
         self._pump()
         try:
             if turn.done():
-                await hold.wait(turn)
+                await lease.wait(turn)
             else:
-                with self._behind(place, tell):
-                    await hold.wait(turn)
+                with self._behind(place, report_progress):
+                    await lease.wait(turn)
         except BaseException:
             # One that was interrupted before it could wait is still in line, or has the right to create already.
             if turn.done() and not turn.cancelled() and turn.exception() is None and turn.result():
@@ -136,24 +136,24 @@ class Slots:
             return None
         return Grant(self._finished, place)
 
-    def _behind(self, place: Place[Waiter], tell: Tell) -> Because:
+    def _behind(self, place: QueueEntry[Waiter], report_progress: ReportProgress) -> WaitingFor:
         """Say that somebody must wait, and for what; answer what keeps that known for as long as it does."""
         if len(self._line) == 1:
             self._sweep_soon()
         why, text = self.why()
-        tell(Progress.WAITING, why, text, partial(self._line.rank, place))
-        return place.who.hold.because(why, text)
+        report_progress(Progress.WAITING, why, text, partial(self._line.rank, place))
+        return place.who.lease.because(why, text)
 
     def swept(self, others: Counts, names: AbstractSet[str] = frozenset()) -> None:
         """Note how many deployments exist beside this process's own in creation, and their names, as a sweep has shown."""
         for place in self._line.in_order():
-            if place.who.hold.what in names and not place.who.turn.done():
+            if place.who.lease.what in names and not place.who.turn.done():
                 place.who.turn.set_result(False)
         self._others = others
         self.quota = self.quota.after_sweep(self.counts)
         self._pump(probe=True)
 
-    def _finished(self, place: Place[Waiter], answer: Created | CallFailed | None) -> None:
+    def _finished(self, place: QueueEntry[Waiter], answer: Created | CallFailed | None) -> None:
         """A granted create is over: taken on (and watched already), failed, or never sent (None)."""
         del self._granted[place]
         match answer:
@@ -191,7 +191,9 @@ class Grant:
 
     __slots__ = ("_finished", "_place", "answer")
 
-    def __init__(self, finished: Callable[[Place[Waiter], Created | CallFailed | None], None], place: Place[Waiter]) -> None:
+    def __init__(
+        self, finished: Callable[[QueueEntry[Waiter], Created | CallFailed | None], None], place: QueueEntry[Waiter]
+    ) -> None:
         self._finished = finished
         self._place = place
         self.answer: Created | CallFailed | None = None

@@ -15,9 +15,9 @@ import structlog
 from slipway.core.bedrock.deployments import Deployment, Page, Status
 from slipway.core.bedrock.errors import CallFailed, EndlessListing
 from slipway.core.bedrock.pager import deployment_pages
-from slipway.core.scheduling.list_strategy import Estimate, Way, cheapest
+from slipway.core.scheduling.list_strategy import ListStrategy, SweepEstimate, cheapest
 from slipway.core.scheduling.quota import Counts
-from slipway.worker.kernel.counters import Tally
+from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Wait, rest
 
 log = structlog.get_logger()
@@ -81,7 +81,7 @@ class Watcher:
         *,
         interval: float,
         rng: random.Random,
-        tally: Tally,
+        tally: Counters,
         needs_counts: Callable[[], bool],
         counted: Callable[[Counts, AbstractSet[str]], None],
     ) -> None:
@@ -92,7 +92,7 @@ class Watcher:
         self._needs_counts = needs_counts
         self._counted = counted
         self._watched: dict[str, _Watched] = {}
-        self._estimate = Estimate(0, 0, 0, 0)
+        self._estimate = SweepEstimate(0, 0, 0, 0)
         self._sweep = 0
         self._woken = 0
         self._loop = asyncio.get_running_loop()
@@ -186,7 +186,7 @@ class Watcher:
         needs_counts = self._needs_counts()
         way = cheapest(self._estimate_now(), needs_counts=needs_counts)
         try:
-            if way is Way.ONE_BY_ONE:
+            if way is ListStrategy.ONE_BY_ONE:
                 await self._ask(list(self._watched))
             else:
                 await self._list(way)
@@ -205,53 +205,55 @@ class Watcher:
             self.trouble = None
             self._tally.sweeps += 1
 
-    def _estimate_now(self) -> Estimate:
+    def _estimate_now(self) -> SweepEstimate:
         last = self._estimate
-        return Estimate(len(self._watched), len(self._watched), last.active_since, last.failed_since)
+        return SweepEstimate(len(self._watched), len(self._watched), last.active_since, last.failed_since)
 
-    async def _list(self, way: Way) -> None:
+    async def _list(self, way: ListStrategy) -> None:
         oldest = self._oldest()
-        since = None if way is Way.EVERYTHING else oldest
+        since = None if way is ListStrategy.EVERYTHING else oldest
         number = self._sweep
-        sight = _Sight(oldest)
-        statuses = (Status.ACTIVE, Status.FAILED) if way is Way.ENDED_SINCE_OLDEST else (None,)
+        observation = _Sight(oldest)
+        statuses = (Status.ACTIVE, Status.FAILED) if way is ListStrategy.ENDED_SINCE_OLDEST else (None,)
         endless: EndlessListing | None = None
         for status in statuses:
             try:
-                await self._read_list(since, status, sight)
+                await self._read_list(since, status, observation)
             except EndlessListing as failed:
                 endless = failed  # the other status may still be listed to its end
         if self._is_stopping:
             return
-        if way is Way.EVERYTHING:  # of an endless listing the pages that were read: a create above the quota is refused
-            self._counted(Counts(sight.others_creating, sight.others), sight.names)
+        if (
+            way is ListStrategy.EVERYTHING
+        ):  # of an endless listing the pages that were read: a create above the quota is refused
+            self._counted(Counts(observation.others_creating, observation.others), observation.names)
         if endless is not None:
-            await self._ask(self._missed(sight.found, number))
+            await self._ask(self._missed(observation.found, number))
             raise endless
-        since_oldest = sight.since_oldest
-        self._estimate = Estimate(
+        since_oldest = observation.since_oldest
+        self._estimate = SweepEstimate(
             len(self._watched), since_oldest[Status.CREATING], since_oldest[Status.ACTIVE], since_oldest[Status.FAILED]
         )
         # That way does not show what is in creation: only of what was never seen it is not known whether it is there.
-        seen = () if way is not Way.ENDED_SINCE_OLDEST else (arn for arn, one in self._watched.items() if one.is_seen)
-        await self._ask(self._missed(sight.found.union(seen), number))
+        seen = () if way is not ListStrategy.ENDED_SINCE_OLDEST else (arn for arn, one in self._watched.items() if one.is_seen)
+        await self._ask(self._missed(observation.found.union(seen), number))
 
-    async def _read_list(self, since: float | None, status: Status | None, sight: _Sight) -> None:
+    async def _read_list(self, since: float | None, status: Status | None, observation: _Sight) -> None:
         async for page in deployment_pages(lambda token: self._bedrock.page(created_after=since, status=status, token=token)):
-            await self._look_through(page, sight)
+            await self._look_through(page, observation)
             if self._is_stopping:
                 return
 
-    async def _look_through(self, page: Page, sight: _Sight) -> None:
+    async def _look_through(self, page: Page, observation: _Sight) -> None:
         for deployment in page.deployments:
-            if deployment.arn in sight.found:
+            if deployment.arn in observation.found:
                 continue
-            sight.found.add(deployment.arn)
-            sight.since_oldest[deployment.status] += deployment.created_at >= sight.oldest
+            observation.found.add(deployment.arn)
+            observation.since_oldest[deployment.status] += deployment.created_at >= observation.oldest
             if deployment.arn not in self._watched or self._look_at(deployment):
-                sight.names.add(deployment.name)
-                sight.others += 1
-                sight.others_creating += deployment.status is Status.CREATING
+                observation.names.add(deployment.name)
+                observation.others += 1
+                observation.others_creating += deployment.status is Status.CREATING
             if self._woken >= WOKEN_AT_ONCE:
                 self._woken = 0
                 await asyncio.sleep(0)
