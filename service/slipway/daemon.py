@@ -24,7 +24,7 @@ from slipway.aws.connect import Aws, connect
 from slipway.aws.sdk.regions import NotConfigured
 from slipway.core.bedrock.errors import CallFailed, Refused, ResourceMissing
 from slipway.core.requests.targets import DEFAULT
-from slipway.core.rules.permissions import Rule
+from slipway.core.rules.permissions import PermissionRule
 from slipway.core.rules.triggers import Trigger
 from slipway.core.scheduling.backoff import pause_seconds
 from slipway.core.sqs.messages import QueueTraits
@@ -70,7 +70,7 @@ def main(config: Path | None) -> int:
         return runner.run(serve(settings, triggers, permissions))
 
 
-async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissions: tuple[Rule, ...] = ()) -> int:
+async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissions: tuple[PermissionRule, ...] = ()) -> int:
     """Open what is needed, run, and close it again.
 
     Only what nothing but another setting can end is answered with the exit code of a wrong one. Everything else, like
@@ -101,7 +101,7 @@ async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissi
 async def _serve(
     settings: Settings,
     triggers: tuple[Trigger, ...],
-    permissions: tuple[Rule, ...],
+    permissions: tuple[PermissionRule, ...],
     endpoint: Endpoint,
     start: _Start,
     stack: AsyncExitStack,
@@ -188,7 +188,9 @@ async def _unless(said: asyncio.Event, asked: Awaitable[T]) -> T | None:
     return None
 
 
-async def _permitting(permissions: tuple[Rule, ...], terms: WorkerPolicy, aws: Aws, start: _Start) -> WorkerPolicy | None:
+async def _permitting(
+    permissions: tuple[PermissionRule, ...], terms: WorkerPolicy, aws: Aws, start: _Start
+) -> WorkerPolicy | None:
     """Learn who Slipway itself is to SQS, before anything is received; None when a signal came first.
 
     Permissions need it. Without them it is asked for once: without an answer, a request that is continued in a new message
@@ -310,7 +312,7 @@ class ShutdownSignals:
         self.is_said.set()
         _cut_off_after(AGAIN_SECONDS if is_again else LONGEST_SHUTDOWN_SECONDS + CLOSING_SECONDS)
         if self._slipway is not None:
-            (self._slipway.hurry if is_again else self._slipway.stop)()
+            (self._slipway.shorten_shutdown if is_again else self._slipway.stop)()
         log.info("signal.received", signal=name)
 
 

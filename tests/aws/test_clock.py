@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import pytest
 
-from slipway.aws.adapters.clock import RIVAL_SECONDS, RIVALS_BELIEVED, AwsClock
+from slipway.aws.adapters.clock import RIVAL_SECONDS, RIVALS_TO_BELIEVE, AwsClock
 from slipway.aws.adapters.responses import Parsed
 from tests.aws.servers import DATE_SECONDS
 from tests.simulator.virtual_loop import run
@@ -132,7 +132,7 @@ def test_a_clock_that_jumped_is_followed_after_a_few_answers(jump: float) -> Non
         server = Server(on_arrival=True)
         await server.call(0.02)
         server.jump(jump)
-        for _ in range(RIVALS_BELIEVED):
+        for _ in range(RIVALS_TO_BELIEVE):
             await asyncio.sleep(RIVAL_SECONDS)
             await server.call(0.02)
         assert server.wrong_by <= 0.6

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiobotocore.stub import AioStubber
 
-from slipway.aws.adapters.replies import SAGEMAKER, STEP_FUNCTIONS, Replies
+from slipway.aws.adapters.replies import SAGEMAKER, STEP_FUNCTIONS, CallbackSender
 from slipway.aws.sdk.clients import Clients
 from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing, Throttled
 from slipway.core.events.callbacks import EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
@@ -22,8 +22,8 @@ EXECUTION = {"PipelineExecutionArn": "arn:aws:sagemaker:us-east-1:123456789012:p
 ATTRIBUTES = {"status": {"DataType": "String", "StringValue": "Active"}}
 
 
-def make_replies(clients: Clients, *, attempts: int = 1) -> Replies:
-    return Replies(clients.open, queues=clients.leases, topics=clients.topic, caller=make_caller(attempts=attempts))
+def make_replies(clients: Clients, *, attempts: int = 1) -> CallbackSender:
+    return CallbackSender(clients.open, queues=clients.leases, topics=clients.topic, caller=make_caller(attempts=attempts))
 
 
 async def test_step_functions_is_told(clients_at: Open) -> None:

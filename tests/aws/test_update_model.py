@@ -8,7 +8,7 @@ from typing import Any
 
 from aiobotocore.session import AioSession
 
-from slipway.aws.sdk.clients import UPDATE, teach_update
+from slipway.aws.sdk.clients import UPDATE, register_update_operation
 
 
 def loader_of(directory: Path | None = None) -> Any:
@@ -20,7 +20,7 @@ def loader_of(directory: Path | None = None) -> Any:
 
 def test_the_pinned_botocore_learns_it() -> None:
     loader = loader_of()
-    teach_update(loader)
+    register_update_operation(loader)
     model = loader.load_service_model("bedrock", "service-2")
     assert model["operations"][UPDATE]["http"]["method"] == "PATCH"
     assert "updateDetails" in model["shapes"]["GetCustomModelDeploymentResponse"]["members"]
@@ -33,6 +33,6 @@ def test_one_that_knows_it_keeps_its_own(tmp_path: Path) -> None:
     (newer / "service-2.json").write_text(json.dumps({"operations": {UPDATE: {"name": UPDATE, "its": "own"}}, "shapes": {}}))
     loader = loader_of(tmp_path)
     before = list(loader.search_paths)
-    teach_update(loader)
+    register_update_operation(loader)
     assert loader.search_paths == before
     assert loader.load_service_model("bedrock", "service-2")["operations"][UPDATE]["its"] == "own"

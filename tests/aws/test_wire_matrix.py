@@ -14,7 +14,7 @@ import pytest
 
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.adapters.queue import Queue
-from slipway.aws.adapters.replies import Replies
+from slipway.aws.adapters.replies import CallbackSender
 from slipway.aws.adapters.retry import Caller
 from slipway.aws.adapters.topic import Topic
 from slipway.aws.sdk.clients import Clients
@@ -58,7 +58,7 @@ class Adapters:
     knowing: Queue
     """It has buried before, and knows where."""
     topic: Topic
-    replies: Replies
+    replies: CallbackSender
 
     @classmethod
     def of(cls, clients: Clients, caller: Caller) -> Adapters:
@@ -70,7 +70,7 @@ class Adapters:
             make_queue(clients, url=BURYING_URL, caller=caller),
             knowing,
             make_topic(clients, caller=caller),
-            Replies(clients.open, queues=clients.leases, topics=clients.topic, caller=caller),
+            CallbackSender(clients.open, queues=clients.leases, topics=clients.topic, caller=caller),
         )
 
 

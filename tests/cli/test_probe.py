@@ -14,7 +14,7 @@ from slipway.aws.adapters.retry import Caller
 from slipway.cli.exit_codes import Exit
 from slipway.cli.probe.account import SHARE, ProbeRun
 from slipway.cli.probe.client import PREFIX, TAG, Plan, ProbeClient
-from slipway.cli.probe.command import proposal, smoke_result
+from slipway.cli.probe.command import describe_plan, smoke_result
 from slipway.cli.probe.readonly import look
 from slipway.core.diagnostics.probe import ProbeFinding, Question, terms_of, unasked
 from tests.simulator.bedrock import Account, Rules, WatchedBedrock
@@ -263,7 +263,7 @@ def test_what_it_says_that_it_will_make_it_makes_and_no_more() -> None:
         at = Probed(USUAL.changed({"max_creating": 9}), slots=3)
         at.account.add("other", MODEL, {}).ends += 10_000.0
         existing = (await look(at.bedrock))[1]
-        said = proposal(at.hands.plan, existing, "123456789012 us-east-1")
+        said = describe_plan(at.hands.plan, existing, "123456789012 us-east-1")
         for part in (
             MODEL,
             "up to 4 deployments",

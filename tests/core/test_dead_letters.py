@@ -10,7 +10,7 @@ import pytest
 from slipway.core.dead_letters import DeadLetter, DeadLetterCause, dead_letter_cause
 from slipway.core.parsing.admission import Admission
 from slipway.core.requests.targets import Home, Target, Targets
-from slipway.core.rules.permissions import Rule
+from slipway.core.rules.permissions import PermissionRule
 from slipway.core.rules.triggers import read_triggers
 from tests.support.bodies import ARN, GOOD, HOME
 
@@ -66,7 +66,7 @@ def test_what_stands_beside_the_letter_goes_before(attributes: dict[str, str]) -
 
 
 def test_a_letter_is_judged_as_the_daemon_would_admit_it() -> None:
-    rules = (Rule(name="team", senders=("AROATEAM:*",), names=("bot*",)),)
+    rules = (PermissionRule(name="team", senders=("AROATEAM:*",), names=("bot*",)),)
     admission = Admission(targets=TARGETS, permissions=rules, reply_to=("arn:aws:sns:us-east-1:123456789012:answers",))
 
     def code(body: dict[str, Any], sender: str | None = "AROATEAM:me") -> str:

@@ -21,7 +21,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from slipway import __version__
-from slipway.aws.sdk.clients import teach_update
+from slipway.aws.sdk.clients import register_update_operation
 from slipway.core.events.asyncapi import asyncapi_document
 from slipway.core.rules.event_pattern import Pattern
 from slipway.core.rules.triggers import first_match
@@ -300,7 +300,7 @@ def method_names(service: str) -> list[str]:
 @cache
 def service_model(service: str) -> ServiceModel:
     loader = Loader()
-    teach_update(loader)
+    register_update_operation(loader)
     return ServiceModel(loader.load_service_model(service, "service-2"), service)
 
 

@@ -17,7 +17,7 @@ from tests.e2e.daemons import MODEL, a_request, daemon, listening
 QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(0.0, 0.0))
 
 
-def plant(box: LocalAws, name: str, request_id: str | None, model: str = MODEL) -> None:
+def bug(box: LocalAws, name: str, request_id: str | None, model: str = MODEL) -> None:
     tags = [{"key": REQUEST_TAG, "value": request_id}] if request_id else []
     box.bedrock.account().add(box.bedrock.now(), name, model, tags=tags)
 
@@ -40,14 +40,14 @@ async def test_everything_is_found_and_changes_nothing() -> None:
     async with LocalAws(terms=QUICK) as box, daemon(box) as process, listening(box) as results:
         await box.send(a_request("bot"))
         await results.until(lambda: bool(results.outcomes()))
-        plant(box, "fails-left", "r-left")
-        plant(box, "forgotten", "r-forgotten")
-        plant(box, "twin", "r-forgotten")
-        plant(box, "theirs", None)
+        bug(box, "fails-left", "r-left")
+        bug(box, "forgotten", "r-forgotten")
+        bug(box, "twin", "r-forgotten")
+        bug(box, "theirs", None)
         box.bedrock.terms = replace(QUICK, denied=("CreateCustomModelDeployment",))
         await box.send(a_request("bot-2"))
         await process.until(lambda: bool(process.lines("request.paused")))
-        plant(box, "bot-2", None)
+        bug(box, "bot-2", None)
         account = box.bedrock.account()
         before = len(account.made)
         archive = "".join(json.dumps({"Type": "Notification", "Message": json.dumps(event)}) + "\n" for event in results.events)
@@ -65,7 +65,7 @@ async def test_everything_is_found_and_changes_nothing() -> None:
 
 async def test_at_a_terminal_it_is_a_table() -> None:
     async with LocalAws(terms=QUICK) as box:
-        plant(box, "fails-left", "r-left")
+        bug(box, "fails-left", "r-left")
         code, screen = await at_terminal(box, "audit")
         assert code == 1
         assert "leftover" in screen
@@ -105,8 +105,8 @@ async def test_without_settings_it_names_the_setting() -> None:
 
 async def test_a_list_that_does_not_end_is_said_and_not_read_for_ever() -> None:
     async with LocalAws(terms=replace(QUICK, list_tokens="same", page_size=1)) as box:
-        plant(box, "bot-1", None)
-        plant(box, "bot-2", None)
+        bug(box, "bot-1", None)
+        bug(box, "bot-2", None)
         ran = await typed(box, "audit")
         assert ran.code not in {0, 1}, ran.out
         assert "EndlessListing" in ran.err

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.client import RequestRejected, opened
+from slipway.client import RequestRejected, open_client
 from slipway.local.behaviour import Behaviour
 from slipway.local.stack import LocalAws
 from tests.e2e.daemons import MODEL, daemon
@@ -19,11 +19,11 @@ async def test_submit_and_follow(monkeypatch: pytest.MonkeyPatch) -> None:
         await process.until(lambda: bool(process.lines("daemon.started")))
         for name, value in box.environment().items():
             monkeypatch.setenv(name, value)
-        async with opened(daemons=[f"http://127.0.0.1:{process.port}"]) as client:
+        async with open_client(daemons=[f"http://127.0.0.1:{process.port}"]) as client:
             ticket = await client.submit({"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"})
             assert (ticket.request_id, ticket.name) == ("r-1", "bot")
             heard = [news async for news in client.follow(ticket)]
-            assert [news.is_end for news in heard] == [False] * (len(heard) - 1) + [True]
+            assert [news.is_terminal for news in heard] == [False] * (len(heard) - 1) + [True]
             assert (heard[-1].state, heard[-1].arn) == ("Active", box.bedrock.account().made[0].arn)
             with pytest.raises(RequestRejected, match="did you mean modelArn"):
                 await client.submit({"modelDeploymentName": "bot", "modelarn": MODEL})
@@ -36,7 +36,7 @@ async def test_following_goes_on_while_a_daemon_is_restarted(monkeypatch: pytest
             monkeypatch.setenv(name, value)
         async with daemon(box, SLIPWAY_VISIBILITY_TIMEOUT="10") as first:
             await first.until(lambda: bool(first.lines("daemon.started")))
-            async with opened(daemons=[f"http://127.0.0.1:{first.port}"]) as client:
+            async with open_client(daemons=[f"http://127.0.0.1:{first.port}"]) as client:
                 ticket = await client.submit({"modelDeploymentName": "bot", "modelArn": MODEL})
                 sources = []
                 async for news in client.follow(ticket):

@@ -18,16 +18,16 @@ NOBODY = {"SLIPWAY_HTTP_PORT": "0"}
 OTHER = MODEL[:-1] + "m"
 
 
-def plant(box: LocalAws, name: str, request_id: str | None = None, model: str = MODEL) -> None:
+def bug(box: LocalAws, name: str, request_id: str | None = None, model: str = MODEL) -> None:
     tags = [{"key": REQUEST_TAG, "value": request_id}] if request_id else []
     box.bedrock.account().add(box.bedrock.now(), name, model, "a line", tags)
 
 
 async def test_a_list_has_every_filter_that_bedrock_has() -> None:
     async with LocalAws(terms=QUICK) as box:
-        plant(box, "bot-1", "r-1")
-        plant(box, "bot-2", model=OTHER)
-        plant(box, "fails-bot", "r-3")
+        bug(box, "bot-1", "r-1")
+        bug(box, "bot-2", model=OTHER)
+        bug(box, "fails-bot", "r-3")
 
         async def names(*words: str) -> list[str]:
             ran = await typed(box, "list", *words, **NOBODY)
@@ -52,7 +52,7 @@ async def test_a_list_has_every_filter_that_bedrock_has() -> None:
 
 async def test_get_shows_all_and_says_when_there_is_none() -> None:
     async with LocalAws(terms=QUICK) as box:
-        plant(box, "bot", "r-1")
+        bug(box, "bot", "r-1")
         ran = await typed(box, "get", "bot", **NOBODY)
         facts = dict(ran.rows)
         assert (facts["status"], facts["description"], facts["requestId"], facts[f"tag {REQUEST_TAG}"]) == (
@@ -73,7 +73,7 @@ async def test_get_shows_all_and_says_when_there_is_none() -> None:
 
 async def test_watching_is_a_moving_table_or_a_line_of_json_for_each_look() -> None:
     async with LocalAws(terms=QUICK) as box, daemon(box) as process:
-        plant(box, "bot", "r-1")
+        bug(box, "bot", "r-1")
         await box.send(a_request("endless-bot"))
         await process.until(lambda: bool(process.lines("deployment.created")))
         near = {"SLIPWAY_HTTP_PORT": str(process.port)}
@@ -87,7 +87,7 @@ async def test_watching_is_a_moving_table_or_a_line_of_json_for_each_look() -> N
         terminal = Terminal(box, "watch", "--every", "1", **near)
         await terminal.start()
         await terminal.until(lambda screen: "endless-bot" in screen and "requests held: 1" in screen)
-        plant(box, "later")
+        bug(box, "later")
         await terminal.until(lambda screen: "later" in screen)
         assert await terminal.end(2) == 130
 
@@ -105,7 +105,7 @@ async def test_explain_knows_predecessors_models_names_and_slots() -> None:
         await process.until(lambda: bool(process.lines("deployment.created")))
         await box.send(a_request("endless-bot", requestId="r-2"))
         await box.send(a_request("early", modelArn=OTHER))
-        plant(box, "reserved")
+        bug(box, "reserved")
         box.bedrock.account().delete(box.bedrock.now(), "reserved")
         await box.send(a_request("reserved"))
         await process.until(lambda: {"early", "reserved"} <= {each["deployment"] for each in process.lines("request.paused")})
@@ -140,7 +140,7 @@ async def test_explain_knows_broken_credentials_throttles_and_what_it_does_not_k
 async def test_explain_without_a_daemon_says_what_that_hides() -> None:
     async with LocalAws(terms=QUICK) as box:
         await box.send(a_request("bot"))
-        plant(box, "made", "r-made")
+        bug(box, "made", "r-made")
         ran = await typed(box, "explain", "bot", **NOBODY)
         assert ran.code == 1
         assert "messages in the queue that nobody has received yet: 1" in ran.out
@@ -152,7 +152,7 @@ async def test_explain_without_a_daemon_says_what_that_hides() -> None:
 
 async def test_a_list_at_a_terminal_is_a_table() -> None:
     async with LocalAws(terms=QUICK) as box:
-        plant(box, "fails-bot", "r-1")
+        bug(box, "fails-bot", "r-1")
         code, screen = await at_terminal(box, "list", **NOBODY)
         assert code == 0
         assert "deployment" in screen.splitlines()[1]

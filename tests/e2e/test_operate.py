@@ -54,9 +54,9 @@ async def test_all_that_was_planted_is_found() -> None:
         async with client(box, "sqs") as sqs, client(box, "sns") as sns:
             arn = (await sqs.get_queue_attributes(QueueUrl=box.dead_letter_url, AttributeNames=["QueueArn"]))["Attributes"]
             redrive = {"deadLetterTargetArn": arn["QueueArn"], "maxReceiveCount": 1}
-            planted = {"MessageRetentionPeriod": "3600", "DelaySeconds": "60", "SqsManagedSseEnabled": "false"}
-            planted["RedrivePolicy"] = json.dumps(redrive)
-            await sqs.set_queue_attributes(QueueUrl=box.queue_url, Attributes=planted)
+            seeded_bugs = {"MessageRetentionPeriod": "3600", "DelaySeconds": "60", "SqsManagedSseEnabled": "false"}
+            seeded_bugs["RedrivePolicy"] = json.dumps(redrive)
+            await sqs.set_queue_attributes(QueueUrl=box.queue_url, Attributes=seeded_bugs)
             await sqs.set_queue_attributes(QueueUrl=box.dead_letter_url, Attributes={"MessageRetentionPeriod": "600"})
             await sqs.send_message(QueueUrl=box.dead_letter_url, MessageBody="{}")
             (subscribed,) = (await sns.list_subscriptions_by_topic(TopicArn=box.topic_arn))["Subscriptions"]
@@ -77,7 +77,7 @@ async def test_all_that_was_planted_is_found() -> None:
 
 async def test_what_is_not_there_is_found_one_at_a_time() -> None:
     async with LocalAws(terms=QUICK) as box:
-        for planted, about in (
+        for seeded_bugs, about in (
             ({"SLIPWAY_QUEUE_URL": box.queue_url + "x"}, "queue"),
             ({"SLIPWAY_TOPIC_ARN": box.topic_arn + "x"}, "topic"),
             ({"SLIPWAY_TOPIC_ARN": box.topic_arn.replace("123456789012", "210987654321")}, "account"),
@@ -86,9 +86,9 @@ async def test_what_is_not_there_is_found_one_at_a_time() -> None:
             ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "settings"),
             ({"AWS_ENDPOINT_URL_BEDROCK": "http://127.0.0.1:9"}, "deployments"),
         ):
-            ran = await typed(box, "doctor", "--json", **planted)
-            assert ran.code == 1, planted
-            assert about in [finding["about"] for finding in ran.json["findings"]], planted
+            ran = await typed(box, "doctor", "--json", **seeded_bugs)
+            assert ran.code == 1, seeded_bugs
+            assert about in [finding["about"] for finding in ran.json["findings"]], seeded_bugs
         async with client(box, "sqs") as sqs:
             await sqs.delete_queue(QueueUrl=box.dead_letter_url)
         ran = await typed(box, "doctor")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from slipway.http.host_check import is_answered, only_by_own_names
+from slipway.http.host_check import check_host, is_allowed_host
 
 LOOPBACK = ("127.0.0.1",)
 
@@ -22,8 +22,8 @@ LOOPBACK = ("127.0.0.1",)
     ],
 )  # fmt: skip
 def test_a_daemon_on_loopback_answers_to_loopbacks_names(said: str) -> None:
-    assert is_answered(said, bound=LOOPBACK, configured="127.0.0.1")
-    assert is_answered(said, bound=("::1",), configured="::1")
+    assert is_allowed_host(said, bound=LOOPBACK, configured="127.0.0.1")
+    assert is_allowed_host(said, bound=("::1",), configured="::1")
 
 
 @pytest.mark.parametrize(
@@ -35,22 +35,22 @@ def test_a_daemon_on_loopback_answers_to_loopbacks_names(said: str) -> None:
     ],
 )  # fmt: skip
 def test_and_to_no_others(said: str) -> None:
-    assert not is_answered(said, bound=LOOPBACK, configured="127.0.0.1")
-    assert not is_answered(said, bound=("127.0.0.1", "::1"), configured="localhost")
+    assert not is_allowed_host(said, bound=LOOPBACK, configured="127.0.0.1")
+    assert not is_allowed_host(said, bound=("127.0.0.1", "::1"), configured="localhost")
 
 
 def test_the_configured_name_is_its_own_too() -> None:
-    assert is_answered("Page.Internal:80", bound=LOOPBACK, configured="page.internal")
-    assert not is_answered("other.internal:80", bound=LOOPBACK, configured="page.internal")
+    assert is_allowed_host("Page.Internal:80", bound=LOOPBACK, configured="page.internal")
+    assert not is_allowed_host("other.internal:80", bound=LOOPBACK, configured="page.internal")
 
 
 @pytest.mark.parametrize("bound", [("0.0.0.0",), ("10.0.0.1",), ("127.0.0.1", "10.0.0.1"), ("::",)])  # noqa: S104
 def test_what_anybody_may_reach_is_called_by_names_that_it_cannot_know(bound: tuple[str, ...]) -> None:
-    assert is_answered("slipway.prod.internal", bound=bound, configured=bound[0])
+    assert is_allowed_host("slipway.prod.internal", bound=bound, configured=bound[0])
 
 
 def test_a_call_without_a_host_is_from_no_browser() -> None:
-    assert is_answered(None, bound=LOOPBACK, configured="127.0.0.1")
+    assert is_allowed_host(None, bound=LOOPBACK, configured="127.0.0.1")
 
 
 @asynccontextmanager
@@ -60,7 +60,7 @@ async def an_endpoint(host: str) -> AsyncIterator[int]:
     async def secret(_: web.Request) -> web.Response:
         return web.Response(text="the secret")
 
-    app = web.Application(middlewares=[only_by_own_names(host, lambda: [address[0] for address in runner.addresses])])
+    app = web.Application(middlewares=[check_host(host, lambda: [address[0] for address in runner.addresses])])
     app.add_routes([web.get("/", secret)])
     runner = web.AppRunner(app)
     await runner.setup()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.local.behaviour import Behaviour, WrongTerm
+from slipway.local.behaviour import Behaviour, WrongBehaviour
 from slipway.local.validation import Refusal
 from tests.local.conftest import MODEL, OTHER_MODEL, code_of, make_account
 
@@ -269,7 +269,7 @@ def test_the_same_seed_lives_the_same_life() -> None:
     ],
 )
 def test_a_wrong_term_is_named(changes: dict[str, Any]) -> None:
-    with pytest.raises(WrongTerm, match=next(iter(changes))):
+    with pytest.raises(WrongBehaviour, match=next(iter(changes))):
         Behaviour().changed(changes)
 
 

@@ -1,6 +1,6 @@
-"""Bugs planted into the real code on purpose: what shows that the proof can see.
+"""Bugs seeded_bugs into the real code on purpose: what shows that the proof can see.
 
-Each is a piece of a module, found exactly once or the plant has rotted, and what is put in its place while the module is
+Each is a piece of a module, found exactly once or the bug has rotted, and what is put in its place while the module is
 imported, in a process of its own. `caught_by` says where it is known to be caught: a seed, or a lifetime's misfortune.
 """
 
@@ -19,7 +19,7 @@ from types import CodeType, ModuleType
 
 MOST_SEEDS = 200
 _LARGE = "a thousand large messages"
-RECORD = Path(__file__).with_name("planted.json")
+RECORD = Path(__file__).with_name("seeded_bugs.json")
 
 
 class Rotten(Exception):
@@ -27,7 +27,7 @@ class Rotten(Exception):
 
 
 @dataclass(frozen=True)
-class Plant:
+class SeededBug:
     """One bug."""
 
     name: str
@@ -36,14 +36,14 @@ class Plant:
     new: str
 
 
-PLANTS = (
-    Plant(
+SEEDED_BUGS = (
+    SeededBug(
         "delete before publish",
         "slipway.worker.runtime.processor",
         "                publication = await self._announce(publication, lease)\n                lease.is_announced = True\n",
         "                self._announcer.publish_best_effort(publication)\n                lease.is_announced = True\n",
     ),
-    Plant(
+    SeededBug(
         "absent means failed",
         "slipway.worker.scheduling.watcher",
         "                watched.is_missing = True\n",
@@ -51,25 +51,25 @@ PLANTS = (
         "                if watched.ended is not None and not watched.ended.done():\n"
         "                    watched.ended.set_result(Deployment(arn, '', '', Status.FAILED, 'Failed', 0.0))\n",
     ),
-    Plant(
+    SeededBug(
         "a token for each call",
         "slipway.core.parsing.parse",
         "    said = json.dumps([request.identity,",
         '    said = json.dumps([__import__("uuid").uuid4().hex, request.identity,',
     ),
-    Plant(
-        "create redriven_message after no answer, without a look",
+    SeededBug(
+        "create again after no answer, without a look",
         "slipway.core.lifecycle.deploy",
         "            in_doubt=self.in_doubt or unknown,\n",
         "            in_doubt=self.in_doubt,\n",
     ),
-    Plant(
+    SeededBug(
         "a redelivery creates without a look",
         "slipway.worker.actions.deploy",
         "            in_doubt=lease.is_in_doubt,\n",
         "",
     ),
-    Plant(
+    SeededBug(
         "a full quota is a failure",
         "slipway.core.lifecycle.deploy",
         "        case None | QuotaFull():\n",
@@ -77,177 +77,177 @@ PLANTS = (
         "            return Finish(Outcome(OutcomeKind.FAILED, Reason.NO_SLOT, str(full)))\n"
         "        case None:\n",
     ),
-    Plant(
+    SeededBug(
         "throttled is a failure",
         "slipway.core.lifecycle.deploy",
         "        case CallFailed() as failed:\n            return Pause(reason_for(failed), str(failed))\n",
         "        case CallFailed() as failed:\n"
         "            return Finish(Outcome(OutcomeKind.FAILED, reason_for(failed), str(failed)))\n",
     ),
-    Plant(
+    SeededBug(
         "what waits is not extended",
         "slipway.worker.queue.leases",
         "and not lease.is_extending and not lease.is_lost:",
         "and not lease.is_extending and not lease.is_lost and lease.dead_letter_cause is None:",
     ),
-    Plant(
+    SeededBug(
         "a lost lease interrupts nothing",
         "slipway.worker.queue.leases",
         "            lease.interrupt(LeaseLost)\n",
         "            pass\n",
     ),
-    Plant(
+    SeededBug(
         "a lost lease is announced",
         "slipway.worker.publishing.publisher",
         "            lease.check_lease()\n",
         "            pass\n",
     ),
-    Plant(
+    SeededBug(
         "nothing is given back on stop",
         "slipway.worker.runtime.worker",
         "                await self.leases.release(lease, after)\n",
         "                pass\n",
     ),
-    Plant(
+    SeededBug(
         "stop waits for the deployment",
         "slipway.worker.runtime.worker",
         "        for lease in held:\n            lease.interrupt(Stopping)\n",
         "",
     ),
-    Plant(
+    SeededBug(
         "the deadline runs from this delivery",
         "slipway.worker.runtime.processor",
         "    received = continuations.first_received_at(lease.message)\n",
         "    received = lease.message.received_at\n",
     ),
-    Plant(
+    SeededBug(
         "a random event id",
         "slipway.core.events.publish",
         "str(uuid.uuid5(_NAMESPACE, json.dumps([*identity, word])))",
         "str(uuid.uuid4())",
     ),
-    Plant(
+    SeededBug(
         "anybody's deployment is adopted",
         "slipway.core.lifecycle.deploy",
         "    if marks.request is None:\n        return _conflict",
         "    if marks is None:\n        return _conflict",
     ),
-    Plant(
+    SeededBug(
         "a failed batch is taken for done",
         "slipway.worker.kernel.batches",
         "            answers = [failed] * len(batch)\n",
         "            answers = [None] * len(batch)\n",
     ),
-    Plant(
+    SeededBug(
         "an entry that failed alone is taken for published",
         "slipway.worker.publishing.publisher",
         "            if failed is None:\n",
         "            if True:\n",
     ),
-    Plant(
+    SeededBug(
         "a hand-over that failed is taken for done",
         "slipway.worker.queue.leases",
         "            if is_over or not await self._may_try_again(lease, failures):\n",
         "            if True:\n                await self.delete(lease)\n                return None\n            if is_over:\n",
     ),
-    Plant(
+    SeededBug(
         "delete before the hand-over",
         "slipway.worker.queue.leases",
         "            failed = await self._sends.put(continuation)\n",
         "            await self.delete(lease)\n            failed = await self._sends.put(continuation)\n",
     ),
-    Plant(
+    SeededBug(
         "the last life is lived like any other",
         "slipway.worker.runtime.worker",
         "        if near_max_receives and (deaths <= 1",
         "        if False and (deaths <= 1",
     ),
-    Plant(
+    SeededBug(
         "a release of the last life",
         "slipway.worker.runtime.worker",
         "if self._is_last_receive(lease) or self._has_counts(lease, after):",
         "if self._has_counts(lease, after):",
     ),
-    Plant(
+    SeededBug(
         "a duplicate of the last life is held on to",
         "slipway.worker.queue.leases",
         "                    held.interrupt(TooLongHeld)  # were",
         "                    pass  # were",
     ),
-    Plant(
+    SeededBug(
         "an unknown status is Active",
         "slipway.core.bedrock.deployments",
         "        return _BY_WORD.get(text.lower(), cls.UNKNOWN)\n",
         "        return _BY_WORD.get(text.lower(), cls.ACTIVE)\n",
     ),
-    Plant(
+    SeededBug(
         "an interrupted turn leaks its slot",
         "slipway.worker.scheduling.slots",
         "                self._finished(place, None)\n",
         "                pass\n",
     ),
-    Plant(
+    SeededBug(
         "the turn is not passed on",
         "slipway.worker.scheduling.ordering",
         "            line[0]._has_come()  # noqa: SLF001  another one of the same class\n",
         "            pass\n",
     ),
-    Plant(
+    SeededBug(
         "poison is rejected in silence",
         "slipway.worker.runtime.processor",
         "        publication = await self._announce(publication, lease)\n        await self._replies",
         "        await self._replies",
     ),
-    Plant(
+    SeededBug(
         "poison is not buried",
         "slipway.worker.runtime.processor",
         "        if self._traits.has_dead_letter_queue:\n            await self._burials.send_dead_letter(rejected_copy(",
         "        if False:\n            await self._burials.send_dead_letter(rejected_copy(",
     ),
-    Plant(
+    SeededBug(
         "as much is held as comes",
         "slipway.worker.queue.intake",
         "        return self._max_held - self._custody.places - self._reserved\n",
         "        return 10\n",
     ),
-    Plant(
+    SeededBug(
         "bytes are not counted",
         "slipway.worker.queue.leases",
         "        lease.places = math.ceil(message.held_bytes / self._place_bytes)\n",
         "",
     ),
-    Plant(
+    SeededBug(
         "a hand-over resets the clock",
         "slipway.core.sqs.continuations",
         '"firstReceivedAt": first_received_at(message)',
         '"firstReceivedAt": message.received_at',
     ),
-    Plant(
+    SeededBug(
         "the watch of another request is forgotten",
         "slipway.worker.actions.deploy",
         "            if lease.watched is not None:\n                self._watcher.forget(lease.watched)\n",
         "            if lease.arn is not None:\n                self._watcher.forget(lease.arn)\n",
     ),
-    Plant(
-        "a refusal from before the model was Active is without_forged_continuation",
+    SeededBug(
+        "a refusal from before the model was Active is believed",
         "slipway.core.lifecycle.deploy",
         "    if facts.model is ModelState.ACTIVE and not facts.is_model_proven:\n",
         "    if facts.model is None:\n",
     ),
-    Plant(
+    SeededBug(
         "nothing says whose deployment it is",
         "slipway.core.lifecycle.tags",
         "    own = [(REQUEST_TAG, request.request_id), ",
         "    own = [",
     ),
-    Plant(
-        "a refusal is tried redriven_message at once",
+    SeededBug(
+        "a refusal is tried again at once",
         "slipway.worker.kernel.observe",
         "            report_progress(Progress.WAITING, step.reason, step.message)\n"
         "            await lease.pause(pause_seconds(failures, self._rng))\n",
         "            report_progress(Progress.WAITING, step.reason, step.message)\n            await lease.pause(0.0)\n",
     ),
-    Plant(
+    SeededBug(
         "reply before publish",
         "slipway.worker.runtime.processor",
         "                publication = await self._announce(publication, lease)\n                lease.is_announced = True\n"
@@ -255,56 +255,56 @@ PLANTS = (
         "                await self._replies.reply(request.reply_target, publication, lease)\n"
         "                publication = await self._announce(publication, lease)\n",
     ),
-    Plant(
+    SeededBug(
         "delete before reply",
         "slipway.worker.runtime.processor",
         "            await self._replies.reply(request.reply_target, publication, lease)\n        self._finished(",
         "            lease._loop.create_task(self._replies.reply(request.reply_target, publication, lease))\n        self._finished(",
     ),
-    Plant(
+    SeededBug(
         "a dead token fails the request",
         "slipway.worker.publishing.callbacks",
         "            if isinstance(failed, _NOBODY_THERE):\n",
         "            if isinstance(failed, _NOBODY_THERE):\n                raise failed\n            if not failed:\n",
     ),
-    Plant(
+    SeededBug(
         "a reply that failed is taken for heard",
         "slipway.worker.publishing.callbacks",
         "            return failed\n",
         "            return None\n",
     ),
-    Plant(
-        "a task hears good status_change of whatever came",
+    SeededBug(
+        "a task hears good news of whatever came",
         "slipway.core.events.callbacks",
         '    is_good = OutcomeKind(data["outcome"]) in GOOD\n',
         "    is_good = True\n",
     ),
-    Plant(
+    SeededBug(
         "a tenant's turn is never charged",
         "slipway.core.scheduling.fair_queue",
         "        group.time += group.step\n",
         "        pass\n",
     ),
-    Plant(
+    SeededBug(
         "who comes late has saved up turns",
         "slipway.core.scheduling.fair_queue",
         "group.time = max(group.time, of.now)",
         "group.time = 0",
     ),
-    Plant("priorities are forgotten", "slipway.worker.scheduling.slots", "priority=request.priority", "priority=0"),
-    Plant(
+    SeededBug("priorities are forgotten", "slipway.worker.scheduling.slots", "priority=request.priority", "priority=0"),
+    SeededBug(
         "age counts from this delivery",
         "slipway.worker.scheduling.slots",
         "        first_received = continuations.first_received_at(lease.message)\n",
         "        first_received = lease.message.received_at\n",
     ),
-    Plant(
+    SeededBug(
         "what is asked of another target is done in the default",
         "slipway.worker.runtime.processor",
         "        site = self._sites[request.target]\n        bind_contextvars(request_id",
         '        site = self._sites["default"]\n        bind_contextvars(request_id',
     ),
-    Plant(
+    SeededBug(
         "one watcher for all targets",
         "slipway.worker.runtime.worker",
         "        self._answers = MessageProcessor(\n",
@@ -312,277 +312,279 @@ PLANTS = (
         "            site.lives._lifecycle._watcher = self.watcher\n"
         "        self._answers = MessageProcessor(\n",
     ),
-    Plant(
+    SeededBug(
         "deploys take the places that are reserved",
         "slipway.worker.queue.intake",
         "    return min(MOST_RESERVED, max(max_held // 4, int(max_held > 1)))\n",
         "    return 0\n",
     ),
-    Plant(
+    SeededBug(
         "a deploy waits for a slot though its name exists",
         "slipway.worker.scheduling.slots",
         "            if place.who.lease.what in names and not place.who.turn.done():\n",
         "            if False:\n",
     ),
-    Plant(
+    SeededBug(
         "a replacement waits for the slot of what it replaces",
         "slipway.core.lifecycle.deploy",
         "        return replace(self, observation=None, in_doubt=True)\n",
         "        return self\n",
     ),
-    Plant(
+    SeededBug(
         "the messages of the control queue are settled on the first queue",
         "slipway.worker.runtime.worker",
         "        self.leases = Leases(\n            queue,\n",
         "        self.leases = Leases(\n            queue if beside is None else beside._queue,\n",
     ),
-    Plant(
+    SeededBug(
         "what gives its place up spends its receives",
         "slipway.worker.runtime.capacity",
         "        return Release(after) if self._is_fifo else Continue(after=after)\n",
         "        return Release(after)\n",
     ),
-    Plant(
-        "the time in a tag is read_continuation once",
+    SeededBug(
+        "the time in a tag is read once",
         "slipway.worker.scheduling.reaper",
         "                if is_next or is_due or position > newest:\n",
         "                if is_due or position > newest:\n",
     ),
-    Plant(
+    SeededBug(
         "what has expired is deleted without its record",
         "slipway.worker.scheduling.reaper",
         "        if self._loop.time() - self._recorded.get(arn, -math.inf) >= AGAIN_SECONDS:\n",
         "        if False:\n",
     ),
-    Plant("sweeps keep no distance", "slipway.worker.scheduling.watcher", "self._began + self._interval / 5", "self._began"),
-    Plant(
+    SeededBug(
+        "sweeps keep no distance", "slipway.worker.scheduling.watcher", "self._began + self._interval / 5", "self._began"
+    ),
+    SeededBug(
         "a rollback forgets the former model",
         "slipway.core.lifecycle.tags",
         'return {UPDATE_TAG: " ".join(words), FORMER_TAG: former}',
         'return {UPDATE_TAG: " ".join(words)}',
     ),
-    Plant(
+    SeededBug(
         "what a smoke test came to is not written down",
         "slipway.worker.actions.smoke_test",
         "            await self._bedrock.tag(arn, mark.tags, wait=lease.wait_to_call)\n",
         "            pass\n",
     ),
-    Plant(
-        "stale details of an update are without_forged_continuation",
+    SeededBug(
+        "stale details of an update are believed",
         "slipway.core.lifecycle.update",
         "    return (not mark.had_failed and facts.sends <= 1) or _has_ended(facts, request.model_arn)\n",
         "    return True\n",
     ),
-    Plant(
+    SeededBug(
         "an update leaves no mark",
         "slipway.worker.actions.update",
         "                written = self._bedrock.tag(arn, mark.tags, wait=lease.wait_to_call)\n",
         "                written = self._bedrock.tag(arn, {}, wait=lease.wait)\n",
     ),
-    Plant(
+    SeededBug(
         "a retry has the token of the attempt before",
         "slipway.worker.actions.deploy",
         "token=client_token(request, facts.decisions.attempt - 1, facts.voids),",
         "token=client_token(request),",
     ),
-    Plant(
+    SeededBug(
         "a failure is deleted before that is handed on",
         "slipway.worker.runtime.processor",
         "        if not continuations.decisions(lease.message).allows_delete:\n",
         "        if lease is not None:\n",
     ),
-    Plant(
+    SeededBug(
         "a replacement replaces its own new deployment",
         "slipway.core.lifecycle.deploy",
         "        return _remove(facts, deployment) if marks.attempt < facts.decisions.attempt else None\n",
         "        return _on_anothers(request, facts, seen, is_copy=False)\n",
     ),
-    Plant(
-        "what has no tag of Worker's expires",
+    SeededBug(
+        "what has no tag of Slipway's expires",
         "slipway.worker.scheduling.reaper",
         "            if marks.request is None or marks.expires is None:\n",
         "            if marks.expires is None:\n",
     ),
-    Plant(
+    SeededBug(
         "what is not ours is deleted by force alone",
         "slipway.core.lifecycle.steps",
         "    if is_forced and may_force:\n",
         "    if is_forced:\n",
     ),
-    Plant(
+    SeededBug(
         "a cancelled request is forgotten in the hand-over",
         "slipway.core.sqs.continuations",
         '        if self.cancelled is not None:\n            said["cancelled"] = self.cancelled\n',
         "",
     ),
-    Plant(
-        "a forged continuation is without_forged_continuation",
+    SeededBug(
+        "a forged continuation is believed",
         "slipway.core.sqs.continuations",
         "    if CONTINUATION not in message.attributes or (own is not None and is_sent_by(message.sender, own)):\n",
         "    if True:\n",
     ),
-    Plant(
-        "home_only the same session's hand-over is without_forged_continuation",
+    SeededBug(
+        "only the same session's hand-over is believed",
         "slipway.core.sqs.messages",
         "stable(sender) == stable(other)",
         "sender == other",
     ),
-    Plant(
-        "what is handed on is Worker's own request",
+    SeededBug(
+        "what is handed on is Slipway's own request",
         "slipway.core.sqs.continuations",
         '        told["sender"] = sender\n',
         '        told["sender"] = message.sender\n',
     ),
-    Plant(
+    SeededBug(
         "tags that a rule forces are dropped",
         "slipway.core.rules.permissions",
         "        request = replace(request, tags=rule.tagged(request))\n",
         "        pass\n",
     ),
-    Plant(
+    SeededBug(
         "the end of a pipeline cancels nothing",
         "slipway.worker.actions.sagemaker_stop",
         "        ended = await self._cancel(stopping, lease)\n",
         "        ended = Outcome(OutcomeKind.CANCEL_TAKEN)\n",
     ),
-    Plant(
+    SeededBug(
         "whoever died with the end of a pipeline has answered it",
         "slipway.worker.actions.sagemaker_stop",
         "        if not is_first:\n",
         "        if False:\n",
     ),
-    Plant(
+    SeededBug(
         "whom no rule is for may ask for anything",
         "slipway.core.rules.permissions",
         "    if rule is None:\n",
         "    if rule is None:\n        return request\n    if rule is None:\n",
     ),
-    Plant(
-        "a token that was answered before is asked redriven_message",
+    SeededBug(
+        "a token that was answered before is asked again",
         "slipway.core.bedrock.pager",
         "        elif token in self._seen:\n",
         "        elif False:\n",
     ),
-    Plant(
+    SeededBug(
         "what an endless listing does not show is not looked for",
         "slipway.worker.scheduling.watcher",
         "            await self._ask(self._missed(observation.found, number))\n            raise endless\n",
         "            raise endless\n",
     ),
-    Plant(
-        "an old Date is without_forged_continuation",
+    SeededBug(
+        "an old Date is believed",
         "slipway.aws.adapters.clock",
-        "        if self._rivals >= RIVALS_BELIEVED and now - self._rival_since >= RIVAL_SECONDS:\n",
+        "        if self._rivals >= RIVALS_TO_BELIEVE and now - self._rival_since >= RIVAL_SECONDS:\n",
         "        if True:\n",
     ),
-    Plant(
+    SeededBug(
         "the latest Date is the present",
         "slipway.aws.adapters.clock",
         "        if self._known is None:\n            self._known, self._learned_at = told, now\n            return\n",
         "        self._known, self._learned_at = told, now\n        return\n",
     ),
-    Plant(
+    SeededBug(
         "a request that timed out forgets what it waited for",
         "slipway.worker.kernel.lease",
-        "        if self.why is not None:\n            return self.why, self.why_text\n        if self.is_in_doubt:\n",
+        "        if self.why is not None:\n            return self.why, self.wait_text\n        if self.is_in_doubt:\n",
         "        if False:\n",
     ),
-    Plant(
+    SeededBug(
         "a call that waits does not say why",
         "slipway.worker.kernel.lease",
-        "        self.why, self.why_text = reason_for(failed), str(failed)\n",
+        "        self.why, self.wait_text = reason_for(failed), str(failed)\n",
         "",
     ),
-    Plant(
+    SeededBug(
         "requestId is proof of ownership",
         "slipway.core.lifecycle.deploy",
         '    if (marks.owner or "") == request.owner or _is_of_former_version(request, facts, marks):\n',
         "    if True:\n",
     ),
-    Plant(
+    SeededBug(
         "an update may have the id of the deploy",
         "slipway.core.lifecycle.update",
         "    if not is_marked and not facts.may_be_marked and _is_reused(request, seen):\n",
         "    if False:\n",
     ),
-    Plant(
+    SeededBug(
         "an ARN is taken for a name by the rules",
         "slipway.core.rules.permissions",
         '        return "*" in self.names if request.is_by_arn else _fits(request.name, self.names)\n',
         "        return _fits(request.name, self.names)\n",
     ),
-    Plant(
+    SeededBug(
         "another payload under one requestId is not refused",
         "slipway.core.lifecycle.deploy",
         "    if relation is _Relation.REUSE or is_update_reused:\n",
         "    if False:\n",
     ),
-    Plant(
+    SeededBug(
         "permission ignores onFailure",
         "slipway.core.rules.permissions",
         "            if request.on_failure is OnFailure.DELETE:\n",
         "            if False:\n",
     ),
-    Plant(
-        "absent tags are without_forged_continuation at once",
+    SeededBug(
+        "absent tags are believed at once",
         "slipway.core.lifecycle.deploy",
-        "    if not facts.created_by_this_delivery and marks.request is None and facts.looks < ABSENCES_BELIEVED:\n",
+        "    if not facts.created_by_this_delivery and marks.request is None and facts.looks < ABSENCES_TO_BELIEVE:\n",
         "    if not facts.created_by_this_delivery and marks.request is None and facts.looks < 1:\n",
     ),
-    Plant(
-        "an ARN that is never quote is waited for",
+    SeededBug(
+        "an ARN that is never shown is waited for",
         "slipway.worker.scheduling.watcher",
         "                    watched.ended.set_result(None)\n",
         "                    pass\n",
     ),
-    Plant(
-        "a spent token is sent redriven_message",
+    SeededBug(
+        "a spent token is sent again",
         "slipway.core.parsing.parse",
         '    void = [f"void {voids}"] if voids else []\n',
         "    void: list[str] = []\n",
     ),
-    Plant(
+    SeededBug(
         "faults are counted anew in each process",
         "slipway.worker.runtime.worker",
         "            faults=before.faults + lease.faults,\n",
         "            faults=0,\n",
     ),
-    Plant(
+    SeededBug(
         "a message is continued while it can be received",
         "slipway.worker.queue.leases",
         "Patience(self._rng), self._traits.is_fifo\n",
         "Patience(self._rng), True\n",
     ),
-    Plant(
+    SeededBug(
         "a refused event is published without end",
         "slipway.worker.publishing.publisher",
         "            elif patience.is_over(failed):\n",
         "            elif False:\n",
     ),
-    Plant(
+    SeededBug(
         "a refused dead letter is sent without end",
         "slipway.worker.queue.dead_letter",
         "                if patience.is_over(failed):\n",
         "                if False:\n",
     ),
 )
-BY_NAME = {plant.name: plant for plant in PLANTS}
+BY_NAME = {bug.name: bug for bug in SEEDED_BUGS}
 
 
 class _Planter(importlib.machinery.SourceFileLoader):
     """Loads a module with a bug in it."""
 
-    def __init__(self, plant: Plant, path: str) -> None:
-        super().__init__(plant.module, path)
-        self._plant = plant
+    def __init__(self, bug: SeededBug, path: str) -> None:
+        super().__init__(bug.module, path)
+        self._plant = bug
 
     def get_code(self, fullname: str) -> CodeType:
         return compile(bugged(self._plant, Path(self.path).read_text()), self.path, "exec")
 
 
 class _Finder:
-    def __init__(self, plant: Plant) -> None:
-        self._plant = plant
+    def __init__(self, bug: SeededBug) -> None:
+        self._plant = bug
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -595,14 +597,14 @@ class _Finder:
         return importlib.util.spec_from_file_location(name, spec.origin, loader=_Planter(self._plant, spec.origin))
 
 
-def bugged(plant: Plant, source: str) -> str:
+def bugged(bug: SeededBug, source: str) -> str:
     """Answer a module's source with the bug in it."""
-    if source.count(plant.old) != 1:
-        raise Rotten(f"{plant.name}: {source.count(plant.old)} times in {plant.module}: {plant.old!r}")
-    return source.replace(plant.old, plant.new)
+    if source.count(bug.old) != 1:
+        raise Rotten(f"{bug.name}: {source.count(bug.old)} times in {bug.module}: {bug.old!r}")
+    return source.replace(bug.old, bug.new)
 
 
-def plant(name: str) -> None:
+def bug(name: str) -> None:
     """Put a bug into this process, before anything of the service is imported."""
     if BY_NAME[name].module in sys.modules:
         raise RuntimeError(f"{BY_NAME[name].module} is imported already")
@@ -610,8 +612,8 @@ def plant(name: str) -> None:
 
 
 def catch(name: str, known: str | None = None) -> str | None:
-    """Plant a bug in this process and say what caught it: `seed 7`, or a misfortune; None when nothing did."""
-    plant(name)
+    """SeededBug a bug in this process and say what caught it: `seed 7`, or a misfortune; None when nothing did."""
+    bug(name)
     # Only now: what they import has the bug in it.
     from tests.simulation import one_lifetime as lifetime
     from tests.simulation import scenarios as stories
@@ -663,4 +665,4 @@ def catch_all(*, is_anew: bool = False, at_once: int = 2) -> dict[str, str | Non
 def in_table(caught: dict[str, str | None]) -> str:
     """Put what caught what below each other, as Markdown."""
     rows = [f"| {name} | {where or 'NOT CAUGHT'} |" for name, where in caught.items()]
-    return "\n".join(["| planted bug | caught by |", "|---|---|", *rows])
+    return "\n".join(["| seeded_bugs bug | caught by |", "|---|---|", *rows])

@@ -1,4 +1,4 @@
-"""The proof from the command line: `prove`, `replay SEED`, `planted NAME`, and `catch` for its own use."""
+"""The proof from the command line: `prove`, `replay SEED`, `seeded_bugs NAME`, and `catch` for its own use."""
 
 from __future__ import annotations
 

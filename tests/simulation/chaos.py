@@ -42,7 +42,7 @@ _OTHER_TERMS = {"max_held": 2, "sweep_interval": 40.0, "progress_events": True, 
 """Of a replica of a version before or after: as settings change from one to the next."""
 
 
-class Mischief:
+class Chaos:
     """Does it."""
 
     def __init__(self, scene: Scene, running: Running) -> None:
@@ -78,7 +78,7 @@ class Mischief:
                 running.halt(life, rng.choice([10.0, 40.0, 130.0, 600.0, 1800.0]))
             case "credential outage" | "throttle storm" | "KMS disabled":
                 until = now + rng.uniform(30, 400)
-                self._scene.nature.windows[kind] = until
+                self._scene.environment.windows[kind] = until
                 self._books.outages.append((now, until))
             case "duplicate delivery":
                 world.sqs.duplicate_next += 2
@@ -123,7 +123,7 @@ class Mischief:
                 self._lapses(rng.choice(held), life)
             case "message back after delete":
                 gone = [one for one in world.sqs.all if one.is_deleted]
-                if not gone or self._scene.nature.is_fifo:
+                if not gone or self._scene.environment.is_fifo:
                     return False
                 back = rng.choice(gone)
                 self._scene.monitor.announced.brought_back.add(back.message_id)

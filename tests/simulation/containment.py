@@ -80,7 +80,7 @@ async def _raises_in_each_process() -> None:
         if world.dead.all:
             break
     assert raised <= 2 * MOST_FAULTS, raised
-    assert world.kind("r-1")["reason"] == "InternalError"
+    assert world.outcome_of("r-1")["reason"] == "InternalError"
 
 
 async def _kills_its_reader(seconds: float) -> None:

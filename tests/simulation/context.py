@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-from tests.simulation.environment import MODELS, Nature
+from tests.simulation.environment import MODELS, Environment
 from tests.simulation.kinds import FEW, FEW_NAMES
 from tests.simulation.monitor import Monitor
 from tests.simulator.simulation import World
@@ -20,7 +20,7 @@ class Scene:
     seed: int
     rng: random.Random
     loop: VirtualLoop
-    nature: Nature
+    environment: Environment
     monitor: Monitor
     is_quiet: bool = False
     done: Counter[str] = field(default_factory=Counter)
@@ -30,12 +30,12 @@ class Scene:
 
     @property
     def world(self) -> World:
-        return self.nature.world
+        return self.environment.world
 
     @property
     def first(self) -> range:
         """Return the numbers of the requests that are sent at once and that others are about, where that is aimed at."""
-        return range(0 if self.nature.kinds.forced.isdisjoint({FEW_NAMES, "cancel"}) else FEW)
+        return range(0 if self.environment.kinds.forced.isdisjoint({FEW_NAMES, "cancel"}) else FEW)
 
     def make_ready(self) -> None:
         """Let the model that is in the making become Active."""

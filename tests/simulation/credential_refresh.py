@@ -24,7 +24,7 @@ from aiobotocore.credentials import AioRefreshableCredentials
 from aiobotocore.session import AioSession
 from botocore.exceptions import CredentialRetrievalError
 
-from slipway.aws.connect import put_together
+from slipway.aws.connect import assemble
 from slipway.local import operations
 from slipway.local.behaviour import Behaviour
 from slipway.worker.kernel import policy as terms
@@ -150,7 +150,7 @@ class _Days:
         InMemory.conduct = self.wire
         with machine_time(self.aws.now):
             async with clients_in_memory(self.session) as clients:
-                aws = put_together(
+                aws = assemble(
                     clients, queue_url=QUEUE_URL, topic_arn=TOPIC_ARN, visibility_seconds=120, call_timeout=10.0,
                     most_polls=MOST_POLLS, rng=self.rng, machine=self.aws.now,
                 )  # fmt: skip

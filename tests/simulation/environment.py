@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-from slipway.core.rules.permissions import Rule
+from slipway.core.rules.permissions import PermissionRule
 from slipway.settings.load import load_triggers
 from tests.simulation.kinds import FIFO, LONG, STANDARD, Drawn, chance
 from tests.simulator.bedrock import Rules
@@ -20,11 +20,11 @@ COPIES = "https://sqs.us-east-1.amazonaws.com/123456789012/copies"
 TRIGGERS = load_triggers(str(Path(__file__).parents[2] / "config" / "triggers.toml"))
 WEST = "west"
 """A target beside the default, in some worlds."""
-PERMITTED = Rule(name="somebody", senders=(SOMEBODY,), force_tags=(("by", "rule"),))
+PERMITTED = PermissionRule(name="somebody", senders=(SOMEBODY,), force_tags=(("by", "rule"),))
 """In the worlds that have permissions: everything for whoever asks honestly, and a tag that no request has by itself."""
 GUEST = "AROAGUEST:mallory"
 """Somebody else, who copies what others have sent."""
-GUESTS = Rule(name="guests", senders=("AROAGUEST:*",), actions=("deploy", "cancel"), force_tags=PERMITTED.force_tags)
+GUESTS = PermissionRule(name="guests", senders=("AROAGUEST:*",), actions=("deploy", "cancel"), force_tags=PERMITTED.force_tags)
 TAKEN = (
     "Deployment name already exists",
     "name is in use",
@@ -62,7 +62,7 @@ _OF_BEDROCK = ("Create", "Get", "List")
 _BATCHES = frozenset({"PublishBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "SendMessageBatch"})
 
 
-class Nature:
+class Environment:
     """A world before anybody asks for anything. Every choice is drawn from `rng`, in an order that nothing else disturbs."""
 
     def __init__(self, seed: int, rng: random.Random, loop: VirtualLoop, kinds: Drawn) -> None:
@@ -174,7 +174,7 @@ class Nature:
             world.wires[name].plan = world.wire.plan
         return world
 
-    def _permissions(self) -> tuple[Rule, ...]:
+    def _permissions(self) -> tuple[PermissionRule, ...]:
         if not self.kinds.has("permissions"):
             return ()
         return (PERMITTED, GUESTS) if self.kinds.has("guests") else (PERMITTED,)

@@ -3,7 +3,7 @@
 No run depends on luck: half of all worlds aim at one kind each, so that `PERIOD` worlds in a row aim at all of them, the rare
 ones first. Which kind it is follows from the seed alone.
 
-To add a kind: an entry in `KINDS`, `nature.kinds.has(name)` where the worlds are made or drawn (not needed if the entry's
+To add a kind: an entry in `KINDS`, `environment.kinds.has(name)` where the worlds are made or drawn (not needed if the entry's
 `rules` or `terms` are enough), and a count under that name where it happens (`scene.done[name] += 1` or
 `watching.happened(name)`). What people and machines do to a world (`MISCHIEF`) is aimed at without an entry.
 """
@@ -125,7 +125,7 @@ def chance(*about: object) -> float:
     return int.from_bytes(digest) / 2**64
 
 
-def aim_of(seed: int, mischief: Iterable[str]) -> str | None:
+def aim_of(seed: int, chaos: Iterable[str]) -> str | None:
     """Return the kind at which the world of a seed aims; None if it aims at nothing.
 
     `KINDS` have the first of the aiming worlds and mischief the last, each in its order: a new entry at the end of either
@@ -134,7 +134,7 @@ def aim_of(seed: int, mischief: Iterable[str]) -> str | None:
     place = seed % PERIOD - (PERIOD - AIMED)
     if place < 0 or seed in AS_THEY_WERE:
         return None
-    kinds, last = list(KINDS), [kind for kind in mischief if kind not in KINDS]
+    kinds, last = list(KINDS), [kind for kind in chaos if kind not in KINDS]
     assert len(kinds) + len(last) <= AIMED, "more kinds than worlds that aim: raise PERIOD and AIMED"
     if place < len(kinds):
         return kinds[place]
@@ -144,9 +144,9 @@ def aim_of(seed: int, mischief: Iterable[str]) -> str | None:
 class Drawn:
     """The kinds of one world, drawn from its seed; no other draw depends on them."""
 
-    def __init__(self, seed: int, mischief: Iterable[str]) -> None:
+    def __init__(self, seed: int, chaos: Iterable[str]) -> None:
         self._seed = seed
-        self._mischief = tuple(mischief)
+        self._mischief = tuple(chaos)
         self.aim = aim_of(seed, self._mischief)
         kind = KINDS.get(self.aim or "", Kind())
         self.forced = frozenset({self.aim, *kind.needs} - {None})
@@ -161,7 +161,7 @@ class Drawn:
             return False
         return chance(self._seed, name) < SWITCHES[name]
 
-    def mischief(self) -> list[str]:
+    def chaos(self) -> list[str]:
         """Return what may be done to the world: everything, or, where it aims at a kind, a random half beside what it needs."""
         if self.aim is None:
             return list(self._mischief)

@@ -25,13 +25,13 @@ from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute
 from slipway.worker.kernel.lease import Lease
 from tests.simulation.invariants import balance
-from tests.simulation.invariants.call_rates import Calm
-from tests.simulation.invariants.creates import Creates
+from tests.simulation.invariants.call_rates import RateBounds
+from tests.simulation.invariants.creates import CreateInvariants
 from tests.simulation.invariants.fairness import Fairness
 from tests.simulation.invariants.leases import Leases
-from tests.simulation.invariants.outcomes import Announced
-from tests.simulation.invariants.ownership import Touches
-from tests.simulation.recorder import Asked, Books, Life, is_slipways, origin, whose
+from tests.simulation.invariants.outcomes import Outcomes
+from tests.simulation.invariants.ownership import Ownership
+from tests.simulation.recorder import Asked, Life, Recorder, is_slipways, origin, whose
 from tests.simulator.bedrock import StandInDeployment
 from tests.simulator.callbacks import Waiting
 from tests.simulator.observer import Watching
@@ -47,12 +47,12 @@ class Monitor(Watching):
 
     def __init__(self, world: World, lines: int = 50, on_early: Callable[[], None] = lambda: None) -> None:
         self._on_early = on_early
-        self.books = books = Books(world, lines)
-        self._calm = Calm(books)
+        self.books = books = Recorder(world, lines)
+        self._calm = RateBounds(books)
         self.leases = Leases(books)
-        self._creates = Creates(books, self.leases)
-        self.announced = Announced(books, self.leases)
-        self._touches = Touches(books)
+        self._creates = CreateInvariants(books, self.leases)
+        self.announced = Outcomes(books, self.leases)
+        self._touches = Ownership(books)
         weights = world.terms.get("tenant_weights", {})
         self._fairness = Fairness(weights, lambda text: books.breaks("fair", text), self.happened)
         self.busiest = self._calm.busiest

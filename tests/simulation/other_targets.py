@@ -8,7 +8,7 @@ from tests.simulation.monitor import Monitor
 from tests.simulator.observer import Watching
 
 
-class Elsewhere(Watching):
+class OtherTargets(Watching):
     """Looks on at one account and its wire, and tells the monitor where that was."""
 
     def __init__(self, monitor: Monitor, target: str) -> None:

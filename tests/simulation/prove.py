@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from tests.fuzz import inputs
-from tests.mutation import seeded_bugs as planted
+from tests.mutation import seeded_bugs
 from tests.simulation import credential_refresh as refreshing
 from tests.simulation import one_lifetime as lifetime
 from tests.simulation import real_client as realclient
@@ -98,7 +98,7 @@ class _Proof:
     def run(self) -> Sum:
         """Run them all."""
         self._show("planted bugs", None)
-        self._total.planted = planted.catch_all(at_once=CORES)
+        self._total.seeded_bugs = seeded_bugs.catch_all(at_once=CORES)
         self._one_lifetime()
         self._real_client()
         self._days_and_bounds()

@@ -22,7 +22,7 @@ from typing import Any
 from aiobotocore.session import AioSession
 
 from slipway.aws.adapters.queue import Queue
-from slipway.aws.connect import put_together
+from slipway.aws.connect import assemble
 from slipway.aws.sdk.clients import Clients, open_clients
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.sqs.messages import QueueTraits
@@ -84,7 +84,7 @@ SCENES: dict[str, dict[str, int]] = {
 
 
 @dataclass(frozen=True)
-class Fate:
+class WireFault:
     """What befalls one call."""
 
     kind: str
@@ -100,7 +100,7 @@ class Case:
     """One life: where it takes place, and what befalls its calls."""
 
     scene: str
-    fates: tuple[Fate, ...] = ()
+    fates: tuple[WireFault, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.scene}: {' and '.join(map(str, self.fates))}" if self.fates else self.scene
@@ -131,7 +131,7 @@ def cases(scenes: Iterable[str] = tuple(SCENES)) -> Iterator[Case]:
         yield Case(scene)
         for operation, most in SCENES[scene].items():
             for number in range(1, most + 1):
-                yield from (Case(scene, (Fate(kind, operation, number),)) for kind in FATES if fits(kind, operation))
+                yield from (Case(scene, (WireFault(kind, operation, number),)) for kind in FATES if fits(kind, operation))
 
 
 def strange(seed: int) -> Case:
@@ -142,7 +142,7 @@ def strange(seed: int) -> Case:
     fates = {}
     for _ in range(rng.randint(2, 6)):
         operation, number = rng.choice(operations_there), rng.randint(1, 6)
-        fates[operation, number] = Fate(rng.choice([kind for kind in FATES if fits(kind, operation)]), operation, number)
+        fates[operation, number] = WireFault(rng.choice([kind for kind in FATES if fits(kind, operation)]), operation, number)
     return Case(scene, tuple(fates.values()))
 
 
@@ -154,10 +154,10 @@ def spoken(text: str) -> Case:
     return Case(scene, tuple(_spoken(one) for one in rest.split(" and ")) if rest else ())
 
 
-def _spoken(text: str) -> Fate:
+def _spoken(text: str) -> WireFault:
     kind, call = text.rsplit(" on ", 1)
     operation, number = call.split(" #")
-    return Fate(kind, operation, int(number))
+    return WireFault(kind, operation, int(number))
 
 
 _LOADER = AioSession().get_component("data_loader")
@@ -278,7 +278,7 @@ class _Life:
             letter.receive_count, letter.first_received = 1, aws.now()
 
     async def _begin(self) -> Worker:
-        aws = put_together(
+        aws = assemble(
             self.clients,
             queue_url=QUEUE_URL,
             topic_arn=TOPIC_ARN,

@@ -116,7 +116,7 @@ class Delivery:
     """The answer that brought it never arrived."""
 
 
-class Books:
+class Recorder:
     """Everything that was seen; `broken` has each broken promise in one line, first things first."""
 
     def __init__(self, world: World, lines: int) -> None:

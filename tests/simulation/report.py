@@ -30,7 +30,7 @@ class Sum:
     balance: dict[str, int] = field(default_factory=dict)
     """What the emulators' own records held after real processes had been killed."""
     broken: list[str] = field(default_factory=list)
-    planted: dict[str, str | None] = field(default_factory=dict)
+    seeded_bugs: dict[str, str | None] = field(default_factory=dict)
 
     def add(self, report: Report) -> None:
         """Count a world in."""
@@ -46,7 +46,7 @@ class Sum:
     @property
     def is_kept(self) -> bool:
         """Whether every promise was, and every planted bug was seen."""
-        return not self.broken and None not in self.planted.values()
+        return not self.broken and None not in self.seeded_bugs.values()
 
     def said(self) -> str:
         """Say how far it is."""
@@ -67,18 +67,18 @@ class Sum:
             "faults": dict(sorted(self.faults.items())),
             "wire_faults": dict(sorted(self.wire_faults.items())),
             "balance_after_real_kills": self.balance,
-            "planted": self.planted,
+            "planted": self.seeded_bugs,
         }
 
 
 def in_tables(told: Mapping[str, Any]) -> str:
     """Put what PROOF.json says into Markdown."""
     rows = [(key.replace("_", " "), f"{value:,}") for key, value in told.items() if isinstance(value, int | float)]
-    faults, planted = told["faults"], told["planted"]
+    faults, seeded_bugs = told["faults"], told["planted"]
     often = sum(count >= OFTEN for count in faults.values())
     rows.append((f"kinds of faults and happenings, {OFTEN} times or more", f"{often} of {len(faults)}"))
-    rows.append(("planted bugs caught", f"{sum(where is not None for where in planted.values())} of {len(planted)}"))
-    parts = [_table("what", "how many", rows), _planted(planted)]
+    rows.append(("planted bugs caught", f"{sum(where is not None for where in seeded_bugs.values())} of {len(seeded_bugs)}"))
+    parts = [_table("what", "how many", rows), _planted(seeded_bugs)]
     if balance := told["balance_after_real_kills"]:
         parts.append(_table("the emulators' records after the real kills", "how many", _counted(balance)))
     parts.append(_table("fault, in lifetimes", "fired", _counted(faults)))
@@ -86,9 +86,9 @@ def in_tables(told: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _planted(planted: Mapping[str, str | None]) -> str:
+def _planted(seeded_bugs: Mapping[str, str | None]) -> str:
     """Say of each planted bug what has caught it."""
-    return _table("planted bug", "caught by", [(name, where or "NOT CAUGHT") for name, where in planted.items()])
+    return _table("planted bug", "caught by", [(name, where or "NOT CAUGHT") for name, where in seeded_bugs.items()])
 
 
 def _counted(counts: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -59,7 +59,7 @@ class Running:
         def hear() -> None:
             life.has_heard = True
             life.is_hurried = life.is_hurried or is_hurried
-            (life.replica.slipway.hurry if is_hurried else life.replica.slipway.stop)()
+            (life.replica.slipway.shorten_shutdown if is_hurried else life.replica.slipway.stop)()
 
         self._scene.loop.call_soon(hear, context=life.replica.context)
 

@@ -13,7 +13,7 @@ from slipway.core.events.callbacks import StepFailed
 from slipway.core.lifecycle.tags import EXPIRES_TAG, OWNER_TAG, RECEIVED_TAG, REQUEST_TAG
 from slipway.core.parsing.parse import client_token, parse_request
 from slipway.core.requests.models import Deploy
-from slipway.core.rules.permissions import Rule
+from slipway.core.rules.permissions import PermissionRule
 from slipway.core.sqs.messages import Message
 from tests.simulation.containment import SCENARIOS, Scenario
 from tests.simulation.quiet_logs import quietly
@@ -31,11 +31,11 @@ ASKED = {"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"}
 STEP = "Qk3vX9aZ1b"
 OURS = {REQUEST_TAG: "r-0", RECEIVED_TAG: LONG_AGO}
 DULL = replace(USUAL, dull_models="m$")
-TEST = {"prompt": "Callback with the word ready.", "expect": "ready"}
+TEST = {"prompt": "Reply with the word ready.", "expect": "ready"}
 LONG = frozenset(
     {"endless list", "retry", "replace", "expiry", "cancel", "stopping", "full", "full of its own name", "control queue"}
 )
-"""Killed before every third step home_only."""
+"""Killed before every third step only."""
 MODULES = frozenset(
     {
         "slipway.core.lifecycle.tags",
@@ -81,7 +81,7 @@ def _about(action: str, request_id: str, **more: object) -> dict[str, object]:
 
 def _is(world: World, request_id: str, outcome: str, served: list[tuple[str | None, str]], **more: object) -> None:
     """Check how a request ended, and what there is then: whose, and of which model."""
-    data = world.kind(request_id)
+    data = world.outcome_of(request_id)
     assert data["outcome"] == outcome, data
     assert {key: data.get(key) for key in more} == more, data
     now = world.account.now()
@@ -90,7 +90,7 @@ def _is(world: World, request_id: str, outcome: str, served: list[tuple[str | No
 
 def _rolled_back(world: World) -> None:
     _is(world, "u-1", "RolledBack", [("r-0", MODEL)], reason="SmokeTestFailed", formerModelArn=MODEL)
-    assert world.wire.calls["UpdateCustomModelDeployment"] <= 3, "there and back; one may be sent redriven_message after a kill"
+    assert world.wire.calls["UpdateCustomModelDeployment"] <= 3, "there and back; one may be sent again after a kill"
 
 
 def _tried_again(world: World) -> None:
@@ -130,7 +130,7 @@ def _one_has_expired(world: World) -> None:
     world.send(_about("delete", "d-1", customModelDeploymentIdentifier="nothing"))
 
     async def rounds() -> None:
-        """Somebody brings a time forward, when it has been read_continuation long before."""
+        """Somebody brings a time forward, when it has been read long before."""
         await asyncio.sleep(900)
         now = world.account.now()
         arn = next(one.arn for one in world.account.existing() if one.name == "ours")
@@ -148,7 +148,7 @@ def _only_what_expired_is_gone(world: World) -> None:
 
 
 def _wait_for_the_slot(world: World) -> None:
-    """Three requests wait for the home_only slot; then somebody deletes what has it."""
+    """Three requests wait for the only slot; then somebody deletes what has it."""
     for number in range(3):
         world.ask(f"new-{number}", requestId=f"r-{number}", timeout=SLOT_SECONDS)
 
@@ -179,7 +179,7 @@ def _own_slot_was_freed(world: World) -> None:
     sent = next(letter.sent_at for letter in world.sqs.all if "d-1" in letter.body)
     assert deleted.event["data"]["outcome"] == "Deleted"
     assert deleted.at - sent < SLOT_SECONDS / 2, "it is not to wait until the deploy gives up"
-    assert world.kind("r-1")["outcome"] == "Active"
+    assert world.outcome_of("r-1")["outcome"] == "Active"
 
 
 def _delete_by_control(world: World) -> None:
@@ -190,8 +190,8 @@ def _delete_by_control(world: World) -> None:
 
 def _was_made_and_deleted(world: World) -> None:
     """After a kill the delete may be received first: then there is nothing to delete yet."""
-    assert world.kind("r-1")["outcome"] == "Active"
-    assert world.kind("d-1")["outcome"] == "Deleted"
+    assert world.outcome_of("r-1")["outcome"] == "Active"
+    assert world.outcome_of("d-1")["outcome"] == "Deleted"
     if len(world.replicas) == 1 and "first" in world.replicas:
         assert not world.account.existing()
         assert [each.event["data"]["requestId"] for each in world.topic.terminal()] == ["r-1", "d-1"]
@@ -237,8 +237,8 @@ def _all_active(world: World) -> None:
 
 
 def _test_was_throttled(world: World) -> None:
-    """After a kill it may be received redriven_message home_only after its deadline: then nothing is waited for any more."""
-    data = world.kind("r-1")
+    """After a kill it may be received again only after its deadline: then nothing is waited for any more."""
+    data = world.outcome_of("r-1")
     assert data["outcome"] == "TimedOut", data
     assert data.get("reason") in {"Throttled", "NoAnswer"}, data
     if len(world.replicas) == 1 and "first" in world.replicas:
@@ -275,7 +275,7 @@ STORIES: dict[str, Story | Scenario] = {
         lambda world: _is(world, "r-1", "Rejected", [("r-1", MODEL)], code="RequestIdReused"),
     ),
     "a delete by ARN where rules name names": Story(
-        lambda: _with(OURS, permissions=(Rule(name="a-team", names=("a*",)),)),
+        lambda: _with(OURS, permissions=(PermissionRule(name="a-team", names=("a*",)),)),
         lambda world: world.send(_about("delete", "d-1") | {"customModelDeploymentIdentifier": world.account.made[0].arn}),
         lambda world: _is(world, "d-1", "Rejected", [("r-0", MODEL)], code="NotPermitted"),
     ),
@@ -285,11 +285,11 @@ STORIES: dict[str, Story | Scenario] = {
         lambda world: _is(world, "r-1", "Failed", [("r-1", MODEL)], reason="SmokeTestFailed"),
     ),
     "a rule that lets nobody delete": Story(
-        lambda: _with({}, permissions=(Rule(name="all", actions=("deploy", "cancel")),)),
+        lambda: _with({}, permissions=(PermissionRule(name="all", actions=("deploy", "cancel")),)),
         lambda world: world.ask("cat", requestId="r-1", onFailure="delete"),
         lambda world: _is(world, "r-1", "Rejected", [(None, MODEL)], code="NotPermitted"),
     ),
-    "tags that are quote late": Story(
+    "tags that are shown late": Story(
         lambda: World(
             rules=replace(USUAL, creation_seconds=(60.0, 60.0), tag_lag_seconds=14.0), terms={"visibility_timeout": 10}
         ),
@@ -310,7 +310,7 @@ STORIES: dict[str, Story | Scenario] = {
         lambda world: world.send(_about("update", "u-1", modelArn=OTHER_MODEL)),
         lambda world: _is(world, "u-1", "Updated", [("r-0", OTHER_MODEL)], formerModelArn=MODEL),
     ),
-    "update redriven_message": Story(
+    "update again": Story(
         lambda: _with(OURS, replace(USUAL, bad_models="m$", details_lag_seconds=40.0)), _update_again, _updated_at_last
     ),
     "rollback": Story(

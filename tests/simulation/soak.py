@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from slipway.aws.connect import MOST_OPEN_BEDROCK, MOST_OPEN_CUSTODY, MOST_OPEN_TOPIC
+from slipway.aws.connect import MOST_OPEN_BEDROCK, MOST_OPEN_LEASES, MOST_OPEN_TOPIC
 from slipway.core.lifecycle.tags import RECEIVED_TAG, REQUEST_TAG
 from slipway.core.requests.envelopes import LARGEST_BODY_BYTES
 from slipway.core.sqs.messages import Message
@@ -47,7 +47,7 @@ LARGE = 1_000
 OF_BYTES = "slipway.worker.queue.leases"
 """Where a bug may show in what is held of them."""
 SAME_NAME = 1_000
-MOST_OPEN = max(MOST_OPEN_BEDROCK, MOST_OPEN_CUSTODY, MOST_OPEN_TOPIC, MOST_POLLS)
+MOST_OPEN = max(MOST_OPEN_BEDROCK, MOST_OPEN_LEASES, MOST_OPEN_TOPIC, MOST_POLLS)
 HUNG = ("CreateCustomModelDeployment", "GetCustomModelDeployment", "ListTagsForResource", "ReceiveMessage", "PublishBatch",
         "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "ListCustomModelDeployments")  # fmt: skip
 SWEEP_SECONDS = 15.0

@@ -30,7 +30,7 @@ def test_a_world_has_what_it_aims_at_and_what_that_needs() -> None:
         if drawn.aim is not None:
             assert drawn.has(drawn.aim) or drawn.aim in MISCHIEF
             assert drawn.aim in MISCHIEF or set(KINDS[drawn.aim].needs) <= drawn.forced
-            assert drawn.forced & set(MISCHIEF) <= set(drawn.mischief())
+            assert drawn.forced & set(MISCHIEF) <= set(drawn.chaos())
 
 
 def test_a_new_kind_leaves_the_worlds_that_aim_at_another_as_they_are() -> None:

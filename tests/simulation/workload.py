@@ -12,7 +12,7 @@ from slipway.core.sqs.messages import CONTINUATION
 from tests.simulation.context import Scene
 from tests.simulation.environment import COPIES, GUEST, GUESTS, MODELS, WEST
 from tests.simulation.kinds import FEW, FEW_NAMES, chance
-from tests.simulation.workload_actions import SMOKE_TESTS, Others
+from tests.simulation.workload_actions import SMOKE_TESTS, ActionWorkload
 from tests.simulator.callbacks import Waiting
 from tests.simulator.sqs import SOMEBODY
 from tests.support.poison import POISON, is_sendable
@@ -23,14 +23,14 @@ SOUND_WITH_TRIGGERS = [body for body in SMALL_POISON if "detail-type" not in bod
 """Where there are triggers, an event that none matches is no poison."""
 
 
-class Askings:
+class Workload:
     """Draws what is asked for."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._world = scene.world
-        self._has_all = scene.nature.has_all_actions
-        self._others = Others(scene)
+        self._has_all = scene.environment.has_all_actions
+        self._others = ActionWorkload(scene)
         self._sent: list[tuple[dict[str, object], str, float, str]] = []
         """What was drawn to be sent by the honest."""
 
@@ -70,7 +70,7 @@ class Askings:
         """Draw the name and the model of a deployment."""
         scene, rng = self._scene, self._scene.rng
         few = rng.randrange(FEW)
-        name = f"bot-{few if FEW_NAMES in scene.nature.kinds.forced else rng.choice([number, number, number, few])}"
+        name = f"bot-{few if FEW_NAMES in scene.environment.kinds.forced else rng.choice([number, number, number, few])}"
         model = MODELS[0] if rng.random() < 0.85 else rng.choice(MODELS)
         return (f"bot-{number}", MODELS[0]) if number in scene.first else (name, model)
 
@@ -136,7 +136,7 @@ class Askings:
         seed = self._scene.seed
         if self._world.terms["permissions"] and chance(seed, "stranger", number) < 0.2:
             return self._a_strangers(asked, group, number)
-        often = 0.25 if self._scene.nature.kinds.has("sent again") else 0.1
+        often = 0.25 if self._scene.environment.kinds.has("sent again") else 0.1
         if self._sent and chance(seed, "copy", number) < often:
             return self._a_copy(number)
         return None
@@ -182,7 +182,7 @@ class Askings:
                 waiting = tokens[token] = Waiting(is_over=rng.random() < 0.1)
                 drawn.append((key, token, waiting))
                 if rng.random() < 0.2:
-                    self._scene.loop.call_later(rng.uniform(0, self._scene.nature.chaos_seconds), waiting.leave)
+                    self._scene.loop.call_later(rng.uniform(0, self._scene.environment.chaos_seconds), waiting.leave)
         return drawn
 
     def _send_poison(self, body: str, group: str, attributes: dict[str, str] | None = None, sender: str = SOMEBODY) -> None:

@@ -21,7 +21,7 @@ SMOKE_TESTS = (
 
 
 @dataclass(frozen=True)
-class Other:
+class ActionRequest:
     """One request. What its body is, is only known when it is sent: an ARN may be in it."""
 
     body: Callable[[], dict[str, object]]
@@ -31,34 +31,34 @@ class Other:
     is_event: bool = False
 
 
-class Others:
+class ActionWorkload:
     """Draws them, each by itself: what else is drawn in a world does not change with them."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene = scene
         self._world = scene.world
 
-    def draw(self, number: int) -> Other | None:
+    def draw(self, number: int) -> ActionRequest | None:
         """Draw one request; None where it is to be a deployment."""
         rng = random.Random(f"other {self._scene.seed} {number}")
         if number in self._scene.first:
             return None
-        aimed = self._scene.nature.kinds.forced
+        aimed = self._scene.environment.kinds.forced
         kind = rng.choices(list(ACTIONS), [20 if each in aimed else likely for each, likely in ACTIONS.items()])[0]
         group, timeout = f"g-{rng.randrange(6)}", float(self._world.terms["timeout"])
         name = f"bot-{rng.randrange(FEW) if FEW_NAMES in aimed else rng.choice([rng.randrange(number + 1), rng.randrange(5)])}"
         target = WEST if self._world.targets and rng.random() < 0.3 else DEFAULT
         place: dict[str, object] = {} if target == DEFAULT else {"target": target}
-        refused = self._scene.nature.kinds.has("an update refused")
+        refused = self._scene.environment.kinds.has("an update refused")
         models = MODELS[1:4] if refused else [MODELS[0], *MODELS[1:], MODELS[4], MODELS[4], MODELS[4]]
         model = self._world.model_in(target, rng.choice(models))
         match kind:
             case "update":
                 more = place | {"requestId": f"u-{number}", "modelArn": model} | self._of_update(rng)
-                return Other(self._about("update", name, target, more, rng.random()), group, timeout, target)
+                return ActionRequest(self._about("update", name, target, more, rng.random()), group, timeout, target)
             case "delete":
                 more = place | {"requestId": f"d-{number}"} | ({"force": True} if rng.random() < 0.2 else {})
-                return Other(self._about("delete", name, target, more, rng.random()), group, timeout, target)
+                return ActionRequest(self._about("delete", name, target, more, rng.random()), group, timeout, target)
             case "cancel":
                 asked: dict[str, object] = {"action": "cancel", "requestId": f"c-{number}"}
                 drawn = f"{rng.choice('rrru')}-{rng.randrange(number + 1)}"
@@ -68,14 +68,14 @@ class Others:
                 if rng.random() < 0.5:
                     asked["timeout"] = rng.choice([60.0, 1800.0])
                 patience = float(str(asked.get("timeout", DEFAULT_CANCEL_SECONDS)))
-                return Other(lambda: asked, "cancels", patience)
+                return ActionRequest(lambda: asked, "cancels", patience)
             case "event":
                 wanted = {"modelDeploymentName": name, "modelArn": model} | place | self.options(number)
                 wanted.pop("requestId", None)
                 timeout = min(timeout, float(str(wanted.get("expiresAfter", timeout))))
-                return Other(lambda: wanted, group, timeout, target, is_event=True)
+                return ActionRequest(lambda: wanted, group, timeout, target, is_event=True)
             case "nothing":
-                return Other(lambda: {"bucket": "models"}, group, timeout, is_event=True)
+                return ActionRequest(lambda: {"bucket": "models"}, group, timeout, is_event=True)
             case _:
                 return None
 
@@ -85,7 +85,7 @@ class Others:
         if rng.random() < 0.4:
             return {}
         more: dict[str, object] = {} if has_token else {"requestId": f"r-{number}"}
-        if self._scene.nature.kinds.has("replaced"):
+        if self._scene.environment.kinds.has("replaced"):
             more["ifExists"] = "replace"
         elif rng.random() < 0.5:
             more["ifExists"] = rng.choice(["update", "replace", "replace", "fail"])
@@ -101,7 +101,7 @@ class Others:
 
     def _of_update(self, rng: random.Random) -> dict[str, object]:
         more: dict[str, object] = {}
-        is_aimed = self._scene.nature.kinds.has("RolledBack of update")
+        is_aimed = self._scene.environment.kinds.has("RolledBack of update")
         if is_aimed or rng.random() < 0.5:
             more["rollback"] = True
         if is_aimed or rng.random() < 0.4:
@@ -112,7 +112,7 @@ class Others:
         self, action: str, name: str, target: str, more: dict[str, object], drawn: float
     ) -> Callable[[], dict[str, object]]:
         """Name a deployment: mostly by its name, sometimes by its ARN, sometimes what is not Slipway's at all."""
-        often = 0.5 if self._scene.nature.kinds.has("Failed of delete") else 0.15
+        often = 0.5 if self._scene.environment.kinds.has("Failed of delete") else 0.15
 
         def body() -> dict[str, object]:
             existing = self._world.accounts[target].existing()

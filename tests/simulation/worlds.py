@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.core.lifecycle.tags import EXPIRES_TAG
-from tests.simulation.chaos import MISCHIEF, Mischief
+from tests.simulation.chaos import MISCHIEF, Chaos
 from tests.simulation.context import Scene
-from tests.simulation.environment import Nature
+from tests.simulation.environment import Environment
 from tests.simulation.invariants.ownership import seconds
 from tests.simulation.kinds import HAPPENINGS, KINDS, LONG, Drawn
 from tests.simulation.monitor import Monitor
-from tests.simulation.other_targets import Elsewhere
+from tests.simulation.other_targets import OtherTargets
 from tests.simulation.quiet_logs import quietly
 from tests.simulation.recorder import origin
 from tests.simulation.runner import Running
-from tests.simulation.workload import Askings
+from tests.simulation.workload import Workload
 from tests.simulator.bedrock import tag_of
 from tests.simulator.virtual_loop import Deadlock, VirtualLoop, run
 from tests.simulator.wire_faults import Fault, no_faults
@@ -85,14 +85,14 @@ class _Chaos:
     async def live(self) -> Report:
         loop, rng = asyncio.get_running_loop(), random.Random(f"world {self._seed}")
         assert isinstance(loop, VirtualLoop)
-        nature = Nature(self._seed, rng, loop, Drawn(self._seed, MISCHIEF))
-        monitor = Monitor(nature.world, self._lines, self._refused)
-        self.scene = Scene(self._seed, rng, loop, nature, monitor)
+        environment = Environment(self._seed, rng, loop, Drawn(self._seed, MISCHIEF))
+        monitor = Monitor(environment.world, self._lines, self._refused)
+        self.scene = Scene(self._seed, rng, loop, environment, monitor)
         self.books = monitor.books
         self.running = Running(self.scene)
-        elsewhere = {name: Elsewhere(monitor, name) for name in nature.world.targets}
+        elsewhere = {name: OtherTargets(monitor, name) for name in environment.world.targets}
         loop.set_exception_handler(self._loop_complains)
-        nature.world.watch(monitor, **elsewhere)
+        environment.world.watch(monitor, **elsewhere)
         try:
             await self._days()
         except AssertionError as wrong:
@@ -110,7 +110,7 @@ class _Chaos:
             scene.lifetimes,
             books.now - LOOP_START,
             self.running.kills,
-            scene.done + books.faults + Counter({LONG: len(scene.world.account.made) if scene.nature.is_long else 0}),
+            scene.done + books.faults + Counter({LONG: len(scene.world.account.made) if scene.environment.is_long else 0}),
             scene.monitor.busiest,
             sum(one.is_excused for one in {id(each): each for each in books.asked.values()}.values()),
         )
@@ -122,7 +122,7 @@ class _Chaos:
 
     def _refused(self) -> None:
         """A model was not Active yet. In some worlds it is so just then: between the refusal and the question why."""
-        if self.scene.nature.is_model_prompt:
+        if self.scene.environment.is_model_prompt:
             self.scene.make_ready()
 
     async def _days(self) -> None:
@@ -132,30 +132,30 @@ class _Chaos:
         for when, _, act in sorted(self._drawn(), key=lambda each: each[:2]):
             await self._until(began + when)
             act()
-        await self._until(began + scene.nature.chaos_seconds)
+        await self._until(began + scene.environment.chaos_seconds)
         await self._quiet()
 
     def _drawn(self) -> list[tuple[float, int, Callable[[], object]]]:
         """Draw what is to happen: when, and as the how-manyth of that moment."""
-        scene, rng, length = self.scene, self.scene.rng, self.scene.nature.chaos_seconds
-        askings, mischief, kinds = Askings(scene), Mischief(scene, self.running), scene.nature.kinds.mischief()
+        scene, rng, length = self.scene, self.scene.rng, self.scene.environment.chaos_seconds
+        workload, chaos, kinds = Workload(scene), Chaos(scene, self.running), scene.environment.kinds.chaos()
         todo: list[tuple[float, int, Callable[[], object]]] = []
-        fewest, most = (20, 40) if scene.nature.kinds.aim else (5, 30)
+        fewest, most = (20, 40) if scene.environment.kinds.aim else (5, 30)
         todo += [
-            (0.0 if number in scene.first else rng.choice([0.0, rng.uniform(0, length)]), number, askings.draw(number))
+            (0.0 if number in scene.first else rng.choice([0.0, rng.uniform(0, length)]), number, workload.draw(number))
             for number in range(rng.randint(fewest, most))
         ]
         for number in range(rng.choice([0, 3, 8, 15])):
             kind = rng.choices(kinds, [MISCHIEF[each] for each in kinds])[0]
-            todo.append((rng.uniform(0.1, length), 1000 + number, lambda kind=kind: mischief.do(kind)))  # type: ignore[misc]
+            todo.append((rng.uniform(0.1, length), 1000 + number, lambda kind=kind: chaos.do(kind)))  # type: ignore[misc]
         # Much goes on just after things were asked for.
         for number in range(rng.choice([0, 2, 4])):
             kind = rng.choice(["kill -9", "SIGTERM", "SIGSTOP", "visibility lapse"])
-            todo.append((rng.uniform(0.01, 5.0), 2000 + number, lambda kind=kind: mischief.do(kind)))  # type: ignore[misc]
+            todo.append((rng.uniform(0.01, 5.0), 2000 + number, lambda kind=kind: chaos.do(kind)))  # type: ignore[misc]
         todo.append((rng.uniform(0, length), 3000, scene.make_ready))
-        aimed = [kind for kind in MISCHIEF if kind in scene.nature.kinds.forced] * AIMED_TIMES
+        aimed = [kind for kind in MISCHIEF if kind in scene.environment.kinds.forced] * AIMED_TIMES
         for number, kind in enumerate(aimed):
-            todo.append((rng.uniform(0.1, length / 2), 4000 + number, lambda kind=kind: mischief.do(kind)))  # type: ignore[misc]
+            todo.append((rng.uniform(0.1, length / 2), 4000 + number, lambda kind=kind: chaos.do(kind)))  # type: ignore[misc]
         scene.loop.before_step = self.running.at_step
         return todo
 
@@ -173,7 +173,7 @@ class _Chaos:
         scene, books, world, running = self.scene, self.books, self.scene.world, self.running
         books.note("quiet")
         scene.is_quiet = True
-        scene.nature.windows.clear()
+        scene.environment.windows.clear()
         world.sqs.most_in_flight, world.sqs.duplicate_next = 120_000, 0
         for name, account in world.accounts.items():
             world.wires[name].plan = no_faults
@@ -237,7 +237,7 @@ class _Chaos:
 
     def _patience(self) -> float:
         """Answer how long everybody together may wait, once nothing breaks any more."""
-        nature, terms = self.scene.nature, self.scene.world.terms
-        at_once = min(self.scene.world.account.rules.max_creating, terms["max_held"], 3 if nature.is_fifo else 100)
+        environment, terms = self.scene.environment, self.scene.world.terms
+        at_once = min(self.scene.world.account.rules.max_creating, terms["max_held"], 3 if environment.is_fifo else 100)
         rounds = 1 + self.scene.lifetimes // at_once
-        return float(PATIENCE_SECONDS + rounds * (nature.creation * 1.2 + 3 * terms["sweep_interval"]))
+        return float(PATIENCE_SECONDS + rounds * (environment.creation * 1.2 + 3 * terms["sweep_interval"]))

@@ -36,7 +36,7 @@ class Waiting:
         self.is_over = True
 
 
-class Askers:
+class CallbackServer:
     """Everybody who waits, and what they heard."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -99,10 +99,10 @@ class Askers:
         waiting.heard, waiting.heard_at = reply, self._clock()
 
 
-class Desk:
+class CallbackClient:
     """Where one Slipway answers: over the wire, paced and repeated as real calls are."""
 
-    def __init__(self, askers: Askers, wire: Wire, callers: Callers) -> None:
+    def __init__(self, askers: CallbackServer, wire: Wire, callers: Callers) -> None:
         self._askers = askers
         self._wire = wire
         self._call = callers.replying.call

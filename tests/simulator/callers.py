@@ -6,7 +6,7 @@ import random
 from collections import Counter
 
 from slipway.aws.adapters.retry import Caller, Tally
-from slipway.aws.connect import MOST_OPEN_BEDROCK, MOST_OPEN_CUSTODY, MOST_OPEN_REPLIES, MOST_OPEN_TOPIC
+from slipway.aws.connect import MOST_OPEN_BEDROCK, MOST_OPEN_CALLBACKS, MOST_OPEN_LEASES, MOST_OPEN_TOPIC
 from slipway.worker.queue.intake import MOST_POLLS
 
 
@@ -19,6 +19,6 @@ class Callers:
         def caller(most_open: int) -> Caller:
             return Caller(most_open=most_open, call_timeout=call_timeout, rng=rng, tally=self.tally)
 
-        self.receiving, self.leases = caller(MOST_POLLS), caller(MOST_OPEN_CUSTODY)
+        self.receiving, self.leases = caller(MOST_POLLS), caller(MOST_OPEN_LEASES)
         self.deploying, self.publishing = caller(MOST_OPEN_BEDROCK), caller(MOST_OPEN_TOPIC)
-        self.replying = caller(MOST_OPEN_REPLIES)
+        self.replying = caller(MOST_OPEN_CALLBACKS)

@@ -1,7 +1,7 @@
 """A network in memory: the real client's own HTTP, byte for byte, over connections that are objects on the event loop.
 
 Everything of aiohttp and aiobotocore runs but the sockets: pools, parsers, time-outs, error mapping. What a connection
-does to a request (answer it, break at some byte, stay silent) is a `Conduct`, chosen by the other side.
+does to a request (answer it, break at some byte, stay silent) is a `NetworkBehaviour`, chosen by the other side.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Line:
             self._protocol.connection_lost(why)
 
 
-class Conduct(Protocol):
+class NetworkBehaviour(Protocol):
     """The other side of every connection."""
 
     def refusal(self, call: Call) -> Exception | float | None:
@@ -88,7 +88,7 @@ CALL: contextvars.ContextVar[Call] = contextvars.ContextVar("CALL")
 class _Transport(asyncio.Transport):
     """What aiohttp writes to."""
 
-    def __init__(self, line: Line, conduct: Callable[[], Conduct]) -> None:
+    def __init__(self, line: Line, conduct: Callable[[], NetworkBehaviour]) -> None:
         super().__init__()
         self._line = line
         self._conduct = conduct
@@ -131,7 +131,7 @@ class _Transport(asyncio.Transport):
 class _Connector(aiohttp.BaseConnector):
     """Makes connections out of nothing."""
 
-    def __init__(self, conduct: Callable[[], Conduct], **how: Any) -> None:
+    def __init__(self, conduct: Callable[[], NetworkBehaviour], **how: Any) -> None:
         super().__init__(**how)
         self._conduct = conduct
 
@@ -154,7 +154,7 @@ class _Connector(aiohttp.BaseConnector):
 class InMemory(StrictHttpSession):
     """Slipway's own HTTP session, but that its connections go nowhere. One network at a time."""
 
-    conduct: ClassVar[Conduct]
+    conduct: ClassVar[NetworkBehaviour]
 
     def make_connector(self, **how: Any) -> Any:
         return _Connector(lambda: type(self).conduct, **how)

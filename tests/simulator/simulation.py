@@ -19,7 +19,7 @@ from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.runtime.worker import Worker
 from tests.simulator.bedrock import HOME as PLACE
 from tests.simulator.bedrock import USUAL, Account, Rules, WatchedBedrock, of_reaper
-from tests.simulator.callbacks import Askers, Desk
+from tests.simulator.callbacks import CallbackClient, CallbackServer
 from tests.simulator.callers import Callers
 from tests.simulator.fair_queue_probe import watch_line
 from tests.simulator.observer import Watching
@@ -82,7 +82,7 @@ class World:
             self.accounts[name] = Account(rng, rules, Home("aws", str(210987654321 + number), "us-west-2"))
             self.wires[name] = Wire(rng)
         self.topic = Topic(self.wire, self.sqs.now, fifo=self.fifo)
-        self.askers = Askers(self.sqs.now)
+        self.askers = CallbackServer(self.sqs.now)
         self.wall_clock_error = 0.0
         """How wrong the clocks of the machines are that Slipway runs on, in seconds."""
         self.replicas: dict[str, Replica] = {}
@@ -125,7 +125,7 @@ class World:
                 Worker,
                 wanted,
                 topic=Publisher(self.topic, callers),
-                desk=Desk(self.askers, self.wire, callers),
+                desk=CallbackClient(self.askers, self.wire, callers),
                 bedrocks=bedrocks,
                 rng=rng,
             )
@@ -213,7 +213,7 @@ class World:
         assert found, f"no event about {name}"
         return dict(found[-1].event["data"])
 
-    def kind(self, request_id: str) -> dict[str, Any]:
+    def outcome_of(self, request_id: str) -> dict[str, Any]:
         """Answer the data of the terminal event of a request; check that it is said under one id, and in one way."""
         found = [each for each in self.topic.terminal() if each.event["data"]["requestId"] == request_id]
         assert found, f"no event of {request_id}"

@@ -16,21 +16,21 @@ from slipway.core.lifecycle import delete as removing
 from slipway.core.lifecycle import deploy as deploying
 from slipway.core.lifecycle import update as updating
 from slipway.core.lifecycle.outcomes import OutcomeKind
-from slipway.core.lifecycle.steps import ABSENCES_BELIEVED, Finish, Pause, Poll
+from slipway.core.lifecycle.steps import ABSENCES_TO_BELIEVE, Finish, Pause, Poll
 from tests.support.requests import DEPLOY, OPTIONS, REMOVE, UPDATE, Life, optional
 
 MOST_COUNTED: Final = {
-    "refusals": max(deploying.REFUSALS_BELIEVED_IN_DOUBT, updating.REFUSALS_BELIEVED, removing.REFUSALS_BELIEVED),
+    "refusals": max(deploying.REFUSALS_TO_BELIEVE_IN_DOUBT, updating.REFUSALS_TO_BELIEVE, removing.REFUSALS_TO_BELIEVE),
     "sends": 2,
     "voids": 0,
     "troubles": 0,
 }
 """What is counted is walked this far: it makes no difference from there on."""
 SKIPPED: Final = {
-    "looks": ABSENCES_BELIEVED,
-    "misses": ABSENCES_BELIEVED,
-    "absences": ABSENCES_BELIEVED,
-    "unseen": updating.UNSEEN_BELIEVED,
+    "looks": ABSENCES_TO_BELIEVE,
+    "misses": ABSENCES_TO_BELIEVE,
+    "absences": ABSENCES_TO_BELIEVE,
+    "unseen": updating.UNSEEN_TO_BELIEVE,
 }
 """What is counted so far, and makes no difference between the first and the last."""
 START: Final = "[*]"

@@ -152,8 +152,8 @@ def _proved() -> str:
     """The first of its tables: how much was tried, and what broke; and, folded, what caught each planted bug."""
     if not LAST_PROOF.exists():
         return ""
-    first, planted, *_ = _proof().split("\n\n")
-    return f"{first}\n\n<details><summary>Each planted bug, and what caught it</summary>\n\n{planted}\n\n</details>\n"
+    first, seeded_bugs, *_ = _proof().split("\n\n")
+    return f"{first}\n\n<details><summary>Each planted bug, and what caught it</summary>\n\n{seeded_bugs}\n\n</details>\n"
 
 
 BY_HAND = {"demo"}

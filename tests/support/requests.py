@@ -182,7 +182,7 @@ def _update_answers(step: Any, request: Update, facts: updating.UpdateFacts) -> 
             for name, seen in _update_sights(request):
                 yield name, facts.after_observation(seen)
         case updating.WriteUpdateTag():
-            yield "written", facts.after_mark()
+            yield "written", facts.after_update_tag()
         case updating.SendUpdate(model_arn=to):
             yield "taken on", facts.after_update(to, DeleteSent())
             yield from (

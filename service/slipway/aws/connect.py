@@ -15,7 +15,7 @@ from slipway.aws.adapters.clock import AwsClock, Clock
 from slipway.aws.adapters.identity import Identity
 from slipway.aws.adapters.limiter import Limiter
 from slipway.aws.adapters.queue import Queue
-from slipway.aws.adapters.replies import Replies
+from slipway.aws.adapters.replies import CallbackSender
 from slipway.aws.adapters.retry import APPLIED, Caller, Tally
 from slipway.aws.adapters.topic import Topic
 from slipway.aws.sdk.clients import Clients, open_clients
@@ -36,9 +36,9 @@ OPERATIONS: Final = (
 ANSWERS: Final = (APPLIED, *sorted(kind.__name__ for kind in CallFailed.__subclasses__()))
 """How a call may be answered."""
 MOST_OPEN_BEDROCK: Final = 32
-MOST_OPEN_CUSTODY: Final = 16
+MOST_OPEN_LEASES: Final = 16
 MOST_OPEN_TOPIC: Final = 16
-MOST_OPEN_REPLIES: Final = 16
+MOST_OPEN_CALLBACKS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Aws:
     control: Queue | None
     """The queue that is received from even while all places are taken, if there is one."""
     topic: Topic
-    replies: Replies
+    replies: CallbackSender
     identity: Identity
     targets: Targets
     tally: Tally
@@ -84,7 +84,7 @@ async def connect(  # noqa: PLR0913  all that an operator sets
     polls = most_polls * 2 if control_queue_url else most_polls
     clients_of = open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=polls, wanted=wanted)
     async with clients_of as clients:
-        yield put_together(
+        yield assemble(
             clients,
             queue_url=queue_url,
             control_queue_url=control_queue_url,
@@ -96,7 +96,7 @@ async def connect(  # noqa: PLR0913  all that an operator sets
         )
 
 
-def put_together(  # noqa: PLR0913  as above
+def assemble(  # noqa: PLR0913  as above
     clients: Clients,
     *,
     queue_url: str,
@@ -118,8 +118,8 @@ def put_together(  # noqa: PLR0913  as above
     def caller(most_open: int) -> Caller:
         return Caller(most_open=most_open, call_timeout=call_timeout, rng=rng, tally=tally)
 
-    receiving, leases = caller(most_polls), caller(MOST_OPEN_CUSTODY)
-    publishing, replying = caller(MOST_OPEN_TOPIC), caller(MOST_OPEN_REPLIES)
+    receiving, leases = caller(most_polls), caller(MOST_OPEN_LEASES)
+    publishing, replying = caller(MOST_OPEN_TOPIC), caller(MOST_OPEN_CALLBACKS)
     deploying = {name: caller(MOST_OPEN_BEDROCK) for name in clients.bedrocks}
 
     def queue(url: str, receiving: Caller) -> Queue:
@@ -140,7 +140,7 @@ def put_together(  # noqa: PLR0913  as above
         queue=queue(queue_url, receiving),
         control=queue(control_queue_url, caller(most_polls)) if control_queue_url else None,
         topic=Topic(topic_arn, clients.topic, publishing),
-        replies=Replies(clients.open, queues=clients.leases, topics=clients.topic, caller=replying),
+        replies=CallbackSender(clients.open, queues=clients.leases, topics=clients.topic, caller=replying),
         identity=Identity(clients.open, leases),
         targets=clients.targets,
         tally=tally,

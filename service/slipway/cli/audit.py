@@ -13,7 +13,7 @@ from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import is_terminal, print_json, print_line, print_sentence, print_table
 from slipway.cli.runner import CommandError
-from slipway.client.daemons import ask_all
+from slipway.client.daemons import query_all
 from slipway.core.diagnostics.audit import AuditFinding, Evidence, FindingKind, Report, audit
 from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_archive
 from slipway.settings.load import Settings
@@ -57,7 +57,7 @@ async def _evidence(
     """
     catalogue, target = visit.here.catalogue, visit.here.target.shown
     existing = await catalogue.with_tags(await catalogue.all())
-    said = await ask_all(daemons)
+    said = await query_all(daemons)
     held = [one for one in said.held if one.target == target]
     backlog = await visit.inspector.backlog(settings.queue_url)
     return Evidence(

@@ -11,8 +11,8 @@ from slipway.aws.operator.operator_session import OperatorSession, OperatorSetti
 from slipway.aws.operator.queue_inspector import backlog_of
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import is_terminal, print_json, print_sentence, print_table
-from slipway.cli.runner import said_of
-from slipway.client.daemons import NotReached, ask_troubles
+from slipway.cli.runner import error_text
+from slipway.client.daemons import DaemonUnreachable, query_failures
 from slipway.core.bedrock.deployments import Deployment
 from slipway.core.bedrock.errors import CallFailed, Denied
 from slipway.core.diagnostics import doctor as diagnosis
@@ -22,7 +22,7 @@ from slipway.settings.load import Settings, WrongSetting, load_permissions, load
 T = TypeVar("T")
 
 
-class Examination:
+class DoctorRun:
     """What has been found so far. A question that nobody answers is a finding too."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Examination:
         try:
             answer = await asked
         except CallFailed as failed:
-            self.complaints.append(DoctorFinding(about + where, *said_of(failed)))
+            self.complaints.append(DoctorFinding(about + where, *error_text(failed)))
             return None
         self.complaints += [replace(one, about=one.about + where) for one in judge(answer)]
         return answer
@@ -51,11 +51,11 @@ class Examination:
             self.complaints.append(diagnosis.of_sentence(about, str(wrong)))
 
 
-async def examine(
+async def run_doctor(
     visit: OperatorSession, settings: Settings, daemons: Sequence[str], model: str | None, *, as_json: bool
 ) -> Exit:
     """Look at all of it, and report."""
-    seen = Examination()
+    seen = DoctorRun()
     here = visit.here
     await seen.ask("credentials", here.rights.account(), lambda account: diagnosis.of_place(here.target.home, account))
     _rules(seen, visit, settings)
@@ -74,7 +74,7 @@ async def examine(
     return report(seen.complaints, seen.looked_at, as_json=as_json)
 
 
-async def _elsewhere(seen: Examination, place: OperatorSettings) -> None:
+async def _elsewhere(seen: DoctorRun, place: OperatorSettings) -> None:
     """Look at another target; without credentials there is nothing to look at there."""
     where, home = f" in {place.target.name}", place.target.home
     asked = place.rights.account()
@@ -99,14 +99,14 @@ def _of_deployments(place: OperatorSettings, found: Sequence[Deployment]) -> Ite
     return diagnosis.of_fullness(found, rules.max_creating, rules.max_total)
 
 
-def _rules(seen: Examination, visit: OperatorSession, settings: Settings) -> None:
+def _rules(seen: DoctorRun, visit: OperatorSession, settings: Settings) -> None:
     if settings.permissions:
         seen.read("permission rules", lambda: diagnosis.of_permissions(load_permissions(settings.permissions), visit.targets))
     if settings.triggers:
         seen.read("trigger rules", lambda: diagnosis.of_triggers(load_triggers(settings.triggers), visit.targets))
 
 
-async def _queues(seen: Examination, visit: OperatorSession, settings: Settings) -> None:
+async def _queues(seen: DoctorRun, visit: OperatorSession, settings: Settings) -> None:
     asked = await seen.ask("queue", visit.inspector.queue_and_skew(settings.queue_url), lambda _: ())
     if asked is not None:
         queue, skew = asked
@@ -121,7 +121,7 @@ async def _queues(seen: Examination, visit: OperatorSession, settings: Settings)
 
 
 async def _queue(
-    seen: Examination, visit: OperatorSession, settings: Settings, queue: Mapping[str, str], which: str = ""
+    seen: DoctorRun, visit: OperatorSession, settings: Settings, queue: Mapping[str, str], which: str = ""
 ) -> None:
     """Look at a queue's attributes, and at its dead-letter queue."""
 
@@ -136,11 +136,11 @@ async def _queue(
             await seen.ask(f"{which}dead letters", dead, lambda dead: named(diagnosis.of_dead_letters(dead, queue)))
 
 
-async def _daemon(seen: Examination, url: str) -> None:
+async def _daemon(seen: DoctorRun, url: str) -> None:
     seen.looked_at.append(f"daemon {url}")
     try:
-        failures = await ask_troubles(url)
-    except NotReached as wrong:
+        failures = await query_failures(url)
+    except DaemonUnreachable as wrong:
         seen.complaints.append(diagnosis.of_sentence("daemon", str(wrong)))
         return
     seen.complaints += [DoctorFinding("daemon", f"{url}: {name}: {said}", "see its log") for name, said in failures.items()]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from slipway.aws.operator.deployment_listing import Catalogue
+from slipway.aws.operator.deployment_listing import DeploymentListing
 from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import print_json, print_line, print_sentence
 from slipway.cli.runner import CommandError
-from slipway.client.daemons import NotReached, ask_requests, ask_troubles
+from slipway.client.daemons import DaemonUnreachable, query_failures, query_requests
 from slipway.core.bedrock.errors import CallFailed, Refused
 from slipway.core.diagnostics.audit import Backlog
 from slipway.core.diagnostics.explain import ExplainFacts, Explanation, explain
@@ -53,9 +53,9 @@ async def _knowledge(
     answered = 0
     for url in urls:
         try:
-            said = await ask_requests(url, word)
-            failures |= await ask_troubles(url)
-        except NotReached as wrong:
+            said = await query_requests(url, word)
+            failures |= await query_failures(url)
+        except DaemonUnreachable as wrong:
             if named:
                 raise
             unanswered.append(f"{wrong}, with --daemon")
@@ -106,7 +106,7 @@ async def _look(
     return None, [f"Bedrock in {', '.join(others)}; name one with --target"]
 
 
-async def _existing(catalogue: Catalogue, word: str, names: Sequence[str]) -> ExistingDeployment | None:
+async def _existing(catalogue: DeploymentListing, word: str, names: Sequence[str]) -> ExistingDeployment | None:
     """By name or ARN; else by the tag of the request, where there are few enough to be searched."""
     for identifier in dict.fromkeys([*names, word]):
         try:

@@ -14,7 +14,7 @@ from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import is_terminal, print_facts, print_json, print_table
 from slipway.cli.runner import say
-from slipway.client.daemons import NotReached, ask_all
+from slipway.client.daemons import DaemonUnreachable, query_all
 from slipway.core.bedrock.deployments import Status
 from slipway.core.diagnostics.predict import ExistingDeployment
 from slipway.core.time_format import format_time
@@ -93,17 +93,17 @@ class _Watching:
         slots = Slots(sum(one.status is Status.CREATING for one in deployments), len(deployments))
         try:
             return existing, await self._with_line(slots) if self._daemons else slots
-        except NotReached:
+        except DaemonUnreachable:
             if self._is_named:
                 raise
             return existing, slots
 
     async def _with_line(self, slots: Slots) -> Slots:
         """Add what the daemons say of the target."""
-        said, target = await ask_all(self._daemons), self._visit.here.target.shown
+        said, target = await query_all(self._daemons), self._visit.here.target.shown
         site = said.extras if target is None else said.extras.get("targets", {}).get(target)
         if site is None:
-            raise NotReached(f"{self._daemons[-1]} has no target {target!r}; name a daemon with the same settings file")
+            raise DaemonUnreachable(f"{self._daemons[-1]} has no target {target!r}; name a daemon with the same settings file")
         held = sum(one.target == target for one in said.held)
         return slots._replace(held=held, waiting=site["slots"]["waiting"], quota=site["slots"]["quota"])
 

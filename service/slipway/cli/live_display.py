@@ -45,7 +45,7 @@ class LiveLine:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._live.stop()
-        if self._news is not None and self._news.is_end:
+        if self._news is not None and self._news.is_terminal:
             self._console.print(self._said(self._news), soft_wrap=True)
 
     def show(self, news: StatusChange) -> None:
@@ -67,7 +67,7 @@ class LiveLine:
             news.reason,
             news.place and f"place {news.place}",
             news.text and flat(news.text),
-            news.is_end and news.arn,
+            news.is_terminal and news.arn,
         ):
             if part:
                 text.append(f"  {part}")

@@ -184,19 +184,19 @@ def local(
     Example: slipway local --max-creating 5 --creation-seconds 5 10
     """
     try:
-        from slipway.local.serve import serve_box
+        from slipway.local.serve import serve_local_aws
     except ModuleNotFoundError as missing:
         raise _needs_local(missing) from missing
-    from slipway.local.behaviour import Behaviour, WrongTerm
+    from slipway.local.behaviour import Behaviour, WrongBehaviour
 
     try:
         terms = Behaviour(max_creating=max_creating, max_total=max_total, failing=failing).changed(
             {"creation_seconds": creation_seconds}
         )
-    except WrongTerm:
+    except WrongBehaviour:
         said = "they are two numbers, not below 0, the shorter first; give them like 15 25"
         raise typer.BadParameter(said, param_hint="--creation-seconds") from None
-    raise typer.Exit(asyncio.run(serve_box(terms=terms, port=port, bedrock_port=bedrock_port, fifo=fifo)))
+    raise typer.Exit(asyncio.run(serve_local_aws(terms=terms, port=port, bedrock_port=bedrock_port, fifo=fifo)))
 
 
 @app.command()

@@ -124,8 +124,8 @@ def _ask(
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    from slipway.cli.runner import run_errand
-    from slipway.cli.submit import FollowOptions, ask_for
+    from slipway.cli.runner import run_command
+    from slipway.cli.submit import FollowOptions, submit_request
 
     whole = {
         **body,
@@ -137,7 +137,7 @@ def _ask(
         "callbackToken": callback_token,
     }
     manner = FollowOptions(wait=wait, at_most=at_most, daemons=daemon or (), events_queue=events_queue, as_json=as_json)
-    raise run_errand(config, lambda visit, settings: ask_for(visit, settings, whole, manner))
+    raise run_command(config, lambda visit, settings: submit_request(visit, settings, whole, manner))
 
 
 _COMMON: Final = {

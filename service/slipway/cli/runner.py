@@ -16,7 +16,7 @@ from slipway.aws.operator.operator_session import OperatorSession, open_operator
 from slipway.aws.sdk.regions import NotConfigured
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import paragraph
-from slipway.client.daemons import NotReached
+from slipway.client.daemons import DaemonUnreachable
 from slipway.core.bedrock.errors import CallFailed, Denied, Refused, ResourceMissing, Throttled
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import quote
@@ -27,7 +27,7 @@ class CommandError(Exception):
     """What was asked cannot be done as it was asked: one sentence names the option, the problem and the remedy."""
 
 
-def run_errand(
+def run_command(
     config: Path | None,
     errand: Callable[[OperatorSession, Settings], Awaitable[Exit]],
     otherwise: Callable[[str], Exit] | None = None,
@@ -45,8 +45,8 @@ def run_errand(
     except KeyboardInterrupt:
         return typer.Exit(Exit.STOPPED_WATCHING)
     except CallFailed as failed:
-        sentence = "; ".join(said_of(failed))
-    except (WrongSetting, NotConfigured, NotReached, CommandError) as wrong:
+        sentence = "; ".join(error_text(failed))
+    except (WrongSetting, NotConfigured, DaemonUnreachable, CommandError) as wrong:
         sentence = str(wrong)
     if otherwise is not None:
         return typer.Exit(otherwise(sentence))
@@ -81,7 +81,7 @@ async def _visit(settings: Settings, errand: Callable[[OperatorSession, Settings
         return await errand(visit, settings)
 
 
-def said_of(failed: CallFailed) -> tuple[str, str]:
+def error_text(failed: CallFailed) -> tuple[str, str]:
     """Say of a call that failed what AWS said, and what a person can do."""
     return str(failed).rstrip("."), _remedy_of(failed)
 

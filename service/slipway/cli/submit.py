@@ -11,14 +11,14 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from slipway.aws.operator.deployment_listing import Filters
-from slipway.aws.operator.event_listener import Listener
+from slipway.aws.operator.event_listener import EventListener
 from slipway.aws.operator.operator_session import OperatorSession, OperatorSettings
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import is_terminal, print_json, print_line, print_table
 from slipway.cli.request_options import option_of
-from slipway.cli.runner import CommandError, said_of, say
+from slipway.cli.runner import CommandError, error_text, say
 from slipway.client import Client, RequestRejected, StatusChange, Ticket
-from slipway.client.daemons import ask_troubles
+from slipway.client.daemons import query_failures
 from slipway.core.bedrock.deployments import Status
 from slipway.core.bedrock.errors import CallFailed, UnknownResult
 from slipway.settings.load import Settings
@@ -51,7 +51,7 @@ class FollowOptions:
     as_json: bool = False
 
 
-async def ask_for(visit: OperatorSession, settings: Settings, body: Mapping[str, object], manner: FollowOptions) -> Exit:
+async def submit_request(visit: OperatorSession, settings: Settings, body: Mapping[str, object], manner: FollowOptions) -> Exit:
     """Send it; follow it. What is None in the body was not given."""
     daemons = await _daemons(settings, manner.daemons)
     listener = await _listener(visit, manner.events_queue) if manner.events_queue else None
@@ -64,7 +64,7 @@ async def ask_for(visit: OperatorSession, settings: Settings, body: Mapping[str,
         raise CommandError(f"{option_of(wrong.field or '')}: {wrong.reason}; nothing was sent") from wrong
     except UnknownResult as lost:
         remedy = f"see slipway explain {request_id}, or ask again with --request-id {request_id}: both are one request"
-        raise CommandError(f"{'; '.join(said_of(lost))}; it may have been sent all the same: {remedy}") from lost
+        raise CommandError(f"{'; '.join(error_text(lost))}; it may have been sent all the same: {remedy}") from lost
     except asyncio.CancelledError:
         say(f"stopped while it was sent, so that it may be on the queue; see: slipway explain {request_id}")
         return Exit.STOPPED_WATCHING
@@ -77,11 +77,11 @@ async def ask_for(visit: OperatorSession, settings: Settings, body: Mapping[str,
 async def _daemons(settings: Settings, named: Sequence[str]) -> Sequence[str]:
     """Those that were named, each of which must answer; else the one on this machine, whenever it does."""
     for url in named:
-        await ask_troubles(url)
+        await query_failures(url)
     return named or list(settings.own_daemon)
 
 
-async def _listener(visit: OperatorSession, url: str) -> Listener:
+async def _listener(visit: OperatorSession, url: str) -> EventListener:
     """One that can read its queue: what is heard too late is not heard."""
     listener = visit.listen_to(url)
     try:
@@ -89,7 +89,7 @@ async def _listener(visit: OperatorSession, url: str) -> Listener:
     except CallFailed as failed:
         remedy = "name a queue that is subscribed to the topic, and that you may read"
         raise CommandError(
-            f"--events-queue {url} cannot be read ({said_of(failed)[0]}); {remedy}; nothing was sent"
+            f"--events-queue {url} cannot be read ({error_text(failed)[0]}); {remedy}; nothing was sent"
         ) from failed
     return listener
 
@@ -116,7 +116,7 @@ async def _follow(client: Client, ticket: Ticket, manner: FollowOptions) -> Exit
         say(f"see: slipway explain {ticket.request_id}")
         return Exit.UNAVAILABLE
     except CallFailed as failed:
-        say("; ".join((*said_of(failed), "the request goes on")))
+        say("; ".join((*error_text(failed), "the request goes on")))
         say(f"see: slipway explain {ticket.request_id}")
         return Exit.USAGE
     except asyncio.CancelledError:
@@ -166,7 +166,7 @@ class _Lines:
             said = {
                 "requestId": self._request_id,
                 "state": news.state,
-                "isEnd": news.is_end,
+                "isEnd": news.is_terminal,
                 "reason": news.reason,
                 "message": news.text,
                 "customModelDeploymentArn": news.arn,

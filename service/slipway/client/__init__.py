@@ -6,8 +6,8 @@ async with opened() as client:
         print(news.state, news.text)
 """
 
-from slipway.client.client import Client, opened
+from slipway.client.client import Client, open_client
 from slipway.core.diagnostics.follow import StatusChange, Ticket
 from slipway.core.schema.rejection import RequestRejected
 
-__all__ = ["Client", "RequestRejected", "StatusChange", "Ticket", "opened"]
+__all__ = ["Client", "RequestRejected", "StatusChange", "Ticket", "open_client"]

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from slipway import __version__
-from slipway.aws.operator.event_listener import Listener
+from slipway.aws.operator.event_listener import EventListener
 from slipway.aws.operator.operator_session import OperatorSession, open_operator_session
-from slipway.client.daemons import NotReached, Said, ask_all
+from slipway.client.daemons import DaemonAnswer, DaemonUnreachable, query_all
 from slipway.core.bedrock.errors import CallFailed, Throttled, UnknownResult
 from slipway.core.diagnostics.follow import StatusChange, StatusSnapshot, Ticket, is_change, is_outcome_true, status_change
 from slipway.core.diagnostics.predict import ExistingDeployment
@@ -55,15 +55,15 @@ class Client:
     visit: OperatorSession
     settings: Settings
     daemons: Sequence[str] = ()
-    listener: Listener | None = None
+    listener: EventListener | None = None
     """Where events are heard, if anywhere: a queue that is subscribed to the topic, and the caller's own."""
 
     async def submit(self, body: Mapping[str, object]) -> Ticket:
         """Put a request on the queue: its body, as a dictionary. One without a `requestId` gets one.
 
         Checked as the daemon would check it: raises `RequestRejected`, with the field, the problem and the remedy, and then
-        nothing was sent. Raises `CallFailed` where the queue did not take it; an `UnknownResult` one may have: the same body with the
-        same `requestId` can be submitted again, and is the same request.
+        nothing was sent. Raises `CallFailed` if the queue did not take it. After an `UnknownResult` it may have: the same
+        body with the same `requestId` can be submitted again, and is the same request.
         """
         whole = {"requestId": str(uuid.uuid4())} | dict(body)
         text = json.dumps(whole)
@@ -81,7 +81,7 @@ class Client:
     async def follow(self, ticket: Ticket) -> AsyncIterator[StatusChange]:
         """Answer how a request is getting on, whenever that changes, or an estimate of it does; the last news is its end.
 
-        Stop iterating at any time: only watching stops. Raises `CallFailed` or `NotReached` when nobody can be asked.
+        Stop iterating at any time: only watching stops. Raises `CallFailed` or `DaemonUnreachable` when nobody can be asked.
         """
         loop = asyncio.get_running_loop()
         following = _Following(loop.time())
@@ -91,7 +91,7 @@ class Client:
             if now is not None and is_change(now, last, loop.time() - told_at):
                 last, told_at = now, loop.time()
                 yield now
-                if now.is_end:
+                if now.is_terminal:
                     return
             await self._pause(ticket, following, loop.time())
 
@@ -100,17 +100,17 @@ class Client:
         if following.told is not None:
             return status_change(ticket, StatusSnapshot(told=following.told))
         failed: Exception | None = None
-        said: Said | None = None
+        said: DaemonAnswer | None = None
         try:
             following.has_daemons = False
-            said = await ask_all(self.daemons, ticket.request_id)
+            said = await query_all(self.daemons, ticket.request_id)
             following.has_daemons = bool(self.daemons)
             held = next((one for one in said.held if one.request_id == ticket.request_id), None)
             finished = next((one for one in said.finished if _is_its_end(one, ticket)), None)
             if held is not None or finished is not None:
                 following.failures, following.quiet_since = 0, None
                 return status_change(ticket, StatusSnapshot(held=held, finished=finished))
-        except NotReached as exc:
+        except DaemonUnreachable as exc:
             failed = exc  # restarting, perhaps: Bedrock knows too
         try:
             glimpse = await self._look_at_aws(ticket, following)
@@ -168,7 +168,7 @@ def _end_in(body: str, ticket: Ticket) -> ParsedEvent | None:
         told = read_event(body)
     except NotAnEvent:
         return None
-    return told if told is not None and told.is_end and _is_its_end(told, ticket) else None
+    return told if told is not None and told.is_terminal and _is_its_end(told, ticket) else None
 
 
 def _is_its_end(end: ParsedEvent | FinishedRequest, ticket: Ticket) -> bool:
@@ -177,7 +177,7 @@ def _is_its_end(end: ParsedEvent | FinishedRequest, ticket: Ticket) -> bool:
 
 
 @asynccontextmanager
-async def opened(
+async def open_client(
     config: str | None = None, *, daemons: Sequence[str] = (), events_queue: str | None = None
 ) -> AsyncIterator[Client]:
     """Open a client by the environment's settings, as the daemon reads them. Raises `WrongSetting` or `NotConfigured`.

@@ -19,12 +19,12 @@ SECONDS: Final = 5.0
 """How long one answer may take."""
 
 
-class NotReached(Exception):
+class DaemonUnreachable(Exception):
     """A daemon did not answer, or not as a Slipway does. The message is a sentence that names its URL, and says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class DaemonAnswer:
     """What one daemon says. `extras` is the rest of its answer: slots, calls, troubles."""
 
     held: tuple[RequestStatus, ...]
@@ -32,13 +32,13 @@ class Said:
     extras: Mapping[str, Any]
 
 
-async def ask_requests(url: str, about: str | None = None) -> Said:
+async def query_requests(url: str, about: str | None = None) -> DaemonAnswer:
     """Answer what the daemon at this URL holds and has finished lately, all of it, or what is `about` one thing.
 
-    Raises `NotReached`.
+    Raises `DaemonUnreachable`.
     """
     held: dict[str, RequestStatus] = {}
-    said = Said((), (), {})
+    said = DaemonAnswer((), (), {})
 
     async def fetch(after: str | None) -> Mapping[str, Any]:
         given = {name: value for name, value in (("about", about), ("after", after)) if value is not None}
@@ -47,23 +47,23 @@ async def ask_requests(url: str, about: str | None = None) -> Said:
     try:
         async for page in Pager("/requests", fetch, lambda page: page["next"]):
             held |= {one.message_id: one for one in map(RequestStatus.of, page["requests"])}
-            said = Said(tuple(held.values()), tuple(map(FinishedRequest.of, page["finished"])), page)
+            said = DaemonAnswer(tuple(held.values()), tuple(map(FinishedRequest.of, page["finished"])), page)
     except (KeyError, TypeError, ValueError, EndlessListing) as wrong:
         text = f"{url} answers, but not as this version of Slipway does ({wrong!r}); give a daemon's own address"
-        raise NotReached(text) from wrong
+        raise DaemonUnreachable(text) from wrong
     return said
 
 
-async def ask_all(urls: Sequence[str], about: str | None = None) -> Said:
-    """Answer what several daemons say together; `extras` is the last one's. Raises `NotReached` if one is not."""
-    answers = [await ask_requests(url, about) for url in urls]
+async def query_all(urls: Sequence[str], about: str | None = None) -> DaemonAnswer:
+    """Answer what several daemons say together; `extras` is the last one's. Raises `DaemonUnreachable` if one is not."""
+    answers = [await query_requests(url, about) for url in urls]
     held = {one.message_id: one for said in answers for one in said.held}
     finished = tuple(one for said in answers for one in said.finished)
-    return Said(tuple(held.values()), finished, answers[-1].extras if answers else {})
+    return DaemonAnswer(tuple(held.values()), finished, answers[-1].extras if answers else {})
 
 
-async def ask_troubles(url: str) -> Mapping[str, str]:
-    """Answer what a daemon says keeps it from its work; empty when nothing does. Raises `NotReached`."""
+async def query_failures(url: str) -> Mapping[str, str]:
+    """Answer what a daemon says keeps it from its work; empty when nothing does. Raises `DaemonUnreachable`."""
     page = await _get(url, "readyz", {}, HTTPStatus.SERVICE_UNAVAILABLE)
     failures = page.get("troubles")
     return failures if isinstance(failures, dict) else {}
@@ -76,17 +76,19 @@ async def _get(url: str, page_name: str, given: Mapping[str, str], *also: HTTPSt
             session.get(f"{url.rstrip('/')}/{page_name}", params=given, allow_redirects=False) as answer,
         ):
             if answer.status not in {HTTPStatus.OK, *also}:
-                raise NotReached(f"{url} answers HTTP {answer.status}; give the address of a daemon's health and metrics")
+                raise DaemonUnreachable(
+                    f"{url} answers HTTP {answer.status}; give the address of a daemon's health and metrics"
+                )
             page = await answer.json()
     except TimeoutError as wrong:
         remedy = "look at its log, or give its own address"
-        raise NotReached(f"no daemon answers at {url} within {SECONDS:g} s; {remedy}") from wrong
+        raise DaemonUnreachable(f"no daemon answers at {url} within {SECONDS:g} s; {remedy}") from wrong
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as wrong:
-        raise NotReached(f"{quote(url)} is no daemon's address; give one like http://127.0.0.1:8080") from wrong
+        raise DaemonUnreachable(f"{quote(url)} is no daemon's address; give one like http://127.0.0.1:8080") from wrong
     except (aiohttp.ClientError, ValueError, OSError) as wrong:
-        raise NotReached(f"no daemon answers at {url} ({_why(wrong)}); start it, or give its own address") from wrong
+        raise DaemonUnreachable(f"no daemon answers at {url} ({_why(wrong)}); start it, or give its own address") from wrong
     if not isinstance(page, dict):
-        raise NotReached(f"{url} answers, but not as Slipway does; give the address of a daemon's health and metrics")
+        raise DaemonUnreachable(f"{url} answers, but not as Slipway does; give the address of a daemon's health and metrics")
     return page
 
 

@@ -23,7 +23,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::\d{0,5})?", re.IGNORECASE)
 
 
-def is_answered(said: str | None, *, bound: Sequence[str], configured: str) -> bool:
+def is_allowed_host(said: str | None, *, bound: Sequence[str], configured: str) -> bool:
     """Answer whether a call with this `Host` is for a daemon that listens on the addresses `bound`.
 
     One that anybody else may reach is called by names that it cannot know, and answers to all. A call without a `Host` is
@@ -38,12 +38,12 @@ def is_answered(said: str | None, *, bound: Sequence[str], configured: str) -> b
     return name in {"localhost", configured.strip("[]").lower()} or name.endswith(".localhost") or _is_loopback(name)
 
 
-def only_by_own_names(configured: str, bound: Callable[[], Sequence[str]]) -> Middleware:
+def check_host(configured: str, bound: Callable[[], Sequence[str]]) -> Middleware:
     """Answer what lets through only calls by the daemon's own names; any other is told what to do, and no more."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if is_answered(request.headers.get("Host"), bound=bound(), configured=configured):
+        if is_allowed_host(request.headers.get("Host"), bound=bound(), configured=configured):
             return await handler(request)
         text = (
             "Host is no name of this daemon, which listens on loopback only; ask http://127.0.0.1 or http://localhost at this "

@@ -22,14 +22,14 @@ from slipway.core.lifecycle.outcomes import OutcomeKind, Settlement
 from slipway.http.health import LoopLagMonitor
 from slipway.logs import Losses
 from slipway.worker.kernel.counters import Histogram
-from slipway.worker.publishing.callbacks import UNTOLD
+from slipway.worker.publishing.callbacks import UNDELIVERED
 from slipway.worker.runtime.target_runtime import TargetRuntime
 from slipway.worker.runtime.worker import Worker
 
 T = TypeVar("T")
 
 _SETTLEMENTS: Final = [kind.__name__ for kind in get_args(Settlement)]
-_REPLIES: Final = [*(kind.__name__ for kind in get_args(Callback)), *UNTOLD]
+_REPLIES: Final = [*(kind.__name__ for kind in get_args(Callback)), *UNDELIVERED]
 _NO_CALLS: Final = dict.fromkeys(((operation, answer) for operation in OPERATIONS for answer in ANSWERS), 0)
 
 

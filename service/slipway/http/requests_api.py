@@ -77,7 +77,7 @@ def held_of(lease: Lease, slipway: Worker, place: int | None) -> RequestStatus:
     """Answer what is said of one message that is held: the true reason why it waits, as of now."""
     message, request = lease.message, lease.request
     received_at = continuations.first_received_at(message)
-    why, text = lease.why, lease.why_text
+    why, text = lease.why, lease.wait_text
     site = slipway.site_of(lease)
     created_at = site.watcher.created_at(lease.arn) if lease.arn else None
     passed = None if created_at is None else lease.now() - created_at

@@ -17,7 +17,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from slipway.core.scheduling.backoff import pause_seconds
 from slipway.http.health import LoopLagMonitor, Readiness, is_alive
-from slipway.http.host_check import only_by_own_names
+from slipway.http.host_check import check_host
 from slipway.http.page.routes import StatusPage
 from slipway.http.requests_api import Lines, holdings
 from slipway.worker.runtime.worker import Worker
@@ -115,7 +115,7 @@ def starting_application(endpoint: Endpoint, registry: CollectorRegistry, waits:
         said = "".join(f"{name}: {text}\n" for name, text in waits.items())
         return web.Response(text=f"Slipway is starting.\n{said}", status=HTTPStatus.SERVICE_UNAVAILABLE)
 
-    app = web.Application(middlewares=[only_by_own_names(endpoint.host, endpoint.addresses)])
+    app = web.Application(middlewares=[check_host(endpoint.host, endpoint.addresses)])
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), _metrics(registry), web.get("/{path:.*}", otherwise)])
     return app
 
@@ -145,7 +145,7 @@ def application(
         asked = request.query
         return web.json_response(holdings(slipway, lines(), asked.get("about"), asked.get("after")))
 
-    app = web.Application(middlewares=[only_by_own_names(endpoint.host, endpoint.addresses)])
+    app = web.Application(middlewares=[check_host(endpoint.host, endpoint.addresses)])
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), _metrics(registry), web.get("/requests", requests)])
     page.join(app)
     return app

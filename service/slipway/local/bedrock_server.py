@@ -20,7 +20,7 @@ from aiohttp import web
 
 from slipway.local import operations
 from slipway.local.account import Account
-from slipway.local.behaviour import Behaviour, WrongTerm
+from slipway.local.behaviour import Behaviour, WrongBehaviour
 from slipway.local.faults import BEFORE, FaultRule, Faults, Kind
 from slipway.local.inputs import check_input
 from slipway.local.operations import ACCOUNT_ID, REGION, Asked, Document, Place, named_in, partition_of, signed_for, summarise
@@ -158,7 +158,7 @@ class BedrockStandIn:
             else:
                 account = self.account(place.region, place.account_id)
                 account.terms = account.terms.changed(await request.json())
-        except (WrongTerm, ValueError) as wrong:
+        except (WrongBehaviour, ValueError) as wrong:
             return web.json_response({"message": str(wrong)}, status=400)
         return await self._show_terms(request)
 
@@ -179,7 +179,7 @@ class BedrockStandIn:
                     faults.failures.pop(operation, None)
                 else:
                     faults.failures[operation] = FaultRule.of(given)
-        except (WrongTerm, ValueError, AttributeError) as wrong:
+        except (WrongBehaviour, ValueError, AttributeError) as wrong:
             return web.json_response({"message": str(wrong)}, status=400)
         return await self._show_faults(request)
 

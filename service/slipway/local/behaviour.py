@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Self, get_args, get_type_hints
 
 
-class WrongTerm(ValueError):
+class WrongBehaviour(ValueError):
     """A term that does not exist, or cannot have this value; the message names it."""
 
 
@@ -103,17 +103,17 @@ class Behaviour:
     """How long after an update began Get still shows the details of the one before."""
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
-        """Answer these terms with some of them changed. Raises `WrongTerm`."""
+        """Answer these terms with some of them changed. Raises `WrongBehaviour`."""
         usual = type(self)()
         known = {each.name: getattr(usual, each.name) for each in fields(self)}
         for name, value in changes.items():
             if name not in known:
-                raise WrongTerm(f"there is no term {name!r}; there are {', '.join(sorted(known))}")
+                raise WrongBehaviour(f"there is no term {name!r}; there are {', '.join(sorted(known))}")
             if not fits(known[name], value):
-                raise WrongTerm(f"{name} cannot be {value!r}; it is like {known[name]!r}")
+                raise WrongBehaviour(f"{name} cannot be {value!r}; it is like {known[name]!r}")
             words = get_args(get_type_hints(type(self))[name])
             if isinstance(known[name], str) and words and value not in words:
-                raise WrongTerm(f"{name} cannot be {value!r}; it is one of {', '.join(words)}")
+                raise WrongBehaviour(f"{name} cannot be {value!r}; it is one of {', '.join(words)}")
         made: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
         return replace(self, **made)
 

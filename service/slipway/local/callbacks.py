@@ -34,7 +34,7 @@ _ONCE: Final = range(32, 129)
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ReceivedCallback:
     """One answer, or heartbeat."""
 
     operation: str
@@ -45,7 +45,7 @@ class CallbackStandIn:
     """Step Functions and SageMaker Pipelines on loopback, behind one port."""
 
     def __init__(self) -> None:
-        self.heard: list[Heard] = []
+        self.heard: list[ReceivedCallback] = []
         self.gone: set[str] = set()
         """Tokens at which nobody waits any more; whoever was answered is one of them."""
         self._runner: web.AppRunner | None = None
@@ -78,7 +78,7 @@ class CallbackStandIn:
                 answer = {"PipelineExecutionArn": "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/e"}
             case _:
                 raise _unknown(operation)
-        self.heard.append(Heard(operation, said))
+        self.heard.append(ReceivedCallback(operation, said))
         return answer
 
     def _of_task(self, operation: str, said: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ class Row:
 
 
 @dataclass(slots=True)
-class Show:
+class DemoDisplay:
     """All that is on the screen."""
 
     rows: dict[str, Row]
@@ -136,7 +136,7 @@ async def run_demo(*, keep: bool = False) -> int:
         try:
             await _until_it_serves(port, daemon)
             console.print(f"The daemon's page, while it runs: [link]http://127.0.0.1:{port}/[/]", soft_wrap=True)
-            show = Show(_requests(), began, max_creating=aws.quotas()[0], max_total=aws.quotas()[1])
+            show = DemoDisplay(_requests(), began, max_creating=aws.quotas()[0], max_total=aws.quotas()[1])
             await _send(aws, show)
             await _watch(aws, show, console)
             if keep:
@@ -208,13 +208,13 @@ def _sample(name: str, **changes: str) -> str:
     return json.dumps(json.loads(sample(name)) | changes)
 
 
-async def _send(aws: LocalAws, show: Show) -> None:
+async def _send(aws: LocalAws, show: DemoDisplay) -> None:
     for row in show.rows.values():
         row.sent_at = time.monotonic()
         await aws.send(row.body)
 
 
-async def _watch(aws: LocalAws, show: Show, console: Console) -> None:
+async def _watch(aws: LocalAws, show: DemoDisplay, console: Console) -> None:
     async def listen() -> None:
         while True:
             for body in await aws.receive_results():
@@ -233,7 +233,7 @@ async def _watch(aws: LocalAws, show: Show, console: Console) -> None:
         listening.cancel()
 
 
-def _sum_up(show: Show, console: Console, code: int, log: str) -> int:
+def _sum_up(show: DemoDisplay, console: Console, code: int, log: str) -> int:
     wrong = [row for row in show.rows.values() if row.state != row.expected or len(row.event_ids) != 1]
     console.print()
     states = [row.state for row in show.rows.values()]

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Literal, get_args
 
-from slipway.local.behaviour import WrongTerm, fits
+from slipway.local.behaviour import WrongBehaviour, fits
 
 Kind = Literal[
     "error before", "error after", "request lost", "response lost", "empty", "html", "truncated", "not an object", "redirect"
@@ -38,17 +38,17 @@ class FaultRule:
 
     @classmethod
     def of(cls, given: object) -> FaultRule:
-        """Read a trouble from JSON. Raises `WrongTerm`."""
+        """Read a trouble from JSON. Raises `WrongBehaviour`."""
         known = {each.name: each.default for each in fields(cls)}
         if not isinstance(given, Mapping):
-            raise WrongTerm(f"a fault cannot be {given!r}; it is an object with some of {', '.join(sorted(known))}")
+            raise WrongBehaviour(f"a fault cannot be {given!r}; it is an object with some of {', '.join(sorted(known))}")
         if unknown := sorted(set(given) - set(known)):
-            raise WrongTerm(f"a fault has no {unknown[0]!r}; it has {', '.join(sorted(known))}")
+            raise WrongBehaviour(f"a fault has no {unknown[0]!r}; it has {', '.join(sorted(known))}")
         if given.get("kind", "error before") not in KINDS:
-            raise WrongTerm(f"kind cannot be {given['kind']!r}; it is one of {', '.join(sorted(KINDS))}")
+            raise WrongBehaviour(f"kind cannot be {given['kind']!r}; it is one of {', '.join(sorted(KINDS))}")
         for name, value in given.items():
             if not fits(known[name], value):
-                raise WrongTerm(f"{name} cannot be {value!r}; it is like {known[name]!r}")
+                raise WrongBehaviour(f"{name} cannot be {value!r}; it is like {known[name]!r}")
         values: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
         return cls(**values)
 

@@ -34,7 +34,7 @@ class CallersBackend(models.STSBackend):
         return f"AIDA{key}", f"arn:aws:iam::{account}:user/{key}", account
 
 
-def tell_callers_apart() -> None:
+def identify_callers() -> None:
     """Make moto's STS use what stands here. To be called before its first request."""
     models.sts_backends.backend = CallersBackend
 

@@ -49,7 +49,7 @@ from moto.sns.exceptions import InvalidParameterValue as SnsInvalidParameterValu
 from moto.sqs import models
 from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid
 
-from slipway.local.moto_identity import sender_id, tell_callers_apart
+from slipway.local.moto_identity import identify_callers, sender_id
 
 IsGone = Callable[[], bool]
 """Answers whether the client that waits for the answer has gone away."""
@@ -269,7 +269,7 @@ class PatchedQueue(models.Queue):
         return max(0.001, (min((at for at in times if at > now), default=now + 60_000) - now) / 1000)
 
 
-class MendedTopics(sns_models.SNSBackend):
+class PatchedTopics(sns_models.SNSBackend):
     """SNS in one Region, which refuses the ids that AWS refuses."""
 
     __module__ = sns_models.__name__  # moto finds a backend's addresses beside its module
@@ -356,8 +356,8 @@ def patch_moto() -> None:
     models.Message = PatchedMessage  # type: ignore[misc]
     models.Queue = PatchedQueue  # type: ignore[misc]
     models.sqs_backends.backend = PatchedBackend
-    sns_models.sns_backends.backend = MendedTopics
-    tell_callers_apart()
+    sns_models.sns_backends.backend = PatchedTopics
+    identify_callers()
     # It walks through all members of a class at every request, to learn whether one is there.
     responses.method_names_from_class = cache(method_names_from_class)  # type: ignore[attr-defined]
 

@@ -17,7 +17,7 @@ BEDROCK_PORT: Final = 4567
 _ARN: Final = "arn:aws:bedrock:{region}:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 
 
-async def serve_box(*, terms: Behaviour, port: int = PORT, bedrock_port: int = BEDROCK_PORT, fifo: bool = False) -> int:
+async def serve_local_aws(*, terms: Behaviour, port: int = PORT, bedrock_port: int = BEDROCK_PORT, fifo: bool = False) -> int:
     """Serve until SIGINT or SIGTERM, and answer the exit code: 0, or 2 with one line that says which port cannot be had."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()

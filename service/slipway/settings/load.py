@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from slipway.core.requests.fields import TENANT
 from slipway.core.requests.targets import TargetRules, TargetSettings
-from slipway.core.rules.permissions import Rule, WrongPermissions, read_permissions
+from slipway.core.rules.permissions import PermissionRule, WrongPermissions, read_permissions
 from slipway.core.rules.triggers import Trigger, WrongTriggers, read_triggers
 from slipway.core.schema.fields import Field, FieldKind, closest_match, value_problem
 from slipway.core.schema.rejection import quote
@@ -207,7 +207,7 @@ def load_triggers(path: str, named_by: str | None = None) -> tuple[Trigger, ...]
         raise WrongSetting(f"{path}: {wrong}") from wrong
 
 
-def load_permissions(path: str, named_by: str | None = None) -> tuple[Rule, ...]:
+def load_permissions(path: str, named_by: str | None = None) -> tuple[PermissionRule, ...]:
     """Read a file of permissions; without a path there are none. Raises WrongSetting, as for triggers."""
     if not path:
         return ()

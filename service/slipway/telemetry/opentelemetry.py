@@ -34,7 +34,7 @@ from slipway.core.time_format import format_time
 from slipway.worker.kernel.interrupts import Interrupted
 from slipway.worker.kernel.tracing import CREATE, DELETE, PUBLISH, REPLY, UPDATE
 
-FAREWELL_SECONDS: Final = 3.0
+EXPORT_ON_SHUTDOWN_SECONDS: Final = 3.0
 """How long the last spans may take to be sent, when the daemon ends."""
 _KINDS: Final[Mapping[str, SpanKind]] = {
     CREATE: SpanKind.CLIENT,
@@ -187,7 +187,7 @@ class Exporting:
         # No executor's: an event loop waits for those in the end, however long they take.
         threading.Thread(target=send, name="last spans", daemon=True).start()
         with suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL_SECONDS):
+            async with asyncio.timeout(EXPORT_ON_SHUTDOWN_SECONDS):
                 await is_sent.wait()
 
 

@@ -44,7 +44,7 @@ def held(waits_for: str | None, why: str = "") -> RequestStatus:
 def test_the_event_goes_before_everything() -> None:
     told = ParsedEvent(event_id="e", at=1.0, request_id="r-1", outcome="TimedOut", reason="NoSlot", text="full")
     seen = status_change(TICKET, StatusSnapshot(told=told, held=held("NoSlot"), existing=existing(Status.ACTIVE)))
-    assert seen == StatusChange("TimedOut", "NoSlot", "full", None, is_end=True, source="event")
+    assert seen == StatusChange("TimedOut", "NoSlot", "full", None, is_terminal=True, source="event")
 
 
 def test_a_daemon_knows_how_it_ended_and_why_it_waits() -> None:
@@ -52,7 +52,7 @@ def test_a_daemon_knows_how_it_ended_and_why_it_waits() -> None:
         request_id="r-1", message_id="m", outcome="Failed", event_id="e", at=2.0, reason="NameConflict", text="x"
     )
     assert status_change(TICKET, StatusSnapshot(finished=finished, held=held(None))) == StatusChange(
-        "Failed", "NameConflict", "x", is_end=True, source="daemon"
+        "Failed", "NameConflict", "x", is_terminal=True, source="daemon"
     )
     states = [status_change(TICKET, StatusSnapshot(held=held(reason))).state for reason in ("InCreation", "NoSlot", None)]
     assert states == ["Creating", "Waiting", "Working"]
@@ -86,11 +86,11 @@ def test_that_time_passes_is_no_news(now: Eta, is_new: bool) -> None:  # noqa: F
 
 def test_a_deployment_with_its_own_tag_ends_it() -> None:
     active = status_change(TICKET, StatusSnapshot(existing=existing(Status.ACTIVE)))
-    assert (active.state, active.arn, active.is_end, active.source) == ("Active", ARN, True, "Bedrock")
+    assert (active.state, active.arn, active.is_terminal, active.source) == ("Active", ARN, True, "Bedrock")
     failed = status_change(TICKET, StatusSnapshot(existing=existing(Status.FAILED)))
-    assert (failed.state, failed.reason, failed.text, failed.is_end) == ("Failed", "DeploymentFailed", "rank 512", True)
+    assert (failed.state, failed.reason, failed.text, failed.is_terminal) == ("Failed", "DeploymentFailed", "rank 512", True)
     creating = status_change(TICKET, StatusSnapshot(existing=existing(Status.CREATING)))
-    assert (creating.state, creating.is_end) == ("Creating", False)
+    assert (creating.state, creating.is_terminal) == ("Creating", False)
 
 
 @pytest.mark.parametrize(
@@ -108,19 +108,19 @@ def test_a_deployment_with_its_own_tag_ends_it() -> None:
 def test_what_is_another_requests_ends_it_only_when_the_queue_has_long_been_empty(
     there: ExistingDeployment | None, outcome: str, reason: str | None
 ) -> None:
-    assert not status_change(TICKET, StatusSnapshot(existing=there, quiet_seconds=QUIET_SECONDS - 1)).is_end
+    assert not status_change(TICKET, StatusSnapshot(existing=there, quiet_seconds=QUIET_SECONDS - 1)).is_terminal
     end = status_change(TICKET, StatusSnapshot(existing=there, quiet_seconds=QUIET_SECONDS))
-    assert (end.state, end.reason, end.is_end) == (outcome, reason, True)
+    assert (end.state, end.reason, end.is_terminal) == (outcome, reason, True)
 
 
 def test_a_deletion_has_ended_when_what_was_there_is_gone() -> None:
     ticket = Ticket(Delete(**SAID), "m-1", 100.0)
-    assert not status_change(ticket, StatusSnapshot(existing=existing(Status.ACTIVE, "r-0"))).is_end
-    assert not status_change(ticket, StatusSnapshot()).is_end, "it may be made yet, by a request before this one"
+    assert not status_change(ticket, StatusSnapshot(existing=existing(Status.ACTIVE, "r-0"))).is_terminal
+    assert not status_change(ticket, StatusSnapshot()).is_terminal, "it may be made yet, by a request before this one"
     for gone in (StatusSnapshot(was_otherwise=True), StatusSnapshot(quiet_seconds=QUIET_SECONDS)):
-        assert (status_change(ticket, gone).state, status_change(ticket, gone).is_end) == ("Deleted", True)
+        assert (status_change(ticket, gone).state, status_change(ticket, gone).is_terminal) == ("Deleted", True)
     kept = status_change(ticket, StatusSnapshot(existing=existing(Status.ACTIVE, None), quiet_seconds=QUIET_SECONDS))
-    assert (kept.state, kept.is_end) == (UNAVAILABLE, True)
+    assert (kept.state, kept.is_terminal) == (UNAVAILABLE, True)
 
 
 def test_what_is_to_be_replaced_or_tried_again_is_no_end() -> None:
@@ -130,12 +130,12 @@ def test_what_is_to_be_replaced_or_tried_again_is_no_end() -> None:
         == UNAVAILABLE
     )
     patient = Ticket(Deploy(**SAID, model_arn=MODEL, retries=1), "m-1", 100.0)
-    assert not status_change(patient, StatusSnapshot(existing=existing(Status.FAILED))).is_end
+    assert not status_change(patient, StatusSnapshot(existing=existing(Status.FAILED))).is_terminal
 
 
 def test_where_bedrock_cannot_be_asked_nothing_is_taken_to_be_so() -> None:
     ticket = Ticket(Delete(**SAID, target="elsewhere"), "m-1", 100.0)
-    assert not status_change(ticket, StatusSnapshot(is_looked_at=False, was_otherwise=True)).is_end
+    assert not status_change(ticket, StatusSnapshot(is_looked_at=False, was_otherwise=True)).is_terminal
     assert status_change(ticket, StatusSnapshot(is_looked_at=False, quiet_seconds=QUIET_SECONDS)).state == UNAVAILABLE
     assert status_change(ticket, StatusSnapshot(quiet_seconds=QUIET_SECONDS)).state == "Deleted"
     cancel = Ticket(Cancel(**SAID), "m-1", 100.0)
@@ -146,16 +146,16 @@ def test_an_update_has_ended_when_the_wanted_model_is_served() -> None:
     ticket = Ticket(Update(**SAID, model_arn=OTHER_MODEL), "m-1", 100.0)
     served, updating = existing(Status.ACTIVE, "r-0", OTHER_MODEL), UpdateDetails(OTHER_MODEL, UpdateStatus.UPDATING)
     unfinished = replace(served, deployment=replace(served.deployment, update=updating))
-    assert not status_change(ticket, StatusSnapshot(existing=served)).is_end, "it may have been so before"
-    assert not status_change(ticket, StatusSnapshot(existing=unfinished, was_otherwise=True)).is_end
-    assert not status_change(ticket, StatusSnapshot(existing=existing(Status.ACTIVE, "r-0"), was_otherwise=True)).is_end
+    assert not status_change(ticket, StatusSnapshot(existing=served)).is_terminal, "it may have been so before"
+    assert not status_change(ticket, StatusSnapshot(existing=unfinished, was_otherwise=True)).is_terminal
+    assert not status_change(ticket, StatusSnapshot(existing=existing(Status.ACTIVE, "r-0"), was_otherwise=True)).is_terminal
     for glimpse in (
         StatusSnapshot(existing=served, was_otherwise=True),
         StatusSnapshot(existing=served, quiet_seconds=QUIET_SECONDS),
     ):
-        assert (status_change(ticket, glimpse).state, status_change(ticket, glimpse).is_end) == ("Updated", True)
+        assert (status_change(ticket, glimpse).state, status_change(ticket, glimpse).is_terminal) == ("Updated", True)
     tested = replace(ticket, request=Update(**SAID, model_arn=OTHER_MODEL, smoke_test=SmokeTest(prompt="hello")))
-    assert not status_change(tested, StatusSnapshot(existing=served, was_otherwise=True)).is_end, (
+    assert not status_change(tested, StatusSnapshot(existing=served, was_otherwise=True)).is_terminal, (
         "how its test went is not known yet"
     )
 
@@ -173,4 +173,4 @@ def test_of_a_job_whose_model_is_not_known_only_its_own_deployment_is_the_end() 
 
 def test_before_anybody_has_it_the_queue_is_what_is_said() -> None:
     assert "3 in the queue that nobody has received" in str(status_change(TICKET, StatusSnapshot(waiting=3)).text)
-    assert not status_change(TICKET, StatusSnapshot(waiting=3)).is_end
+    assert not status_change(TICKET, StatusSnapshot(waiting=3)).is_terminal

@@ -37,7 +37,7 @@ def test_what_was_announced_is_what_is_read() -> None:
     told = read_event(active())
     assert told is not None
     assert (told.at, told.request_id, told.outcome, told.action) == (300.5, "r-1", "Active", "deploy")
-    assert (told.name, told.model_arn, told.arn, told.is_end) == ("bot", MODEL, ARN, True)
+    assert (told.name, told.model_arn, told.arn, told.is_terminal) == ("bot", MODEL, ARN, True)
     assert told.event_id == json.loads(active())["id"]
 
 
@@ -56,13 +56,13 @@ def test_bedrocks_own_words_come_first() -> None:
 def test_progress_is_no_end() -> None:
     told = read_event(announce_progress(request(), Progress.WAITING, Times(1.0, 1.0), SOURCE, Reason.NO_SLOT, "full").body)
     assert told is not None
-    assert (told.outcome, told.reason, told.is_end) == ("Waiting", "NoSlot", False)
+    assert (told.outcome, told.reason, told.is_terminal) == ("Waiting", "NoSlot", False)
 
 
 def test_a_rejection_has_neither_name_nor_deployment() -> None:
     told = read_event(announce_rejection("m-1", None, "NotJson", "no JSON", Times(1.0, 1.0), SOURCE).body)
     assert told is not None
-    assert (told.request_id, told.outcome, told.name, told.arn, told.is_end) == ("m-1", "Rejected", "", None, True)
+    assert (told.request_id, told.outcome, told.name, told.arn, told.is_terminal) == ("m-1", "Rejected", "", None, True)
 
 
 def test_an_archive_has_empty_lines_and_events_of_others() -> None:

@@ -18,10 +18,10 @@ from slipway.core.bedrock.errors import (
     Throttled,
     UnknownResult,
 )
-from slipway.core.lifecycle.delete import REFUSALS_BELIEVED, DeleteFacts, decide
+from slipway.core.lifecycle.delete import REFUSALS_TO_BELIEVE, DeleteFacts, decide
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.lifecycle.steps import (
-    ABSENCES_BELIEVED,
+    ABSENCES_TO_BELIEVE,
     DeleteDeployment,
     DeleteSent,
     Finish,
@@ -75,7 +75,7 @@ def test_it_looks_deletes_by_arn_and_looks_until_it_is_gone() -> None:
 
 def test_what_was_never_there_is_looked_for_a_while_and_is_already_gone() -> None:
     facts = FACTS
-    for _ in range(ABSENCES_BELIEVED - 1):
+    for _ in range(ABSENCES_TO_BELIEVE - 1):
         facts = facts.after_observation(NotFound())
         assert isinstance(decide(REQUEST, facts), Pause)
         facts = facts.after_pause()
@@ -114,7 +114,7 @@ def test_trouble_pauses_with_its_reason_and_is_tried_again(kind: type[CallFailed
 
 def test_a_refusal_is_believed_when_it_is_repeated_and_nothing_is_in_creation() -> None:
     facts = FACTS.after_observation(OURS_ACTIVE)
-    for _ in range(REFUSALS_BELIEVED - 1):
+    for _ in range(REFUSALS_TO_BELIEVE - 1):
         facts = facts.after_delete(a_failure(Refused)).after_observation(OURS_ACTIVE)
         assert isinstance(decide(REQUEST, facts), Pause)
         facts = facts.after_pause().after_observation(OURS_ACTIVE)
@@ -126,7 +126,7 @@ def test_a_refusal_is_believed_when_it_is_repeated_and_nothing_is_in_creation() 
 def test_what_slipway_did_not_make_is_deleted_only_when_request_and_settings_say_so() -> None:
     theirs = Found(a_deployment(), NOBODYS)
     assert isinstance(decide(REQUEST, FACTS.after_observation(theirs)), Pause), "tags may be shown late"
-    looked = replace(FACTS, looks=ABSENCES_BELIEVED)
+    looked = replace(FACTS, looks=ABSENCES_TO_BELIEVE)
     assert ended(decide(REQUEST, looked.after_observation(theirs)))[1] is Reason.NOT_OURS
     assert ended(decide(FORCED, looked.after_observation(theirs)))[1] is Reason.FORCE_NOT_ALLOWED
     allowed = replace(looked, may_force=True)
@@ -175,7 +175,7 @@ ATTEMPTS = [
 def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> None:
     flags = (False, True)
     combinations = itertools.product(
-        (REQUEST, FORCED), SIGHTS, ATTEMPTS, (None, a_deployment()), flags, flags, flags, (0, 1, ABSENCES_BELIEVED), (0, 9)
+        (REQUEST, FORCED), SIGHTS, ATTEMPTS, (None, a_deployment()), flags, flags, flags, (0, 1, ABSENCES_TO_BELIEVE), (0, 9)
     )
     seen = 0
     for request, observation, attempt, target, in_doubt, may_force, is_sent, absences, refusals in combinations:

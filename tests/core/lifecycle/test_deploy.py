@@ -19,7 +19,7 @@ from slipway.core.bedrock.errors import (
     UnknownResult,
 )
 from slipway.core.lifecycle.deploy import (
-    REFUSALS_BELIEVED_IN_DOUBT,
+    REFUSALS_TO_BELIEVE_IN_DOUBT,
     Create,
     DeployFacts,
     UpdateExisting,
@@ -30,7 +30,7 @@ from slipway.core.lifecycle.deploy import (
 )
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason, SmokeTestResult
 from slipway.core.lifecycle.steps import (
-    ABSENCES_BELIEVED,
+    ABSENCES_TO_BELIEVE,
     DeleteDeployment,
     DeleteSent,
     Finish,
@@ -56,7 +56,7 @@ OURS = DeploymentTags(request="r-1")
 EARLIER = DeploymentTags(request="r-0")
 RECEIVED = 1000.0
 LATER = DeploymentTags(request="r-2", received=RECEIVED + 5)
-LOOKED = DeployFacts(looks=ABSENCES_BELIEVED)
+LOOKED = DeployFacts(looks=ABSENCES_TO_BELIEVE)
 """It was looked at so often that what is not shown is not there."""
 
 
@@ -133,7 +133,7 @@ def test_a_refusal_with_a_model_that_explains_it_is_a_verdict(model: ModelState,
 def test_that_its_own_token_is_known_is_never_a_verdict() -> None:
     """An earlier create was applied, and nothing was to be seen of it for long; or what it made is gone."""
     text = "The client request token was used with other parameters."
-    told = DeployFacts(is_model_proven=True, in_doubt=True, refusals=REFUSALS_BELIEVED_IN_DOUBT).after_create(
+    told = DeployFacts(is_model_proven=True, in_doubt=True, refusals=REFUSALS_TO_BELIEVE_IN_DOUBT).after_create(
         a_failure(Refused, text)
     )
     assert isinstance(decide(REQUEST, told.after_observation(NotFound()).after_model(ModelState.ACTIVE)), Void)
@@ -160,7 +160,7 @@ def test_a_name_that_is_taken_by_nobody_is_patience(text: str) -> None:
 
 def test_in_doubt_one_refusal_is_not_believed() -> None:
     facts = DeployFacts(in_doubt=True)
-    for _ in range(REFUSALS_BELIEVED_IN_DOUBT - 1):
+    for _ in range(REFUSALS_TO_BELIEVE_IN_DOUBT - 1):
         facts = facts.after_create(a_failure(Refused)).after_observation(NotFound()).after_model(ModelState.ACTIVE)
         assert isinstance(decide(REQUEST, facts), Pause)
         facts = facts.after_pause()
@@ -248,7 +248,7 @@ def test_tags_that_are_not_shown_are_looked_at_again_before_they_are_missed() ->
     while isinstance(decide(REQUEST, facts := facts.after_observation(Found(a_deployment(Status.ACTIVE), NOBODYS))), Pause):
         looks += 1
         facts = facts.after_pause()
-    assert looks == ABSENCES_BELIEVED - 1
+    assert looks == ABSENCES_TO_BELIEVE - 1
     shown = decide(
         REQUEST,
         DeployFacts()
@@ -286,7 +286,7 @@ def test_a_create_that_is_answered_with_what_is_never_shown_is_made_with_the_nex
     while not isinstance(step := decide(REQUEST, facts), Void):
         looks += isinstance(step, Observe)
         facts = facts.after_observation(NotFound()) if isinstance(step, Observe) else facts.after_pause()
-    assert looks == ABSENCES_BELIEVED
+    assert looks == ABSENCES_TO_BELIEVE
     facts = facts.after_void()
     assert (decide(REQUEST, facts), facts.voids) == (Create(), 1)
     assert client_token(REQUEST, 0, 1) not in {client_token(REQUEST), client_token(REQUEST, 1)}
@@ -423,7 +423,7 @@ def test_a_successor_believes_what_was_written_down() -> None:
     others = replace(OURS, smoke=SmokeTestTag("another", BAD))
     doubtful = DeployFacts(in_doubt=True).after_observation(Found(a_deployment(Status.ACTIVE), others))
     assert isinstance(decide(TESTED, doubtful), Pause), "what was written may be shown late"
-    assert decide(TESTED, replace(doubtful, looks=ABSENCES_BELIEVED)) == RunSmokeTest(ARN)
+    assert decide(TESTED, replace(doubtful, looks=ABSENCES_TO_BELIEVE)) == RunSmokeTest(ARN)
 
 
 def test_a_test_that_is_no_gate_is_only_told() -> None:
@@ -505,7 +505,7 @@ def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> N
         ATTEMPTS,
         [None, *ModelState],
         (False, True),
-        (0, REFUSALS_BELIEVED_IN_DOUBT),
+        (0, REFUSALS_TO_BELIEVE_IN_DOUBT),
         (False, True),
         (Decisions(), Decisions(attempt=2), Decisions(failure="it failed")),
         (None, DeleteSent(), a_failure(Conflicting)),
@@ -534,7 +534,7 @@ def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> N
             RECEIVED,
             decisions,
             delete_result,
-            looks=ABSENCES_BELIEVED,
+            looks=ABSENCES_TO_BELIEVE,
         )
         step = decide(request, facts)
         seen += 1

@@ -15,7 +15,7 @@ from slipway.core.bedrock.errors import (
     UnknownResult,
 )
 from slipway.core.lifecycle.outcomes import Reason, SmokeTestResult
-from slipway.core.lifecycle.smoke_test import LONGEST_ANSWER, REFUSALS_BELIEVED, judge
+from slipway.core.lifecycle.smoke_test import LONGEST_ANSWER, REFUSALS_TO_BELIEVE, judge
 from slipway.core.lifecycle.steps import Pause
 from slipway.core.requests.models import SmokeTest
 
@@ -64,6 +64,6 @@ def test_no_answer_is_waited_for_and_only_a_refusal_is_believed_at_last(kind: ty
     step = judge(TEST, a_failure(kind), 1)
     assert isinstance(step, Pause)
     assert step.reason is reason
-    last = judge(TEST, a_failure(kind), REFUSALS_BELIEVED)
+    last = judge(TEST, a_failure(kind), REFUSALS_TO_BELIEVE)
     assert isinstance(last, SmokeTestResult) == (kind in {Refused, ResourceMissing})
     assert not isinstance(last, SmokeTestResult) or not last.passed

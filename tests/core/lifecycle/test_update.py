@@ -20,7 +20,7 @@ from slipway.core.bedrock.errors import (
 )
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason, SmokeTestResult
 from slipway.core.lifecycle.steps import (
-    ABSENCES_BELIEVED,
+    ABSENCES_TO_BELIEVE,
     DeleteSent,
     Finish,
     Found,
@@ -32,7 +32,14 @@ from slipway.core.lifecycle.steps import (
     RunSmokeTest,
 )
 from slipway.core.lifecycle.tags import DeploymentTags, SmokeTestTag, UpdateTag, update_key
-from slipway.core.lifecycle.update import REFUSALS_BELIEVED, UNSEEN_BELIEVED, SendUpdate, UpdateFacts, WriteUpdateTag, decide
+from slipway.core.lifecycle.update import (
+    REFUSALS_TO_BELIEVE,
+    UNSEEN_TO_BELIEVE,
+    SendUpdate,
+    UpdateFacts,
+    WriteUpdateTag,
+    decide,
+)
 from slipway.core.requests.models import SmokeTest, Update
 
 FORMER = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
@@ -78,7 +85,7 @@ def test_it_looks_marks_looks_updates_and_polls_until_the_wanted_model_is_served
     assert decide(REQUEST, FACTS) == Observe()
     facts = FACTS.after_observation(Found(a_deployment(), OURS))
     assert decide(REQUEST, facts) == WriteUpdateTag(ARN, MARK)
-    facts = facts.after_mark()
+    facts = facts.after_update_tag()
     assert decide(REQUEST, facts) == Observe()
     facts = facts.after_observation(Found(a_deployment(), MARKED))
     assert decide(REQUEST, facts) == SendUpdate(ARN, WANTED)
@@ -127,7 +134,7 @@ def test_details_left_over_from_an_earlier_update_are_not_believed() -> None:
     stale = a_deployment(update=FAILED)
     facts = FACTS.after_observation(Found(stale, OURS))
     assert decide(REQUEST, facts) == WriteUpdateTag(ARN, replace(MARK, had_failed=True))
-    facts = facts.after_mark().after_observation(Found(stale, MARKED_AGAIN))
+    facts = facts.after_update_tag().after_observation(Found(stale, MARKED_AGAIN))
     assert decide(REQUEST, facts) == SendUpdate(ARN, WANTED)
     facts = facts.after_update(WANTED, DeleteSent()).after_observation(Found(stale, MARKED_AGAIN))
     assert isinstance(decide(REQUEST, facts), Pause), "still those of before"
@@ -155,7 +162,7 @@ def test_details_of_other_models_say_nothing() -> None:
 
 def test_an_update_that_does_not_show_is_sent_again_after_a_while() -> None:
     facts = FACTS.after_observation(Found(a_deployment(), MARKED)).after_update(WANTED, DeleteSent())
-    for _ in range(UNSEEN_BELIEVED):
+    for _ in range(UNSEEN_TO_BELIEVE):
         facts = facts.after_observation(Found(a_deployment(), MARKED))
         assert isinstance(decide(REQUEST, facts), Pause)
         facts = facts.after_pause()
@@ -165,13 +172,13 @@ def test_an_update_that_does_not_show_is_sent_again_after_a_while() -> None:
 def test_a_failure_that_shows_just_after_it_was_sent_again_is_of_the_time_before() -> None:
     late = Found(a_deployment(update=FAILED), MARKED)
     facts = FACTS.after_observation(Found(a_deployment(), MARKED)).after_update(WANTED, DeleteSent())
-    for _ in range(UNSEEN_BELIEVED):
+    for _ in range(UNSEEN_TO_BELIEVE):
         facts = facts.after_pause()
     facts = facts.after_observation(Found(a_deployment(), MARKED)).after_update(WANTED, DeleteSent())
     assert isinstance(decide(REQUEST, facts.after_observation(late)), Pause)
     begun = facts.after_observation(Found(a_deployment(update=details(WANTED, UpdateStatus.UPDATING)), MARKED))
     assert ended(decide(REQUEST, begun.after_pause().after_observation(late))) == (OutcomeKind.FAILED, Reason.UPDATE_FAILED)
-    for _ in range(UNSEEN_BELIEVED):
+    for _ in range(UNSEEN_TO_BELIEVE):
         facts = facts.after_pause()
     assert ended(decide(REQUEST, facts.after_observation(late))) == (OutcomeKind.FAILED, Reason.UPDATE_FAILED)
 
@@ -204,7 +211,7 @@ def test_what_is_failed_is_not_updated() -> None:
 
 def test_what_is_not_there_is_looked_for_a_while() -> None:
     facts = FACTS
-    for _ in range(ABSENCES_BELIEVED - 1):
+    for _ in range(ABSENCES_TO_BELIEVE - 1):
         facts = facts.after_observation(NotFound())
         assert isinstance(decide(REQUEST, facts), Pause)
         facts = facts.after_pause()
@@ -234,18 +241,18 @@ def test_a_refusal_asks_for_the_model(model: ModelState, reason: Reason | None) 
 
 def test_a_refusal_is_believed_when_it_is_repeated() -> None:
     facts = FACTS.after_observation(Found(a_deployment(), MARKED))
-    for refusals in range(REFUSALS_BELIEVED):
+    for refusals in range(REFUSALS_TO_BELIEVE):
         assert decide(REQUEST, facts) == SendUpdate(ARN, WANTED)
         facts = facts.after_update(WANTED, a_failure(Refused)).after_observation(Found(a_deployment(), MARKED))
         step = decide(REQUEST, facts.after_model(ModelState.ACTIVE))
-        assert isinstance(step, Finish) == (refusals == REFUSALS_BELIEVED - 1)
+        assert isinstance(step, Finish) == (refusals == REFUSALS_TO_BELIEVE - 1)
         facts = facts.after_pause().after_observation(Found(a_deployment(), MARKED))
 
 
 def test_a_model_that_nobody_may_look_at_is_not_ready_as_long_as_bedrock_says_so() -> None:
     early = Refused("UpdateCustomModelDeployment", "ValidationException", "The model is not ready")
     facts = FACTS.after_observation(Found(a_deployment(), MARKED))
-    for _ in range(3 * REFUSALS_BELIEVED):
+    for _ in range(3 * REFUSALS_TO_BELIEVE):
         facts = (
             facts.after_update(WANTED, early).after_observation(Found(a_deployment(), MARKED)).after_model(ModelState.UNKNOWN)
         )
@@ -257,7 +264,7 @@ def test_a_model_that_nobody_may_look_at_is_not_ready_as_long_as_bedrock_says_so
 
 def test_what_is_refused_as_long_as_the_model_is_in_creation_is_no_verdict() -> None:
     facts = FACTS.after_observation(Found(a_deployment(), MARKED))
-    for model in [ModelState.CREATING] * REFUSALS_BELIEVED + [ModelState.ACTIVE]:
+    for model in [ModelState.CREATING] * REFUSALS_TO_BELIEVE + [ModelState.ACTIVE]:
         facts = (
             facts.after_update(WANTED, a_failure(Refused)).after_observation(Found(a_deployment(), MARKED)).after_model(model)
         )
@@ -285,7 +292,7 @@ def test_trouble_pauses_with_its_reason_and_looks_again(kind: type[CallFailed], 
 def test_what_slipway_did_not_make_is_updated_only_when_request_and_settings_say_so() -> None:
     theirs = Found(a_deployment(), DeploymentTags())
     assert isinstance(decide(REQUEST, FACTS.after_observation(theirs)), Pause), "tags may be shown late"
-    looked = replace(FACTS, looks=ABSENCES_BELIEVED)
+    looked = replace(FACTS, looks=ABSENCES_TO_BELIEVE)
     assert ended(decide(REQUEST, looked.after_observation(theirs))) == (OutcomeKind.FAILED, Reason.NOT_OURS)
     assert ended(decide(FORCED, looked.after_observation(theirs))) == (OutcomeKind.FAILED, Reason.FORCE_NOT_ALLOWED)
     assert isinstance(decide(FORCED, replace(looked, may_force=True).after_observation(theirs)), WriteUpdateTag)
@@ -294,11 +301,11 @@ def test_what_slipway_did_not_make_is_updated_only_when_request_and_settings_say
 def test_a_mark_that_is_not_shown_yet_is_looked_at_again_after_pauses_before_it_is_written_again() -> None:
     facts = FACTS.after_observation(Found(a_deployment(), OURS))
     assert isinstance(decide(REQUEST, facts), WriteUpdateTag)
-    facts, pauses = facts.after_mark(), 0
+    facts, pauses = facts.after_update_tag(), 0
     while not isinstance(step := decide(REQUEST, facts), WriteUpdateTag):
         pauses += isinstance(step, Pause)
         facts = facts.after_observation(Found(a_deployment(), OURS)) if isinstance(step, Observe) else facts.after_pause()
-    assert pauses == ABSENCES_BELIEVED - 1
+    assert pauses == ABSENCES_TO_BELIEVE - 1
 
 
 TESTED = replace(ROLLING, smoke_test=SmokeTest(prompt="?"))

@@ -296,7 +296,7 @@ def test_tokens_are_bedrocks_and_differ_where_the_request_does(one: dict[str, An
     first, second = a_deploy(one), a_deploy(other)
     for request in (first, second):
         assert value_problem(BY_NAME["clientRequestToken"], client_token(request)) is None
-    said = [(each.identity, each.name, each.asked_model, each.owner) for each in (first, second)]
+    said = [(each.identity, each.name, each.requested_model, each.owner) for each in (first, second)]
     assert (client_token(first) == client_token(second)) == (said[0] == said[1])
 
 
@@ -366,7 +366,7 @@ def test_a_job_may_be_in_any_partition_that_botocore_takes(partition: str) -> No
     home = home_only(Home(partition, "123456789012", "eusc-de-east-1"))
     request = parse_request(message(body), home)
     assert isinstance(request, Deploy)
-    assert request.asked_model == job
+    assert request.requested_model == job
     for wrong in ("amazon", "aws_eusc", "aws-"):
         with pytest.raises(RequestRejected, match="customizationJob"):
             parse_request(message(body | {"customizationJob": job.replace(partition, wrong, 1)}), home)

@@ -53,7 +53,7 @@ def a_deploy(name: str) -> Deploy:
 def test_good_samples_are_understood(name: str) -> None:
     request = a_deploy(name)
     home = TARGETS[request.target].home
-    assert request.asked_model.startswith(f"arn:aws:bedrock:{home.region}:{home.account}:")
+    assert request.requested_model.startswith(f"arn:aws:bedrock:{home.region}:{home.account}:")
 
 
 def test_the_samples_of_askers_wait_for_an_answer() -> None:
@@ -69,7 +69,7 @@ def test_upstream_events_are_requests_by_the_triggers_that_come_along(name: str)
     request = parse_request(message(text(name)), HOME, triggers=load_triggers(str(TRIGGERS)))
     assert request.request_id == json.loads(text(name))["id"]
     assert isinstance(request, Deploy)
-    assert request.asked_model == json.loads(text(name))["detail"].get("jobName") or request.asked_model.startswith(
+    assert request.requested_model == json.loads(text(name))["detail"].get("jobName") or request.requested_model.startswith(
         "arn:aws:bedrock:us-east-1:123456789012:"
     )
     with pytest.raises(RequestRejected, match="is an event of AWS itself"):
@@ -112,7 +112,7 @@ def test_samples_of_other_actions_are_understood(name: str, kind: type) -> None:
 def test_samples_ask_for_different_deployments() -> None:
     asked = [a_deploy(name) for name in DEPLOYS]
     assert len({request.name for request in asked}) == len(asked)
-    assert len({request.asked_model for request in asked}) == len(asked)
+    assert len({request.requested_model for request in asked}) == len(asked)
 
 
 def test_the_failing_sample_has_a_name_that_the_stand_in_lets_fail() -> None:

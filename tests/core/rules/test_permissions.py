@@ -15,7 +15,7 @@ from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind
 from slipway.core.parsing.parse import client_token, parse_request
 from slipway.core.requests.fields import ACTIONS, MOST_TAGS, OWN_TAGS
 from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy
-from slipway.core.rules.permissions import FIELDS, Rule, WrongPermissions, check_permission, read_permissions
+from slipway.core.rules.permissions import FIELDS, PermissionRule, WrongPermissions, check_permission, read_permissions
 from slipway.core.schema.rejection import LONGEST_REASON, RejectionCode, RequestRejected
 from tests.support.bodies import ARN, GOOD, HOME, eventbridge, message, requests
 
@@ -27,7 +27,7 @@ def asked(body: object = GOOD, **more: object) -> AnyRequest:
     return parse_request(message(GOOD | more if body is GOOD else body), HOME)
 
 
-def refusal(request: AnyRequest, *rules: Rule, sender: str | None = TEAM, own: str | None = OWN) -> RequestRejected:
+def refusal(request: AnyRequest, *rules: PermissionRule, sender: str | None = TEAM, own: str | None = OWN) -> RequestRejected:
     with pytest.raises(RequestRejected) as refused:
         check_permission(request, sender, rules, own)
     assert refused.value.code is RejectionCode.NOT_PERMITTED
@@ -45,9 +45,9 @@ def test_without_rules_everything_is_permitted_as_it_is() -> None:
 
 def test_the_first_rule_that_is_for_the_sender_decides() -> None:
     rules = (
-        Rule(name="elsewhere", senders=("AROAOTHER:*",)),
-        Rule(name="team", senders=("AIDA*", "AROATEAM:*"), names=("support-*",)),
-        Rule(name="everybody"),
+        PermissionRule(name="elsewhere", senders=("AROAOTHER:*",)),
+        PermissionRule(name="team", senders=("AIDA*", "AROATEAM:*"), names=("support-*",)),
+        PermissionRule(name="everybody"),
     )
     assert check_permission(asked(), TEAM, rules).rule == "team"
     assert check_permission(asked(), "AROAOTHER:x", rules).rule == "elsewhere"
@@ -65,7 +65,7 @@ def test_the_first_rule_that_is_for_the_sender_decides() -> None:
     ("sender", "said"), [("AROAX:y", 'the sender "AROAX:y"'), (None, "a sender that SQS does not name"), ("", 'the sender ""')]
 )
 def test_what_no_rule_is_for_is_refused(sender: str | None, said: str) -> None:
-    told = refusal(asked(), Rule(name="a", senders=("AROATEAM:*",)), sender=sender)
+    told = refusal(asked(), PermissionRule(name="a", senders=("AROATEAM:*",)), sender=sender)
     assert told.reason == f"no rule of the permissions is for {said}; have it added to the senders of one"
 
 
@@ -105,7 +105,7 @@ BY_JOB = {"modelDeploymentName": "bot", "customizationJob": JOB}
     ids=str,
 )
 def test_what_a_rule_does_not_permit_is_named(restriction: dict[str, Any], body: dict[str, Any], said: str) -> None:
-    told = refusal(asked(body), Rule(name="team", **restriction)).reason
+    told = refusal(asked(body), PermissionRule(name="team", **restriction)).reason
     assert told.startswith('rule "team" does not permit ')
     assert said in told
     assert told.endswith("; ask for what it permits, or have the rule changed")
@@ -132,11 +132,11 @@ def test_what_a_rule_does_not_permit_is_named(restriction: dict[str, Any], body:
     ids=str,
 )
 def test_what_a_rule_permits(restriction: dict[str, Any], body: dict[str, Any]) -> None:
-    assert check_permission(asked(body), TEAM, (Rule(name="team", **restriction),)).rule == "team"
+    assert check_permission(asked(body), TEAM, (PermissionRule(name="team", **restriction),)).rule == "team"
 
 
 def test_forced_tags_are_added_and_go_before_what_was_given() -> None:
-    rule = Rule(name="team", force_tags=(("team", "support"), ("env", "prod")))
+    rule = PermissionRule(name="team", force_tags=(("team", "support"), ("env", "prod")))
     request = check_permission(asked(tags=tags("x", "team")), TEAM, (rule,))
     assert isinstance(request, Deploy)
     assert request.tags == (("x", "given"), ("team", "support"), ("env", "prod"))
@@ -144,7 +144,7 @@ def test_forced_tags_are_added_and_go_before_what_was_given() -> None:
 
 def test_forced_tags_that_leave_no_room_are_said_before_bedrock_says_it() -> None:
     most = MOST_TAGS - OWN_TAGS
-    rule = Rule(name="team", force_tags=(("team", "support"),))
+    rule = PermissionRule(name="team", force_tags=(("team", "support"),))
     told = refusal(asked(tags=tags(*(f"t{number}" for number in range(most)))), rule)
     assert f"so many tags: with those that it adds they are {most + 1}, more than {most};" in told.reason
     assert (
@@ -154,7 +154,7 @@ def test_forced_tags_that_leave_no_room_are_said_before_bedrock_says_it() -> Non
 
 def test_a_request_that_a_trigger_made_is_permitted_like_any_other() -> None:
     request = parse_request(message(eventbridge(GOOD)), HOME)
-    assert "AIDAEVENTS" in refusal(request, Rule(name="a", senders=("AROATEAM:*",)), sender="AIDAEVENTS").reason
+    assert "AIDAEVENTS" in refusal(request, PermissionRule(name="a", senders=("AROATEAM:*",)), sender="AIDAEVENTS").reason
 
 
 EXPIRED = BY_ARN | {"ifExpired": True}
@@ -174,7 +174,7 @@ EXPIRED = BY_ARN | {"ifExpired": True}
 def test_nothing_but_the_deletion_of_what_has_expired_is_slipways_own_business(
     body: dict[str, Any], sender: str | None, own: str | None
 ) -> None:
-    rules = (Rule(name="a", senders=("nobody",)),)
+    rules = (PermissionRule(name="a", senders=("nobody",)),)
     request = check_permission(asked(EXPIRED), "AROASLIPWAY:another-session", rules, OWN)
     assert isinstance(request, Delete)
     assert request.if_expired
@@ -184,7 +184,7 @@ def test_nothing_but_the_deletion_of_what_has_expired_is_slipways_own_business(
 patterns = st.lists(st.sampled_from(["*", "support-*", "a*", "*nova*", "deploy", "tune-*", "x"]), max_size=3).map(tuple)
 pairs = st.tuples(st.sampled_from(["team", "env", "cost-x"]), st.sampled_from(["", "prod"]))
 rules = st.builds(
-    Rule,
+    PermissionRule,
     name=st.just("r"),
     senders=st.sampled_from([(), ("AROATEAM:*",), ("AROAOTHER:*",)]),
     actions=st.lists(st.sampled_from(ACTIONS), max_size=3).map(tuple),
@@ -199,7 +199,7 @@ rules = st.builds(
 
 @given(requests(), st.lists(rules, min_size=1, max_size=4), st.sampled_from([TEAM, "AIDAX", None]))
 def test_what_is_permitted_is_the_same_request_with_its_tags_and_stays_so(
-    body: dict[str, Any], given_rules: list[Rule], sender: str | None
+    body: dict[str, Any], given_rules: list[PermissionRule], sender: str | None
 ) -> None:
     request = asked(body)
     rule = next((each for each in given_rules if each.is_for(sender)), None)
@@ -225,7 +225,7 @@ def test_what_is_permitted_is_the_same_request_with_its_tags_and_stays_so(
 HEAD = "[[rule]]\nname = 'a'\n"
 
 
-def read(text: str) -> tuple[Rule, ...]:
+def read(text: str) -> tuple[PermissionRule, ...]:
     return read_permissions(tomllib.loads(text))
 
 
@@ -245,7 +245,7 @@ def test_a_rule_may_say_everything_or_only_its_name() -> None:
     name = "rest"
     """
     team, rest = read(text)
-    assert team == Rule(
+    assert team == PermissionRule(
         name="team",
         senders=("AROATEAM:*",),
         actions=("deploy", "cancel"),
@@ -256,11 +256,11 @@ def test_a_rule_may_say_everything_or_only_its_name() -> None:
         allow_tags=(),
         max_priority=5,
     )
-    assert rest == Rule(name="rest")
+    assert rest == PermissionRule(name="rest")
 
 
 def test_every_key_of_a_rule_is_one_of_its_fields() -> None:
-    assert [field.name for field in FIELDS] == [field.name for field in fields(Rule)]
+    assert [field.name for field in FIELDS] == [field.name for field in fields(PermissionRule)]
 
 
 @pytest.mark.parametrize(

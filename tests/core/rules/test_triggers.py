@@ -68,10 +68,10 @@ def test_the_rules_that_come_along_understand_the_samples_in_the_guides_of_aws()
     shipped = load_triggers(str(ROOT / "config" / "triggers.toml"))
     deploy = parse_request(message(BEDROCKS_SAMPLE), HOME, triggers=shipped)
     assert isinstance(deploy, Deploy)
-    assert (deploy.name, deploy.asked_model) == ("abcd-wxyz", "abcd-wxyz")
+    assert (deploy.name, deploy.requested_model) == ("abcd-wxyz", "abcd-wxyz")
     package = parse_request(message(SAGEMAKERS_SAMPLE % ARN), HOME, triggers=shipped)
     assert isinstance(package, Deploy)
-    assert (package.name, package.asked_model) == ("versionedmp-p-idy6c3e1fiqj-v2", ARN)
+    assert (package.name, package.requested_model) == ("versionedmp-p-idy6c3e1fiqj-v2", ARN)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_an_event_becomes_the_request_that_its_rule_describes() -> None:
     assert (request.name, request.model_arn, request.priority) == ("a-run-7", ARN, 7)
     assert request.tags == (("run", "run a.run--7 of 7 true"),)
     assert (request.request_id, request.identity, request.trigger) == ("e-1", "e-1", "trained")
-    assert request.should_ask_model
+    assert request.needs_model_status
 
 
 def test_the_same_event_in_another_message_is_the_same_request() -> None:

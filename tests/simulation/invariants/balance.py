@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tests.simulation.invariants.leases import Leases
-from tests.simulation.invariants.outcomes import Announced
-from tests.simulation.recorder import Books
+from tests.simulation.invariants.outcomes import Outcomes
+from tests.simulation.recorder import Recorder
 from tests.simulator.bedrock import request_of
 from tests.simulator.simulation import Replica
 
 
-def check_end(books: Books, announced: Announced, leases: Leases, last: Replica) -> None:
+def check_end(books: Recorder, announced: Outcomes, leases: Leases, last: Replica) -> None:
     """Nothing is left that nobody answers for; `last` is the process that has done the rest."""
     for asked in books.unanswered():
         books.breaks("I1", f"{asked.name} of {asked.key[0]} has no outcome")
@@ -27,7 +27,7 @@ def check_end(books: Books, announced: Announced, leases: Leases, last: Replica)
     _check_processes(books, last)
 
 
-def _check_processes(books: Books, last: Replica) -> None:
+def _check_processes(books: Recorder, last: Replica) -> None:
     for life in books.lives.values():
         if life.replica.slipway.tally.faults:
             books.breaks("I11", f"{life.replica.name} met {life.replica.slipway.tally.faults} exceptions nobody expected")
@@ -39,7 +39,7 @@ def _check_processes(books: Books, last: Replica) -> None:
         _check_empty(books, last)
 
 
-def _check_deployments(books: Books) -> None:
+def _check_deployments(books: Recorder) -> None:
     for one in (one for account in books.world.accounts.values() for one in account.made):
         made_by = [asked for asked in books.asked.values() if asked.request_id == request_of(one)]
         owners = [asked for asked in made_by if asked.whose == books.owners.get(one.arn)]
@@ -47,7 +47,7 @@ def _check_deployments(books: Books) -> None:
             books.breaks("I3", f"{one.name} is an orphan: {one.tags}")
 
 
-def _check_empty(books: Books, last: Replica, of: frozenset[str] | None = None) -> None:
+def _check_empty(books: Recorder, last: Replica, of: frozenset[str] | None = None) -> None:
     slipway = last.slipway
     left = {
         "held": len(slipway.leases),

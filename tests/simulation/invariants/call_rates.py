@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from slipway.core.requests.targets import DEFAULT
-from tests.simulation.recorder import Books
+from tests.simulation.recorder import Recorder
 from tests.simulator.virtual_loop import PROCESS
 
 LONGEST_SWEEP_INTERVAL_OF_OTHERS = 40.0
@@ -24,10 +24,10 @@ _OF_RETURNS = {"SendMessageBatch": 1, "DeleteMessageBatch": 2}
 _LIST = "ListCustomModelDeployments"
 
 
-class Calm:
+class RateBounds:
     """Counts the calls of each process."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Recorder) -> None:
         self._books = books
         self._rates: dict[tuple[str | None, str, str], tuple[float, int]] = {}
         """By process, operation, and target."""

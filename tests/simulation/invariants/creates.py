@@ -11,7 +11,7 @@ from slipway.core.sqs.messages import CONTINUATION
 from slipway.core.time_format import format_time
 from slipway.worker.kernel.lease import Lease
 from tests.simulation.invariants.leases import Leases
-from tests.simulation.recorder import Books, Key, origin_of
+from tests.simulation.recorder import Key, Recorder, origin_of
 from tests.simulator.bedrock import StandInDeployment, request_of, tag_of
 from tests.simulator.sqs import EPOCH
 from tests.simulator.wire_faults import Fault
@@ -20,10 +20,10 @@ LONGEST_LOOKS = 7.0
 """What Get shows later than that may be taken for gone: then the name alone keeps a second one from being made."""
 
 
-class Creates:
+class CreateInvariants:
     """Follows each create from who asks for it to what comes of it."""
 
-    def __init__(self, books: Books, leases: Leases) -> None:
+    def __init__(self, books: Recorder, leases: Leases) -> None:
         self._books = books
         self._leases = leases
         rules = books.world.terms.get("permissions", ())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipway.worker.kernel.lease import Lease
-from tests.simulation.recorder import ANSWER_LOST, Books, Delivery, Life
+from tests.simulation.recorder import ANSWER_LOST, Delivery, Life, Recorder
 from tests.simulator.sqs import Letter
 from tests.simulator.wire_faults import Fault
 
@@ -17,7 +17,7 @@ _OF_LEAVING = ("ReceiveMessage", "ChangeMessageVisibilityBatch", "SendMessageBat
 class Leases:
     """Follows each message from hand to hand."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Recorder) -> None:
         self._books = books
         self._told_gone: dict[tuple[str | None, str], float] = {}
         self._leased: dict[tuple[str | None, str], float] = {}

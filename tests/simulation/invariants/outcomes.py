@@ -16,7 +16,7 @@ from slipway.worker.kernel.lease import Lease
 from tests.simulation.invariants.leases import Leases
 from tests.simulation.invariants.ownership import is_of_payload
 from tests.simulation.invariants.truth import Truth
-from tests.simulation.recorder import Asked, Books, Key, is_slipways, letter_text, origin, origin_of
+from tests.simulation.recorder import Asked, Key, Recorder, is_slipways, letter_text, origin, origin_of
 from tests.simulator.bedrock import request_of
 from tests.simulator.callbacks import Waiting
 from tests.simulator.sqs import EPOCH, Letter
@@ -27,10 +27,10 @@ PUBLISH_SLACK = 30.0
 """How long an event that was handed over for publishing may stand in line behind calls that time out."""
 
 
-class Announced:
+class Outcomes:
     """Follows each request to its end."""
 
-    def __init__(self, books: Books, leases: Leases) -> None:
+    def __init__(self, books: Recorder, leases: Leases) -> None:
         self._books = books
         self._leases = leases
         self._truth = Truth(books)

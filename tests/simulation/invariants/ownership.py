@@ -8,17 +8,17 @@ from datetime import datetime
 from slipway.core.bedrock.deployments import Status
 from slipway.core.lifecycle.tags import EXPIRES_TAG, FORMER_TAG, RECEIVED_TAG, UPDATE_TAG
 from slipway.local.account import NEVER
-from tests.simulation.recorder import Asked, Books
+from tests.simulation.recorder import Asked, Recorder
 from tests.simulator.bedrock import Rules, StandInDeployment, request_of, tag_of
 from tests.simulator.sqs import EPOCH
 
 ROUNDING_SECONDS = 0.002
 
 
-class Touches:
+class Ownership:
     """Holds each delete and update, as the account takes it on, to what was asked for."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Recorder) -> None:
         self._books = books
 
     def expires(self, arn: str, target: str) -> None:
@@ -107,7 +107,7 @@ class Touches:
         return expires is not None and seconds(expires) <= self._books.world.accounts[target].now() + ROUNDING_SECONDS
 
 
-def is_of_payload(books: Books, made: StandInDeployment, asked: Asked) -> bool:
+def is_of_payload(books: Recorder, made: StandInDeployment, asked: Asked) -> bool:
     """Whether a deployment was made for the very payload of a request, by whomever that was sent."""
     return books.owners.get(made.arn, "").partition(" ")[2] == asked.whose.partition(" ")[2]
 
@@ -127,7 +127,7 @@ def is_dull(model_arn: str, rules: Rules) -> bool:
     return bool(re.search(rules.dull_models or "(?!)", model_arn))
 
 
-def served(books: Books, made: StandInDeployment, since: float) -> set[str]:
+def served(books: Recorder, made: StandInDeployment, since: float) -> set[str]:
     """Answer the models that a deployment has served since then, by the account's clock."""
     changes, update = list[tuple[float, str]](), made.update
     while update is not None:

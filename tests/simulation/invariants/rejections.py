@@ -72,7 +72,7 @@ def judge_message(message: Message, rules: Sequence[Trigger]) -> object:
         _expect(str(unmatched).isprintable(), "what did not match cannot be shown")
         return "Unmatched"
     if request.trigger is None:
-        given = plain(envelopes.unwrapped(message.body))
+        given = plain(envelopes.unwrap(message.body))
         _expect(_REQUEST_SCHEMA.is_valid(given), "what is understood is not valid against the schema")
     if isinstance(request, Deploy):
         _expect(bool(_TOKEN.fullmatch(client_token(request))), "the token is not in Bedrock's form")
@@ -105,7 +105,7 @@ def _judge_refusal(message: Message, refused: RequestRejected) -> object:
 def _is_valid(body: str) -> bool:
     """Whether the bare body, strictly read, is a request by the schema."""
     try:
-        given = plain(envelopes.unwrapped(body))
+        given = plain(envelopes.unwrap(body))
     except (RequestRejected, PipelineStopping):
         return False
     return _REQUEST_SCHEMA.is_valid(given)

@@ -14,7 +14,7 @@ from slipway.core.bedrock.deployments import ModelState, Status
 from slipway.core.lifecycle.tags import EXPIRES_TAG
 from slipway.local.account import NEVER
 from tests.simulation.invariants.ownership import is_dull, received_of, seconds, served
-from tests.simulation.recorder import Asked, Books, origin
+from tests.simulation.recorder import Asked, Recorder, origin
 from tests.simulator.bedrock import StandInDeployment, request_of, tag_of
 from tests.simulator.sqs import EPOCH
 
@@ -25,7 +25,7 @@ OLDEST_NEWS_SECONDS = 60.0
 class Truth:
     """Compares outcomes with the account."""
 
-    def __init__(self, books: Books) -> None:
+    def __init__(self, books: Recorder) -> None:
         self._books = books
         self._process: str | None = None
         """That announces what is checked."""

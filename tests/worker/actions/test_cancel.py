@@ -25,8 +25,8 @@ def test_a_request_that_waits_for_a_slot_is_cancelled_and_makes_nothing() -> Non
         await asyncio.sleep(60)
         world.send(CANCEL)
         await world.all_answered(600)
-        assert world.kind("r-1")["outcome"] == "Cancelled"
-        assert (world.kind("c-1")["outcome"], world.kind("c-1")["cancels"]) == ("CancelTaken", "r-1")
+        assert world.outcome_of("r-1")["outcome"] == "Cancelled"
+        assert (world.outcome_of("c-1")["outcome"], world.outcome_of("c-1")["cancels"]) == ("CancelTaken", "r-1")
         assert not world.account.made
         await world.stop()
 
@@ -46,7 +46,7 @@ def test_a_cancel_whose_hand_overs_lose_their_answers_does_not_multiply(replicas
         while world.sqs.letters:
             assert len(world.sqs.letters) < 50, "one is enough"
             await asyncio.sleep(1)
-        assert world.kind("c-1")["reason"] == "NothingToCancel"
+        assert world.outcome_of("c-1")["reason"] == "NothingToCancel"
         for number in range(replicas):
             await world.stop(f"p{number}")
 
@@ -62,7 +62,7 @@ def test_a_deployment_in_creation_is_kept_or_deleted(deployment: str, left: int)
         await asyncio.sleep(60)
         world.send(CANCEL | {"deployment": deployment})
         await world.all_answered(3600)
-        assert world.kind("r-1")["outcome"] == "Cancelled"
+        assert world.outcome_of("r-1")["outcome"] == "Cancelled"
         assert len(world.account.existing()) == left
         await world.stop()
 
@@ -77,7 +77,7 @@ def test_a_request_that_has_ended_is_not_cancelled() -> None:
         await world.all_answered(3600)
         world.send(CANCEL)
         await world.all_answered(60)
-        data = world.kind("c-1")
+        data = world.outcome_of("c-1")
         assert (data["outcome"], data["reason"]) == ("Failed", "NothingToCancel")
         assert "Active" in data["message"]
         await world.stop()
@@ -95,7 +95,7 @@ def test_a_cancel_that_comes_again_says_the_same() -> None:
         await world.all_answered(3600)
         world.sqs.bring_back(again)
         await world.all_answered(3600)
-        assert world.kind("c-1")["outcome"] == "CancelTaken"
+        assert world.outcome_of("c-1")["outcome"] == "CancelTaken"
         await world.stop()
 
     run(main())
@@ -136,7 +136,7 @@ def test_what_was_rejected_was_no_request_and_another_may_have_its_id() -> None:
         await asyncio.sleep(30)
         world.ask("bot", requestId="r-1")
         await world.all_answered(3600)
-        assert world.kind("c-1")["outcome"] == "CancelTaken"
+        assert world.outcome_of("c-1")["outcome"] == "CancelTaken"
         await world.stop()
 
     run(main())
@@ -150,7 +150,7 @@ def test_what_nobody_has_heard_of_is_looked_for_until_the_deadline() -> None:
         await asyncio.sleep(280)
         assert not world.topic.terminal()
         await world.all_answered(60)
-        assert world.kind("c-1")["reason"] == "NothingToCancel"
+        assert world.outcome_of("c-1")["reason"] == "NothingToCancel"
         assert not world.dead.all
         await world.stop()
 
@@ -164,7 +164,7 @@ def test_a_cancel_that_was_often_given_back_has_killed_no_reader(fifo: bool) -> 
         world.start()
         world.send({"action": "cancel", "cancels": "unknown", "timeout": 6 * 3600, "requestId": "c-1"})
         await world.all_answered()
-        assert world.kind("c-1")["reason"] == "NothingToCancel"
+        assert world.outcome_of("c-1")["reason"] == "NothingToCancel"
         assert world.dead.all == []
 
     run(life())
@@ -182,7 +182,7 @@ def test_a_cancel_is_not_given_back_at_its_last_receive() -> None:
         world.send({"action": "cancel", "cancels": "unknown", "timeout": 1800, "requestId": "c-1"})
         await world.until(lambda: bool(world.topic.terminal() or world.dead.all), 3600)
         assert world.dead.all == []
-        assert world.kind("c-1")["reason"] == "NothingToCancel"
+        assert world.outcome_of("c-1")["reason"] == "NothingToCancel"
 
     run(life())
 
@@ -196,8 +196,8 @@ def test_a_cancel_finds_its_request_among_three_replicas() -> None:
         await asyncio.sleep(30)
         world.send(CANCEL)
         await world.all_answered(860)
-        assert world.kind("r-1")["outcome"] == "Cancelled"
-        assert world.kind("c-1")["outcome"] == "CancelTaken"
+        assert world.outcome_of("r-1")["outcome"] == "Cancelled"
+        assert world.outcome_of("c-1")["outcome"] == "CancelTaken"
         for name in "abc":
             await world.stop(name)
 
@@ -215,7 +215,7 @@ def test_an_update_that_is_cancelled_goes_on_in_bedrock() -> None:
         await asyncio.sleep(60)
         world.send(CANCEL)
         await world.all_answered(300)
-        assert world.kind("r-1")["outcome"] == "Cancelled"
+        assert world.outcome_of("r-1")["outcome"] == "Cancelled"
         await world.stop()
 
     run(main())

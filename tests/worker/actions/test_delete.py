@@ -30,7 +30,7 @@ def test_a_deployment_is_deleted_with_three_calls_and_announced_when_it_is_gone(
         world.start()
         world.send(DELETE)
         await world.all_answered(60)
-        data = world.kind("d-1")
+        data = world.outcome_of("d-1")
         assert (data["outcome"], data["alreadyGone"], data["modelArn"]) == ("Deleted", False, MODEL)
         assert not world.account.existing()
         assert world.wire.calls["DeleteCustomModelDeployment"] == 1
@@ -47,8 +47,8 @@ def test_a_delete_waits_for_the_deploy_before_it() -> None:
         world.ask("bot", requestId="r-1")
         world.send(DELETE)
         await world.all_answered(3600)
-        assert world.kind("r-1")["outcome"] == "Active"
-        assert world.kind("d-1")["alreadyGone"] is False
+        assert world.outcome_of("r-1")["outcome"] == "Active"
+        assert world.outcome_of("d-1")["alreadyGone"] is False
         assert not world.account.existing()
         await world.stop()
 
@@ -61,14 +61,14 @@ def test_a_delete_by_arn_takes_its_turn_behind_an_update_by_name_once_the_deploy
         replica = world.start()
         world.ask("bot", requestId="r-1")
         await world.all_answered(3600)
-        arn = world.kind("r-1")["customModelDeploymentArn"]
+        arn = world.outcome_of("r-1")["customModelDeploymentArn"]
         about = {"customModelDeploymentIdentifier": "bot", "modelArn": OTHER_MODEL}
         world.send({"action": "update", "requestId": "u-1"} | about)
         await world.until(lambda: world.wire.calls["UpdateCustomModelDeployment"] == 1)
         world.send(DELETE | {"customModelDeploymentIdentifier": arn})
         await world.until(lambda: len(replica.slipway.leases) == 2)
         waiting = next(lease for lease in replica.slipway.leases if lease.request and lease.request.request_id == "d-1")
-        assert (waiting.why, waiting.why_text) == (Reason.PREDECESSOR, "behind an earlier request for deployment bot")
+        assert (waiting.why, waiting.wait_text) == (Reason.PREDECESSOR, "behind an earlier request for deployment bot")
         await world.all_answered(3600)
         assert [each.event["data"]["outcome"] for each in world.topic.terminal()] == ["Active", "Updated", "Deleted"]
         await world.stop()
@@ -85,7 +85,7 @@ def test_what_another_replica_is_creating_is_waited_for_and_deleted() -> None:
         await asyncio.sleep(800)
         assert len(world.account.existing()) == 1
         await world.all_answered(3600)
-        assert world.kind("d-1")["outcome"] == "Deleted"
+        assert world.outcome_of("d-1")["outcome"] == "Deleted"
         assert world.wire.calls["DeleteCustomModelDeployment"] < 40
         await world.stop()
 
@@ -99,7 +99,7 @@ def test_a_deadline_while_it_is_busy_is_a_time_out_that_says_so() -> None:
         world.start()
         world.send(DELETE | {"timeout": "PT10M"})
         await world.all_answered(700)
-        data = world.kind("d-1")
+        data = world.outcome_of("d-1")
         assert (data["outcome"], data["reason"], data["status"]) == ("TimedOut", "Busy", "Creating")
         assert len(world.account.existing()) == 1
         await world.stop()
@@ -114,7 +114,7 @@ def test_get_that_does_not_show_yet_what_was_made_a_moment_ago_is_not_believed_a
         world.start()
         world.send(DELETE)
         await world.all_answered(60)
-        assert world.kind("d-1")["alreadyGone"] is False
+        assert world.outcome_of("d-1")["alreadyGone"] is False
         assert not world.account.existing()
         await world.stop()
 
@@ -128,7 +128,7 @@ def test_every_answer_lost_is_a_delete_all_the_same() -> None:
         world.start()
         world.send(DELETE)
         await world.all_answered(600)
-        assert world.kind("d-1")["outcome"] == "Deleted"
+        assert world.outcome_of("d-1")["outcome"] == "Deleted"
         assert not world.account.existing()
         await world.stop()
 
@@ -146,7 +146,7 @@ def test_a_delete_that_comes_again_does_not_take_what_was_asked_for_later() -> N
         world.sqs.bring_back(letter)
         await world.all_answered(60)
         assert [one.name for one in world.account.existing()] == ["bot"]
-        assert world.kind("d-1")["outcome"] == "Deleted", "the same event again"
+        assert world.outcome_of("d-1")["outcome"] == "Deleted", "the same event again"
         await world.stop()
 
     run(main())
@@ -154,7 +154,7 @@ def test_a_delete_that_comes_again_does_not_take_what_was_asked_for_later() -> N
 
 def test_a_kill_before_any_step_changes_nothing() -> None:
     def check(world: World) -> None:
-        assert world.kind("d-1")["outcome"] == "Deleted"
+        assert world.outcome_of("d-1")["outcome"] == "Deleted"
         assert [one.name for one in world.account.existing()] == ["theirs"]
 
     def begin() -> World:

@@ -11,7 +11,7 @@ import pytest
 from slipway.core.lifecycle.tags import OWNER_TAG, REQUEST_TAG
 from slipway.core.parsing.parse import client_token, parse_request
 from slipway.core.requests.models import Deploy
-from slipway.core.rules.permissions import Rule
+from slipway.core.rules.permissions import PermissionRule
 from slipway.core.sqs.messages import CONTINUATION, Message
 from tests.simulator.bedrock import USUAL, request_of, tag_of
 from tests.simulator.simulation import HOME, MODEL, OTHER_MODEL, World
@@ -23,13 +23,13 @@ from tests.worker.kills import Story
 TEAM, STRANGER = "AROATEAM:monday", "AROASTRANGER:eve"
 BODY: dict[str, Any] = {"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"}
 RULES = (
-    Rule(name="team", senders=("AROATEAM:*",), names=("bot*",)),
-    Rule(name="everybody-else", actions=("deploy", "cancel")),
+    PermissionRule(name="team", senders=("AROATEAM:*",), names=("bot*",)),
+    PermissionRule(name="everybody-else", actions=("deploy", "cancel")),
 )
 TEST = {"prompt": "x", "expect": "zzz"}
 
 
-def a_world(*rules: Rule, **terms: Any) -> World:
+def a_world(*rules: PermissionRule, **terms: Any) -> World:
     return World(rules=replace(USUAL, creation_seconds=(300.0, 300.0)), terms={"permissions": rules} | terms)
 
 
@@ -47,7 +47,7 @@ def of_request(world: World, request_id: str) -> list[str]:
 
 @pytest.mark.parametrize("rules", [RULES, ()], ids=["rules", "no rules"])
 @pytest.mark.parametrize("more", [{"onFailure": "delete", "smokeTest": TEST}, {"retries": 3, "smokeTest": TEST}], ids=str)
-def test_a_stranger_who_copies_an_id_deletes_nothing(rules: tuple[Rule, ...], more: dict[str, Any]) -> None:
+def test_a_stranger_who_copies_an_id_deletes_nothing(rules: tuple[PermissionRule, ...], more: dict[str, Any]) -> None:
     async def main() -> None:
         world = a_world(*rules)
         world.start()
@@ -65,7 +65,7 @@ def test_a_stranger_who_copies_an_id_deletes_nothing(rules: tuple[Rule, ...], mo
 
 
 @pytest.mark.parametrize("rules", [RULES, ()], ids=["rules", "no rules"])
-def test_a_stranger_who_copies_a_whole_payload_only_adopts(rules: tuple[Rule, ...]) -> None:
+def test_a_stranger_who_copies_a_whole_payload_only_adopts(rules: tuple[PermissionRule, ...]) -> None:
     """The copy may say `onFailure: delete` where its sender may delete: the deployment is another's all the same."""
 
     async def main() -> None:
@@ -90,7 +90,7 @@ def test_a_stranger_who_copies_a_whole_payload_only_adopts(rules: tuple[Rule, ..
 
 
 @pytest.mark.parametrize("rules", [RULES, ()], ids=["rules", "no rules"])
-def test_a_stranger_who_deploys_and_cancels_under_anothers_id_deletes_nothing(rules: tuple[Rule, ...]) -> None:
+def test_a_stranger_who_deploys_and_cancels_under_anothers_id_deletes_nothing(rules: tuple[PermissionRule, ...]) -> None:
     async def main() -> None:
         world = a_world(*rules)
         world.start()
@@ -124,14 +124,14 @@ def test_a_stranger_who_deploys_and_cancels_under_anothers_id_deletes_nothing(ru
 )
 def test_a_cancel_reaches_its_senders_own_and_what_that_may_delete(sender: str, outcome: str, *, delete: bool) -> None:
     async def main() -> None:
-        world = a_world(Rule(name="admin", senders=("AROAADMIN:*",)), *RULES)
+        world = a_world(PermissionRule(name="admin", senders=("AROAADMIN:*",)), *RULES)
         world.start()
         world.send(BODY, sender=TEAM)
         await world.until(lambda: bool(world.account.made))
         said = {"deployment": "delete"} if delete else {}
         world.send({"action": "cancel", "cancels": "r-1", "requestId": "c-1", "timeout": 60} | said, sender=sender)
         await world.all_answered()
-        assert world.kind("r-1")["outcome"] == outcome
+        assert world.outcome_of("r-1")["outcome"] == outcome
         assert len(world.account.existing()) == (0 if delete and outcome == "Cancelled" else 1)
         await world.stop()
 
@@ -139,7 +139,7 @@ def test_a_cancel_reaches_its_senders_own_and_what_that_may_delete(sender: str, 
 
 
 @pytest.mark.parametrize("rules", [RULES, ()], ids=["rules", "no rules"])
-def test_a_forged_continuation_gives_no_ownership(rules: tuple[Rule, ...]) -> None:
+def test_a_forged_continuation_gives_no_ownership(rules: tuple[PermissionRule, ...]) -> None:
     """Not even of a payload that is the same to the letter."""
 
     async def main() -> None:
@@ -190,7 +190,7 @@ def test_two_copies_of_one_payload_are_one_request_over_every_kill() -> None:
             world.send(BODY | {"retries": 1, "onFailure": "delete"}, sender=f"AROATEAM:{session}")
 
     def check(world: World) -> None:
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         (one,) = world.account.existing()
         assert len(world.account.made) == 2, "one for each attempt"
         assert str(tag_of(one, OWNER_TAG)).count(".") == 1
@@ -205,7 +205,7 @@ def test_what_a_version_without_owners_made_is_adopted_and_never_changed() -> No
         world.start()
         world.ask("bot", requestId="r-1", smokeTest=TEST, onFailure="delete", retries=2)
         await world.all_answered()
-        assert world.kind("r-1")["reason"] == "SmokeTestFailed"
+        assert world.outcome_of("r-1")["reason"] == "SmokeTestFailed"
         assert world.account.existing() == [made]
         await world.stop()
 
@@ -221,7 +221,7 @@ def test_a_successor_that_does_not_see_its_tags_yet_knows_its_own_after_every_ki
         return World(rules=rules, terms={"visibility_timeout": 10})
 
     def check(world: World) -> None:
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         assert len(world.account.made) == 1
 
     assert Story(begin, lambda world: world.ask("bot", requestId="r-1"), check).survives_every_kill() > 5
@@ -237,7 +237,7 @@ def test_an_update_whose_mark_is_shown_late_is_not_written_round_and_round() -> 
         asked = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": OTHER_MODEL, "requestId": "u-1"}
         world.send(asked)
         await world.all_answered(600)
-        assert world.kind("u-1")["outcome"] == "Updated"
+        assert world.outcome_of("u-1")["outcome"] == "Updated"
         assert world.wire.calls["TagResource"] <= 2
         await world.stop()
 
@@ -259,7 +259,7 @@ def test_what_was_deleted_and_is_sent_again_is_made_again(answer: Any, reserved:
             took = await world.until(lambda number=number: len(world.account.made) == number, 900)  # type: ignore[misc]
             assert took < 600
             await world.all_answered(2000)
-            assert world.kind("r-1")["outcome"] == "Active"
+            assert world.outcome_of("r-1")["outcome"] == "Active"
             world.send({"action": "delete", "customModelDeploymentIdentifier": "bot", "requestId": f"d-{number}"})
             await world.all_answered(600)
             assert not world.account.existing()
@@ -282,7 +282,7 @@ def test_what_was_deleted_and_is_sent_again_is_made_once_over_every_kill() -> No
         return world
 
     def check(world: World) -> None:
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         assert len(world.account.made) == 3, "two that are gone, and one"
 
     assert Story(begin, lambda world: world.send(asked), check).survives_every_kill(stride=2) > 20
@@ -310,7 +310,7 @@ def test_a_model_that_does_not_exist_is_no_name_that_is_taken(code: str, text: s
         world.start()
         world.ask("bot", requestId="r-1")
         await world.all_answered(120)
-        assert world.kind("r-1")["reason"] == "ModelNotFound"
+        assert world.outcome_of("r-1")["reason"] == "ModelNotFound"
         await world.stop()
 
     run(main())

@@ -44,7 +44,7 @@ def test_what_another_request_made(if_exists: str, outcome: str, reason: str | N
         world.start()
         world.ask("bot", requestId="r-1", ifExists=if_exists)
         await world.all_answered(3600)
-        data = world.kind("r-1")
+        data = world.outcome_of("r-1")
         assert (data["outcome"], data.get("reason")) == (outcome, reason)
         assert served(world) == [left]
         await world.stop()
@@ -60,7 +60,7 @@ def test_what_somebody_else_made_stays(if_exists: str) -> None:
         world.start()
         world.ask("bot", requestId="r-1", ifExists=if_exists)
         await world.all_answered(600)
-        assert world.kind("r-1")["reason"] == "NameConflict"
+        assert world.outcome_of("r-1")["reason"] == "NameConflict"
         assert served(world) == [(None, OTHER_MODEL)]
         await world.stop()
 
@@ -89,7 +89,7 @@ def test_an_update_that_fails_is_a_failed_deploy() -> None:
         world.start()
         world.ask("bot", requestId="r-1", ifExists="update")
         await world.all_answered(600)
-        assert (world.kind("r-1")["outcome"], world.kind("r-1")["reason"]) == ("Failed", "UpdateFailed")
+        assert (world.outcome_of("r-1")["outcome"], world.outcome_of("r-1")["reason"]) == ("Failed", "UpdateFailed")
         await world.stop()
 
     run(main())
@@ -107,7 +107,7 @@ def test_a_failed_deployment_is_tried_again_under_another_token(*, fifo: bool) -
         world.start()
         world.ask("bot", requestId="r-1", retries=2)
         await world.all_answered(3600)
-        data = world.kind("r-1")
+        data = world.outcome_of("r-1")
         assert (data["outcome"], data["attempt"]) == ("Active", 3)
         assert len({one.token for one in world.account.made}) == 3
         assert [one.name for one in world.account.existing()] == ["bot"]
@@ -127,7 +127,7 @@ def test_what_failed_for_the_last_time_is_kept_or_deleted(on_failure: str, left:
         world.start()
         world.ask("bot", requestId="r-1", retries=1, onFailure=on_failure)
         await world.all_answered(3600)
-        data = world.kind("r-1")
+        data = world.outcome_of("r-1")
         assert (data["outcome"], data["reason"], data["attempt"]) == ("Failed", "DeploymentFailed", 2)
         assert world.account.rules.failure_message in data["message"]
         assert len(world.account.existing()) == left
@@ -142,7 +142,7 @@ def test_a_deadline_ends_the_trying() -> None:
         world.start()
         world.ask("bot", requestId="r-1", retries=10, timeout="PT10M")
         await world.all_answered(700)
-        assert world.kind("r-1")["outcome"] in {"Failed", "TimedOut"}
+        assert world.outcome_of("r-1")["outcome"] in {"Failed", "TimedOut"}
         assert len(world.account.made) == 2
         await world.stop()
 
@@ -151,7 +151,7 @@ def test_a_deadline_ends_the_trying() -> None:
 
 def test_a_kill_before_any_step_of_a_retry_makes_no_attempt_twice() -> None:
     def check(world: World) -> None:
-        assert (world.kind("r-1")["outcome"], world.kind("r-1")["attempt"]) == ("Active", 3)
+        assert (world.outcome_of("r-1")["outcome"], world.outcome_of("r-1")["attempt"]) == ("Active", 3)
         assert len(world.account.made) == 3, "one for each attempt"
         assert served(world) == [("r-1", MODEL)]
 
@@ -161,7 +161,7 @@ def test_a_kill_before_any_step_of_a_retry_makes_no_attempt_twice() -> None:
 
 def test_a_kill_before_any_step_of_giving_up_makes_no_attempt_more() -> None:
     def check(world: World) -> None:
-        assert (world.kind("r-1")["outcome"], world.kind("r-1")["attempt"]) == ("Failed", 2)
+        assert (world.outcome_of("r-1")["outcome"], world.outcome_of("r-1")["attempt"]) == ("Failed", 2)
         assert len(world.account.made) == 2
         assert served(world) == []
 
@@ -172,7 +172,7 @@ def test_a_kill_before_any_step_of_giving_up_makes_no_attempt_more() -> None:
 @pytest.mark.parametrize(("if_exists", "owner", "made"), [("replace", "r-1", 2), ("update", "r-0", 1)])
 def test_a_kill_before_any_step_of_taking_a_name_over(if_exists: str, owner: str, made: int) -> None:
     def check(world: World) -> None:
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         assert served(world) == [(owner, MODEL)]
         assert len(world.account.made) == made, "what it made itself is not replaced"
 
@@ -191,7 +191,7 @@ def test_a_replacement_whose_answers_are_lost_makes_one_deployment(fault: Fault)
         world.start()
         world.ask("bot", requestId="r-1", ifExists="replace")
         await world.all_answered(3600)
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         assert served(world) == [("r-1", MODEL)]
         assert len(world.account.made) == 2
         await world.stop()

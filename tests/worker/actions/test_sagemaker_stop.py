@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slipway.core.events.callbacks import StepFailed, StepSucceeded
-from slipway.core.rules.permissions import Rule
+from slipway.core.rules.permissions import PermissionRule
 from tests.simulator.bedrock import USUAL, Rules
 from tests.simulator.callbacks import Waiting
 from tests.simulator.simulation import MODEL, World
@@ -60,7 +60,7 @@ def test_what_the_step_of_a_stopped_pipeline_waits_for_is_cancelled_and_makes_no
         await world.until(lambda: world.askers.steps[STEP].heard is not None, 5)
         assert heard(world).startswith("Stopping: the pipeline is being stopped; what the step asked for is cancelled")
         await world.all_answered(7200)
-        assert (world.kind("r-1")["outcome"], world.kind("r-2")["outcome"]) == ("Cancelled", "TimedOut")
+        assert (world.outcome_of("r-1")["outcome"], world.outcome_of("r-2")["outcome"]) == ("Cancelled", "TimedOut")
         assert len({each.event_id for each in world.topic.terminal()}) == 2, "the stopping itself has no event"
         assert not world.account.made
         await world.stop()
@@ -73,7 +73,7 @@ def test_what_the_step_of_a_stopped_pipeline_has_begun_is_deleted() -> None:
         world = a_world(SLOW)
         world.start()
         await stopped_in_creation(world)
-        assert world.kind("r-1")["outcome"] == "Cancelled"
+        assert world.outcome_of("r-1")["outcome"] == "Cancelled"
         assert not world.account.existing()
         assert heard(world).startswith("Stopping"), "a second word is not heard"
         await world.stop()
@@ -90,7 +90,7 @@ def test_what_has_ended_before_the_pipeline_stops_stays() -> None:
         world.send(STOPPING)
         await world.all_answered(700)
         assert isinstance(world.askers.steps[STEP].heard, StepSucceeded)
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         assert len(world.account.existing()) == 1
         await world.stop()
 
@@ -107,7 +107,7 @@ def test_the_stopping_finds_its_request_among_three_replicas() -> None:
         world.send(STOPPING)
         await world.until(lambda: world.askers.steps[STEP].heard is not None, 5)
         await world.all_answered(3600)
-        assert world.kind("r-1")["outcome"] == "Cancelled"
+        assert world.outcome_of("r-1")["outcome"] == "Cancelled"
         assert not world.account.existing()
         assert sum(each.slipway.tally.replies["StepFailed"] for each in world.replicas.values()) <= 2
         for name in "abc":
@@ -124,10 +124,10 @@ def test_where_there_are_permissions_the_pipelines_rule_must_permit_the_cancel_a
     actions: tuple[str, ...], outcome: str, left: int
 ) -> None:
     async def main() -> None:
-        world = a_world(SLOW, terms={"permissions": (Rule(name="pipelines", actions=actions),)})
+        world = a_world(SLOW, terms={"permissions": (PermissionRule(name="pipelines", actions=actions),)})
         world.start()
         await stopped_in_creation(world)
-        assert world.kind("r-1")["outcome"] == outcome
+        assert world.outcome_of("r-1")["outcome"] == outcome
         assert len(world.account.existing()) == left
         await world.stop()
 
@@ -136,14 +136,17 @@ def test_where_there_are_permissions_the_pipelines_rule_must_permit_the_cancel_a
 
 def test_one_who_may_not_ask_stops_nothing_of_anothers() -> None:
     async def main() -> None:
-        rules = (Rule(name="team", senders=("AROATEAM:*",)), Rule(name="others", actions=("deploy", "cancel")))
+        rules = (
+            PermissionRule(name="team", senders=("AROATEAM:*",)),
+            PermissionRule(name="others", actions=("deploy", "cancel")),
+        )
         world = a_world(SLOW, terms={"permissions": rules})
         world.start()
         world.send(ASKED, sender="AROATEAM:pipeline")
         await world.until(lambda: len(world.account.made) == 1)
         world.send(STOPPING, sender="AROAOTHER:eve")
         await world.all_answered(3600)
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         await world.stop()
 
     run(main())

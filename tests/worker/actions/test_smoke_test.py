@@ -47,7 +47,7 @@ def test_one_question_before_active_patiently() -> None:
         world.start()
         world.ask("bot", requestId="r-1", smokeTest=TEST)
         await world.all_answered(3600)
-        data = world.kind("r-1")
+        data = world.outcome_of("r-1")
         assert (data["outcome"], data["smokeTest"]) == ("Active", {"passed": True, "text": "ready"})
         assert 2 < world.wire.calls["Converse"] < 10
         await world.stop()
@@ -62,7 +62,7 @@ def test_a_test_that_fails_gates_or_is_told(*, gate: bool, outcome: str) -> None
         world.start()
         world.ask("bot", OTHER_MODEL, requestId="r-1", smokeTest=TEST | {"gate": gate})
         await world.all_answered(3600)
-        data = world.kind("r-1")
+        data = world.outcome_of("r-1")
         assert (data["outcome"], data["smokeTest"]) == (outcome, {"passed": False, "text": "…"})
         assert data.get("reason") == ("SmokeTestFailed" if gate else None)
         await world.stop()
@@ -76,7 +76,7 @@ def test_a_test_that_fails_is_a_failure_that_can_be_tried_again_and_deleted() ->
         world.start()
         world.ask("bot", OTHER_MODEL, requestId="r-1", smokeTest=TEST, retries=1, onFailure="delete")
         await world.all_answered(5000)
-        assert (world.kind("r-1")["outcome"], world.kind("r-1")["attempt"]) == ("Failed", 2)
+        assert (world.outcome_of("r-1")["outcome"], world.outcome_of("r-1")["attempt"]) == ("Failed", 2)
         assert len(world.account.made) == 2
         assert not world.account.existing()
         await world.stop()
@@ -90,7 +90,7 @@ def test_nobody_allowed_to_ask_is_a_time_out_that_says_so() -> None:
         world.start()
         world.ask("bot", requestId="r-1", smokeTest=TEST, timeout="PT30M")
         await world.all_answered(3600)
-        assert (world.kind("r-1")["outcome"], world.kind("r-1")["reason"]) == ("TimedOut", "AccessDenied")
+        assert (world.outcome_of("r-1")["outcome"], world.outcome_of("r-1")["reason"]) == ("TimedOut", "AccessDenied")
         await world.stop()
 
     run(main())
@@ -102,7 +102,7 @@ def test_an_update_whose_test_fails_is_rolled_back_with_both_reasons() -> None:
         world.start()
         world.send(UPDATE)
         await world.all_answered(3600)
-        data = world.kind("u-1")
+        data = world.outcome_of("u-1")
         assert (data["outcome"], data["reason"], data["formerModelArn"]) == ("RolledBack", "SmokeTestFailed", MODEL)
         assert data["smokeTest"]["passed"] is False
         assert MODEL in data["message"]
@@ -118,7 +118,7 @@ def test_a_rollback_that_fails_is_told_from_the_rest() -> None:
         world.start()
         world.send(UPDATE)
         await world.all_answered(3600)
-        assert (world.kind("u-1")["outcome"], world.kind("u-1")["reason"]) == ("Failed", "RollbackFailed")
+        assert (world.outcome_of("u-1")["outcome"], world.outcome_of("u-1")["reason"]) == ("Failed", "RollbackFailed")
         assert served(world) == [OTHER_MODEL]
         await world.stop()
 
@@ -127,7 +127,7 @@ def test_a_rollback_that_fails_is_told_from_the_rest() -> None:
 
 def test_a_kill_before_any_step_of_a_rollback() -> None:
     def check(world: World) -> None:
-        data = world.kind("u-1")
+        data = world.outcome_of("u-1")
         assert (data["outcome"], data["reason"]) == ("RolledBack", "SmokeTestFailed")
         assert served(world) == [MODEL]
         assert any(tag["key"] == SMOKE_TAG for tag in world.account.made[0].tags)
@@ -137,7 +137,7 @@ def test_a_kill_before_any_step_of_a_rollback() -> None:
 
 def test_a_kill_before_any_step_of_a_test_says_the_same() -> None:
     def check(world: World) -> None:
-        assert world.kind("r-1")["reason"] == "SmokeTestFailed"
+        assert world.outcome_of("r-1")["reason"] == "SmokeTestFailed"
 
     def ask(world: World) -> None:
         world.ask("bot", OTHER_MODEL, requestId="r-1", smokeTest=TEST)
@@ -152,7 +152,7 @@ def test_no_log_line_holds_what_was_asked_or_answered(request_keys: dict[str, An
         world.start()
         world.ask("bot", OTHER_MODEL, requestId="r-1", smokeTest=TEST, **request_keys)
         await world.all_answered(7200)
-        assert "…" in world.kind("r-1")["message"], "the event has the answer"
+        assert "…" in world.outcome_of("r-1")["message"], "the event has the answer"
         await world.stop()
 
     with capture_logs() as lines:

@@ -44,7 +44,7 @@ def test_a_call_that_is_throttled_up_to_the_deadline_is_named(operation: str, ti
         world.start()
         world.send(THROTTLED[operation] | {"requestId": "r-1", "timeout": timeout})
         await world.all_answered()
-        said: Mapping[str, str] = world.kind("r-1")
+        said: Mapping[str, str] = world.outcome_of("r-1")
         assert (said["outcome"], said.get("reason")) == ("TimedOut", "Throttled"), said
         assert operation in said["message"] or "held back" in said["message"], said
         assert "ThrottlingException" in said["message"] or "held back" in said["message"], said

@@ -37,7 +37,7 @@ def test_an_update_ends_when_the_new_model_is_served() -> None:
         world.start()
         world.send(UPDATE)
         await world.all_answered(300)
-        data = world.kind("u-1")
+        data = world.outcome_of("u-1")
         assert (data["outcome"], data["modelArn"], data["formerModelArn"]) == ("Updated", OTHER_MODEL, MODEL)
         assert data["adopted"] is False
         assert served(world) == [OTHER_MODEL]
@@ -56,7 +56,7 @@ def test_an_update_that_fails_leaves_the_former_model(*, rollback: bool, outcome
         world.start()
         world.send(UPDATE | {"rollback": rollback})
         await world.all_answered(300)
-        data = world.kind("u-1")
+        data = world.outcome_of("u-1")
         assert (data["outcome"], data["reason"], data["formerModelArn"]) == (outcome, "UpdateFailed", MODEL)
         assert served(world) == [MODEL]
         await world.stop()
@@ -70,7 +70,7 @@ def test_a_deadline_is_no_failure_and_what_is_waited_for_is_told_before() -> Non
         world.start()
         world.send(UPDATE | {"timeout": "PT10M", "rollback": True})
         await world.all_answered(700)
-        data = world.kind("u-1")
+        data = world.outcome_of("u-1")
         assert (data["outcome"], data["reason"]) == ("TimedOut", "Updating")
         told = [notice.event["data"] for notice in world.progress("bot")]
         assert [(each["outcome"], each.get("reason")) for each in told] == [("Accepted", None), ("Waiting", "Updating")]
@@ -87,8 +87,8 @@ def test_updates_of_one_deployment_are_done_one_after_the_other_and_the_last_one
         for number, model in enumerate(models):
             world.send(UPDATE | {"requestId": f"u-{number}", "modelArn": model})
         await world.all_answered(1200)
-        assert [world.kind(f"u-{number}")["outcome"] for number in range(3)] == ["Updated"] * 3
-        assert [world.kind(f"u-{number}")["formerModelArn"] for number in range(3)] == [MODEL, *models[:2]]
+        assert [world.outcome_of(f"u-{number}")["outcome"] for number in range(3)] == ["Updated"] * 3
+        assert [world.outcome_of(f"u-{number}")["formerModelArn"] for number in range(3)] == [MODEL, *models[:2]]
         assert served(world) == models[-1:]
         await world.stop()
 
@@ -118,11 +118,11 @@ def test_the_details_of_an_earlier_update_to_the_same_model_are_not_believed() -
         world.start()
         world.send(UPDATE)
         await world.all_answered(600)
-        assert world.kind("u-1")["reason"] == "UpdateFailed"
+        assert world.outcome_of("u-1")["reason"] == "UpdateFailed"
         world.account.rule(bad_models="")
         world.send(UPDATE | {"requestId": "u-2"})
         await world.all_answered(600)
-        assert world.kind("u-2")["outcome"] == "Updated"
+        assert world.outcome_of("u-2")["outcome"] == "Updated"
         await world.stop()
 
     run(main())
@@ -137,7 +137,7 @@ def test_a_refusal_because_its_own_update_is_under_way_is_no_failure() -> None:
         world.start()
         world.send(UPDATE)
         await world.all_answered(600)
-        assert world.kind("u-1")["outcome"] == "Updated", "Get shows for a while what was before"
+        assert world.outcome_of("u-1")["outcome"] == "Updated", "Get shows for a while what was before"
         await world.stop()
 
     run(main())
@@ -154,7 +154,7 @@ def test_an_update_waits_for_the_deploy_before_it_and_for_a_model_in_creation() 
         assert served(world) == [MODEL]
         world.account.rule(models={})
         await world.all_answered(1200)
-        assert world.kind("u-1")["outcome"] == "Updated"
+        assert world.outcome_of("u-1")["outcome"] == "Updated"
         await world.stop()
 
     run(main())
@@ -168,7 +168,7 @@ def test_answers_that_are_lost_change_nothing(operation: str, fault: Fault) -> N
         world.start()
         world.send(UPDATE)
         await world.all_answered(1200)
-        assert world.kind("u-1")["outcome"] == "Updated"
+        assert world.outcome_of("u-1")["outcome"] == "Updated"
         assert served(world) == [OTHER_MODEL]
         await world.stop()
 
@@ -178,8 +178,8 @@ def test_answers_that_are_lost_change_nothing(operation: str, fault: Fault) -> N
 @pytest.mark.parametrize(("bad", "outcome", "model"), [("", "Updated", OTHER_MODEL), (BAD, "RolledBack", MODEL)])
 def test_a_kill_before_any_step_changes_nothing(bad: str, outcome: str, model: str) -> None:
     def check(world: World) -> None:
-        assert world.kind("u-1")["outcome"] == outcome
-        assert world.kind("u-1")["formerModelArn"] == MODEL, "a successor knows it too"
+        assert world.outcome_of("u-1")["outcome"] == outcome
+        assert world.outcome_of("u-1")["formerModelArn"] == MODEL, "a successor knows it too"
         assert served(world) == [model]
         tags = {tag["key"]: tag["value"] for tag in world.account.made[0].tags}
         assert tags[FORMER_TAG] == MODEL

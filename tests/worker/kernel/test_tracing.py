@@ -221,7 +221,7 @@ def test_a_kill_before_any_step_breaks_no_trace() -> None:
 
     def check(world: World) -> None:
         assert isinstance(world, Traced)
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         assert {ids(each)[0] for each in world.spans} == {TRACE}
         stays = {ids(each)[1] for each in world.named("process requests")}
         assert {parent(each) for each in world.named("process requests")} == {SENDER}

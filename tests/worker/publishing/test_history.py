@@ -9,7 +9,7 @@ import pytest
 from slipway.core.diagnostics.status import FinishedRequest
 from slipway.core.sqs.messages import Message
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.publishing.history import STORIES, TIMES, History
+from slipway.worker.publishing.history import ENTRIES, TIMES, History
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World
 from tests.simulator.virtual_loop import run
@@ -39,11 +39,11 @@ def test_however_much_ends_only_so_much_is_kept() -> None:
     async def main() -> None:
         history = History()
         lease = Lease(Message("m", "", "", 1, 1000.0, 1000.0), 120.0)
-        for number in range(3 * STORIES):
+        for number in range(3 * ENTRIES):
             history.add(
                 FinishedRequest(request_id=str(number), message_id="m", outcome="Active", event_id="e", at=1001.0), lease
             )
-        assert (len(history), len(history.active_seconds)) == (STORIES, TIMES)
-        assert next(iter(history)).finished.request_id == str(2 * STORIES)
+        assert (len(history), len(history.active_seconds)) == (ENTRIES, TIMES)
+        assert next(iter(history)).finished.request_id == str(2 * ENTRIES)
 
     run(main())

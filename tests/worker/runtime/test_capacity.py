@@ -51,9 +51,9 @@ def test_deletes_cancels_and_updates_get_through_a_full_daemon(fifo: bool) -> No
         world.send(about("delete", "old-0", "d-1"), group="d")
         ends: Any = {"c-1", "r-3", "d-1", "u-1"}
         await world.until(lambda: ends <= {each.event["data"]["requestId"] for each in world.topic.terminal()}, 400)
-        assert world.kind("d-1")["outcome"] == "Deleted"
-        assert world.kind("r-3")["outcome"] == "Cancelled"
-        assert world.kind("u-1")["outcome"] == "Updated"
+        assert world.outcome_of("d-1")["outcome"] == "Deleted"
+        assert world.outcome_of("r-3")["outcome"] == "Cancelled"
+        assert world.outcome_of("u-1")["outcome"] == "Updated"
         assert asyncio.get_running_loop().time() - began < 3 * SOON_SECONDS
         await world.until(lambda: len(world.account.existing()) == 2, 120)
         await world.stop()
@@ -112,7 +112,7 @@ def test_the_requests_of_a_broken_target_leave_room_for_a_healthy_one() -> None:
         for number in range(8):
             world.ask(f"bot-{number}", requestId=f"r-{number}")
         await world.until(lambda: len(world.topic.terminal()) == 8, 900)
-        assert {world.kind(f"r-{number}")["outcome"] for number in range(8)} == {"Active"}
+        assert {world.outcome_of(f"r-{number}")["outcome"] for number in range(8)} == {"Active"}
         await world.stop()
 
     run(main())
@@ -159,8 +159,8 @@ def test_a_request_that_is_away_can_be_cancelled() -> None:
         for number in range(60):
             world.send({"action": "cancel", "cancels": f"r-{number}", "requestId": f"c-{number}", "timeout": 3000})
         await world.until(lambda: len(world.topic.terminal()) >= 120, 3000)
-        assert {world.kind(f"r-{number}")["outcome"] for number in range(60)} == {"Cancelled"}
-        assert {world.kind(f"c-{number}")["outcome"] for number in range(60)} == {"CancelTaken"}
+        assert {world.outcome_of(f"r-{number}")["outcome"] for number in range(60)} == {"Cancelled"}
+        assert {world.outcome_of(f"c-{number}")["outcome"] for number in range(60)} == {"CancelTaken"}
         await world.stop()
 
     run(main())

@@ -36,7 +36,7 @@ def test_a_request_that_always_raises_ends_after_a_few_attempts_with_an_event_an
         await world.all_answered()
         assert took < 120
         assert len(raised) == MOST_FAULTS
-        data = world.kind("r-1")
+        data = world.outcome_of("r-1")
         assert (data["outcome"], data["reason"]) == ("Failed", "InternalError")
         assert [letter.attributes["SlipwayCode"] for letter in world.dead.all] == ["InternalError"]
         assert world.outcomes()["good"] == "Active"
@@ -58,7 +58,7 @@ def test_the_count_of_faults_is_kept_when_the_daemon_is_restarted_between_them()
             if world.dead.all:
                 break
         assert raised <= 2 * MOST_FAULTS
-        assert world.kind("r-1")["reason"] == "InternalError"
+        assert world.outcome_of("r-1")["reason"] == "InternalError"
 
     run(main())
 
@@ -138,7 +138,7 @@ def test_rolling_restarts_are_no_deaths() -> None:
             await world.stop(f"p{number}")
         world.start("last")
         await world.all_answered()
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         assert not world.dead.all
         await world.stop("last")
 
@@ -192,7 +192,7 @@ def test_an_event_that_sns_refuses_is_published_in_its_smallest_form_or_is_a_dea
         world.start()
         world.ask("bot", requestId="r-1")
         await world.all_answered()
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         world.topic.refuses = lambda _: True
         world.ask("other", requestId="r-2")
         await world.all_answered()
@@ -211,7 +211,7 @@ def test_whatever_is_cancelled_its_events_have_a_group_that_a_fifo_topic_takes(c
         world.start()
         world.send({"action": "cancel", "cancels": cancels, "requestId": "c-1", "timeout": 60})
         await world.all_answered()
-        assert world.kind("c-1")["outcome"] in {"Failed", "Rejected"}
+        assert world.outcome_of("c-1")["outcome"] in {"Failed", "Rejected"}
         assert len(world.topic.terminal()) == 1
         await world.stop()
 
@@ -226,7 +226,7 @@ def test_an_attempt_whose_continuation_the_queue_does_not_take_ends_as_what_it_i
         world.sqs.largest = world.dead.largest = largest
         world.start()
         took = await world.until(lambda: bool(world.topic.terminal()))
-        data = world.kind("r-1")
+        data = world.outcome_of("r-1")
         assert (data["outcome"], data["reason"]) == ("Failed", "DeploymentFailed")
         assert "not tried again" in data["message"], data
         assert "shorter than" in data["message"]
@@ -246,7 +246,7 @@ def test_what_cannot_be_continued_is_neither_lost_nor_taken_up_again_without_a_p
         letter.receive_count = 1
         world.start()
         await world.all_answered()
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         assert letter.receive_count == 2
         await world.stop()
 
@@ -288,7 +288,7 @@ def test_of_several_messages_of_one_request_only_the_latest_stays(hops: tuple[in
         assert json.loads(str(left.attributes[CONTINUATION]))["hops"] == max(hops)
         await world.all_answered()
         assert len(world.account.made) == 1
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         await world.stop()
 
     run(main())
@@ -304,7 +304,7 @@ def test_a_continuation_that_another_sender_wrote_supersedes_nothing() -> None:
         await asyncio.sleep(5)
         assert begun.message_id in world.sqs.letters
         await world.all_answered()
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         await world.stop()
 
     run(main())

@@ -51,7 +51,7 @@ def test_what_is_sent_to_it_gets_through_with_thousands_of_deploys_before_it(fif
         await world.until(
             lambda: ends <= {each.event["data"]["requestId"] for each in world.topic.terminal()}, 3 * SOON_SECONDS
         )
-        assert [world.kind(each)["outcome"] for each in ("d-1", "u-1", "c-1")] == ["Deleted", "Updated", "CancelTaken"]
+        assert [world.outcome_of(each)["outcome"] for each in ("d-1", "u-1", "c-1")] == ["Deleted", "Updated", "CancelTaken"]
         await world.until(lambda: not world.control.letters, SOON_SECONDS)
         await world.stop()
         assert not world.replicas
@@ -70,7 +70,7 @@ def test_leases_continuations_and_dead_letters_stay_with_the_control_queue() -> 
         assert not world.sqs.all
         assert not world.dead.all
         await world.all_answered(3700)
-        assert world.kind("c-1")["reason"] == "NothingToCancel"
+        assert world.outcome_of("c-1")["reason"] == "NothingToCancel"
         assert not world.control_dead.all[1:]
         await world.stop()
 
@@ -89,7 +89,7 @@ def test_a_request_on_the_control_queue_keeps_its_lease_and_survives_a_kill() ->
         world.wire.plan = lambda *_: None
         world.start("b")
         await world.all_answered(300)
-        assert world.kind("d-1")["outcome"] == "Deleted"
+        assert world.outcome_of("d-1")["outcome"] == "Deleted"
         await world.stop("b")
 
     run(main())
@@ -105,7 +105,7 @@ def test_deploys_that_are_sent_there_wait_there_and_leave_places_for_deletes() -
         assert len(world.replicas["a"].slipway.holds) <= CONTROL_PLACES
         world.send(about("delete", "old-0", "d-1"), to_control=True)
         await world.until(lambda: bool(world.topic.terminal()), SOON_SECONDS)
-        assert world.kind("d-1")["outcome"] == "Deleted"
+        assert world.outcome_of("d-1")["outcome"] == "Deleted"
         assert any(CONTINUATION in letter.attributes for letter in world.control.all), "some went back, to there"
         assert not world.sqs.all
         await world.stop()

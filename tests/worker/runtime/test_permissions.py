@@ -10,7 +10,7 @@ import pytest
 
 from slipway.core.lifecycle.tags import EXPIRES_TAG, REQUEST_TAG
 from slipway.core.requests.models import Deploy
-from slipway.core.rules.permissions import Rule
+from slipway.core.rules.permissions import PermissionRule
 from slipway.core.sqs.messages import CONTINUATION
 from slipway.local.account import StandInDeployment
 from tests.simulator.bedrock import USUAL, Rules, request_of
@@ -22,18 +22,18 @@ from tests.worker.kills import Story
 TEAM, STRANGER = "AROATEAM:monday", "AROASTRANGER:eve"
 BODY: dict[str, Any] = {"modelDeploymentName": "bot", "modelArn": MODEL, "requestId": "r-1"}
 RULES = (
-    Rule(
+    PermissionRule(
         name="team",
         senders=("AROATEAM:*",),
         actions=("deploy", "cancel", "delete"),
         names=("bot*",),
         force_tags=(("team", "support"),),
     ),
-    Rule(name="others", senders=("AROAOTHER:*",)),
+    PermissionRule(name="others", senders=("AROAOTHER:*",)),
 )
 
 
-def a_world(rules: Rules = USUAL, permissions: tuple[Rule, ...] = RULES, **terms: Any) -> World:
+def a_world(rules: Rules = USUAL, permissions: tuple[PermissionRule, ...] = RULES, **terms: Any) -> World:
     return World(rules=rules, terms={"permissions": permissions} | terms)
 
 

@@ -124,7 +124,7 @@ def test_an_interruption_before_the_line_for_a_slot_leaves_no_place_in_it() -> N
     """Seed 435: the place was granted later, to nobody, and its slot never came back."""
 
     async def main() -> None:
-        slots = Slots(Quota(max_creating=1), weights={}, in_creation=lambda: 0, sweep_soon=lambda: None, tally=Counters())
+        slots = Slots(Quota(max_creating=1), weights={}, in_creation=lambda: 0, request_sweep=lambda: None, tally=Counters())
         lease = Lease(Message("m", "", "r", 1, 0.0, 0.0), 60.0)
         lease.interrupt(Stopping)
         with pytest.raises(Stopping):

@@ -45,9 +45,9 @@ def test_a_delete_is_not_held_back_by_a_deploy_of_a_name_that_exists(
         await asyncio.sleep(60)
         world.send({"action": "delete", "customModelDeploymentIdentifier": "bot", "requestId": "d-1"})
         await world.until(lambda: len(world.topic.terminal()) == 3, SOON_SECONDS)
-        assert world.kind("r-1")["outcome"] == kind
-        assert world.kind("d-1")["outcome"] == "Deleted"
-        assert world.kind("r-2")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == kind
+        assert world.outcome_of("d-1")["outcome"] == "Deleted"
+        assert world.outcome_of("r-2")["outcome"] == "Active"
         await world.stop()
 
     run(main())
@@ -62,7 +62,7 @@ def test_a_replacement_does_not_wait_for_the_slot_of_what_it_replaces(limits: Ma
         await asyncio.sleep(60)
         world.ask("bot", OTHER_MODEL, requestId="r-1", ifExists="replace", priority=9)
         await world.until(lambda: len(world.topic.terminal()) == 1, SOON_SECONDS)
-        assert world.kind("r-1")["outcome"] == "Active"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
         await world.stop()
 
     run(main())
@@ -78,7 +78,7 @@ def test_an_update_is_not_held_back_by_a_deploy_of_a_name_that_is_made_elsewhere
         world.account.add("cat", MODEL, {REQUEST_TAG: "r-9", RECEIVED_TAG: LONG_AGO})
         world.send({"action": "update", "customModelDeploymentIdentifier": "cat", "requestId": "u-1", "modelArn": OTHER_MODEL})
         await world.until(lambda: len(world.topic.terminal()) == 2, SOON_SECONDS)
-        assert world.kind("u-1")["outcome"] == "Updated"
+        assert world.outcome_of("u-1")["outcome"] == "Updated"
         await world.stop()
 
     run(main())
@@ -92,7 +92,7 @@ def test_a_cancel_is_not_held_back_by_a_deploy_that_waits() -> None:
         await asyncio.sleep(60)
         world.send({"action": "cancel", "cancels": "r-1", "requestId": "c-1"})
         await world.until(lambda: len(world.topic.terminal()) == 2, SOON_SECONDS)
-        assert world.kind("r-1")["outcome"] == "Cancelled"
+        assert world.outcome_of("r-1")["outcome"] == "Cancelled"
         await world.stop()
 
     run(main())

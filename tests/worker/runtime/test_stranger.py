@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slipway.core.lifecycle.tags import OWNER_TAG, SMOKE_TAG
-from slipway.core.rules.permissions import Rule
+from slipway.core.rules.permissions import PermissionRule
 from slipway.core.rules.triggers import Trigger, read_triggers
 from slipway.core.sqs.messages import CONTINUATION
 from tests.simulator.bedrock import USUAL, tag_of
@@ -33,7 +33,7 @@ def test_a_pattern_of_names_permits_no_arn(action: str, names: tuple[str, ...]) 
     """An ARN begins with "arn" and holds any letters: no pattern of names but "*" tells whose deployment it is."""
 
     async def main() -> None:
-        world = a_world(*RULES[:1], Rule(name="a-team", names=names))
+        world = a_world(*RULES[:1], PermissionRule(name="a-team", names=names))
         world.start()
         world.send(BODY, sender=TEAM)
         await world.all_answered()
@@ -50,7 +50,10 @@ def test_a_pattern_of_names_permits_no_arn(action: str, names: tuple[str, ...]) 
 
 def test_sessions_of_one_role_that_have_different_rules_do_not_cancel_each_others_requests() -> None:
     async def main() -> None:
-        rules = (Rule(name="alice", senders=("AROACI:alice",)), Rule(name="others", actions=("deploy", "cancel")))
+        rules = (
+            PermissionRule(name="alice", senders=("AROACI:alice",)),
+            PermissionRule(name="others", actions=("deploy", "cancel")),
+        )
         world = a_world(*rules)
         world.start()
         world.send(BODY, sender="AROACI:alice")
@@ -58,8 +61,8 @@ def test_sessions_of_one_role_that_have_different_rules_do_not_cancel_each_other
         cancel = {"action": "cancel", "cancels": "r-1", "requestId": "c-1", "timeout": 60}
         world.send(cancel, sender="AROACI:bob")
         await world.all_answered()
-        assert world.kind("r-1")["outcome"] == "Active"
-        assert world.kind("c-1")["reason"] == "NothingToCancel"
+        assert world.outcome_of("r-1")["outcome"] == "Active"
+        assert world.outcome_of("c-1")["reason"] == "NothingToCancel"
         await world.stop()
 
     run(main())
@@ -164,7 +167,7 @@ def test_an_adopters_smoke_test_says_the_same_over_every_kill() -> None:
         world.send(BODY | {"requestId": "r-2", "smokeTest": TEST | {"expect": "ready"}}, sender=STRANGER)
 
     def check(world: World) -> None:
-        world.kind("r-2")
+        world.outcome_of("r-2")
         (made,) = world.account.existing()
         assert tag_of(made, SMOKE_TAG) is None
 

@@ -122,7 +122,7 @@ def test_killed_at_any_step_the_next_one_finds_what_there_is_in_the_target() -> 
     def check(world: World) -> None:
         assert [(one.name, request_of(one)) for one in world.accounts["west"].made] == [("bot", "bot in west")]
         assert world.account.made == []
-        assert world.kind("bot in west")["outcome"] == "Active"
+        assert world.outcome_of("bot in west")["outcome"] == "Active"
 
     story = Story(lambda: World(targets={"west": USUAL}), lambda world: ask(world, "west", "bot"), check)
     assert story.survives_every_kill(stride=7) > 100
@@ -143,7 +143,7 @@ def test_update_and_delete_are_done_in_their_target() -> None:
         assert [one.model_arn(now) for one in world.accounts["west"].made] == [other]
         world.send(common | {"action": "delete", "requestId": "d-1"})
         await world.all_answered()
-        assert (world.kind("u-1")["outcome"], world.kind("d-1")["outcome"]) == ("Updated", "Deleted")
+        assert (world.outcome_of("u-1")["outcome"], world.outcome_of("d-1")["outcome"]) == ("Updated", "Deleted")
         assert world.accounts["west"].existing() == []
         assert [one.model_arn(now) for one in world.account.existing()] == [world.model_in(DEFAULT)]
         await world.stop()
@@ -160,7 +160,7 @@ def test_the_model_of_a_job_is_held_to_the_rules_when_it_is_known(*, is_allowed:
         job = world.model_in("west").replace("custom-model", JOB)
         world.send({"modelDeploymentName": "bot", "customizationJob": job, "target": "west", "requestId": "r-1"})
         await world.all_answered()
-        end = world.kind("r-1")
+        end = world.outcome_of("r-1")
         if is_allowed:
             assert end["outcome"] == "Active"
         else:
@@ -178,7 +178,7 @@ def test_what_a_target_does_not_allow_is_rejected_before_any_call() -> None:
         replica = world.start()
         ask(world, "west", "bot")
         await world.all_answered()
-        end = world.kind("bot in west")
+        end = world.outcome_of("bot in west")
         assert (end["outcome"], end["code"]) == ("Rejected", "NotAllowed")
         assert not replica.calls["west"]
         await world.stop()

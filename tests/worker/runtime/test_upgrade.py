@@ -143,7 +143,7 @@ def test_what_the_former_version_made_still_expires_and_is_still_deleted() -> No
         world.account.add("bot", MODEL, former_tags())
         world.send({"action": "delete", "customModelDeploymentIdentifier": "bot", "requestId": "d-1"})
         await world.all_answered()
-        assert world.kind("d-1")["outcome"] == "Deleted"
+        assert world.outcome_of("d-1")["outcome"] == "Deleted"
         assert not world.account.existing()
         await world.stop()
 

@@ -222,7 +222,7 @@ def test_a_create_that_is_held_back_waits_for_the_rate_and_so_does_who_is_behind
         assert "NoSlot" not in reasons
         assert [one for one in held(world).values() if one.prospect.place is not None], "some wait behind them, in line"
         await asyncio.sleep(202.0)
-        ended = world.kind("r-59")
+        ended = world.outcome_of("r-59")
         assert (ended["outcome"], ended["reason"]) == ("TimedOut", "Throttled")
         is_fast = True
         await world.all_answered()

@@ -182,7 +182,7 @@ def test_a_request_that_waits_until_its_deployment_would_have_expired_makes_none
         world.start()
         world.ask("bot", requestId="r-1", expiresAfter="PT10M")
         await world.all_answered(700)
-        assert world.kind("r-1")["outcome"] == "TimedOut"
+        assert world.outcome_of("r-1")["outcome"] == "TimedOut"
         assert not world.account.made
         await world.stop()
 

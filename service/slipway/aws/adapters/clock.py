@@ -15,7 +15,7 @@ DATE_SECONDS: Final = 1.0
 """A `Date` has whole seconds: the instant that it names is up to this much later."""
 DRIFT: Final = 1e-4
 """How many seconds a machine's clock gains or loses in one, at worst."""
-RIVALS_BELIEVED: Final = 3
+RIVALS_TO_BELIEVE: Final = 3
 RIVAL_SECONDS: Final = 2.0
 """If so many answers in a row, for so long, agree with each other and not with what is known, the offset has changed, as after
 a suspended machine. Fewer, or a `Date` that stands still, are wrong answers, as from a cache."""
@@ -92,5 +92,5 @@ class AwsClock:
         agreed = self._rival.within(told) if self._rival is not None else None
         self._rivals, self._rival_since = (1, now) if agreed is None else (self._rivals + 1, self._rival_since)
         self._rival = agreed or told
-        if self._rivals >= RIVALS_BELIEVED and now - self._rival_since >= RIVAL_SECONDS:
+        if self._rivals >= RIVALS_TO_BELIEVE and now - self._rival_since >= RIVAL_SECONDS:
             self._known, self._learned_at, self._rival = self._rival, now, None

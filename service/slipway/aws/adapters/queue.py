@@ -65,8 +65,8 @@ class Queue:
         """Answer at most `limit` (1 to 10) messages, waiting so long for the first.
 
         Each is held for the visibility timeout. Not repeated here, and its turn is waited for through `wait`, so that who
-        stops receives nothing more. On FIFO, repeat it with the same `attempt` after `UnknownResult`, and nothing that it brought
-        is lost meanwhile.
+        stops receives nothing more. On FIFO, repeat it with the same `attempt` after `UnknownResult`: nothing that it
+        brought is lost meanwhile.
         """
         operation = "ReceiveMessage"
         parameters: dict[str, Any] = {

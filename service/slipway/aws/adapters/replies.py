@@ -19,7 +19,7 @@ Open = Callable[[str], Awaitable[Any]]
 """Answers the client of a service, opened when it is first wanted."""
 
 
-class Replies:
+class CallbackSender:
     """Says each reply where it belongs. Safe to repeat: an asker that knows the answer refuses to hear it again."""
 
     def __init__(self, open_client: Open, *, queues: Any, topics: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types

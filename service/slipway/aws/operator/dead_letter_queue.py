@@ -9,7 +9,7 @@ from typing import Any, Final
 from slipway.aws.adapters.message_attributes import read_attributes, write_attributes
 from slipway.aws.adapters.responses import Parsed, batch_of, number_of, objects_of, text_of, unreadable
 from slipway.aws.adapters.retry import Caller
-from slipway.aws.operator.queue_inspector import Inspector
+from slipway.aws.operator.queue_inspector import QueueInspector
 from slipway.core.bedrock.errors import CallFailed, ResourceMissing
 from slipway.core.dead_letters import DeadLetter
 from slipway.core.diagnostics.doctor import redrive_of
@@ -28,7 +28,7 @@ _SYSTEM: Final = ["SentTimestamp", "MessageGroupId"]
 class DeadLetters:
     """The dead-letter queue of a request queue. Every failure is a `CallFailed`."""
 
-    def __init__(self, queue_url: str, client: Any, inspector: Inspector, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+    def __init__(self, queue_url: str, client: Any, inspector: QueueInspector, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
         self._queue_url = queue_url
         self._url: str | None = None
         self._client = client

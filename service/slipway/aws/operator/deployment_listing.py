@@ -46,7 +46,7 @@ class Details:
         return DeploymentTags.of(self.tags)
 
 
-class Catalogue:
+class DeploymentListing:
     """The deployments of one account and Region. Every failure is a `CallFailed`."""
 
     def __init__(self, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types

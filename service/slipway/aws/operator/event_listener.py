@@ -12,7 +12,7 @@ HIDDEN_SECONDS: Final = 30
 """How long what was received stays hidden from the next look, so that a queue with more than ten events is read through."""
 
 
-class Listener:
+class EventListener:
     """Reads one queue, and takes nothing away. Every failure is a `CallFailed`."""
 
     def __init__(self, queue_url: str, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types

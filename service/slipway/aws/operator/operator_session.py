@@ -13,11 +13,11 @@ from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.adapters.identity import Identity
 from slipway.aws.adapters.retry import Caller, Tally
 from slipway.aws.operator.dead_letter_queue import DeadLetters
-from slipway.aws.operator.deployment_listing import Catalogue
-from slipway.aws.operator.event_listener import Listener
-from slipway.aws.operator.permission_check import Rights
-from slipway.aws.operator.queue_inspector import Inspector
-from slipway.aws.operator.request_sender import Sender
+from slipway.aws.operator.deployment_listing import DeploymentListing
+from slipway.aws.operator.event_listener import EventListener
+from slipway.aws.operator.permission_check import PermissionCheck
+from slipway.aws.operator.queue_inspector import QueueInspector
+from slipway.aws.operator.request_sender import RequestSender
 from slipway.aws.sdk.clients import open_clients
 from slipway.core.requests.targets import DEFAULT, Target, Targets, TargetSettings
 
@@ -32,8 +32,8 @@ class OperatorSettings:
 
     target: Target
     bedrock: Bedrock
-    catalogue: Catalogue
-    rights: Rights
+    catalogue: DeploymentListing
+    rights: PermissionCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class OperatorSession:
     """The target that the command is about."""
     places: Mapping[str, OperatorSettings]
     """Every target of the settings, by name."""
-    inspector: Inspector
-    sender: Sender
+    inspector: QueueInspector
+    sender: RequestSender
     dead_letters: DeadLetters
     identity: Identity
-    listen_to: Callable[[str], Listener]
+    listen_to: Callable[[str], EventListener]
     """Answers what hears the events in the queue with this URL."""
 
     @property
@@ -82,18 +82,18 @@ async def open_operator_session(
             name: OperatorSettings(
                 target=target,
                 bedrock=Bedrock(clients.bedrocks[name], caller(), open_client=clients.open_in[name]),
-                catalogue=Catalogue(clients.bedrocks[name], caller()),
-                rights=Rights(target.home, clients.bedrocks[name], clients.open_in[name], caller()),
+                catalogue=DeploymentListing(clients.bedrocks[name], caller()),
+                rights=PermissionCheck(target.home, clients.bedrocks[name], clients.open_in[name], caller()),
             )
             for name, target in clients.targets.items()
         }
-        inspector = Inspector(clients.leases, clients.topic, caller())
+        inspector = QueueInspector(clients.leases, clients.topic, caller())
         yield OperatorSession(
             here=places[about],
             places=places,
             inspector=inspector,
-            sender=Sender(clients.leases, caller()),
+            sender=RequestSender(clients.leases, caller()),
             dead_letters=DeadLetters(queue_url, clients.leases, inspector, caller()),
             identity=Identity(clients.open, caller()),
-            listen_to=lambda url: Listener(url, clients.receive, caller()),
+            listen_to=lambda url: EventListener(url, clients.receive, caller()),
         )

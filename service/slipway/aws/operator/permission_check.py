@@ -19,7 +19,7 @@ Tries = Mapping[str, Callable[[], Awaitable[object]]]
 """By operation: a call that the service must refuse for what it asks."""
 
 
-class Rights:
+class PermissionCheck:
     """The credentials of one target. Every failure is a `CallFailed`."""
 
     def __init__(self, home: Home, bedrock: Any, open_client: Open, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types

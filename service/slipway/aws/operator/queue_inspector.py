@@ -15,7 +15,7 @@ from slipway.core.bedrock.pager import Pager
 from slipway.core.diagnostics.audit import Backlog
 
 
-class Inspector:
+class QueueInspector:
     """Asks SQS and SNS about themselves. Every failure is a `CallFailed`."""
 
     def __init__(self, sqs: Any, sns: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types

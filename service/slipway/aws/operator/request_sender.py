@@ -10,7 +10,7 @@ from slipway.aws.adapters.responses import text_of
 from slipway.aws.adapters.retry import Caller
 
 
-class Sender:
+class RequestSender:
     """Sends to the queues of one Region. Every failure is a `CallFailed`."""
 
     def __init__(self, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types

@@ -35,7 +35,7 @@ POLL_GRACE_SECONDS: Final = 10.0
 """What an attempt to receive may take beyond its long poll."""
 
 BEDROCK_POOL: Final = 96
-CUSTODY_POOL: Final = 32
+LEASES_POOL: Final = 32
 TOPIC_POOL: Final = 16
 OTHERS_POOL: Final = 16
 STS_POOL: Final = 1
@@ -96,7 +96,7 @@ async def open_clients(
         check_authorities(session.get_config_variable("ca_bundle"))
         keeper = await find_credentials(session)
     targets = find_targets(wanted, find_home(topic_arn, regions))
-    teach_update(session.get_component("data_loader"))
+    register_update_operation(session.get_component("data_loader"))
     guard_parsers(session)
     boto = aioboto3.Session(botocore_session=session)
     config_of = partial(_config, f"slipway/{version} {session.user_agent()}", transport=transport)
@@ -140,7 +140,7 @@ async def open_clients(
         places = {each.name: (await working_as(each.role), targets[each.name].home.region) for each in wanted}
         yield Clients(
             receive=await open_one("sqs", regions.queue, most_polls + 1, LONGEST_POLL_SECONDS + POLL_GRACE_SECONDS),
-            leases=await open_one("sqs", regions.queue, CUSTODY_POOL),
+            leases=await open_one("sqs", regions.queue, LEASES_POOL),
             bedrocks={
                 name: await open_one("bedrock", region, BEDROCK_POOL, within=within)
                 for name, (within, region) in places.items()
@@ -193,7 +193,7 @@ UPDATE: Final = "UpdateCustomModelDeployment"
 _MODELS: Final = Path(__file__).parent / "models"
 
 
-def teach_update(loader: Any) -> None:  # noqa: ANN401  botocore has no types
+def register_update_operation(loader: Any) -> None:  # noqa: ANN401  botocore has no types
     """Let clients made from this loader know UpdateCustomModelDeployment; a botocore that has it already keeps its own.
 
     Before the first client is made. What is looked at to see whether it is there the loader keeps, for the client to use.

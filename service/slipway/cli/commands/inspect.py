@@ -51,7 +51,7 @@ def list_(
     """
     from slipway.aws.operator.deployment_listing import Filters
     from slipway.cli.listing import list_deployments
-    from slipway.cli.runner import run_errand
+    from slipway.cli.runner import run_command
     from slipway.core.bedrock.deployments import Status
 
     filters = Filters(
@@ -66,7 +66,7 @@ def list_(
     def errand(visit: OperatorSession, _: Settings) -> Awaitable[Exit]:
         return list_deployments(visit, filters, limit=limit, token=token, as_json=as_json)
 
-    raise run_errand(config, errand, target=target)
+    raise run_command(config, errand, target=target)
 
 
 @app.command()
@@ -82,9 +82,9 @@ def get(
     Example: slipway get support-bot-v42
     """
     from slipway.cli.listing import get_deployment
-    from slipway.cli.runner import run_errand
+    from slipway.cli.runner import run_command
 
-    raise run_errand(config, lambda visit, _: get_deployment(visit, identifier, as_json=as_json), target=target)
+    raise run_command(config, lambda visit, _: get_deployment(visit, identifier, as_json=as_json), target=target)
 
 
 @app.command()
@@ -103,12 +103,12 @@ def watch(
     Examples: slipway watch; slipway watch --count 1 | jq .slots
     """
     from slipway.cli.listing import watch_target
-    from slipway.cli.runner import run_errand
+    from slipway.cli.runner import run_command
 
     def errand(visit: OperatorSession, settings: Settings) -> Awaitable[Exit]:
         return watch_target(visit, settings, daemon or [], every=every, count=count)
 
-    raise run_errand(config, errand, target=target)
+    raise run_command(config, errand, target=target)
 
 
 @app.command()
@@ -132,12 +132,12 @@ def explain(
     Example: slipway explain support-bot-v42 --daemon http://10.0.0.1:8080
     """
     from slipway.cli.explain import explain_word
-    from slipway.cli.runner import run_errand
+    from slipway.cli.runner import run_command
 
     def errand(visit: OperatorSession, settings: Settings) -> Awaitable[Exit]:
         return explain_word(visit, settings, word, daemon or [], target, as_json=as_json)
 
-    raise run_errand(config, errand, target=target)
+    raise run_command(config, errand, target=target)
 
 
 def _time(text: str | None, option: str) -> float | None:

@@ -44,7 +44,7 @@ def audit(
     Example: slipway audit --daemon http://10.0.0.1:8080 --daemon http://10.0.0.2:8080 --events events.jsonl
     """
     from slipway.cli.audit import audit_account, read_events
-    from slipway.cli.runner import CommandError, run_errand, say
+    from slipway.cli.runner import CommandError, run_command, say
 
     try:
         told = None if events is None else read_events(events)
@@ -55,7 +55,7 @@ def audit(
     def errand(visit: OperatorSession, settings: Settings) -> Awaitable[Exit]:
         return audit_account(visit, settings, daemon or [], told, as_json=as_json)
 
-    raise run_errand(config, errand, target=target)
+    raise run_command(config, errand, target=target)
 
 
 @app.command()
@@ -77,14 +77,16 @@ def doctor(
 
     Example: slipway doctor --daemon http://127.0.0.1:8080
     """
-    from slipway.cli.doctor import examine, report
-    from slipway.cli.runner import run_errand
+    from slipway.cli.doctor import report, run_doctor
+    from slipway.cli.runner import run_command
     from slipway.core.diagnostics.doctor import of_sentence
 
     def otherwise(sentence: str) -> Exit:
         return report([of_sentence("settings", sentence)], ["settings"], as_json=as_json)
 
-    raise run_errand(config, lambda visit, settings: examine(visit, settings, daemon or [], model, as_json=as_json), otherwise)
+    raise run_command(
+        config, lambda visit, settings: run_doctor(visit, settings, daemon or [], model, as_json=as_json), otherwise
+    )
 
 
 @app.command()
@@ -119,10 +121,10 @@ def probe(
 
     from slipway.cli.probe.client import Plan
     from slipway.cli.probe.command import probe_account
-    from slipway.cli.runner import run_errand
+    from slipway.cli.runner import run_command
 
     plan = None if model is None else Plan(model, slots, patience, secrets.token_hex(3))
-    raise run_errand(config, lambda visit, _: probe_account(visit, plan, is_sure=yes, as_json=as_json), target=target)
+    raise run_command(config, lambda visit, _: probe_account(visit, plan, is_sure=yes, as_json=as_json), target=target)
 
 
 @dlq.command("list")
@@ -137,9 +139,9 @@ def dlq_list(
     Example: slipway dlq list --json
     """
     from slipway.cli.dead_letters import list_letters
-    from slipway.cli.runner import run_errand
+    from slipway.cli.runner import run_command
 
-    raise run_errand(config, lambda visit, settings: list_letters(visit, settings, limit=limit, as_json=as_json))
+    raise run_command(config, lambda visit, settings: list_letters(visit, settings, limit=limit, as_json=as_json))
 
 
 @dlq.command("show")
@@ -154,9 +156,9 @@ def dlq_show(
     Example: slipway dlq show 0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a
     """
     from slipway.cli.dead_letters import show_letter
-    from slipway.cli.runner import run_errand
+    from slipway.cli.runner import run_command
 
-    raise run_errand(config, lambda visit, settings: show_letter(visit, settings, letter, as_json=as_json))
+    raise run_command(config, lambda visit, settings: show_letter(visit, settings, letter, as_json=as_json))
 
 
 @dlq.command("redrive")
@@ -177,11 +179,11 @@ def dlq_redrive(
     Examples: slipway dlq redrive --all; slipway dlq redrive 0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a
     """
     from slipway.cli.dead_letters import redrive
-    from slipway.cli.runner import run_errand
+    from slipway.cli.runner import run_command
 
     if bool(letters) == everything:
         raise typer.BadParameter("name letters by their ids, or say --all; not both", param_hint="[ID]... / --all")
-    raise run_errand(config, lambda visit, settings: redrive(visit, settings, letters or [], unsound=unsound, dry_run=dry_run))
+    raise run_command(config, lambda visit, settings: redrive(visit, settings, letters or [], unsound=unsound, dry_run=dry_run))
 
 
 @app.command()

@@ -150,7 +150,7 @@ class ProbeRun:
     async def _delete_while_busy(self, made: ProbeDeployment, taken: ProbeCall) -> ProbeDeployment:
         """Delete what is in creation; answer it, or what was made in its place if it was deleted."""
         deployment, _ = await self.hands.get("by ARN", made.arn)
-        if deployment is not None and deployment.status.is_end:
+        if deployment is not None and deployment.status.is_terminal:
             self._note(ProbeFinding(Question.DELETE_BUSY, None, why="it had been created before it could be tried"))
             return made
         call = await self.hands.delete("in creation", made.arn)
@@ -163,7 +163,7 @@ class ProbeRun:
     async def _ended(self, made: ProbeDeployment) -> Deployment | None:
         self.hands.report_progress(f"waiting until {made.name} has been created, which takes minutes")
         deployment, call = await self.hands.get("by ARN", made.arn)
-        while deployment is None or not deployment.status.is_end:
+        while deployment is None or not deployment.status.is_terminal:
             if self.hands.now() - made.at > self.hands.plan.patience:
                 why = f"it has not ended within --patience {self.hands.plan.patience:.0f}"
                 self._note(ProbeFinding(Question.CREATION, None, (made.call, call), why=why))

@@ -33,9 +33,9 @@ async def probe_account(visit: OperatorSession, plan: Plan | None, *, is_sure: b
         show([*found, *unasked(found, "it makes deployments: --model says of what")], [], as_json=as_json)
         return smoke_result(found, [])
     home = visit.here.target.home
-    if not is_sure and not _is_agreed(proposal(plan, existing, f"{home.account} {home.region}")):
+    if not is_sure and not _is_agreed(describe_plan(plan, existing, f"{home.account} {home.region}")):
         return Exit.USAGE
-    experiment = await conduct(visit.here.bedrock, plan)
+    experiment = await run_probe(visit.here.bedrock, plan)
     every = list(({finding.question: finding for finding in found} | experiment.found).values())
     show(in_order([*every, *unasked(every, "it did not come to that")]), experiment.left, as_json=as_json)
     if experiment.hands.is_stopped:
@@ -43,7 +43,7 @@ async def probe_account(visit: OperatorSession, plan: Plan | None, *, is_sure: b
     return smoke_result(every, experiment.left) if Question.TAKEN in experiment.found else Exit.USAGE
 
 
-async def conduct(target: Target, plan: Plan) -> ProbeRun:
+async def run_probe(target: Target, plan: Plan) -> ProbeRun:
     """Do the experiment. The first SIGINT, SIGTERM or SIGHUP ends it and cleans up, a second one leaves the rest."""
     experiment = ProbeRun(ProbeClient(target, plan, say))
     loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -57,7 +57,7 @@ async def conduct(target: Target, plan: Plan) -> ProbeRun:
     return experiment
 
 
-def proposal(plan: Plan, existing: Sequence[Deployment], where: str) -> str:
+def describe_plan(plan: Plan, existing: Sequence[Deployment], where: str) -> str:
     """Say what will be made, and what that costs."""
     creating = sum(one.status is Status.CREATING for one in existing)
     return (

@@ -20,7 +20,7 @@ class Status(StrEnum):
         return _BY_WORD.get(text.lower(), cls.UNKNOWN)
 
     @property
-    def is_end(self) -> bool:
+    def is_terminal(self) -> bool:
         """Bedrock has said how the creation ended."""
         return self in _ENDS
 

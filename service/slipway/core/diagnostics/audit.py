@@ -95,7 +95,7 @@ def audit(evidence: Evidence) -> Report:
 def _orphans(ours: Sequence[ExistingDeployment], evidence: Evidence) -> tuple[list[AuditFinding], list[str]]:
     if evidence.held is None and evidence.events is None:
         return [], ["orphans: name every daemon (--daemon), or give the events (--events)"]
-    ended = [told for told in evidence.events or () if told.is_end]
+    ended = [told for told in evidence.events or () if told.is_terminal]
     since = min((told.at for told in evidence.events or ()), default=None)
     answered = {told.request_id for told in ended} | {one.request_id for one in evidence.finished}
     answered |= {told.arn for told in ended if told.arn} | {one.arn for one in evidence.finished if one.arn}
@@ -120,7 +120,7 @@ def _orphans(ours: Sequence[ExistingDeployment], evidence: Evidence) -> tuple[li
 def _can_judge(deployment: Deployment, since: float | None, evidence: Evidence) -> bool:
     if since is not None and deployment.created_at >= since:
         return True
-    return evidence.held is not None and not deployment.status.is_end
+    return evidence.held is not None and not deployment.status.is_terminal
 
 
 def _blindness(number: int, since: float | None) -> str:
@@ -141,12 +141,12 @@ def _orphan(one: ExistingDeployment) -> AuditFinding:
 def _late(ours: Sequence[ExistingDeployment], evidence: Evidence) -> Iterator[AuditFinding]:
     last: dict[str, ParsedEvent] = {}
     for told in sorted(evidence.events or (), key=lambda told: told.at):
-        if told.is_end:
+        if told.is_terminal:
             last[told.arn or told.request_id] = told
     for one in ours:
         deployment = one.deployment
         end = last.get(deployment.arn) or last.get(one.request_tag or "")
-        if end is not None and end.outcome == OutcomeKind.TIMED_OUT.value and deployment.status.is_end:
+        if end is not None and end.outcome == OutcomeKind.TIMED_OUT.value and deployment.status.is_terminal:
             text = f"announced as TimedOut at {format_time(end.at)}, and {deployment.status_text} now: nobody was told"
             remedy = "send the same request again, and it is adopted and announced; or delete it"
             yield AuditFinding(FindingKind.LATE, deployment.name, deployment.arn, one.request_tag, text, remedy)

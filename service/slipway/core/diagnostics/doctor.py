@@ -10,7 +10,7 @@ from typing import Any, Final
 from slipway.core.bedrock.deployments import Deployment, ModelState, Status
 from slipway.core.diagnostics.audit import Backlog
 from slipway.core.requests.targets import Home
-from slipway.core.rules.permissions import Rule
+from slipway.core.rules.permissions import PermissionRule
 from slipway.core.rules.triggers import Trigger
 from slipway.core.schema.pattern_operators import wildcard
 from slipway.core.schema.rejection import quote
@@ -146,7 +146,7 @@ def of_backlog(backlog: Backlog) -> Iterator[DoctorFinding]:
         )
 
 
-def of_permissions(rules: Sequence[Rule], targets: Iterable[str]) -> Iterator[DoctorFinding]:
+def of_permissions(rules: Sequence[PermissionRule], targets: Iterable[str]) -> Iterator[DoctorFinding]:
     """Look at rules that can be read, and that mean something else than whoever wrote them may think."""
     names = tuple(targets)
     for_all: str | None = None

@@ -80,7 +80,7 @@ class StatusChange:
     arn: str | None = None
     prospect: Eta = NOTHING_KNOWN
     """The place in the daemon's line, and what it reckons of how long it will be."""
-    is_end: bool = False
+    is_terminal: bool = False
     source: str = ""
     """Who says so: event, daemon, Bedrock or queue."""
     in_creation_for: float | None = field(default=None, compare=False)
@@ -109,9 +109,9 @@ def _has_moved(now: float | None, then: float | None, passed: float) -> bool:
 def status_change(ticket: Ticket, glimpse: StatusSnapshot) -> StatusChange:
     """Say how the request is getting on."""
     if (told := glimpse.told) is not None:
-        return StatusChange(told.outcome, told.reason, told.text, told.arn, is_end=True, source="event")
+        return StatusChange(told.outcome, told.reason, told.text, told.arn, is_terminal=True, source="event")
     if (finished := glimpse.finished) is not None:
-        return StatusChange(finished.outcome, finished.reason, finished.text, finished.arn, is_end=True, source="daemon")
+        return StatusChange(finished.outcome, finished.reason, finished.text, finished.arn, is_terminal=True, source="daemon")
     if (held := glimpse.held) is not None:
         is_shown = held.state in {"Waiting", "Working"}  # of the others the state says it all
         reason, why = (held.waits_for, held.why or None) if is_shown else (None, None)
@@ -123,14 +123,14 @@ def status_change(ticket: Ticket, glimpse: StatusSnapshot) -> StatusChange:
     if isinstance(request, Deploy) and glimpse.existing is not None:
         is_own = glimpse.existing.request_tag == ticket.request_id
         seen = _as_bedrock_shows(request, ticket.sent_at, glimpse.existing) if is_own or is_quiet else None
-        if seen is not None and (seen.is_end or not is_quiet):
+        if seen is not None and (seen.is_terminal or not is_quiet):
             return seen
     if glimpse.is_looked_at and (is_quiet or glimpse.was_otherwise) and is_outcome_true(request, glimpse.existing):
         kind = OutcomeKind.DELETED if glimpse.existing is None else OutcomeKind.UPDATED
-        return StatusChange(kind.value, None, None, _arn(glimpse.existing), is_end=True, source="Bedrock")
+        return StatusChange(kind.value, None, None, _arn(glimpse.existing), is_terminal=True, source="Bedrock")
     if is_quiet:
         text = "the queue is empty, so it has ended; how is in its event on the topic"
-        return StatusChange(UNAVAILABLE, None, text, _arn(glimpse.existing), is_end=True, source="queue")
+        return StatusChange(UNAVAILABLE, None, text, _arn(glimpse.existing), is_terminal=True, source="queue")
     text = f"{glimpse.waiting} in the queue that nobody has received" if glimpse.waiting else "received, or about to be"
     return StatusChange("Sent", None, text, source="queue")
 
@@ -151,13 +151,13 @@ def is_outcome_true(request: AnyRequest, there: ExistingDeployment | None) -> bo
 def _as_bedrock_shows(request: Deploy, sent_at: float, there: ExistingDeployment) -> StatusChange:
     outcome = predict_outcome(request, sent_at, there)
     if outcome is None:
-        state = "Working" if there.deployment.status.is_end else "Creating"
+        state = "Working" if there.deployment.status.is_terminal else "Creating"
         return StatusChange(state, None, None, there.deployment.arn, source="Bedrock")
     text = outcome.message
     if outcome.kind is OutcomeKind.ACTIVE and there.request_tag != request.request_id:
         text = f"made for request {there.request_tag!r}, and adopted"
     reason = outcome.reason.value if outcome.reason else None
-    return StatusChange(outcome.kind.value, reason, text, there.deployment.arn, is_end=True, source="Bedrock")
+    return StatusChange(outcome.kind.value, reason, text, there.deployment.arn, is_terminal=True, source="Bedrock")
 
 
 def _arn(there: ExistingDeployment | None) -> str | None:

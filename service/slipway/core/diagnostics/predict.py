@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from slipway.core.bedrock.deployments import Deployment
 from slipway.core.lifecycle.deploy import DeployFacts, decide
 from slipway.core.lifecycle.outcomes import Outcome
-from slipway.core.lifecycle.steps import ABSENCES_BELIEVED, Finish, Found
+from slipway.core.lifecycle.steps import ABSENCES_TO_BELIEVE, Finish, Found
 from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.requests.models import Deploy
 
@@ -33,6 +33,6 @@ def predict_outcome(request: Deploy, received: float, there: ExistingDeployment)
     if not request.model_arn and there.request_tag not in {None, request.request_id}:
         return None
     step = decide(
-        request, DeployFacts(observation=Found(there.deployment, there.marks), received=received, looks=ABSENCES_BELIEVED)
+        request, DeployFacts(observation=Found(there.deployment, there.marks), received=received, looks=ABSENCES_TO_BELIEVE)
     )
     return step.outcome if isinstance(step, Finish) else None

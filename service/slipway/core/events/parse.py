@@ -36,7 +36,7 @@ class ParsedEvent:
     """None for the default."""
 
     @property
-    def is_end(self) -> bool:
+    def is_terminal(self) -> bool:
         """Whether the request has ended with it; else it is progress."""
         return self.outcome in _ENDS
 

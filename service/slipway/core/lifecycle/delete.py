@@ -26,7 +26,7 @@ from slipway.core.bedrock.deployments import Deployment, Status
 from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.lifecycle.steps import (
-    ABSENCES_BELIEVED,
+    ABSENCES_TO_BELIEVE,
     DeleteDeployment,
     DeleteSent,
     Finish,
@@ -43,7 +43,7 @@ from slipway.core.lifecycle.tags import EXPIRES_TAG, DeploymentTags
 from slipway.core.requests.models import Delete
 from slipway.core.requests.ownership import correlation, is_reused
 
-REFUSALS_BELIEVED: Final = 3
+REFUSALS_TO_BELIEVE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class DeleteFacts:
     absences: int = 0
     looks: int = 0
     """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
-    after `ABSENCES_BELIEVED`, like a deployment."""
+    after `ABSENCES_TO_BELIEVE`, like a deployment."""
     refusals: int = 0
     failures: int = 0
     """Waits in a row without progress: what backs off."""
@@ -76,7 +76,7 @@ class DeleteFacts:
         """What is known after Get (and, where it found something, its tags), at this time."""
         if isinstance(observation, NotFound):
             return replace(self, observation=observation, attempt=None, absences=self.absences + 1)
-        looks = min(self.looks + 1, ABSENCES_BELIEVED)
+        looks = min(self.looks + 1, ABSENCES_TO_BELIEVE)
         return replace(self, observation=observation, target=observation.deployment, looks=looks, now=now)
 
     def after_delete(self, attempt: DeleteSent | CallFailed) -> DeleteFacts:
@@ -117,7 +117,7 @@ def _on_absence(request: Delete, facts: DeleteFacts) -> Step:
     reason = Reason.EXPIRED if request.if_expired else None
     if facts.is_sent:
         return Finish(Outcome(OutcomeKind.DELETED, reason, deployment=facts.target))
-    if facts.target is not None or facts.absences >= ABSENCES_BELIEVED:
+    if facts.target is not None or facts.absences >= ABSENCES_TO_BELIEVE:
         text = f"{request.name} is not there; nothing was to be done"
         return Finish(Outcome(OutcomeKind.DELETED, reason, text, facts.target, already_gone=True))
     return Pause(Reason.DEPLOYMENT_MISSING, f"{request.name} is not found; it may have been made a moment ago")
@@ -125,7 +125,7 @@ def _on_absence(request: Delete, facts: DeleteFacts) -> Step:
 
 def _on_existing(request: Delete, facts: DeleteFacts, seen: Found) -> Step:
     deployment = seen.deployment
-    if seen.marks.request is None and facts.looks < ABSENCES_BELIEVED:
+    if seen.marks.request is None and facts.looks < ABSENCES_TO_BELIEVE:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
     if seen.marks.request is None and (
         others := not_created_by_slipway(deployment, is_forced=request.force, may_force=facts.may_force)
@@ -142,7 +142,7 @@ def _on_existing(request: Delete, facts: DeleteFacts, seen: Found) -> Step:
     match facts.attempt:
         case DeleteSent():
             return Pause(Reason.BUSY, f"{deployment.arn} is being deleted")
-        case Refused() as refused if facts.refusals >= REFUSALS_BELIEVED and deployment.status is not Status.CREATING:
+        case Refused() as refused if facts.refusals >= REFUSALS_TO_BELIEVE and deployment.status is not Status.CREATING:
             return Finish(Outcome(OutcomeKind.FAILED, Reason.INVALID_REQUEST, str(refused), deployment))
         case Refused() | ResourceMissing() as refused:
             return Pause(Reason.BUSY, f"not believed yet: {refused}")

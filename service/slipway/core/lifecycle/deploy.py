@@ -44,7 +44,7 @@ from slipway.core.bedrock.errors import CallFailed, Conflicting, QuotaFull, Refu
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason, SmokeTestResult
 from slipway.core.lifecycle.smoke_test import recorded_result
 from slipway.core.lifecycle.steps import (
-    ABSENCES_BELIEVED,
+    ABSENCES_TO_BELIEVE,
     DeleteDeployment,
     DeleteSent,
     Finish,
@@ -64,7 +64,7 @@ from slipway.core.requests.models import Deploy, IfExists, OnFailure, SmokeTest
 from slipway.core.requests.ownership import correlation, is_reused, is_same_payload
 from slipway.core.sqs.continuations import KEEP, LONGEST_FAILURE, NO_DECISIONS, Decisions
 
-REFUSALS_BELIEVED_IN_DOUBT: Final = 4
+REFUSALS_TO_BELIEVE_IN_DOUBT: Final = 4
 """While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
 
 _TEST_FAILED: Final = "it is Active, and its smoke test failed: "
@@ -181,7 +181,7 @@ def _on_existing(request: Deploy, facts: DeployFacts, seen: Found) -> Step:
     is_model_right = request.model_arn in {"", deployment.model_arn}  # not known yet, where its job has not ended
     relation = _relation(request, facts, marks)
     is_own = facts.created_by_this_delivery or (relation is _Relation.OWNER and is_model_right)
-    if not facts.created_by_this_delivery and marks.request is None and facts.looks < ABSENCES_BELIEVED:
+    if not facts.created_by_this_delivery and marks.request is None and facts.looks < ABSENCES_TO_BELIEVE:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
     if facts.decisions.is_over:
         return _clean_up(
@@ -231,7 +231,7 @@ def _on_active(request: Deploy, facts: DeployFacts, seen: Found, active: Outcome
     is_former = _is_of_former_version(request, facts, seen.marks)
     smoke_result = facts.smoke_result or recorded_result(seen.marks, request, is_former=is_former)
     if smoke_result is None:
-        if facts.in_doubt and not facts.created_by_this_delivery and facts.looks < ABSENCES_BELIEVED:
+        if facts.in_doubt and not facts.created_by_this_delivery and facts.looks < ABSENCES_TO_BELIEVE:
             return Pause(Reason.SMOKE_TEST, "the verdict of an earlier smoke test may not be shown yet")
         return RunSmokeTest(seen.deployment.arn)
     outcome = _judged(request.smoke_test, active, smoke_result)
@@ -315,7 +315,7 @@ def _on_lost(facts: DeployFacts, arn: str) -> Step:
     """Say what is next when a create was answered with a deployment that has never been shown since."""
     if facts.observation is None:
         return Observe()
-    if facts.misses < ABSENCES_BELIEVED:
+    if facts.misses < ABSENCES_TO_BELIEVE:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{arn} was created, and is not found; it may be shown late")
     return Void()
 
@@ -372,12 +372,12 @@ def _on_refusal(request: Deploy, facts: DeployFacts, failed: CallFailed) -> Step
     if is_early(facts.model, failed):
         return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} is not Active yet: {text}")
     if TOKEN_KNOWN.search(failed.text):
-        if facts.refusals >= REFUSALS_BELIEVED_IN_DOUBT:
+        if facts.refusals >= REFUSALS_TO_BELIEVE_IN_DOUBT:
             return Void()
         return Pause(Reason.NO_ANSWER, f"an earlier create with its token was taken on, and is not to be seen yet: {text}")
     if not is_model_unusable and is_name_taken(failed):
         return Pause(Reason.NAME_RESERVED, text)
-    if facts.in_doubt and facts.refusals < REFUSALS_BELIEVED_IN_DOUBT:
+    if facts.in_doubt and facts.refusals < REFUSALS_TO_BELIEVE_IN_DOUBT:
         return Pause(Reason.NO_ANSWER, f"in doubt, so not believed yet: {text}")
     if facts.model is ModelState.ACTIVE and not facts.is_model_proven:
         return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} may have become Active just now: {text}")
@@ -420,7 +420,7 @@ class DeployFacts:
     """What came of the smoke test."""
     looks: int = 0
     """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
-    after `ABSENCES_BELIEVED`, like a deployment."""
+    after `ABSENCES_TO_BELIEVE`, like a deployment."""
     lost: str | None = None
     """The ARN that a create was answered with, and that neither List nor Get has shown since."""
     misses: int = 0
@@ -450,9 +450,9 @@ class DeployFacts:
     def after_observation(self, observation: Found | NotFound) -> DeployFacts:
         """What is known after Get (and, where it found something, its tags)."""
         if isinstance(observation, NotFound):
-            misses = min(self.misses + 1, ABSENCES_BELIEVED) if self.lost is not None else 0
+            misses = min(self.misses + 1, ABSENCES_TO_BELIEVE) if self.lost is not None else 0
             return replace(self, observation=observation, delete_result=None, looks=0, misses=misses)
-        return replace(self, observation=observation, lost=None, looks=min(self.looks + 1, ABSENCES_BELIEVED))
+        return replace(self, observation=observation, lost=None, looks=min(self.looks + 1, ABSENCES_TO_BELIEVE))
 
     def after_listing(self) -> DeployFacts:
         """Return what is known when the list shows a deployment of the request's name: it is to be looked at."""
@@ -479,7 +479,7 @@ class DeployFacts:
     def after_watch(self, deployment: Deployment, marks: DeploymentTags) -> DeployFacts:
         """What is known when the watcher says that the creation has ended."""
         # Nobody can have tested it before it was Active: that no verdict is shown is no lag.
-        return replace(self, observation=Found(deployment, marks), failures=0, looks=ABSENCES_BELIEVED)
+        return replace(self, observation=Found(deployment, marks), failures=0, looks=ABSENCES_TO_BELIEVE)
 
     def after_model(self, model: ModelState) -> DeployFacts:
         """What is known after GetCustomModel."""

@@ -57,8 +57,8 @@ def decide_model(identifier: str, job: CustomizationJob | None) -> ResolvedModel
         case JobStatus.COMPLETED:
             return Pause(Reason.MODEL_NOT_ACTIVE, f"{job.arn} is Completed, but does not name its model yet")
         case JobStatus.FAILED | JobStatus.STOPPED:
-            because = f": {job.failure_message}" if job.failure_message else ""
-            return _ended(Reason.MODEL_FAILED, f"{job.arn}, which was to make the model, is {job.status.value}{because}")
+            waiting_for = f": {job.failure_message}" if job.failure_message else ""
+            return _ended(Reason.MODEL_FAILED, f"{job.arn}, which was to make the model, is {job.status.value}{waiting_for}")
         case _:
             return Pause(Reason.MODEL_NOT_ACTIVE, f"{job.arn}, which makes the model, is {job.status.value}")
 

@@ -15,7 +15,7 @@ from slipway.core.lifecycle.steps import Pause, reason_for
 from slipway.core.lifecycle.tags import DeploymentTags, former_key, update_key
 from slipway.core.requests.models import Request, SmokeTest
 
-REFUSALS_BELIEVED: Final = 10
+REFUSALS_TO_BELIEVE: Final = 10
 """A deployment that is Active does not always answer yet: so often the service's refusal is not believed."""
 LONGEST_ANSWER: Final = 1000
 
@@ -34,7 +34,7 @@ def judge(test: SmokeTest, answer: str | CallFailed, refusals: int) -> SmokeTest
     if isinstance(answer, str):
         return SmokeTestResult(_is_expected(test, answer), answer[:LONGEST_ANSWER])
     match answer:
-        case Refused() | ResourceMissing() if refusals >= REFUSALS_BELIEVED:
+        case Refused() | ResourceMissing() if refusals >= REFUSALS_TO_BELIEVE:
             return SmokeTestResult(passed=False, text=f"no answer: {answer}")
         case Refused() | ResourceMissing() | Conflicting():
             return Pause(Reason.SMOKE_TEST, f"the deployment does not answer yet: {answer}")

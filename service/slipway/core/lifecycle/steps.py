@@ -25,7 +25,7 @@ class NotFound:
     """Get found nothing at the last look."""
 
 
-ABSENCES_BELIEVED: Final = 5
+ABSENCES_TO_BELIEVE: Final = 5
 """Get may not show yet what was made a moment ago: 7 to 15 seconds lie between the first of so many looks and the last."""
 
 Observation = Found | NotFound | None

@@ -108,7 +108,7 @@ def update_key(request: Request) -> str:
 
 def former_key(request: Request) -> str:
     """Return the same as a version made it that knew no owners."""
-    return _key(request.former_essence)
+    return _key(request.former_payload_identity)
 
 
 def _key(payload_identity: list[str]) -> str:
@@ -147,7 +147,7 @@ class DeploymentTags:
 
         Valid only where `received` is SQS's own word: then no other sender can have chosen it.
         """
-        return self.owner is None and self.request == request_id and is_same_time(self.received, received)
+        return self.owner is None and self.request == request_id and is_same_second(self.received, received)
 
     def is_later_than(self, received: float) -> bool:
         """Whether it was made, or updated, for a request that was first received after this time."""
@@ -158,7 +158,7 @@ class DeploymentTags:
         return self.received is not None and self.received > received + _ROUNDING_SECONDS
 
 
-def is_same_time(written: float | None, received: float) -> bool:
+def is_same_second(written: float | None, received: float) -> bool:
     """Return whether a time that was written in a tag is this one, as far as a tag can hold it."""
     return written is not None and abs(written - received) <= _ROUNDING_SECONDS
 

@@ -34,7 +34,7 @@ from slipway.core.lifecycle.deploy import is_early
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason, SmokeTestResult
 from slipway.core.lifecycle.smoke_test import recorded_result
 from slipway.core.lifecycle.steps import (
-    ABSENCES_BELIEVED,
+    ABSENCES_TO_BELIEVE,
     DeleteSent,
     Finish,
     Found,
@@ -49,14 +49,14 @@ from slipway.core.lifecycle.steps import (
     reason_for,
     reused,
 )
-from slipway.core.lifecycle.tags import UpdateTag, former_key, is_same_time, update_key
+from slipway.core.lifecycle.tags import UpdateTag, former_key, is_same_second, update_key
 from slipway.core.requests.models import Update
 from slipway.core.requests.ownership import correlation, is_reused
 
-UNSEEN_BELIEVED: Final = 5
+UNSEEN_TO_BELIEVE: Final = 5
 """Get may not show for a while an update that was taken on; after so many looks it is sent again, and after as many more what
 Get shows is taken for the answer to it."""
-REFUSALS_BELIEVED: Final = UNSEEN_BELIEVED
+REFUSALS_TO_BELIEVE: Final = UNSEEN_TO_BELIEVE
 """An update whose answer was lost is sent again, and refused because it is under way, which Get may not show for a while."""
 
 
@@ -87,7 +87,7 @@ class UpdateFacts:
     absences: int = 0
     looks: int = 0
     """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
-    after `ABSENCES_BELIEVED`, like a deployment."""
+    after `ABSENCES_TO_BELIEVE`, like a deployment."""
     may_be_marked: bool = False
     """The mark was written, by this delivery or perhaps by an earlier owner: that it is not shown is not believed at once."""
     refusals: int = 0
@@ -99,7 +99,7 @@ class UpdateFacts:
         if isinstance(observation, NotFound):
             return replace(self, observation=observation, absences=self.absences + 1)
         begun = self.has_begun or (self.sent_to is not None and _is_updating(observation.deployment, self.sent_to))
-        looks = min(self.looks + 1, ABSENCES_BELIEVED)
+        looks = min(self.looks + 1, ABSENCES_TO_BELIEVE)
         return replace(self, observation=observation, absences=0, looks=looks, has_begun=begun)
 
     def after_poll(self, deployment: Deployment | None) -> UpdateFacts:
@@ -112,7 +112,7 @@ class UpdateFacts:
             return replace(self, observation=replace(self.observation, deployment=deployment), has_begun=True, failures=0)
         return replace(self, observation=None, failures=0)
 
-    def after_mark(self) -> UpdateFacts:
+    def after_update_tag(self) -> UpdateFacts:
         """The deployment is marked, or may be: every look is stale now."""
         return replace(self, observation=None, may_be_marked=True, looks=0)
 
@@ -178,7 +178,7 @@ def decide(request: Update, facts: UpdateFacts) -> Step:
 
 def _on_absence(request: Update, facts: UpdateFacts) -> Step:
     text = f"{request.name} is not found"
-    if facts.absences < ABSENCES_BELIEVED:
+    if facts.absences < ABSENCES_TO_BELIEVE:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{text}; it may have been made a moment ago")
     return Finish(Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_NOT_FOUND, f"{text}; there is nothing to update"))
 
@@ -197,7 +197,7 @@ def _on_existing(request: Update, facts: UpdateFacts, seen: Found) -> Step:
     deployment, mark = seen.deployment, seen.marks.update
     is_former = _is_of_former_version(request, facts, mark)
     is_marked = mark is not None and (is_former or mark.key == update_key(request))
-    if seen.marks.request is None and facts.looks < ABSENCES_BELIEVED:
+    if seen.marks.request is None and facts.looks < ABSENCES_TO_BELIEVE:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
     if seen.marks.request is None and (
         others := not_created_by_slipway(deployment, is_forced=request.force, may_force=facts.may_force)
@@ -216,10 +216,16 @@ def _on_existing(request: Update, facts: UpdateFacts, seen: Found) -> Step:
         case Status.CREATING | Status.UNKNOWN:
             return Pause(Reason.BUSY, f"{deployment.arn} is {deployment.status_text}")
         case Status.ACTIVE:
-            if not is_marked and (facts.may_be_marked or facts.in_doubt) and facts.looks < ABSENCES_BELIEVED:
+            if not is_marked and (facts.may_be_marked or facts.in_doubt) and facts.looks < ABSENCES_TO_BELIEVE:
                 return Pause(Reason.UPDATING, f"{deployment.arn} does not show yet that it is marked for this update")
             smoke_result = facts.smoke_result or recorded_result(seen.marks, request, is_former=is_former)
-            if is_marked and facts.in_doubt and request.smoke_test and smoke_result is None and facts.looks < ABSENCES_BELIEVED:
+            if (
+                is_marked
+                and facts.in_doubt
+                and request.smoke_test
+                and smoke_result is None
+                and facts.looks < ABSENCES_TO_BELIEVE
+            ):
                 return Pause(Reason.SMOKE_TEST, "the verdict of an earlier smoke test may not be shown yet")
             return _on_active(request, facts, deployment, mark if is_marked else None, smoke_result)
 
@@ -228,7 +234,7 @@ def _is_of_former_version(request: Update, facts: UpdateFacts, mark: UpdateTag |
     """Return whether a version that knew no owners marked the deployment for this same request."""
     if mark is None or mark.by or not facts.is_receipt_proved or mark.key != former_key(request):
         return False
-    return is_same_time(mark.received, facts.received)
+    return is_same_second(mark.received, facts.received)
 
 
 def _is_reused(request: Update, seen: Found) -> bool:
@@ -303,7 +309,7 @@ def _has_failed(request: Update, facts: UpdateFacts, deployment: Deployment, mar
 
 def _has_ended(facts: UpdateFacts, to: str) -> bool:
     """Whether a failure that Get shows is of the update that was sent last, and of none before it."""
-    is_all_there_is = facts.sends > 1 and facts.unseen >= UNSEEN_BELIEVED
+    is_all_there_is = facts.sends > 1 and facts.unseen >= UNSEEN_TO_BELIEVE
     return facts.sent_to == to and (facts.has_begun or is_all_there_is)
 
 
@@ -318,7 +324,7 @@ def _on_failure(request: Update, deployment: Deployment, mark: UpdateTag) -> Ste
 
 def _send(facts: UpdateFacts, deployment: Deployment, to: str) -> Step:
     """Update, unless that has been tried and something is to be waited for, or asked, first."""
-    if facts.sent_to == to and facts.unseen < UNSEEN_BELIEVED:
+    if facts.sent_to == to and facts.unseen < UNSEEN_TO_BELIEVE:
         return Pause(Reason.UPDATING, f"{deployment.arn} was told to serve {to}, and does not show it yet")
     if not isinstance(facts.attempt, Refused | ResourceMissing):
         return SendUpdate(deployment.arn, to)
@@ -332,7 +338,7 @@ def _send(facts: UpdateFacts, deployment: Deployment, to: str) -> Step:
             return _verdict(Reason.MODEL_FAILED, f"the model {to} itself has Failed", deployment)
         case model if is_early(model, facts.attempt):
             return Pause(Reason.MODEL_NOT_ACTIVE, f"{to} is not Active yet: {text}")
-        case _ if facts.refusals >= REFUSALS_BELIEVED:
+        case _ if facts.refusals >= REFUSALS_TO_BELIEVE:
             return _verdict(Reason.INVALID_REQUEST, text, deployment)
         case _:
             return Pause(Reason.BUSY, f"not believed yet: {text}")

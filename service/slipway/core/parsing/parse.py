@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from slipway.core.parsing.callback_tokens import PipelineStopping, plain, read_reply_target
 from slipway.core.requests.actions import FIELDS_OF, request_schema
-from slipway.core.requests.envelopes import is_event, unwrapped
+from slipway.core.requests.envelopes import is_event, unwrap
 from slipway.core.requests.fields import (
     ACTION,
     CANCELS,
@@ -70,8 +70,8 @@ def parse_request(
     """Read what a message asks for, and check all that can be checked without a call.
 
     With `triggers`, an upstream event asks for what the first rule that matches it makes of it. The same
-    message always has the same answer. Raises `RequestRejected`, `NoMatchingTrigger` or `PipelineStopping`, and nothing else, whatever
-    the message holds.
+    message always has the same answer. Raises `RequestRejected`, `NoMatchingTrigger` or `PipelineStopping`, and
+    nothing else, whatever the message holds.
     """
     given, trigger, event = _read(message.body, triggers)
     found = list(islice(_request_problems(given, targets), _MOST_COUNTED))
@@ -91,7 +91,7 @@ def body_object(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, objec
 
 
 def _read(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Trigger | None, Mapping[str, object] | None]:
-    given = unwrapped(text, keep_event=bool(triggers))
+    given = unwrap(text, keep_event=bool(triggers))
     if not triggers or not is_event(given):
         return plain(given), None, None
     trigger = first_match(triggers, given)
@@ -106,7 +106,7 @@ def client_token(request: Deploy, generation: int = 0, voids: int = 0) -> str:
     with the first token is answered the same, and comes to the same next one.
     """
     void = [f"void {voids}"] if voids else []
-    said = json.dumps([request.identity, request.name, request.asked_model, generation, *request.elsewhere, *void])
+    said = json.dumps([request.identity, request.name, request.requested_model, generation, *request.elsewhere, *void])
     return f"slipway-{hashlib.sha256(said.encode()).hexdigest()}"
 
 
@@ -238,7 +238,7 @@ def _payload(request: AnyRequest, event: object = None) -> list[object]:
     head: list[object] = [request.action, request.name, request.target]
     match request:
         case Deploy():
-            head += [request.asked_model, request.description, sorted(request.tags), request.if_exists, request.on_failure]
+            head += [request.requested_model, request.description, sorted(request.tags), request.if_exists, request.on_failure]
             return [*head, request.retries, _asked_test(request.smoke_test), request.expires_after]
         case Update():
             return [*head, request.model_arn, request.rollback, request.force, _asked_test(request.smoke_test)]

@@ -38,7 +38,7 @@ def is_event(given: Mapping[str, object]) -> bool:
     return "detail-type" in given and isinstance(given.get("source"), str)
 
 
-def unwrapped(body: str, *, keep_event: bool = False) -> dict[str, object]:
+def unwrap(body: str, *, keep_event: bool = False) -> dict[str, object]:
     """Answer the innermost object of a body; with `keep_event`, the event in it where there is one, as it came.
 
     Raises RequestRejected, and nothing else, for whatever else it is.

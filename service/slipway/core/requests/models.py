@@ -88,7 +88,7 @@ class Request:
         return [*owner, f"target {self.target_shown}"] if self.target_shown else owner
 
     @property
-    def former_essence(self) -> list[str]:
+    def former_payload_identity(self) -> list[str]:
         """Return the essence as a version made it that knew no owners."""
         return replace(self, owner="").payload_identity
 
@@ -122,15 +122,15 @@ class Deploy(Request):
     @property
     def payload_identity(self) -> list[str]:
         """With the model: one name may be asked for with two."""
-        return [self.identity, self.action, self.name, self.asked_model, *self.elsewhere]
+        return [self.identity, self.action, self.name, self.requested_model, *self.elsewhere]
 
     @property
-    def asked_model(self) -> str:
+    def requested_model(self) -> str:
         """What was asked for, the model or the job that makes it: the same whether its model is known yet or not."""
         return self.customization_job or self.model_arn
 
     @property
-    def should_ask_model(self) -> bool:
+    def needs_model_status(self) -> bool:
         """Whether the model may well be on its way still: better to ask for it before than to have a create refused."""
         return self.customization_job is not None or self.trigger is not None
 

@@ -22,7 +22,7 @@ R = TypeVar("R", bound=AnyRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class PermissionRule:
     """What some senders may ask for. Patterns are of whole texts, with * for any characters; none at all permit all."""
 
     name: str
@@ -101,7 +101,7 @@ class Rule:
         return (*((key, value) for key, value in request.tags if key not in forced), *self.force_tags)
 
 
-def check_permission(request: R, sender: str | None, rules: Sequence[Rule], own: str | None = None) -> R:
+def check_permission(request: R, sender: str | None, rules: Sequence[PermissionRule], own: str | None = None) -> R:
     """Answer the request as it may be done: with the name of its rule, and the tags that the rule forces.
 
     Without rules everything may. `own` is Slipway's own `SenderId`: of what Slipway itself asks for, the deletion of what
@@ -122,7 +122,7 @@ def check_permission(request: R, sender: str | None, rules: Sequence[Rule], own:
     return replace(request, rule=rule.name, tenant=request.tenant if rule.force_tenant is None else rule.force_tenant)
 
 
-def may_cancel(cancel: Cancel, request: AnyRequest, rules: Sequence[Rule]) -> bool:
+def may_cancel(cancel: Cancel, request: AnyRequest, rules: Sequence[PermissionRule]) -> bool:
     """Return whether a cancel may end a request.
 
     Without rules any may. With rules, that of the request's own sender, if the same rule is for both: sessions of one role
@@ -256,16 +256,16 @@ class WrongPermissions(ValueError):
     """Rules that cannot be used: one sentence names the rule, the key, what is wrong and the remedy."""
 
 
-def read_permissions(given: Mapping[str, object]) -> tuple[Rule, ...]:
+def read_permissions(given: Mapping[str, object]) -> tuple[PermissionRule, ...]:
     """Read the rules of a file. Raises `WrongPermissions`."""
     return read_rules(given, TABLE, _rule, WrongPermissions)
 
 
-def _rule(table: Mapping[str, object], place: int) -> Rule:
+def _rule(table: Mapping[str, object], place: int) -> PermissionRule:
     name = table.get("name")
     called = quote(name) if isinstance(name, str) else str(place)
     for problem in problems(FIELDS, table):
         raise WrongPermissions(f"rule {called}: {problem.text}")
     given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     forced = tuple((tag["key"], tag["value"]) for tag in given.pop("force_tags", ()))
-    return Rule(**given, force_tags=forced)
+    return PermissionRule(**given, force_tags=forced)

@@ -49,7 +49,7 @@ def address(about: str) -> str:
     return f"/request?{urlencode({'about': about})}"
 
 
-def clock(at: float) -> Html:
+def format_clock(at: float) -> Html:
     """Show a time of day, in UTC, with the whole time for machines."""
     return el("time", f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}", datetime=format_time(at), title=format_time(at))
 

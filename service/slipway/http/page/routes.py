@@ -14,7 +14,7 @@ from aiohttp import web
 
 from slipway.aws.adapters.retry import APPLIED
 from slipway.http.page.call_history import Minutes
-from slipway.http.page.labels import clock
+from slipway.http.page.labels import format_clock
 from slipway.http.page.layout import HEADERS, Place, Shell, assets
 from slipway.http.page.live_stream import Screen
 from slipway.http.page.markup import Html, el
@@ -148,7 +148,7 @@ def _page(text: str, status: int = 200) -> web.Response:
 
 def _moment() -> Html:
     """Say as of when all this is."""
-    return el("p", "as of ", clock(time.time()), " UTC", id="moment")
+    return el("p", "as of ", format_clock(time.time()), " UTC", id="moment")
 
 
 def _number(text: str) -> int:

@@ -12,7 +12,7 @@ from slipway.core.scheduling.quota import Counts
 from slipway.core.time_format import columns, format_duration, format_duration_roughly
 from slipway.http.page.call_history import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, Hour
 from slipway.http.page.charts import bars, cells
-from slipway.http.page.labels import clock, count, link, waits_for
+from slipway.http.page.labels import count, format_clock, link, waits_for
 from slipway.http.page.markup import Child, Html, el, join
 from slipway.http.page.view import WAITING_ROWS, Account, Flight, View
 from slipway.worker.publishing.history import HistoryEntry
@@ -175,7 +175,7 @@ def finished(view: View, _: Hour) -> Html:
 def _story(story: HistoryEntry) -> Html:
     one = story.finished
     chip = el("span", one.outcome, class_=f"chip {LOOKS.get(one.outcome, 'bad')}")
-    took = el("span", f"after {format_duration(one.at - story.received_at)}, ", clock(one.at), class_="aside")
+    took = el("span", f"after {format_duration(one.at - story.received_at)}, ", format_clock(one.at), class_="aside")
     text = el("p", el("b", one.reason), ": " if one.text else None, one.text, class_="why") if one.reason else None
     return el("li", chip, el("div", link(one), took, class_="head"), text, id=f"e-{one.event_id}")
 

@@ -9,7 +9,7 @@ from typing import Final
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.time_format import format_duration, format_duration_roughly
-from slipway.http.page.labels import clock, count, named, waits_for
+from slipway.http.page.labels import count, format_clock, named, waits_for
 from slipway.http.page.markup import Child, Html, el, join
 from slipway.http.page.sections import LOOKS
 from slipway.http.requests_api import held_of, is_about
@@ -124,4 +124,4 @@ def _wait(wait: Wait, *, is_over: bool = True) -> Html:
 
 def _step(at: float, title: str, text: Child, look: str = "past") -> Html:
     said = el("p", text, class_="why") if text else None
-    return el("li", clock(at), el("div", el("b", title), said), class_=look)
+    return el("li", format_clock(at), el("div", el("b", title), said), class_=look)

@@ -17,7 +17,7 @@ import structlog
 
 from slipway.core.lifecycle.outcomes import Done, Outcome, OutcomeKind, Reason, Release
 from slipway.core.requests.models import Cancel
-from slipway.core.rules.permissions import Rule, may_cancel
+from slipway.core.rules.permissions import PermissionRule, may_cancel
 from slipway.core.sqs import continuations
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.publishing.history import History
@@ -34,7 +34,7 @@ class CancelAction:
     """Passes cancels on to what is held."""
 
     def __init__(
-        self, held: Callable[[], Iterable[Lease]], history: History, rules: Sequence[Rule] = (), *, rng: random.Random
+        self, held: Callable[[], Iterable[Lease]], history: History, rules: Sequence[PermissionRule] = (), *, rng: random.Random
     ) -> None:
         self._held = held
         self._rules = rules

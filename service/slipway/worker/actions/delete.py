@@ -18,20 +18,20 @@ from slipway.core.requests.models import Delete
 from slipway.core.sqs import continuations
 from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import Gets, Observer, ReportProgress, timed_out
+from slipway.worker.kernel.observe import Observer, ObserverBedrock, ReportProgress, timed_out
 from slipway.worker.kernel.tracing import DELETE
 
 log = structlog.get_logger()
 
 
-class Deletes(Gets, Protocol):
+class DeleteBedrock(ObserverBedrock, Protocol):
     """What deleting calls of Bedrock. Every wait between attempts goes through `wait`."""
 
     async def delete(self, arn: str, *, wait: Wait) -> None:
         """Delete a deployment. Harmless where there is none, or when repeated."""
 
 
-async def remove(bedrock: Deletes, arn: str, lease: Lease) -> DeleteSent | CallFailed:
+async def remove(bedrock: DeleteBedrock, arn: str, lease: Lease) -> DeleteSent | CallFailed:
     """Delete a deployment, for this request; answer what came of it. Raises `Interrupted`, before it is sent."""
     lease.check()
     try:
@@ -47,7 +47,9 @@ async def remove(bedrock: Deletes, arn: str, lease: Lease) -> DeleteSent | CallF
 class DeleteAction:
     """Brings delete requests to their outcome, by their deadline."""
 
-    def __init__(self, bedrock: Deletes, *, may_force: bool, rng: random.Random, expired: Mapping[str, Deployment]) -> None:
+    def __init__(
+        self, bedrock: DeleteBedrock, *, may_force: bool, rng: random.Random, expired: Mapping[str, Deployment]
+    ) -> None:
         self._bedrock = bedrock
         self._may_force = may_force
         self._expired = expired
@@ -106,7 +108,7 @@ class DeleteAction:
     async def _at_deadline(self, request: Delete, facts: DeleteFacts, lease: Lease) -> Outcome:
         """The deadline has come: say so, unless a last look shows that it is gone, or never was Slipway's."""
         reason, text = lease.cause()
-        observation = await self._looking.last_look(_identifier(request, facts), lease)
+        observation = await self._looking.last_observation(_identifier(request, facts), lease)
         if isinstance(observation, str):
             return timed_out(request.timeout, reason, text + observation, facts.target)
         last = decide(request, self._looked(request, facts, observation, lease))

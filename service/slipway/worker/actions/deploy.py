@@ -32,8 +32,8 @@ from slipway.core.lifecycle.tags import DeploymentTags, wanted_tags
 from slipway.core.parsing.parse import client_token
 from slipway.core.requests.models import Deploy, Update
 from slipway.core.sqs import continuations
-from slipway.worker.actions.delete import Deletes, remove
-from slipway.worker.actions.smoke_test import Converses, SmokeTester
+from slipway.worker.actions.delete import DeleteBedrock, remove
+from slipway.worker.actions.smoke_test import SmokeTestBedrock, SmokeTester
 from slipway.worker.actions.update import UpdateAction
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
@@ -48,7 +48,7 @@ log = structlog.get_logger()
 _SWEPT: Final = frozenset({Reason.IN_CREATION, Reason.NO_SLOT})
 
 
-class Bedrock(Deletes, Converses, Protocol):
+class DeployBedrock(DeleteBedrock, SmokeTestBedrock, Protocol):
     """What a lifecycle calls of Bedrock. Every wait between attempts goes through `wait`."""
 
     async def create(
@@ -71,7 +71,14 @@ class DeployAction:
     """Brings requests to their outcome, by their deadline."""
 
     def __init__(
-        self, bedrock: Bedrock, slots: Slots, watcher: Watcher, updating: UpdateAction, *, rng: random.Random, tally: Counters
+        self,
+        bedrock: DeployBedrock,
+        slots: Slots,
+        watcher: Watcher,
+        updating: UpdateAction,
+        *,
+        rng: random.Random,
+        tally: Counters,
     ) -> None:
         self._bedrock = bedrock
         self._updating = updating
@@ -237,7 +244,7 @@ class DeployAction:
 
     async def _watch(self, arn: str, created_at: float, facts: DeployFacts, lease: Lease) -> DeployFacts:
         lease.arn = lease.watched = arn
-        with lease.because(Reason.IN_CREATION, "its deployment is in creation"):  # one text for all: 0.14 KB each
+        with lease.waiting_for(Reason.IN_CREATION, "its deployment is in creation"):  # one text for all: 0.14 KB each
             is_seen = isinstance(facts.observation, Found)
             deployment = await lease.wait(self._watcher.ended(arn, created_at, is_seen=is_seen))
         if deployment is None:
@@ -253,7 +260,7 @@ class DeployAction:
         """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
         reason, text = self._slots.why() if lease.why is Reason.NO_SLOT else lease.cause()
         if facts.in_doubt or facts.created_by_this_delivery or isinstance(facts.observation, Found):
-            observation = await self._looking.last_look(request.name, lease)
+            observation = await self._looking.last_observation(request.name, lease)
             if isinstance(observation, str):
                 text += observation
             else:
@@ -290,4 +297,4 @@ class RateLimitNotice:
 
     def _say(self) -> None:
         if self._hold.why is Reason.THROTTLED:
-            self._tell(Progress.WAITING, Reason.THROTTLED, self._hold.why_text)
+            self._tell(Progress.WAITING, Reason.THROTTLED, self._hold.wait_text)

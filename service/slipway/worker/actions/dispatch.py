@@ -29,7 +29,7 @@ from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
 
 
-class Bedrock(lifecycle.Bedrock, models.Makers, updating.Updates, removing.Deletes, Protocol):
+class ActionBedrock(lifecycle.DeployBedrock, models.ModelSource, updating.UpdateBedrock, removing.DeleteBedrock, Protocol):
     """What the lives of requests call of Bedrock."""
 
 
@@ -38,7 +38,7 @@ class ActionDispatcher:
 
     def __init__(
         self,
-        bedrock: Bedrock,
+        bedrock: ActionBedrock,
         target: Target,
         terms: WorkerPolicy,
         slots: Slots,
@@ -68,7 +68,7 @@ class ActionDispatcher:
         match request:
             case Update() | Delete() if is_cancelled:
                 return _over(Outcome(OutcomeKind.CANCELLED, message="what it has begun in Bedrock, if anything, goes on"))
-            case Deploy() if is_cancelled or not request.should_ask_model:
+            case Deploy() if is_cancelled or not request.needs_model_status:
                 return self._lifecycle.deploy(request, lease, deadline, report_progress)
             case Deploy():
                 return self._deploy_when_ready(request, lease, deadline, report_progress)

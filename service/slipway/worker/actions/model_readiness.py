@@ -14,10 +14,10 @@ from slipway.core.lifecycle.steps import Finish, Pause
 from slipway.core.requests.models import Deploy
 from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import Gets, Observer, ReportProgress
+from slipway.worker.kernel.observe import Observer, ObserverBedrock, ReportProgress
 
 
-class Makers(Gets, Protocol):
+class ModelSource(ObserverBedrock, Protocol):
     """What is asked of Bedrock about models, and the jobs that make them."""
 
     async def job(self, identifier: str, *, wait: Wait) -> CustomizationJob | None:
@@ -30,7 +30,7 @@ class Makers(Gets, Protocol):
 class ModelReadiness:
     """Waits for models, by their requests' deadlines."""
 
-    def __init__(self, bedrock: Makers, *, rng: random.Random) -> None:
+    def __init__(self, bedrock: ModelSource, *, rng: random.Random) -> None:
         self._bedrock = bedrock
         self._looking = Observer(bedrock, rng)
 
@@ -40,7 +40,7 @@ class ModelReadiness:
         `deadline` is by the event loop's clock. One that passes leaves the request as far as it has come: what is to be
         said of it then, the lifecycle knows. Raises `Interrupted`.
         """
-        if not request.should_ask_model:
+        if not request.needs_model_status:
             return request
         with suppress(DeadlinePassed), lease.until(deadline):
             lease.check()

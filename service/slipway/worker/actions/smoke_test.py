@@ -15,12 +15,12 @@ from slipway.core.lifecycle.tags import SmokeTestTag, update_key
 from slipway.core.requests.models import Request, SmokeTest
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import Gets, Observer, ReportProgress
+from slipway.worker.kernel.observe import Observer, ObserverBedrock, ReportProgress
 
 log = structlog.get_logger()
 
 
-class Converses(Gets, Protocol):
+class SmokeTestBedrock(ObserverBedrock, Protocol):
     """What a smoke test calls of Bedrock. Every wait between attempts goes through `wait`."""
 
     async def converse(self, arn: str, prompt: str, max_tokens: int, *, wait: Wait) -> str:
@@ -33,7 +33,7 @@ class Converses(Gets, Protocol):
 class SmokeTester:
     """Tests deployments, for as long as their requests have."""
 
-    def __init__(self, bedrock: Converses, rng: random.Random) -> None:
+    def __init__(self, bedrock: SmokeTestBedrock, rng: random.Random) -> None:
         self._bedrock = bedrock
         self._looking = Observer(bedrock, rng)
 
@@ -61,7 +61,7 @@ class SmokeTester:
         while True:
             lease.check()
             try:
-                with lease.because(Reason.SMOKE_TEST, "the deployment has not answered its smoke test"):
+                with lease.waiting_for(Reason.SMOKE_TEST, "the deployment has not answered its smoke test"):
                     answer = await self._bedrock.converse(arn, test.prompt, test.max_tokens, wait=lease.wait_to_call)
             except CallFailed as failed:
                 answer = failed

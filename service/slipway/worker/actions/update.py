@@ -15,7 +15,7 @@ from slipway.core.lifecycle.steps import DeleteSent, Finish, Found, GetModel, Ob
 from slipway.core.lifecycle.update import SendUpdate, UpdateFacts, WriteUpdateTag, decide
 from slipway.core.requests.models import Update
 from slipway.core.sqs import continuations
-from slipway.worker.actions.smoke_test import Converses, SmokeTester
+from slipway.worker.actions.smoke_test import SmokeTestBedrock, SmokeTester
 from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.observe import Observer, ReportProgress, timed_out
@@ -24,7 +24,7 @@ from slipway.worker.kernel.tracing import UPDATE
 log = structlog.get_logger()
 
 
-class Updates(Converses, Protocol):
+class UpdateBedrock(SmokeTestBedrock, Protocol):
     """What updating calls of Bedrock. Every wait between attempts goes through `wait`."""
 
     async def update(self, arn: str, model_arn: str, *, wait: Wait) -> None:
@@ -40,7 +40,7 @@ class UpdateAction:
     List does not show updates, so each that is under way costs one Get every `poll_seconds`.
     """
 
-    def __init__(self, bedrock: Updates, *, may_force: bool, poll_seconds: float, rng: random.Random) -> None:
+    def __init__(self, bedrock: UpdateBedrock, *, may_force: bool, poll_seconds: float, rng: random.Random) -> None:
         self._bedrock = bedrock
         self._may_force = may_force
         self._poll_seconds = poll_seconds
@@ -81,7 +81,7 @@ class UpdateAction:
                 return await self._looking.ask(self._looking.look(request.name, lease), facts.after_observation, facts, lease)
             case WriteUpdateTag(arn=arn, mark=mark):
                 written = self._bedrock.tag(arn, mark.tags, wait=lease.wait_to_call)
-                return await self._looking.ask(written, lambda _: facts.after_mark(), facts, lease)
+                return await self._looking.ask(written, lambda _: facts.after_update_tag(), facts, lease)
             case SendUpdate(arn=arn, model_arn=model_arn):
                 return facts.after_update(model_arn, await self._send(arn, model_arn, lease))
             case Poll():
@@ -112,7 +112,7 @@ class UpdateAction:
     async def _poll(
         self, step: Poll, request: Update, facts: UpdateFacts, lease: Lease, report_progress: ReportProgress
     ) -> UpdateFacts:
-        with lease.because(step.reason, step.message):
+        with lease.waiting_for(step.reason, step.message):
             report_progress(Progress.WAITING, step.reason, step.message)
             await lease.pause(self._poll_seconds * (0.8 + self._rng.random() / 5))
             arn = facts.observation.deployment.arn if isinstance(facts.observation, Found) else request.name
@@ -122,7 +122,7 @@ class UpdateAction:
         """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
         reason, text = lease.cause()
         there = facts.observation.deployment if isinstance(facts.observation, Found) else None
-        observation = await self._looking.last_look(request.name, lease)
+        observation = await self._looking.last_observation(request.name, lease)
         if isinstance(observation, str):
             return timed_out(request.timeout, reason, text + observation, there)
         last = decide(request, facts.after_observation(observation))

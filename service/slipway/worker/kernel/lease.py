@@ -40,9 +40,27 @@ class Lease(Waits):
     """A message, and everything this process knows about holding it. Times are the event loop's, unless said."""
 
     __slots__ = (
-        "arn", "begun_at", "cancelled", "cancellers", "faults", "has_begun", "is_announced", "is_ending", "is_extending",
-        "lease_until", "message", "places", "receipt", "refused", "request", "taken_at", "waited", "watched", "what", "why",
-        "why_text",
+        "arn",
+        "begun_at",
+        "cancelled",
+        "cancellers",
+        "faults",
+        "has_begun",
+        "is_announced",
+        "is_ending",
+        "is_extending",
+        "lease_until",
+        "message",
+        "places",
+        "receipt",
+        "refused",
+        "request",
+        "taken_at",
+        "wait_text",
+        "waited",
+        "watched",
+        "what",
+        "why",
     )  # fmt: skip
 
     trace: Trace = UNTRACED
@@ -82,7 +100,7 @@ class Lease(Waits):
         """What the request is about (a deployment's name), for people."""
         self.why: Reason | None = None
         """What the request waits for at this moment."""
-        self.why_text = ""
+        self.wait_text = ""
         self.waited: tuple[PastWait, ...] = ()
         """What it has waited for, the latest last."""
 
@@ -157,24 +175,24 @@ class Lease(Waits):
         if self._loop.time() >= self.lease_until:
             self.interrupt(LeaseLost)
 
-    def because(self, why: Reason, text: str = "") -> WaitingFor:
+    def waiting_for(self, why: Reason, text: str = "") -> WaitingFor:
         """Within, this is what the request waits for; it stays known after an interruption."""
-        because = WaitingFor(self)
-        self.why, self.why_text = why, text
+        waiting_for = WaitingFor(self)
+        self.why, self.wait_text = why, text
         self._remember(why, text, self.now())
-        return because
+        return waiting_for
 
     async def wait_to_call(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
         """Await what a call waits for before its next attempt, as `wait` does; that is then what the request waits for.
 
         Every call for a request waits through this, so that a request whose deadline passes meanwhile can say for what.
         """
-        before, since = (self.why, self.why_text), self.now()
-        self.why, self.why_text = reason_for(failed), str(failed)
+        before, since = (self.why, self.wait_text), self.now()
+        self.why, self.wait_text = reason_for(failed), str(failed)
         answer = await self.wait(future)
         if self.now() - since >= LONG_SECONDS:
-            self._remember(self.why, self.why_text, since)
-        self.why, self.why_text = before
+            self._remember(self.why, self.wait_text, since)
+        self.why, self.wait_text = before
         return answer
 
     @property
@@ -185,7 +203,7 @@ class Lease(Waits):
     def cause(self) -> tuple[Reason | None, str]:
         """Return what the request waits for, or waited for when it was interrupted; with its words."""
         if self.why is not None:
-            return self.why, self.why_text
+            return self.why, self.wait_text
         if self.is_in_doubt:
             return Reason.NO_ANSWER, "the answers to its calls came too late"
         return None, "not begun"
@@ -202,18 +220,18 @@ class Lease(Waits):
 class WaitingFor:
     """Why a request waits. A class and no generator: most requests that are held wait within one."""
 
-    __slots__ = ("_before", "_hold")
+    __slots__ = ("_before", "_lease")
 
     def __init__(self, lease: Lease) -> None:
-        self._hold = lease
-        self._before = None if lease.why is None else (lease.why, lease.why_text)
+        self._lease = lease
+        self._before = None if lease.why is None else (lease.why, lease.wait_text)
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
-            self._hold.why, self._hold.why_text = self._before or (None, "")
+            self._lease.why, self._lease.wait_text = self._before or (None, "")
 
 
 class TracedLease(Lease):
@@ -225,11 +243,11 @@ class TracedLease(Lease):
         super().__init__(message, lease_seconds, deadlines)
         self.trace: Trace = tracer.begin(message)
 
-    def because(self, why: Reason, text: str = "") -> WaitingFor:
+    def waiting_for(self, why: Reason, text: str = "") -> WaitingFor:
         """Within, this is what the request waits for, and its trace shows it."""
-        because = _TracedBecause(self, self.trace.span(f"{WAIT} {why.value}", text))
-        super().because(why, text)
-        return because
+        waiting_for = _TracedWait(self, self.trace.span(f"{WAIT} {why.value}", text))
+        super().waiting_for(why, text)
+        return waiting_for
 
     async def wait_to_call(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
         """Await what a call waits for; the trace shows how long that took, within the call."""
@@ -237,7 +255,7 @@ class TracedLease(Lease):
             return await super().wait_to_call(future, failed)
 
 
-class _TracedBecause(WaitingFor):
+class _TracedWait(WaitingFor):
     __slots__ = ("_span",)
 
     def __init__(self, lease: Lease, span: AbstractContextManager[object]) -> None:

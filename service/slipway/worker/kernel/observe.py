@@ -20,7 +20,7 @@ from slipway.worker.kernel.lease import Lease
 
 log = structlog.get_logger()
 
-LAST_LOOK_SECONDS: Final = 15.0
+LAST_OBSERVATION_SECONDS: Final = 15.0
 """A request whose deadline has passed is looked at once more, for no longer than this."""
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def no_progress(*_: object) -> None:
     """Announce nothing, where the settings do not ask for it. One for all requests: a set for each would take 300 bytes."""
 
 
-class Gets(Protocol):
+class ObserverBedrock(Protocol):
     """What looking calls of Bedrock. Every wait between attempts goes through `wait`."""
 
     async def get(self, identifier: str, *, wait: Wait = ...) -> Deployment | None:
@@ -66,7 +66,7 @@ F = TypeVar("F", bound=RetryFacts)
 class Observer:
     """One request's eyes, and its patience."""
 
-    def __init__(self, bedrock: Gets, rng: random.Random) -> None:
+    def __init__(self, bedrock: ObserverBedrock, rng: random.Random) -> None:
         self._bedrock = bedrock
         self._rng = rng
 
@@ -81,10 +81,10 @@ class Observer:
         lease.arn = deployment.arn
         return Found(deployment, DeploymentTags.of(tags))
 
-    async def last_look(self, identifier: str, lease: Lease) -> Found | NotFound | str:
+    async def last_observation(self, identifier: str, lease: Lease) -> Found | NotFound | str:
         """Look once more when the deadline has passed; answer in words why nothing was seen, where nothing was."""
         try:
-            with lease.until(lease.loop_time(lease.now()) + LAST_LOOK_SECONDS):
+            with lease.until(lease.loop_time(lease.now()) + LAST_OBSERVATION_SECONDS):
                 return await self.look(identifier, lease)
         except (CallFailed, DeadlinePassed) as failed:
             return f"; the last look failed: {failed!r}"
@@ -95,7 +95,7 @@ class Observer:
             return learned(await asked)
         except CallFailed as failed:
             log.info("look.failed", code=failed.code, error=str(failed))
-            with lease.because(reason_for(failed), str(failed)):
+            with lease.waiting_for(reason_for(failed), str(failed)):
                 await lease.pause(pause_seconds(facts.failures, self._rng))
             return facts.after_failure()
 
@@ -107,14 +107,14 @@ class Observer:
                 return await question()
             except CallFailed as failed:
                 log.info("look.failed", code=failed.code, error=str(failed))
-                with lease.because(reason_for(failed), str(failed)):
+                with lease.waiting_for(reason_for(failed), str(failed)):
                     await lease.pause(pause_seconds(failures, self._rng))
                 failures += 1
 
     async def pause(self, step: Pause, failures: int, lease: Lease, report_progress: ReportProgress) -> None:
         """Let time pass, longer with each trouble in a row; it is known why."""
         log.info("request.paused", reason=step.reason.value, message=step.message, failures=failures)
-        with lease.because(step.reason, step.message):
+        with lease.waiting_for(step.reason, step.message):
             report_progress(Progress.WAITING, step.reason, step.message)
             await lease.pause(pause_seconds(failures, self._rng))
 

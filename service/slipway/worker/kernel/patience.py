@@ -34,5 +34,5 @@ class Patience:
     async def rest(self, lease: Lease, failed: CallFailed) -> None:
         """Pause before the next attempt. Raises `Interrupted`."""
         self._troubles += 1
-        with lease.because(reason_for(failed), str(failed)):
+        with lease.waiting_for(reason_for(failed), str(failed)):
             await lease.pause(pause_seconds(self._troubles - 1, self._rng))

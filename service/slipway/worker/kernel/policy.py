@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from slipway.core.requests.targets import DEFAULT, Target, Targets
-from slipway.core.rules.permissions import Rule
+from slipway.core.rules.permissions import PermissionRule
 from slipway.core.rules.triggers import Trigger
 
 
@@ -30,7 +30,7 @@ class WorkerPolicy:
     """How many turns each tenant has to another's one, in the line for slots; 1 where it is not named."""
     triggers: tuple[Trigger, ...] = ()
     """Rules that make requests of upstream events; without any, events of AWS itself are rejected."""
-    permissions: tuple[Rule, ...] = ()
+    permissions: tuple[PermissionRule, ...] = ()
     """Who may ask for what; without any rule, everybody for anything."""
     own_sender: str | None = None
     """Slipway's own `SenderId`; None where there are no permissions and STS did not tell it."""

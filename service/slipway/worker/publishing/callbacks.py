@@ -38,7 +38,7 @@ MOST_HEARTBEATS: Final = 8
 """Under way at once; the next follows when one is answered."""
 PATIENCE_SECONDS: Final = 900.0
 """How long a reply is tried that meets trouble: nobody waits at a task for ever, and its event is on the topic."""
-UNTOLD: Final = ("NobodyThere", "GivenUp")
+UNDELIVERED: Final = ("NobodyThere", "GivenUp")
 """What else becomes of a reply, as it is counted."""
 _NOBODY_THERE: Final = (Refused, ResourceMissing, Conflicting)
 

@@ -12,7 +12,7 @@ from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.core.sqs import continuations
 from slipway.worker.kernel.lease import Lease
 
-STORIES: Final = 1000
+ENTRIES: Final = 1000
 """About 2 MB at most. What another replica finished, or this one before it was restarted, is not among them."""
 TIMES: Final = 500
 """Enough to know what is usual, and few enough that what was usual last month is forgotten."""
@@ -33,7 +33,7 @@ class History:
     """What has ended here, the latest last. However much that is, only so much is kept."""
 
     def __init__(self) -> None:
-        self._stories: deque[HistoryEntry] = deque(maxlen=STORIES)
+        self._stories: deque[HistoryEntry] = deque(maxlen=ENTRIES)
         self._active_seconds: deque[float] = deque(maxlen=TIMES)
 
     def __iter__(self) -> Iterator[HistoryEntry]:

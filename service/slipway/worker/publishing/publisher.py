@@ -20,16 +20,16 @@ log = structlog.get_logger()
 
 LINGER_SECONDS: Final = 0.02
 PARALLEL_CALLS: Final = 8
-TRIES_TO_MENTION: Final = 3
+BEST_EFFORT_ATTEMPTS: Final = 3
 LARGEST_BATCH_BYTES: Final = 240 * 1024
 """SNS takes 256 KiB of bodies and attributes in one batch; attributes are a few hundred bytes an event."""
 
 
-class Unannounced(Exception):
+class PublishInterrupted(Exception):
     """The topic takes nothing at the moment: what is to be published is published later."""
 
 
-class Unpublishable(Exception):
+class PublishRefused(Exception):
     """SNS refuses this event in every form."""
 
 
@@ -59,7 +59,7 @@ class Publisher:
         """Publish; return when SNS has acknowledged it. Raises `Interrupted` between attempts, never within one.
 
         Safe to repeat: the event keeps its id. An event that SNS refuses for what is in it is tried in its smallest form.
-        Raises `Unpublishable` where that is refused, too, and `Unannounced` where the topic takes nothing.
+        Raises `PublishRefused` where that is refused, too, and `PublishInterrupted` where the topic takes nothing.
         """
         patience, is_minimal = Patience(self._rng), False
         while True:
@@ -72,10 +72,10 @@ class Publisher:
             if isinstance(failed, Refused) and not is_minimal:
                 publication, is_minimal = minimal(publication), True
             elif patience.is_over(failed):
-                raise (Unpublishable if isinstance(failed, Refused) else Unannounced)(str(failed))
+                raise (PublishRefused if isinstance(failed, Refused) else PublishInterrupted)(str(failed))
             await patience.rest(lease, failed)
 
-    def publish_best_effort(self, publication: Publication, tries: int = TRIES_TO_MENTION) -> None:
+    def publish_best_effort(self, publication: Publication, tries: int = BEST_EFFORT_ATTEMPTS) -> None:
         """Publish progress: in order, without waiting for it, and without fuss when it fails again and again."""
         answer = self._batches.put(publication)
         answer.add_done_callback(lambda answer: self._mentioned(publication, answer, tries - 1))

@@ -48,7 +48,7 @@ class Copies:
                 return True
             if _is_before(other, lease) and not other.is_ending:
                 other.interrupt(Superseded)
-            with lease.because(Reason.PREDECESSOR, "another message of the same request is processed"):
+            with lease.waiting_for(Reason.PREDECESSOR, "another message of the same request is processed"):
                 ends: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._ends.setdefault(origin, []).append(ends)
                 await lease.wait(ends)

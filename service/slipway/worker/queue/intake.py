@@ -103,7 +103,7 @@ class Intake:
             waits.interrupt(Stopping)
         self._changed.set()
 
-    def hurry(self) -> None:
+    def shorten_shutdown(self) -> None:
         """Do not even wait for the polls in flight: what they bring stays invisible until its lease runs out."""
         for poll in self._polls:
             poll.cancel()

@@ -144,7 +144,7 @@ class Leases:
                     await asyncio.sleep(0)
             await rest(min(self._lease_seconds / 12, LONGEST_ROUND_SECONDS), unless=self._stopped)
 
-    def hurry(self) -> None:
+    def shorten_shutdown(self) -> None:
         """The daemon is to end: do not try for long to settle what cannot be settled."""
         self._patience_ends = self._loop.time() + STOPPING_PATIENCE_SECONDS
 

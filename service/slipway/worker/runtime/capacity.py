@@ -46,7 +46,7 @@ _WAITS: Final = _TROUBLES | {Reason.PREDECESSOR, Reason.NO_SLOT, Reason.MODEL_NO
 _CONTROL_WAITS: Final = _WAITS | {Reason.BUSY, Reason.DEPLOYMENT_MISSING, Reason.UPDATING}
 
 
-class Room:
+class Capacity:
     """Decides, when a request comes, whether it stays, and which other one gives its place up for it.
 
     Deploys take all places but the reserved ones. One more deploy costs a place of the target whose requests wait most;

@@ -58,7 +58,7 @@ from slipway.worker.publishing.history import History
 from slipway.worker.publishing.publisher import Publisher
 from slipway.worker.queue.dead_letter import DeadLetterSender
 from slipway.worker.queue.leases import Leases
-from slipway.worker.runtime.capacity import Room
+from slipway.worker.runtime.capacity import Capacity
 from slipway.worker.runtime.target_runtime import TargetRuntime
 from slipway.worker.scheduling.ordering import OrderPosition, RequestOrder
 
@@ -102,7 +102,7 @@ class MessageProcessor:
         self._sites = sites
         self._pipelines = PipelineStops(terms, replies, sites[DEFAULT].lives.cancelling)
         self.turns = turns
-        self.room = Room(
+        self.room = Capacity(
             leases,
             sites,
             self.turns,
@@ -254,7 +254,7 @@ class MessageProcessor:
             return
         until = lease.message.first_received_at + OLDER_VISIBILITIES * self._terms.visibility_timeout
         decided = continuations.decisions(lease.message).description
-        with lease.because(Reason.RETRYING, f"{decided}, as soon as its earlier message can no longer come again"):
+        with lease.waiting_for(Reason.RETRYING, f"{decided}, as soon as its earlier message can no longer come again"):
             await lease.pause(max(0.0, until - lease.now()))
 
     def _turn(self, request: AnyRequest, lease: Lease) -> OrderPosition:

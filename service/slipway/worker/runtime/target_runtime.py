@@ -17,12 +17,12 @@ from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.scheduling import watcher
 from slipway.worker.scheduling.outlook import EtaEstimator
-from slipway.worker.scheduling.reaper import Reaper, Sends, Shows
+from slipway.worker.scheduling.reaper import Reaper, ReaperBedrock, ReaperQueue
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
 
 
-class Bedrock(lives.Bedrock, watcher.Lists, Shows, Protocol):
+class TargetBedrock(lives.ActionBedrock, watcher.WatcherBedrock, ReaperBedrock, Protocol):
     """Everything that is called of Bedrock, in one account and Region."""
 
 
@@ -32,8 +32,8 @@ class TargetRuntime:
     def __init__(
         self,
         target: Target,
-        bedrock: Bedrock,
-        queue: Sends,
+        bedrock: TargetBedrock,
+        queue: ReaperQueue,
         terms: WorkerPolicy,
         cancelling: CancelAction,
         *,
@@ -56,7 +56,7 @@ class TargetRuntime:
             Quota(target.rules.max_creating, target.rules.max_total),
             weights=terms.tenant_weights,
             in_creation=lambda: self.watcher.in_flight,
-            sweep_soon=self.watcher.sweep_soon,
+            request_sweep=self.watcher.request_sweep,
             tally=tally,
         )
         self.outlook = EtaEstimator(self.slots, self.watcher, tally)

@@ -44,13 +44,13 @@ from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.kernel.tracing import Tracer
 from slipway.worker.publishing.callbacks import CallbackSender, CallbackTargets
 from slipway.worker.publishing.history import History
-from slipway.worker.publishing.publisher import Publisher, Topic, Unannounced, Unpublishable
+from slipway.worker.publishing.publisher import Publisher, PublishInterrupted, PublishRefused, Topic
 from slipway.worker.queue import intake
 from slipway.worker.queue.copies import Copies
 from slipway.worker.queue.dead_letter import DeadLetterQueue, DeadLetterSender
 from slipway.worker.queue.leases import LeaseCalls, Leases
 from slipway.worker.runtime.processor import MessageProcessor, times_of
-from slipway.worker.runtime.target_runtime import Bedrock, TargetRuntime
+from slipway.worker.runtime.target_runtime import TargetBedrock, TargetRuntime
 from slipway.worker.scheduling.ordering import RequestOrder
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
@@ -66,7 +66,7 @@ CONTROL_PLACES: Final = 20
 LONGEST_SHUTDOWN_SECONDS: Final = 24.5
 """A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
 
-HURRIED_GOODBYE_SECONDS: Final = 2.0
+HURRIED_SHUTDOWN_SECONDS: Final = 2.0
 """How long what is under way may still take after a second signal."""
 
 
@@ -85,7 +85,7 @@ class Worker:
         source: intake.Source,
         queue: Queue,
         topic: Topic,
-        bedrocks: Mapping[str, Bedrock],
+        bedrocks: Mapping[str, TargetBedrock],
         desk: CallbackTargets,
         rng: random.Random,
         beside: Worker | None = None,
@@ -235,18 +235,18 @@ class Worker:
         self._stop_watching()
         for each in self.queues:
             each.intake.stop()
-            each.leases.hurry()
+            each.leases.shorten_shutdown()
         for lease in held:
             lease.interrupt(Stopping)
         if is_first:
             log.info("daemon.stopping", held=len(held))
 
-    def hurry(self) -> None:
+    def shorten_shutdown(self) -> None:
         """End almost at once: do not wait for the long polls in flight, and for other calls only a moment."""
         self.stop()
         for each in self.queues:
-            each.intake.hurry()
-        soon = asyncio.get_running_loop().time() + HURRIED_GOODBYE_SECONDS
+            each.intake.shorten_shutdown()
+        soon = asyncio.get_running_loop().time() + HURRIED_SHUTDOWN_SECONDS
         self._goodbye_ends = min(soon, self._goodbye_ends or soon)
         if self._patience is not None:
             self._patience.reschedule(self._goodbye_ends)
@@ -352,7 +352,7 @@ class Worker:
                 return Release() if self._traits.is_fifo else Continue()
             except Postponed:
                 return Release() if lease.request is None else self._answers.room.postpone(lease.request, lease)
-            except Unannounced:
+            except PublishInterrupted:
                 return PutOff()
             except Exception as fault:
                 if _is_of_close(fault):
@@ -369,9 +369,9 @@ class Worker:
             return await self._attempt(lease)
         except Superseded:
             return self._superseded(lease)
-        except Unpublishable as refused:
+        except PublishRefused as refused:
             return await self._answers.give_up_event(lease, str(refused))
-        except Unannounced as failed:
+        except PublishInterrupted as failed:
             if continuations.lineage(lease.message).delays < MOST_DELAYS:
                 raise
             return await self._answers.give_up_event(lease, str(failed))
@@ -386,7 +386,7 @@ class Worker:
         if (seconds := self._put_off_seconds(lease)) > 0:
             return Release(seconds)
         if lease.faults:
-            with lease.because(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
+            with lease.waiting_for(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
                 await lease.pause(min(LONGEST_FAULT_PAUSE_SECONDS, FAULT_PAUSE_SECONDS * 5 ** (lease.faults - 1)))
         lineage = continuations.lineage(lease.message)
         if (faults := lineage.faults + lease.faults) >= MOST_FAULTS or (lease.is_announced and lease.faults):

@@ -101,7 +101,7 @@ class OrderPosition:
     async def _wait(self, text: str) -> None:
         self._turn = asyncio.get_running_loop().create_future()
         try:
-            with self._hold.because(Reason.PREDECESSOR, text):
+            with self._hold.waiting_for(Reason.PREDECESSOR, text):
                 await self._hold.wait(self._turn)
         except BaseException:
             self._leave()

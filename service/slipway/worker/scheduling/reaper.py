@@ -37,7 +37,7 @@ _Position = tuple[float, str]
 _BEGINNING: Final[_Position] = (-math.inf, "")
 
 
-class Shows(Protocol):
+class ReaperBedrock(Protocol):
     """What the reaper calls of Bedrock."""
 
     async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
@@ -53,7 +53,7 @@ class Shows(Protocol):
         """Answer the present by AWS's clock, in seconds since the epoch."""
 
 
-class Sends(Protocol):
+class ReaperQueue(Protocol):
     """What the reaper calls of SQS."""
 
     async def send(self, batch: Sequence[Outgoing]) -> Sequence[CallFailed | None]:
@@ -72,8 +72,8 @@ class Reaper:
 
     def __init__(
         self,
-        bedrock: Shows,
-        queue: Sends,
+        bedrock: ReaperBedrock,
+        queue: ReaperQueue,
         target: str,
         *,
         interval: float,

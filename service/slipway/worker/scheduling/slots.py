@@ -47,12 +47,12 @@ class Slots:
         *,
         weights: Mapping[str, int],
         in_creation: Callable[[], int],
-        sweep_soon: Callable[[], None],
+        request_sweep: Callable[[], None],
         tally: Counters,
     ) -> None:
         self.quota = quota
         self._in_creation = in_creation
-        self._sweep_soon = sweep_soon
+        self._sweep_soon = request_sweep
         self._tally = tally
         self._others: Counts | None = None
         self._line: FairQueue[Waiter] = FairQueue(weights)
@@ -142,7 +142,7 @@ class Slots:
             self._sweep_soon()
         why, text = self.why()
         report_progress(Progress.WAITING, why, text, partial(self._line.rank, place))
-        return place.who.lease.because(why, text)
+        return place.who.lease.waiting_for(why, text)
 
     def swept(self, others: Counts, names: AbstractSet[str] = frozenset()) -> None:
         """Note how many deployments exist beside this process's own in creation, and their names, as a sweep has shown."""

@@ -31,7 +31,7 @@ WOKEN_AT_ONCE: Final = 25
 """Then everybody else has a turn: a thousand that end within one sweep would stop the event loop for 0.2 s."""
 
 
-class Lists(Protocol):
+class WatcherBedrock(Protocol):
     """What the watcher calls of Bedrock."""
 
     async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
@@ -77,7 +77,7 @@ class Watcher:
 
     def __init__(
         self,
-        bedrock: Lists,
+        bedrock: WatcherBedrock,
         *,
         interval: float,
         rng: random.Random,
@@ -151,7 +151,7 @@ class Watcher:
         watched = self._watched.get(arn)
         return None if watched is None else watched.created_at
 
-    def sweep_soon(self) -> None:
+    def request_sweep(self) -> None:
         """Do the next sweep early: somebody needs fresh counts. However often it is asked, sweeps keep some distance."""
         self._due_at = min(self._due_at, max(self._loop.time(), self._began + self._interval / 5))
         self._nudge.set()
@@ -301,7 +301,7 @@ class Watcher:
         if deployment.status is Status.UNKNOWN and deployment.status_text not in self._puzzles:
             self._puzzles.add(deployment.status_text)
             log.warning("status.unknown", status=deployment.status_text, arn=deployment.arn)
-        if not deployment.status.is_end:
+        if not deployment.status.is_terminal:
             return False
         if watched.ended is None:
             return False
