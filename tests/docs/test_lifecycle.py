@@ -30,10 +30,10 @@ PAGE = (ROOT / "docs" / "explanation" / "lifecycle.md").read_text("utf-8")
 def test_every_step_and_every_reason_of_the_code_is_met(module: str) -> None:
     source = Path(MODULES[module].__file__ or "").read_text("utf-8")
     edges = LIVES[module]
-    steps = {step.__name__ for step in get_args(STEPS[module])} - {"Ended"}
+    steps = {step.__name__ for step in get_args(STEPS[module])} - {"Finish"}
     assert steps <= {edge.after for edge in edges}
     assert steps <= {edge.before for edge in edges}, "from every step it goes on"
-    endings = {OutcomeKind[name].value for name in re.findall(r"Ending\.([A-Z_]+)", source)}
+    endings = {OutcomeKind[name].value for name in re.findall(r"OutcomeKind\.([A-Z_]+)", source)}
     endings |= {OutcomeKind.REJECTED.value} if module == "decide" and "reused(" in source else set()
     assert endings == {edge.after for edge in edges} - steps
     reasons = {Reason[name].value for name in re.findall(r"Reason\.([A-Z_]+)", source)}
@@ -41,7 +41,7 @@ def test_every_step_and_every_reason_of_the_code_is_met(module: str) -> None:
 
 
 def test_every_step_is_explained() -> None:
-    for step in {step.__name__ for steps in STEPS.values() for step in get_args(steps)} - {"Ended"}:
+    for step in {step.__name__ for steps in STEPS.values() for step in get_args(steps)} - {"Finish"}:
         assert re.search(rf"^\| {step} \|", PAGE, re.MULTILINE), step
 
 
@@ -54,10 +54,10 @@ def test_active_is_said_only_after_bedrock_said_so() -> None:
     to_active = {(edge.before, edge.answer) for edge in LIVES["decide"] if edge.after == "Active"}
     assert to_active == {
         ("Watch", "Active"),
-        ("Look", "own Active"),
-        ("Look", "another's Active"),
-        ("Look", "another sender's copy Active"),
-        ("TryOut", "answers well"),
+        ("Observe", "own Active"),
+        ("Observe", "another's Active"),
+        ("Observe", "another sender's copy Active"),
+        ("RunSmokeTest", "answers well"),
     }
 
 
@@ -70,17 +70,17 @@ def test_trouble_is_never_an_outcome() -> None:
 
 def test_a_drawing_shows_every_pair_of_steps_once_and_where_it_ends() -> None:
     edges = [
-        Edge(START, "Look", "redelivery", ""),
-        Edge("Look", "Pause", "throttled", "Throttled"),
-        Edge("Look", "Pause", "denied", "AccessDenied"),
-        Edge("Look", "Active", "there", ""),
-        Edge("Look", "Active", "as good as there", ""),
+        Edge(START, "Observe", "redelivery", ""),
+        Edge("Observe", "Pause", "throttled", "Throttled"),
+        Edge("Observe", "Pause", "denied", "AccessDenied"),
+        Edge("Observe", "Active", "there", ""),
+        Edge("Observe", "Active", "as good as there", ""),
     ]
     assert drawing(edges, "TB").splitlines() == [
         "stateDiagram-v2",
         "    direction TB",
-        "    [*] --> Look: redelivery",
-        "    Look --> Pause: Throttled<br/>AccessDenied",
-        "    Look --> Active: there<br/>as good as there",
+        "    [*] --> Observe: redelivery",
+        "    Observe --> Pause: Throttled<br/>AccessDenied",
+        "    Observe --> Active: there<br/>as good as there",
         "    Active --> [*]",
     ]

@@ -66,7 +66,7 @@ def test_a_broken_promise_is_seen_and_can_be_replayed(
             raise TypeError("unhashable")
         return parse_request(message, HOME)
 
-    monkeypatch.setattr(judges, "understand", fragile)
+    monkeypatch.setattr(judges, "parse_request", fragile)
     monkeypatch.setattr(inputs, "SHARES", {"message": 20})
     report = fuzz(3, 100)
     assert report.violations

@@ -27,7 +27,7 @@ def test_a_leak_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         kept.append(lease)
         discard(leases, lease)
 
-    monkeypatch.setattr(Leases, "let_go", forgetful)
+    monkeypatch.setattr(Leases, "discard", forgetful)
     assert any("bytes more" in violation for violation in bounded.soak(1, 30).violations)
 
 

@@ -23,7 +23,7 @@ MOST_COUNTED: Final = {
     "refusals": max(deploying.REFUSALS_TO_BELIEVE_IN_DOUBT, updating.REFUSALS_TO_BELIEVE, removing.REFUSALS_TO_BELIEVE),
     "sends": 2,
     "voids": 0,
-    "troubles": 0,
+    "failures": 0,
 }
 """What is counted is walked this far: it makes no difference from there on."""
 SKIPPED: Final = {

@@ -89,7 +89,7 @@ def test_what_only_resembles_a_callback_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "asker"),
+    ("body", "reply_target"),
     [
         ({"TaskToken": TASK}, ReplyTo(task_token=TASK)),
         (GOOD | {"taskToken": ""}, NO_REPLY),

@@ -250,7 +250,7 @@ def test_a_decision_that_nobody_wrote_is_none(attempt: Any, failure: Any) -> Non
 
 
 @pytest.mark.parametrize(
-    ("carried", "said"),
+    ("decisions", "said"),
     [
         (Decisions(attempt=2), "attempt 2 is made, and what the one before has made is deleted"),
         (Decisions(attempt=2, failure="no room"), "its last attempt has failed, and what that made is deleted"),

@@ -28,7 +28,7 @@ def full(**terms: Any) -> World:
 
 
 @pytest.mark.parametrize(
-    ("deploy", "ending"),
+    ("deploy", "kind"),
     [({}, "Active"), ({"ifExists": "fail"}, "Failed"), ({"ifExists": "update"}, "Active")],
     ids=str,
 )

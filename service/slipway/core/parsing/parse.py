@@ -200,7 +200,7 @@ def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trig
         "tenant": given.get("tenant"),
         "target": given.get(TARGET.name, DEFAULT),
         "trigger": trigger,
-        "asker": read_reply_target(given),
+        "reply_target": read_reply_target(given),
     }
     match given.get(ACTION.name, "deploy"):
         case "update":
