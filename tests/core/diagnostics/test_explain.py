@@ -18,7 +18,7 @@ from slipway.core.scheduling.eta import Eta
 from tests.simulator.simulation import MODEL
 from tests.support.readme import ROOT
 
-WAITING = re.compile(r"(?:Pause|Poll|because)\(\s*(?:Reason|outcomes)\.(\w+)")
+WAITING = re.compile(r"(?:Pause|Poll|waiting_for)\(\s*(?:Reason|outcomes)\.(\w+)")
 WAITS = {
     Reason[name] for path in (ROOT / "service" / "slipway").rglob("*.py") for name in WAITING.findall(path.read_text("utf-8"))
 }
