@@ -262,7 +262,9 @@ MINE = with_(owner="team.payload", retries=1, on_failure=OnFailure.DELETE, if_ex
 
 
 @pytest.mark.parametrize("owner", ["stranger.payload", None])
-@pytest.mark.parametrize("decisions", [Decisions(), Decisions(2), Decisions(failure="it failed"), Decisions(cancelled="delete")])
+@pytest.mark.parametrize(
+    "decisions", [Decisions(), Decisions(2), Decisions(failure="it failed"), Decisions(cancelled="delete")]
+)
 @pytest.mark.parametrize("status", list(Status))
 @pytest.mark.parametrize("model", [MODEL, OTHER_MODEL])
 def test_what_is_not_proved_to_be_its_own_is_never_changed_under_the_same_id(
