@@ -129,8 +129,8 @@ SEEDED_BUGS = (
     SeededBug(
         "anybody's deployment is adopted",
         "slipway.core.lifecycle.deploy",
-        "    if marks.request is None:\n        return _conflict",
-        "    if marks is None:\n        return _conflict",
+        "    if slipway_tags.request is None:\n        return _conflict",
+        "    if slipway_tags is None:\n        return _conflict",
     ),
     SeededBug(
         "a failed batch is taken for done",
@@ -372,7 +372,7 @@ SEEDED_BUGS = (
     SeededBug(
         "stale details of an update are believed",
         "slipway.core.lifecycle.update",
-        "    return (not mark.had_failed and facts.sends <= 1) or _has_ended(facts, request.model_arn)\n",
+        "    return (not mark.had_failed_update and facts.sends <= 1) or _has_ended(facts, request.model_arn)\n",
         "    return True\n",
     ),
     SeededBug(
@@ -384,7 +384,7 @@ SEEDED_BUGS = (
     SeededBug(
         "a retry has the token of the attempt before",
         "slipway.worker.actions.deploy",
-        "token=client_token(request, facts.decisions.attempt - 1, facts.voids),",
+        "token=client_token(request, facts.decisions.attempt - 1, facts.spent_tokens),",
         "token=client_token(request),",
     ),
     SeededBug(
@@ -396,14 +396,14 @@ SEEDED_BUGS = (
     SeededBug(
         "a replacement replaces its own new deployment",
         "slipway.core.lifecycle.deploy",
-        "        return _remove(facts, deployment) if marks.attempt < facts.decisions.attempt else None\n",
+        "        return _remove(facts, deployment) if slipway_tags.attempt < facts.decisions.attempt else None\n",
         "        return _on_anothers(request, facts, seen, is_copy=False)\n",
     ),
     SeededBug(
         "what has no tag of Slipway's expires",
         "slipway.worker.scheduling.reaper",
-        "            if marks.request is None or marks.expires is None:\n",
-        "            if marks.expires is None:\n",
+        "            if slipway_tags.request is None or slipway_tags.expires is None:\n",
+        "            if slipway_tags.expires is None:\n",
     ),
     SeededBug(
         "what is not ours is deleted by force alone",
@@ -498,13 +498,13 @@ SEEDED_BUGS = (
     SeededBug(
         "requestId is proof of ownership",
         "slipway.core.lifecycle.deploy",
-        '    if (marks.owner or "") == request.owner or _is_of_former_version(request, facts, marks):\n',
+        '    if (slipway_tags.owner or "") == request.owner or _is_of_former_version(request, facts, slipway_tags):\n',
         "    if True:\n",
     ),
     SeededBug(
         "an update may have the id of the deploy",
         "slipway.core.lifecycle.update",
-        "    if not is_marked and not facts.may_be_marked and _is_reused(request, seen):\n",
+        "    if not is_marked and not facts.may_be_tagged and _is_reused(request, seen):\n",
         "    if False:\n",
     ),
     SeededBug(
@@ -528,8 +528,8 @@ SEEDED_BUGS = (
     SeededBug(
         "absent tags are believed at once",
         "slipway.core.lifecycle.deploy",
-        "    if not facts.created_by_this_delivery and marks.request is None and facts.looks < ABSENCES_TO_BELIEVE:\n",
-        "    if not facts.created_by_this_delivery and marks.request is None and facts.looks < 1:\n",
+        "    if not facts.created_by_this_delivery and slipway_tags.request is None and facts.times_found < ABSENCES_TO_BELIEVE:\n",
+        "    if not facts.created_by_this_delivery and slipway_tags.request is None and facts.times_found < 1:\n",
     ),
     SeededBug(
         "an ARN that is never shown is waited for",
@@ -540,7 +540,7 @@ SEEDED_BUGS = (
     SeededBug(
         "a spent token is sent again",
         "slipway.core.parsing.parse",
-        '    void = [f"void {voids}"] if voids else []\n',
+        '    void = [f"void {spent_tokens}"] if spent_tokens else []\n',
         "    void: list[str] = []\n",
     ),
     SeededBug(

@@ -251,8 +251,8 @@ def _with_spent_tokens() -> World:
     world = World(rules=replace(USUAL, token_seconds=86_400.0, creation_seconds=(60.0, 60.0)))
     request = parse_request(Message("m-0", json.dumps(ASKED), "", 1, EPOCH, EPOCH, sender=SOMEBODY), HOME)
     assert isinstance(request, Deploy)
-    for voids in range(2):
-        world.account.model.add(EPOCH, "bot", MODEL, token=client_token(request, 0, voids))
+    for spent_tokens in range(2):
+        world.account.model.add(EPOCH, "bot", MODEL, token=client_token(request, 0, spent_tokens))
         world.account.delete("bot")
     return world
 

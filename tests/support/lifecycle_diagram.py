@@ -22,12 +22,12 @@ from tests.support.requests import DEPLOY, OPTIONS, REMOVE, UPDATE, Life, option
 MOST_COUNTED: Final = {
     "refusals": max(deploying.REFUSALS_TO_BELIEVE_IN_DOUBT, updating.REFUSALS_TO_BELIEVE, removing.REFUSALS_TO_BELIEVE),
     "sends": 2,
-    "voids": 0,
+    "spent_tokens": 0,
     "failures": 0,
 }
 """What is counted is walked this far: it makes no difference from there on."""
 SKIPPED: Final = {
-    "looks": ABSENCES_TO_BELIEVE,
+    "times_found": ABSENCES_TO_BELIEVE,
     "misses": ABSENCES_TO_BELIEVE,
     "absences": ABSENCES_TO_BELIEVE,
     "unseen": updating.UNSEEN_TO_BELIEVE,

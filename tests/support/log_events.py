@@ -91,7 +91,7 @@ MEANINGS = {
     "tracing.on": "traces are sent",
     "update.begun": "Bedrock has taken an update on",
     "update.refused": "Bedrock did not take an update on",
-    "token.void": "Bedrock remembers the token for a deployment that is gone: the next create has another",
+    "token.replaced": "Bedrock remembers the token for a deployment that is gone: the next create has another",
 }
 
 

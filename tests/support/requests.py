@@ -112,13 +112,13 @@ def _deploy_answers(step: Any, request: Deploy, facts: DeployFacts) -> Iterator[
             yield "absent", facts.after_observation(NotFound())
             yield from ((name, facts.after_observation(seen)) for name, seen in _sights(request, facts))
         case deploying.Watch():
-            marks = facts.observation.marks if isinstance(facts.observation, Found) else DeploymentTags()
+            tags = facts.observation.slipway_tags if isinstance(facts.observation, Found) else DeploymentTags()
             for status in (Status.ACTIVE, Status.FAILED):
-                yield status.value, facts.after_watch(_deployment(status), marks)
+                yield status.value, facts.after_watch(_deployment(status), tags)
             if facts.observation is None:
                 yield "never shown", facts.after_missing(ARN)
-        case deploying.Void():
-            yield "from then on", facts.after_void()
+        case deploying.UseNextToken():
+            yield "from then on", facts.after_spent_token()
         case DeleteDeployment():
             yield "taken on", facts.after_delete_call(DeleteSent())
             yield from (
@@ -127,7 +127,7 @@ def _deploy_answers(step: Any, request: Deploy, facts: DeployFacts) -> Iterator[
                 if not isinstance(failed, QuotaFull)
             )
         case SendContinuation():
-            yield "under a new message", DeployFacts(in_doubt=True, received=RECEIVED, decisions=step.decided)
+            yield "under a new message", DeployFacts(in_doubt=True, received=RECEIVED, decisions=step.decisions)
         case deploying.UpdateExisting():
             yield "it has gone meanwhile", facts.after_pause()
         case _:

@@ -114,7 +114,7 @@ async def _existing(catalogue: DeploymentListing, word: str, names: Sequence[str
         except Refused:
             continue  # a request's id need not be a name
         if details is not None:
-            return ExistingDeployment(details.deployment, details.marks)
+            return ExistingDeployment(details.deployment, details.slipway_tags)
     if names:
         return None
     deployments = await catalogue.all()

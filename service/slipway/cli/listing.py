@@ -44,7 +44,7 @@ async def get_deployment(visit: OperatorSession, identifier: str, *, as_json: bo
         return Exit.FAILURE
     if as_json:
         described = {} if details.description is None else {"description": details.description}
-        print_json(_json(ExistingDeployment(details.deployment, details.marks)) | described | {"tags": details.tags})
+        print_json(_json(ExistingDeployment(details.deployment, details.slipway_tags)) | described | {"tags": details.tags})
     else:
         print_facts(_facts(details))
     return Exit.OK
@@ -158,7 +158,7 @@ def _json(one: ExistingDeployment) -> dict[str, object]:
 
 
 def _facts(details: Details) -> dict[str, str]:
-    document = _json(ExistingDeployment(details.deployment, details.marks)) | {"description": details.description}
+    document = _json(ExistingDeployment(details.deployment, details.slipway_tags)) | {"description": details.description}
     update = details.deployment.update
     document |= {"updateDetails": update and f"{update.status.value} to {update.model_arn}"}
     facts = {key: str(value) for key, value in document.items() if value is not None}

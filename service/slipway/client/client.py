@@ -132,7 +132,7 @@ class Client:
             following.quiet_since = None
         elif following.quiet_since is None:
             following.quiet_since = now
-        existing = None if details is None else ExistingDeployment(details.deployment, details.marks)
+        existing = None if details is None else ExistingDeployment(details.deployment, details.slipway_tags)
         was_otherwise, following.was_otherwise = (
             following.was_otherwise,
             following.was_otherwise or (place is not None and not is_outcome_true(ticket.request, existing)),

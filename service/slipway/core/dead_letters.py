@@ -55,7 +55,7 @@ def dead_letter_cause(letter: DeadLetter, admission: Admission, sender: str | No
     try:
         message = Message(letter.message_id, letter.body, "", 1, letter.sent_at, letter.sent_at)
         request = admission.admit(message, sender)
-        where = [f"target {request.target_shown}"] if request.target_shown else []
+        where = [f"target {request.target_label}"] if request.target_label else []
         about = " ".join([request.request_id, request.name, *where])
     except RequestRejected as wrong:
         about, code, text, is_sound = wrong.request_id or "", wrong.code.value, wrong.reason, False

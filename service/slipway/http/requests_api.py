@@ -109,7 +109,7 @@ def held_of(lease: Lease, slipway: Worker, place: int | None) -> RequestStatus:
         model_arn=request.model_arn if isinstance(request, Deploy | Update) else "",
         if_exists=request.if_exists.value if isinstance(request, Deploy) else IfExists.ADOPT.value,
         tenant=request.tenant,
-        target=request.target_shown,
+        target=request.target_label,
         priority=request.priority,
         deadline=received_at + request.timeout,
     )

@@ -110,7 +110,7 @@ def test_how_it_ended_goes_with_what_is_there_now() -> None:
 
 
 def test_what_only_bedrock_knows_is_said_as_that() -> None:
-    explanation = explain(ExplainFacts(word="bot", existing=replace(THERE, marks=DeploymentTags())))
+    explanation = explain(ExplainFacts(word="bot", existing=replace(THERE, slipway_tags=DeploymentTags())))
     assert explanation.state == "Failed"
     assert "not made by Slipway" in "\n".join(explanation.lines)
 

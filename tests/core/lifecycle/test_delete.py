@@ -126,7 +126,7 @@ def test_a_refusal_is_believed_when_it_is_repeated_and_nothing_is_in_creation() 
 def test_what_slipway_did_not_make_is_deleted_only_when_request_and_settings_say_so() -> None:
     theirs = Found(a_deployment(), NOBODYS)
     assert isinstance(decide(REQUEST, FACTS.after_observation(theirs)), Pause), "tags may be shown late"
-    looked = replace(FACTS, looks=ABSENCES_TO_BELIEVE)
+    looked = replace(FACTS, times_found=ABSENCES_TO_BELIEVE)
     assert ended(decide(REQUEST, looked.after_observation(theirs)))[1] is Reason.NOT_OURS
     assert ended(decide(FORCED, looked.after_observation(theirs)))[1] is Reason.FORCE_NOT_ALLOWED
     allowed = replace(looked, may_force=True)
@@ -163,7 +163,7 @@ def test_what_has_not_expired_is_kept_where_that_was_asked() -> None:
 SIGHTS = [
     None,
     NotFound(),
-    *(Found(a_deployment(status), marks) for status in Status for marks in (NOBODYS, OURS, LATER, UPDATED_LATER)),
+    *(Found(a_deployment(status), slipway_tags) for status in Status for slipway_tags in (NOBODYS, OURS, LATER, UPDATED_LATER)),
 ]
 ATTEMPTS = [
     None,
@@ -184,10 +184,10 @@ def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> N
         seen += 1
         if isinstance(step, DeleteDeployment):
             assert isinstance(observation, Found), "never delete without a look"
-            assert observation.marks.request is not None or (request.force and may_force)
-            assert not in_doubt or is_sent or not observation.marks.is_later_than(RECEIVED)
+            assert observation.slipway_tags.request is not None or (request.force and may_force)
+            assert not in_doubt or is_sent or not observation.slipway_tags.is_later_than(RECEIVED)
         if isinstance(step, Finish) and step.outcome.kind is OutcomeKind.DELETED:
             gone = isinstance(observation, NotFound)
-            assert gone or (isinstance(observation, Found) and observation.marks.is_made_after(RECEIVED) and in_doubt)
+            assert gone or (isinstance(observation, Found) and observation.slipway_tags.is_made_after(RECEIVED) and in_doubt)
             assert step.outcome.already_gone is not (gone and is_sent)
     assert seen == 2 * len(SIGHTS) * len(ATTEMPTS) * 2 * 8 * 3 * 2

@@ -23,7 +23,7 @@ from slipway.core.lifecycle.deploy import (
     Create,
     DeployFacts,
     UpdateExisting,
-    Void,
+    UseNextToken,
     Watch,
     decide,
     is_name_taken,
@@ -56,7 +56,7 @@ OURS = DeploymentTags(request="r-1")
 EARLIER = DeploymentTags(request="r-0")
 RECEIVED = 1000.0
 LATER = DeploymentTags(request="r-2", received=RECEIVED + 5)
-LOOKED = DeployFacts(looks=ABSENCES_TO_BELIEVE)
+LOOKED = DeployFacts(times_found=ABSENCES_TO_BELIEVE)
 """It was looked at so often that what is not shown is not there."""
 
 
@@ -136,7 +136,7 @@ def test_that_its_own_token_is_known_is_never_a_verdict() -> None:
     told = DeployFacts(is_model_proven=True, in_doubt=True, refusals=REFUSALS_TO_BELIEVE_IN_DOUBT).after_create(
         a_failure(Refused, text)
     )
-    assert isinstance(decide(REQUEST, told.after_observation(NotFound()).after_model(ModelState.ACTIVE)), Void)
+    assert isinstance(decide(REQUEST, told.after_observation(NotFound()).after_model(ModelState.ACTIVE)), UseNextToken)
     first = DeployFacts().after_create(a_failure(Refused, text)).after_observation(NotFound()).after_model(ModelState.ACTIVE)
     step = decide(REQUEST, first)
     assert isinstance(step, Pause)
@@ -211,8 +211,8 @@ ATTEMPTS = [
 SIGHTS = [
     None,
     NotFound(),
-    *(Found(a_deployment(status, model), marks)
-      for status in Status for model in (MODEL, OTHER_MODEL) for marks in (NOBODYS, OURS, LATER)),
+    *(Found(a_deployment(status, model), slipway_tags)
+      for status in Status for model in (MODEL, OTHER_MODEL) for slipway_tags in (NOBODYS, OURS, LATER)),
 ]  # fmt: skip
 REQUESTS = [
     REQUEST,
@@ -244,11 +244,11 @@ def test_what_nobody_of_slipway_made_is_never_touched(if_exists: IfExists) -> No
 
 
 def test_tags_that_are_not_shown_are_looked_at_again_before_they_are_missed() -> None:
-    facts, looks = DeployFacts(received=RECEIVED), 0
+    facts, times_found = DeployFacts(received=RECEIVED), 0
     while isinstance(decide(REQUEST, facts := facts.after_observation(Found(a_deployment(Status.ACTIVE), NOBODYS))), Pause):
-        looks += 1
+        times_found += 1
         facts = facts.after_pause()
-    assert looks == ABSENCES_TO_BELIEVE - 1
+    assert times_found == ABSENCES_TO_BELIEVE - 1
     shown = decide(
         REQUEST,
         DeployFacts()
@@ -284,13 +284,13 @@ def test_the_same_id_with_another_payload_is_refused_with_a_reason() -> None:
 
 
 def test_a_create_that_is_answered_with_what_is_never_shown_is_made_with_the_next_token() -> None:
-    facts, looks = DeployFacts().after_create(Created(ARN, 5.0)).after_missing(ARN), 0
-    while not isinstance(step := decide(REQUEST, facts), Void):
-        looks += isinstance(step, Observe)
+    facts, times_found = DeployFacts().after_create(Created(ARN, 5.0)).after_missing(ARN), 0
+    while not isinstance(step := decide(REQUEST, facts), UseNextToken):
+        times_found += isinstance(step, Observe)
         facts = facts.after_observation(NotFound()) if isinstance(step, Observe) else facts.after_pause()
-    assert looks == ABSENCES_TO_BELIEVE
-    facts = facts.after_void()
-    assert (decide(REQUEST, facts), facts.voids) == (Create(), 1)
+    assert times_found == ABSENCES_TO_BELIEVE
+    facts = facts.after_spent_token()
+    assert (decide(REQUEST, facts), facts.spent_tokens) == (Create(), 1)
     assert client_token(REQUEST, 0, 1) not in {client_token(REQUEST), client_token(REQUEST, 1)}
 
 
@@ -330,8 +330,8 @@ def test_what_is_not_found_is_not_a_name_that_is_taken(text: str) -> None:
 def test_what_was_asked_for_later_is_kept(if_exists: IfExists) -> None:
     later = DeploymentTags(request="r-2", received=RECEIVED + 5)
     updated = DeploymentTags(request="r-0", received=RECEIVED - 5, update=UpdateTag("another", RECEIVED + 5, MODEL))
-    for marks in (later, updated):
-        facts = DeployFacts(received=RECEIVED).after_observation(Found(a_deployment(Status.ACTIVE, OTHER_MODEL), marks))
+    for slipway_tags in (later, updated):
+        facts = DeployFacts(received=RECEIVED).after_observation(Found(a_deployment(Status.ACTIVE, OTHER_MODEL), slipway_tags))
         assert ended(decide(with_(if_exists=if_exists), facts)) == (OutcomeKind.FAILED, Reason.SUPERSEDED)
 
 
@@ -359,8 +359,8 @@ def test_a_failure_is_handed_on_before_it_is_tried_again_and_the_leftover_goes_f
     failed = Found(a_deployment(Status.FAILED, failure="no capacity"), OURS)
     step = decide(request, DeployFacts(received=RECEIVED).after_observation(failed))
     assert isinstance(step, SendContinuation)
-    assert step.decided == Decisions(attempt=2)
-    assert step.otherwise.reason is Reason.DEPLOYMENT_FAILED
+    assert step.decisions == Decisions(attempt=2)
+    assert step.outcome_at_deadline.reason is Reason.DEPLOYMENT_FAILED
     second = DeployFacts(in_doubt=True, received=RECEIVED, decisions=Decisions(attempt=2))
     assert decide(request, second) == Observe()
     assert decide(request, second.after_observation(failed)) == DeleteDeployment(ARN)
@@ -378,8 +378,8 @@ def test_what_failed_is_deleted_only_after_that_was_handed_on() -> None:
     failed = Found(a_deployment(Status.FAILED, failure="no capacity"), OURS)
     step = decide(request, DeployFacts(received=RECEIVED).after_observation(failed))
     assert isinstance(step, SendContinuation)
-    assert step.decided == Decisions(failure="no capacity")
-    facts = DeployFacts(in_doubt=True, received=RECEIVED, decisions=step.decided)
+    assert step.decisions == Decisions(failure="no capacity")
+    facts = DeployFacts(in_doubt=True, received=RECEIVED, decisions=step.decisions)
     assert decide(request, facts) == Observe()
     assert decide(request, facts.after_observation(failed)) == DeleteDeployment(ARN)
     assert ended(decide(request, facts.after_observation(NotFound()))) == (OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED)
@@ -419,13 +419,13 @@ def test_what_is_active_is_tested_before_that_is_said() -> None:
 
 
 def test_a_successor_believes_what_was_written_down() -> None:
-    marks = replace(OURS, smoke=SmokeTestTag(update_key(TESTED), BAD))
-    facts = DeployFacts(in_doubt=True).after_observation(Found(a_deployment(Status.ACTIVE), marks))
+    slipway_tags = replace(OURS, smoke=SmokeTestTag(update_key(TESTED), BAD))
+    facts = DeployFacts(in_doubt=True).after_observation(Found(a_deployment(Status.ACTIVE), slipway_tags))
     assert ended(decide(TESTED, facts)) == (OutcomeKind.FAILED, Reason.SMOKE_TEST_FAILED)
     others = replace(OURS, smoke=SmokeTestTag("another", BAD))
     doubtful = DeployFacts(in_doubt=True).after_observation(Found(a_deployment(Status.ACTIVE), others))
     assert isinstance(decide(TESTED, doubtful), Pause), "what was written may be shown late"
-    assert decide(TESTED, replace(doubtful, looks=ABSENCES_TO_BELIEVE)) == RunSmokeTest(ARN)
+    assert decide(TESTED, replace(doubtful, times_found=ABSENCES_TO_BELIEVE)) == RunSmokeTest(ARN)
 
 
 def test_a_test_that_is_no_gate_is_only_told() -> None:
@@ -439,8 +439,8 @@ def test_a_test_that_fails_is_a_failure_as_any_other() -> None:
     seen = Found(a_deployment(Status.ACTIVE), OURS)
     step = decide(replace(TESTED, retries=1), DeployFacts().after_observation(seen).after_test(BAD))
     assert isinstance(step, SendContinuation)
-    assert step.decided == Decisions(attempt=2)
-    second = DeployFacts(in_doubt=True, decisions=step.decided).after_observation(seen)
+    assert step.decisions == Decisions(attempt=2)
+    second = DeployFacts(in_doubt=True, decisions=step.decisions).after_observation(seen)
     assert decide(replace(TESTED, retries=1), second) == DeleteDeployment(ARN), "Active as it is: its attempt has failed"
 
 
@@ -448,8 +448,8 @@ def test_a_test_that_failed_is_told_as_such_also_when_what_it_failed_on_is_gone(
     request = replace(TESTED, on_failure=OnFailure.DELETE)
     step = decide(request, DeployFacts().after_observation(Found(a_deployment(Status.ACTIVE), OURS)).after_test(BAD))
     assert isinstance(step, SendContinuation)
-    assert step.decided.has_failed_test
-    last = decide(request, DeployFacts(in_doubt=True, decisions=step.decided).after_observation(NotFound()))
+    assert step.decisions.has_failed_test
+    last = decide(request, DeployFacts(in_doubt=True, decisions=step.decisions).after_observation(NotFound()))
     assert isinstance(last, Finish)
     assert ended(last) == (OutcomeKind.FAILED, Reason.SMOKE_TEST_FAILED), "Bedrock has never said that it failed"
     assert last.outcome.smoke == BAD
@@ -459,17 +459,17 @@ def check_touching(request: Deploy, facts: DeployFacts, step: object) -> None:
     observation, decisions = facts.observation, facts.decisions
     if isinstance(step, DeleteDeployment | UpdateExisting):
         assert isinstance(observation, Found), "never touch anything without a look"
-        marks = observation.marks
-        assert marks.request is not None, "what Slipway did not make is never touched"
-        if marks.request != request.request_id:
+        slipway_tags = observation.slipway_tags
+        assert slipway_tags.request is not None, "what Slipway did not make is never touched"
+        if slipway_tags.request != request.request_id:
             assert request.if_exists in {IfExists.REPLACE, IfExists.UPDATE}
-            assert not marks.is_later_than(RECEIVED)
+            assert not slipway_tags.is_later_than(RECEIVED)
         elif observation.deployment.model_arn == MODEL:
-            assert marks.attempt < decisions.attempt or decisions.failure, "never what this attempt has made"
+            assert slipway_tags.attempt < decisions.attempt or decisions.failure, "never what this attempt has made"
     if isinstance(step, SendContinuation):
         assert isinstance(observation, Found)
         assert observation.deployment.status is Status.FAILED
-        assert facts.created_by_this_delivery or observation.marks.request == request.request_id
+        assert facts.created_by_this_delivery or observation.slipway_tags.request == request.request_id
         assert decisions.failure is None
     if isinstance(step, Create):
         assert not isinstance(observation, Found), "never create beside what exists"
@@ -493,7 +493,7 @@ def check_end(facts: DeployFacts, step: object) -> None:
             assert outcome.reason in named or isinstance(facts.attempt, Refused | ResourceMissing | Conflicting)
         if (
             isinstance(observation, Found)
-            and observation.marks.request is None
+            and observation.slipway_tags.request is None
             and not facts.created_by_this_delivery
             and decisions.failure is None
         ):
@@ -536,7 +536,7 @@ def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> N
             RECEIVED,
             decisions,
             delete_result,
-            looks=ABSENCES_TO_BELIEVE,
+            times_found=ABSENCES_TO_BELIEVE,
         )
         step = decide(request, facts)
         seen += 1

@@ -23,11 +23,11 @@ def test_what_is_written_is_read_again(received: float) -> None:
     tags = wanted_tags(REQUEST, received)
     assert all(key.startswith(OWN_PREFIX) and value_problem(TAG_VALUE, value) is None for key, value in tags)
     assert len(tags) <= OWN_TAGS
-    marks = DeploymentTags.of(dict(tags))
-    assert marks.request == "r-1"
-    assert marks.received == pytest.approx(received, abs=0.0006)
-    assert not marks.is_later_than(received)
-    assert marks.is_later_than(received - 1)
+    slipway_tags = DeploymentTags.of(dict(tags))
+    assert slipway_tags.request == "r-1"
+    assert slipway_tags.received == pytest.approx(received, abs=0.0006)
+    assert not slipway_tags.is_later_than(received)
+    assert slipway_tags.is_later_than(received - 1)
 
 
 @given(
@@ -35,12 +35,12 @@ def test_what_is_written_is_read_again(received: float) -> None:
     st.booleans(),
     st.sampled_from([MODEL, None]),
 )
-def test_an_updates_mark_is_read_again(received: float, had_failed: bool, former: str | None) -> None:  # noqa: FBT001  drawn
-    mark = UpdateTag(update_key(REQUEST), received, former, had_failed)
+def test_an_updates_mark_is_read_again(received: float, had_failed_update: bool, former: str | None) -> None:  # noqa: FBT001  drawn
+    mark = UpdateTag(update_key(REQUEST), received, former, had_failed_update)
     assert all(value_problem(TAG_VALUE, value) is None for value in mark.tags.values())
     read = DeploymentTags.of(mark.tags).update
     assert read is not None
-    assert (read.key, read.former, read.had_failed) == (mark.key, former, had_failed)
+    assert (read.key, read.former, read.had_failed_update) == (mark.key, former, had_failed_update)
     assert read.received == pytest.approx(received, abs=0.0006)
 
 
@@ -56,9 +56,9 @@ def test_a_mark_that_was_spoilt_is_none(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-41T00:00:00Z"])
 def test_a_time_that_cannot_be_read_is_none(text: str) -> None:
-    marks = DeploymentTags.of({"slipway:request": "r-1", "slipway:received": text})
-    assert marks == DeploymentTags(request="r-1", received=None)
-    assert not marks.is_later_than(0.0)
+    slipway_tags = DeploymentTags.of({"slipway:request": "r-1", "slipway:received": text})
+    assert slipway_tags == DeploymentTags(request="r-1", received=None)
+    assert not slipway_tags.is_later_than(0.0)
 
 
 def test_without_slipways_tag_it_is_nobodys() -> None:

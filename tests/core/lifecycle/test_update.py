@@ -55,7 +55,7 @@ KEY = update_key(REQUEST)
 OURS = DeploymentTags(request="r-0", received=RECEIVED - 500)
 MARK = UpdateTag(KEY, RECEIVED, FORMER)
 MARKED = replace(OURS, update=MARK)
-MARKED_AGAIN = replace(OURS, update=replace(MARK, had_failed=True))
+MARKED_AGAIN = replace(OURS, update=replace(MARK, had_failed_update=True))
 EARLIER = replace(OURS, update=UpdateTag("another", RECEIVED - 10, THIRD))
 LATER = replace(OURS, update=UpdateTag("another", RECEIVED + 10, THIRD))
 
@@ -133,7 +133,7 @@ def test_a_failed_update_is_told_from_one_that_was_rolled_back() -> None:
 def test_details_left_over_from_an_earlier_update_are_not_believed() -> None:
     stale = a_deployment(update=FAILED)
     facts = FACTS.after_observation(Found(stale, OURS))
-    assert decide(REQUEST, facts) == WriteUpdateTag(ARN, replace(MARK, had_failed=True))
+    assert decide(REQUEST, facts) == WriteUpdateTag(ARN, replace(MARK, had_failed_update=True))
     facts = facts.after_update_tag().after_observation(Found(stale, MARKED_AGAIN))
     assert decide(REQUEST, facts) == SendUpdate(ARN, WANTED)
     facts = facts.after_update(WANTED, DeleteSent()).after_observation(Found(stale, MARKED_AGAIN))
@@ -292,7 +292,7 @@ def test_trouble_pauses_with_its_reason_and_looks_again(kind: type[CallFailed], 
 def test_what_slipway_did_not_make_is_updated_only_when_request_and_settings_say_so() -> None:
     theirs = Found(a_deployment(), DeploymentTags())
     assert isinstance(decide(REQUEST, FACTS.after_observation(theirs)), Pause), "tags may be shown late"
-    looked = replace(FACTS, looks=ABSENCES_TO_BELIEVE)
+    looked = replace(FACTS, times_found=ABSENCES_TO_BELIEVE)
     assert ended(decide(REQUEST, looked.after_observation(theirs))) == (OutcomeKind.FAILED, Reason.NOT_OURS)
     assert ended(decide(FORCED, looked.after_observation(theirs))) == (OutcomeKind.FAILED, Reason.FORCE_NOT_ALLOWED)
     assert isinstance(decide(FORCED, replace(looked, may_force=True).after_observation(theirs)), WriteUpdateTag)
@@ -337,11 +337,11 @@ def test_a_test_that_fails_returns_to_the_former_model() -> None:
 
 
 def test_a_successor_of_a_rollback_knows_that_it_is_one() -> None:
-    marks = replace(MARKED, smoke=SmokeTestTag(TESTED_KEY, BAD))
+    slipway_tags = replace(MARKED, smoke=SmokeTestTag(TESTED_KEY, BAD))
     in_doubt = replace(FACTS, in_doubt=True)
-    assert decide(TESTED, in_doubt.after_observation(Found(SERVED, marks))) == SendUpdate(ARN, FORMER)
+    assert decide(TESTED, in_doubt.after_observation(Found(SERVED, slipway_tags))) == SendUpdate(ARN, FORMER)
     back = a_deployment(FORMER, details(FORMER, UpdateStatus.COMPLETED))
-    assert ended(decide(TESTED, in_doubt.after_observation(Found(back, marks)))) == (
+    assert ended(decide(TESTED, in_doubt.after_observation(Found(back, slipway_tags)))) == (
         OutcomeKind.ROLLED_BACK,
         Reason.SMOKE_TEST_FAILED,
     )
@@ -373,11 +373,11 @@ SIGHTS = [
     None,
     NotFound(),
     *(
-        Found(a_deployment(model, update, status), marks)
+        Found(a_deployment(model, update, status), slipway_tags)
         for model in MODELS
         for update in (None, *(details(about, status) for about in MODELS for status in UpdateStatus))
         for status in Status
-        for marks in (DeploymentTags(), OURS, MARKED, MARKED_AGAIN, EARLIER, LATER)
+        for slipway_tags in (DeploymentTags(), OURS, MARKED, MARKED_AGAIN, EARLIER, LATER)
     ),
 ]
 ATTEMPTS = [
@@ -405,14 +405,14 @@ def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> N
         seen += 1
         if isinstance(step, SendUpdate | WriteUpdateTag):
             assert isinstance(observation, Found), "never touch anything without a look"
-            assert observation.marks.request is not None or (request.force and may_force)
+            assert observation.slipway_tags.request is not None or (request.force and may_force)
             assert observation.deployment.status is Status.ACTIVE
-            assert observation.marks.update is None or not observation.marks.update.is_later_than(RECEIVED)
+            assert observation.slipway_tags.update is None or not observation.slipway_tags.update.is_later_than(RECEIVED)
             assert observation.deployment.update is None or observation.deployment.update.status is not UpdateStatus.UPDATING
         if isinstance(step, SendUpdate):
             assert isinstance(observation, Found)
-            assert observation.marks.update is not None, "a successor knows what there was"
-            assert observation.marks.update.key == KEY
+            assert observation.slipway_tags.update is not None, "a successor knows what there was"
+            assert observation.slipway_tags.update.key == KEY
             assert step.model_arn == WANTED
         if isinstance(step, Finish):
             outcome = step.outcome

@@ -153,7 +153,7 @@ def test_a_continuation_is_within_its_bounds_or_none(key: str, value: Any) -> No
 )
 def test_what_was_decided_is_carried_over_any_number_of_hops(decided: Decisions) -> None:
     arrived = message()
-    outgoing = continuations.write_continuation(arrived, is_fifo=True, decided=decided)
+    outgoing = continuations.write_continuation(arrived, is_fifo=True, new_decisions=decided)
     for hop in range(3):
         arrived = message(outgoing.body, attributes=outgoing.attributes, message_id=f"hop-{hop}")
         assert continuations.decisions(arrived) == decided
@@ -162,7 +162,7 @@ def test_what_was_decided_is_carried_over_any_number_of_hops(decided: Decisions)
 
 def test_a_decision_is_another_message_than_a_mere_hand_over() -> None:
     plain, retry = (
-        continuations.write_continuation(message(), is_fifo=True, decided=each) for each in (None, Decisions(attempt=2))
+        continuations.write_continuation(message(), is_fifo=True, new_decisions=each) for each in (None, Decisions(attempt=2))
     )
     assert plain.deduplication_id != retry.deduplication_id
 

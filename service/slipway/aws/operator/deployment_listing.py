@@ -41,7 +41,7 @@ class Details:
     tags: dict[str, str]
 
     @property
-    def marks(self) -> DeploymentTags:
+    def slipway_tags(self) -> DeploymentTags:
         """What its tags say to Slipway."""
         return DeploymentTags.of(self.tags)
 

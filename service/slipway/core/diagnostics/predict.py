@@ -17,12 +17,12 @@ class ExistingDeployment:
     """A deployment, and what its tags say of it."""
 
     deployment: Deployment
-    marks: DeploymentTags
+    slipway_tags: DeploymentTags
 
     @property
     def request_tag(self) -> str | None:
         """The request that it was made for; None where Slipway did not make it."""
-        return self.marks.request
+        return self.slipway_tags.request
 
 
 def predict_outcome(request: Deploy, received: float, there: ExistingDeployment) -> Outcome | None:
@@ -33,6 +33,9 @@ def predict_outcome(request: Deploy, received: float, there: ExistingDeployment)
     if not request.model_arn and there.request_tag not in {None, request.request_id}:
         return None
     step = decide(
-        request, DeployFacts(observation=Found(there.deployment, there.marks), received=received, looks=ABSENCES_TO_BELIEVE)
+        request,
+        DeployFacts(
+            observation=Found(there.deployment, there.slipway_tags), received=received, times_found=ABSENCES_TO_BELIEVE
+        ),
     )
     return step.outcome if isinstance(step, Finish) else None

@@ -140,7 +140,7 @@ def _publication(request: Request, word: str, state: Outcome | _Underway, times:
     if isinstance(request, Deploy) and request.retries:
         data["attempt"] = state.attempt
     data["times"] = _times(times)
-    told = (("trigger", request.trigger), ("tenant", request.tenant), ("target", request.target_shown))
+    told = (("trigger", request.trigger), ("tenant", request.tenant), ("target", request.target_label))
     data |= {key: value for key, value in told if value is not None}
     if isinstance(request, Deploy) and request.tags:
         data["tags"] = [{"key": key, "value": value} for key, value in request.tags]

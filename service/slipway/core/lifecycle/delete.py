@@ -63,7 +63,7 @@ class DeleteFacts:
     is_sent: bool = False
     """A delete was taken on, or may have been."""
     absences: int = 0
-    looks: int = 0
+    times_found: int = 0
     """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
     after `ABSENCES_TO_BELIEVE`, like a deployment."""
     refusals: int = 0
@@ -76,8 +76,8 @@ class DeleteFacts:
         """What is known after Get (and, where it found something, its tags), at this time."""
         if isinstance(observation, NotFound):
             return replace(self, observation=observation, attempt=None, absences=self.absences + 1)
-        looks = min(self.looks + 1, ABSENCES_TO_BELIEVE)
-        return replace(self, observation=observation, target=observation.deployment, looks=looks, now=now)
+        times_found = min(self.times_found + 1, ABSENCES_TO_BELIEVE)
+        return replace(self, observation=observation, target=observation.deployment, times_found=times_found, now=now)
 
     def after_delete(self, attempt: DeleteSent | CallFailed) -> DeleteFacts:
         """What is known after a delete: every look is stale now."""
@@ -125,14 +125,14 @@ def _on_absence(request: Delete, facts: DeleteFacts) -> Step:
 
 def _on_existing(request: Delete, facts: DeleteFacts, seen: Found) -> Step:
     deployment = seen.deployment
-    if seen.marks.request is None and facts.looks < ABSENCES_TO_BELIEVE:
+    if seen.slipway_tags.request is None and facts.times_found < ABSENCES_TO_BELIEVE:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
-    if seen.marks.request is None and (
+    if seen.slipway_tags.request is None and (
         others := not_created_by_slipway(deployment, is_forced=request.force, may_force=facts.may_force)
     ):
         return Finish(others)
-    if facts.in_doubt and not facts.is_sent and seen.marks.is_later_than(facts.received):
-        if not seen.marks.is_made_after(facts.received):
+    if facts.in_doubt and not facts.is_sent and seen.slipway_tags.is_later_than(facts.received):
+        if not seen.slipway_tags.is_made_after(facts.received):
             text = f"{deployment.name!r} was updated for a request that came after this delete; it is kept"
             return Finish(Outcome(OutcomeKind.FAILED, Reason.SUPERSEDED, text, deployment))
         text = f"what has the name {deployment.name!r} now was asked for after this delete was; it is kept"
@@ -152,19 +152,19 @@ def _on_existing(request: Delete, facts: DeleteFacts, seen: Found) -> Step:
 
 def _objection(request: Delete, facts: DeleteFacts, seen: Found) -> Outcome | None:
     """Return how the request ends where it is not to be done; None where it is."""
-    if _is_reused(request, seen.marks):
+    if _is_reused(request, seen.slipway_tags):
         return reused(request.request_id, seen.deployment)
-    expires = seen.marks.expires
+    expires = seen.slipway_tags.expires
     if request.if_expired and (expires is None or expires > facts.now):
         text = f"the tag {EXPIRES_TAG} of {seen.deployment.name!r} names no time that has passed; it is kept"
         return Outcome(OutcomeKind.FAILED, Reason.NOT_EXPIRED, text, seen.deployment)
     return None
 
 
-def _is_reused(request: Delete, marks: DeploymentTags) -> bool:
+def _is_reused(request: Delete, slipway_tags: DeploymentTags) -> bool:
     """Return whether the deployment was made, or last updated, under the id of this request: for another payload."""
-    by = marks.update.by if marks.update is not None else ""
-    return marks.request == request.request_id or is_reused(by, correlation(request.request_id, request.owner))
+    by = slipway_tags.update.by if slipway_tags.update is not None else ""
+    return slipway_tags.request == request.request_id or is_reused(by, correlation(request.request_id, request.owner))
 
 
 def _on_answer(facts: DeleteFacts) -> Step:

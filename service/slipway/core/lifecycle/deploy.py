@@ -1,34 +1,35 @@
-"""Every choice in the life of a deploy request: one pure function from what is known to the next step.
+"""Every decision in the life of a deploy request: one pure function from the known facts to the next step.
 
-    first delivery ─────────────────────────▶ Create ──applied──▶ Watch ──ended──┐
-                                              ▲  ▲ │                             │
-    redelivery ──▶ Look ──absent──────────────┘  │ ├─ QuotaFull ──▶ Create, when there is a slot
+    first delivery ─────────────────────────▶ Create ──accepted──▶ Watch ──ended──┐
+                                              ▲  ▲ │                              │
+    redelivery ──▶ Observe ──not found────────┘  │ ├─ QuotaFull ──▶ Create, when a slot is free
                    ▲  │                          │ ├─ Throttled, Denied ──▶ Pause ──▶ Create
-                   │  │                          │ ├─ no readable answer ──▶ Pause ──▶ Look
-                   └──┼──────────────────────────┼─┴─ Refused, Missing, Conflicting ──▶ Look, then AskModel
-                      │                          │                                       │
-                      │                        Pause ◀── model Creating, name reserved ──┤
-                      ▼                                                                  ▼
-                    exists                                                  Ended: the service's verdict
-                      ├─ no tags, at so many looks ──────▶ Ended: Failed, NameConflict
-                      ├─ this id, another payload ───────▶ Ended: Rejected, RequestIdReused
-                      ├─ a copy by another sender ───────▶ as our own, but never changed; a smoke test's verdict is handed on
-                      ├─ another request's ──┬─ fail ────▶ Ended: Failed, AlreadyExists
-                      │                      ├─ replace ─▶ Remove ──▶ Look, until it is absent
-                      │                      ├─ update ──▶ UpdateExisting, where the model is another
-                      │                      └─ adopt ───▶ Ended: Failed, NameConflict, where the model is another
-                      ├─ of an attempt before ──▶ Remove ──▶ Look, until it is absent
+                   │  │                          │ ├─ UnknownResult ──▶ Pause ──▶ Observe
+                   └──┼──────────────────────────┼─┴─ Refused, ResourceMissing, Conflicting ──▶ Observe, then GetModel
+                      │                          │                                        │
+                      │                        Pause ◀── model Creating, name reserved ───┤
+                      ▼                                                                   ▼
+                    found                                                 Finish: Failed, with the service's error
+                      ├─ no tags, in several observations ─▶ Finish: Failed, NameConflict
+                      ├─ same requestId, other payload ────▶ Finish: Rejected, RequestIdReused
+                      ├─ a copy by another sender ─────────▶ like our own, but never changed; a continuation has its test result
+                      ├─ another request's ──┬─ fail ────▶ Finish: Failed, AlreadyExists
+                      │                      ├─ replace ─▶ DeleteDeployment ──▶ Observe, until it is not found
+                      │                      ├─ update ──▶ UpdateExisting, if the model differs
+                      │                      └─ adopt ───▶ Finish: Failed, NameConflict, if the model differs
+                      ├─ of an earlier attempt ──▶ DeleteDeployment ──▶ Observe, until it is not found
                       ├─ Creating ──▶ Watch
-                      ├─ Active ────▶ Ended: Active; after the smoke TryOut, where there is one, which may have Failed
-                      └─ Failed ────▶ Ended: Failed; or HandOn, to try again or to delete it
+                      ├─ Active ────▶ Finish: Active; before it RunSmokeTest, if requested, which may end in Failed
+                      └─ Failed ────▶ Finish: Failed; or SendContinuation, to retry or to delete it
 
 Rules:
-1. `Active` and `Failed` come from Bedrock's own words. Nothing absent, throttled, denied or unreadable is an outcome.
-2. After an answer that may have been applied, look before acting again; and while in doubt, one refusal is not believed.
-3. What Slipway did not make is never touched; what another request made, only as this one says, and never if that one
-   was asked for later. The owner alone cleans up and tries again: the same `requestId` proves nothing.
-4. What a deployment that goes away would have told a successor is handed on in a message before it goes.
-5. Nobody else compares a status.
+1. `Active` and `Failed` are reported only after Bedrock reported them. An absent deployment, a throttled or denied call and an
+   unreadable response are never an outcome.
+2. After a call that may have been applied, observe before acting again. While in doubt, do not believe a single refusal.
+3. A deployment that Slipway did not create is never changed. One that another request created is changed only as `ifExists`
+   says, and never if that request is later. Only the owner cleans up and retries: the same `requestId` proves nothing.
+4. What a successor would learn from a deployment is sent in a continuation before that deployment is deleted.
+5. No other module compares a deployment's status.
 """
 
 from __future__ import annotations
@@ -65,9 +66,8 @@ from slipway.core.requests.ownership import correlation, is_reused, is_same_payl
 from slipway.core.sqs.continuations import KEEP, LONGEST_FAILURE, NO_DECISIONS, Decisions
 
 REFUSALS_TO_BELIEVE_IN_DOUBT: Final = 4
-"""While an earlier create may still be applied or listed late, its name can be refused to us by our own deployment."""
+"""Refusals in a row. An earlier create of this request, applied or listed late, may be what the name conflicts with."""
 
-_TEST_FAILED: Final = "it is Active, and its smoke test failed: "
 _NOT_FOUND = re.compile(
     r"(not|n't|no longer|nor|never) (\w+ ){0,2}(exist|find|found|locate)|non-?existent|no such",
     re.IGNORECASE,
@@ -83,18 +83,18 @@ class Create:
 
 
 @dataclass(frozen=True, slots=True)
-class Void:
-    """Bedrock remembers the create's token for a deployment that is gone: from now on create with the next token."""
+class UseNextToken:
+    """Use the next client token for creates: Bedrock still answers this one with a deployment that no longer exists."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateExisting:
-    """Let what has the name serve the model that was asked for."""
+    """Update the deployment that has the name to the requested model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Wait until the watcher sees the deployment end."""
+    """Wait until the watcher sees that the creation has ended. `created_at` is in seconds since the epoch."""
 
     arn: str
     created_at: float
@@ -104,7 +104,7 @@ Step = (
     Observe
     | GetModel
     | Create
-    | Void
+    | UseNextToken
     | Watch
     | RunSmokeTest
     | DeleteDeployment
@@ -116,17 +116,17 @@ Step = (
 
 
 def decide(request: Deploy, facts: DeployFacts) -> Step:
-    """Say what is next for a deploy request. Total: every combination of facts has exactly one answer."""
+    """Return the next step of a deploy request. Total: every combination of facts has exactly one step."""
     match facts.observation:
-        case Found() as seen:
-            step = _on_existing(request, facts, seen)
-            return _as_of_former_version(step) if _is_of_former_version(request, facts, seen.marks) else step
+        case Found() as found:
+            step = _on_existing(request, facts, found)
+            return _with_former_version(step) if _is_of_former_version(request, facts, found.slipway_tags) else step
         case NotFound() if facts.decisions.is_over:
-            return _given_up(facts)
+            return _finish_given_up(facts)
         case None if facts.decisions.is_over or facts.delete_result is not None:
-            return _on_removal(facts.delete_result)
-    if facts.lost is not None:
-        return _on_lost(facts, facts.lost)
+            return _on_delete_result(facts.delete_result)
+    if facts.lost_arn is not None:
+        return _on_lost(facts, facts.lost_arn)
     match facts.attempt:
         case Created(arn=arn, at=at):
             return Watch(arn, at)
@@ -139,188 +139,195 @@ def decide(request: Deploy, facts: DeployFacts) -> Step:
     assert_never(facts.attempt)
 
 
-def _is_of_former_version(request: Deploy, facts: DeployFacts, marks: DeploymentTags) -> bool:
-    return facts.is_receipt_proved and marks.is_of_former_version(request.request_id, facts.received)
+def _is_of_former_version(request: Deploy, facts: DeployFacts, tags: DeploymentTags) -> bool:
+    return facts.is_receipt_proven and tags.is_of_former_version(request.request_id, facts.received)
 
 
-def _as_of_former_version(step: Step) -> Step:
+def _with_former_version(step: Step) -> Step:
     match step:
         case Finish(outcome=outcome):
             return Finish(replace(outcome, is_of_former_version=True))
-        case SendContinuation(decided=decided, otherwise=otherwise):
-            return SendContinuation(decided, replace(otherwise, is_of_former_version=True))
+        case SendContinuation(decisions=decisions, outcome_at_deadline=outcome):
+            return SendContinuation(decisions, replace(outcome, is_of_former_version=True))
         case _:
             return step
 
 
 class _Relation(Enum):
-    """What a request is to a deployment that has the name."""
+    """How a request is related to the deployment that has the name."""
 
     OWNER = auto()
     COPY = auto()
-    """The same payload under the same id, from another sender; or of a version that wrote no owner. It changes nothing."""
+    """Same payload and `requestId`, another sender; or created by a version that wrote no owner tag. It changes nothing."""
     REUSE = auto()
-    """The same id with another payload."""
+    """Same `requestId`, another payload."""
     OTHER = auto()
+    """Another request created the deployment."""
 
 
-def _relation(request: Deploy, facts: DeployFacts, marks: DeploymentTags) -> _Relation:
+def _relation(request: Deploy, facts: DeployFacts, tags: DeploymentTags) -> _Relation:
     if facts.created_by_this_delivery:
         return _Relation.OWNER
-    if marks.request != request.request_id:
+    if tags.request != request.request_id:
         return _Relation.OTHER
-    if (marks.owner or "") == request.owner or _is_of_former_version(request, facts, marks):
+    if (tags.owner or "") == request.owner or _is_of_former_version(request, facts, tags):
         return _Relation.OWNER
-    if marks.owner is None or is_same_payload(marks.owner, request.owner):
+    if tags.owner is None or is_same_payload(tags.owner, request.owner):
         return _Relation.COPY
     return _Relation.REUSE
 
 
-def _on_existing(request: Deploy, facts: DeployFacts, seen: Found) -> Step:
-    deployment, marks = seen.deployment, seen.marks
+def _on_existing(request: Deploy, facts: DeployFacts, found: Found) -> Step:
+    deployment, tags = found.deployment, found.slipway_tags
     is_model_right = request.model_arn in {"", deployment.model_arn}  # not known yet, where its job has not ended
-    relation = _relation(request, facts, marks)
+    relation = _relation(request, facts, tags)
     is_own = facts.created_by_this_delivery or (relation is _Relation.OWNER and is_model_right)
-    if not facts.created_by_this_delivery and marks.request is None and facts.looks < ABSENCES_TO_BELIEVE:
-        return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
+    if not facts.created_by_this_delivery and tags.request is None and facts.times_found < ABSENCES_TO_BELIEVE:
+        return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have just been created")
     if facts.decisions.is_over:
         return _clean_up(
             facts,
             deployment,
-            is_what_failed=is_own and not facts.created_by_this_delivery and marks.attempt <= facts.decisions.attempt,
+            is_what_failed=is_own and not facts.created_by_this_delivery and tags.attempt <= facts.decisions.attempt,
         )
-    if not facts.created_by_this_delivery and (step := _on_found(request, facts, seen, relation, is_own=is_own)):
+    if not facts.created_by_this_delivery and (step := _on_earlier_deployment(request, facts, found, relation, is_own=is_own)):
         return step
     adopted = not facts.created_by_this_delivery
-    attempt = max(facts.decisions.attempt, marks.attempt)
+    attempt = max(facts.decisions.attempt, tags.attempt)
     match deployment.status:
         case Status.CREATING | Status.UNKNOWN:
             return Watch(deployment.arn, deployment.created_at)
         case Status.ACTIVE:
             active = Outcome(OutcomeKind.ACTIVE, deployment=deployment, adopted=adopted, attempt=attempt)
-            return _on_active(request, facts, seen, active, is_own=is_own)
+            return _on_active(request, facts, found, active, is_own=is_own)
         case Status.FAILED:
             text = deployment.failure_message or "Bedrock gave no failure message"
             if not is_own:
-                text = f"{deployment.name!r} is left over, Failed, from request {marks.request!r}; delete it first: {text}"
+                text = f"{deployment.name!r} is a Failed deployment of request {tags.request!r}; delete it first: {text}"
             failed = Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED, text, deployment, adopted, attempt=attempt)
             return _on_failure(request, failed) if is_own else Finish(failed)
     assert_never(deployment.status)
 
 
-def _on_found(request: Deploy, facts: DeployFacts, seen: Found, relation: _Relation, *, is_own: bool) -> Step | None:
-    """Say what is next when what has the name was there before this delivery; None where it is awaited and announced."""
-    deployment, marks = seen.deployment, seen.marks
-    if marks.request is None:
-        return _conflict(deployment, f"{deployment.name!r} exists and was not made by Slipway; use another name")
-    by = marks.update.by if marks.update is not None else ""
+def _on_earlier_deployment(
+    request: Deploy, facts: DeployFacts, found: Found, relation: _Relation, *, is_own: bool
+) -> Step | None:
+    """Return the next step if the deployment is older than this delivery; None if its end is awaited and published."""
+    deployment, tags = found.deployment, found.slipway_tags
+    if tags.request is None:
+        return _name_conflict(deployment, f"{deployment.name!r} exists and was not created by Slipway; use another name")
+    by = tags.update.by if tags.update is not None else ""
     is_update_reused = relation is _Relation.OTHER and is_reused(by, correlation(request.request_id, request.owner))
     if relation is _Relation.REUSE or is_update_reused:
         return Finish(reused(request.request_id, deployment))
     if is_own:
-        return _remove(facts, deployment) if marks.attempt < facts.decisions.attempt else None
-    return _on_anothers(request, facts, seen, is_copy=relation is _Relation.COPY)
+        return _delete(facts, deployment) if tags.attempt < facts.decisions.attempt else None
+    return _on_other_request(request, facts, found, is_copy=relation is _Relation.COPY)
 
 
-def _on_active(request: Deploy, facts: DeployFacts, seen: Found, active: Outcome, *, is_own: bool) -> Step:
-    """Say what is next when the deployment is Active: that is the end, unless it is to be tested first."""
+def _on_active(request: Deploy, facts: DeployFacts, found: Found, active: Outcome, *, is_own: bool) -> Step:
+    """Return the next step if the deployment is Active: finish, or run the smoke test first."""
     if request.smoke_test is None:
         return Finish(active)
     if not is_own:
         return _on_adopted(request, request.smoke_test, facts, active)
-    is_former = _is_of_former_version(request, facts, seen.marks)
-    smoke_result = facts.smoke_result or recorded_result(seen.marks, request, is_former=is_former)
+    is_former_version = _is_of_former_version(request, facts, found.slipway_tags)
+    smoke_result = facts.smoke_result or recorded_result(found.slipway_tags, request, is_former=is_former_version)
     if smoke_result is None:
-        if facts.in_doubt and not facts.created_by_this_delivery and facts.looks < ABSENCES_TO_BELIEVE:
-            return Pause(Reason.SMOKE_TEST, "the verdict of an earlier smoke test may not be shown yet")
-        return RunSmokeTest(seen.deployment.arn)
-    outcome = _judged(request.smoke_test, active, smoke_result)
+        if facts.in_doubt and not facts.created_by_this_delivery and facts.times_found < ABSENCES_TO_BELIEVE:
+            return Pause(Reason.SMOKE_TEST, "the tag with the result of an earlier smoke test may not be shown yet")
+        return RunSmokeTest(found.deployment.arn)
+    outcome = _with_smoke_result(request.smoke_test, active, smoke_result)
     return Finish(outcome) if outcome.kind is OutcomeKind.ACTIVE else _on_failure(request, outcome)
 
 
 def _on_adopted(request: Deploy, test: SmokeTest, facts: DeployFacts, active: Outcome) -> Step:
-    """Say what is next when another request's deployment is Active, and is to be tested. The verdict is not written on it."""
+    """Return the next step if an adopted deployment is Active and must be tested. No tag records the result."""
     if facts.decisions.tested is not None:
-        return Finish(_judged(test, active, SmokeTestResult(*facts.decisions.tested)))
+        return Finish(_with_smoke_result(test, active, SmokeTestResult(*facts.decisions.tested)))
     if facts.smoke_result is None:
         return RunSmokeTest(active.deployment.arn if active.deployment else request.name, is_written=False)
     smoke_result = replace(facts.smoke_result, text=facts.smoke_result.text[:LONGEST_FAILURE])
     return SendContinuation(
-        replace(facts.decisions, tested=(smoke_result.passed, smoke_result.text)), _judged(test, active, smoke_result)
+        replace(facts.decisions, tested=(smoke_result.passed, smoke_result.text)),
+        _with_smoke_result(test, active, smoke_result),
     )
 
 
-def _judged(test: SmokeTest, active: Outcome, smoke_result: SmokeTestResult) -> Outcome:
+def _with_smoke_result(test: SmokeTest, active: Outcome, smoke_result: SmokeTestResult) -> Outcome:
     if smoke_result.passed or not test.gate:
         return replace(active, smoke=smoke_result)
-    text = f"{_TEST_FAILED}{smoke_result.text}"
+    text = f"the deployment is Active, and its smoke test failed: {smoke_result.text}"
     return replace(active, kind=OutcomeKind.FAILED, reason=Reason.SMOKE_TEST_FAILED, message=text, smoke=smoke_result)
 
 
-def _on_anothers(request: Deploy, facts: DeployFacts, seen: Found, *, is_copy: bool) -> Step | None:
-    """Say what is next when another request made what has the name; None where it is as good as our own."""
-    deployment = seen.deployment
+def _on_other_request(request: Deploy, facts: DeployFacts, found: Found, *, is_copy: bool) -> Step | None:
+    """Return the next step if another request created the deployment; None if it serves as this request's own."""
+    deployment = found.deployment
     is_same = request.model_arn in {"", deployment.model_arn} if is_copy else deployment.model_arn == request.model_arn
     if is_copy:
-        text = f"{deployment.name!r} was made for this request, and has another model now, {deployment.model_arn}"
-        return None if is_same else _conflict(deployment, text)
+        text = (
+            f"{deployment.name!r} was created for this request and now has another model, {deployment.model_arn};"
+            " use another name or delete it"
+        )
+        return None if is_same else _name_conflict(deployment, text)
     if request.if_exists is IfExists.FAIL:
-        text = f"{deployment.name!r} exists, made for request {seen.marks.request!r}; use another name or delete it"
+        text = f"{deployment.name!r} exists, created for request {found.slipway_tags.request!r}; use another name or delete it"
         return Finish(Outcome(OutcomeKind.FAILED, Reason.ALREADY_EXISTS, text, deployment))
     is_leftover = deployment.status is Status.FAILED
     does_change = request.if_exists is IfExists.REPLACE or (request.if_exists is IfExists.UPDATE and not is_same)
-    if does_change and seen.marks.is_later_than(facts.received):
-        text = f"{deployment.name!r} was made or updated for a request that came after this one; it is kept"
+    if does_change and found.slipway_tags.is_later_than(facts.received):
+        text = f"{deployment.name!r} was created or updated for a later request; it was not changed"
         return Finish(Outcome(OutcomeKind.FAILED, Reason.SUPERSEDED, text, deployment))
     if request.if_exists is IfExists.REPLACE:
-        return _remove(facts, deployment)
+        return _delete(facts, deployment)
     if request.if_exists is IfExists.UPDATE and not is_same and not is_leftover:
         return UpdateExisting()
     if not is_same:
         text = f"{deployment.name!r} exists with another model, {deployment.model_arn}; use another name or delete it"
-        return _conflict(deployment, text)
+        return _name_conflict(deployment, text)
     return None
 
 
 def _on_failure(request: Deploy, failed: Outcome) -> Step:
-    """Say what is next when the request's own deployment has failed."""
+    """Return the next step if the request's own deployment has failed."""
     if failed.attempt <= request.retries:
         return SendContinuation(Decisions(failed.attempt + 1), failed)
     if request.on_failure is OnFailure.DELETE:
-        text = (failed.message or "")[:LONGEST_FAILURE]
-        return SendContinuation(Decisions(failed.attempt, text, failed.reason is Reason.SMOKE_TEST_FAILED), failed)
+        failed_test = failed.smoke.text[:LONGEST_FAILURE] if failed.smoke and not failed.smoke.passed else None
+        return SendContinuation(Decisions(failed.attempt, (failed.message or "")[:LONGEST_FAILURE], failed_test), failed)
     return Finish(failed)
 
 
 def _clean_up(facts: DeployFacts, deployment: Deployment, *, is_what_failed: bool) -> Step:
-    """Nothing is to be made any more: say what becomes of what there is."""
+    """Return the next step if the request no longer creates anything and a deployment exists."""
     if facts.decisions.cancelled == KEEP:
         return Finish(Outcome(OutcomeKind.CANCELLED, deployment=deployment if is_what_failed else None))
-    return _remove(facts, deployment) if is_what_failed else _given_up(facts)
+    return _delete(facts, deployment) if is_what_failed else _finish_given_up(facts)
 
 
-def _given_up(facts: DeployFacts) -> Finish:
-    """Nothing is left of the last attempt, or what has the name now is not of it."""
-    if facts.decisions.cancelled is not None:
-        return Finish(Outcome(OutcomeKind.CANCELLED, message="nothing of it is left"))
-    failure, attempt = facts.decisions.failure or "", facts.decisions.attempt
-    text = f"{failure}; what had failed is deleted"
-    if facts.decisions.has_failed_test:
-        smoke = SmokeTestResult(passed=False, text=failure.removeprefix(_TEST_FAILED))
-        return Finish(Outcome(OutcomeKind.FAILED, Reason.SMOKE_TEST_FAILED, text, attempt=attempt, smoke=smoke))
-    return Finish(Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED, text, attempt=attempt))
+def _finish_given_up(facts: DeployFacts) -> Finish:
+    """Return the end of a request of whose last attempt nothing exists any more."""
+    decisions = facts.decisions
+    if decisions.cancelled is not None:
+        return Finish(Outcome(OutcomeKind.CANCELLED, message="no deployment of this request exists"))
+    text = f"{decisions.failure or ''}; the failed deployment was deleted"
+    if decisions.failed_test is not None:
+        smoke = SmokeTestResult(passed=False, text=decisions.failed_test)
+        return Finish(Outcome(OutcomeKind.FAILED, Reason.SMOKE_TEST_FAILED, text, attempt=decisions.attempt, smoke=smoke))
+    return Finish(Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED, text, attempt=decisions.attempt))
 
 
 def _on_lost(facts: DeployFacts, arn: str) -> Step:
-    """Say what is next when a create was answered with a deployment that has never been shown since."""
+    """Return the next step if a create returned an ARN that no later call has shown."""
     if facts.observation is None:
         return Observe()
     if facts.misses < ABSENCES_TO_BELIEVE:
-        return Pause(Reason.DEPLOYMENT_MISSING, f"{arn} was created, and is not found; it may be shown late")
-    return Void()
+        return Pause(Reason.DEPLOYMENT_MISSING, f"{arn} was created and is not found; Bedrock may show it late")
+    return UseNextToken()
 
 
-def _remove(facts: DeployFacts, deployment: Deployment) -> Step:
+def _delete(facts: DeployFacts, deployment: Deployment) -> Step:
     match facts.delete_result:
         case DeleteSent():
             return Pause(Reason.BUSY, f"{deployment.arn} is being deleted")
@@ -330,29 +337,29 @@ def _remove(facts: DeployFacts, deployment: Deployment) -> Step:
             return DeleteDeployment(deployment.arn)
 
 
-def _on_removal(delete_result: DeleteSent | CallFailed | None) -> Step:
+def _on_delete_result(delete_result: DeleteSent | CallFailed | None) -> Step:
     match delete_result:
         case None | DeleteSent() | Refused() | ResourceMissing():
             return Observe()
         case Conflicting() as failed:
-            return Pause(Reason.BUSY, f"what is to make way is being created or updated: {failed}")
+            return Pause(Reason.BUSY, f"the deployment to delete is being created or updated: {failed}")
         case failed:
             return Pause(reason_for(failed), str(failed))
 
 
-def _conflict(deployment: Deployment, text: str) -> Finish:
+def _name_conflict(deployment: Deployment, text: str) -> Finish:
     return Finish(Outcome(OutcomeKind.FAILED, Reason.NAME_CONFLICT, text, deployment))
 
 
 def is_early(model: ModelState, failed: CallFailed) -> bool:
-    """Whether a refusal is because the model is not Active yet. Where nobody may look at the model, its words tell."""
+    """Return whether a refusal is because the model is not Active yet: by the model's state, else by the error's text."""
     return model is ModelState.CREATING or (model is ModelState.UNKNOWN and _MODEL_EARLY.search(failed.text) is not None)
 
 
 def is_name_taken(failed: CallFailed) -> bool:
-    """Return whether a refused create says that the name is taken: by its code, else by its text.
+    """Return whether a create was refused because its name is taken: by the error's code, else by its text.
 
-    AWS documents no text. "does not exist" and "Could not find" are about the model, as is whatever comes as not found.
+    AWS documents no text. "does not exist", "Could not find" and every not-found error are about the model.
     """
     if isinstance(failed, Conflicting):
         return True
@@ -362,7 +369,7 @@ def is_name_taken(failed: CallFailed) -> bool:
 
 
 def _on_refusal(request: Deploy, facts: DeployFacts, failed: CallFailed) -> Step:
-    """Say what is next when the create was refused. What Get says of the name and of the model outranks the error's text."""
+    """Return the next step after a refused create. What Get returns for name and model outranks the error's text."""
     if facts.observation is None:
         return Observe()
     if facts.model is None:
@@ -373,12 +380,16 @@ def _on_refusal(request: Deploy, facts: DeployFacts, failed: CallFailed) -> Step
         return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} is not Active yet: {text}")
     if TOKEN_KNOWN.search(failed.text):
         if facts.refusals >= REFUSALS_TO_BELIEVE_IN_DOUBT:
-            return Void()
-        return Pause(Reason.NO_ANSWER, f"an earlier create with its token was taken on, and is not to be seen yet: {text}")
+            return UseNextToken()
+        return Pause(
+            Reason.NO_ANSWER, f"an earlier create with this token was accepted, and its deployment is not shown yet: {text}"
+        )
     if not is_model_unusable and is_name_taken(failed):
         return Pause(Reason.NAME_RESERVED, text)
     if facts.in_doubt and facts.refusals < REFUSALS_TO_BELIEVE_IN_DOUBT:
-        return Pause(Reason.NO_ANSWER, f"in doubt, so not believed yet: {text}")
+        return Pause(
+            Reason.NO_ANSWER, f"the create was refused, but an earlier one may have been applied; checking again: {text}"
+        )
     if facts.model is ModelState.ACTIVE and not facts.is_model_proven:
         return Pause(Reason.MODEL_NOT_ACTIVE, f"{request.model_arn} may have become Active just now: {text}")
     return Finish(Outcome(OutcomeKind.FAILED, *_verdict(request, facts.model, text)))
@@ -389,110 +400,120 @@ def _verdict(request: Deploy, model: ModelState, text: str) -> tuple[Reason, str
         case ModelState.MISSING:
             return Reason.MODEL_NOT_FOUND, f"modelArn {request.model_arn} does not exist"
         case ModelState.FAILED:
-            return Reason.MODEL_FAILED, f"the model {request.model_arn} itself has Failed"
+            return Reason.MODEL_FAILED, f"the model {request.model_arn} has status Failed"
         case _:
             return Reason.INVALID_REQUEST, text
 
 
 @dataclass(frozen=True, slots=True)
 class DeployFacts:
-    """All that is known of one request here and now. Each `after_…` answers the facts that follow from an answer."""
+    """Everything known of one deploy request. Each `after_…` method returns the facts that follow from one result."""
 
     observation: Observation = None
-    """What the last look showed; None when it has not been looked, or the look is stale."""
+    """The last observation; None if there was none, or it is stale."""
     attempt: Created | CallFailed | None = None
     model: ModelState | None = None
     in_doubt: bool = False
-    """Something may exist that we have not seen: a redelivery, or an answer that may have been applied."""
+    """A deployment may exist that was not observed: this is a redelivery, or a create may have been applied."""
     refusals: int = 0
     failures: int = 0
-    """Waits in a row without progress: what backs off."""
+    """Waits in a row without progress: the exponent of the backoff."""
     is_model_proven: bool = False
-    """The model was Active before the last create: a refusal is not because it was not."""
+    """The model was Active before the last create: its state does not explain a refusal."""
     created_by_this_delivery: bool = False
-    """This delivery made the deployment itself."""
+    """This delivery created the deployment."""
     received: float = math.inf
     """When the request was first received, in seconds since the epoch."""
     decisions: Decisions = NO_DECISIONS
     delete_result: DeleteSent | CallFailed | None = None
-    """The answer to the delete of what is to make way."""
+    """The result of deleting the deployment that must make room for the new one."""
     smoke_result: SmokeTestResult | None = None
-    """What came of the smoke test."""
-    looks: int = 0
-    """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
-    after `ABSENCES_TO_BELIEVE`, like a deployment."""
-    lost: str | None = None
-    """The ARN that a create was answered with, and that neither List nor Get has shown since."""
+    times_found: int = 0
+    """Observations in a row that found a deployment, counted up to `ABSENCES_TO_BELIEVE`: only then is a tag that they do not
+    show believed to be absent, like a deployment."""
+    lost_arn: str | None = None
+    """The ARN that a create returned and that neither List nor Get has shown since."""
     misses: int = 0
-    """Looks, by that ARN and by the name, that did not show it."""
-    voids: int = 0
-    """How many tokens Bedrock remembered for a deployment that is gone."""
-    is_receipt_proved: bool = False
-    """`received` is SQS's own word, or Slipway's: no other sender can have chosen it."""
+    """Observations, by that ARN and by the name, that did not show it."""
+    spent_tokens: int = 0
+    """Number of client tokens that Bedrock answers with a deployment that no longer exists."""
+    is_receipt_proven: bool = False
+    """`received` comes from SQS or from Slipway: no other sender can have chosen it."""
 
     def after_create(self, attempt: Created | CallFailed) -> DeployFacts:
-        """What is known after a create. Every look is stale now, unless nothing can have come of the create."""
-        unknown = isinstance(attempt, CallFailed) and attempt.may_have_applied
-        refused = isinstance(attempt, Refused | ResourceMissing | Conflicting)
-        trouble = isinstance(attempt, CallFailed) and not isinstance(attempt, QuotaFull)
+        """Return the facts after a create call. It makes every observation stale."""
+        is_unknown = isinstance(attempt, CallFailed) and attempt.may_have_applied
+        is_refused = isinstance(attempt, Refused | ResourceMissing | Conflicting)
+        is_failure = isinstance(attempt, CallFailed) and not isinstance(attempt, QuotaFull)
         return replace(
             self,
             observation=None,
             attempt=attempt,
             delete_result=None,
             model=None,
-            in_doubt=self.in_doubt or unknown,
-            refusals=self.refusals + refused,
-            failures=self.failures + 1 if trouble else 0,
+            in_doubt=self.in_doubt or is_unknown,
+            refusals=self.refusals + is_refused,
+            failures=self.failures + 1 if is_failure else 0,
             created_by_this_delivery=isinstance(attempt, Created),
         )
 
     def after_observation(self, observation: Found | NotFound) -> DeployFacts:
-        """What is known after Get (and, where it found something, its tags)."""
+        """Return the facts after Get and, if it found a deployment, ListTags."""
         if isinstance(observation, NotFound):
-            misses = min(self.misses + 1, ABSENCES_TO_BELIEVE) if self.lost is not None else 0
-            return replace(self, observation=observation, delete_result=None, looks=0, misses=misses)
-        return replace(self, observation=observation, lost=None, looks=min(self.looks + 1, ABSENCES_TO_BELIEVE))
+            misses = min(self.misses + 1, ABSENCES_TO_BELIEVE) if self.lost_arn is not None else 0
+            return replace(self, observation=observation, delete_result=None, times_found=0, misses=misses)
+        return replace(self, observation=observation, lost_arn=None, times_found=min(self.times_found + 1, ABSENCES_TO_BELIEVE))
 
     def after_listing(self) -> DeployFacts:
-        """Return what is known when the list shows a deployment of the request's name: it is to be looked at."""
+        """Return the facts after List showed a deployment with the request's name: it must be observed."""
         return replace(self, observation=None, in_doubt=True)
 
     def after_missing(self, arn: str) -> DeployFacts:
-        """What is known when a create was answered, and Get does not show what it is said to have made."""
-        return replace(self, observation=None, attempt=None, created_by_this_delivery=False, in_doubt=True, lost=arn, misses=0)
+        """Return the facts if Get does not find the ARN that a create returned."""
+        return replace(
+            self, observation=None, attempt=None, created_by_this_delivery=False, in_doubt=True, lost_arn=arn, misses=0
+        )
 
-    def after_void(self) -> DeployFacts:
-        """The token is spent: the next create is made with another."""
-        return replace(self, attempt=None, model=None, in_doubt=True, lost=None, refusals=0, voids=self.voids + 1)
+    def after_spent_token(self) -> DeployFacts:
+        """Return the facts after a client token was given up: the next create uses the next one."""
+        return replace(
+            self, attempt=None, model=None, in_doubt=True, lost_arn=None, refusals=0, spent_tokens=self.spent_tokens + 1
+        )
 
     def after_delete_call(self, delete_result: DeleteSent | CallFailed) -> DeployFacts:
-        """What is known after a delete: every look is stale now."""
+        """Return the facts after a delete call. It makes every observation stale."""
         return replace(
             self, observation=None, attempt=None, delete_result=delete_result, in_doubt=True, failures=self.failures + 1
         )
 
     def after_test(self, smoke_result: SmokeTestResult) -> DeployFacts:
-        """What is known after the smoke test."""
+        """Return the facts after the smoke test."""
         return replace(self, smoke_result=smoke_result)
 
-    def after_watch(self, deployment: Deployment, marks: DeploymentTags) -> DeployFacts:
-        """What is known when the watcher says that the creation has ended."""
-        # Nobody can have tested it before it was Active: that no verdict is shown is no lag.
-        return replace(self, observation=Found(deployment, marks), failures=0, looks=ABSENCES_TO_BELIEVE)
+    def after_watch(self, deployment: Deployment, tags: DeploymentTags) -> DeployFacts:
+        """Return the facts after the watcher saw that the creation ended."""
+        # No smoke test can have run before the deployment was Active: an absent result is not a late one.
+        return replace(self, observation=Found(deployment, tags), failures=0, times_found=ABSENCES_TO_BELIEVE)
 
     def after_model(self, model: ModelState) -> DeployFacts:
-        """What is known after GetCustomModel."""
+        """Return the facts after GetCustomModel."""
         return replace(self, model=model)
 
     def after_pause(self) -> DeployFacts:
-        """Time has passed: look and try afresh, remembering how often."""
-        proven = self.is_model_proven or self.model is ModelState.ACTIVE
-        failures = self.failures + (self.attempt is None and self.delete_result is None)  # those were counted when they failed
+        """Return the facts after a pause: observe and act again. The counts stay."""
+        is_model_proven = self.is_model_proven or self.model is ModelState.ACTIVE
+        # The failure of a create or delete was counted when it failed.
+        failures = self.failures + (self.attempt is None and self.delete_result is None)
         return replace(
-            self, observation=None, attempt=None, delete_result=None, model=None, is_model_proven=proven, failures=failures
+            self,
+            observation=None,
+            attempt=None,
+            delete_result=None,
+            model=None,
+            is_model_proven=is_model_proven,
+            failures=failures,
         )
 
     def after_failure(self) -> DeployFacts:
-        """A look itself failed: nothing new is known, but it has been tried."""
+        """Return the facts after an observation failed."""
         return replace(self, failures=self.failures + 1)

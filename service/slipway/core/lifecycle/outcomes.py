@@ -96,7 +96,7 @@ class Outcome:
     """A version that knew no owners made or updated the deployment for this request, and may have announced it already."""
 
     @property
-    def loggable(self) -> str | None:
+    def log_message(self) -> str | None:
         """`message` without the model's answer: log lines hold nothing that a model was asked or has said."""
         if self.message is None or self.smoke is None or not self.smoke.text:
             return self.message
@@ -116,7 +116,7 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class PutOff:
+class Postpone:
     """Its outcome cannot be published now: continue later, without a place being kept for it meanwhile."""
 
 
@@ -124,7 +124,7 @@ class PutOff:
 class Continue:
     """Not finished under this message: send its continuation, then delete it."""
 
-    decided: Decisions | None = None
+    decisions: Decisions | None = None
     """What it is to carry, beside where the request began; None for what it carried before."""
     after: int = 0
     """Seconds until the continuation can be received."""
@@ -135,4 +135,4 @@ class Abandon:
     """The lease is lost, somebody else has the message: touch nothing."""
 
 
-Settlement = Done | Release | PutOff | Continue | Abandon
+Settlement = Done | Release | Postpone | Continue | Abandon

@@ -20,13 +20,13 @@ REFUSALS_TO_BELIEVE: Final = 10
 LONGEST_ANSWER: Final = 1000
 
 
-def recorded_result(marks: DeploymentTags, request: Request, *, is_former: bool = False) -> SmokeTestResult | None:
+def recorded_result(slipway_tags: DeploymentTags, request: Request, *, is_former: bool = False) -> SmokeTestResult | None:
     """Return what came of this request's smoke test, as it was written on the deployment.
 
     `is_former` says that a version may have written it that knew no owners.
     """
     keys = {update_key(request), former_key(request)} if is_former else {update_key(request)}
-    return marks.smoke.smoke_result if marks.smoke is not None and marks.smoke.key in keys else None
+    return slipway_tags.smoke.smoke_result if slipway_tags.smoke is not None and slipway_tags.smoke.key in keys else None
 
 
 def judge(test: SmokeTest, answer: str | CallFailed, refusals: int) -> SmokeTestResult | Pause:

@@ -17,7 +17,7 @@ class Found:
     """A deployment is there, and this is what its tags say."""
 
     deployment: Deployment
-    marks: DeploymentTags
+    slipway_tags: DeploymentTags
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ class DeleteDeployment:
 class SendContinuation:
     """Write down what was decided, in a new message, before anything is done about it."""
 
-    decided: Decisions
-    otherwise: Outcome
+    decisions: Decisions
+    outcome_at_deadline: Outcome
     """How the request ends where there is no time for that any more."""
 
 

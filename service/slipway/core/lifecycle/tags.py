@@ -51,7 +51,7 @@ class UpdateTag:
     received: float
     former: str | None
     """The model that was served before; None where its ARN is too long for a tag."""
-    had_failed: bool = False
+    had_failed_update: bool = False
     """Bedrock told of an update to the same model already: what it tells of that is not this one."""
     by: str = ""
     """The request's `requestId` and payload: see `ownership.correlation`. Empty where a version wrote it that had no owners."""
@@ -60,7 +60,7 @@ class UpdateTag:
     def tags(self) -> dict[str, str]:
         """The tags that say so."""
         former = self.former if self.former and len(self.former) <= _LONGEST_VALUE else ""
-        words = [self.key, format_time(self.received), *([_AGAIN] if self.had_failed else [])]
+        words = [self.key, format_time(self.received), *([_AGAIN] if self.had_failed_update else [])]
         words += [f"{_BY}{self.by}"] if self.by else []
         return {UPDATE_TAG: " ".join(words), FORMER_TAG: former}
 
@@ -108,7 +108,7 @@ def update_key(request: Request) -> str:
 
 def former_key(request: Request) -> str:
     """Return the same as a version made it that knew no owners."""
-    return _key(request.former_payload_identity)
+    return _key(request.payload_identity_without_owner)
 
 
 def _key(payload_identity: list[str]) -> str:

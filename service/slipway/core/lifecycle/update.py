@@ -67,7 +67,7 @@ class UpdateFacts:
     received: float
     """When the request was first received, in seconds since the epoch."""
     in_doubt: bool = False
-    is_receipt_proved: bool = False
+    is_receipt_proven: bool = False
     """`received` is SQS's own word, or Slipway's: no other sender can have chosen it."""
     may_force: bool = False
     """The settings let a request touch what Slipway did not make."""
@@ -85,10 +85,10 @@ class UpdateFacts:
     unseen: int = 0
     """Waits, since it was sent, in which Get did not show it."""
     absences: int = 0
-    looks: int = 0
+    times_found: int = 0
     """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
     after `ABSENCES_TO_BELIEVE`, like a deployment."""
-    may_be_marked: bool = False
+    may_be_tagged: bool = False
     """The mark was written, by this delivery or perhaps by an earlier owner: that it is not shown is not believed at once."""
     refusals: int = 0
     failures: int = 0
@@ -99,8 +99,8 @@ class UpdateFacts:
         if isinstance(observation, NotFound):
             return replace(self, observation=observation, absences=self.absences + 1)
         begun = self.has_begun or (self.sent_to is not None and _is_updating(observation.deployment, self.sent_to))
-        looks = min(self.looks + 1, ABSENCES_TO_BELIEVE)
-        return replace(self, observation=observation, absences=0, looks=looks, has_begun=begun)
+        times_found = min(self.times_found + 1, ABSENCES_TO_BELIEVE)
+        return replace(self, observation=observation, absences=0, times_found=times_found, has_begun=begun)
 
     def after_poll(self, deployment: Deployment | None) -> UpdateFacts:
         """What is known after a Get alone, while an update is under way: when it no longer is, look at everything."""
@@ -114,7 +114,7 @@ class UpdateFacts:
 
     def after_update_tag(self) -> UpdateFacts:
         """The deployment is marked, or may be: every look is stale now."""
-        return replace(self, observation=None, may_be_marked=True, looks=0)
+        return replace(self, observation=None, may_be_tagged=True, times_found=0)
 
     def after_update(self, to: str, attempt: DeleteSent | CallFailed) -> UpdateFacts:
         """What is known after an update: every look is stale now."""
@@ -169,7 +169,7 @@ def decide(request: Update, facts: UpdateFacts) -> Step:
             return _on_absence(request, facts)
         case Found() as seen:
             step = _on_existing(request, facts, seen)
-            if isinstance(step, Finish) and _is_of_former_version(request, facts, seen.marks.update):
+            if isinstance(step, Finish) and _is_of_former_version(request, facts, seen.slipway_tags.update):
                 return Finish(replace(step.outcome, is_of_former_version=True))
             return step
         case None:
@@ -194,19 +194,19 @@ def _on_answer(facts: UpdateFacts) -> Step:
 
 
 def _on_existing(request: Update, facts: UpdateFacts, seen: Found) -> Step:
-    deployment, mark = seen.deployment, seen.marks.update
+    deployment, mark = seen.deployment, seen.slipway_tags.update
     is_former = _is_of_former_version(request, facts, mark)
     is_marked = mark is not None and (is_former or mark.key == update_key(request))
-    if seen.marks.request is None and facts.looks < ABSENCES_TO_BELIEVE:
+    if seen.slipway_tags.request is None and facts.times_found < ABSENCES_TO_BELIEVE:
         return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
-    if seen.marks.request is None and (
+    if seen.slipway_tags.request is None and (
         others := not_created_by_slipway(deployment, is_forced=request.force, may_force=facts.may_force)
     ):
         return Finish(others)
-    if not is_marked and not facts.may_be_marked and _is_reused(request, seen):
+    if not is_marked and not facts.may_be_tagged and _is_reused(request, seen):
         return Finish(reused(request.request_id, deployment))
     later = mark if mark is not None and not is_marked and mark.is_later_than(facts.received) else None
-    if later or (facts.in_doubt and seen.marks.is_later_than(facts.received)):
+    if later or (facts.in_doubt and seen.slipway_tags.is_later_than(facts.received)):
         text = f"{deployment.name!r} was {'updated' if later else 'made'} for a request that came after this one; it is kept"
         return Finish(Outcome(OutcomeKind.FAILED, Reason.SUPERSEDED, text, deployment))
     match deployment.status:
@@ -216,15 +216,15 @@ def _on_existing(request: Update, facts: UpdateFacts, seen: Found) -> Step:
         case Status.CREATING | Status.UNKNOWN:
             return Pause(Reason.BUSY, f"{deployment.arn} is {deployment.status_text}")
         case Status.ACTIVE:
-            if not is_marked and (facts.may_be_marked or facts.in_doubt) and facts.looks < ABSENCES_TO_BELIEVE:
+            if not is_marked and (facts.may_be_tagged or facts.in_doubt) and facts.times_found < ABSENCES_TO_BELIEVE:
                 return Pause(Reason.UPDATING, f"{deployment.arn} does not show yet that it is marked for this update")
-            smoke_result = facts.smoke_result or recorded_result(seen.marks, request, is_former=is_former)
+            smoke_result = facts.smoke_result or recorded_result(seen.slipway_tags, request, is_former=is_former)
             if (
                 is_marked
                 and facts.in_doubt
                 and request.smoke_test
                 and smoke_result is None
-                and facts.looks < ABSENCES_TO_BELIEVE
+                and facts.times_found < ABSENCES_TO_BELIEVE
             ):
                 return Pause(Reason.SMOKE_TEST, "the verdict of an earlier smoke test may not be shown yet")
             return _on_active(request, facts, deployment, mark if is_marked else None, smoke_result)
@@ -232,15 +232,15 @@ def _on_existing(request: Update, facts: UpdateFacts, seen: Found) -> Step:
 
 def _is_of_former_version(request: Update, facts: UpdateFacts, mark: UpdateTag | None) -> bool:
     """Return whether a version that knew no owners marked the deployment for this same request."""
-    if mark is None or mark.by or not facts.is_receipt_proved or mark.key != former_key(request):
+    if mark is None or mark.by or not facts.is_receipt_proven or mark.key != former_key(request):
         return False
     return is_same_second(mark.received, facts.received)
 
 
 def _is_reused(request: Update, seen: Found) -> bool:
     """Return whether the deployment was made, or last updated, under the id of this request: for another payload."""
-    by = seen.marks.update.by if seen.marks.update is not None else ""
-    return seen.marks.request == request.request_id or is_reused(by, correlation(request.request_id, request.owner))
+    by = seen.slipway_tags.update.by if seen.slipway_tags.update is not None else ""
+    return seen.slipway_tags.request == request.request_id or is_reused(by, correlation(request.request_id, request.owner))
 
 
 def _on_active(
@@ -304,7 +304,7 @@ def _has_failed(request: Update, facts: UpdateFacts, deployment: Deployment, mar
     update = deployment.update
     if update is None or update.model_arn != request.model_arn or update.status is not UpdateStatus.FAILED:
         return False
-    return (not mark.had_failed and facts.sends <= 1) or _has_ended(facts, request.model_arn)
+    return (not mark.had_failed_update and facts.sends <= 1) or _has_ended(facts, request.model_arn)
 
 
 def _has_ended(facts: UpdateFacts, to: str) -> bool:

@@ -98,14 +98,14 @@ def _read(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Tr
     return plain(trigger.make(given)), trigger, given
 
 
-def client_token(request: Deploy, generation: int = 0, voids: int = 0) -> str:
+def client_token(request: Deploy, generation: int = 0, spent_tokens: int = 0) -> str:
     """Derive the token that Bedrock gets: the same for ever for the same request, and in the form that Bedrock takes.
 
-    `generation` counts on where a new deployment is wanted although an earlier one was made with the same token; `voids`,
+    `generation` counts on where a new deployment is wanted although an earlier one was made with the same token; `spent_tokens`,
     where Bedrock has answered with the earlier one, which is gone. Nobody has to remember how often: whoever begins again
     with the first token is answered the same, and comes to the same next one.
     """
-    void = [f"void {voids}"] if voids else []
+    void = [f"void {spent_tokens}"] if spent_tokens else []
     said = json.dumps([request.identity, request.name, request.requested_model, generation, *request.elsewhere, *void])
     return f"slipway-{hashlib.sha256(said.encode()).hexdigest()}"
 

@@ -85,15 +85,15 @@ class Request:
     def elsewhere(self) -> list[str]:
         """The owner; and the target, unless it is the default: what is asked of that stays the same when others are added."""
         owner = [f"owner {self.owner}"] if self.owner else []
-        return [*owner, f"target {self.target_shown}"] if self.target_shown else owner
+        return [*owner, f"target {self.target_label}"] if self.target_label else owner
 
     @property
-    def former_payload_identity(self) -> list[str]:
+    def payload_identity_without_owner(self) -> list[str]:
         """Return the essence as a version made it that knew no owners."""
         return replace(self, owner="").payload_identity
 
     @property
-    def target_shown(self) -> str | None:
+    def target_label(self) -> str | None:
         """The target's name as it is shown: None for the default, which nobody has to know of who has no other."""
         return None if self.target == DEFAULT else self.target
 
@@ -110,7 +110,7 @@ class Deploy(Request):
     """ARN or name; what was asked for instead of a model."""
     description: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
-    """The requester's own tags; Slipway's are added by `marks.wanted_tags`."""
+    """The requester's own tags; Slipway's are added by `slipway_tags.wanted_tags`."""
     if_exists: IfExists = IfExists.ADOPT
     on_failure: OnFailure = OnFailure.KEEP
     retries: int = 0

@@ -219,7 +219,7 @@ def without_forged_continuation(message: Message, own: str | None, *, has_rules:
     return replace(message, attributes=others | {CONTINUATION: json.dumps(told, separators=(",", ":"))})
 
 
-def is_receipt_proved(message: Message) -> bool:
+def is_receipt_proven(message: Message) -> bool:
     """Return whether the first receipt is as SQS or Slipway itself says it: no other sender can have chosen it."""
     earlier = read_continuation(message)
     return earlier is None or not earlier.is_claimed

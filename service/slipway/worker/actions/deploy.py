@@ -14,7 +14,7 @@ import structlog
 from slipway.core.bedrock.deployments import Created, ModelState
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.events.publish import Progress
-from slipway.core.lifecycle.deploy import Create, DeployFacts, UpdateExisting, Void, Watch, decide
+from slipway.core.lifecycle.deploy import Create, DeployFacts, UpdateExisting, UseNextToken, Watch, decide
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.lifecycle.steps import (
     DeleteDeployment,
@@ -99,7 +99,7 @@ class DeployAction:
         facts = DeployFacts(
             in_doubt=lease.is_in_doubt,
             received=continuations.first_received_at(lease.message),
-            is_receipt_proved=continuations.is_receipt_proved(lease.message),
+            is_receipt_proven=continuations.is_receipt_proven(lease.message),
             decisions=continuations.decisions(lease.message),
         )
         try:
@@ -112,9 +112,9 @@ class DeployAction:
                         return step.outcome
                     if isinstance(step, SendContinuation):
                         return step
-                    if isinstance(step, Void):
-                        log.warning("token.void", voids=facts.voids + 1)
-                        facts = facts.after_void()
+                    if isinstance(step, UseNextToken):
+                        log.warning("token.replaced", spent_tokens=facts.spent_tokens + 1)
+                        facts = facts.after_spent_token()
                         continue
                     if isinstance(step, UpdateExisting):
                         updated = await self._update(request, lease, deadline, report_progress)
@@ -200,7 +200,7 @@ class DeployAction:
                         model_arn=request.model_arn,
                         description=request.description,
                         tags=wanted_tags(request, facts.received, facts.decisions.attempt),
-                        token=client_token(request, facts.decisions.attempt - 1, facts.voids),
+                        token=client_token(request, facts.decisions.attempt - 1, facts.spent_tokens),
                         wait=lease.wait_to_call,
                     )
             except CallFailed as failed:
@@ -251,10 +251,10 @@ class DeployAction:
             self._watcher.forget(arn)
             lease.watched = None
             return facts.after_missing(arn)
-        marks = facts.observation.marks if isinstance(facts.observation, Found) else DeploymentTags()
+        slipway_tags = facts.observation.slipway_tags if isinstance(facts.observation, Found) else DeploymentTags()
         ended_at = deployment.updated_at or lease.now()
         self._tally.creation_seconds.add(max(0.0, ended_at - deployment.created_at))
-        return facts.after_watch(deployment, marks)
+        return facts.after_watch(deployment, slipway_tags)
 
     async def _at_deadline(self, request: Deploy, facts: DeployFacts, lease: Lease) -> Outcome:
         """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
@@ -267,7 +267,7 @@ class DeployAction:
                 facts = facts.after_observation(observation)
         last = decide(request, facts)
         if isinstance(last, Finish | SendContinuation):
-            return last.outcome if isinstance(last, Finish) else last.otherwise
+            return last.outcome if isinstance(last, Finish) else last.outcome_at_deadline
         if reason in _SWEPT and (trouble := self._watcher.trouble) is not None:
             reason, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
         elif reason is Reason.IN_CREATION and lease.arn is not None and isinstance(facts.observation, NotFound):

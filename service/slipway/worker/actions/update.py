@@ -53,7 +53,7 @@ class UpdateAction:
         facts = UpdateFacts(
             received=continuations.first_received_at(lease.message),
             in_doubt=lease.is_in_doubt,
-            is_receipt_proved=continuations.is_receipt_proved(lease.message),
+            is_receipt_proven=continuations.is_receipt_proven(lease.message),
             may_force=self._may_force,
         )
         try:

@@ -39,7 +39,7 @@ class Copies:
         Another one that is leased here gives way, and is awaited. Raises `Interrupted` while waiting.
         """
         message = lease.message
-        if not continuations.is_receipt_proved(message):
+        if not continuations.is_receipt_proven(message):
             return False
         origin = continuations.origin(message)
         self._remember(origin, continuations.hops(message), continuations.decisions(message))
@@ -62,11 +62,11 @@ class Copies:
         message = lease.message
         latest, decided = self._latest.get(continuations.origin(message), (0, NO_DECISIONS))
         is_covered = continuations.decisions(message) in (NO_DECISIONS, decided)
-        return continuations.hops(message) < latest and is_covered and continuations.is_receipt_proved(message)
+        return continuations.hops(message) < latest and is_covered and continuations.is_receipt_proven(message)
 
     def sent(self, lease: Lease, decided: Decisions | None) -> None:
         """Note that the request was continued in a new message."""
-        if continuations.is_receipt_proved(lease.message):
+        if continuations.is_receipt_proven(lease.message):
             origin, hops = continuations.origin(lease.message), continuations.next_hops(lease.message)
             self._remember(origin, hops, decided or continuations.decisions(lease.message))
 

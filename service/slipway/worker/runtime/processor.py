@@ -30,7 +30,7 @@ from slipway.core.lifecycle.outcomes import (
     Done,
     Outcome,
     OutcomeKind,
-    PutOff,
+    Postpone,
     Reason,
     Release,
     Settlement,
@@ -131,8 +131,8 @@ class MessageProcessor:
         if not self.room.admit(request, lease):
             site.lives.cancelling.overtake(lease)
             return self.room.postpone(request, lease)
-        if request.target_shown:
-            bind_contextvars(target=request.target_shown)
+        if request.target_label:
+            bind_contextvars(target=request.target_label)
         log.info(
             "request.accepted",
             action=request.action,
@@ -144,7 +144,7 @@ class MessageProcessor:
             request_id=request.request_id,
             action=request.action,
             deployment=request.name,
-            target=request.target_shown,
+            target=request.target_label,
             tenant=request.tenant,
         )
         deadline = lease.loop_time(times_of(lease, request).deadline or 0.0)
@@ -163,8 +163,10 @@ class MessageProcessor:
                 if isinstance(outcome, SendContinuation):
                     if lease.refused is None:
                         return self._handed_on(outcome, report_progress)
-                    is_tested = outcome.decided.tested is not None
-                    outcome = outcome.otherwise if is_tested else _not_continued(outcome.otherwise, lease.refused)
+                    is_tested = outcome.decisions.tested is not None
+                    outcome = (
+                        outcome.outcome_at_deadline if is_tested else _not_continued(outcome.outcome_at_deadline, lease.refused)
+                    )
                 lease.end()
                 if outcome.reason is Reason.NOT_UNDERSTOOD:
                     text = outcome.message or ""
@@ -220,7 +222,7 @@ class MessageProcessor:
         is_there = self._traits.has_dead_letter_queue and await self._bury(lease, "Unpublishable", text)
         log.error("event.given_up", error=text, is_dead_letter=is_there)
         is_over = continuations.lineage(lease.message).delays >= MOST_DELAYS
-        return Done() if is_there or is_over else PutOff()
+        return Done() if is_there or is_over else Postpone()
 
     async def _bury(self, lease: Lease, code: str, text: str) -> bool:
         return await self._burials.send_dead_letter(
@@ -236,13 +238,13 @@ class MessageProcessor:
 
     def _handed_on(self, step: SendContinuation, report_progress: ReportProgress) -> Settlement:
         """What was decided is written down, in the message that carries it on, before anything is done about it."""
-        otherwise = step.otherwise
-        if step.decided.tested is not None:
-            return Continue(step.decided)
-        if step.decided.failure is None:
+        otherwise = step.outcome_at_deadline
+        if step.decisions.tested is not None:
+            return Continue(step.decisions)
+        if step.decisions.failure is None:
             report_progress(Progress.RETRYING, otherwise.reason, otherwise.message)
-        log.info("request.failed_for_now", attempt=otherwise.attempt, error=otherwise.loggable)
-        return Continue(step.decided)
+        log.info("request.failed_for_now", attempt=otherwise.attempt, error=otherwise.log_message)
+        return Continue(step.decisions)
 
     async def _let_older_messages_come(self, lease: Lease) -> None:
         """Before anything is done about what was decided, let the time pass in which the message before could come again.
@@ -263,7 +265,7 @@ class MessageProcessor:
 
     def _keys(self, request: AnyRequest, lease: Lease) -> list[str]:
         """Answer what it must be alone with: its FIFO group, and its deployment."""
-        elsewhere = f" in {request.target_shown}" if request.target_shown else ""  # another one, of the same name
+        elsewhere = f" in {request.target_label}" if request.target_label else ""  # another one, of the same name
         name = self.history.name_of(request.name) if request.is_by_arn else request.name
         keys = [f"{'cancel' if isinstance(request, Cancel) else 'deployment'} {name}{elsewhere}"]
         if self._traits.is_fifo and lease.message.group is not None:
@@ -336,7 +338,7 @@ class MessageProcessor:
             at=times.now,
             action=request.action,
             name=request.name,
-            target=request.target_shown,
+            target=request.target_label,
             arn=outcome.deployment.arn if outcome.deployment else None,
             reason=outcome.reason.value if outcome.reason else None,
             text=outcome.message,
@@ -357,7 +359,7 @@ class MessageProcessor:
             receive_count=lease.message.receive_count,
             seconds=round(seconds, 3),
             event_id=event_id,
-            error=outcome.loggable,
+            error=outcome.log_message,
         )
 
 

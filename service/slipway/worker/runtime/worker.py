@@ -17,7 +17,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from slipway.core.bedrock.errors import Denied, Refused, ResourceMissing
-from slipway.core.lifecycle.outcomes import Abandon, Continue, Done, PutOff, Reason, Release, Settlement
+from slipway.core.lifecycle.outcomes import Abandon, Continue, Done, Postpone, Reason, Release, Settlement
 from slipway.core.requests.models import Cancel
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs import continuations
@@ -332,7 +332,7 @@ class Worker:
             self.leases.discard(lease)
             self._copies.discard(lease)
             self._tasks.discard(asyncio.current_task())  # here, as a callback takes 0.14 KB
-            decided = settlement.decided if isinstance(settlement, Continue) else None
+            decided = settlement.decisions if isinstance(settlement, Continue) else None
             lease.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
             lease.trace.end("Fault" if settlement is None else type(settlement).__name__)
 
@@ -353,7 +353,7 @@ class Worker:
             except Postponed:
                 return Release() if lease.request is None else self._answers.room.postpone(lease.request, lease)
             except PublishInterrupted:
-                return PutOff()
+                return Postpone()
             except Exception as fault:
                 if _is_of_close(fault):
                     raise
@@ -439,15 +439,15 @@ class Worker:
                 await self.leases.delete(lease)
             case Abandon():
                 pass
-            case PutOff():
+            case Postpone():
                 self.tally.put_off += 1
                 await self._put_off(lease)
             case Release(after=after) if self._is_last_receive(lease) or self._has_counts(lease, after):
                 await self._hand_on(lease, delay_seconds=after, is_put_off=False, has_survived=after > 0)
             case Release(after=after):
                 await self.leases.release(lease, after)
-            case Continue(decided=decided, after=after):
-                return await self._hand_on(lease, decided, delay_seconds=after, is_put_off=False)
+            case Continue(decisions=decisions, after=after):
+                return await self._hand_on(lease, decisions, delay_seconds=after, is_put_off=False)
         return False
 
     def _is_last_receive(self, lease: Lease) -> bool:
@@ -497,7 +497,7 @@ class Worker:
         continuation = continuations.write_continuation(
             lease.message,
             is_fifo=self._traits.is_fifo,
-            decided=decided,
+            new_decisions=decided,
             trace=lease.trace.traceparent,
             lineage=lineage,
             delay_seconds=delay_seconds,

@@ -165,12 +165,12 @@ class Reaper:
         arn = deployment.arn
         try:
             tags = await self._bedrock.tags(arn, wait=self._wait)
-            marks = DeploymentTags.of(tags or {})
-            if marks.request is None or marks.expires is None:
+            slipway_tags = DeploymentTags.of(tags or {})
+            if slipway_tags.request is None or slipway_tags.expires is None:
                 self._expires.pop(arn, None)
             else:
-                self._expires[arn] = marks.expires
-                if marks.expires <= self._bedrock.now():
+                self._expires[arn] = slipway_tags.expires
+                if slipway_tags.expires <= self._bedrock.now():
                     await self._expire(deployment)
         except (Refused, Denied, Conflicting) as refused:
             log.info("reaper.refused", arn=arn, code=refused.code, error=str(refused))
