@@ -60,7 +60,7 @@ SEEDED_BUGS = (
     SeededBug(
         "create again after no answer, without a look",
         "slipway.core.lifecycle.deploy",
-        "            in_doubt=self.in_doubt or unknown,\n",
+        "            in_doubt=self.in_doubt or is_unknown,\n",
         "            in_doubt=self.in_doubt,\n",
     ),
     SeededBug(
@@ -129,8 +129,8 @@ SEEDED_BUGS = (
     SeededBug(
         "anybody's deployment is adopted",
         "slipway.core.lifecycle.deploy",
-        "    if slipway_tags.request is None:\n        return _conflict",
-        "    if slipway_tags is None:\n        return _conflict",
+        "    if tags.request is None:\n        return _name_conflict",
+        "    if tags is None:\n        return _name_conflict",
     ),
     SeededBug(
         "a failed batch is taken for done",
@@ -372,13 +372,13 @@ SEEDED_BUGS = (
     SeededBug(
         "stale details of an update are believed",
         "slipway.core.lifecycle.update",
-        "    return (not mark.had_failed_update and facts.sends <= 1) or _has_ended(facts, request.model_arn)\n",
+        "    return (not tag.had_failed_update and facts.sends <= 1) or _has_ended(facts, request.model_arn)\n",
         "    return True\n",
     ),
     SeededBug(
         "an update leaves no mark",
         "slipway.worker.actions.update",
-        "                written = self._bedrock.tag(arn, mark.tags, wait=lease.wait_to_call)\n",
+        "                written = self._bedrock.tag(arn, tag.tags, wait=lease.wait_to_call)\n",
         "                written = self._bedrock.tag(arn, {}, wait=lease.wait)\n",
     ),
     SeededBug(
@@ -396,8 +396,8 @@ SEEDED_BUGS = (
     SeededBug(
         "a replacement replaces its own new deployment",
         "slipway.core.lifecycle.deploy",
-        "        return _remove(facts, deployment) if slipway_tags.attempt < facts.decisions.attempt else None\n",
-        "        return _on_anothers(request, facts, seen, is_copy=False)\n",
+        "        return _delete(facts, deployment) if tags.attempt < facts.decisions.attempt else None\n",
+        "        return _on_other_request(request, facts, found, is_copy=False)\n",
     ),
     SeededBug(
         "what has no tag of Slipway's expires",
@@ -414,7 +414,7 @@ SEEDED_BUGS = (
     SeededBug(
         "a cancelled request is forgotten in the hand-over",
         "slipway.core.sqs.continuations",
-        '        if self.cancelled is not None:\n            said["cancelled"] = self.cancelled\n',
+        '        if self.cancelled is not None:\n            fields["cancelled"] = self.cancelled\n',
         "",
     ),
     SeededBug(
@@ -432,8 +432,8 @@ SEEDED_BUGS = (
     SeededBug(
         "what is handed on is Slipway's own request",
         "slipway.core.sqs.continuations",
-        '        told["sender"] = sender\n',
-        '        told["sender"] = message.sender\n',
+        '        fields["sender"] = sender\n',
+        '        fields["sender"] = message.sender\n',
     ),
     SeededBug(
         "tags that a rule forces are dropped",
@@ -498,13 +498,13 @@ SEEDED_BUGS = (
     SeededBug(
         "requestId is proof of ownership",
         "slipway.core.lifecycle.deploy",
-        '    if (slipway_tags.owner or "") == request.owner or _is_of_former_version(request, facts, slipway_tags):\n',
+        '    if (tags.owner or "") == request.owner or _is_of_former_version(request, facts, tags):\n',
         "    if True:\n",
     ),
     SeededBug(
         "an update may have the id of the deploy",
         "slipway.core.lifecycle.update",
-        "    if not is_marked and not facts.may_be_tagged and _is_reused(request, seen):\n",
+        "    if not is_tagged and not facts.may_be_tagged and _is_reused(request, found):\n",
         "    if False:\n",
     ),
     SeededBug(
@@ -528,8 +528,8 @@ SEEDED_BUGS = (
     SeededBug(
         "absent tags are believed at once",
         "slipway.core.lifecycle.deploy",
-        "    if not facts.created_by_this_delivery and slipway_tags.request is None and facts.times_found < ABSENCES_TO_BELIEVE:\n",
-        "    if not facts.created_by_this_delivery and slipway_tags.request is None and facts.times_found < 1:\n",
+        "    if not facts.created_by_this_delivery and tags.request is None and facts.times_found < ABSENCES_TO_BELIEVE:\n",
+        "    if not facts.created_by_this_delivery and tags.request is None and facts.times_found < 1:\n",
     ),
     SeededBug(
         "an ARN that is never shown is waited for",

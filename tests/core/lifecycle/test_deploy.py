@@ -280,7 +280,7 @@ def test_the_same_id_with_another_payload_is_refused_with_a_reason() -> None:
         step = decide(MINE, DeployFacts().after_observation(Found(a_deployment(Status.ACTIVE), replace(OURS, owner=owner))))
         assert ended(step) == (OutcomeKind.REJECTED, Reason.NOT_UNDERSTOOD)
         assert isinstance(step, Finish)
-        assert "requestId 'r-1' was used for another request" in str(step.outcome.message)
+        assert "requestId 'r-1' was used by a request with another payload" in str(step.outcome.message)
 
 
 def test_a_create_that_is_answered_with_what_is_never_shown_is_made_with_the_next_token() -> None:
@@ -448,7 +448,7 @@ def test_a_test_that_failed_is_told_as_such_also_when_what_it_failed_on_is_gone(
     request = replace(TESTED, on_failure=OnFailure.DELETE)
     step = decide(request, DeployFacts().after_observation(Found(a_deployment(Status.ACTIVE), OURS)).after_test(BAD))
     assert isinstance(step, SendContinuation)
-    assert step.decisions.has_failed_test
+    assert step.decisions.failed_test == BAD.text
     last = decide(request, DeployFacts(in_doubt=True, decisions=step.decisions).after_observation(NotFound()))
     assert isinstance(last, Finish)
     assert ended(last) == (OutcomeKind.FAILED, Reason.SMOKE_TEST_FAILED), "Bedrock has never said that it failed"

@@ -29,7 +29,7 @@ def test_a_job_that_makes_none_is_an_outcome_with_its_words(status: JobStatus) -
     step = decide_model("name", CustomizationJob(JOB, status, None, "no training data"))
     assert isinstance(step, Finish)
     assert (step.outcome.kind, step.outcome.reason) == (OutcomeKind.FAILED, Reason.MODEL_FAILED)
-    assert step.outcome.message == f"{JOB}, which was to make the model, is {status.value}: no training data"
+    assert step.outcome.message == f"the customization job {JOB} is {status.value}: no training data"
 
 
 def test_a_job_that_does_not_exist_is_an_outcome() -> None:

@@ -15,6 +15,7 @@ from slipway.core.schema.rejection import RejectionCode, RequestRejected
 from slipway.core.sqs import continuations
 from slipway.core.sqs.continuations import (
     CLOCK_SLACK_SECONDS,
+    LONGEST_FAILURE,
     MOST_ATTEMPTS,
     MOST_ATTRIBUTES,
     OLDEST_SECONDS,
@@ -147,7 +148,7 @@ def test_a_continuation_is_within_its_bounds_or_none(key: str, value: Any) -> No
         Decisions(attempt=3),
         Decisions(failure="no capacity"),
         Decisions(2, "no\ncapacity"),
-        Decisions(failure="wrong", has_failed_test=True),
+        Decisions(failure="wrong", failed_test="no"),
         Decisions(cancelled="delete"),
     ],
 )
@@ -252,10 +253,10 @@ def test_a_decision_that_nobody_wrote_is_none(attempt: Any, failure: Any) -> Non
 @pytest.mark.parametrize(
     ("decisions", "said"),
     [
-        (Decisions(attempt=2), "attempt 2 is made, and what the one before has made is deleted"),
-        (Decisions(attempt=2, failure="no room"), "its last attempt has failed, and what that made is deleted"),
-        (Decisions(cancelled="delete"), "it is cancelled, and its deployment is deleted"),
-        (Decisions(attempt=2, cancelled="keep"), "it is cancelled, and its deployment is kept"),
+        (Decisions(attempt=2), "attempt 2 starts; the deployment of the attempt before is deleted"),
+        (Decisions(attempt=2, failure="no room"), "its last attempt failed; the failed deployment is deleted"),
+        (Decisions(cancelled="delete"), "cancelled; its deployment is deleted"),
+        (Decisions(attempt=2, cancelled="keep"), "cancelled; its deployment is kept"),
     ],
 )
 def test_what_was_decided_is_said_in_words(decisions: Decisions, said: str) -> None:
@@ -282,3 +283,9 @@ def test_any_text_is_a_group_that_sqs_and_sns_take(text: str) -> None:
     assert re.fullmatch("[!-~]{1,128}", group)
     assert group_of(group) == group
     assert group == text or not re.fullmatch("[!-~]{1,128}", text)
+
+
+@pytest.mark.parametrize("answer", [{}, {"testAnswer": 7}, {"testAnswer": "a" * (LONGEST_FAILURE + 1)}])
+def test_a_failed_smoke_test_of_an_earlier_version_has_the_failure_as_its_text(answer: dict[str, Any]) -> None:
+    failed = Decisions.of({"failure": "its smoke test failed: no", "failedTest": True, **answer})
+    assert failed == Decisions(failure="its smoke test failed: no", failed_test="its smoke test failed: no")

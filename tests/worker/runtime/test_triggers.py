@@ -121,7 +121,7 @@ def test_a_model_that_does_not_come_is_a_time_out_that_says_so() -> None:
         data = world.event(NAME)
         assert (data["outcome"], data["reason"]) == ("TimedOut", "ModelNotActive")
         job = MODEL.replace(":custom-model/", ":model-customization-job/")
-        assert f"{job}, which makes the model, is InProgress" in data["message"]
+        assert f"the customization job {job} is InProgress" in data["message"]
         assert "modelArn" not in data
         await world.stop()
 

@@ -232,7 +232,7 @@ def _on_active(request: Deploy, facts: DeployFacts, found: Found, active: Outcom
     if not is_own:
         return _on_adopted(request, request.smoke_test, facts, active)
     is_former_version = _is_of_former_version(request, facts, found.slipway_tags)
-    smoke_result = facts.smoke_result or recorded_result(found.slipway_tags, request, is_former=is_former_version)
+    smoke_result = facts.smoke_result or recorded_result(found.slipway_tags, request, is_former_version=is_former_version)
     if smoke_result is None:
         if facts.in_doubt and not facts.created_by_this_delivery and facts.times_found < ABSENCES_TO_BELIEVE:
             return Pause(Reason.SMOKE_TEST, "the tag with the result of an earlier smoke test may not be shown yet")

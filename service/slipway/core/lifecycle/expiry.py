@@ -1,7 +1,7 @@
-"""When a deployment's time is over: the request to delete it, which is put on the queue like anybody else's.
+"""The request to delete an expired deployment, sent to the request queue like any other request.
 
-The truth is the tag on the deployment. Whoever sees that its time is over sends a delete that looks at the tag once more; sent
-twice, by two replicas or after a restart, it is one request, with one outcome and one event id.
+The tag `slipway:expires` on the deployment decides: the delete checks it again. Sent twice, by two replicas or after a restart,
+it is one request, with one outcome and one event id.
 """
 
 from __future__ import annotations
@@ -15,23 +15,25 @@ from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs.messages import Outgoing
 
 AGAIN_SECONDS: Final = 3600.0
-"""So long after it was sent, a delete of what is still there is sent again."""
+"""After this time without effect the delete is sent again."""
 
 
 def request_id(arn: str) -> str:
-    """Answer the id of the request to delete this deployment because it has expired."""
+    """Return the id of the request that deletes an expired deployment."""
     return f"expired-{arn.rsplit('/', 1)[-1]}"
 
 
 def delete_of(deployment: Deployment, target: str = DEFAULT, *, is_fifo: bool) -> Outgoing:
-    """Make the request to delete a deployment, if it has expired indeed."""
-    asked = {
+    """Return the message with the request to delete a deployment if it has expired."""
+    body = {
         "action": "delete",
         "customModelDeploymentIdentifier": deployment.arn,
         "ifExpired": True,
         "requestId": request_id(deployment.arn),
     }
     if target != DEFAULT:
-        asked["target"] = target
-    once = hashlib.sha256(f"expired {deployment.arn}".encode()).hexdigest()
-    return Outgoing(json.dumps(asked), group=deployment.name if is_fifo else None, deduplication_id=once if is_fifo else None)
+        body["target"] = target
+    deduplication_id = hashlib.sha256(f"expired {deployment.arn}".encode()).hexdigest()
+    return Outgoing(
+        json.dumps(body), group=deployment.name if is_fifo else None, deduplication_id=deduplication_id if is_fifo else None
+    )

@@ -1,4 +1,4 @@
-"""How a request ends, why one waits, and what becomes of its message."""
+"""Outcomes of a request, the reasons for them and for waits, and the settlement of its message."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slipway.core.sqs.continuations import Decisions
 
 
 class OutcomeKind(StrEnum):
-    """How a request ended. Each is announced once, under one event id."""
+    """How a request ended. Each is published under one event id."""
 
     ACTIVE = "Active"
     FAILED = "Failed"
@@ -25,11 +25,11 @@ class OutcomeKind(StrEnum):
 
 
 UNSUCCESSFUL: Final = frozenset({OutcomeKind.FAILED, OutcomeKind.ROLLED_BACK, OutcomeKind.TIMED_OUT, OutcomeKind.REJECTED})
-"""It ended other than anybody wanted."""
+"""Outcomes that count as a failure."""
 
 
 class Reason(StrEnum):
-    """Why a request waits, or ended other than well: one word for programs, beside a sentence for people."""
+    """Why a request waits or failed: one word for programs, beside a sentence for people."""
 
     DEPLOYMENT_FAILED = "DeploymentFailed"
     NAME_CONFLICT = "NameConflict"
@@ -68,7 +68,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SmokeTestResult:
-    """What came of a smoke test. `text` is the model's answer, or why there is none."""
+    """Result of a smoke test. `text` is the model's answer, or why there is none."""
 
     passed: bool
     text: str
@@ -76,28 +76,28 @@ class SmokeTestResult:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a request ended, with what is known of its deployment. `message` is a sentence for a person."""
+    """How a request ended, with its deployment if known. `message` is a sentence for a person."""
 
     kind: OutcomeKind
     reason: Reason | None = None
     message: str | None = None
     deployment: Deployment | None = None
     adopted: bool = False
-    """The deployment existed before this delivery looked: made by an earlier delivery, or by another request."""
+    """The deployment is older than this delivery: an earlier delivery or another request created it."""
     former: str | None = None
     """The model that was served before an update."""
     attempt: int = 1
-    """Which attempt to make a deployment this is the end of."""
+    """Number of the attempt to create the deployment that ended."""
     smoke: SmokeTestResult | None = None
-    """What came of the smoke test."""
+    """Result of the smoke test; None if none was run."""
     already_gone: bool = False
     """There was nothing to delete."""
     is_of_former_version: bool = False
-    """A version that knew no owners made or updated the deployment for this request, and may have announced it already."""
+    """A version without owner tags created or updated the deployment for this request, and may have published this outcome."""
 
     @property
     def log_message(self) -> str | None:
-        """`message` without the model's answer: log lines hold nothing that a model was asked or has said."""
+        """Return `message` without the model's answer: no prompt or answer of a model is logged."""
         if self.message is None or self.smoke is None or not self.smoke.text:
             return self.message
         return self.message.replace(self.smoke.text, "(its answer is in the event)")
@@ -110,29 +110,29 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Not finished here: give the message back, visible again after so many seconds."""
+    """Not finished here: release the message, visible again after `after` seconds."""
 
     after: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Postpone:
-    """Its outcome cannot be published now: continue later, without a place being kept for it meanwhile."""
+    """The outcome cannot be published now: continue later in a new message, which is delayed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Continue:
-    """Not finished under this message: send its continuation, then delete it."""
+    """Not finished with this message: send its continuation, then delete it."""
 
     decisions: Decisions | None = None
-    """What it is to carry, beside where the request began; None for what it carried before."""
+    """Decisions that the continuation carries; None for those of this message."""
     after: int = 0
     """Seconds until the continuation can be received."""
 
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """The lease is lost, somebody else has the message: touch nothing."""
+    """The lease is lost, another consumer may have the message: do nothing."""
 
 
 Settlement = Done | Release | Postpone | Continue | Abandon

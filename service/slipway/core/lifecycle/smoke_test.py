@@ -1,8 +1,7 @@
-"""The smoke test: one question to a deployment, and what its answer, or the lack of one, says.
+"""The smoke test: one prompt to a deployment, and the verdict on its answer or failure.
 
-The verdict is written down before anything is made of it: asked again by a successor, the model might answer otherwise, and
-one request would end in two ways. It is written on the deployment by the request that made or updates it. A request that only
-adopts writes nothing there: its verdict is carried in a new message.
+The result is recorded before it has any effect: the model might answer a second prompt differently, and one request would have
+two outcomes. The request that created or updated the deployment records it in a tag; one that adopted it, in a continuation.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ from slipway.core.lifecycle.tags import DeploymentTags, former_key, update_key
 from slipway.core.requests.models import Request, SmokeTest
 
 REFUSALS_TO_BELIEVE: Final = 10
-"""A deployment that is Active does not always answer yet: so often the service's refusal is not believed."""
+"""Refusals after which the test fails. A deployment may refuse calls for a while after it becomes Active."""
 LONGEST_ANSWER: Final = 1000
 
 
-def recorded_result(slipway_tags: DeploymentTags, request: Request, *, is_former: bool = False) -> SmokeTestResult | None:
-    """Return what came of this request's smoke test, as it was written on the deployment.
+def recorded_result(tags: DeploymentTags, request: Request, *, is_former_version: bool = False) -> SmokeTestResult | None:
+    """Return the result of this request's smoke test from the deployment's tags; None if there is none.
 
-    `is_former` says that a version may have written it that knew no owners.
+    With `is_former_version`, a version without owner tags may have written it.
     """
-    keys = {update_key(request), former_key(request)} if is_former else {update_key(request)}
-    return slipway_tags.smoke.smoke_result if slipway_tags.smoke is not None and slipway_tags.smoke.key in keys else None
+    keys = {update_key(request), former_key(request)} if is_former_version else {update_key(request)}
+    return tags.smoke.smoke_result if tags.smoke is not None and tags.smoke.key in keys else None
 
 
 def judge(test: SmokeTest, answer: str | CallFailed, refusals: int) -> SmokeTestResult | Pause:
-    """Say what an answer means, or that it is too early for one. `refusals` counts this one too, if it is one."""
+    """Return the result that follows from an answer, or a pause before the next try. `refusals` includes this one."""
     if isinstance(answer, str):
         return SmokeTestResult(_is_expected(test, answer), answer[:LONGEST_ANSWER])
     match answer:

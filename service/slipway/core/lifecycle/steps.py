@@ -1,4 +1,4 @@
-"""What the decisions about all actions have in common: what was seen of a deployment, and the steps that every one knows."""
+"""Observations of a deployment, and the steps that several `decide` functions return."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slipway.core.sqs.continuations import Decisions
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A deployment is there, and this is what its tags say."""
+    """An existing deployment with its Slipway tags."""
 
     deployment: Deployment
     slipway_tags: DeploymentTags
@@ -22,61 +22,62 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class NotFound:
-    """Get found nothing at the last look."""
+    """Get found no deployment."""
 
 
 ABSENCES_TO_BELIEVE: Final = 5
-"""Get may not show yet what was made a moment ago: 7 to 15 seconds lie between the first of so many looks and the last."""
+"""Observations after which an absence is believed: Get may show a new deployment late. With the pauses between them they take
+7 to 15 seconds."""
 
 Observation = Found | NotFound | None
-"""None when it has not been looked, or the look is stale."""
+"""None if there was no observation, or it is stale."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteSent:
-    """Bedrock took a call on whose end it does not answer."""
+    """Bedrock accepted a delete or an update; its end is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observe:
-    """Get the deployment, and its tags where there is one."""
+    """Get the deployment and, if it exists, its tags."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteDeployment:
-    """Delete this deployment, by its ARN."""
+    """Delete a deployment by its ARN."""
 
     arn: str
 
 
 @dataclass(frozen=True, slots=True)
 class SendContinuation:
-    """Write down what was decided, in a new message, before anything is done about it."""
+    """Record decisions in a continuation before they are carried out."""
 
     decisions: Decisions
     outcome_at_deadline: Outcome
-    """How the request ends where there is no time for that any more."""
+    """How the request ends if its deadline passes first."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunSmokeTest:
-    """Ask the deployment what the smoke test asks, and write down what came of it."""
+    """Send the smoke test's prompt to the deployment, and record the result."""
 
     arn: str
     is_written: bool = True
-    """On the deployment. Not where it is only adopted."""
+    """Record it in a tag on the deployment. False for an adopted deployment."""
 
 
 @dataclass(frozen=True, slots=True)
 class GetModel:
-    """Get the state of the model: of this one, else of the one that was asked for."""
+    """Get the state of a model: `model_arn`, else the requested one."""
 
     model_arn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """Let a while pass, and Get the deployment: List does not show what is waited for."""
+    """Wait one sweep interval, then Get the deployment: List does not show the progress of an update."""
 
     reason: Reason
     message: str
@@ -84,7 +85,7 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Let time pass, longer with each trouble in a row, then go on."""
+    """Wait, longer after each failure in a row, then go on."""
 
     reason: Reason
     message: str
@@ -98,7 +99,7 @@ class Finish:
 
 
 def reason_for(failed: CallFailed) -> Reason:
-    """Name the trouble that a failed look or sweep is."""
+    """Return the reason for a wait after a failed read."""
     match failed:
         case Throttled():
             return Reason.THROTTLED
@@ -109,21 +110,21 @@ def reason_for(failed: CallFailed) -> Reason:
 
 
 def reused(request_id: str, deployment: Deployment) -> Outcome:
-    """Return how a request ends whose `requestId` another request used, which made or updated the deployment."""
+    """Return the outcome of a request whose `requestId` an earlier request with another payload used for the deployment."""
     text = (
-        f"requestId {request_id!r} was used for another request: it made or updated {deployment.name!r}, and asked for"
-        " something else; use a new requestId, or send exactly what was sent before"
+        f"requestId {request_id!r} was used by a request with another payload, which created or updated"
+        f" {deployment.name!r}; use a new requestId, or send the same payload as before"
     )
     return Outcome(OutcomeKind.REJECTED, Reason.NOT_UNDERSTOOD, text, deployment)
 
 
 def not_created_by_slipway(deployment: Deployment, *, is_forced: bool, may_force: bool) -> Outcome | None:
-    """Answer how a request ends that is about what Slipway did not make; None where force is said, and allowed."""
+    """Return the outcome of a request for a deployment that Slipway did not create; None if force is set and allowed."""
     if is_forced and may_force:
         return None
-    whose = f"{deployment.name!r} was not made by Slipway"
+    problem = f"{deployment.name!r} was not created by Slipway"
     if is_forced:
-        text = f"{whose}, and the setting allow_force is false; have it set, or do it by hand"
+        text = f"{problem}, and the setting allow_force is false; have it set to true, or change the deployment by hand"
         return Outcome(OutcomeKind.FAILED, Reason.FORCE_NOT_ALLOWED, text, deployment)
-    text = f"{whose}; say force, where the settings allow it, or do it by hand"
+    text = f"{problem}; set force in the request, which needs the setting allow_force, or change the deployment by hand"
     return Outcome(OutcomeKind.FAILED, Reason.NOT_OURS, text, deployment)

@@ -1,6 +1,6 @@
-"""What Slipway writes on a deployment, as tags, for whoever takes a request over: there is no other memory.
+"""The tags that Slipway writes on a deployment. They are its only state outside the queue.
 
-A tag's value has at most 256 letters, digits, spaces and _.:/=+@-; times are ISO 8601, for people read them too.
+A tag's value has at most 256 letters, digits, spaces and _.:/=+@-. Times are ISO 8601 in UTC.
 """
 
 from __future__ import annotations
@@ -17,22 +17,21 @@ from slipway.core.requests.models import Deploy, Request
 from slipway.core.time_format import format_time, parse_time
 
 REQUEST_TAG: Final = "slipway:request"
-"""The id of the request that made it: how a successor knows that it is Slipway's. No proof: see the owner."""
+"""Id of the request that created the deployment. It says that Slipway created it, and does not prove ownership."""
 OWNER_TAG: Final = "slipway:owner"
-"""What proves that a request is the one that made it, which no sender can choose: see `ownership.owner_of`."""
+"""Proof of the request that created the deployment, which no sender can choose: see `ownership.owner_of`."""
 RECEIVED_TAG: Final = "slipway:received"
-"""When that request was first received, by the queue's clock: what was asked for later is not undone by what came before."""
+"""When that request was first received, by the queue's clock: an earlier request does not undo a later one."""
 ATTEMPT_TAG: Final = "slipway:attempt"
-"""Which attempt of the request made it; not there for the first."""
+"""Number of the attempt that created the deployment; absent for the first."""
 UPDATE_TAG: Final = "slipway:update"
-"""Whose update the latest is: a key made of the request, and when that was first received."""
+"""The latest update: a key made from its request, and when that request was first received."""
 FORMER_TAG: Final = "slipway:former"
 """The model that was served before that update."""
 EXPIRES_TAG: Final = "slipway:expires"
-"""When it is to be deleted; somebody may write another time."""
+"""When the deployment is deleted. A person may change it."""
 SMOKE_TAG: Final = "slipway:smoke"
-"""What came of the latest smoke test, and whose it was: asked twice, a model may answer otherwise."""
-
+"""The result of the latest smoke test, and the key of its request: asked twice, a model may answer differently."""
 
 _LONGEST_VALUE: Final = 256
 _ROUNDING_SECONDS: Final = 0.001
@@ -45,20 +44,20 @@ _NOT_FOR_TAGS = re.compile(r"[^A-Za-z0-9_.:/=+@-]+")
 
 @dataclass(frozen=True, slots=True)
 class UpdateTag:
-    """What an update writes before it begins."""
+    """The tag that an update writes before it begins."""
 
     key: str
     received: float
     former: str | None
-    """The model that was served before; None where its ARN is too long for a tag."""
+    """The model that was served before; None if its ARN is too long for a tag."""
     had_failed_update: bool = False
-    """Bedrock told of an update to the same model already: what it tells of that is not this one."""
+    """Get showed a failed update to the same model before: such a failure is not of this update."""
     by: str = ""
-    """The request's `requestId` and payload: see `ownership.correlation`. Empty where a version wrote it that had no owners."""
+    """The request's `requestId` and payload: see `ownership.correlation`. Empty if a version without owner tags wrote it."""
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tags that say so."""
+        """Return the tags to write."""
         former = self.former if self.former and len(self.former) <= _LONGEST_VALUE else ""
         words = [self.key, format_time(self.received), *([_AGAIN] if self.had_failed_update else [])]
         words += [f"{_BY}{self.by}"] if self.by else []
@@ -66,7 +65,7 @@ class UpdateTag:
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Self | None:
-        """Read what was written; None where nothing was, or a person has spoilt it."""
+        """Read a deployment's tags; None if there is no valid update tag."""
         match tags.get(UPDATE_TAG, "").split():
             case [key, time, *rest] if (received := _seconds(time)) is not None:
                 by = next((word.removeprefix(_BY) for word in rest if word.startswith(_BY)), "")
@@ -74,27 +73,27 @@ class UpdateTag:
         return None
 
     def is_later_than(self, received: float) -> bool:
-        """Whether its request was first received after this time."""
+        """Return whether the update's request was first received after this time."""
         return self.received > received + _ROUNDING_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class SmokeTestTag:
-    """What a smoke test writes when it has ended."""
+    """The tag that a smoke test writes when it has ended."""
 
     key: str
     smoke_result: SmokeTestResult
 
     @property
     def tags(self) -> dict[str, str]:
-        """The tag that says so: as much of the answer as fits, without what no tag can hold."""
+        """Return the tag to write, with as much of the answer as fits and without characters that no tag can hold."""
         word = _PASSED if self.smoke_result.passed else _FAILED
         text = " ".join(_NOT_FOR_TAGS.sub(" ", self.smoke_result.text).split())
         return {SMOKE_TAG: f"{self.key} {word} {text}"[:_LONGEST_VALUE].rstrip()}
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Self | None:
-        """Read what was written; None where nothing was, or a person has spoilt it."""
+        """Read a deployment's tags; None if there is no valid smoke test tag."""
         match tags.get(SMOKE_TAG, "").split(" ", 2):
             case [key, ("passed" | "failed") as word, *rest]:
                 return cls(key, SmokeTestResult(word == _PASSED, rest[0] if rest else ""))
@@ -102,12 +101,12 @@ class SmokeTestTag:
 
 
 def update_key(request: Request) -> str:
-    """Answer what tells an update, or a smoke test, from all others: the same for ever for the same request."""
+    """Return the key of a request's update or smoke test: always the same for the same request."""
     return _key(request.payload_identity)
 
 
 def former_key(request: Request) -> str:
-    """Return the same as a version made it that knew no owners."""
+    """Return the key as a version without owner tags wrote it."""
     return _key(request.payload_identity_without_owner)
 
 
@@ -117,21 +116,21 @@ def _key(payload_identity: list[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentTags:
-    """What a deployment's tags say of it. Times are seconds since the epoch."""
+    """The Slipway tags of a deployment. Times are seconds since the epoch."""
 
     request: str | None = None
-    """None where Slipway did not make it."""
+    """None if Slipway did not create the deployment."""
     received: float | None = None
     update: UpdateTag | None = None
     attempt: int = 1
     smoke: SmokeTestTag | None = None
     expires: float | None = None
     owner: str | None = None
-    """None where Slipway did not make it, or a version did that wrote no owner."""
+    """None if Slipway did not create the deployment, or a version without owner tags did."""
 
     @classmethod
     def of(cls, tags: Mapping[str, str]) -> Self:
-        """Read a deployment's tags. What a person has spoilt is as if it were not there."""
+        """Read a deployment's tags. An invalid value is ignored."""
         return cls(
             tags.get(REQUEST_TAG),
             _seconds(tags.get(RECEIVED_TAG)),
@@ -143,30 +142,30 @@ class DeploymentTags:
         )
 
     def is_of_former_version(self, request_id: str, received: float) -> bool:
-        """Return whether a version that wrote no owner made it for the request with this id that was first received then.
+        """Return whether a version without owner tags created it for the request with this id and first-received time.
 
-        Valid only where `received` is SQS's own word: then no other sender can have chosen it.
+        Valid only if `received` comes from SQS: then no other sender can have chosen it.
         """
         return self.owner is None and self.request == request_id and is_same_second(self.received, received)
 
     def is_later_than(self, received: float) -> bool:
-        """Whether it was made, or updated, for a request that was first received after this time."""
+        """Return whether the deployment was created or updated for a request that was first received after this time."""
         return self.is_made_after(received) or (self.update is not None and self.update.is_later_than(received))
 
     def is_made_after(self, received: float) -> bool:
-        """Whether it was made for a request that was first received after this time."""
+        """Return whether the deployment was created for a request that was first received after this time."""
         return self.received is not None and self.received > received + _ROUNDING_SECONDS
 
 
 def is_same_second(written: float | None, received: float) -> bool:
-    """Return whether a time that was written in a tag is this one, as far as a tag can hold it."""
+    """Return whether the time in a tag is this one, at the precision of a tag."""
     return written is not None and abs(written - received) <= _ROUNDING_SECONDS
 
 
 def wanted_tags(request: Deploy, received: float, attempt: int = 1) -> list[tuple[str, str]]:
-    """Answer all tags that the deployment gets: the requester's, then Slipway's. The same whoever asks, and whenever.
+    """Return all tags of a new deployment: the request's own, then Slipway's. The same in every delivery of the request.
 
-    `received` is when the request was first received.
+    `received` is when the request was first received, in seconds since the epoch.
     """
     own = [(REQUEST_TAG, request.request_id), (RECEIVED_TAG, format_time(received))]
     if request.owner:

@@ -1,26 +1,26 @@
-"""Every choice in the life of an update request: one pure function from what is known to the next step.
+"""Every decision in the life of an update request: one pure function from the known facts to the next step.
 
-    Look ──absent──▶ Pause ──▶ Look; absent again and again ──▶ Ended: Failed, DeploymentNotFound
-     ▲ └─exists─┬─ not ours, and not forced; Failed ───────────▶ Ended: Failed
-     │          ├─ updated, or made, for what was asked later ──▶ Ended: Failed, Superseded
-     │          ├─ Creating; being updated for somebody else ───▶ Pause (Busy) ──▶ Look
-     │          ├─ being updated to the wanted model ───────────▶ Poll, until it is not ──▶ Look
-     │          ├─ serves the wanted model ─────────────────────▶ Ended: Updated; after the smoke TryOut, where there is one
-     │          ├─ and that failed, with rollback ──────────────▶ Update, to the former ──▶ Ended: RolledBack
-     │          ├─ ours, UpdateFailed ─┬─ rollback was asked for ▶ Ended: RolledBack, since the former is still served
-     │          │                      └─ else ─────────────────▶ Ended: Failed, UpdateFailed
-     │          ├─ not marked as ours ──▶ Mark it, with the model that it serves ──▶ Look
-     │          └─ marked ──▶ Update ──┬─ applied ──▶ Poll
-     │                                 ├─ Refused, Missing, and again ──▶ AskModel ──▶ Ended: the service's verdict
-     └─────────────────────────────────┴─ anything else ──▶ Pause ──▶ Look
+    Observe ──not found──▶ Pause ──▶ Observe; not found several times ──▶ Finish: Failed, DeploymentNotFound
+     ▲ └─found──┬─ no Slipway tags, and not forced; Failed ────▶ Finish: Failed
+     │          ├─ updated or created for a later request ─────▶ Finish: Failed, Superseded
+     │          ├─ Creating; being updated to another model ───▶ Pause (Busy) ──▶ Observe
+     │          ├─ being updated to the requested model ───────▶ Poll, until it is not ──▶ Observe
+     │          ├─ serves the requested model ─────────────────▶ Finish: Updated; before it RunSmokeTest, if requested
+     │          ├─ and the test failed, with rollback ─────────▶ SendUpdate to the former model ──▶ Finish: RolledBack
+     │          ├─ own update failed ──┬─ with rollback ───────▶ Finish: RolledBack, since the former model is still served
+     │          │                      └─ else ────────────────▶ Finish: Failed, UpdateFailed
+     │          ├─ no update tag of this request ──▶ WriteUpdateTag, with the model that it serves ──▶ Observe
+     │          └─ tagged ──▶ SendUpdate ──┬─ accepted ──▶ Poll
+     │                                     ├─ Refused, ResourceMissing ──▶ GetModel ──▶ Finish: with the service's error
+     └─────────────────────────────────────┴─ any other failure ──▶ Pause ──▶ Observe
 
 Rules:
-1. `Updated` is said when Bedrock serves the wanted model; `updateDetails` may be left over from an earlier update, and
-   are believed only when they are about the wanted model, and cannot have been there before this request's update.
-2. Before the first update the deployment is marked with this request and the model that it served: a successor, and only
-   so, knows that it was updated, and what to return to.
-3. Of two updates the one that was asked for later wins: what came before does not undo it.
-4. What Slipway did not make is touched only when the request and the settings both say so.
+1. `Updated` is reported when Bedrock serves the requested model. `updateDetails` may describe an earlier update: they are
+   believed only if they name the requested model and cannot be older than this request's update.
+2. The update tag, with this request and the model served so far, is written before the first update: only through it does a
+   successor know that the deployment was updated, and which model to return to.
+3. Of two updates the later request wins: an earlier request does not undo it.
+4. A deployment that Slipway did not create is updated only if the request and the settings both allow it.
 """
 
 from __future__ import annotations
@@ -54,48 +54,49 @@ from slipway.core.requests.models import Update
 from slipway.core.requests.ownership import correlation, is_reused
 
 UNSEEN_TO_BELIEVE: Final = 5
-"""Get may not show for a while an update that was taken on; after so many looks it is sent again, and after as many more what
-Get shows is taken for the answer to it."""
+"""Get may show an accepted update late. After this many observations without it the update is sent again; after as many more,
+what Get shows counts as its result."""
 REFUSALS_TO_BELIEVE: Final = UNSEEN_TO_BELIEVE
-"""An update whose answer was lost is sent again, and refused because it is under way, which Get may not show for a while."""
+"""An update whose response was lost is sent again and refused because it is under way, which Get may show late."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateFacts:
-    """All that is known of one request here and now. Each `after_…` answers the facts that follow from an answer."""
+    """Everything known of one update request. Each `after_…` method returns the facts that follow from one result."""
 
     received: float
     """When the request was first received, in seconds since the epoch."""
     in_doubt: bool = False
+    """The request was delivered before, and may have been done."""
     is_receipt_proven: bool = False
-    """`received` is SQS's own word, or Slipway's: no other sender can have chosen it."""
+    """`received` comes from SQS or from Slipway: no other sender can have chosen it."""
     may_force: bool = False
-    """The settings let a request touch what Slipway did not make."""
+    """The settings allow a request to update a deployment that Slipway did not create."""
     observation: Observation = None
     attempt: DeleteSent | CallFailed | None = None
     sent_to: str | None = None
-    """The model of the last update that this delivery sent and Bedrock took on."""
+    """The model of the last update that this delivery sent and Bedrock accepted."""
     sends: int = 0
-    """How often it was sent."""
+    """How often that update was sent."""
     has_begun: bool = False
-    """Since the last time it was seen under way."""
+    """Get has shown that update since it was last sent."""
     model: ModelState | None = None
     smoke_result: SmokeTestResult | None = None
-    """What came of the smoke test."""
     unseen: int = 0
-    """Waits, since it was sent, in which Get did not show it."""
+    """Pauses since that update was sent in which Get did not show it."""
     absences: int = 0
+    """Observations in a row that did not find the deployment."""
     times_found: int = 0
-    """Looks in a row that showed a deployment, as far as they are counted: a tag that is not shown is believed to be absent
-    after `ABSENCES_TO_BELIEVE`, like a deployment."""
+    """Observations in a row that found a deployment, counted up to `ABSENCES_TO_BELIEVE`: only then is a tag that they do not
+    show believed to be absent, like a deployment."""
     may_be_tagged: bool = False
-    """The mark was written, by this delivery or perhaps by an earlier owner: that it is not shown is not believed at once."""
+    """The update tag was written, or may have been: that Get does not show it is not believed at once."""
     refusals: int = 0
     failures: int = 0
-    """Waits in a row without progress: what backs off."""
+    """Waits in a row without progress: the exponent of the backoff."""
 
     def after_observation(self, observation: Found | NotFound) -> UpdateFacts:
-        """What is known after Get and, where it found something, its tags."""
+        """Return the facts after Get and, if it found a deployment, ListTags."""
         if isinstance(observation, NotFound):
             return replace(self, observation=observation, absences=self.absences + 1)
         begun = self.has_begun or (self.sent_to is not None and _is_updating(observation.deployment, self.sent_to))
@@ -103,7 +104,7 @@ class UpdateFacts:
         return replace(self, observation=observation, absences=0, times_found=times_found, has_begun=begun)
 
     def after_poll(self, deployment: Deployment | None) -> UpdateFacts:
-        """What is known after a Get alone, while an update is under way: when it no longer is, look at everything."""
+        """Return the facts after Get during an update. If the update is no longer under way, observe again with tags."""
         if (
             isinstance(self.observation, Found)
             and deployment is not None
@@ -113,47 +114,47 @@ class UpdateFacts:
         return replace(self, observation=None, failures=0)
 
     def after_update_tag(self) -> UpdateFacts:
-        """The deployment is marked, or may be: every look is stale now."""
+        """Return the facts after the update tag was written, or may have been. It makes every observation stale."""
         return replace(self, observation=None, may_be_tagged=True, times_found=0)
 
-    def after_update(self, to: str, attempt: DeleteSent | CallFailed) -> UpdateFacts:
-        """What is known after an update: every look is stale now."""
+    def after_update(self, model_arn: str, attempt: DeleteSent | CallFailed) -> UpdateFacts:
+        """Return the facts after an update call. It makes every observation stale."""
         facts = replace(self, observation=None, attempt=attempt, model=None)
         if isinstance(attempt, DeleteSent):
-            sends = self.sends + 1 if to == self.sent_to else 1
-            return replace(facts, sent_to=to, sends=sends, has_begun=False, unseen=0, failures=0)
+            sends = self.sends + 1 if model_arn == self.sent_to else 1
+            return replace(facts, sent_to=model_arn, sends=sends, has_begun=False, unseen=0, failures=0)
         refused = isinstance(attempt, Refused | ResourceMissing)
         return replace(facts, refusals=self.refusals + refused, failures=self.failures + 1)
 
     def after_test(self, smoke_result: SmokeTestResult) -> UpdateFacts:
-        """What is known after the smoke test."""
+        """Return the facts after the smoke test."""
         return replace(self, smoke_result=smoke_result, observation=None)
 
     def after_model(self, model: ModelState) -> UpdateFacts:
-        """What is known after GetCustomModel. As long as the model is in creation, that is what was refused."""
+        """Return the facts after GetCustomModel. A model in creation explains all refusals so far."""
         return replace(self, model=model, refusals=0 if model is ModelState.CREATING else self.refusals)
 
     def after_pause(self) -> UpdateFacts:
-        """Time has passed: look and try afresh, remembering how often."""
+        """Return the facts after a pause: observe and act again. The counts stay."""
         unseen = self.unseen + (self.sent_to is not None)
         return replace(self, observation=None, attempt=None, model=None, unseen=unseen, failures=self.failures + 1)
 
     def after_failure(self) -> UpdateFacts:
-        """A question could not be answered: nothing new is known, but it has been tried."""
+        """Return the facts after a read failed."""
         return replace(self, failures=self.failures + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class WriteUpdateTag:
-    """Write on the deployment, for whoever may come after, whose update this is and what was served before."""
+    """Write a tag on the deployment with the request of the update and the model served before it."""
 
     arn: str
-    mark: UpdateTag
+    tag: UpdateTag
 
 
 @dataclass(frozen=True, slots=True)
 class SendUpdate:
-    """Update the deployment to this model."""
+    """Update the deployment to a model."""
 
     arn: str
     model_arn: str
@@ -163,13 +164,13 @@ Step = Observe | WriteUpdateTag | SendUpdate | Poll | RunSmokeTest | GetModel | 
 
 
 def decide(request: Update, facts: UpdateFacts) -> Step:
-    """Say what is next for an update request. Total: every combination of facts has exactly one answer."""
+    """Return the next step of an update request. Total: every combination of facts has exactly one step."""
     match facts.observation:
         case NotFound():
             return _on_absence(request, facts)
-        case Found() as seen:
-            step = _on_existing(request, facts, seen)
-            if isinstance(step, Finish) and _is_of_former_version(request, facts, seen.slipway_tags.update):
+        case Found() as found:
+            step = _on_existing(request, facts, found)
+            if isinstance(step, Finish) and _is_of_former_version(request, facts, found.slipway_tags.update):
                 return Finish(replace(step.outcome, is_of_former_version=True))
             return step
         case None:
@@ -179,7 +180,7 @@ def decide(request: Update, facts: UpdateFacts) -> Step:
 def _on_absence(request: Update, facts: UpdateFacts) -> Step:
     text = f"{request.name} is not found"
     if facts.absences < ABSENCES_TO_BELIEVE:
-        return Pause(Reason.DEPLOYMENT_MISSING, f"{text}; it may have been made a moment ago")
+        return Pause(Reason.DEPLOYMENT_MISSING, f"{text}; it may have just been created")
     return Finish(Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_NOT_FOUND, f"{text}; there is nothing to update"))
 
 
@@ -193,160 +194,163 @@ def _on_answer(facts: UpdateFacts) -> Step:
             return Pause(reason_for(failed), str(failed))
 
 
-def _on_existing(request: Update, facts: UpdateFacts, seen: Found) -> Step:
-    deployment, mark = seen.deployment, seen.slipway_tags.update
-    is_former = _is_of_former_version(request, facts, mark)
-    is_marked = mark is not None and (is_former or mark.key == update_key(request))
-    if seen.slipway_tags.request is None and facts.times_found < ABSENCES_TO_BELIEVE:
-        return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have been made a moment ago")
-    if seen.slipway_tags.request is None and (
-        others := not_created_by_slipway(deployment, is_forced=request.force, may_force=facts.may_force)
+def _on_existing(request: Update, facts: UpdateFacts, found: Found) -> Step:
+    deployment, tag = found.deployment, found.slipway_tags.update
+    is_former_version = _is_of_former_version(request, facts, tag)
+    is_tagged = tag is not None and (is_former_version or tag.key == update_key(request))
+    if found.slipway_tags.request is None and facts.times_found < ABSENCES_TO_BELIEVE:
+        return Pause(Reason.DEPLOYMENT_MISSING, f"{deployment.name!r} shows no tags; it may have just been created")
+    if found.slipway_tags.request is None and (
+        refusal := not_created_by_slipway(deployment, is_forced=request.force, may_force=facts.may_force)
     ):
-        return Finish(others)
-    if not is_marked and not facts.may_be_tagged and _is_reused(request, seen):
+        return Finish(refusal)
+    if not is_tagged and not facts.may_be_tagged and _is_reused(request, found):
         return Finish(reused(request.request_id, deployment))
-    later = mark if mark is not None and not is_marked and mark.is_later_than(facts.received) else None
-    if later or (facts.in_doubt and seen.slipway_tags.is_later_than(facts.received)):
-        text = f"{deployment.name!r} was {'updated' if later else 'made'} for a request that came after this one; it is kept"
+    later_tag = tag if tag is not None and not is_tagged and tag.is_later_than(facts.received) else None
+    if later_tag or (facts.in_doubt and found.slipway_tags.is_later_than(facts.received)):
+        verb = "updated" if later_tag else "created"
+        text = f"{deployment.name!r} was {verb} for a later request; it was not changed"
         return Finish(Outcome(OutcomeKind.FAILED, Reason.SUPERSEDED, text, deployment))
     match deployment.status:
         case Status.FAILED:
-            text = f"{deployment.name!r} itself is Failed: {deployment.failure_message or 'Bedrock gave no failure message'}"
+            text = f"{deployment.name!r} has status Failed: {deployment.failure_message or 'Bedrock gave no failure message'}"
             return Finish(Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED, text, deployment))
         case Status.CREATING | Status.UNKNOWN:
             return Pause(Reason.BUSY, f"{deployment.arn} is {deployment.status_text}")
         case Status.ACTIVE:
-            if not is_marked and (facts.may_be_tagged or facts.in_doubt) and facts.times_found < ABSENCES_TO_BELIEVE:
-                return Pause(Reason.UPDATING, f"{deployment.arn} does not show yet that it is marked for this update")
-            smoke_result = facts.smoke_result or recorded_result(seen.slipway_tags, request, is_former=is_former)
+            if not is_tagged and (facts.may_be_tagged or facts.in_doubt) and facts.times_found < ABSENCES_TO_BELIEVE:
+                return Pause(Reason.UPDATING, f"{deployment.arn} may not show the tag of this update yet")
+            smoke_result = facts.smoke_result or recorded_result(
+                found.slipway_tags, request, is_former_version=is_former_version
+            )
             if (
-                is_marked
+                is_tagged
                 and facts.in_doubt
                 and request.smoke_test
                 and smoke_result is None
                 and facts.times_found < ABSENCES_TO_BELIEVE
             ):
-                return Pause(Reason.SMOKE_TEST, "the verdict of an earlier smoke test may not be shown yet")
-            return _on_active(request, facts, deployment, mark if is_marked else None, smoke_result)
+                return Pause(Reason.SMOKE_TEST, "the tag with the result of an earlier smoke test may not be shown yet")
+            return _on_active(request, facts, deployment, tag if is_tagged else None, smoke_result)
 
 
-def _is_of_former_version(request: Update, facts: UpdateFacts, mark: UpdateTag | None) -> bool:
-    """Return whether a version that knew no owners marked the deployment for this same request."""
-    if mark is None or mark.by or not facts.is_receipt_proven or mark.key != former_key(request):
+def _is_of_former_version(request: Update, facts: UpdateFacts, tag: UpdateTag | None) -> bool:
+    """Return whether a version without owner tags wrote the update tag for this same request."""
+    if tag is None or tag.by or not facts.is_receipt_proven or tag.key != former_key(request):
         return False
-    return is_same_second(mark.received, facts.received)
+    return is_same_second(tag.received, facts.received)
 
 
-def _is_reused(request: Update, seen: Found) -> bool:
-    """Return whether the deployment was made, or last updated, under the id of this request: for another payload."""
-    by = seen.slipway_tags.update.by if seen.slipway_tags.update is not None else ""
-    return seen.slipway_tags.request == request.request_id or is_reused(by, correlation(request.request_id, request.owner))
+def _is_reused(request: Update, found: Found) -> bool:
+    """Return whether another payload under this `requestId` created or last updated the deployment."""
+    by = found.slipway_tags.update.by if found.slipway_tags.update is not None else ""
+    return found.slipway_tags.request == request.request_id or is_reused(by, correlation(request.request_id, request.owner))
 
 
 def _on_active(
-    request: Update, facts: UpdateFacts, deployment: Deployment, mark: UpdateTag | None, smoke_result: SmokeTestResult | None
+    request: Update, facts: UpdateFacts, deployment: Deployment, tag: UpdateTag | None, smoke_result: SmokeTestResult | None
 ) -> Step:
     update = deployment.update
-    former = mark.former if mark else None
+    former = tag.former if tag else None
     if update is not None and update.status in {UpdateStatus.UPDATING, UpdateStatus.UNKNOWN}:
-        if update.model_arn == request.model_arn or (mark and update.model_arn == former):
+        if update.model_arn == request.model_arn or (tag and update.model_arn == former):
             return Poll(Reason.UPDATING, f"{deployment.arn} is being updated to {update.model_arn}")
-        return Pause(Reason.BUSY, f"{deployment.arn} is being updated to {update.model_arn}, for somebody else")
-    if mark is not None and mark.former and request.rollback and _is_condemned(request, smoke_result):
-        return _turn_back(facts, deployment, mark.former, smoke_result)
+        return Pause(Reason.BUSY, f"{deployment.arn} is being updated to {update.model_arn} by another request")
+    if tag is not None and tag.former and request.rollback and _is_condemned(request, smoke_result):
+        return _turn_back(facts, deployment, tag.former, smoke_result)
     if deployment.model_arn == request.model_arn:
-        updated = Outcome(OutcomeKind.UPDATED, deployment=deployment, adopted=mark is None, former=former, smoke=smoke_result)
+        updated = Outcome(OutcomeKind.UPDATED, deployment=deployment, adopted=tag is None, former=former, smoke=smoke_result)
         return _on_success(request, updated, smoke_result)
-    if mark is None:
-        is_failed_already = update is not None and update.model_arn == request.model_arn
+    if tag is None:
+        had_failed_update = update is not None and update.model_arn == request.model_arn
         by = correlation(request.request_id, request.owner)
-        fresh = UpdateTag(update_key(request), facts.received, deployment.model_arn, is_failed_already, by)
+        fresh = UpdateTag(update_key(request), facts.received, deployment.model_arn, had_failed_update, by)
         return WriteUpdateTag(deployment.arn, fresh)
-    if _has_failed(request, facts, deployment, mark):
-        return _on_failure(request, deployment, mark)
+    if _has_failed(request, facts, deployment, tag):
+        return _on_failure(request, deployment, tag)
     return _send(facts, deployment, request.model_arn)
 
 
-def _on_success(request: Update, updated: Outcome, smoke_result: SmokeTestResult | None) -> Step:
-    """Say what is next when the wanted model is served: that is the end, unless it is to be tested first."""
-    if request.smoke_test is None or updated.deployment is None:
-        return Finish(replace(updated, smoke=None))
+def _on_success(request: Update, outcome: Outcome, smoke_result: SmokeTestResult | None) -> Step:
+    """Return the next step if the requested model is served: finish, or run the smoke test first."""
+    if request.smoke_test is None or outcome.deployment is None:
+        return Finish(replace(outcome, smoke=None))
     if smoke_result is None:
-        return RunSmokeTest(updated.deployment.arn)
+        return RunSmokeTest(outcome.deployment.arn)
     if not _is_condemned(request, smoke_result):
-        return Finish(updated)
+        return Finish(outcome)
     text = f"{request.model_arn} is served, and its smoke test failed: {smoke_result.text}"
     if request.rollback:
-        text += "; what was served before it is not known"
-    return Finish(replace(updated, kind=OutcomeKind.FAILED, reason=Reason.SMOKE_TEST_FAILED, message=text))
+        text += "; the model served before it is not known"
+    return Finish(replace(outcome, kind=OutcomeKind.FAILED, reason=Reason.SMOKE_TEST_FAILED, message=text))
 
 
 def _is_condemned(request: Update, smoke_result: SmokeTestResult | None) -> bool:
-    """Whether the smoke test says that the new model is not to be served."""
+    """Return whether the smoke test failed and gates the outcome."""
     return request.smoke_test is not None and request.smoke_test.gate and smoke_result is not None and not smoke_result.passed
 
 
 def _turn_back(facts: UpdateFacts, deployment: Deployment, former: str, smoke_result: SmokeTestResult | None) -> Step:
-    why = f"the smoke test failed: {smoke_result.text if smoke_result else ''}"
+    cause = f"the smoke test failed: {smoke_result.text if smoke_result else ''}"
     if deployment.model_arn == former:
-        text = f"{why}; the former model, {former}, is served again"
+        text = f"{cause}; the former model, {former}, is served again"
         return Finish(
             Outcome(OutcomeKind.ROLLED_BACK, Reason.SMOKE_TEST_FAILED, text, deployment, former=former, smoke=smoke_result)
         )
     if deployment.update == UpdateDetails(former, UpdateStatus.FAILED) and _has_ended(facts, former):
-        text = f"{why}; and the update back to {former} failed: {deployment.model_arn} is served"
+        text = f"{cause}; the update back to {former} failed too: {deployment.model_arn} is served"
         return Finish(Outcome(OutcomeKind.FAILED, Reason.ROLLBACK_FAILED, text, deployment, former=former, smoke=smoke_result))
     return _send(facts, deployment, former)
 
 
-def _has_failed(request: Update, facts: UpdateFacts, deployment: Deployment, mark: UpdateTag) -> bool:
-    """Whether Bedrock says that this request's own update has failed, and not an earlier one to the same model."""
+def _has_failed(request: Update, facts: UpdateFacts, deployment: Deployment, tag: UpdateTag) -> bool:
+    """Return whether this request's own update failed, not an earlier one to the same model."""
     update = deployment.update
     if update is None or update.model_arn != request.model_arn or update.status is not UpdateStatus.FAILED:
         return False
-    return (not mark.had_failed_update and facts.sends <= 1) or _has_ended(facts, request.model_arn)
+    return (not tag.had_failed_update and facts.sends <= 1) or _has_ended(facts, request.model_arn)
 
 
-def _has_ended(facts: UpdateFacts, to: str) -> bool:
-    """Whether a failure that Get shows is of the update that was sent last, and of none before it."""
-    is_all_there_is = facts.sends > 1 and facts.unseen >= UNSEEN_TO_BELIEVE
-    return facts.sent_to == to and (facts.has_begun or is_all_there_is)
+def _has_ended(facts: UpdateFacts, model_arn: str) -> bool:
+    """Return whether a failure that Get shows is of the update that was sent last."""
+    is_shown_late_no_more = facts.sends > 1 and facts.unseen >= UNSEEN_TO_BELIEVE
+    return facts.sent_to == model_arn and (facts.has_begun or is_shown_late_no_more)
 
 
-def _on_failure(request: Update, deployment: Deployment, mark: UpdateTag) -> Step:
+def _on_failure(request: Update, deployment: Deployment, tag: UpdateTag) -> Step:
     failed = f"the update to {request.model_arn} failed; Bedrock gives no reason"
-    if request.rollback and mark.former in {None, deployment.model_arn}:
+    if request.rollback and tag.former in {None, deployment.model_arn}:
         text = f"{failed}; the former model, {deployment.model_arn}, is served as before"
-        return Finish(Outcome(OutcomeKind.ROLLED_BACK, Reason.UPDATE_FAILED, text, deployment, former=mark.former))
+        return Finish(Outcome(OutcomeKind.ROLLED_BACK, Reason.UPDATE_FAILED, text, deployment, former=tag.former))
     text = f"{failed}; {deployment.model_arn} is served"
-    return Finish(Outcome(OutcomeKind.FAILED, Reason.UPDATE_FAILED, text, deployment, former=mark.former))
+    return Finish(Outcome(OutcomeKind.FAILED, Reason.UPDATE_FAILED, text, deployment, former=tag.former))
 
 
-def _send(facts: UpdateFacts, deployment: Deployment, to: str) -> Step:
-    """Update, unless that has been tried and something is to be waited for, or asked, first."""
-    if facts.sent_to == to and facts.unseen < UNSEEN_TO_BELIEVE:
-        return Pause(Reason.UPDATING, f"{deployment.arn} was told to serve {to}, and does not show it yet")
+def _send(facts: UpdateFacts, deployment: Deployment, model_arn: str) -> Step:
+    """Return the update call; after a refused or unseen one, the pause, model check or end that comes first."""
+    if facts.sent_to == model_arn and facts.unseen < UNSEEN_TO_BELIEVE:
+        return Pause(Reason.UPDATING, f"{deployment.arn} accepted the update to {model_arn} and does not show it yet")
     if not isinstance(facts.attempt, Refused | ResourceMissing):
-        return SendUpdate(deployment.arn, to)
+        return SendUpdate(deployment.arn, model_arn)
     text = str(facts.attempt)
     match facts.model:
         case None:
-            return GetModel(to)
+            return GetModel(model_arn)
         case ModelState.MISSING:
-            return _verdict(Reason.MODEL_NOT_FOUND, f"modelArn {to} does not exist", deployment)
+            return _verdict(Reason.MODEL_NOT_FOUND, f"modelArn {model_arn} does not exist", deployment)
         case ModelState.FAILED:
-            return _verdict(Reason.MODEL_FAILED, f"the model {to} itself has Failed", deployment)
+            return _verdict(Reason.MODEL_FAILED, f"the model {model_arn} has status Failed", deployment)
         case model if is_early(model, facts.attempt):
-            return Pause(Reason.MODEL_NOT_ACTIVE, f"{to} is not Active yet: {text}")
+            return Pause(Reason.MODEL_NOT_ACTIVE, f"{model_arn} is not Active yet: {text}")
         case _ if facts.refusals >= REFUSALS_TO_BELIEVE:
             return _verdict(Reason.INVALID_REQUEST, text, deployment)
         case _:
-            return Pause(Reason.BUSY, f"not believed yet: {text}")
+            return Pause(Reason.BUSY, f"the update was refused; trying again: {text}")
 
 
 def _verdict(reason: Reason, text: str, deployment: Deployment) -> Finish:
     return Finish(Outcome(OutcomeKind.FAILED, reason, text, deployment))
 
 
-def _is_updating(deployment: Deployment, to: str) -> bool:
-    return deployment.update == UpdateDetails(to, UpdateStatus.UPDATING)
+def _is_updating(deployment: Deployment, model_arn: str) -> bool:
+    return deployment.update == UpdateDetails(model_arn, UpdateStatus.UPDATING)

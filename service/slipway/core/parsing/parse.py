@@ -99,11 +99,10 @@ def _read(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Tr
 
 
 def client_token(request: Deploy, generation: int = 0, spent_tokens: int = 0) -> str:
-    """Derive the token that Bedrock gets: the same for ever for the same request, and in the form that Bedrock takes.
+    """Return the `clientRequestToken` of a create call, always the same for the same request and in the form Bedrock accepts.
 
-    `generation` counts on where a new deployment is wanted although an earlier one was made with the same token; `spent_tokens`,
-    where Bedrock has answered with the earlier one, which is gone. Nobody has to remember how often: whoever begins again
-    with the first token is answered the same, and comes to the same next one.
+    `generation` counts deployments of earlier attempts; `spent_tokens` counts tokens that Bedrock answered with a deployment
+    that no longer exists. Neither needs to be stored: a consumer that starts again with the first token gets the same answers.
     """
     void = [f"void {spent_tokens}"] if spent_tokens else []
     said = json.dumps([request.identity, request.name, request.requested_model, generation, *request.elsewhere, *void])

@@ -1,4 +1,7 @@
-"""What a request takes along to its next message, beside where it began: what nobody could find out otherwise."""
+"""Continuations: new messages that carry a request on, with its first-received time and the decisions made about it.
+
+The message attribute `SlipwayContinuation` holds them as JSON. They are what a later consumer can learn nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -20,86 +23,91 @@ DELETE: Final = "delete"
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What was decided under an earlier message, before it was acted on."""
+    """Decisions about a request, written in a continuation before they are carried out."""
 
     attempt: int = 1
-    """Which attempt to make a deployment this is: those before have failed, and what is left of them goes."""
+    """Number of the current attempt to create the deployment. Deployments of earlier attempts failed and are deleted."""
     failure: str | None = None
-    """Why the last attempt has failed: all that is left to do is to take away what it made."""
-    has_failed_test: bool = False
-    """It was not Bedrock that said so, but the smoke test."""
+    """Why the last attempt failed. Only the deletion of its deployment remains to be done."""
+    failed_test: str | None = None
+    """The text of the smoke test result, if the smoke test was that failure."""
     cancelled: str | None = None
-    """Somebody wants it no more, and its deployment `keep` or `delete`."""
-
+    """`keep` or `delete`: what a cancel does with the deployment; None if the request is not cancelled."""
     tested: tuple[bool, str] | None = None
-    """What came of the smoke test of a deployment that is only adopted: whether it passed, and the answer."""
+    """The smoke test result of an adopted deployment: whether it passed, and the text."""
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is to be made any more."""
+        """Return whether the request creates nothing any more."""
         return self.failure is not None or self.cancelled is not None
 
     @property
     def allows_delete(self) -> bool:
-        """Whether something may be deleted because of what was decided."""
+        """Return whether these decisions allow deleting a deployment."""
         return replace(self, tested=None) != Decisions() and self.cancelled != KEEP
 
     @property
     def description(self) -> str:
-        """What was decided, for whoever asks why the request is not done yet."""
+        """Return the decision in words, as the reason that the request is not done yet."""
         if self.cancelled is not None:
-            return f"it is cancelled, and its deployment is {'deleted' if self.cancelled == DELETE else 'kept'}"
+            return f"cancelled; its deployment is {'deleted' if self.cancelled == DELETE else 'kept'}"
         if self.failure is not None:
-            return "its last attempt has failed, and what that made is deleted"
-        return f"attempt {self.attempt} is made, and what the one before has made is deleted"
+            return "its last attempt failed; the failed deployment is deleted"
+        return f"attempt {self.attempt} starts; the deployment of the attempt before is deleted"
 
     def to_json(self) -> dict[str, object]:
-        """Write it; nothing where there is nothing to say."""
-        said: dict[str, object] = {}
+        """Return the decisions that were made; an empty object if there are none."""
+        fields: dict[str, object] = {}
         if self.attempt > 1:
-            said["attempt"] = self.attempt
+            fields["attempt"] = self.attempt
         if self.failure is not None:
-            said["failure"] = self.failure[:LONGEST_FAILURE]
-        if self.has_failed_test:
-            said["failedTest"] = True
+            fields["failure"] = self.failure[:LONGEST_FAILURE]
+        if self.failed_test is not None:
+            fields |= {"failedTest": True, "testAnswer": self.failed_test[:LONGEST_FAILURE]}
         if self.cancelled is not None:
-            said["cancelled"] = self.cancelled
+            fields["cancelled"] = self.cancelled
         if self.tested is not None:
-            has_passed, answer = self.tested
-            said["tested"] = {"passed": has_passed, "answer": answer[:LONGEST_FAILURE]}
-        return said
+            passed, answer = self.tested
+            fields["tested"] = {"passed": passed, "answer": answer[:LONGEST_FAILURE]}
+        return fields
 
     @classmethod
-    def of(cls, given: Mapping[Any, object]) -> Decisions:
-        """Read it; what is not as it would be written is as if it were not there."""
-        made = cls()
-        match given.get("attempt"):
+    def of(cls, fields: Mapping[Any, object]) -> Decisions:
+        """Read what `to_json` wrote. A value that it cannot have written is ignored."""
+        decisions = cls()
+        match fields.get("attempt"):
             case int(attempt) if 1 < attempt <= MOST_ATTEMPTS:
-                made = replace(made, attempt=attempt)
-        match given.get("failure"):
+                decisions = replace(decisions, attempt=attempt)
+        match fields.get("failure"):
             case str(failure) if 0 < len(failure) <= LONGEST_FAILURE:
-                made = replace(made, failure=failure, has_failed_test=given.get("failedTest") is True)
-        match given.get("cancelled"):
+                decisions = replace(decisions, failure=failure, failed_test=_failed_test(fields, failure))
+        match fields.get("cancelled"):
             case ("keep" | "delete") as cancelled:
-                made = replace(made, cancelled=cancelled)
-        match given.get("tested"):
-            case {"passed": bool(has_passed), "answer": str(answer)} if len(answer) <= LONGEST_FAILURE:
-                made = replace(made, tested=(has_passed, answer))
-        return made
+                decisions = replace(decisions, cancelled=cancelled)
+        match fields.get("tested"):
+            case {"passed": bool(passed), "answer": str(answer)} if len(answer) <= LONGEST_FAILURE:
+                decisions = replace(decisions, tested=(passed, answer))
+        return decisions
+
+
+def _failed_test(fields: Mapping[Any, object], failure: str) -> str | None:
+    """Return the text of the failed smoke test. An earlier version wrote it only as a part of the failure."""
+    if fields.get("failedTest") is not True:
+        return None
+    answer = fields.get("testAnswer")
+    return answer if isinstance(answer, str) and len(answer) <= LONGEST_FAILURE else failure
 
 
 NO_DECISIONS: Final = Decisions()
-"""What most requests take along: one value for all of them."""
-
 
 OLDEST_SECONDS: Final = 30 * 86_400
-"""Twice what SQS keeps a message, and far more than the longest timeout."""
+"""Twice the longest retention of SQS, and far more than the longest timeout."""
 CLOCK_SLACK_SECONDS: Final = 300
-"""How far in the future a first receipt may seem to lie: a queue's times come from many machines, some in seconds."""
+"""How far in the future a first receipt may be: a queue's times come from many machines, some rounded to seconds."""
 MOST_HOPS: Final = 100_000
 MOST_ATTRIBUTES: Final = 10
 LARGEST_KEPT_BYTES: Final = 256 * 1024
-"""Body and attributes of a continuation in all: what the smallest usual queue takes."""
+"""Limit for the body and attributes of a continuation: the default maximum message size of a queue."""
 _LONGEST_TEXT: Final = 16_000
 _ORIGIN = re.compile(r"[!-~]{1,128}")
 _RECEIPT = re.compile(r"[!-~]{1,2048}")
@@ -108,46 +116,48 @@ _TRACE = re.compile(r"[0-9a-f-]{55}")
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """Where a request began. `origin` is the id of the message that brought it first."""
+    """The content of the continuation attribute. `origin` is the id of the request's first message."""
 
     origin: str
     first_received_at: float
     hops: int
-    """How often it has been handed on."""
+    """Number of continuations so far, this one included."""
     decisions: Decisions = field(default_factory=Decisions)
     sender: str | None = None
-    """Who sent that message; None where SQS did not say."""
+    """The `SenderId` of the first message; None if SQS did not return one."""
     lineage: Lineage = NEW
     receipt: str | None = field(default=None, repr=False)
-    """The receipt handle of the message before: it is deleted by whoever receives this one, if its owner died before that."""
+    """The receipt handle of the previous message. The consumer of this one deletes it, in case its sender died before that."""
     trace: str | None = None
-    """The `traceparent` of whoever handed it on; None where nobody traces."""
+    """The `traceparent` of the process that sent it; None without tracing."""
     is_claimed: bool = False
-    """Somebody other than Slipway wrote it, or one of those before it: its times prove nothing."""
+    """A sender other than Slipway wrote this continuation or an earlier one: its times prove nothing."""
 
 
 def read_continuation(message: Message) -> Continuation | None:
-    """Answer what an earlier owner handed on with this message; None for a first message, or for garbage."""
+    """Return the continuation in a message; None for a first message, or if the attribute is malformed."""
     if CONTINUATION not in message.attributes:
-        return None  # most of them, and asked of each a dozen times: reading nothing as JSON would take 2 % of its CPU
-    match _told(message.text(CONTINUATION)):
-        case {"origin": str(begun_by), "firstReceivedAt": int() | float() as first, "hops": int(hops), **more}:
+        return None  # the usual case, checked many times for each message
+    match _parse_json(message.text(CONTINUATION)):
+        case {"origin": str(first_id), "firstReceivedAt": int() | float() as first_received, "hops": int(hops), **others}:
             oldest, newest = message.received_at - OLDEST_SECONDS, message.received_at + CLOCK_SLACK_SECONDS
-            if _ORIGIN.fullmatch(begun_by) and oldest <= first <= newest and 1 <= hops <= MOST_HOPS:
-                sender = more.get("sender")
+            if _ORIGIN.fullmatch(first_id) and oldest <= first_received <= newest and 1 <= hops <= MOST_HOPS:
+                sender = others.get("sender")
                 sender = sender if isinstance(sender, str) and _ORIGIN.fullmatch(sender) else None
-                trace = more.get("trace")
+                trace = others.get("trace")
                 trace = trace if isinstance(trace, str) and _TRACE.fullmatch(trace) else None
-                first = min(float(first), message.received_at)
-                receipt = more.get("receipt")
+                first_received = min(float(first_received), message.received_at)
+                receipt = others.get("receipt")
                 receipt = receipt if isinstance(receipt, str) and _RECEIPT.fullmatch(receipt) else None
-                lineage = Lineage.of(more)
-                is_claimed = more.get("claimed") is True
-                return Continuation(begun_by, first, int(hops), Decisions.of(more), sender, lineage, receipt, trace, is_claimed)
+                lineage = Lineage.of(others)
+                is_claimed = others.get("claimed") is True
+                return Continuation(
+                    first_id, first_received, int(hops), Decisions.of(others), sender, lineage, receipt, trace, is_claimed
+                )
     return None
 
 
-def _told(text: str) -> object:
+def _parse_json(text: str) -> object:
     try:
         return json.loads(text) if len(text) <= _LONGEST_TEXT else None
     except (ValueError, RecursionError):
@@ -155,13 +165,13 @@ def _told(text: str) -> object:
 
 
 def origin(message: Message) -> str:
-    """Answer the id of the message that brought this request first: the same through redelivery and continuation."""
+    """Return the id of the request's first message: the same through redelivery and continuation."""
     earlier = read_continuation(message)
     return earlier.origin if earlier else message.message_id
 
 
 def first_received_at(message: Message) -> float:
-    """Answer when the request was first received, under whatever message: what its deadline runs from."""
+    """Return when the request was first received, in any of its messages: the start of its timeout."""
     earlier = read_continuation(message)
     return earlier.first_received_at if earlier else message.first_received_at
 
@@ -178,55 +188,55 @@ def next_hops(message: Message) -> int:
 
 
 def decisions(message: Message) -> Decisions:
-    """Answer what an earlier owner decided, and handed on before it was acted on."""
+    """Return the decisions that an earlier consumer wrote in the continuation."""
     earlier = read_continuation(message)
     return earlier.decisions if earlier else NO_DECISIONS
 
 
 def lineage(message: Message) -> Lineage:
-    """Return how often the request has failed to be processed, under the messages before this one."""
+    """Return the failure counts of the request's earlier messages."""
     earlier = read_continuation(message)
     return earlier.lineage if earlier else NEW
 
 
 def first_sender(message: Message) -> str | None:
-    """Answer who sent the request first, under whatever message; None where SQS did not say.
+    """Return the `SenderId` of the request's first message; None if SQS did not return one.
 
-    What was handed on without saying so, by a version that did not ask, counts as Slipway's own.
+    A continuation without it, written by an early version, counts as Slipway's own.
     """
     earlier = read_continuation(message)
     return earlier.sender if earlier and earlier.sender else message.sender
 
 
 def without_forged_continuation(message: Message, own: str | None, *, has_rules: bool) -> Message:
-    """Return the message without what Slipway itself did not say in it.
+    """Return the message without a continuation that another sender wrote.
 
-    `own` is Slipway's own `SenderId`; None where STS did not tell it. With permissions, a continuation that Slipway did not
-    send is ignored. Without, whoever may send may also hand on, but under its own name: it owns nothing of another sender's.
+    `own` is Slipway's own `SenderId`; None if STS did not return it. With permission rules, another sender's continuation is
+    removed. Without them it is accepted in that sender's name: it gives no ownership of another sender's deployments.
     """
     if CONTINUATION not in message.attributes or (own is not None and is_sent_by(message.sender, own)):
         return message
-    others = {name: value for name, value in message.attributes.items() if name != CONTINUATION}
-    said = message.attributes[CONTINUATION]
-    told = _told(said) if isinstance(said, str) and not has_rules else None
-    if not isinstance(told, dict):
-        return replace(message, attributes=others)
-    told["claimed"] = True
+    attributes = {name: value for name, value in message.attributes.items() if name != CONTINUATION}
+    text = message.attributes[CONTINUATION]
+    fields = _parse_json(text) if isinstance(text, str) and not has_rules else None
+    if not isinstance(fields, dict):
+        return replace(message, attributes=attributes)
+    fields["claimed"] = True
     if message.sender is None:
-        told.pop("sender", None)
+        fields.pop("sender", None)
     else:
-        told["sender"] = message.sender
-    return replace(message, attributes=others | {CONTINUATION: json.dumps(told, separators=(",", ":"))})
+        fields["sender"] = message.sender
+    return replace(message, attributes=attributes | {CONTINUATION: json.dumps(fields, separators=(",", ":"))})
 
 
 def is_receipt_proven(message: Message) -> bool:
-    """Return whether the first receipt is as SQS or Slipway itself says it: no other sender can have chosen it."""
+    """Return whether the first-received time comes from SQS or Slipway: no other sender can have chosen it."""
     earlier = read_continuation(message)
     return earlier is None or not earlier.is_claimed
 
 
 def is_in_doubt(message: Message) -> bool:
-    """Whether somebody may have worked on this request before: received before, or handed on."""
+    """Return whether another consumer may have worked on this request: a redelivery, or a continuation."""
     return message.is_redelivery or read_continuation(message) is not None
 
 
@@ -234,37 +244,37 @@ def write_continuation(
     message: Message,
     *,
     is_fifo: bool,
-    decided: Decisions | None = None,
+    new_decisions: Decisions | None = None,
     trace: str | None = None,
     lineage: Lineage | None = None,
     delay_seconds: int = 0,
 ) -> Outgoing:
-    """Make the message that carries the request on: same body and group, and as many attributes as fit.
+    """Return the continuation of a message: same body and group, and as many attributes as fit.
 
-    It carries what was decided now, else what had been decided before; and the `traceparent` of whoever traced it last.
-    Safe to repeat: on a FIFO queue the same hand-over has the same deduplication id, so sent twice it arrives once.
+    It carries the new decisions, else the earlier ones, and the last `traceparent`. Safe to repeat: on a FIFO queue the same
+    continuation has the same deduplication id, so SQS delivers it once.
     """
     earlier = read_continuation(message)
-    began, number = origin(message), next_hops(message)
-    more = (decided or decisions(message)).to_json()
-    told = {"origin": began, "firstReceivedAt": first_received_at(message), "hops": number} | more
-    told |= (lineage or (earlier.lineage if earlier else NEW)).to_json()
+    origin_id, hop = origin(message), next_hops(message)
+    decided = (new_decisions or decisions(message)).to_json()
+    fields = {"origin": origin_id, "firstReceivedAt": first_received_at(message), "hops": hop} | decided
+    fields |= (lineage or (earlier.lineage if earlier else NEW)).to_json()
     if earlier and earlier.is_claimed:
-        told["claimed"] = True
+        fields["claimed"] = True
     if _RECEIPT.fullmatch(message.receipt):
-        told["receipt"] = message.receipt
-    # Not where SQS did not say: what is merely claimed must not go on under Slipway's own name.
+        fields["receipt"] = message.receipt
+    # Only if SQS returned the sender: a claimed one must not continue in Slipway's name.
     if message.sender is not None and (sender := first_sender(message)) is not None:
-        told["sender"] = sender
+        fields["sender"] = sender
     if trace := trace or (earlier.trace if earlier else None):
-        told["trace"] = trace
-    attributes: dict[str, AnyAttribute] = {CONTINUATION: json.dumps(told, separators=(",", ":"))}
+        fields["trace"] = trace
+    attributes: dict[str, AnyAttribute] = {CONTINUATION: json.dumps(fields, separators=(",", ":"))}
     size = len(message.body.encode(errors="surrogatepass")) + attribute_bytes(CONTINUATION, attributes[CONTINUATION])
     for name, value in message.attributes.items():
-        larger = size + attribute_bytes(name, value)
-        if name != CONTINUATION and len(attributes) < MOST_ATTRIBUTES and larger <= LARGEST_KEPT_BYTES:
+        new_size = size + attribute_bytes(name, value)
+        if name != CONTINUATION and len(attributes) < MOST_ATTRIBUTES and new_size <= LARGEST_KEPT_BYTES:
             attributes[name] = value
-            size = larger
-    said = f"{began} {number} {json.dumps(more)}" if more else f"{began} {number}"
-    deduplication_id = hashlib.sha256(said.encode()).hexdigest() if is_fifo else None
+            size = new_size
+    dedup_text = f"{origin_id} {hop} {json.dumps(decided)}" if decided else f"{origin_id} {hop}"
+    deduplication_id = hashlib.sha256(dedup_text.encode()).hexdigest() if is_fifo else None
     return Outgoing(message.body, attributes, message.group, deduplication_id, delay_seconds)

@@ -162,8 +162,8 @@ class DeployAction:
 
     async def _look(self, request: Deploy, facts: DeployFacts, lease: Lease) -> Found | NotFound:
         observation = await self._looking.look(request.name, lease)
-        if isinstance(observation, NotFound) and facts.lost is not None:
-            return await self._looking.look(facts.lost, lease)
+        if isinstance(observation, NotFound) and facts.lost_arn is not None:
+            return await self._looking.look(facts.lost_arn, lease)
         return observation
 
     async def _try_out(

@@ -79,8 +79,8 @@ class UpdateAction:
         match step:
             case Observe():
                 return await self._looking.ask(self._looking.look(request.name, lease), facts.after_observation, facts, lease)
-            case WriteUpdateTag(arn=arn, mark=mark):
-                written = self._bedrock.tag(arn, mark.tags, wait=lease.wait_to_call)
+            case WriteUpdateTag(arn=arn, tag=tag):
+                written = self._bedrock.tag(arn, tag.tags, wait=lease.wait_to_call)
                 return await self._looking.ask(written, lambda _: facts.after_update_tag(), facts, lease)
             case SendUpdate(arn=arn, model_arn=model_arn):
                 return facts.after_update(model_arn, await self._send(arn, model_arn, lease))
