@@ -225,8 +225,8 @@ SEEDED_BUGS = (
     SeededBug(
         "the watch of another request is forgotten",
         "slipway.worker.actions.deploy",
-        "            if lease.watched is not None:\n                self._watcher.forget(lease.watched)\n",
-        "            if lease.arn is not None:\n                self._watcher.forget(lease.arn)\n",
+        "        if lease.watched is not None:\n            self._watcher.forget(lease.watched)\n",
+        "        if lease.arn is not None:\n            self._watcher.forget(lease.arn)\n",
     ),
     SeededBug(
         "a refusal from before the model was Active is believed",
@@ -309,7 +309,7 @@ SEEDED_BUGS = (
         "slipway.worker.runtime.worker",
         "        self._answers = MessageProcessor(\n",
         "        for site in self.sites.values():\n"
-        "            site.lives._lifecycle._watcher = self.watcher\n"
+        "            site.lives._deploy._watcher = self.watcher\n"
         "        self._answers = MessageProcessor(\n",
     ),
     SeededBug(
@@ -378,8 +378,8 @@ SEEDED_BUGS = (
     SeededBug(
         "an update leaves no mark",
         "slipway.worker.actions.update",
-        "                written = self._bedrock.tag(arn, tag.tags, wait=lease.wait_to_call)\n",
-        "                written = self._bedrock.tag(arn, {}, wait=lease.wait)\n",
+        "                await self._bedrock.tag(arn, tag.tags, wait=lease.wait_to_call)\n",
+        "                await self._bedrock.tag(arn, {}, wait=lease.wait_to_call)\n",
     ),
     SeededBug(
         "a retry has the token of the attempt before",

@@ -1,10 +1,10 @@
-"""One deploy request from its first look to its outcome: ask `decide`, do what it says, tell it what came of it."""
+"""Deploy requests: the steps that `core/lifecycle/deploy.py` decides on, carried out."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Protocol, assert_never
@@ -23,7 +23,6 @@ from slipway.core.lifecycle.steps import (
     GetModel,
     NotFound,
     Observe,
-    Pause,
     RunSmokeTest,
     SendContinuation,
     reason_for,
@@ -32,13 +31,14 @@ from slipway.core.lifecycle.tags import DeploymentTags, wanted_tags
 from slipway.core.parsing.parse import client_token
 from slipway.core.requests.models import Deploy, Update
 from slipway.core.sqs import continuations
-from slipway.worker.actions.delete import DeleteBedrock, remove
+from slipway.worker.actions.delete import DeleteBedrock, delete_deployment
+from slipway.worker.actions.driver import ActionDriver, Run
 from slipway.worker.actions.smoke_test import SmokeTestBedrock, SmokeTester
 from slipway.worker.actions.update import UpdateAction
 from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
+from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import LONG_SECONDS, Lease
-from slipway.worker.kernel.observe import Observer, ReportProgress, no_progress, timed_out
+from slipway.worker.kernel.observe import ReportProgress, no_progress, timed_out
 from slipway.worker.kernel.tracing import CREATE
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
@@ -46,6 +46,8 @@ from slipway.worker.scheduling.watcher import Watcher
 log = structlog.get_logger()
 
 _SWEPT: Final = frozenset({Reason.IN_CREATION, Reason.NO_SLOT})
+
+_Step = Observe | GetModel | Create | UseNextToken | Watch | RunSmokeTest | DeleteDeployment | UpdateExisting
 
 
 class DeployBedrock(DeleteBedrock, SmokeTestBedrock, Protocol):
@@ -67,130 +69,88 @@ class DeployBedrock(DeleteBedrock, SmokeTestBedrock, Protocol):
         """Answer whether the model can be deployed."""
 
 
-class DeployAction:
-    """Brings requests to their outcome, by their deadline."""
+class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
+    """Takes deploy requests to their outcomes."""
 
     def __init__(
         self,
         bedrock: DeployBedrock,
         slots: Slots,
         watcher: Watcher,
-        updating: UpdateAction,
+        update_action: UpdateAction,
         *,
         rng: random.Random,
         tally: Counters,
     ) -> None:
+        super().__init__(decide, bedrock, rng)
         self._bedrock = bedrock
-        self._updating = updating
-        self._smoke = SmokeTester(bedrock, rng)
+        self._update_action = update_action
+        self._smoke_tester = SmokeTester(bedrock, rng)
         self._slots = slots
         self._watcher = watcher
-        self._looking = Observer(bedrock, rng)
         self._tally = tally
 
-    async def deploy(
-        self, request: Deploy, lease: Lease, deadline: float, report_progress: ReportProgress
-    ) -> Outcome | SendContinuation:
-        """Answer how the request ended, or what is to be handed on. `deadline` is by the event loop's clock.
-
-        Raises `Interrupted`.
-        """
-        # Whoever had the message before, or handed the request on, may have made the deployment already.
-        facts = DeployFacts(
+    def initial_facts(self, lease: Lease) -> DeployFacts:
+        """Return what the delivery says. While in doubt, an earlier delivery may have created the deployment."""
+        return DeployFacts(
             in_doubt=lease.is_in_doubt,
             received=continuations.first_received_at(lease.message),
             is_receipt_proven=continuations.is_receipt_proven(lease.message),
             decisions=continuations.decisions(lease.message),
         )
-        try:
-            with lease.until(deadline):
-                lease.check()
-                lease.has_begun = True
-                while True:
-                    step = decide(request, facts)
-                    if isinstance(step, Finish):
-                        return step.outcome
-                    if isinstance(step, SendContinuation):
-                        return step
-                    if isinstance(step, UseNextToken):
-                        log.warning("token.replaced", spent_tokens=facts.spent_tokens + 1)
-                        facts = facts.after_spent_token()
-                        continue
-                    if isinstance(step, UpdateExisting):
-                        updated = await self._update(request, lease, deadline, report_progress)
-                        if updated is not None:
-                            return updated
-                        facts = facts.after_pause()
-                        continue
-                    facts = await self._take(step, request, facts, lease, report_progress)
-        except DeadlinePassed:
-            return await self._at_deadline(request, facts, lease)
-        finally:
-            # Not what was merely looked at: another request may be waiting for the same deployment.
-            if lease.watched is not None:
-                self._watcher.forget(lease.watched)
 
-    def _take(
-        self,
-        step: Observe | GetModel | Create | Watch | RunSmokeTest | DeleteDeployment | Pause,
-        request: Deploy,
-        facts: DeployFacts,
-        lease: Lease,
-        report_progress: ReportProgress,
-    ) -> Awaitable[DeployFacts]:
-        """Begin what the step says; answer what will tell what is known then.
-
-        No coroutine: one more would take 0.3 KB for each request that is watched.
-        """
+    async def act(self, step: _Step, facts: DeployFacts, run: Run[Deploy]) -> DeployFacts | Outcome | SendContinuation:
+        """Create, watch, observe, test, update or delete the deployment, or get its model's state."""
         match step:
-            case Create():
-                return self._create(request, facts, lease, report_progress)
-            case RunSmokeTest():
-                return self._try_out(step, request, facts, lease, report_progress)
-            case DeleteDeployment(arn=arn):
-                return self._remove(arn, facts, lease)
-            case Watch(arn=arn, created_at=created_at):
-                return self._watch(arn, created_at, facts, lease)
             case Observe():
-                return self._looking.ask(self._look(request, facts, lease), facts.after_observation, facts, lease)
+                return facts.after_observation(await self._observe(facts, run))
+            case Create():
+                return await self._create(facts, run)
+            case Watch():
+                return await self._watch(step, facts, run.lease)
+            case RunSmokeTest():
+                return await self._run_smoke_test(step, facts, run)
+            case DeleteDeployment(arn=arn):
+                return facts.after_delete_call(await delete_deployment(self._bedrock, arn, run.lease))
+            case UpdateExisting():
+                updated = await self._update(run)
+                return facts.after_pause() if updated is None else updated
             case GetModel():
-                asked = self._bedrock.model_state(request.model_arn, wait=lease.wait_to_call)
-                return self._looking.ask(asked, facts.after_model, facts, lease)
-            case Pause():
-                return self._pause(step, facts, lease, report_progress)
+                return facts.after_model(await self._bedrock.model_state(run.request.model_arn, wait=run.lease.wait_to_call))
+            case UseNextToken():
+                log.warning("token.replaced", spent_tokens=facts.spent_tokens + 1)
+                return facts.after_spent_token()
         assert_never(step)
 
-    async def _look(self, request: Deploy, facts: DeployFacts, lease: Lease) -> Found | NotFound:
-        observation = await self._looking.look(request.name, lease)
+    def leave(self, lease: Lease) -> None:
+        """Stop watching. Not what was merely observed: another request may wait for the same deployment."""
+        if lease.watched is not None:
+            self._watcher.forget(lease.watched)
+
+    async def _observe(self, facts: DeployFacts, run: Run[Deploy]) -> Found | NotFound:
+        observation = await self.observer.look(run.request.name, run.lease)
         if isinstance(observation, NotFound) and facts.lost_arn is not None:
-            return await self._looking.look(facts.lost_arn, lease)
+            return await self.observer.look(facts.lost_arn, run.lease)
         return observation
 
-    async def _try_out(
-        self, step: RunSmokeTest, request: Deploy, facts: DeployFacts, lease: Lease, report_progress: ReportProgress
-    ) -> DeployFacts:
-        test = request.smoke_test
+    async def _run_smoke_test(self, step: RunSmokeTest, facts: DeployFacts, run: Run[Deploy]) -> DeployFacts:
+        test = run.request.smoke_test
         if test is None:
             return facts
-        return facts.after_test(
-            await self._smoke.test(request, test, step.arn, lease, report_progress, is_written=step.is_written)
+        result = await self._smoke_tester.test(
+            run.request, test, step.arn, run.lease, run.report_progress, is_written=step.is_written
         )
+        return facts.after_test(result)
 
-    async def _remove(self, arn: str, facts: DeployFacts, lease: Lease) -> DeployFacts:
-        return facts.after_delete_call(await remove(self._bedrock, arn, lease))
-
-    async def _pause(self, step: Pause, facts: DeployFacts, lease: Lease, report_progress: ReportProgress) -> DeployFacts:
-        await self._looking.pause(step, facts.failures, lease, report_progress)
-        return facts.after_pause()
-
-    async def _create(self, request: Deploy, facts: DeployFacts, lease: Lease, report_progress: ReportProgress) -> DeployFacts:
+    async def _create(self, facts: DeployFacts, run: Run[Deploy]) -> DeployFacts:
+        request, lease, report_progress = run.request, run.lease, run.report_progress
         must_wait = not self._slots.has_room()
         answer: Created | CallFailed
         grant = await self._slots.grant(lease, request, report_progress)
         if grant is None:
             return facts.after_listing()
         with grant:
-            if must_wait and facts.in_doubt and (more := await self._look_again(request, facts, lease)):
+            if must_wait and facts.in_doubt and (more := await self._observe_again(facts, run)):
                 return more
             lease.check()
             try:
@@ -217,9 +177,10 @@ class DeployAction:
             log.warning("create.unknown", code=answer.code, error=str(answer))
         return facts.after_create(answer)
 
-    async def _update(self, request: Deploy, lease: Lease, deadline: float, report_progress: ReportProgress) -> Outcome | None:
-        """Let what has the name serve this request's model: that is Active. None where it has gone meanwhile."""
-        wanted = Update(
+    async def _update(self, run: Run[Deploy]) -> Outcome | SendContinuation | None:
+        """Update the existing deployment to this request's model: its outcome is `Active`. None if it no longer exists."""
+        request = run.request
+        update = Update(
             identity=request.identity,
             request_id=request.request_id,
             name=request.name,
@@ -229,38 +190,42 @@ class DeployAction:
             model_arn=request.model_arn,
             smoke_test=request.smoke_test,
         )
-        outcome = await self._updating.update(wanted, lease, deadline, report_progress)
-        if outcome.reason is Reason.DEPLOYMENT_NOT_FOUND:
-            return None
-        return replace(outcome, kind=OutcomeKind.ACTIVE, adopted=True) if outcome.kind is OutcomeKind.UPDATED else outcome
+        match await self._update_action.run(Run(update, run.lease, run.deadline, run.report_progress)):
+            case Outcome(reason=Reason.DEPLOYMENT_NOT_FOUND):
+                return None
+            case Outcome(kind=OutcomeKind.UPDATED) as updated:
+                return replace(updated, kind=OutcomeKind.ACTIVE, adopted=True)
+            case outcome:
+                return outcome
 
-    async def _look_again(self, request: Deploy, facts: DeployFacts, lease: Lease) -> DeployFacts | None:
+    async def _observe_again(self, facts: DeployFacts, run: Run[Deploy]) -> DeployFacts | None:
         """Answer what is known after a wait in line, when that is more than before it; None while still nothing is seen."""
         try:
-            observation = await self._looking.look(request.name, lease)
+            observation = await self.observer.look(run.request.name, run.lease)
         except CallFailed:
             return facts.after_pause()
         return facts.after_observation(observation) if isinstance(observation, Found) else None
 
-    async def _watch(self, arn: str, created_at: float, facts: DeployFacts, lease: Lease) -> DeployFacts:
-        lease.arn = lease.watched = arn
-        with lease.waiting_for(Reason.IN_CREATION, "its deployment is in creation"):  # one text for all: 0.14 KB each
+    async def _watch(self, step: Watch, facts: DeployFacts, lease: Lease) -> DeployFacts:
+        lease.arn = lease.watched = step.arn
+        with lease.waiting_for(Reason.IN_CREATION, "its deployment is in creation"):
             is_seen = isinstance(facts.observation, Found)
-            deployment = await lease.wait(self._watcher.ended(arn, created_at, is_seen=is_seen))
+            deployment = await lease.wait(self._watcher.ended(step.arn, step.created_at, is_seen=is_seen))
         if deployment is None:
-            self._watcher.forget(arn)
+            self._watcher.forget(step.arn)
             lease.watched = None
-            return facts.after_missing(arn)
+            return facts.after_missing(step.arn)
         slipway_tags = facts.observation.slipway_tags if isinstance(facts.observation, Found) else DeploymentTags()
         ended_at = deployment.updated_at or lease.now()
         self._tally.creation_seconds.add(max(0.0, ended_at - deployment.created_at))
         return facts.after_watch(deployment, slipway_tags)
 
-    async def _at_deadline(self, request: Deploy, facts: DeployFacts, lease: Lease) -> Outcome:
-        """The deadline has come: say so, unless a last look shows that Bedrock has already decided."""
+    async def at_deadline(self, facts: DeployFacts, run: Run[Deploy]) -> Outcome:
+        """Return `TimedOut`, unless a last observation shows that Bedrock has already decided."""
+        request, lease = run.request, run.lease
         reason, text = self._slots.why() if lease.why is Reason.NO_SLOT else lease.cause()
         if facts.in_doubt or facts.created_by_this_delivery or isinstance(facts.observation, Found):
-            observation = await self._looking.last_observation(request.name, lease)
+            observation = await self.observer.last_observation(request.name, lease)
             if isinstance(observation, str):
                 text += observation
             else:

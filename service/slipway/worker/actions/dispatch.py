@@ -19,6 +19,7 @@ from slipway.worker.actions import update as updating
 from slipway.worker.actions.cancel import CancelAction
 from slipway.worker.actions.delete import DeleteAction
 from slipway.worker.actions.deploy import DeployAction
+from slipway.worker.actions.driver import Run
 from slipway.worker.actions.model_readiness import ModelReadiness
 from slipway.worker.actions.update import UpdateAction
 from slipway.worker.kernel.counters import Counters
@@ -50,12 +51,12 @@ class ActionDispatcher:
     ) -> None:
         self._target = target
         self._models = ModelReadiness(bedrock, rng=rng)
-        self._updating = UpdateAction(bedrock, may_force=terms.allow_force, poll_seconds=terms.sweep_interval, rng=rng)
-        self._lifecycle = DeployAction(bedrock, slots, watcher, self._updating, rng=rng, tally=tally)
+        self._update = UpdateAction(bedrock, may_force=terms.allow_force, poll_seconds=terms.sweep_interval, rng=rng)
+        self._deploy = DeployAction(bedrock, slots, watcher, self._update, rng=rng, tally=tally)
         self.cancelling = cancelling
         self.expired: dict[str, Deployment] = {}
         """What the reaper has deleted, by ARN."""
-        self._removing = DeleteAction(bedrock, may_force=terms.allow_force, rng=rng, expired=self.expired)
+        self._delete = DeleteAction(bedrock, may_force=terms.allow_force, rng=rng, expired=self.expired)
 
     def live(
         self, request: AnyRequest, lease: Lease, deadline: float, report_progress: ReportProgress
@@ -69,13 +70,13 @@ class ActionDispatcher:
             case Update() | Delete() if is_cancelled:
                 return _over(Outcome(OutcomeKind.CANCELLED, message="what it has begun in Bedrock, if anything, goes on"))
             case Deploy() if is_cancelled or not request.needs_model_status:
-                return self._lifecycle.deploy(request, lease, deadline, report_progress)
+                return self._deploy.run(Run(request, lease, deadline, report_progress))
             case Deploy():
                 return self._deploy_when_ready(request, lease, deadline, report_progress)
             case Update():
-                return self._updating.update(request, lease, deadline, report_progress)
+                return self._update.run(Run(request, lease, deadline, report_progress))
             case Delete():
-                return self._removing.remove(request, lease, deadline, report_progress)
+                return self._delete.run(Run(request, lease, deadline, report_progress))
             case Cancel():
                 return self.cancelling.cancel(request, lease, deadline)
         assert_never(request)
@@ -89,7 +90,7 @@ class ActionDispatcher:
         if ready.model_arn and (wrong := self._target.model_fault(ready.model_arn)):
             text = f"the model of {ready.customization_job}, {ready.model_arn}, {wrong}"
             return Outcome(OutcomeKind.REJECTED, Reason.NOT_ALLOWED, text)
-        return await self._lifecycle.deploy(ready, lease, deadline, report_progress)
+        return await self._deploy.run(Run(ready, lease, deadline, report_progress))
 
 
 async def _over(outcome: Outcome) -> Outcome:

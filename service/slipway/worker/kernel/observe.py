@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol, Self, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -49,20 +49,6 @@ class ObserverBedrock(Protocol):
         """Answer a deployment's tags; None when there is no such deployment now."""
 
 
-class RetryFacts(Protocol):
-    """What is known of a request, as far as asking goes."""
-
-    @property
-    def failures(self) -> int:
-        """Waits in a row without progress."""
-
-    def after_failure(self) -> Self:
-        """Answer what is known when a question could not be answered."""
-
-
-F = TypeVar("F", bound=RetryFacts)
-
-
 class Observer:
     """One request's eyes, and its patience."""
 
@@ -88,16 +74,6 @@ class Observer:
                 return await self.look(identifier, lease)
         except (CallFailed, DeadlinePassed) as failed:
             return f"; the last look failed: {failed!r}"
-
-    async def ask(self, asked: Awaitable[T], learned: Callable[[T], F], facts: F, lease: Lease) -> F:
-        """Answer what is known after a question; a failed one is asked again, after a pause, for as long as it takes."""
-        try:
-            return learned(await asked)
-        except CallFailed as failed:
-            log.info("look.failed", code=failed.code, error=str(failed))
-            with lease.waiting_for(reason_for(failed), str(failed)):
-                await lease.pause(pause_seconds(facts.failures, self._rng))
-            return facts.after_failure()
 
     async def insist(self, question: Callable[[], Awaitable[T]], lease: Lease) -> T:
         """Answer a question that is asked again, after a pause, for as long as it takes. Raises `Interrupted`."""
