@@ -117,7 +117,7 @@ SEEDED_BUGS = (
     SeededBug(
         "the deadline runs from this delivery",
         "slipway.worker.runtime.processor",
-        "    received = continuations.first_received_at(lease.message)\n",
+        "    received = lease.delivery.first_received_at\n",
         "    received = lease.message.received_at\n",
     ),
     SeededBug(
@@ -219,8 +219,8 @@ SEEDED_BUGS = (
     SeededBug(
         "a hand-over resets the clock",
         "slipway.core.sqs.continuations",
-        '"firstReceivedAt": first_received_at(message)',
-        '"firstReceivedAt": message.received_at',
+        '"firstReceivedAt": delivery.first_received_at',
+        '"firstReceivedAt": delivery.message.received_at',
     ),
     SeededBug(
         "the watch of another request is forgotten",
@@ -295,7 +295,7 @@ SEEDED_BUGS = (
     SeededBug(
         "age counts from this delivery",
         "slipway.worker.scheduling.slots",
-        "        first_received = continuations.first_received_at(lease.message)\n",
+        "        first_received = lease.delivery.first_received_at\n",
         "        first_received = lease.message.received_at\n",
     ),
     SeededBug(
@@ -390,7 +390,7 @@ SEEDED_BUGS = (
     SeededBug(
         "a failure is deleted before that is handed on",
         "slipway.worker.runtime.processor",
-        "        if not continuations.decisions(lease.message).allows_delete:\n",
+        "        if not lease.delivery.decisions.allows_delete:\n",
         "        if lease is not None:\n",
     ),
     SeededBug(

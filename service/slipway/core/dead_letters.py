@@ -12,7 +12,7 @@ from slipway.core.events.publish import cut
 from slipway.core.parsing.admission import Admission
 from slipway.core.parsing.parse import NoMatchingTrigger, PipelineStopping
 from slipway.core.schema.rejection import RequestRejected
-from slipway.core.sqs.continuations import origin
+from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute, Message, Outgoing, attribute_bytes, group_of
 
 OWN_ATTRIBUTES: Final = frozenset({"SlipwayReason", "SlipwayCode", "SlipwayField", "SlipwayMessageId", CONTINUATION})
@@ -104,7 +104,7 @@ def copy_because(message: Message, code: str, reason: str, field: str | None = N
         "SlipwayReason": cut(reason, 1000),
         "SlipwayCode": code,
         "SlipwayField": cut(field or "-", 256),
-        "SlipwayMessageId": origin(message),
+        "SlipwayMessageId": Delivery.of(message).origin,
     }
     size = sum(attribute_bytes(name, value) for name, value in attributes.items())
     sendable = _NOT_SENDABLE.sub("?", message.body) or "?"
@@ -115,5 +115,5 @@ def copy_because(message: Message, code: str, reason: str, field: str | None = N
         if name != CONTINUATION and len(attributes) < MOST_ATTRIBUTES and larger <= LARGEST_BYTES:
             attributes[name] = value
             size = larger
-    deduplication_id = hashlib.sha256(f"buried {origin(message)}".encode()).hexdigest() if is_fifo else None
+    deduplication_id = hashlib.sha256(f"buried {Delivery.of(message).origin}".encode()).hexdigest() if is_fifo else None
     return Outgoing(body, attributes, (message.group or "rejected") if is_fifo else None, deduplication_id)

@@ -13,7 +13,6 @@ from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.lifecycle.steps import reason_for
 from slipway.core.requests.models import Deploy, IfExists, Update
 from slipway.core.requests.targets import DEFAULT
-from slipway.core.sqs import continuations
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.runtime.target_runtime import TargetRuntime
 from slipway.worker.runtime.worker import Worker
@@ -64,7 +63,7 @@ def _of_site(site: TargetRuntime) -> dict[str, object]:
 
 def _cursor(lease: Lease) -> str:
     """The oldest first. As text it sorts as the time does, which has as many digits before the point for centuries."""
-    return f"{continuations.first_received_at(lease.message):017.6f} {lease.message.message_id}"
+    return f"{lease.delivery.first_received_at:017.6f} {lease.message.message_id}"
 
 
 def is_about(lease: Lease, word: str) -> bool:
@@ -76,7 +75,7 @@ def is_about(lease: Lease, word: str) -> bool:
 def held_of(lease: Lease, slipway: Worker, place: int | None) -> RequestStatus:
     """Answer what is said of one message that is held: the true reason why it waits, as of now."""
     message, request = lease.message, lease.request
-    received_at = continuations.first_received_at(message)
+    received_at = lease.delivery.first_received_at
     why, text = lease.why, lease.wait_text
     site = slipway.site_of(lease)
     created_at = site.watcher.created_at(lease.arn) if lease.arn else None

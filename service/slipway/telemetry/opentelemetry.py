@@ -28,8 +28,7 @@ from opentelemetry.trace import (
 )
 
 from slipway.core.events.trace_context import TraceParent, trace_start
-from slipway.core.sqs import continuations
-from slipway.core.sqs.messages import Message
+from slipway.core.sqs.continuations import Delivery
 from slipway.core.time_format import format_time
 from slipway.worker.kernel.interrupts import Interrupted
 from slipway.worker.kernel.tracing import CREATE, DELETE, PUBLISH, REPLY, UPDATE
@@ -66,16 +65,16 @@ class Spans:
         self._queue = queue
         self._wall_clock = wall_clock
 
-    def begin(self, message: Message) -> Stay:
+    def begin(self, delivery: Delivery) -> Stay:
         """A message was received: its stay is a child of whoever sent it, and linked to whoever handed it on."""
-        begun = trace_start(message)
+        message, begun = delivery.message, trace_start(delivery)
         attributes: dict[str, str | int] = {
             "messaging.system": "aws_sqs",
             "messaging.operation.type": "process",
             "messaging.operation.name": "process",
             "messaging.destination.name": self._queue,
             "messaging.message.id": message.message_id,
-            "slipway.first_received": format_time(continuations.first_received_at(message)),
+            "slipway.first_received": format_time(delivery.first_received_at),
             "slipway.receive_count": message.receive_count,
         }
         began = self._wall_clock()

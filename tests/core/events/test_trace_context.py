@@ -13,6 +13,7 @@ from slipway.core.events.publish import Times, announce_rejection
 from slipway.core.events.schema import event_schema
 from slipway.core.events.trace_context import TRACEPARENT, TraceParent, TraceStart, read_trace_parent, trace_start, with_trace
 from slipway.core.sqs import continuations
+from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import TRACE_HEADER, Message
 from tests.support.bodies import GOOD, message, sns
 
@@ -27,13 +28,15 @@ def of(**attributes: str) -> Message:
 
 
 def test_whoever_sent_it_is_the_parent() -> None:
-    assert trace_start(of(traceparent=SENT)) == TraceStart(TRACE, TraceParent(TRACE, SPAN, is_sampled=True))
+    assert trace_start(Delivery.of(of(traceparent=SENT))) == TraceStart(TRACE, TraceParent(TRACE, SPAN, is_sampled=True))
 
 
 def test_sns_says_it_in_its_envelope() -> None:
     envelope = sns(json.dumps(GOOD)) | {"MessageAttributes": {"traceparent": {"Type": "String", "Value": SENT}}}
-    assert trace_start(message(envelope)) == trace_start(of(traceparent=SENT))
-    assert trace_start(message(envelope, attributes={"traceparent": OTHER})) == trace_start(of(traceparent=OTHER))
+    assert trace_start(Delivery.of(message(envelope))) == trace_start(Delivery.of(of(traceparent=SENT)))
+    assert trace_start(Delivery.of(message(envelope, attributes={"traceparent": OTHER}))) == trace_start(
+        Delivery.of(of(traceparent=OTHER))
+    )
 
 
 @pytest.mark.parametrize(
@@ -47,11 +50,13 @@ def test_sns_says_it_in_its_envelope() -> None:
     ids=lambda body: body[:30],
 )
 def test_what_only_resembles_an_envelope_says_nothing(body: str) -> None:
-    assert trace_start(message(body)) == trace_start(message())
+    assert trace_start(Delivery.of(message(body))) == trace_start(Delivery.of(message()))
 
 
 def test_w3c_goes_before_xray() -> None:
-    assert trace_start(of(traceparent=SENT, AWSTraceHeader=f"Root={ROOT};Parent={SPAN};Sampled=0")).trace_id == TRACE
+    assert (
+        trace_start(Delivery.of(of(traceparent=SENT, AWSTraceHeader=f"Root={ROOT};Parent={SPAN};Sampled=0"))).trace_id == TRACE
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +73,7 @@ def test_w3c_goes_before_xray() -> None:
 def test_xray_says_it_in_its_own_way(header: str, parent: str | None, *, is_sampled: bool) -> None:
     trace_id = ROOT.replace("-", "")[1:]
     expected = TraceStart(trace_id, TraceParent(trace_id, parent, is_sampled) if parent else None)
-    assert trace_start(of(AWSTraceHeader=header)) == expected
+    assert trace_start(Delivery.of(of(AWSTraceHeader=header))) == expected
 
 
 @pytest.mark.parametrize(
@@ -87,7 +92,7 @@ def test_xray_says_it_in_its_own_way(header: str, parent: str | None, *, is_samp
 )
 def test_what_is_no_context_is_as_if_it_were_not_there(text: str) -> None:
     assert read_trace_parent(text) is None
-    assert trace_start(of(traceparent=text)) == trace_start(of())
+    assert trace_start(Delivery.of(of(traceparent=text))) == trace_start(Delivery.of(of()))
 
 
 def test_a_later_version_of_w3cs_is_read_as_far_as_it_is_known() -> None:
@@ -98,32 +103,32 @@ def test_a_later_version_of_w3cs_is_read_as_far_as_it_is_known() -> None:
 
 def test_without_a_context_the_trace_is_the_origins_whoever_receives_it_however_often() -> None:
     first = message()
-    handed_on = continuations.write_continuation(first, is_fifo=False, trace=OTHER)
+    handed_on = continuations.write_continuation(Delivery.of(first), is_fifo=False, trace=OTHER)
     then = message(message_id="another", attributes=handed_on.attributes, receive_count=3)
-    assert trace_start(then).trace_id == trace_start(first).trace_id
-    assert trace_start(first).parent is trace_start(then).parent is None
-    assert trace_start(message(message_id="another")).trace_id != trace_start(first).trace_id
+    assert trace_start(Delivery.of(then)).trace_id == trace_start(Delivery.of(first)).trace_id
+    assert trace_start(Delivery.of(first)).parent is trace_start(Delivery.of(then)).parent is None
+    assert trace_start(Delivery.of(message(message_id="another"))).trace_id != trace_start(Delivery.of(first)).trace_id
 
 
 def test_who_handed_it_on_is_no_parent() -> None:
-    handed_on = continuations.write_continuation(of(traceparent=SENT), is_fifo=False, trace=OTHER)
-    assert trace_start(message(attributes=handed_on.attributes)) == TraceStart(
+    handed_on = continuations.write_continuation(Delivery.of(of(traceparent=SENT)), is_fifo=False, trace=OTHER)
+    assert trace_start(Delivery.of(message(attributes=handed_on.attributes))) == TraceStart(
         TRACE, read_trace_parent(SENT), read_trace_parent(OTHER)
     )
 
 
 def test_one_who_does_not_trace_takes_along_what_another_had_said() -> None:
-    once = continuations.write_continuation(message(), is_fifo=True, trace=OTHER)
-    twice = continuations.write_continuation(message(attributes=once.attributes), is_fifo=True)
-    assert trace_start(message(attributes=twice.attributes)).before == read_trace_parent(OTHER)
-    assert once.deduplication_id == continuations.write_continuation(message(), is_fifo=True).deduplication_id, (
+    once = continuations.write_continuation(Delivery.of(message()), is_fifo=True, trace=OTHER)
+    twice = continuations.write_continuation(Delivery.of(message(attributes=once.attributes)), is_fifo=True)
+    assert trace_start(Delivery.of(message(attributes=twice.attributes))).before == read_trace_parent(OTHER)
+    assert once.deduplication_id == continuations.write_continuation(Delivery.of(message()), is_fifo=True).deduplication_id, (
         "the same hand-over"
     )
 
 
 @given(st.text(), st.text())
 def test_nothing_in_a_message_breaks_it(w3c: str, xray: str) -> None:
-    begun = trace_start(message(attributes={TRACEPARENT: w3c, TRACE_HEADER: xray}))
+    begun = trace_start(Delivery.of(message(attributes={TRACEPARENT: w3c, TRACE_HEADER: xray})))
     assert int(begun.trace_id, 16)
     assert begun.parent is None or begun.parent.trace_id == begun.trace_id
 

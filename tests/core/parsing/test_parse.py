@@ -20,7 +20,7 @@ from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy, Upd
 from slipway.core.requests.targets import Home, home_only
 from slipway.core.schema.fields import value_problem
 from slipway.core.schema.rejection import LONGEST_REASON
-from slipway.core.sqs.continuations import write_continuation
+from slipway.core.sqs.continuations import Delivery, write_continuation
 from tests.support.bodies import ARN, GOOD, HOME, MESSAGE_ID, NOW, eventbridge, json_values, message, requests, sns
 from tests.support.poison import CODES, POISON, is_sendable
 
@@ -256,7 +256,7 @@ def test_a_rejection_has_the_askers_own_id_where_it_can_be_read(given: dict[str,
 )
 def test_identity_outlives_redelivery_and_continuation(given: dict[str, Any], identity: str, request_id: str) -> None:
     first = message(GOOD | given)
-    handed_on = write_continuation(first, is_fifo=False)
+    handed_on = write_continuation(Delivery.of(first), is_fifo=False)
     for arrived in (
         first,
         message(GOOD | given, receive_count=9, receipt="r2"),

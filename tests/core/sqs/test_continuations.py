@@ -21,6 +21,7 @@ from slipway.core.sqs.continuations import (
     OLDEST_SECONDS,
     Continuation,
     Decisions,
+    Delivery,
 )
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute, Attribute, Message, group_of
 from tests.support.bodies import GOOD, MESSAGE_ID, NOW, json_values, message
@@ -37,15 +38,15 @@ def told(**changes: Any) -> str:
 def test_a_first_message_is_its_own_origin() -> None:
     first = message(first_received_at=NOW - 60, receive_count=3)
     assert continuations.read_continuation(first) is None
-    assert continuations.origin(first) == MESSAGE_ID
-    assert continuations.first_received_at(first) == NOW - 60
+    assert Delivery.of(first).origin == MESSAGE_ID
+    assert Delivery.of(first).first_received_at == NOW - 60
 
 
 def test_the_first_receipt_and_the_first_id_survive_any_number_of_hops() -> None:
     arrived = message(first_received_at=NOW - 60)
     seen = set()
     for hop in range(1, 51):
-        outgoing = continuations.write_continuation(arrived, is_fifo=True)
+        outgoing = continuations.write_continuation(Delivery.of(arrived), is_fifo=True)
         seen.add(outgoing.deduplication_id)
         now = NOW + hop * 39_600
         arrived = message(
@@ -56,26 +57,28 @@ def test_the_first_receipt_and_the_first_id_survive_any_number_of_hops() -> None
             first_received_at=now,
         )
         assert continuations.read_continuation(arrived) == Continuation(MESSAGE_ID, NOW - 60, hop, receipt="r")
-        assert continuations.origin(arrived) == MESSAGE_ID
-        assert continuations.first_received_at(arrived) == NOW - 60
+        assert Delivery.of(arrived).origin == MESSAGE_ID
+        assert Delivery.of(arrived).first_received_at == NOW - 60
     assert len(seen) == 50
 
 
 def test_handed_on_twice_it_is_the_same() -> None:
-    once, twice = (continuations.write_continuation(message(receipt=receipt), is_fifo=True) for receipt in ("r", "r2"))
+    once, twice = (
+        continuations.write_continuation(Delivery.of(message(receipt=receipt)), is_fifo=True) for receipt in ("r", "r2")
+    )
     assert (once.body, once.deduplication_id) == (twice.body, twice.deduplication_id)
 
 
 @pytest.mark.parametrize("is_fifo", [True, False])
 def test_body_and_group_are_kept_and_only_fifo_has_a_deduplication_id(*, is_fifo: bool) -> None:
-    outgoing = continuations.write_continuation(message(group="g"), is_fifo=is_fifo)
+    outgoing = continuations.write_continuation(Delivery.of(message(group="g")), is_fifo=is_fifo)
     assert (outgoing.body, outgoing.group) == (json.dumps(GOOD), "g")
     assert (outgoing.deduplication_id is not None) == is_fifo
 
 
 def test_nine_other_attributes_are_kept() -> None:
     others = {f"a{number}": str(number) for number in range(10)}
-    outgoing = continuations.write_continuation(message(attributes=others | {CONTINUATION: told()}), is_fifo=False)
+    outgoing = continuations.write_continuation(Delivery.of(message(attributes=others | {CONTINUATION: told()})), is_fifo=False)
     assert len(outgoing.attributes) == MOST_ATTRIBUTES
     assert {CONTINUATION, *list(others)[:9]} == set(outgoing.attributes)
     assert json.loads(str(outgoing.attributes[CONTINUATION]))["hops"] == 2
@@ -83,7 +86,10 @@ def test_nine_other_attributes_are_kept() -> None:
 
 def test_attributes_that_would_make_it_too_large_stay_behind() -> None:
     given = {"large": "x" * 300_000, "small": "y"}
-    assert set(continuations.write_continuation(message(attributes=given), is_fifo=False).attributes) == {CONTINUATION, "small"}
+    assert set(continuations.write_continuation(Delivery.of(message(attributes=given)), is_fifo=False).attributes) == {
+        CONTINUATION,
+        "small",
+    }
 
 
 @pytest.mark.parametrize(
@@ -116,21 +122,21 @@ def test_attributes_that_would_make_it_too_large_stay_behind() -> None:
 )
 def test_garbage_is_no_continuation(text: str) -> None:
     assert continuations.read_continuation(bearing(text)) is None
-    assert continuations.origin(bearing(text)) == MESSAGE_ID
+    assert Delivery.of(bearing(text)).origin == MESSAGE_ID
 
 
 @pytest.mark.parametrize(
     ("claimed", "read"), [(NOW, NOW), (int(NOW), NOW), (NOW + 1, NOW), (NOW - OLDEST_SECONDS, NOW - OLDEST_SECONDS)]
 )
 def test_a_first_receipt_a_little_ahead_of_the_clock_is_now(claimed: float, read: float) -> None:
-    assert continuations.first_received_at(bearing(told(firstReceivedAt=claimed))) == read
+    assert Delivery.of(bearing(told(firstReceivedAt=claimed))).first_received_at == read
 
 
 @given(st.one_of(st.text(st.characters()), json_values().map(json.dumps)))
 def test_no_attribute_makes_reading_or_writing_fail(text: str) -> None:
     arrived = bearing(text)
-    assert continuations.first_received_at(arrived) <= arrived.received_at
-    assert continuations.write_continuation(arrived, is_fifo=True).deduplication_id
+    assert Delivery.of(arrived).first_received_at <= arrived.received_at
+    assert continuations.write_continuation(Delivery.of(arrived), is_fifo=True).deduplication_id
 
 
 @given(st.sampled_from(["origin", "firstReceivedAt", "hops"]), json_values())
@@ -154,16 +160,17 @@ def test_a_continuation_is_within_its_bounds_or_none(key: str, value: Any) -> No
 )
 def test_what_was_decided_is_carried_over_any_number_of_hops(decided: Decisions) -> None:
     arrived = message()
-    outgoing = continuations.write_continuation(arrived, is_fifo=True, new_decisions=decided)
+    outgoing = continuations.write_continuation(Delivery.of(arrived), is_fifo=True, new_decisions=decided)
     for hop in range(3):
         arrived = message(outgoing.body, attributes=outgoing.attributes, message_id=f"hop-{hop}")
-        assert continuations.decisions(arrived) == decided
-        outgoing = continuations.write_continuation(arrived, is_fifo=True)
+        assert Delivery.of(arrived).decisions == decided
+        outgoing = continuations.write_continuation(Delivery.of(arrived), is_fifo=True)
 
 
 def test_a_decision_is_another_message_than_a_mere_hand_over() -> None:
     plain, retry = (
-        continuations.write_continuation(message(), is_fifo=True, new_decisions=each) for each in (None, Decisions(attempt=2))
+        continuations.write_continuation(Delivery.of(message()), is_fifo=True, new_decisions=each)
+        for each in (None, Decisions(attempt=2))
     )
     assert plain.deduplication_id != retry.deduplication_id
 
@@ -179,8 +186,8 @@ def from_(sender: str | None, text: str | None = None) -> Message:
 def test_the_first_sender_is_carried_over_any_number_of_hops_and_sessions(sender: str) -> None:
     arrived = from_(sender)
     for hop in range(3):
-        assert continuations.first_sender(continuations.without_forged_continuation(arrived, OWN, has_rules=True)) == sender
-        outgoing = continuations.write_continuation(arrived, is_fifo=True)
+        assert Delivery.of(continuations.without_forged_continuation(arrived, OWN, has_rules=True)).first_sender == sender
+        outgoing = continuations.write_continuation(Delivery.of(arrived), is_fifo=True)
         arrived = message(outgoing.body, attributes=outgoing.attributes, sender=f"AROASLIPWAY:{hop}")
 
 
@@ -203,9 +210,9 @@ def test_the_first_sender_is_carried_over_any_number_of_hops_and_sessions(sender
 def test_a_continuation_counts_only_if_slipway_has_sent_it(sender: str | None, own: str | None, is_believed: bool) -> None:  # noqa: FBT001  of a table
     arrived = continuations.without_forged_continuation(from_(sender, told(sender="AIDATEAM", attempt=2)), own, has_rules=True)
     assert (continuations.read_continuation(arrived) is not None) == is_believed
-    assert continuations.origin(arrived) == ("first" if is_believed else MESSAGE_ID)
-    assert continuations.first_sender(arrived) == ("AIDATEAM" if is_believed else sender)
-    assert continuations.decisions(arrived).attempt == (2 if is_believed else 1)
+    assert Delivery.of(arrived).origin == ("first" if is_believed else MESSAGE_ID)
+    assert Delivery.of(arrived).first_sender == ("AIDATEAM" if is_believed else sender)
+    assert Delivery.of(arrived).decisions.attempt == (2 if is_believed else 1)
     assert arrived.attributes["x"] == "y"
 
 
@@ -218,7 +225,9 @@ def test_what_is_only_claimed_does_not_go_on_under_slipways_name() -> None:
         continuations.without_forged_continuation(from_(None, told(sender="AIDATEAM")), OWN, has_rules=False),
         from_(None, told(sender="AIDATEAM")),
     ):
-        handed_on = json.loads(str(continuations.write_continuation(arrived, is_fifo=False).attributes[CONTINUATION]))
+        handed_on = json.loads(
+            str(continuations.write_continuation(Delivery.of(arrived), is_fifo=False).attributes[CONTINUATION])
+        )
         assert handed_on.get("sender") == arrived.sender
 
 
@@ -228,24 +237,26 @@ def test_without_rules_a_continuation_counts_but_makes_nobody_the_owner(own: str
     arrived = continuations.without_forged_continuation(
         from_("AROAEVE:x", told(sender="AIDATEAM", attempt=2)), own, has_rules=False
     )
-    assert (continuations.first_sender(arrived), continuations.decisions(arrived).attempt) == ("AROAEVE:x", 2)
+    assert (Delivery.of(arrived).first_sender, Delivery.of(arrived).decisions.attempt) == ("AROAEVE:x", 2)
 
 
 @given(json_values())
 def test_a_first_sender_is_as_sqs_writes_them_or_whoever_sent_it(claimed: Any) -> None:
-    found = continuations.first_sender(from_("AROASLIPWAY:two", told(sender=claimed)))
+    found = Delivery.of(from_("AROASLIPWAY:two", told(sender=claimed))).first_sender
     assert found is not None
     assert found == "AROASLIPWAY:two" or (found == claimed and 1 <= len(found) <= 128 and found.isprintable())
 
 
 def test_the_sender_makes_no_other_hand_over_of_it() -> None:
-    with_, without = (continuations.write_continuation(from_(sender), is_fifo=True) for sender in ("AIDATEAM", None))
+    with_, without = (
+        continuations.write_continuation(Delivery.of(from_(sender)), is_fifo=True) for sender in ("AIDATEAM", None)
+    )
     assert with_.deduplication_id == without.deduplication_id
 
 
 @given(json_values(), json_values())
 def test_a_decision_that_nobody_wrote_is_none(attempt: Any, failure: Any) -> None:
-    decisions = continuations.decisions(bearing(told(attempt=attempt, failure=failure)))
+    decisions = Delivery.of(bearing(told(attempt=attempt, failure=failure))).decisions
     assert 1 <= decisions.attempt <= MOST_ATTEMPTS
     assert decisions.failure is None or decisions.failure == failure
 
@@ -269,7 +280,7 @@ def test_attributes_keep_their_data_types_and_values_in_continuations_and_in_dea
         "blob": Attribute("Binary.png", b"\x00\xff"),
         "said": "so",
     }
-    handed_on = continuations.write_continuation(message(attributes=typed), is_fifo=False).attributes
+    handed_on = continuations.write_continuation(Delivery.of(message(attributes=typed)), is_fifo=False).attributes
     assert {name: handed_on[name] for name in typed} == typed
     buried = rejected_copy(message("{", attributes=typed), RequestRejected(RejectionCode.NOT_JSON, "no"), is_fifo=False)
     assert {name: buried.attributes[name] for name in typed} == typed

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from slipway.core.sqs import continuations
 from slipway.worker.kernel.lease import Lease
 
 AGE_SLACK = 1.0
@@ -29,7 +28,7 @@ class Place:
     def of(cls, lease: Lease) -> Place:
         """Read it from the message."""
         asked = json.loads(lease.message.body)
-        first = continuations.first_received_at(lease.message)
+        first = lease.delivery.first_received_at
         return cls(lease.message.message_id, asked.get("priority", 0), asked.get("tenant"), first)
 
 

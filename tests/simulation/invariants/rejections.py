@@ -27,6 +27,7 @@ from slipway.core.rules.triggers import NoMatchingTrigger, Trigger
 from slipway.core.schema import fields
 from slipway.core.schema.rejection import RejectionCode, RequestRejected
 from slipway.core.sqs import continuations
+from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import Message, attribute_bytes
 from slipway.settings import load as settings
 from slipway.settings.fields import SETTINGS
@@ -57,7 +58,7 @@ def read_message(message: Message, rules: Sequence[Trigger]) -> None:
         burial.rejected_copy(message, refused, is_fifo=True)
     except (NoMatchingTrigger, PipelineStopping):
         pass
-    continuations.write_continuation(message, is_fifo=True)
+    continuations.write_continuation(Delivery.of(message), is_fifo=True)
 
 
 def judge_message(message: Message, rules: Sequence[Trigger]) -> object:
@@ -89,8 +90,8 @@ def _judge_refusal(message: Message, refused: RequestRejected) -> object:
     copy = burial.rejected_copy(message, refused, is_fifo=True)
     size = len(copy.body.encode()) + sum(attribute_bytes(*each) for each in copy.attributes.items())
     _expect(size <= burial.LARGEST_BYTES and len(copy.attributes) <= 10, "the copy for the dead-letter queue is too large")
-    times = Times(NOW, continuations.first_received_at(message))
-    origin = continuations.origin(message)
+    times = Times(NOW, Delivery.of(message).first_received_at)
+    origin = Delivery.of(message).origin
     publication = events.announce_rejection(origin, refused.request_id, refused.code, reason, times, SOURCE)
     _judge_event(publication, is_thorough=len(message.body) % VALIDATED_EVERY == 0)
     if refused.code not in {*PLACES, RejectionCode.TRIGGER_UNFILLED} and "trigger" not in reason and _is_valid(message.body):
@@ -116,16 +117,16 @@ def _judge_continuation(message: Message) -> None:
     if told is not None:
         _expect(1 <= told.hops <= continuations.MOST_HOPS and told.origin.isascii(), "a continuation that is none")
         _expect(told.first_received_at <= message.received_at, "a first receipt in the future")
-    on = continuations.write_continuation(message, is_fifo=True)
+    on = continuations.write_continuation(Delivery.of(message), is_fifo=True)
     _expect(len(on.attributes) <= 10, "a continuation with too many attributes")
     if message.message_id == MESSAGE_ID:  # others do not come from SQS
         again = continuations.read_continuation(replace(message, attributes=on.attributes, message_id="another"))
-        _expect(again is not None and again.origin == continuations.origin(message), "a hand-over that forgets where it began")
+        _expect(again is not None and again.origin == Delivery.of(message).origin, "a hand-over that forgets where it began")
 
 
 def _judge_events(message: Message, request: Request) -> None:
     number = len(message.body)
-    received = continuations.first_received_at(message)
+    received = Delivery.of(message).first_received_at
     times = Times(NOW, received, received + request.timeout)
     kind, reason = list(OutcomeKind)[number % 4], [None, *Reason][number % (len(Reason) + 1)]
     status = list(Status)[number % 4]

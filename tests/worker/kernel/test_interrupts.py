@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import Message
 from slipway.worker.kernel.batches import Batches
 from slipway.worker.kernel.interrupts import DeadlinePassed, LeaseLost, Stopping, Waits
@@ -16,7 +17,7 @@ from tests.simulator.virtual_loop import Deadlock, run
 
 
 def a_hold(lease: float = 120.0) -> Lease:
-    return Lease(Message("m-1", "{}", "r-1", 1, 5000.0, 5000.0), lease)
+    return Lease(Delivery.of(Message("m-1", "{}", "r-1", 1, 5000.0, 5000.0)), lease)
 
 
 def test_an_interruption_ends_the_wait_and_every_later_one() -> None:

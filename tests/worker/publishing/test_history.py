@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from slipway.core.diagnostics.status import FinishedRequest
+from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import Message
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.publishing.history import ENTRIES, TIMES, History
@@ -38,7 +39,7 @@ def test_a_story_tells_what_was_waited_for_and_how_it_ended() -> None:
 def test_however_much_ends_only_so_much_is_kept() -> None:
     async def main() -> None:
         history = History()
-        lease = Lease(Message("m", "", "", 1, 1000.0, 1000.0), 120.0)
+        lease = Lease(Delivery.of(Message("m", "", "", 1, 1000.0, 1000.0)), 120.0)
         for number in range(3 * ENTRIES):
             history.add(
                 FinishedRequest(request_id=str(number), message_id="m", outcome="Active", event_id="e", at=1001.0), lease

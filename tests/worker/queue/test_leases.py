@@ -125,7 +125,7 @@ def test_what_is_known_to_be_lost_is_neither_handed_on_nor_given_back_any_more()
         bench.wire.plan = lambda operation, _: Fault.DENIED if operation == "SendMessageBatch" else None
         (lease,) = bench.holds
         handed_on = asyncio.ensure_future(
-            bench.leases.send_continuation(lease, continuations.write_continuation(lease.message, is_fifo=False))
+            bench.leases.send_continuation(lease, continuations.write_continuation(lease.delivery, is_fifo=False))
         )
         await asyncio.sleep(5)
         hidden = bench.wire.calls["ChangeMessageVisibilityBatch"]
@@ -165,7 +165,7 @@ def test_a_message_received_again_while_it_is_handed_on_is_handed_on_under_its_n
         older = lease.receipt
         bench.wire.plan = lambda operation, _: Fault.SLOW if operation == "ChangeMessageVisibilityBatch" else None
         handing_on = asyncio.ensure_future(
-            bench.leases.send_continuation(lease, continuations.write_continuation(lease.message, is_fifo=False))
+            bench.leases.send_continuation(lease, continuations.write_continuation(lease.delivery, is_fifo=False))
         )
         bench.sqs.lapse(letter)
         assert await handing_on is None

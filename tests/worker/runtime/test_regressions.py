@@ -12,6 +12,7 @@ from slipway.core.bedrock.deployments import ModelState
 from slipway.core.bedrock.errors import Throttled
 from slipway.core.requests.models import Deploy
 from slipway.core.scheduling.quota import Counts, Quota
+from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import Message, QueueTraits
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import LeaseLost, Stopping, Wait, complete
@@ -125,7 +126,7 @@ def test_an_interruption_before_the_line_for_a_slot_leaves_no_place_in_it() -> N
 
     async def main() -> None:
         slots = Slots(Quota(max_creating=1), weights={}, in_creation=lambda: 0, request_sweep=lambda: None, tally=Counters())
-        lease = Lease(Message("m", "", "r", 1, 0.0, 0.0), 60.0)
+        lease = Lease(Delivery.of(Message("m", "", "r", 1, 0.0, 0.0)), 60.0)
         lease.interrupt(Stopping)
         with pytest.raises(Stopping):
             await slots.grant(

@@ -13,6 +13,7 @@ import pytest
 from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.events.schema import event_schema
 from slipway.core.lifecycle.outcomes import Reason
+from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import Message
 from slipway.http.requests_api import holdings
 from slipway.worker.kernel.lease import Lease
@@ -93,7 +94,7 @@ def test_turns_go_by_first_receipt_whatever_comes_first_here() -> None:
         turns, order = RequestOrder(), list[str]()
 
         async def work(name: str, first_received: float) -> None:
-            lease = Lease(Message(name, "{}", name, 2, 5000.0, first_received), 120.0)
+            lease = Lease(Delivery.of(Message(name, "{}", name, 2, 5000.0, first_received)), 120.0)
             with turns.turn(["deployment bot"], lease) as turn:
                 await turn.come(no_progress)
                 order.append(name)

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.core.events.publish import Publication
-from slipway.core.sqs import continuations
-from slipway.core.sqs.messages import TRACE_HEADER, Message
+from slipway.core.sqs.continuations import Delivery
+from slipway.core.sqs.messages import TRACE_HEADER
 
 TRACEPARENT: Final = "traceparent"
 """The name in W3C's Trace Context, in messages as in events: CloudEvents calls it the distributed tracing extension."""
@@ -48,15 +48,15 @@ class TraceStart:
     """Whoever had it under the message before, and handed it on."""
 
 
-def trace_start(message: Message) -> TraceStart:
+def trace_start(delivery: Delivery) -> TraceStart:
     """Answer where the trace of a message's request begins. What does not read as a context is as if it were not there."""
-    earlier = continuations.read_continuation(message)
+    message, earlier = delivery.message, delivery.continuation
     before = read_trace_parent(earlier.trace) if earlier and earlier.trace else None
     parent = read_trace_parent(message.text(TRACEPARENT)) or read_trace_parent(_in_envelope(message.body))
     if parent is not None:
         return TraceStart(parent.trace_id, parent, before)
     trace_id, parent = _read_xray(message.text(TRACE_HEADER))
-    return TraceStart(trace_id or _made_of(continuations.origin(message)), parent, before)
+    return TraceStart(trace_id or _made_of(delivery.origin), parent, before)
 
 
 def read_trace_parent(text: str) -> TraceParent | None:

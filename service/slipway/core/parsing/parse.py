@@ -44,7 +44,7 @@ from slipway.core.requests.targets import DEFAULT, Home, Target, Targets
 from slipway.core.rules.triggers import NoMatchingTrigger, Trigger, first_match
 from slipway.core.schema.fields import Field, Problem, compiled, duration_seconds, problems, value_problem
 from slipway.core.schema.rejection import RejectionCode, RequestRejected, quote
-from slipway.core.sqs import continuations
+from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import Message
 
 __all__ = [
@@ -73,15 +73,16 @@ def parse_request(
     message always has the same answer. Raises `RequestRejected`, `NoMatchingTrigger` or `PipelineStopping`, and
     nothing else, whatever the message holds.
     """
+    delivery = Delivery.of(message)
     given, trigger, event = _read(message.body, triggers)
     found = list(islice(_request_problems(given, targets), _MOST_COUNTED))
     if found:
         made_by = f"trigger {quote(trigger.name)} made a wrong request: " if trigger else ""
         raise _rejected(found, given, made_by)
-    request = _request(given, continuations.origin(message), default_timeout, trigger.name if trigger else None)
+    request = _request(given, delivery.origin, default_timeout, trigger.name if trigger else None)
     is_events_id = event is not None and request.identity == request.request_id == event.get("id")
     payload = _payload(request, event if is_events_id else None)
-    return replace(request, owner=owner_of(continuations.first_sender(message), payload))
+    return replace(request, owner=owner_of(delivery.first_sender, payload))
 
 
 def body_object(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Trigger | None]:

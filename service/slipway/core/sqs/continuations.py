@@ -164,50 +164,6 @@ def _parse_json(text: str) -> object:
         return None
 
 
-def origin(message: Message) -> str:
-    """Return the id of the request's first message: the same through redelivery and continuation."""
-    earlier = read_continuation(message)
-    return earlier.origin if earlier else message.message_id
-
-
-def first_received_at(message: Message) -> float:
-    """Return when the request was first received, in any of its messages: the start of its timeout."""
-    earlier = read_continuation(message)
-    return earlier.first_received_at if earlier else message.first_received_at
-
-
-def hops(message: Message) -> int:
-    """Return how often the request was continued in a new message."""
-    earlier = read_continuation(message)
-    return earlier.hops if earlier else 0
-
-
-def next_hops(message: Message) -> int:
-    """Return the hop count of the message's continuation."""
-    return min(hops(message) + 1, MOST_HOPS)
-
-
-def decisions(message: Message) -> Decisions:
-    """Return the decisions that an earlier consumer wrote in the continuation."""
-    earlier = read_continuation(message)
-    return earlier.decisions if earlier else NO_DECISIONS
-
-
-def lineage(message: Message) -> Lineage:
-    """Return the failure counts of the request's earlier messages."""
-    earlier = read_continuation(message)
-    return earlier.lineage if earlier else NEW
-
-
-def first_sender(message: Message) -> str | None:
-    """Return the `SenderId` of the request's first message; None if SQS did not return one.
-
-    A continuation without it, written by an early version, counts as Slipway's own.
-    """
-    earlier = read_continuation(message)
-    return earlier.sender if earlier and earlier.sender else message.sender
-
-
 def without_forged_continuation(message: Message, own: str | None, *, has_rules: bool) -> Message:
     """Return the message without a continuation that another sender wrote.
 
@@ -229,19 +185,74 @@ def without_forged_continuation(message: Message, own: str | None, *, has_rules:
     return replace(message, attributes=attributes | {CONTINUATION: json.dumps(fields, separators=(",", ":"))})
 
 
-def is_receipt_proven(message: Message) -> bool:
-    """Return whether the first-received time comes from SQS or Slipway: no other sender can have chosen it."""
-    earlier = read_continuation(message)
-    return earlier is None or not earlier.is_claimed
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A received message with its continuation, which is parsed once."""
 
+    message: Message
+    continuation: Continuation | None
 
-def is_in_doubt(message: Message) -> bool:
-    """Return whether another consumer may have worked on this request: a redelivery, or a continuation."""
-    return message.is_redelivery or read_continuation(message) is not None
+    @classmethod
+    def of(cls, message: Message) -> Delivery:
+        """Parse a message's continuation."""
+        return cls(message, read_continuation(message))
+
+    @property
+    def origin(self) -> str:
+        """The id of the request's first message: the same through redelivery and continuation."""
+        return self.continuation.origin if self.continuation else self.message.message_id
+
+    @property
+    def first_received_at(self) -> float:
+        """When the request was first received, in any of its messages: the start of its timeout."""
+        return self.continuation.first_received_at if self.continuation else self.message.first_received_at
+
+    @property
+    def hops(self) -> int:
+        """How often the request was continued in a new message."""
+        return self.continuation.hops if self.continuation else 0
+
+    @property
+    def next_hops(self) -> int:
+        """The hop count of the message's continuation."""
+        return min(self.hops + 1, MOST_HOPS)
+
+    @property
+    def decisions(self) -> Decisions:
+        """The decisions that an earlier consumer wrote in the continuation."""
+        return self.continuation.decisions if self.continuation else NO_DECISIONS
+
+    @property
+    def lineage(self) -> Lineage:
+        """The failure counts of the request's earlier messages."""
+        return self.continuation.lineage if self.continuation else NEW
+
+    @property
+    def first_sender(self) -> str | None:
+        """The `SenderId` of the request's first message; None if SQS did not return one.
+
+        A continuation without it, written by an early version, counts as Slipway's own.
+        """
+        return (self.continuation.sender if self.continuation else None) or self.message.sender
+
+    @property
+    def previous_receipt(self) -> str | None:
+        """The receipt handle of the message before this continuation; None for a first message."""
+        return self.continuation.receipt if self.continuation else None
+
+    @property
+    def is_receipt_proven(self) -> bool:
+        """Whether the first-received time comes from SQS or Slipway: no other sender can have chosen it."""
+        return self.continuation is None or not self.continuation.is_claimed
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether another consumer may have worked on this request: a redelivery, or a continuation."""
+        return self.message.is_redelivery or self.continuation is not None
 
 
 def write_continuation(
-    message: Message,
+    delivery: Delivery,
     *,
     is_fifo: bool,
     new_decisions: Decisions | None = None,
@@ -254,17 +265,16 @@ def write_continuation(
     It carries the new decisions, else the earlier ones, and the last `traceparent`. Safe to repeat: on a FIFO queue the same
     continuation has the same deduplication id, so SQS delivers it once.
     """
-    earlier = read_continuation(message)
-    origin_id, hop = origin(message), next_hops(message)
-    decided = (new_decisions or decisions(message)).to_json()
-    fields = {"origin": origin_id, "firstReceivedAt": first_received_at(message), "hops": hop} | decided
-    fields |= (lineage or (earlier.lineage if earlier else NEW)).to_json()
-    if earlier and earlier.is_claimed:
+    message, earlier = delivery.message, delivery.continuation
+    decided = (new_decisions or delivery.decisions).to_json()
+    fields = {"origin": delivery.origin, "firstReceivedAt": delivery.first_received_at, "hops": delivery.next_hops} | decided
+    fields |= (lineage or delivery.lineage).to_json()
+    if not delivery.is_receipt_proven:
         fields["claimed"] = True
     if _RECEIPT.fullmatch(message.receipt):
         fields["receipt"] = message.receipt
     # Only if SQS returned the sender: a claimed one must not continue in Slipway's name.
-    if message.sender is not None and (sender := first_sender(message)) is not None:
+    if message.sender is not None and (sender := delivery.first_sender) is not None:
         fields["sender"] = sender
     if trace := trace or (earlier.trace if earlier else None):
         fields["trace"] = trace
@@ -275,6 +285,7 @@ def write_continuation(
         if name != CONTINUATION and len(attributes) < MOST_ATTRIBUTES and new_size <= LARGEST_KEPT_BYTES:
             attributes[name] = value
             size = new_size
-    dedup_text = f"{origin_id} {hop} {json.dumps(decided)}" if decided else f"{origin_id} {hop}"
+    hop_text = f"{delivery.origin} {delivery.next_hops}"
+    dedup_text = f"{hop_text} {json.dumps(decided)}" if decided else hop_text
     deduplication_id = hashlib.sha256(dedup_text.encode()).hexdigest() if is_fifo else None
     return Outgoing(message.body, attributes, message.group, deduplication_id, delay_seconds)

@@ -12,7 +12,6 @@ from typing import Final
 from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.quota import Counts, Quota
-from slipway.core.sqs import continuations
 from slipway.http.requests_api import held_of
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.publishing.history import HistoryEntry
@@ -149,7 +148,7 @@ def _page(waiting: Iterable[Lease], in_line: Sequence[tuple[int, Lease]], start:
 
 
 def _age(lease: Lease) -> float:
-    return continuations.first_received_at(lease.message)
+    return lease.delivery.first_received_at
 
 
 def _account(site: TargetRuntime) -> Account:

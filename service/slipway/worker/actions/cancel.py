@@ -18,7 +18,6 @@ import structlog
 from slipway.core.lifecycle.outcomes import Done, Outcome, OutcomeKind, Reason, Release
 from slipway.core.requests.models import Cancel
 from slipway.core.rules.permissions import PermissionRule, may_cancel
-from slipway.core.sqs import continuations
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.publishing.history import History
 
@@ -74,7 +73,7 @@ class CancelAction:
         if left <= 0:
             text = f"no request {request.name!r} that its sender may cancel is held here, nor by whoever had this cancel before"
             return Outcome(OutcomeKind.FAILED, Reason.NOTHING_TO_CANCEL, f"{text}; it may have ended, or not been received")
-        age = lease.now() - continuations.first_received_at(lease.message)
+        age = lease.now() - lease.delivery.first_received_at
         self._wanted[request.step or request.name] = (request, deadline)
         if len(self._wanted) > MOST_REMEMBERED:
             del self._wanted[next(iter(self._wanted))]
@@ -141,9 +140,8 @@ class CancelAction:
         A hand-over whose answer is lost is sent again, and then there are two: both go on for as long as nothing is found,
         and are handed on often. Were the slower ones not dropped, they would become more and more.
         """
-        told = continuations.read_continuation(lease.message)
-        which = (continuations.origin(lease.message), request.name, request.owner)
-        hops, most = told.hops if told else 0, self._hops.pop(which, 0)
+        which = (lease.delivery.origin, request.name, request.owner)
+        hops, most = lease.delivery.hops, self._hops.pop(which, 0)
         self._hops[which] = max(hops, most)
         if len(self._hops) > MOST_REMEMBERED:
             del self._hops[next(iter(self._hops))]

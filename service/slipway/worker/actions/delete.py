@@ -15,7 +15,6 @@ from slipway.core.lifecycle.delete import DeleteFacts, decide
 from slipway.core.lifecycle.outcomes import Outcome
 from slipway.core.lifecycle.steps import DeleteDeployment, DeleteSent, Finish, Found, NotFound, Observe
 from slipway.core.requests.models import Delete
-from slipway.core.sqs import continuations
 from slipway.worker.actions.driver import ActionDriver, Run
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import Lease
@@ -60,7 +59,7 @@ class DeleteAction(ActionDriver[Delete, DeleteFacts, Observe | DeleteDeployment]
     def initial_facts(self, lease: Lease) -> DeleteFacts:
         """Return what the delivery says."""
         return DeleteFacts(
-            received=continuations.first_received_at(lease.message),
+            received=lease.delivery.first_received_at,
             in_doubt=lease.is_in_doubt,
             may_force=self._may_force,
         )

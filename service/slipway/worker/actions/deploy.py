@@ -30,7 +30,6 @@ from slipway.core.lifecycle.steps import (
 from slipway.core.lifecycle.tags import DeploymentTags, wanted_tags
 from slipway.core.parsing.parse import client_token
 from slipway.core.requests.models import Deploy, Update
-from slipway.core.sqs import continuations
 from slipway.worker.actions.delete import DeleteBedrock, delete_deployment
 from slipway.worker.actions.driver import ActionDriver, Run
 from slipway.worker.actions.smoke_test import SmokeTestBedrock, SmokeTester
@@ -94,9 +93,9 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
         """Return what the delivery says. While in doubt, an earlier delivery may have created the deployment."""
         return DeployFacts(
             in_doubt=lease.is_in_doubt,
-            received=continuations.first_received_at(lease.message),
-            is_receipt_proven=continuations.is_receipt_proven(lease.message),
-            decisions=continuations.decisions(lease.message),
+            received=lease.delivery.first_received_at,
+            is_receipt_proven=lease.delivery.is_receipt_proven,
+            decisions=lease.delivery.decisions,
         )
 
     async def act(self, step: _Step, facts: DeployFacts, run: Run[Deploy]) -> DeployFacts | Outcome | SendContinuation:

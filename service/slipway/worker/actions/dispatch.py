@@ -11,7 +11,6 @@ from slipway.core.lifecycle.outcomes import Done, Outcome, OutcomeKind, Reason, 
 from slipway.core.lifecycle.steps import SendContinuation
 from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy, Update
 from slipway.core.requests.targets import Target
-from slipway.core.sqs import continuations
 from slipway.worker.actions import delete as removing
 from slipway.worker.actions import deploy as lifecycle
 from slipway.worker.actions import model_readiness as models
@@ -65,7 +64,7 @@ class ActionDispatcher:
 
         Awaited, it raises `Interrupted`. No coroutine: one more for each request held would take 0.3 KB.
         """
-        is_cancelled = continuations.decisions(lease.message).cancelled is not None
+        is_cancelled = lease.delivery.decisions.cancelled is not None
         match request:
             case Update() | Delete() if is_cancelled:
                 return _over(Outcome(OutcomeKind.CANCELLED, message="what it has begun in Bedrock, if anything, goes on"))

@@ -12,7 +12,6 @@ from slipway.core.parsing.callback_tokens import PipelineStopping
 from slipway.core.requests.ownership import owner_of
 from slipway.core.rules.permissions import check_permission
 from slipway.core.schema.rejection import RequestRejected
-from slipway.core.sqs import continuations
 from slipway.worker.actions.cancel import CancelAction
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.policy import WorkerPolicy
@@ -36,7 +35,7 @@ class PipelineStops:
         Raises `Interrupted`.
         """
         word = callbacks_for_stop(stopping.callback_token)
-        is_first = not continuations.is_in_doubt(lease.message)
+        is_first = not lease.delivery.is_in_doubt
         if is_first:
             await self._replies.say(word, lease)
         ended = await self._cancel(stopping, lease)
@@ -48,8 +47,8 @@ class PipelineStops:
         return Done()
 
     async def _cancel(self, stopping: PipelineStopping, lease: Lease) -> Outcome | Release | Done:
-        sender = continuations.first_sender(lease.message)
-        asked = stopping.cancel(continuations.origin(lease.message), owner_of(sender, None))
+        sender = lease.delivery.first_sender
+        asked = stopping.cancel(lease.delivery.origin, owner_of(sender, None))
         rules, own = self._terms.permissions, self._terms.own_sender
         try:
             try:
@@ -58,5 +57,5 @@ class PipelineStops:
                 request = check_permission(replace(asked, delete=False), sender, rules, own)  # a rule that lets it cancel only
         except RequestRejected as rejected:
             return Outcome(OutcomeKind.REJECTED, Reason.NOT_ALLOWED, rejected.reason)
-        received = continuations.first_received_at(lease.message)
+        received = lease.delivery.first_received_at
         return await self._cancelling.cancel(request, lease, lease.loop_time(received + request.timeout))

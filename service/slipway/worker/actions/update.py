@@ -14,7 +14,6 @@ from slipway.core.lifecycle.outcomes import Outcome
 from slipway.core.lifecycle.steps import DeleteSent, Finish, Found, GetModel, Observe, Poll, RunSmokeTest
 from slipway.core.lifecycle.update import SendUpdate, UpdateFacts, WriteUpdateTag, decide
 from slipway.core.requests.models import Update
-from slipway.core.sqs import continuations
 from slipway.worker.actions.driver import ActionDriver, Run
 from slipway.worker.actions.smoke_test import SmokeTestBedrock, SmokeTester
 from slipway.worker.kernel.interrupts import Wait
@@ -54,9 +53,9 @@ class UpdateAction(ActionDriver[Update, UpdateFacts, _Step]):
     def initial_facts(self, lease: Lease) -> UpdateFacts:
         """Return what the delivery says."""
         return UpdateFacts(
-            received=continuations.first_received_at(lease.message),
+            received=lease.delivery.first_received_at,
             in_doubt=lease.is_in_doubt,
-            is_receipt_proven=continuations.is_receipt_proven(lease.message),
+            is_receipt_proven=lease.delivery.is_receipt_proven,
             may_force=self._may_force,
         )
 

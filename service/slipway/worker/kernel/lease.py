@@ -12,8 +12,7 @@ from slipway.core.bedrock.errors import CallFailed
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.lifecycle.steps import reason_for
 from slipway.core.requests.models import AnyRequest, Cancel
-from slipway.core.sqs import continuations
-from slipway.core.sqs.continuations import DELETE, KEEP
+from slipway.core.sqs.continuations import DELETE, KEEP, Delivery
 from slipway.core.sqs.messages import Message
 from slipway.worker.kernel.interrupts import Cancelled, Deadlines, LeaseLost, Postponed, Superseded, Waits
 from slipway.worker.kernel.tracing import UNTRACED, WAIT, Trace, Tracer
@@ -44,15 +43,14 @@ class Lease(Waits):
         "begun_at",
         "cancelled",
         "cancellers",
+        "delivery",
         "faults",
         "has_begun",
         "is_announced",
         "is_ending",
         "is_extending",
         "lease_until",
-        "message",
         "places",
-        "receipt",
         "refused",
         "request",
         "taken_at",
@@ -66,10 +64,9 @@ class Lease(Waits):
     trace: Trace = UNTRACED
     """What is told of it to whoever traces: of the class, and no slot, for usually nobody does."""
 
-    def __init__(self, message: Message, lease_seconds: float, deadlines: Deadlines | None = None) -> None:
+    def __init__(self, delivery: Delivery, lease_seconds: float, deadlines: Deadlines | None = None) -> None:
         super().__init__(deadlines)
-        self.message = message
-        self.receipt = message.receipt
+        self.delivery = delivery
         self.places = 1
         """How many places it takes of those that there are for messages."""
         self.taken_at = self._loop.time()
@@ -105,6 +102,16 @@ class Lease(Waits):
         """What it has waited for, the latest last."""
 
     @property
+    def message(self) -> Message:
+        """The message as it was last received."""
+        return self.delivery.message
+
+    @property
+    def receipt(self) -> str:
+        """The receipt handle with which SQS knows the lease."""
+        return self.delivery.message.receipt
+
+    @property
     def is_lost(self) -> bool:
         """Whether the lease is known to be lost."""
         return LeaseLost in self._due
@@ -114,12 +121,11 @@ class Lease(Waits):
         """Whether its wait is to end, or has, without an outcome."""
         return bool(self._due)
 
-    def renew(self, message: Message, lease_seconds: float) -> bool:
+    def renew(self, delivery: Delivery, lease_seconds: float) -> bool:
         """The same message was received again, here: what came with it counts. False when this lease is lost already."""
         if self.is_lost:
             return False
-        self.message = message
-        self.receipt = message.receipt
+        self.delivery = delivery
         self.taken_at = self._loop.time()
         self.lease_until = self.taken_at + lease_seconds
         return True
@@ -198,7 +204,7 @@ class Lease(Waits):
     @property
     def is_in_doubt(self) -> bool:
         """Whether calls may have been applied before: in another delivery, or before an exception in this one."""
-        return self.has_begun or continuations.is_in_doubt(self.message)
+        return self.has_begun or self.delivery.is_in_doubt
 
     def cause(self) -> tuple[Reason | None, str]:
         """Return what the request waits for, or waited for when it was interrupted; with its words."""
@@ -239,9 +245,9 @@ class TracedLease(Lease):
 
     __slots__ = ("trace",)
 
-    def __init__(self, tracer: Tracer, message: Message, lease_seconds: float, deadlines: Deadlines | None = None) -> None:
-        super().__init__(message, lease_seconds, deadlines)
-        self.trace: Trace = tracer.begin(message)
+    def __init__(self, tracer: Tracer, delivery: Delivery, lease_seconds: float, deadlines: Deadlines | None = None) -> None:
+        super().__init__(delivery, lease_seconds, deadlines)
+        self.trace: Trace = tracer.begin(delivery)
 
     def waiting_for(self, why: Reason, text: str = "") -> WaitingFor:
         """Within, this is what the request waits for, and its trace shows it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Protocol
 
-from slipway.core.sqs.messages import Message
+from slipway.core.sqs.continuations import Delivery
 
 CREATE: Final = "CreateCustomModelDeployment"
 UPDATE: Final = "UpdateCustomModelDeployment"
@@ -40,7 +40,7 @@ class Trace(Protocol):
 class Tracer(Protocol):
     """Whoever traces."""
 
-    def begin(self, message: Message) -> Trace:
+    def begin(self, delivery: Delivery) -> Trace:
         """A message was received."""
 
 

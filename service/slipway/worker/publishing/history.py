@@ -9,7 +9,6 @@ from typing import Final
 
 from slipway.core.diagnostics.status import FinishedRequest, Wait
 from slipway.core.lifecycle.outcomes import OutcomeKind
-from slipway.core.sqs import continuations
 from slipway.worker.kernel.lease import Lease
 
 ENTRIES: Final = 1000
@@ -57,7 +56,7 @@ class History:
 
     def add(self, finished: FinishedRequest, lease: Lease) -> None:
         """Keep how a request ended."""
-        received_at = continuations.first_received_at(lease.message)
+        received_at = lease.delivery.first_received_at
         waited = tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in lease.waited)
         self._stories.append(HistoryEntry(finished, received_at, lease.message.receive_count, waited))
         if finished.outcome == OutcomeKind.ACTIVE.value:

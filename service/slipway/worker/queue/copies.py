@@ -6,7 +6,6 @@ import asyncio
 from typing import Final
 
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.sqs import continuations
 from slipway.core.sqs.continuations import NO_DECISIONS, Decisions
 from slipway.worker.kernel.interrupts import Superseded
 from slipway.worker.kernel.lease import Lease
@@ -38,11 +37,11 @@ class Copies:
 
         Another one that is leased here gives way, and is awaited. Raises `Interrupted` while waiting.
         """
-        message = lease.message
-        if not continuations.is_receipt_proven(message):
+        delivery = lease.delivery
+        if not delivery.is_receipt_proven:
             return False
-        origin = continuations.origin(message)
-        self._remember(origin, continuations.hops(message), continuations.decisions(message))
+        origin = delivery.origin
+        self._remember(origin, delivery.hops, delivery.decisions)
         while (other := self._leased.get(origin)) is not None and other is not lease and not other.is_lost:
             if self.is_behind(lease) or _is_before(lease, other):
                 return True
@@ -59,20 +58,20 @@ class Copies:
 
     def is_behind(self, lease: Lease) -> bool:
         """Return whether a later continuation of the request was sent or received here."""
-        message = lease.message
-        latest, decided = self._latest.get(continuations.origin(message), (0, NO_DECISIONS))
-        is_covered = continuations.decisions(message) in (NO_DECISIONS, decided)
-        return continuations.hops(message) < latest and is_covered and continuations.is_receipt_proven(message)
+        delivery = lease.delivery
+        latest, decided = self._latest.get(delivery.origin, (0, NO_DECISIONS))
+        is_covered = delivery.decisions in (NO_DECISIONS, decided)
+        return delivery.hops < latest and is_covered and delivery.is_receipt_proven
 
     def sent(self, lease: Lease, decided: Decisions | None) -> None:
         """Note that the request was continued in a new message."""
-        if continuations.is_receipt_proven(lease.message):
-            origin, hops = continuations.origin(lease.message), continuations.next_hops(lease.message)
-            self._remember(origin, hops, decided or continuations.decisions(lease.message))
+        if lease.delivery.is_receipt_proven:
+            origin, hops = lease.delivery.origin, lease.delivery.next_hops
+            self._remember(origin, hops, decided or lease.delivery.decisions)
 
     def discard(self, lease: Lease) -> None:
         """Note that the message is no longer leased here."""
-        origin = continuations.origin(lease.message)
+        origin = lease.delivery.origin
         if self._leased.get(origin) is lease:
             del self._leased[origin]
             for ends in self._ends.pop(origin, ()):
@@ -89,5 +88,5 @@ class Copies:
 
 def _is_before(lease: Lease, other: Lease) -> bool:
     """Return whether the other message comes later in the order of a request's messages, and carries what this one does."""
-    mine, its = ((continuations.hops(each.message), each.message.message_id) for each in (lease, other))
-    return mine < its and continuations.decisions(lease.message) in (NO_DECISIONS, continuations.decisions(other.message))
+    mine, its = ((each.delivery.hops, each.message.message_id) for each in (lease, other))
+    return mine < its and lease.delivery.decisions in (NO_DECISIONS, other.delivery.decisions)

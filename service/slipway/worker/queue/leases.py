@@ -16,6 +16,7 @@ import structlog
 
 from slipway.core.bedrock.errors import CallFailed, ReceiptExpired, Refused
 from slipway.core.scheduling.backoff import pause_seconds
+from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.lineage import hidden_seconds
 from slipway.core.sqs.messages import Message, Outgoing, QueueTraits, attribute_bytes
 from slipway.worker.kernel.batches import Batches
@@ -88,7 +89,7 @@ class Leases:
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._patience_ends = math.inf
-        self.make_hold: Callable[[Message, float, Deadlines], Lease] = Lease
+        self.make_hold: Callable[[Delivery, float, Deadlines], Lease] = Lease
         self.changed = asyncio.Event()
         """Set when something has been let go: there is room again."""
         self.postponed_at = -math.inf
@@ -112,17 +113,18 @@ class Leases:
 
         The newer receipt handle is the one that counts from then on, and with it the lease begins anew.
         """
-        message = message.packed()
+        delivery = Delivery.of(message.packed())
+        message = delivery.message
         held = self._holds.get(message.message_id)
         if held is not None:
             self._tally.duplicate_deliveries += 1
-            if held.renew(message, self._lease_seconds):
+            if held.renew(delivery, self._lease_seconds):
                 log.info("message.duplicated", message_id=message.message_id, receive_count=message.receive_count)
                 if self._traits.should_continue(message.receive_count):
                     held.interrupt(TooLongHeld)  # were this process to die now, nobody would receive it again
                 return None
             self.places -= held.places
-        lease = self._holds[message.message_id] = self.make_hold(message, self._lease_seconds, self._deadlines)
+        lease = self._holds[message.message_id] = self.make_hold(delivery, self._lease_seconds, self._deadlines)
         lease.places = math.ceil(message.held_bytes / self._place_bytes)
         self.places += lease.places
         return lease

@@ -12,7 +12,6 @@ import structlog
 
 from slipway.core.lifecycle.outcomes import Continue, Reason, Release
 from slipway.core.requests.models import AnyRequest, Deploy
-from slipway.core.sqs import continuations
 from slipway.core.sqs.lineage import MOST_DEATHS
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Postponed
@@ -100,7 +99,7 @@ class Capacity:
         """Answer whether a request may stay although the places for deploys may be taken."""
         held = [each for each in self._custody if each.request is not None and not each.is_leaving and each is not lease]
         deploys = [each for each in held if isinstance(each.request, Deploy)]
-        if isinstance(request, Deploy) and not continuations.decisions(lease.message).allows_delete:
+        if isinstance(request, Deploy) and not lease.delivery.decisions.allows_delete:
             is_room = _places(deploys) + lease.places <= self._most_deploys
             is_room &= _places(held) + lease.places <= self._comfortable
             return is_room or self._make_room(deploys, request, lease)
@@ -146,7 +145,7 @@ class Capacity:
 
     def _note_away(self, request: AnyRequest, lease: Lease, after: int) -> None:
         """Remember that a request comes back after so many seconds."""
-        first, now = continuations.first_received_at(lease.message), self._loop.time()
+        first, now = lease.delivery.first_received_at, self._loop.time()
         until = now + after + RETURN_SECONDS
         if len(self._away) > self._max_held:
             self._away = {key: away for key, away in self._away.items() if max(away.values()) > now}
@@ -158,13 +157,13 @@ class Capacity:
         """It is no longer away, where it was."""
         for key in self._keys_of(request, lease) if self._away else ():
             away = self._away.get(key, {})
-            away.pop(continuations.first_received_at(lease.message), None)
+            away.pop(lease.delivery.first_received_at, None)
             if not away:
                 self._away.pop(key, None)
 
     def _is_behind(self, request: AnyRequest, lease: Lease) -> bool:
         """Whether an earlier request, for the same deployment or of the same FIFO group, is away: it is to come first."""
-        first, now = continuations.first_received_at(lease.message), self._loop.time()
+        first, now = lease.delivery.first_received_at, self._loop.time()
         return any(
             earlier < first and until > now
             for key in (self._keys_of(request, lease) if self._away else ())
@@ -206,7 +205,7 @@ class Capacity:
             if is_own and (is_broken or not slots.has_room()) and _standing_of(request, lease) <= _standing(goes):
                 return None
         else:
-            newcomer = (request.priority, request.tenant, continuations.first_received_at(lease.message)) if is_own else None
+            newcomer = (request.priority, request.tenant, lease.delivery.first_received_at) if is_own else None
             last = slots.last(set(in_line).__contains__, newcomer)
             if last is None:
                 return None
@@ -223,7 +222,7 @@ class Capacity:
             and not lease.is_ending
             and not lease.is_leaving
             and request.reply_target.task_token is None
-            and not continuations.decisions(lease.message).allows_delete
+            and not lease.delivery.decisions.allows_delete
             and not self._is_worn(lease)
             and not self._turns.is_followed(self._keys_of(request, lease), lease)
             and self._left(request, lease) > SHORTEST_DELAY_SECONDS
@@ -231,15 +230,15 @@ class Capacity:
 
     def _is_worn(self, lease: Lease) -> bool:
         """Whether it has been given back so often that it would soon look like one that ends its readers: only on FIFO."""
-        return self._is_fifo and continuations.lineage(lease.message).deaths + lease.message.receive_count >= MOST_RETURNS
+        return self._is_fifo and lease.delivery.lineage.deaths + lease.message.receive_count >= MOST_RETURNS
 
     def _left(self, request: AnyRequest, lease: Lease) -> float:
         """Answer how many seconds a request has left."""
-        return continuations.first_received_at(lease.message) + request.timeout - lease.now()
+        return lease.delivery.first_received_at + request.timeout - lease.now()
 
     def _delay(self, request: AnyRequest, lease: Lease) -> int:
         """Answer for how long a request goes away: the older, the longer, while others wait here; not past its deadline."""
-        age = lease.now() - continuations.first_received_at(lease.message)
+        age = lease.now() - lease.delivery.first_received_at
         in_line = self._sites[request.target].slots.waiting
         if self._is_fifo:
             longest = min(FIFO_SECONDS_ALONE + FIFO_SECONDS_IN_LINE * in_line, LONGEST_FIFO_DELAY_SECONDS)
@@ -261,4 +260,4 @@ def _standing(lease: Lease) -> tuple[int, float]:
 
 
 def _standing_of(request: AnyRequest, lease: Lease) -> tuple[int, float]:
-    return request.priority, -continuations.first_received_at(lease.message)
+    return request.priority, -lease.delivery.first_received_at

@@ -43,7 +43,6 @@ from slipway.core.requests.fields import REQUEST_ID
 from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import RejectionCode, RequestRejected
-from slipway.core.sqs import continuations
 from slipway.core.sqs.lineage import MOST_DELAYS
 from slipway.core.sqs.messages import QueueTraits
 from slipway.worker.actions.sagemaker_stop import PipelineStops
@@ -118,7 +117,7 @@ class MessageProcessor:
     async def answer(self, lease: Lease) -> Settlement:
         """What becomes of one message: understand, take turns, do what it asks, announce, reply."""
         try:
-            request = self._admission.admit(lease.message, continuations.first_sender(lease.message))
+            request = self._admission.admit(lease.message, lease.delivery.first_sender)
         except RequestRejected as rejected:
             return await self._reject(lease, rejected)
         except NoMatchingTrigger as unmatched:
@@ -191,10 +190,10 @@ class MessageProcessor:
         if lease.request is None and may_read:
             with suppress(Exception):  # reading it may be what has failed
                 try:
-                    lease.request = self._admission.admit(lease.message, continuations.first_sender(lease.message))
+                    lease.request = self._admission.admit(lease.message, lease.delivery.first_sender)
                 except RequestRejected as rejected:
                     reply_target = permitted_reply_target(rejected.reply_target, self._terms.reply_to)
-        origin, request = continuations.origin(lease.message), lease.request
+        origin, request = lease.delivery.origin, lease.request
         if not lease.is_announced:
             if request is None:
                 publication = announce_failure(origin, text, times_of(lease), self._terms.home.source)
@@ -221,7 +220,7 @@ class MessageProcessor:
         self._tally.events_given_up += 1
         is_there = self._traits.has_dead_letter_queue and await self._bury(lease, "Unpublishable", text)
         log.error("event.given_up", error=text, is_dead_letter=is_there)
-        is_over = continuations.lineage(lease.message).delays >= MOST_DELAYS
+        is_over = lease.delivery.lineage.delays >= MOST_DELAYS
         return Done() if is_there or is_over else Postpone()
 
     async def _bury(self, lease: Lease, code: str, text: str) -> bool:
@@ -252,10 +251,10 @@ class MessageProcessor:
         Whoever decided may have died before deleting it. It must find what is there still, and decide the same; in line
         behind this one, it would find nothing, and begin anew.
         """
-        if not continuations.decisions(lease.message).allows_delete:
+        if not lease.delivery.decisions.allows_delete:
             return
         until = lease.message.first_received_at + OLDER_VISIBILITIES * self._terms.visibility_timeout
-        decided = continuations.decisions(lease.message).description
+        decided = lease.delivery.decisions.description
         with lease.waiting_for(Reason.RETRYING, f"{decided}, as soon as its earlier message can no longer come again"):
             await lease.pause(max(0.0, until - lease.now()))
 
@@ -278,7 +277,7 @@ class MessageProcessor:
             return no_progress
         told: set[tuple[Progress, Reason | None]] = set()
         site = self._sites[request.target]
-        attempt = continuations.decisions(lease.message).attempt
+        attempt = lease.delivery.decisions.attempt
 
         def report_progress(
             progress: Progress, reason: Reason | None, message: str | None, place: Callable[[], int] | None = None, /
@@ -300,7 +299,7 @@ class MessageProcessor:
         return Done()
 
     async def _reject(self, lease: Lease, rejected: RequestRejected) -> Settlement:
-        origin = continuations.origin(lease.message)
+        origin = lease.delivery.origin
         publication = announce_rejection(
             origin, rejected.request_id, rejected.code, rejected.reason, times_of(lease), self._terms.home.source
         )
@@ -332,7 +331,7 @@ class MessageProcessor:
         self._tally.request_seconds.add(seconds)
         finished = FinishedRequest(
             request_id=request.request_id,
-            message_id=continuations.origin(lease.message),
+            message_id=lease.delivery.origin,
             outcome=outcome.kind.value,
             event_id=event_id,
             at=times.now,
@@ -371,5 +370,5 @@ def _not_continued(outcome: Outcome, refused: CallFailed) -> Outcome:
 
 def times_of(lease: Lease, request: AnyRequest | None = None) -> Times:
     """Answer when things happened to what is held, by the queue's own clock."""
-    received = continuations.first_received_at(lease.message)
+    received = lease.delivery.first_received_at
     return Times(lease.now(), received, received + request.timeout if request else None)

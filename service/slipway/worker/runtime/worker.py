@@ -346,7 +346,7 @@ class Worker:
             except Stopping:
                 return Release()
             except Cancelled:
-                return Continue(replace(continuations.decisions(lease.message), cancelled=lease.cancelled))
+                return Continue(replace(lease.delivery.decisions, cancelled=lease.cancelled))
             except TooLongHeld:
                 # Order within a FIFO group would be lost by a new message: there it is received anew instead.
                 return Release() if self._traits.is_fifo else Continue()
@@ -372,15 +372,15 @@ class Worker:
         except PublishRefused as refused:
             return await self._answers.give_up_event(lease, str(refused))
         except PublishInterrupted as failed:
-            if continuations.lineage(lease.message).delays < MOST_DELAYS:
+            if lease.delivery.lineage.delays < MOST_DELAYS:
                 raise
             return await self._answers.give_up_event(lease, str(failed))
 
     async def _attempt(self, lease: Lease) -> Settlement:
         """Process the request, unless enough of its readers have died or raised."""
-        earlier = continuations.read_continuation(lease.message)
         # Before anything else: a message is continued only when the one before it is gone.
-        is_last = earlier is None or earlier.receipt is None or await self.leases.finish(earlier.receipt)
+        previous_receipt = lease.delivery.previous_receipt
+        is_last = previous_receipt is None or await self.leases.finish(previous_receipt)
         if await self._copies.is_superseded(lease):
             return self._superseded(lease)
         if (seconds := self._put_off_seconds(lease)) > 0:
@@ -388,7 +388,7 @@ class Worker:
         if lease.faults:
             with lease.waiting_for(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
                 await lease.pause(min(LONGEST_FAULT_PAUSE_SECONDS, FAULT_PAUSE_SECONDS * 5 ** (lease.faults - 1)))
-        lineage = continuations.lineage(lease.message)
+        lineage = lease.delivery.lineage
         if (faults := lineage.faults + lease.faults) >= MOST_FAULTS or (lease.is_announced and lease.faults):
             return await self._answers.fail(lease, f"processing it failed {faults} times with an exception that is a bug")
         if (deaths := self._deaths(lease)) >= MOST_DEATHS:
@@ -419,7 +419,7 @@ class Worker:
 
     def _deaths(self, lease: Lease) -> int:
         message = lease.message
-        lineage, most = continuations.lineage(message), self._terms.visibility_timeout
+        lineage, most = lease.delivery.lineage, self._terms.visibility_timeout
         since = max(message.first_received_at, lineage.until)
         here = deaths_of(max(1, message.receive_count - bool(lineage.until)), max(0.0, message.received_at - since), most)
         return lineage.deaths + here
@@ -428,7 +428,7 @@ class Worker:
         """Return for how long this message of a FIFO queue is to be given back before anything is done about it."""
         if lease.message.receive_count > 1 or self._traits.max_receive_count == 1 or lease.refused is not None:
             return 0
-        seconds = int(continuations.lineage(lease.message).until - lease.now())
+        seconds = int(lease.delivery.lineage.until - lease.now())
         return min(seconds, LONGEST_DELAY_SECONDS) if self._traits.is_fifo else 0
 
     async def _settle(self, lease: Lease, settlement: Settlement) -> bool:
@@ -470,7 +470,7 @@ class Worker:
 
         FIFO queues delay no single message: there the new one says until when its first reader is to hide it.
         """
-        lineage = continuations.lineage(lease.message)
+        lineage = lease.delivery.lineage
         log.warning("request.put_off", what=lease.what, seconds=lineage.delay_seconds)
         await self._hand_on(lease, delay_seconds=lineage.delay_seconds)
 
@@ -486,7 +486,7 @@ class Worker:
         if self._copies.is_behind(lease):
             await self.leases.delete(lease)
             return False
-        before, now = continuations.lineage(lease.message), asyncio.get_running_loop().time()
+        before, now = lease.delivery.lineage, asyncio.get_running_loop().time()
         has_survived = has_survived or (lease.begun_at is not None and now - lease.begun_at >= SURVIVAL_SECONDS)
         lineage = Lineage(
             deaths=0 if has_survived else self._deaths(lease),
@@ -495,7 +495,7 @@ class Worker:
             until=int(lease.now() + delay_seconds) if self._traits.is_fifo and delay_seconds else 0,
         )
         continuation = continuations.write_continuation(
-            lease.message,
+            lease.delivery,
             is_fifo=self._traits.is_fifo,
             new_decisions=decided,
             trace=lease.trace.traceparent,
@@ -523,7 +523,7 @@ class Worker:
 
 
 def _age(lease: Lease) -> float:
-    return max(0.0, lease.now() - continuations.first_received_at(lease.message))
+    return max(0.0, lease.now() - lease.delivery.first_received_at)
 
 
 def _is_of_close(fault: BaseException) -> bool:

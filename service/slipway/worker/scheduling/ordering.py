@@ -11,7 +11,6 @@ from typing import Self
 
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.sqs import continuations
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.observe import ReportProgress
 
@@ -66,7 +65,7 @@ class OrderPosition:
         self._lines = lines
         self._keys = keys
         self._hold = lease
-        self._first_received = continuations.first_received_at(lease.message)
+        self._first_received = lease.delivery.first_received_at
         self._standing = 0
         """In how many of the lines it stands: in those of the first keys."""
         self._turn: asyncio.Future[None] | None = None

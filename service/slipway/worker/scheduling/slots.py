@@ -19,7 +19,6 @@ from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.requests.models import Request
 from slipway.core.scheduling.fair_queue import FairQueue, QueueEntry
 from slipway.core.scheduling.quota import Counts, Quota
-from slipway.core.sqs import continuations
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.lease import LONG_SECONDS, Lease, WaitingFor
 from slipway.worker.kernel.observe import ReportProgress
@@ -113,7 +112,7 @@ class Slots:
         free a slot, waits for this request.
         """
         turn: asyncio.Future[bool] = self._loop.create_future()
-        first_received = continuations.first_received_at(lease.message)
+        first_received = lease.delivery.first_received_at
         place = self._line.join(
             Waiter(lease, turn), priority=request.priority, tenant=request.tenant, first_received=first_received
         )
