@@ -1,9 +1,10 @@
-# Slipway: what can be done here. Each works from nothing; offline too, once `make setup` has been through.
+# Development commands. Each works in a fresh checkout; without a network too, after `make setup`.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+DEMO := $(VENV)/demo
 MINISTACK := .venv-ministack/ready
 NEWEST := .venv-newest/ready
 TOOLS := .venv-tools/ready
@@ -20,22 +21,40 @@ WORKERS ?= $(shell "$(PYTHON)" -c 'import os; print(1 + (os.cpu_count() or 1))')
 MODEL ?=
 .PHONY: help setup demo test browser proof prove newest bench check release dist live lint types contracts format lock upgrade clean
 
-help: ## say what can be made (this)
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
-setup: $(READY) ## make .venv, with the slipway command and everything to work on it
+setup: $(READY) ## create .venv with the slipway command and the development tools
+
+# Show pip's progress; its output only if it fails.
+PIP_INSTALL = { PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check --no-compile --require-hashes $(1) 2>&1; \
+	  echo "exit $$?"; } | awk '{ said = said $$0 "\n" } /^exit / { code = $$2 } END { if (code) printf "%s", said; exit code } \
+	  /^Collecting / && ++n % 20 == 0 { print "  " n " packages found"; fflush() } \
+	  /^Installing collected/ { print "  installing " n " packages"; fflush() }'
+
+# Creates the environment and installs the requirements files $(1).
+define CREATE_ENVIRONMENT
+	@command -v "$(PYTHON)" >/dev/null || { \
+	  echo "$(PYTHON) was not found. Slipway needs Python 3.11 or newer; name it: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.13" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Slipway needs Python 3.11 or newer; $(PYTHON) is $$("$(PYTHON)" -V 2>&1). Name another: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.13" >&2; exit 1; }
+	@echo "Setting up $(VENV), the first time only. The command will be $(BIN)/slipway."
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(call PIP_INSTALL,$(1))
+endef
+INSTALL_SLIPWAY = $(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
+
+# The demo shares the environment with the development tools, and needs only a part of it.
+$(DEMO): requirements-local.txt requirements-build.txt pyproject.toml
+	$(call CREATE_ENVIRONMENT,-r requirements-local.txt -r requirements-build.txt)
+	@$(INSTALL_SLIPWAY)
+	@touch $@
 
 $(READY): requirements-dev.txt pyproject.toml
-	@command -v "$(PYTHON)" >/dev/null || { \
-	  echo "There is no $(PYTHON) here. Slipway needs Python 3.11 or newer; say which: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.13" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "Slipway needs Python 3.11 or newer, and $(PYTHON) is $$("$(PYTHON)" -V 2>&1). Say which: make $(or $(MAKECMDGOALS),setup) PYTHON=python3.13" >&2; exit 1; }
-	@echo "Setting up $(VENV): a minute, the first time."
-	@"$(PYTHON)" -m venv $(VENV)
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.txt
-	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # on all cores: pip would do it on one
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
+	$(call CREATE_ENVIRONMENT,-r requirements-dev.txt)
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true  # on all cores; pip compiles on one
+	@$(INSTALL_SLIPWAY)
+	@touch $@ $(DEMO)
 
 $(MINISTACK): requirements-ministack.txt
 	@"$(PYTHON)" -m venv $(@D)
@@ -52,72 +71,72 @@ $(NEWEST): requirements-dev.txt
 	@$(@D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --require-hashes -r requirements-dev.txt
 	@touch $@
 
-demo: setup ## see it work: AWS in a box, the daemon, a handful of requests, no account needed
+demo: $(DEMO) ## run the daemon with a local AWS stand-in and a few requests; needs no AWS account
 	@$(BIN)/slipway demo
 
-test: setup $(MINISTACK) $(TOOLS) ## pass the tests
+test: setup $(MINISTACK) $(TOOLS) ## run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --ignore tests/simulation --ignore tests/mutation --ignore tests/fuzz --ignore tests/browser
-
-browser: setup ## look at the status page as a person does, in Debian's Chromium, which it installs if it is root and there is none
+browser: setup ## test the status page in Chromium; root installs Debian's if it is missing
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get -qq update && apt-get -qq install --no-install-recommends chromium >/dev/null; } || { \
-	  echo "There is no chromium here. Install Debian's: apt-get install chromium" >&2; exit 1; }
+	  echo "chromium was not found. Install it: apt-get install chromium" >&2; exit 1; }
 	@$(BIN)/python -m pytest tests/browser
 
-proof: setup ## the quick tiers of the proof: one lifetime, worlds, planted bugs, inputs, the real client, real kills
+proof: setup ## run the quick part of the proof: simulation, seeded bugs, fuzzing, killed processes
 	@$(BIN)/python -m pytest tests/simulation tests/mutation tests/fuzz
 	@$(BIN)/python -m tests.simulation.processes --kills $(KILLS) --requests 150
 
-prove: setup ## try to break every promise for MINUTES=20, and write PROOF.json
+prove: setup ## simulate for MINUTES=20 and write PROOF.json
 	@$(BIN)/python -m tests.simulation prove --minutes $(MINUTES)
 
-# aioboto3 pins an aiobotocore: pip says that the two conflict, and that is what is tried here.
-newest: $(NEWEST) ## pass the tests of the adapters with the newest aiobotocore and botocore that there are
+# aioboto3 pins an aiobotocore version; pip reports the conflict, which is intended here.
+newest: $(NEWEST) ## test the AWS adapters with the newest aiobotocore and botocore
 	@$(<D)/bin/python -m pip install -qq --disable-pip-version-check --no-compile --upgrade aiobotocore 2>/dev/null
 	@$(<D)/bin/python -m pip list --disable-pip-version-check 2>/dev/null | grep boto
 	@PYTHONPATH=service:. $(<D)/bin/python -m pytest -n $(WORKERS) -p no:cacheprovider tests/aws
 
-bench: setup ## what it costs, beside what people write instead: some 17 minutes; QUICK=1 takes five minutes
+bench: setup ## measure CPU, memory and AWS calls against other clients: 17 minutes, QUICK=1: five minutes
 	@$(BIN)/python -m tests.bench $(if $(QUICK),quick)
 
-check: test lint types contracts proof ## all that CI runs
+check: test lint types contracts proof ## run everything that CI runs
 
-release: check dist ## pass all checks, then build and try the release of this commit, which has its tag and changelog section
+release: check dist ## run all checks, then build and test a release of this tagged commit
 
-dist: setup $(TOOLS) ## build sdist, wheel, SBOM and checksums into dist/, and try them; SNAPSHOT=1 without tag and changelog section
+dist: setup $(TOOLS) ## build and test sdist, wheel, SBOM and checksums in dist/; SNAPSHOT=1 needs no tag
 	@$(BIN)/python -m tests.release $(if $(SNAPSHOT),--snapshot)
 
-live: setup ## check a real account: doctor, probe and one deployment of MODEL=ARN, which it asks about first and deletes
+live: setup ## check a real account with one deployment of MODEL=ARN, after confirmation; deletes it again
 	@$(BIN)/python -m tests.live $(if $(MODEL),--model "$(MODEL)")
 
-lint: setup ## style and likely mistakes
+lint: setup ## check style and formatting (ruff)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 
-types: setup ## mypy, strict
+types: setup ## check types (mypy, strict)
 	@$(BIN)/mypy
 
-contracts: setup ## who may import whom
+contracts: setup ## check which packages import which (import-linter)
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-format: setup ## lay the code out, and mend what can be mended
+format: setup ## format the code and apply automatic fixes
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-lock: $(UV) ## write requirements*.txt again from pyproject.toml, changing no version that still fits
+lock: $(UV) ## regenerate requirements*.txt from pyproject.toml, keeping versions that still fit
 	@$(UV) $(COMPILE) pyproject.toml --extra local --extra otel --group dev -o requirements-dev.txt
 	@$(UV) $(COMPILE) pyproject.toml -c requirements-dev.txt -o requirements.txt
+	@$(UV) $(COMPILE) pyproject.toml --extra local -c requirements-dev.txt -o requirements-local.txt
 	@$(UV) $(COMPILE) pyproject.toml --extra otel -c requirements-dev.txt -o requirements-otel.txt
 	@$(UV) $(COMPILE) --group build -c requirements-dev.txt -o requirements-build.txt
 	@$(UV) $(COMPILE) --group ministack -o requirements-ministack.txt
 	@$(UV) $(COMPILE) --group tools -o requirements-tools.txt
 
 upgrade: UPGRADE := --upgrade
-upgrade: lock ## the same, with the newest versions that fit
+upgrade: lock ## the same with the newest versions
 
 $(UV):
 	@"$(PYTHON)" -m venv $(LOCKER)
 	@$(LOCKER)/bin/python -m pip install -qq --disable-pip-version-check "uv>=0.9"
 
-clean: ## take away what was made here, .venv too
+clean: ## delete generated files and virtual environments
 	@rm -rf $(VENV) $(dir $(MINISTACK)) $(dir $(NEWEST)) $(dir $(TOOLS)) $(LOCKER) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find service tests -name __pycache__ -type d -prune -exec rm -rf {} +

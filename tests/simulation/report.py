@@ -10,6 +10,18 @@ from typing import Any, Final
 from tests.simulation.worlds import Report
 
 OFTEN: Final = 100
+LABELS: Final = {
+    "minutes": "minutes",
+    "lifetimes": "request lifetimes",
+    "worlds": "simulated environments",
+    "simulated_hours": "simulated hours",
+    "violations": "broken promises",
+    "kills": "simulated kills and pauses of a replica",
+    "real_kills": "kills of real processes",
+    "excused_dead_letters": "excused dead letters",
+    "inputs": "fuzzed inputs",
+}
+"""What the tables call the figures of PROOF.json."""
 
 
 @dataclass
@@ -73,22 +85,22 @@ class Sum:
 
 def in_tables(told: Mapping[str, Any]) -> str:
     """Put what PROOF.json says into Markdown."""
-    rows = [(key.replace("_", " "), f"{value:,}") for key, value in told.items() if isinstance(value, int | float)]
+    rows = [(LABELS.get(key, key), f"{value:,}") for key, value in told.items() if isinstance(value, int | float)]
     faults, seeded_bugs = told["faults"], told["planted"]
     often = sum(count >= OFTEN for count in faults.values())
-    rows.append((f"kinds of faults and happenings, {OFTEN} times or more", f"{often} of {len(faults)}"))
-    rows.append(("planted bugs caught", f"{sum(where is not None for where in seeded_bugs.values())} of {len(seeded_bugs)}"))
+    rows.append((f"kinds of faults and events that occurred {OFTEN} times or more", f"{often} of {len(faults)}"))
+    rows.append(("seeded bugs caught", f"{sum(where is not None for where in seeded_bugs.values())} of {len(seeded_bugs)}"))
     parts = [_table("what", "how many", rows), _planted(seeded_bugs)]
     if balance := told["balance_after_real_kills"]:
-        parts.append(_table("the emulators' records after the real kills", "how many", _counted(balance)))
-    parts.append(_table("fault, in lifetimes", "fired", _counted(faults)))
-    parts.append(_table("fault, of the wire, over the real client", "fired", _counted(told["wire_faults"])))
+        parts.append(_table("records of the local AWS stand-in after the kills of real processes", "how many", _counted(balance)))
+    parts.append(_table("simulated fault or event", "how often", _counted(faults)))
+    parts.append(_table("fault on the wire, with the real client", "how often", _counted(told["wire_faults"])))
     return "\n\n".join(parts)
 
 
 def _planted(seeded_bugs: Mapping[str, str | None]) -> str:
     """Say of each planted bug what has caught it."""
-    return _table("planted bug", "caught by", [(name, where or "NOT CAUGHT") for name, where in seeded_bugs.items()])
+    return _table("seeded bug", "caught by", [(name, where or "NOT CAUGHT") for name, where in seeded_bugs.items()])
 
 
 def _counted(counts: Mapping[str, int]) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ from slipway.settings.fields import SETTINGS, bounds, variable, written
 from slipway.settings.load import default_values
 from tests.bench.table import tables
 from tests.simulation.report import in_tables
-from tests.support import contract
+from tests.support import contract, figures
 from tests.support.lifecycle_diagram import pictures
 from tests.support.log_events import log_table
 from tests.support.measured import metrics_table
@@ -37,8 +37,6 @@ README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
 SAMPLES = ROOT / "config" / "samples"
 HOME = home_only(Home("aws", "123456789012", "us-east-1"))
-LAST_BENCH = ROOT / "tests" / "bench" / "last.json"
-LAST_PROOF = ROOT / "tests" / "proof" / "last.json"
 RECEIVED = 1_795_464_000.0
 
 
@@ -134,26 +132,16 @@ def _event() -> str:
 
 
 def _bench() -> str:
-    """What the last run of the bench, which is kept, came to."""
-    if not LAST_BENCH.exists():
-        return ""
-    picture = "![CPU and calls per deployment, by how many there are](tests/bench/bench.svg)"
-    return f"{picture}\n\n{tables(json.loads(LAST_BENCH.read_text('utf-8')))}"
+    """Return the recorded results of the bench."""
+    picture = "![CPU time and Bedrock calls per deployment, by number of deployments](../tests/bench/bench.svg)"
+    return f"{picture}\n\n{tables(figures.recorded(figures.LAST_BENCH))}"
 
 
 def _proof() -> str:
-    """What the last long run of the proof, which is kept, came to."""
-    if not LAST_PROOF.exists():
-        return ""
-    return f"{in_tables(json.loads(LAST_PROOF.read_text('utf-8')))}\n"
-
-
-def _proved() -> str:
-    """The first of its tables: how much was tried, and what broke; and, folded, what caught each planted bug."""
-    if not LAST_PROOF.exists():
-        return ""
-    first, seeded_bugs, *_ = _proof().split("\n\n")
-    return f"{first}\n\n<details><summary>Each planted bug, and what caught it</summary>\n\n{seeded_bugs}\n\n</details>\n"
+    """Return the recorded results of the simulation and the known violations."""
+    known = figures.known_violations()
+    listed = "\n".join(f"* {line}" for line in known) if known else "None."
+    return f"{in_tables(figures.recorded(figures.LAST_PROOF))}\n\nKnown violations, with the simulation's seed:\n\n{listed}\n"
 
 
 BY_HAND = {"demo"}
@@ -162,7 +150,9 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "settings": _settings,
     "event": _event,
     "proof": _proof,
-    "proved": _proved,
+    "proved": figures.proved,
+    "measured": figures.measured,
+    "facts": figures.facts,
     "bench": _bench,
     "commands": _commands,
     "terms": lambda: _table_of(Behaviour),
@@ -182,6 +172,7 @@ def main() -> None:
     """Write the made parts of all pages."""
     for page in PAGES:
         page.write_text(made(page.read_text("utf-8")), "utf-8")
+    figures.PROOF_PICTURE.write_text(figures.proof_picture(), "utf-8")
 
 
 if __name__ == "__main__":
