@@ -1,18 +1,18 @@
-# The base image. A release names it by digest: --build-arg PYTHON=python:3.13-slim@sha256:… (docs/how-to/release.md).
+# The base image. Releases pin it by digest: --build-arg PYTHON=python:3.13-slim@sha256:… (docs/how-to/release.md).
 ARG PYTHON=python:3.13-slim
 FROM ${PYTHON} AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 
-# What changes seldom comes first: the environment of the service, and beside it the one that makes its wheel.
-# With --build-arg REQUIREMENTS=requirements-otel.txt it can send traces.
+# Layers that seldom change come first: the environment of the service, and the one that builds its wheel.
+# --build-arg REQUIREMENTS=requirements-otel.txt adds tracing.
 ARG REQUIREMENTS=requirements.txt
 COPY requirements.txt requirements-otel.txt requirements-build.txt ./
 RUN python -m venv /opt/slipway && python -m venv /opt/builder \
  && /opt/slipway/bin/pip install --only-binary :all: --require-hashes -r ${REQUIREMENTS} \
  && /opt/builder/bin/pip install --only-binary :all: --require-hashes -r requirements-build.txt
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY config config
 COPY service service
 RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
@@ -28,9 +28,9 @@ LABEL org.opencontainers.image.title="slipway" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.base.name="${PYTHON}" \
-      org.opencontainers.image.description="Deployment requests from SQS, made true in Amazon Bedrock, answered through SNS"
+      org.opencontainers.image.description="A deployment daemon for Amazon Bedrock custom models: requests from SQS, outcomes to SNS"
 COPY --from=build /opt/slipway /opt/slipway
-# Nothing is written at run time: the root may be read-only. Probes come from outside: the health port must not be loopback.
+# Writes nothing: the root file system may be read-only. Probes come from outside, so the port must not be on loopback.
 ENV PATH=/opt/slipway/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

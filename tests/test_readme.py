@@ -8,12 +8,14 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import jsonschema
 import pytest
 import typer
 
+from hatch_build import absolute
 from slipway.cli.exit_codes import MEANINGS, Exit
 from slipway.core.events.schema import event_schema
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
@@ -23,11 +25,13 @@ from slipway.core.sqs.messages import Message
 from slipway.local.behaviour import Behaviour
 from slipway.local.faults import FaultRule
 from slipway.settings.load import load_triggers
+from tests.support import figures
 from tests.support.bodies import TARGETS
 from tests.support.readme import PAGES, PARTS, ROOT, SAMPLES, commands, described, made
 
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text("utf-8") for page in PAGES}
 TEXT = "\n".join(TEXTS.values())
+MOST_PICTURE_BYTES = 200_000
 
 
 @pytest.mark.parametrize("page", TEXTS)
@@ -98,9 +102,30 @@ def headings(text: str) -> set[str]:
     }
 
 
-def test_the_readme_leads_to_every_page() -> None:
+def test_the_index_leads_to_every_page() -> None:
+    assert "](docs/README.md)" in TEXTS["README.md"]
     for page in TEXTS:
-        assert page == "README.md" or f"]({page})" in TEXTS["README.md"], page
+        inside = page.removeprefix("docs/")
+        assert page in {"README.md", "docs/README.md"} or f"]({inside})" in TEXTS["docs/README.md"], page
+
+
+def test_pictures_are_small_and_the_generated_one_is_current() -> None:
+    assert figures.PROOF_PICTURE.read_text("utf-8") == figures.proof_picture()
+    pictures = sorted((ROOT / "docs" / "images").iterdir())
+    assert [picture.name for picture in pictures if picture.stat().st_size > MOST_PICTURE_BYTES] == []
+
+
+def test_links_are_absolute_on_a_package_index() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    shown = absolute(TEXTS["README.md"], project["urls"]["Source"])
+    links = re.findall(r"\]\(([^)]+)\)", shown)
+    assert len(links) == len(re.findall(r"\]\(([^)]+)\)", TEXTS["README.md"]))
+    assert all(link.startswith(("https://", "#")) for link in links)
+    inside = re.compile(rf"{re.escape(project['urls']['Source'])}/(blob|raw)/main/([^#]+)")
+    found = [match for link in links if (match := inside.match(link))]
+    assert {match[1] for match in found} == {"blob", "raw"}
+    assert all((ROOT / match[2]).exists() for match in found)
+    assert all(url.startswith(project["urls"]["Source"]) for url in project["urls"].values())
 
 
 @pytest.mark.parametrize("word", [*Reason, *RejectionCode])

@@ -1,6 +1,6 @@
 """Take the screenshot of the status page that the README shows: `python -m tests.browser.screenshot`.
 
-A daemon works against the local AWS stand-in until the page shows deployments in creation, waiting requests and several outcomes.
+A daemon runs against the local AWS stand-in until the page shows deployments in creation, waiting requests and outcomes.
 """
 
 from __future__ import annotations
@@ -17,8 +17,22 @@ from tests.e2e.daemons import MODEL, daemon
 
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "images" / "page.png"
 BEHAVIOUR: Final = Behaviour(max_creating=3, max_total=40, creation_seconds=(3.0, 6.0), fail_names="fail")
-ENDED: Final = ("faq-search-v3", "support-bot-v41", "reviews-nova-v8", "claims-triage-v2", "intent-router-v12", "legal-summary-v1")
-RUNNING: Final = ("support-bot-v42", "reviews-nova-v9", "translate-de-v5", "invoice-reader-v7", "sales-notes-v4", "hr-policies-v2")
+ENDED: Final = (
+    "faq-search-v3",
+    "support-bot-v41",
+    "reviews-nova-v8",
+    "claims-triage-v2",
+    "intent-router-v12",
+    "legal-summary-v1",
+)
+RUNNING: Final = (
+    "support-bot-v42",
+    "reviews-nova-v9",
+    "translate-de-v5",
+    "invoice-reader-v7",
+    "sales-notes-v4",
+    "hr-policies-v2",
+)
 
 
 async def main() -> None:

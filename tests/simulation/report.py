@@ -92,7 +92,9 @@ def in_tables(told: Mapping[str, Any]) -> str:
     rows.append(("seeded bugs caught", f"{sum(where is not None for where in seeded_bugs.values())} of {len(seeded_bugs)}"))
     parts = [_table("what", "how many", rows), _planted(seeded_bugs)]
     if balance := told["balance_after_real_kills"]:
-        parts.append(_table("records of the local AWS stand-in after the kills of real processes", "how many", _counted(balance)))
+        parts.append(
+            _table("records of the local AWS stand-in after the kills of real processes", "how many", _counted(balance))
+        )
     parts.append(_table("simulated fault or event", "how often", _counted(faults)))
     parts.append(_table("fault on the wire, with the real client", "how often", _counted(told["wire_faults"])))
     return "\n\n".join(parts)

@@ -244,7 +244,7 @@ def dashboard() -> dict[str, Any]:
     return {
         "title": "Slipway",
         "uid": "slipway",
-        "description": "Deployment requests from SQS, made true in Amazon Bedrock, answered through SNS.",
+        "description": "A deployment daemon for Amazon Bedrock custom models: requests from SQS, outcomes to SNS.",
         "tags": ["slipway", "bedrock"],
         "schemaVersion": 39,
         "version": 1,

@@ -61,7 +61,7 @@ def _made_part(name: str) -> str:
 
 
 def _shown(path: Path) -> str:
-    language = {".service": "ini", ".env": "sh"}.get(path.suffix, path.suffix[1:])
+    language = {".service": "ini", ".env": "sh", ".py": "python"}.get(path.suffix, path.suffix[1:])
     return f"```{language}\n{path.read_text('utf-8').rstrip()}\n```\n"
 
 
