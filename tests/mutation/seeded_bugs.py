@@ -54,8 +54,8 @@ SEEDED_BUGS = (
     SeededBug(
         "a token for each call",
         "slipway.core.parsing.parse",
-        "    said = json.dumps([request.identity,",
-        '    said = json.dumps([__import__("uuid").uuid4().hex, request.identity,',
+        "        [request.identity, request.name, request.requested_model, generation,",
+        '        [__import__("uuid").uuid4().hex, request.name, request.requested_model, generation,',
     ),
     SeededBug(
         "create again after no answer, without a look",
@@ -426,7 +426,7 @@ SEEDED_BUGS = (
     SeededBug(
         "only the same session's hand-over is believed",
         "slipway.core.sqs.messages",
-        "stable(sender) == stable(other)",
+        "stable_sender_id(sender) == stable_sender_id(other)",
         "sender == other",
     ),
     SeededBug(
@@ -540,8 +540,8 @@ SEEDED_BUGS = (
     SeededBug(
         "a spent token is sent again",
         "slipway.core.parsing.parse",
-        '    void = [f"void {spent_tokens}"] if spent_tokens else []\n',
-        "    void: list[str] = []\n",
+        '    void_part = [f"void {spent_tokens}"] if spent_tokens else []\n',
+        "    void_part: list[str] = []\n",
     ),
     SeededBug(
         "faults are counted anew in each process",

@@ -55,7 +55,7 @@ async def _evidence(
 
     What is said of other targets is about other accounts; but what is held for them is in the same queue.
     """
-    catalogue, target = visit.here.catalogue, visit.here.target.shown
+    catalogue, target = visit.here.catalogue, visit.here.target.label
     existing = await catalogue.with_tags(await catalogue.all())
     said = await query_all(daemons)
     held = [one for one in said.held if one.target == target]

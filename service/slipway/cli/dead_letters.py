@@ -15,7 +15,7 @@ from slipway.cli.output import print_facts, print_json, print_line, print_table
 from slipway.cli.runner import CommandError, say
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.dead_letters import DeadLetter, DeadLetterCause, dead_letter_cause, redriven_message
-from slipway.core.parsing.admission import Admission
+from slipway.core.parsing.parse import Admission
 from slipway.core.time_format import format_time
 from slipway.settings.load import Settings, load_permissions, load_triggers
 

@@ -49,7 +49,7 @@ async def _knowledge(
     failures: dict[str, str] = {}
     unanswered: list[str] = []
     urls = named or list(settings.own_daemon)
-    only = visit.here.target.shown
+    only = visit.here.target.label
     answered = 0
     for url in urls:
         try:

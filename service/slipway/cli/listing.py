@@ -100,7 +100,7 @@ class _Watching:
 
     async def _with_line(self, slots: Slots) -> Slots:
         """Add what the daemons say of the target."""
-        said, target = await query_all(self._daemons), self._visit.here.target.shown
+        said, target = await query_all(self._daemons), self._visit.here.target.label
         site = said.extras if target is None else said.extras.get("targets", {}).get(target)
         if site is None:
             raise DaemonUnreachable(f"{self._daemons[-1]} has no target {target!r}; name a daemon with the same settings file")

@@ -16,7 +16,7 @@ from slipway.cli.exit_codes import Exit
 from slipway.cli.runner import CommandError
 from slipway.core.parsing.parse import NoMatchingTrigger, PipelineStopping, body_object, parse_request
 from slipway.core.requests.models import Deploy
-from slipway.core.requests.targets import Home, Target, Targets, assumed
+from slipway.core.requests.targets import Home, Target, Targets, with_assumed_target
 from slipway.core.rules.permissions import check_permission
 from slipway.core.rules.triggers import Trigger
 from slipway.core.schema.rejection import RequestRejected
@@ -73,7 +73,7 @@ def try_permissions(sample: str, sender: str, permissions: str | None, config: s
     now = time.time()
     try:
         given, _ = body_object(body, triggers)
-        targets = assumed(known, given)
+        targets = with_assumed_target(known, given)
         request = check_permission(
             parse_request(Message("message-id", body, "", 1, now, now), targets, triggers=triggers), sender, rules
         )

@@ -22,7 +22,7 @@ from slipway.core.diagnostics.status import FinishedRequest
 from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_event
 from slipway.core.parsing.parse import parse_request
 from slipway.core.requests.models import Cancel
-from slipway.core.requests.targets import assumed
+from slipway.core.requests.targets import with_assumed_target
 from slipway.core.sqs.messages import Message, group_of
 from slipway.settings.load import Settings, load
 
@@ -67,7 +67,7 @@ class Client:
         """
         whole = {"requestId": str(uuid.uuid4())} | dict(body)
         text = json.dumps(whole)
-        targets = assumed(self.visit.targets, whole)
+        targets = with_assumed_target(self.visit.targets, whole)
         request = parse_request(Message("not sent yet", text, "", 1, 0.0, 0.0), targets, self.settings.timeout)
         deduplication_id = hashlib.sha256(text.encode()).hexdigest()
         # In the group of the request that it is about, a cancel would be received after that has ended.

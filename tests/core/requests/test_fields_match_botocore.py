@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from slipway.aws.sdk import clients as teaching
 from slipway.core.requests.actions import DELETE, DEPLOY, UPDATE
-from slipway.core.requests.fields import ASKING, IDENTIFIER
+from slipway.core.requests.fields import IDENTIFIER, REPLY_FIELDS
 from slipway.core.schema.fields import Field, value_problem
 
 BY_NAME = {field.name: field for field in DEPLOY}
@@ -32,7 +32,7 @@ def shape(name: str) -> dict[str, Any]:
 def test_the_keys_are_those_of_botocore_and_our_own() -> None:
     own = {"action", "customizationJob", "requestId", "timeout", "priority", "tenant", "target"}
     own |= {"ifExists", "onFailure", "retries", "smokeTest", "expiresAfter"}
-    own |= {field.name for field in ASKING}
+    own |= {field.name for field in REPLY_FIELDS}
     assert set(BY_NAME) == set(CREATE["members"]) | own, f"botocore {version('botocore')}"
     assert [field.name for field in DEPLOY if field.required] == CREATE["required"]
 
@@ -49,13 +49,13 @@ def test_the_constraints_are_botocores(name: str, data: st.DataObject) -> None:
 def test_an_update_names_what_botocores_does() -> None:
     theirs = EXTRAS["shapes"]["UpdateCustomModelDeploymentRequest"]
     own = {"action", "rollback", "smokeTest", "force", "requestId", "timeout", "tenant", "target"}
-    own |= {field.name for field in ASKING}
+    own |= {field.name for field in REPLY_FIELDS}
     assert {field.name for field in UPDATE} == set(theirs["members"]) | own
 
 
 def test_a_delete_names_what_botocores_does() -> None:
     theirs = MODEL["shapes"]["DeleteCustomModelDeploymentRequest"]
-    own = {"action", "force", "ifExpired", "requestId", "timeout", "tenant", "target", *(field.name for field in ASKING)}
+    own = {"action", "force", "ifExpired", "requestId", "timeout", "tenant", "target", *(field.name for field in REPLY_FIELDS)}
     assert {field.name for field in DELETE} == set(theirs["members"]) | own
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from slipway.core.parsing.parse import RequestRejected, parse_request
 from slipway.core.requests.actions import DEPLOY, FIELDS_OF
-from slipway.core.requests.fields import ASKING, CALLBACK_TOKEN, JOB, TASK_TOKEN
+from slipway.core.requests.fields import CALLBACK_TOKEN, JOB, REPLY_FIELDS, TASK_TOKEN
 from slipway.core.requests.models import Cancel, Delete, Deploy, Update
 from slipway.core.rules.permissions import check_permission
 from slipway.core.schema.rejection import NO_REPLY
@@ -120,7 +120,10 @@ def test_the_failing_sample_has_a_name_that_the_stand_in_lets_fail() -> None:
 
 
 def test_the_full_sample_has_every_key() -> None:
-    assert set(json.loads(text("full"))) == {field.name for field in DEPLOY} - {JOB.name, *(field.name for field in ASKING)}
+    assert set(json.loads(text("full"))) == {field.name for field in DEPLOY} - {
+        JOB.name,
+        *(field.name for field in REPLY_FIELDS),
+    }
 
 
 def test_every_key_is_in_a_sample_but_what_only_slipway_writes() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from slipway.core.parsing.parse import client_token, parse_request
 from slipway.core.requests.models import Deploy
-from slipway.core.requests.targets import DEFAULT, Home, Target, TargetRules, Targets, assumed
+from slipway.core.requests.targets import DEFAULT, Home, Target, TargetRules, Targets, with_assumed_target
 from slipway.core.schema.rejection import RequestRejected
 from tests.support.bodies import ARN, GOOD, HOME, message
 
@@ -56,7 +56,7 @@ def test_what_makes_a_request_is_as_ever_in_the_default_target_and_another_elsew
     [
         (
             GOOD | {"target": "reserch"},
-            'InvalidField: target is "reserch", and there is no such target; the targets are default, research',
+            'InvalidField: target "reserch" is not a target; use one of default, research',
         ),
         (
             GOOD | {"target": "a b"},
@@ -66,28 +66,28 @@ def test_what_makes_a_request_is_as_ever_in_the_default_target_and_another_elsew
             GOOD | {"modelArn": THEIRS},
             (
                 "WrongAccount: modelArn is in account 210987654321, but this Slipway deploys in account 123456789012; "
-                "name a model in 123456789012, or name the target research"
+                "use a model in 123456789012, or use the target research"
             ),
         ),
         (
             GOOD | {"target": "research", "modelDeploymentName": "bot"},
             (
                 "WrongAccount: modelArn is in account 123456789012, but target research deploys in account 210987654321; "
-                "name a model in 210987654321, or name the target default"
+                "use a model in 210987654321, or use the target default"
             ),
         ),
         (
             GOOD | {"target": "research", "modelArn": THEIRS},
             (
                 'NotAllowed: modelDeploymentName "support-bot-v42" is not allowed by the rule names of target research '
-                "(research-*, bot); use what it allows, or another target"
+                "(research-*, bot); use an allowed one, or another target"
             ),
         ),
         (
             {"modelDeploymentName": "bot", "modelArn": THEIRS.replace("lite", "pro"), "target": "research"},
             (
                 'NotAllowed: modelArn "arn:aws:bedrock:us-west-2:210987654321:custom-model/amazo…" is not allowed by the rule '
-                "models of target research (*:custom-model/amazon.nova-lite-v1:*); use what it allows, or another target"
+                "models of target research (*:custom-model/amazon.nova-lite-v1:*); use an allowed one, or another target"
             ),
         ),
         (
@@ -127,8 +127,8 @@ def test_patterns_are_of_the_whole_with_stars(
 
 def test_who_only_knows_the_home_takes_another_target_to_be_where_the_arns_are() -> None:
     home = HOME[DEFAULT].home
-    assert assumed(HOME, GOOD) == assumed(HOME, GOOD | {"target": DEFAULT}) == HOME
-    assert assumed(HOME, GOOD | {"modelArn": THEIRS, "target": "eu"})["eu"].home == RESEARCH
-    assert assumed(HOME, {"customModelDeploymentIdentifier": "bot", "target": "eu"})["eu"].home == home
-    assert assumed(HOME, {"target": 5}) == HOME
-    assert assumed(TARGETS, GOOD | {"target": "eu"}) == TARGETS, "whoever has the settings knows better"
+    assert with_assumed_target(HOME, GOOD) == with_assumed_target(HOME, GOOD | {"target": DEFAULT}) == HOME
+    assert with_assumed_target(HOME, GOOD | {"modelArn": THEIRS, "target": "eu"})["eu"].home == RESEARCH
+    assert with_assumed_target(HOME, {"customModelDeploymentIdentifier": "bot", "target": "eu"})["eu"].home == home
+    assert with_assumed_target(HOME, {"target": 5}) == HOME
+    assert with_assumed_target(TARGETS, GOOD | {"target": "eu"}) == TARGETS, "whoever has the settings knows better"

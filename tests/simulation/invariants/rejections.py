@@ -19,7 +19,7 @@ from slipway.core.events.publish import Progress, Publication, Times
 from slipway.core.events.schema import event_schema
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.lifecycle.tags import wanted_tags
-from slipway.core.parsing.callback_tokens import PipelineStopping, plain
+from slipway.core.parsing.callback_tokens import PipelineStopping, normalize
 from slipway.core.parsing.parse import client_token, parse_request, request_schema
 from slipway.core.requests import envelopes
 from slipway.core.requests.models import Deploy, Request
@@ -73,7 +73,7 @@ def judge_message(message: Message, rules: Sequence[Trigger]) -> object:
         _expect(str(unmatched).isprintable(), "what did not match cannot be shown")
         return "Unmatched"
     if request.trigger is None:
-        given = plain(envelopes.unwrap(message.body))
+        given = normalize(envelopes.unwrap(message.body))
         _expect(_REQUEST_SCHEMA.is_valid(given), "what is understood is not valid against the schema")
     if isinstance(request, Deploy):
         _expect(bool(_TOKEN.fullmatch(client_token(request))), "the token is not in Bedrock's form")
@@ -106,7 +106,7 @@ def _judge_refusal(message: Message, refused: RequestRejected) -> object:
 def _is_valid(body: str) -> bool:
     """Whether the bare body, strictly read, is a request by the schema."""
     try:
-        given = plain(envelopes.unwrap(body))
+        given = normalize(envelopes.unwrap(body))
     except (RequestRejected, PipelineStopping):
         return False
     return _REQUEST_SCHEMA.is_valid(given)

@@ -1,7 +1,7 @@
-"""How those ask who wait for the answer.
+"""Requests with a callback token or reply address: from Step Functions, SageMaker pipelines, or any sender.
 
-Their messages differ from a plain request in form only. A state machine's author chooses the body, so a token may stand
-beside the keys of the request, or beside the `Input` that holds them; SageMaker puts them under `arguments`, as texts.
+Their messages differ from a plain request only in form. The author of a state machine chooses the body: the task token is
+beside the request's keys, or beside an `Input` object with them. SageMaker puts the keys under `arguments`, all values as text.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _STOPPING: Final = "stopping"
 _TASK_TOKENS: Final = (TASK_TOKEN.name, TASK_TOKEN.alias)
 _INPUTS: Final = ("Input", "input")
 _ARGUMENTS: Final = ("arguments", "inputs")
-_PIPELINES_OWN: Final = frozenset({"token", "status", "pipelineExecutionArn", "stepName", *_ARGUMENTS})
-_UNWRITTEN: Final = frozenset(
+_PIPELINE_KEYS: Final = frozenset({"token", "status", "pipelineExecutionArn", "stepName", *_ARGUMENTS})
+_PARSED_KINDS: Final = frozenset(
     {FieldKind.WHOLE, FieldKind.NUMBER, FieldKind.FLAG, FieldKind.LIST, FieldKind.OBJECT, FieldKind.SECONDS}
 )
-"""What a pipeline, whose arguments are texts, cannot write as it is."""
+"""Kinds of fields whose value a pipeline can only write as text."""
 
 
 class PipelineStopping(Exception):
-    """Not a request: a pipeline is being stopped, and waits for one word about a step that it asked for before."""
+    """Not a request: a pipeline is being stopped and waits for the result of a step that sent a request before."""
 
     def __init__(self, callback_token: str) -> None:
         self.callback_token = callback_token
         super().__init__("the pipeline is being stopped")
 
     def cancel(self, origin: str, owner: str) -> Cancel:
-        """Answer what that means for what the step asked for: nobody will use the deployment, so it goes too."""
-        whose = "of the stopped step"
+        """Return the cancel of the step's request, which deletes its deployment: the stopped pipeline does not use it."""
+        name = "of the stopped step"
         return Cancel(
             identity=origin,
             request_id=origin,
-            name=whose,
+            name=name,
             timeout=DEFAULT_CANCEL_SECONDS,
             delete=True,
             step=self.callback_token,
@@ -51,61 +51,63 @@ class PipelineStopping(Exception):
         )
 
 
-def plain(given: dict[str, object]) -> dict[str, object]:
-    """Answer the request in the form that all requests have. Raises `PipelineStopping`."""
-    token = given.get("token")
+def normalize(body: dict[str, object]) -> dict[str, object]:
+    """Return a body in the form of a plain request. Raises `PipelineStopping`."""
+    token = body.get("token")
     if isinstance(token, str) and value_problem(CALLBACK_TOKEN, token) is None:
-        return _of_pipeline(given, token)
-    name = next((each for each in _TASK_TOKENS if each in given), None)
-    if name is None:
-        return given
-    inner = next((given[each] for each in _INPUTS if set(given) == {name, each}), None)
-    others = dict(inner) if isinstance(inner, Mapping) else {key: given[key] for key in given if key != name}
-    return others | {TASK_TOKEN.name: given[name]}
+        return _of_pipeline(body, token)
+    token_key = next((key for key in _TASK_TOKENS if key in body), None)
+    if token_key is None:
+        return body
+    input_object = next((body[key] for key in _INPUTS if set(body) == {token_key, key}), None)
+    request = dict(input_object) if isinstance(input_object, Mapping) else {key: body[key] for key in body if key != token_key}
+    return request | {TASK_TOKEN.name: body[token_key]}
 
 
-def _of_pipeline(given: Mapping[str, object], token: str) -> dict[str, object]:
-    if str(given.get("status", "")).lower() == _STOPPING:
+def _of_pipeline(body: Mapping[str, object], token: str) -> dict[str, object]:
+    if str(body.get("status", "")).lower() == _STOPPING:
         raise PipelineStopping(token)
-    arguments = next((given[each] for each in _ARGUMENTS if isinstance(given.get(each), Mapping)), None)
-    asked = arguments if isinstance(arguments, Mapping) else {key: given[key] for key in given if key not in _PIPELINES_OWN}
-    return {str(key): _written(str(key), value) for key, value in asked.items()} | {CALLBACK_TOKEN.name: token}
+    arguments = next((body[key] for key in _ARGUMENTS if isinstance(body.get(key), Mapping)), None)
+    request = arguments if isinstance(arguments, Mapping) else {key: body[key] for key in body if key not in _PIPELINE_KEYS}
+    return {str(key): _parse_argument(str(key), value) for key, value in request.items()} | {CALLBACK_TOKEN.name: token}
 
 
-def _written(key: str, value: object) -> object:
-    """Read a text where the request wants anything else; what does not read as that stays for the check to name."""
-    known = _BY_NAME.get(key)
-    if known is None or known.kind not in _UNWRITTEN or not isinstance(value, str):
+def _parse_argument(key: str, value: object) -> object:
+    """Parse a text if its field is of another kind. An invalid text is returned as it is, for the checks to report."""
+    field = _FIELDS_BY_NAME.get(key)
+    if field is None or field.kind not in _PARSED_KINDS or not isinstance(value, str):
         return value
     try:
-        read: object = json.loads(value)
+        parsed: object = json.loads(value)
     except (ValueError, RecursionError):
         return value
-    return read if value_problem(known, read) is None else value
+    return parsed if value_problem(field, parsed) is None else value
 
 
-_BY_NAME: Final[Mapping[str, Field]] = {each.name: each for each in chain.from_iterable(FIELDS_OF.values())}
+_FIELDS_BY_NAME: Final[Mapping[str, Field]] = {each.name: each for each in chain.from_iterable(FIELDS_OF.values())}
 
 
-def read_reply_target(given: Mapping[str, object]) -> ReplyTo:
-    """Answer who asked, also where the rest of the request is wrong: whoever can be told, is told."""
-    task, callback, reply_to = (_sound(each, given.get(each.name)) for each in (TASK_TOKEN, CALLBACK_TOKEN, REPLY_TO))
+def read_reply_target(body: Mapping[str, object]) -> ReplyTo:
+    """Return where to send the outcome, also if the rest of the request is invalid: its sender gets the rejection."""
+    task, callback, reply_to = (_valid_text(field, body.get(field.name)) for field in (TASK_TOKEN, CALLBACK_TOKEN, REPLY_TO))
     return ReplyTo(task, callback, reply_to) if task or callback or reply_to else NO_REPLY
 
 
-def _sound(asked: Field, value: object) -> str | None:
-    return value if isinstance(value, str) and value_problem(asked, value) is None else None
+def _valid_text(field: Field, value: object) -> str | None:
+    return value if isinstance(value, str) and value_problem(field, value) is None else None
 
 
 def permitted_reply_target(reply_target: ReplyTo, allowed: Sequence[str]) -> ReplyTo:
-    """Answer the asker without a place that the settings do not allow."""
-    is_stranger = reply_target.reply_to is not None and not any(wildcard(each)(reply_target.reply_to) for each in allowed)
-    return replace(reply_target, reply_to=None) if is_stranger else reply_target
+    """Return the reply target without an address that the settings do not allow."""
+    is_forbidden = reply_target.reply_to is not None and not any(
+        wildcard(pattern)(reply_target.reply_to) for pattern in allowed
+    )
+    return replace(reply_target, reply_to=None) if is_forbidden else reply_target
 
 
 def check_reply_target(reply_target: ReplyTo, allowed: Sequence[str], request_id: str) -> None:
-    """Raise `RequestRejected` where the answer is wanted in a place that the settings do not allow."""
-    if (told := permitted_reply_target(reply_target, allowed)) != reply_target:
-        remedy = "let the setting reply_to allow it, or leave the key out"
-        text = f"{REPLY_TO.name} {quote(reply_target.reply_to or '')} is not among the places that may be answered; {remedy}"
-        raise RequestRejected(RejectionCode.REPLY_NOT_ALLOWED, text, REPLY_TO.name, request_id, told)
+    """Raise `RequestRejected` if the settings do not allow the reply address."""
+    if (permitted := permitted_reply_target(reply_target, allowed)) != reply_target:
+        remedy = "have the setting reply_to allow it, or leave the key out"
+        text = f"{REPLY_TO.name} {quote(reply_target.reply_to or '')} is not an allowed reply address; {remedy}"
+        raise RequestRejected(RejectionCode.REPLY_NOT_ALLOWED, text, REPLY_TO.name, request_id, permitted)

@@ -1,4 +1,4 @@
-"""From a message to what it asks for: everything that can be checked without a call is checked here."""
+"""Parse a message into a request, with every check that needs no call to AWS; and admit it by the operator's rules."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
-from slipway.core.parsing.callback_tokens import PipelineStopping, plain, read_reply_target
+from slipway.core.parsing.callback_tokens import PipelineStopping, check_reply_target, normalize, read_reply_target
 from slipway.core.requests.actions import FIELDS_OF, request_schema
 from slipway.core.requests.envelopes import is_event, unwrap
 from slipway.core.requests.fields import (
@@ -41,6 +41,7 @@ from slipway.core.requests.models import (
 )
 from slipway.core.requests.ownership import owner_of
 from slipway.core.requests.targets import DEFAULT, Home, Target, Targets
+from slipway.core.rules.permissions import PermissionRule, check_permission
 from slipway.core.rules.triggers import NoMatchingTrigger, Trigger, first_match
 from slipway.core.schema.fields import Field, Problem, compiled, duration_seconds, problems, value_problem
 from slipway.core.schema.rejection import RejectionCode, RequestRejected, quote
@@ -58,8 +59,8 @@ __all__ = [
 ]
 
 DEFAULT_TIMEOUT_SECONDS: Final = 7200.0
-"""For callers without settings; a test holds it to the setting `timeout`."""
-_MOST_COUNTED: Final = 10
+"""For callers without settings. A test compares it with the default of the setting `timeout`."""
+_MOST_PROBLEMS: Final = 10
 _NOT_FOR_TAGS = re.compile(r"[^A-Za-z0-9_.:/=+@-]")
 _LONGEST_TAG_VALUE: Final = 256
 
@@ -67,36 +68,35 @@ _LONGEST_TAG_VALUE: Final = 256
 def parse_request(
     message: Message, targets: Targets, default_timeout: float = DEFAULT_TIMEOUT_SECONDS, triggers: Sequence[Trigger] = ()
 ) -> AnyRequest:
-    """Read what a message asks for, and check all that can be checked without a call.
+    """Return the request in a message after every check that needs no call to AWS.
 
-    With `triggers`, an upstream event asks for what the first rule that matches it makes of it. The same
-    message always has the same answer. Raises `RequestRejected`, `NoMatchingTrigger` or `PipelineStopping`, and
-    nothing else, whatever the message holds.
+    With `triggers`, the first matching trigger makes a request from an upstream event. The same message always gives the same
+    result. Raises `RequestRejected`, `NoMatchingTrigger` or `PipelineStopping`, and nothing else, whatever the message holds.
     """
     delivery = Delivery.of(message)
-    given, trigger, event = _read(message.body, triggers)
-    found = list(islice(_request_problems(given, targets), _MOST_COUNTED))
-    if found:
-        made_by = f"trigger {quote(trigger.name)} made a wrong request: " if trigger else ""
-        raise _rejected(found, given, made_by)
-    request = _request(given, delivery.origin, default_timeout, trigger.name if trigger else None)
+    body, trigger, event = _read(message.body, triggers)
+    faults = list(islice(_request_problems(body, targets), _MOST_PROBLEMS))
+    if faults:
+        prefix = f"trigger {quote(trigger.name)} made an invalid request: " if trigger else ""
+        raise _rejected(faults, body, prefix)
+    request = _request(body, delivery.origin, default_timeout, trigger.name if trigger else None)
     is_events_id = event is not None and request.identity == request.request_id == event.get("id")
     payload = _payload(request, event if is_events_id else None)
     return replace(request, owner=owner_of(delivery.first_sender, payload))
 
 
 def body_object(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Trigger | None]:
-    """Answer the request in a body, in the form that all have, and the rule that made it. Raises as `parse_request` does."""
-    given, trigger, _ = _read(text, triggers)
-    return given, trigger
+    """Return the request in a body in plain form, unchecked, and the trigger that made it. Raises as `parse_request` does."""
+    body, trigger, _ = _read(text, triggers)
+    return body, trigger
 
 
 def _read(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Trigger | None, Mapping[str, object] | None]:
-    given = unwrap(text, keep_event=bool(triggers))
-    if not triggers or not is_event(given):
-        return plain(given), None, None
-    trigger = first_match(triggers, given)
-    return plain(trigger.make(given)), trigger, given
+    body = unwrap(text, keep_event=bool(triggers))
+    if not triggers or not is_event(body):
+        return normalize(body), None, None
+    trigger = first_match(triggers, body)
+    return normalize(trigger.make(body)), trigger, body
 
 
 def client_token(request: Deploy, generation: int = 0, spent_tokens: int = 0) -> str:
@@ -105,133 +105,139 @@ def client_token(request: Deploy, generation: int = 0, spent_tokens: int = 0) ->
     `generation` counts deployments of earlier attempts; `spent_tokens` counts tokens that Bedrock answered with a deployment
     that no longer exists. Neither needs to be stored: a consumer that starts again with the first token gets the same answers.
     """
-    void = [f"void {spent_tokens}"] if spent_tokens else []
-    said = json.dumps([request.identity, request.name, request.requested_model, generation, *request.elsewhere, *void])
-    return f"slipway-{hashlib.sha256(said.encode()).hexdigest()}"
+    void_part = [f"void {spent_tokens}"] if spent_tokens else []
+    identity = json.dumps(
+        [request.identity, request.name, request.requested_model, generation, *request.identity_scope, *void_part]
+    )
+    return f"slipway-{hashlib.sha256(identity.encode()).hexdigest()}"
 
 
-def _request_problems(given: Mapping[str, object], targets: Targets) -> Iterator[Problem]:
-    action = given.get(ACTION.name, "deploy")
-    if wrong := value_problem(ACTION, action):
-        yield Problem(RejectionCode.INVALID_FIELD, ACTION.name, f"{ACTION.name} {wrong}; {ACTION.remedy}")
+def _request_problems(body: Mapping[str, object], targets: Targets) -> Iterator[Problem]:
+    action = body.get(ACTION.name, "deploy")
+    if fault := value_problem(ACTION, action):
+        yield Problem(RejectionCode.INVALID_FIELD, ACTION.name, f"{ACTION.name} {fault}; {ACTION.remedy}")
         return
-    yield from problems(FIELDS_OF[str(action)], given)
-    named = given.get(TARGET.name, DEFAULT)
-    if value_problem(TARGET, named) is not None:
+    yield from problems(FIELDS_OF[str(action)], body)
+    target_name = body.get(TARGET.name, DEFAULT)
+    if value_problem(TARGET, target_name) is not None:
         return
-    if named not in targets:
-        text = f"{TARGET.name} is {quote(str(named))}, and there is no such target; the targets are {', '.join(targets)}"
+    if target_name not in targets:
+        text = f"{TARGET.name} {quote(str(target_name))} is not a target; use one of {', '.join(targets)}"
         yield Problem(RejectionCode.INVALID_FIELD, TARGET.name, text)
         return
-    target = targets[str(named)]
+    target = targets[str(target_name)]
     for field, pattern in ((MODEL, MODEL_ARN), (JOB, JOB_ARN), (IDENTIFIER, DEPLOYMENT_ARN)):
-        yield from _strangeness(field, pattern, given.get(field.name), target, targets)
-    yield from _forbidden(given, target)
+        yield from _foreign_arns(field, pattern, body.get(field.name), target, targets)
+    yield from _rule_violations(body, target)
 
 
-def _strangeness(field: Field, pattern: str, arn: object, target: Target, targets: Targets) -> Iterator[Problem]:
-    """Find a valid ARN of another place than the target."""
-    found = compiled(pattern).fullmatch(arn) if isinstance(arn, str) else None
+def _foreign_arns(field: Field, pattern: str, arn: object, target: Target, targets: Targets) -> Iterator[Problem]:
+    """Yield the problems of a valid ARN that is not in the target's account and Region."""
+    match = compiled(pattern).fullmatch(arn) if isinstance(arn, str) else None
     home = target.home
-    # Most are of the right place: only the others are looked at again.
-    if found is None or found.groups() == (home.partition, home.region, home.account) or value_problem(field, arn) is not None:
+
+    if match is None or match.groups() == (home.partition, home.region, home.account) or value_problem(field, arn) is not None:
         return
-    partition, region, account = found.groups()
+    partition, region, account = match.groups()
     rows = (
         (RejectionCode.WRONG_PARTITION, "partition", partition, home.partition),
         (RejectionCode.WRONG_ACCOUNT, "account", account, home.account),
         (RejectionCode.WRONG_REGION, "Region", region, home.region),
     )
-    who = "this Slipway" if target.name == DEFAULT else f"target {target.name}"
-    other = next((each.name for each in targets.values() if each.home == Home(partition, account, region)), None)
-    for code, what, there, here in rows:
-        if there != here:
+    owner = "this Slipway" if target.name == DEFAULT else f"target {target.name}"
+    other_target = next(
+        (candidate.name for candidate in targets.values() if candidate.home == Home(partition, account, region)), None
+    )
+    for code, part, given, expected in rows:
+        if given != expected:
             noun = {MODEL.name: "model", JOB.name: "job"}.get(field.name, "deployment")
-            elsewhere = f"name the target {other}" if other else f"send the request to the Slipway of {there}"
-            remedy = f"name a {noun} in {here}, or {elsewhere}"
-            text = f"{field.name} is in {what} {there}, but {who} deploys in {what} {here}; {remedy}"
+            alternative = f"use the target {other_target}" if other_target else f"send the request to the Slipway of {given}"
+            remedy = f"use a {noun} in {expected}, or {alternative}"
+            text = f"{field.name} is in {part} {given}, but {owner} deploys in {part} {expected}; {remedy}"
             yield Problem(code, field.name, text)
 
 
-def _forbidden(given: Mapping[str, object], target: Target) -> Iterator[Problem]:
-    """Find what the target's rules do not allow. The model of a job is looked at when it is known."""
-    for field, look in ((MODEL, target.model_fault), (NAME, target.name_fault), (IDENTIFIER, target.name_fault)):
-        word = given.get(field.name)
-        if not isinstance(word, str) or (wrong := look(word)) is None or value_problem(field, word) is not None:
+def _rule_violations(body: Mapping[str, object], target: Target) -> Iterator[Problem]:
+    """Yield the problems of a model or name that the target's rules forbid. The model of a job is checked once it is known."""
+    for field, find_fault in ((MODEL, target.model_fault), (NAME, target.name_fault), (IDENTIFIER, target.name_fault)):
+        text = body.get(field.name)
+        if not isinstance(text, str) or (fault := find_fault(text)) is None or value_problem(field, text) is not None:
             continue
-        is_by_arn = field is IDENTIFIER and word.startswith("arn:")
-        if is_by_arn and given.get("ifExpired") is True:
-            continue  # asked for by Slipway itself, and done only to what Slipway made for so long
+        is_by_arn = field is IDENTIFIER and text.startswith("arn:")
+        if is_by_arn and body.get("ifExpired") is True:
+            continue  # Slipway's own request, which deletes only what Slipway created
         remedy = (
-            "name the deployment, whose ARN does not tell its name" if is_by_arn else "use what it allows, or another target"
+            "use the deployment's name, which its ARN does not contain"
+            if is_by_arn
+            else "use an allowed one, or another target"
         )
-        yield Problem(RejectionCode.NOT_ALLOWED, field.name, f"{field.name} {quote(word)} {wrong}; {remedy}")
+        yield Problem(RejectionCode.NOT_ALLOWED, field.name, f"{field.name} {quote(text)} {fault}; {remedy}")
 
 
-def _rejected(found: list[Problem], given: Mapping[str, object], made_by: str) -> RequestRejected:
-    first, more = found[0], len(found) - 1
-    noun = "problem" if more == 1 else "problems"
-    tail = f" (and {'at least ' if len(found) == _MOST_COUNTED else ''}{more} more {noun})" if more else ""
-    return RequestRejected(first.code, made_by + first.text + tail, first.field, _readable_id(given), read_reply_target(given))
+def _rejected(faults: list[Problem], body: Mapping[str, object], prefix: str) -> RequestRejected:
+    first, others = faults[0], len(faults) - 1
+    noun = "problem" if others == 1 else "problems"
+    tail = f" (and {'at least ' if len(faults) == _MOST_PROBLEMS else ''}{others} more {noun})" if others else ""
+    return RequestRejected(first.code, prefix + first.text + tail, first.field, _readable_id(body), read_reply_target(body))
 
 
-def _readable_id(given: Mapping[str, object]) -> str | None:
-    """Answer the id that the request would have had, had the rest of it been right."""
+def _readable_id(body: Mapping[str, object]) -> str | None:
+    """Return the id of an invalid request, if its own fields for it are valid."""
     for field in (REQUEST_ID, TOKEN):
-        value = given.get(field.name)
+        value = body.get(field.name)
         if isinstance(value, str) and value_problem(field, value) is None:
             return value
     return None
 
 
-def _request(given: Mapping[str, Any], origin: str, default_timeout: float, trigger: str | None) -> AnyRequest:
-    """Build the value from what `problems` has found sound."""
-    identity: str = given.get(TOKEN.name) or given.get(REQUEST_ID.name) or origin
-    timeout = duration_seconds(given.get("timeout"))
+def _request(body: Mapping[str, Any], origin: str, default_timeout: float, trigger: str | None) -> AnyRequest:
+    """Return the request of a body that `problems` has found valid."""
+    identity: str = body.get(TOKEN.name) or body.get(REQUEST_ID.name) or origin
+    timeout = duration_seconds(body.get("timeout"))
     timeout = float(timeout if timeout is not None else default_timeout)
-    expires_after = duration_seconds(given.get("expiresAfter"))
+    expires_after = duration_seconds(body.get("expiresAfter"))
     common: dict[str, Any] = {
         "identity": identity,
-        "request_id": given.get(REQUEST_ID.name) or _NOT_FOR_TAGS.sub("_", identity)[:_LONGEST_TAG_VALUE],
-        "name": given.get(NAME.name) or given.get(IDENTIFIER.name) or given.get(CANCELS.name),
-        # What would have expired by then is not made any more.
+        "request_id": body.get(REQUEST_ID.name) or _NOT_FOR_TAGS.sub("_", identity)[:_LONGEST_TAG_VALUE],
+        "name": body.get(NAME.name) or body.get(IDENTIFIER.name) or body.get(CANCELS.name),
+        # A deployment that would expire first is not created.
         "timeout": timeout if expires_after is None else min(timeout, expires_after),
-        "priority": given.get("priority", 0),
-        "tenant": given.get("tenant"),
-        "target": given.get(TARGET.name, DEFAULT),
+        "priority": body.get("priority", 0),
+        "tenant": body.get("tenant"),
+        "target": body.get(TARGET.name, DEFAULT),
         "trigger": trigger,
-        "reply_target": read_reply_target(given),
+        "reply_target": read_reply_target(body),
     }
-    match given.get(ACTION.name, "deploy"):
+    match body.get(ACTION.name, "deploy"):
         case "update":
-            flags = {name: given.get(name, False) for name in ("rollback", "force")}
-            return Update(**common, model_arn=given[MODEL.name], **flags, smoke_test=_smoke_test(given.get("smokeTest")))
+            flags = {name: body.get(name, False) for name in ("rollback", "force")}
+            return Update(**common, model_arn=body[MODEL.name], **flags, smoke_test=_smoke_test(body.get("smokeTest")))
         case "cancel":
-            common["timeout"] = timeout if "timeout" in given else min(timeout, DEFAULT_CANCEL_SECONDS)
-            return Cancel(**common, delete=given.get("deployment") == "delete")
+            common["timeout"] = timeout if "timeout" in body else min(timeout, DEFAULT_CANCEL_SECONDS)
+            return Cancel(**common, delete=body.get("deployment") == "delete")
         case "delete":
-            return Delete(**common, force=given.get("force", False), if_expired=given.get("ifExpired", False))
+            return Delete(**common, force=body.get("force", False), if_expired=body.get("ifExpired", False))
         case _:
-            tags = tuple((tag["key"], tag["value"]) for tag in given.get("tags", ()))
+            tags = tuple((tag["key"], tag["value"]) for tag in body.get("tags", ()))
             return Deploy(
                 **common,
-                model_arn=given.get(MODEL.name, ""),
-                customization_job=given.get(JOB.name),
-                description=given.get("description"),
+                model_arn=body.get(MODEL.name, ""),
+                customization_job=body.get(JOB.name),
+                description=body.get("description"),
                 tags=tags,
-                if_exists=IfExists(given.get("ifExists", IfExists.ADOPT)),
-                on_failure=OnFailure(given.get("onFailure", OnFailure.KEEP)),
-                retries=given.get("retries", 0),
-                smoke_test=_smoke_test(given.get("smokeTest")),
+                if_exists=IfExists(body.get("ifExists", IfExists.ADOPT)),
+                on_failure=OnFailure(body.get("onFailure", OnFailure.KEEP)),
+                retries=body.get("retries", 0),
+                smoke_test=_smoke_test(body.get("smokeTest")),
                 expires_after=expires_after,
             )
 
 
 def _payload(request: AnyRequest, event: object = None) -> list[object]:
-    """Return what a request asks for, by which a repetition is told from another request under the same id.
+    """Return the payload of a request as a JSON value: it distinguishes a repetition from another request with the same id.
 
-    Left out is how it is handled: `timeout`, `priority`, `tenant`, and who waits for the answer, which Step Functions
-    changes with each retry. An event is told by its content where its id is the request's: the rule may change meanwhile.
+    It excludes how the request is handled (`timeout`, `priority`, `tenant`) and the reply target, which Step Functions changes
+    with each retry. If the id of an event is the request's, the payload is the event: the trigger may change meanwhile.
     """
     if event is not None:
         return ["event", json.dumps(event, sort_keys=True)]
@@ -239,25 +245,46 @@ def _payload(request: AnyRequest, event: object = None) -> list[object]:
     match request:
         case Deploy():
             head += [request.requested_model, request.description, sorted(request.tags), request.if_exists, request.on_failure]
-            return [*head, request.retries, _asked_test(request.smoke_test), request.expires_after]
+            return [*head, request.retries, _test_payload(request.smoke_test), request.expires_after]
         case Update():
-            return [*head, request.model_arn, request.rollback, request.force, _asked_test(request.smoke_test)]
+            return [*head, request.model_arn, request.rollback, request.force, _test_payload(request.smoke_test)]
         case Delete():
             return [*head, request.force, request.if_expired]
         case Cancel():
             return [*head, request.delete]
 
 
-def _asked_test(test: SmokeTest | None) -> object:
+def _test_payload(test: SmokeTest | None) -> object:
     return None if test is None else astuple(test)
 
 
-def _smoke_test(given: Mapping[str, Any] | None) -> SmokeTest | None:
-    if given is None:
+def _smoke_test(fields: Mapping[str, Any] | None) -> SmokeTest | None:
+    if fields is None:
         return None
     return SmokeTest(
-        prompt=given["prompt"],
-        max_tokens=given.get("maxTokens", DEFAULT_MAX_TOKENS),
-        expect=given.get("expect"),
-        gate=given.get("gate", True),
+        prompt=fields["prompt"],
+        max_tokens=fields.get("maxTokens", DEFAULT_MAX_TOKENS),
+        expect=fields.get("expect"),
+        gate=fields.get("gate", True),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """The settings that decide whether the request in a message is accepted."""
+
+    targets: Targets
+    timeout: float = DEFAULT_TIMEOUT_SECONDS
+    triggers: Sequence[Trigger] = ()
+    reply_to: Sequence[str] = ()
+    permissions: Sequence[PermissionRule] = ()
+    own_sender: str | None = None
+
+    def admit(self, message: Message, sender: str | None) -> AnyRequest:
+        """Return the accepted request in a message from this sender.
+
+        Raises `RequestRejected`, `NoMatchingTrigger` and `PipelineStopping`.
+        """
+        request = parse_request(message, self.targets, self.timeout, self.triggers)
+        check_reply_target(request.reply_target, self.reply_to, request.request_id)
+        return check_permission(request, sender, self.permissions, self.own_sender)

@@ -1,7 +1,7 @@
-"""What each action may be asked with: one table per action, from which a request's checks and its JSON Schema come.
+"""The fields of each action: one table per action, from which the checks of a request and its JSON Schema are derived.
 
-Bedrock's keys are those of boto3's `create_…`, `update_…` and `delete_custom_model_deployment`. Each field is in
-`request_fields`; what stands here alone is of one action.
+Bedrock's keys are those of boto3's `create_…`, `update_…` and `delete_custom_model_deployment`. Fields that several actions
+share are in `fields`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Final
 
 from slipway.core.requests.fields import (
     ACTION,
-    ASKING,
     CANCELS,
     FORCE,
     IDENTIFIER,
@@ -20,6 +19,7 @@ from slipway.core.requests.fields import (
     MODEL,
     NAME,
     PRIORITY,
+    REPLY_FIELDS,
     REQUEST_ID,
     SMOKE_TEST,
     TAGS,
@@ -34,7 +34,7 @@ from slipway.core.schema.json_schema import DRAFT, object_schema
 
 
 def _only(action: str, *, required: bool = True) -> Field:
-    """Answer the field `action` of the table of one action."""
+    """Return the field `action` for the table of one action."""
     return replace(ACTION, choices=(action,), examples=(action,), required=required)
 
 
@@ -49,7 +49,7 @@ DEPLOY: Final = (
         least=1,
         most=2048,
         letters=r"^\x00-\x08\n-\x1f\x7f-\x9f\u2028\u2029",
-        doc="A line for people, shown by Bedrock. No control characters but the tab: Bedrock takes no line breaks.",
+        doc="Description on one line, shown by Bedrock. Of control characters only the tab is allowed.",
         remedy="use 1 to 2048 characters on one line, or leave the key out",
         examples=("nightly fine-tune",),
     ),
@@ -58,8 +58,8 @@ DEPLOY: Final = (
         name="ifExists",
         kind=FieldKind.TEXT,
         choices=tuple(IfExists),
-        doc="When Slipway made a deployment of this name already: adopt it if it has this model (the default), update it to "
-        "this model, replace it, or fail.",
+        doc="What to do if Slipway created a deployment of this name before: adopt it if it has this model (the default), "
+        "update it to this model, replace it, or fail.",
         remedy="use adopt, update, replace or fail, or leave the key out",
         examples=("update",),
     ),
@@ -67,7 +67,7 @@ DEPLOY: Final = (
         name="onFailure",
         kind=FieldKind.TEXT,
         choices=tuple(OnFailure),
-        doc="What becomes of a deployment that has failed, after the last attempt: keep (the default) or delete.",
+        doc="What to do with a failed deployment after the last attempt: keep (the default) or delete.",
         remedy="use keep or delete, or leave the key out",
         examples=("delete",),
     ),
@@ -76,7 +76,7 @@ DEPLOY: Final = (
         kind=FieldKind.WHOLE,
         least=0,
         most=10,
-        doc="How many attempts more are made when one has failed; what it left is deleted first. The default is 0.",
+        doc="Number of further attempts after a failed one; the failed deployment is deleted first. The default is 0.",
         remedy="use a whole number from 0 to 10, or leave the key out",
         examples=(2,),
     ),
@@ -86,7 +86,7 @@ DEPLOY: Final = (
         kind=FieldKind.SECONDS,
         least=1,
         most=LONGEST_LIFE_SECONDS,
-        doc="How long the deployment is wanted, from the request's first receipt; then it is deleted. 1 second to 366 days.",
+        doc="Lifetime of the deployment, from the request's first receipt; then it is deleted. 1 second to 366 days.",
         remedy="use 1 second to 366 days, like P7D or PT12H, or leave the key out",
         examples=("P7D",),
     ),
@@ -95,7 +95,7 @@ DEPLOY: Final = (
     TIMEOUT,
     PRIORITY,
     TENANT,
-    *ASKING,
+    *REPLY_FIELDS,
     TARGET,
 )
 UPDATE: Final = (
@@ -105,7 +105,7 @@ UPDATE: Final = (
     Field(
         name="rollback",
         kind=FieldKind.FLAG,
-        doc="Whether the former model is to be served again, and that announced as RolledBack, if the update fails.",
+        doc="Return to the former model if the update or its smoke test fails, and end as RolledBack. The default is false.",
         remedy="use true or false, or leave the key out",
         examples=(True,),
     ),
@@ -114,7 +114,7 @@ UPDATE: Final = (
     REQUEST_ID,
     TIMEOUT,
     TENANT,
-    *ASKING,
+    *REPLY_FIELDS,
     TARGET,
 )
 DELETE: Final = (
@@ -124,14 +124,14 @@ DELETE: Final = (
     Field(
         name="ifExpired",
         kind=FieldKind.FLAG,
-        doc="Only if the time in its tag slipway:expires has passed: what Slipway itself asks for. The default is false.",
+        doc="Delete only if the time in the tag slipway:expires has passed; set by Slipway itself. The default is false.",
         remedy="use true or false, or leave the key out",
         examples=(False,),
     ),
     REQUEST_ID,
     TIMEOUT,
     TENANT,
-    *ASKING,
+    *REPLY_FIELDS,
     TARGET,
 )
 CANCEL: Final = (
@@ -141,25 +141,25 @@ CANCEL: Final = (
         name="deployment",
         kind=FieldKind.TEXT,
         choices=("keep", "delete"),
-        doc="What becomes of the deployment that a deploy request has begun: keep (the default) or delete.",
+        doc="What to do with the deployment that the cancelled request started: keep (the default) or delete.",
         remedy="use keep or delete, or leave the key out",
         examples=("delete",),
     ),
     REQUEST_ID,
     TIMEOUT,
     TENANT,
-    *ASKING,
+    *REPLY_FIELDS,
 )
 FIELDS_OF: Final = {"deploy": DEPLOY, "update": UPDATE, "delete": DELETE, "cancel": CANCEL}
 """One row for each of `ACTIONS`."""
 
 
 def request_schema() -> dict[str, object]:
-    """Answer the JSON Schema of a request, bare of envelopes: whatever Slipway understands, it accepts."""
+    """Return the JSON Schema of a request without envelopes. It accepts every request that Slipway accepts."""
     head: dict[str, object] = {
         "$schema": DRAFT,
         "title": "Slipway request",
-        "description": "The keyword arguments of boto3's calls about custom model deployments, and Slipway's optional ones.",
+        "description": "The keyword arguments of boto3's custom model deployment calls, and Slipway's optional keys.",
         "examples": [{field.name: field.examples[0] for field in fields if field is not JOB} for fields in FIELDS_OF.values()],
     }
     shapes = [{"title": action} | object_schema(fields) for action, fields in FIELDS_OF.items()]

@@ -1,11 +1,10 @@
-"""From the text of a body to the request in it: strictly, in linear time, whatever the text is.
+"""Envelopes: read the JSON object of a request out of a message body, strictly and in linear time for any text.
 
-A body is JSON: an object, bare or in up to five envelopes (an SNS notification, an EventBridge event of one's own).
-Nothing is mended or guessed. These are refused, with a sentence each: more than 256 KiB of UTF-8, a byte order mark,
-nesting deeper than 64, a key given twice, NaN and Infinity, numbers that no field could hold, and lone surrogates, raw
-or escaped, anywhere. A control character may not stand raw in a string (JSON's own rule); where it is escaped, the
-request's fields refuse it, all but a tab in a description. What envelopes hold beside the request is not looked at.
-Only the `source` of an event may be given twice; the first counts. A sample event in the guide of SageMaker is like that.
+A body is a JSON object, bare or in up to five envelopes (an SNS notification, a custom EventBridge event). Nothing is repaired
+or guessed. Rejected, each with a reason: more than 256 KiB of UTF-8, a byte order mark, nesting deeper than 64, a duplicate
+key, NaN and Infinity, numbers that no field can hold, and lone surrogates, raw or escaped. JSON allows no raw control character
+in a string; the request's fields reject an escaped one, except a tab in a description. Other content of an envelope is ignored.
+Only the `source` of an event may be given twice, as in a sample event of the SageMaker guide; the first counts.
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ LARGEST_BODY_BYTES: Final = 256 * 1024
 DEEPEST_NESTING: Final = 64
 MOST_ENVELOPES: Final = 5
 LONGEST_NUMBER: Final = 30
-"""Characters. Longer numbers cost more than linear time to read, and no field takes one."""
+"""Characters. Parsing a longer number takes more than linear time, and no field accepts one."""
 
-# A string, closed or left open at the end of the text, or what is no bracket. Possessive: no text makes it backtrack.
+# A string, closed or open at the end of the text, or text without brackets. Possessive: it never backtracks.
 _NO_BRACKET = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[^"\[\]{}]++', re.DOTALL)
 _STEPS: Final = {"[": 1, "{": 1, "]": -1, "}": -1}
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -34,30 +33,30 @@ _SNS_NOTICES: Final = ("SubscriptionConfirmation", "UnsubscribeConfirmation")
 
 
 def is_event(given: Mapping[str, object]) -> bool:
-    """Whether this is an event of EventBridge."""
+    """Return whether an object is an EventBridge event."""
     return "detail-type" in given and isinstance(given.get("source"), str)
 
 
 def unwrap(body: str, *, keep_event: bool = False) -> dict[str, object]:
-    """Answer the innermost object of a body; with `keep_event`, the event in it where there is one, as it came.
+    """Return the innermost object of a body; with `keep_event`, the unchanged EventBridge event in it, if there is one.
 
-    Raises RequestRejected, and nothing else, for whatever else it is.
+    Raises RequestRejected, and nothing else, for any other text.
     """
     _refuse_size(body)
     given = _object_in(body, "the body")
     for _ in range(MOST_ENVELOPES):
-        inner = None if keep_event and is_event(given) else _opened(given)
+        inner = None if keep_event and is_event(given) else _unwrap_one(given)
         if inner is None:
             return given
         given = inner
-    if not (keep_event and is_event(given)) and _opened(given) is not None:
+    if not (keep_event and is_event(given)) and _unwrap_one(given) is not None:
         reason = f"the body is in more than {MOST_ENVELOPES} envelopes; send it over fewer SNS and EventBridge hops"
         raise RequestRejected(RejectionCode.TOO_DEEP, reason)
     return given
 
 
-def _opened(given: dict[str, object]) -> dict[str, object] | None:
-    """Answer what an envelope holds; None when this is no envelope."""
+def _unwrap_one(given: dict[str, object]) -> dict[str, object] | None:
+    """Return the object in an envelope; None if the given object is not an envelope."""
     if given.get("Type") == "Notification" and "Message" in given:
         message = given["Message"]
         if not isinstance(message, str):
@@ -65,7 +64,7 @@ def _opened(given: dict[str, object]) -> dict[str, object] | None:
             raise RequestRejected(RejectionCode.INVALID_ENVELOPE, reason, "Message")
         return _object_in(message, "Message of the SNS envelope")
     if given.get("Type") in _SNS_NOTICES and "Token" in given:
-        reason = f"Type {given['Type']} is a notice of SNS, not a request; open its SubscribeURL, then requests arrive"
+        reason = f"Type {given['Type']} is a notice of SNS, not a request; confirm the subscription with its SubscribeURL"
         raise RequestRejected(RejectionCode.UNSUPPORTED_EVENT, reason, "Type")
     return _event_detail(given) if "detail-type" in given else None
 
@@ -79,11 +78,11 @@ def _event_detail(event: dict[str, object]) -> dict[str, object]:
         kind = quote(str(event["detail-type"])[:LONGEST_SHOWN])
         reason = (
             f"source {quote(source)} (detail-type {kind}) is an event of AWS itself, not a request; "
-            "name a file of triggers (SLIPWAY_TRIGGERS), or give the rule an input transformer that makes a request of it"
+            "set SLIPWAY_TRIGGERS to a file of triggers, or give the rule an input transformer that makes it a request"
         )
         raise RequestRejected(RejectionCode.UNSUPPORTED_EVENT, reason, "source")
     if not isinstance(detail, dict):
-        reason = "detail of the EventBridge event is missing or not an object; put the request there, as an object"
+        reason = "detail of the EventBridge event is missing or not an object; put the request there as an object"
         raise RequestRejected(RejectionCode.INVALID_ENVELOPE, reason, "detail")
     return detail
 
@@ -109,10 +108,10 @@ def _object_in(text: str, place: str) -> dict[str, object]:
     try:
         value = strict_json(text)
     except json.JSONDecodeError as error:
-        found = f"{error.msg.removesuffix(' at')}, line {error.lineno}, column {error.colno}"
-        reason = f"{place} is not JSON ({found}); send a request as a JSON object in UTF-8"
+        position = f"{error.msg.removesuffix(' at')}, line {error.lineno}, column {error.colno}"
+        reason = f"{place} is not JSON ({position}); send a request as a JSON object in UTF-8"
         raise RequestRejected(RejectionCode.NOT_JSON, reason) from None
-    except RecursionError:  # only when the caller itself has used up nearly all of the stack
+    except RecursionError:  # only if the caller has used nearly the whole stack
         raise _too_deep(place) from None
     if not isinstance(value, dict):
         reason = f"{place} is JSON, but not an object; send one object with modelDeploymentName and modelArn"
@@ -123,16 +122,16 @@ def _object_in(text: str, place: str) -> dict[str, object]:
 
 
 def strict_json(text: str) -> object:
-    """Return what a text of JSON says, in which no object has a key twice and every number is finite.
+    """Return the value of a JSON text without duplicate keys and with finite numbers only.
 
-    Raises `RequestRejected` for these, `json.JSONDecodeError`, and `RecursionError` for what is nested too deep.
+    Raises `RequestRejected` for those, `json.JSONDecodeError`, and `RecursionError` for too deep nesting.
     """
     value: object = _DECODER.decode(text)
     return value
 
 
 def _refuse_depth(text: str, place: str) -> None:
-    """Refuse before parsing what would take the parser deep: its own limit differs between versions and callers."""
+    """Reject deep nesting before parsing: the parser's own limit differs between versions and callers."""
     if text.count("[") + text.count("{") <= DEEPEST_NESTING:
         return
     depths = accumulate(_STEPS[bracket] for bracket in _NO_BRACKET.sub("", text))
@@ -141,56 +140,58 @@ def _refuse_depth(text: str, place: str) -> None:
 
 
 def _too_deep(place: str) -> RequestRejected:
-    reason = f"{place} is nested deeper than {DEEPEST_NESTING}; send a flat object, as requests are"
+    reason = f"{place} is nested deeper than {DEEPEST_NESTING}; send the request as a flat object"
     return RequestRejected(RejectionCode.TOO_DEEP, reason)
 
 
 def _surrogate_in(lone: str) -> RequestRejected:
-    reason = f"the body has half a character in it (lone surrogate U+{ord(lone):04X}); send whole characters in UTF-8"
+    reason = f"the body has half a character (lone surrogate U+{ord(lone):04X}); send whole characters in UTF-8"
     return RequestRejected(RejectionCode.INVALID_TEXT, reason)
 
 
-def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    made = dict(pairs)
-    if len(made) < len(pairs) and not _repeats_source(pairs, made):
+def _object_of_pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    parsed = dict(pairs)
+    if len(parsed) < len(pairs) and not _repeats_source(pairs, parsed):
         seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        reason = f"the key {quote(twice)} is given twice in one object; give it once"
-        raise RequestRejected(RejectionCode.DUPLICATE_KEY, reason, quote(twice)[1:-1])
-    return made
+        duplicate = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        reason = f"the key {quote(duplicate)} is given twice in one object; give it once"
+        raise RequestRejected(RejectionCode.DUPLICATE_KEY, reason, quote(duplicate)[1:-1])
+    return parsed
 
 
-def _repeats_source(pairs: list[tuple[str, object]], made: dict[str, object]) -> bool:
-    """Give an event whose `source`, and nothing else, is repeated the first of them, and return whether it is one."""
+def _repeats_source(pairs: list[tuple[str, object]], parsed: dict[str, object]) -> bool:
+    """Set the first `source` of an event in which only that key is repeated, and return whether it is such an event."""
     sources = [value for key, value in pairs if key == "source"]
-    if not isinstance(made.get("detail-type"), str) or len(pairs) - len(sources) != len(made) - 1:
+    if not isinstance(parsed.get("detail-type"), str) or len(pairs) - len(sources) != len(parsed) - 1:
         return False
-    made["source"] = sources[0]
+    parsed["source"] = sources[0]
     return True
 
 
-def _constant(word: str) -> Never:
+def _reject_constant(word: str) -> Never:
     reason = f"{word} is not a JSON number; give a finite number, or leave the key out"
     raise RequestRejected(RejectionCode.INVALID_NUMBER, reason)
 
 
-def _whole(digits: str) -> int:
-    return int(_short(digits))
+def _parse_whole(digits: str) -> int:
+    return int(_checked_length(digits))
 
 
-def _fraction(digits: str) -> float:
-    number = float(_short(digits))
+def _parse_fraction(digits: str) -> float:
+    number = float(_checked_length(digits))
     if math.isinf(number):
-        reason = f"the number {digits} is too large; give a number that a field takes"
+        reason = f"the number {digits} is too large; give a number that the field accepts"
         raise RequestRejected(RejectionCode.INVALID_NUMBER, reason)
     return number
 
 
-def _short(digits: str) -> str:
+def _checked_length(digits: str) -> str:
     if len(digits) > LONGEST_NUMBER:
-        reason = f"a number has {len(digits)} characters ({digits[:12]}…); no field takes more than {LONGEST_NUMBER}"
+        reason = f"a number has {len(digits)} characters ({digits[:12]}…); use at most {LONGEST_NUMBER}"
         raise RequestRejected(RejectionCode.INVALID_NUMBER, reason)
     return digits
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_whole, parse_float=_fraction, parse_constant=_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object_of_pairs, parse_int=_parse_whole, parse_float=_parse_fraction, parse_constant=_reject_constant
+)

@@ -1,7 +1,7 @@
-"""What a request may hold, key by key; which action takes which is in `action_fields`.
+"""The fields of a request, key by key. Which action takes which field: see `actions`.
 
-Bedrock's keys are those of boto3's `create_…`, `update_…` and `delete_custom_model_deployment`, under botocore's own
-limits and patterns; four of these are written so that they match in linear time, and a test holds them against botocore's.
+Bedrock's keys are those of boto3's `create_…`, `update_…` and `delete_custom_model_deployment`, with botocore's limits and
+patterns. Four patterns are rewritten to match in linear time; a test compares them with botocore's.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from slipway.core.schema.fields import Field, FieldKind
 
 OWN_PREFIX: Final = "slipway:"
 OWN_TAGS: Final = 8
-"""How many of a deployment's tags are kept free for Slipway's."""
+"""Number of a deployment's tags that are reserved for Slipway."""
 MOST_TAGS: Final = 50
-"""Per resource, by the service's word; its API model would let 200 pass."""
+"""Per resource, as the service enforces it; its API model allows 200."""
 LONGEST_TIMEOUT_SECONDS: Final = 7 * 86_400
 LONGEST_LIFE_SECONDS: Final = 366 * 86_400
 
@@ -48,7 +48,7 @@ ACTION = Field(
     name="action",
     kind=FieldKind.TEXT,
     choices=ACTIONS,
-    doc="What to do. The default is deploy.",
+    doc="The action. The default is deploy.",
     remedy=f"use one of {', '.join(ACTIONS)}, or leave the key out to deploy",
     examples=("deploy",),
 )
@@ -60,7 +60,7 @@ NAME = Field(
     most=63,
     letters=r"0-9a-zA-Z_\-",
     pattern=r"(?:[0-9a-zA-Z][_\-]?)+",
-    doc="The name that the deployment gets, unique in its account and Region.",
+    doc="Name of the deployment, unique in its account and Region.",
     remedy="use 1 to 63 letters and digits, with single - or _ after any of them",
     examples=("support-bot-v42",),
 )
@@ -84,7 +84,8 @@ JOB = Field(
     most=1011,
     letters=r"A-Za-z0-9:/.+\-",
     pattern=rf"{JOB_ARN}|[a-zA-Z0-9][a-zA-Z0-9+.\-]*",
-    doc="Instead of modelArn: the ARN or name of the Bedrock customization job that makes the model. Slipway waits for both.",
+    doc="Instead of modelArn: ARN or name of the Bedrock customization job that creates the model. Slipway waits for the job "
+    "and for its model.",
     remedy="give the ARN or the name of a model customization job, or leave the key out and give modelArn",
     examples=("arn:aws:bedrock:us-east-1:123456789012:model-customization-job/amazon.nova-lite-v1:0:300k/abcdefghijkl",),
 )
@@ -96,7 +97,7 @@ IDENTIFIER = Field(
     most=93,
     letters=r"0-9a-zA-Z_:/\-",
     pattern=f"(?:{_NAME}|{DEPLOYMENT_ARN})",
-    doc="The deployment, by its name or its ARN.",
+    doc="Name or ARN of the deployment.",
     remedy="give a deployment's name, or its ARN like arn:aws:bedrock:REGION:ACCOUNT:custom-model-deployment/ID",
     examples=("support-bot-v42",),
 )
@@ -107,7 +108,7 @@ TOKEN = Field(
     most=256,
     letters=r"a-zA-Z0-9\-",
     pattern=r"[a-zA-Z0-9](?:[a-zA-Z0-9\-]*[a-zA-Z0-9])?",
-    doc="What makes two messages the same request. Slipway derives the token that Bedrock gets from it.",
+    doc="Idempotency token: messages with the same token are the same request. Bedrock gets a token derived from it.",
     remedy="use 1 to 256 letters, digits and inner hyphens, or leave the key out",
     examples=("7b1f4c1e-0a53-4c39-9f3c-1d8f6f2f8a11",),
 )
@@ -118,7 +119,7 @@ REQUEST_ID = Field(
     most=128,
     letters=_TAG_LETTERS,
     pattern=_PLAIN,
-    doc="The asker's own name for this request: shown in events and in the deployment's slipway:request tag.",
+    doc="The sender's own id of this request, shown in events and in the deployment's tag slipway:request.",
     remedy=f"use 1 to 128 {_TAG_WORDS}, with no space at either end, or leave the key out",
     examples=("train-2026-11-23-42",),
 )
@@ -152,7 +153,7 @@ TAGS = Field(
     kind=FieldKind.LIST,
     entry=TAG,
     most=MOST_TAGS - OWN_TAGS,
-    doc=f"The deployment's tags, objects with key and value. Bedrock takes {MOST_TAGS}; {OWN_TAGS} are kept for Slipway's.",
+    doc=f"Tags of the deployment, objects with key and value. Of Bedrock's {MOST_TAGS}, {OWN_TAGS} are reserved for Slipway.",
     remedy=f'give a list of at most {MOST_TAGS - OWN_TAGS} objects like {{"key": "team", "value": "support"}}',
     examples=([{"key": "team", "value": "support"}],),
 )
@@ -161,8 +162,8 @@ TIMEOUT = Field(
     kind=FieldKind.SECONDS,
     least=1,
     most=LONGEST_TIMEOUT_SECONDS,
-    doc="How long to try, from the first receipt: seconds, or an ISO 8601 duration without years and months. "
-    "1 second to 7 days; Slipway's setting where it is left out.",
+    doc="Longest time for the request, from its first receipt: seconds, or an ISO 8601 duration without years and months. "
+    "1 second to 7 days; the default is Slipway's setting timeout.",
     remedy="use 1 second to 7 days, like PT90M, P1D or 5400",
     examples=("PT90M", 5400),
 )
@@ -171,14 +172,14 @@ PRIORITY = Field(
     kind=FieldKind.WHOLE,
     least=-100,
     most=100,
-    doc="Who goes first when slots are scarce: the higher number. The default is 0.",
+    doc="Priority for creation slots: the higher number goes first. The default is 0.",
     remedy="use a whole number from -100 to 100",
     examples=(0,),
 )
 FORCE = Field(
     name="force",
     kind=FieldKind.FLAG,
-    doc="Also if Slipway did not make it; needs the setting allow_force too. The default is false.",
+    doc="Apply also to a deployment that Slipway did not create; needs the setting allow_force too. The default is false.",
     remedy="use true or false, or leave the key out",
     examples=(False,),
 )
@@ -189,7 +190,7 @@ TENANT = Field(
     most=64,
     letters=_TAG_LETTERS,
     pattern=_PLAIN,
-    doc="For whom: requests that wait for slots take turns between tenants.",
+    doc="Tenant used for fair scheduling: waiting requests take creation slots in turn by tenant.",
     remedy=f"use 1 to 64 {_TAG_WORDS}, with no space at either end, or leave the key out",
     examples=("support",),
 )
@@ -200,7 +201,7 @@ TARGET = Field(
     most=32,
     letters=r"0-9A-Za-z_\-",
     pattern=r"[0-9A-Za-z][0-9A-Za-z_\-]*",
-    doc="Where: the name of a target, an account and Region, in Slipway's settings. Without it: default.",
+    doc="Name of the target, an account and Region in Slipway's settings. The default is default.",
     remedy="use the name of a target in Slipway's settings, or leave the key out",
     examples=("default",),
 )
@@ -212,7 +213,7 @@ TASK_TOKEN = Field(
     least=1,
     most=2048,
     letters=r"!-~",
-    doc="The token of a Step Functions task that waits for the answer. TaskToken, as its documentation has it, is the same.",
+    doc="Token of a Step Functions task that waits for the outcome. TaskToken, as in its documentation, is the same.",
     remedy="give the token of a task as Step Functions made it, or leave the key out",
     examples=("AQCEAAAAKgAAAAMAAAAAAAAAAeSampleTaskToken",),
 )
@@ -222,7 +223,7 @@ CALLBACK_TOKEN = Field(
     least=10,
     most=10,
     letters="a-zA-Z0-9",
-    doc="The token of a SageMaker pipeline's callback step that waits for the answer; its own message is taken as it comes.",
+    doc="Token of a SageMaker pipeline's callback step that waits for the outcome. The step's own message needs no change.",
     remedy="give the 10 letters and digits that the pipeline made, or leave the key out",
     examples=("Qk3vX9aZ1b",),
 )
@@ -234,17 +235,17 @@ REPLY_TO = Field(
     letters=r"!-~",
     pattern=r"arn:aws[a-z\-]*:sns:[a-z0-9\-]+:[0-9]{12}:[A-Za-z0-9_\-]{1,256}(?:\.fifo)?|"
     r"https?://[A-Za-z0-9.:\-]+/[0-9]{12}/[A-Za-z0-9_\-]{1,80}(?:\.fifo)?",
-    doc="The URL of a queue, or the ARN of a topic, that gets the event too; one that the setting reply_to allows.",
+    doc="URL of a queue or ARN of a topic that also receives the event; the setting reply_to must allow it.",
     remedy="give the URL of an SQS queue or the ARN of an SNS topic, or leave the key out",
     examples=("arn:aws:sns:us-east-1:123456789012:team-answers",),
 )
-ASKING: Final = (TASK_TOKEN, CALLBACK_TOKEN, REPLY_TO)
-"""Where the answer is to go, whatever was asked for."""
+REPLY_FIELDS: Final = (TASK_TOKEN, CALLBACK_TOKEN, REPLY_TO)
+"""Where the outcome is sent besides the topic, for every action."""
 
 
 _LINES: Final = r"^\x00-\x08\x0b-\x1f\x7f-\x9f"
 _NOT_BLANK: Final = rf"[{_LINES}]*[^\s\u200b\ufeff\x00-\x1f\x7f-\x9f][{_LINES}]*"
-"""Bedrock refuses a message of white space alone."""
+"""Bedrock refuses a message that is only white space."""
 SMOKE_TEST = Field(
     name="smokeTest",
     kind=FieldKind.OBJECT,
@@ -256,9 +257,9 @@ SMOKE_TEST = Field(
             least=1,
             most=2048,
             letters=_LINES,
-            doc="What the model is asked.",
+            doc="The prompt to the model.",
             pattern=_NOT_BLANK,
-            remedy="give 1 to 2048 characters, not only spaces, to ask the model",
+            remedy="give a prompt of 1 to 2048 characters, not only spaces",
             examples=("Reply with the word ready.",),
         ),
         Field(
@@ -267,7 +268,7 @@ SMOKE_TEST = Field(
             least=1,
             most=256,
             letters=_LINES,
-            doc="What its answer must contain, in any case of letters. Any answer will do where it is left out.",
+            doc="Text that the answer must contain, ignoring case. Without it any answer that is not blank passes.",
             pattern=_NOT_BLANK,
             remedy="give 1 to 256 characters, not only spaces, or leave the key out",
             examples=("ready",),
@@ -277,19 +278,19 @@ SMOKE_TEST = Field(
             kind=FieldKind.WHOLE,
             least=1,
             most=1024,
-            doc=f"How long its answer may be. The default is {DEFAULT_MAX_TOKENS}.",
+            doc=f"Longest answer, in tokens. The default is {DEFAULT_MAX_TOKENS}.",
             remedy="use a whole number from 1 to 1024, or leave the key out",
             examples=(16,),
         ),
         Field(
             name="gate",
             kind=FieldKind.FLAG,
-            doc="Whether a test that fails is a failure of the request (the default), or is told in the event only.",
+            doc="Whether a failed test fails the request (the default), or is only reported in the event.",
             remedy="use true or false, or leave the key out",
             examples=(True,),
         ),
     ),
-    doc="One question to the deployment, with Converse, before its request ends well.",
+    doc="One prompt to the deployment, sent with Converse before the request succeeds.",
     remedy='give an object like {"prompt": "Reply with the word ready.", "expect": "ready"}, or leave the key out',
     examples=({"prompt": "Reply with the word ready.", "expect": "ready"},),
 )
@@ -301,7 +302,7 @@ CANCELS: Final = Field(
     most=256,
     letters=_TAG_LETTERS,
     pattern=_PLAIN,
-    doc="The id of the request that is wanted no more, as its events show it.",
+    doc="Id of the request to cancel, as its events show it.",
     remedy="give the requestId that the request's events show",
     examples=("train-2026-11-23-42",),
 )

@@ -1,4 +1,4 @@
-"""What can be asked for: one frozen value for each action, fully validated."""
+"""The four requests: one frozen, fully validated value for each action."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from slipway.core.schema.rejection import NO_REPLY, ReplyTo
 
 DEFAULT_MAX_TOKENS: Final = 64
 DEFAULT_CANCEL_SECONDS: Final = 600.0
-"""A cancel that names no timeout of its own is not tried for longer: what it is about has ended, most likely."""
+"""Longest time for a cancel without a timeout of its own: after it the request to cancel has most likely ended."""
 
 
 class IfExists(StrEnum):
-    """What becomes of a deployment of Slipway's that has the name already."""
+    """What to do with an existing deployment that Slipway created under the requested name."""
 
     ADOPT = "adopt"
     UPDATE = "update"
@@ -24,7 +24,7 @@ class IfExists(StrEnum):
 
 
 class OnFailure(StrEnum):
-    """What becomes of a deployment that has failed."""
+    """What to do with a failed deployment."""
 
     KEEP = "keep"
     DELETE = "delete"
@@ -32,153 +32,153 @@ class OnFailure(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmokeTest:
-    """One question to a deployment that has become Active."""
+    """One prompt to a deployment that has become Active."""
 
     prompt: str
     max_tokens: int = DEFAULT_MAX_TOKENS
     expect: str | None = None
-    """What the answer must contain, in any case of letters; any answer will do where there is none."""
+    """Text that the answer must contain, ignoring case; None accepts any answer that is not blank."""
     gate: bool = True
-    """Whether a test that fails is a failure of the request."""
+    """Whether a failed test fails the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What every request has.
+    """Attributes of every request.
 
-    `identity` is what makes two messages the same request: `clientRequestToken`, else `requestId`, else the id of the
-    message that brought it first. `request_id` is what events and tags show. `timeout` is in seconds, from the first
-    receipt.
+    Two messages with the same `identity` are the same request: it is `clientRequestToken`, else `requestId`, else the id of
+    the first message. Events and tags show `request_id`. `timeout` is in seconds from the first receipt.
     """
 
     action: ClassVar[str]
 
     identity: str
     request_id: str
-    """`requestId`, else the identity; always fit to be a tag's value as it is."""
+    """`requestId`, else the identity with only characters that a tag's value may have."""
     name: str
-    """The deployment's name; its ARN, where a request names what exists already by that."""
+    """The deployment's name; its ARN if an update or delete names it by ARN; the id of the request to cancel."""
     timeout: float
     priority: int = 0
     tenant: str | None = None
     reply_target: ReplyTo = NO_REPLY
     target: str = DEFAULT
-    """The name of the account and Region that it is about."""
+    """Name of the target: an account and Region."""
     trigger: str | None = None
-    """The rule that made the request of an upstream event."""
+    """Name of the trigger that made this request from an upstream event."""
     rule: str | None = None
-    """The rule that permits it, where there are permissions."""
+    """Name of the permission rule that permits it, if there are permission rules."""
     owner: str = ""
-    """Proves ownership of what the request makes: see `ownership.owner_of`. Empty only where no message brought it."""
+    """Proof of ownership of the deployment that the request creates: see `ownership.owner_of`. Empty only without a message."""
 
     @property
     def is_by_arn(self) -> bool:
-        """Whether `name` is an ARN."""
+        """Return whether `name` is an ARN."""
         return self.name.startswith("arn:")
 
     @property
     def payload_identity(self) -> list[str]:
-        """What tells this request from all others: the same for ever, and what event ids are made of."""
-        return [self.identity, self.action, self.name, *self.elsewhere]
+        """Return what distinguishes this request from all others, permanently: event ids are derived from it."""
+        return [self.identity, self.action, self.name, *self.identity_scope]
 
     @property
-    def elsewhere(self) -> list[str]:
-        """The owner; and the target, unless it is the default: what is asked of that stays the same when others are added."""
-        owner = [f"owner {self.owner}"] if self.owner else []
-        return [*owner, f"target {self.target_label}"] if self.target_label else owner
+    def identity_scope(self) -> list[str]:
+        """Return the owner and, unless it is the default, the target: ids in the default target predate other targets."""
+        scope = [f"owner {self.owner}"] if self.owner else []
+        return [*scope, f"target {self.target_label}"] if self.target_label else scope
 
     @property
     def payload_identity_without_owner(self) -> list[str]:
-        """Return the essence as a version made it that knew no owners."""
+        """Return the payload identity as a version without owner tags derived it."""
         return replace(self, owner="").payload_identity
 
     @property
     def target_label(self) -> str | None:
-        """The target's name as it is shown: None for the default, which nobody has to know of who has no other."""
+        """Return the target's name for events and logs: None for the default target."""
         return None if self.target == DEFAULT else self.target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deploy(Request):
-    """A deployment that somebody wants."""
+    """Create a deployment."""
 
     action = "deploy"
 
     model_arn: str
-    """Empty as long as only the customization job is known that makes the model."""
+    """Empty until the customization job has created the model."""
     customization_job: str | None = None
-    """ARN or name; what was asked for instead of a model."""
+    """ARN or name of the customization job, if the request names that instead of a model."""
     description: str | None = None
     tags: tuple[tuple[str, str], ...] = ()
-    """The requester's own tags; Slipway's are added by `slipway_tags.wanted_tags`."""
+    """The request's own tags; `tags.wanted_tags` adds Slipway's."""
     if_exists: IfExists = IfExists.ADOPT
     on_failure: OnFailure = OnFailure.KEEP
     retries: int = 0
-    """How many attempts more are made when one has failed."""
+    """Further attempts after a failed one."""
     smoke_test: SmokeTest | None = None
     expires_after: float | None = None
     """Seconds from the first receipt, after which the deployment is deleted."""
 
     @property
     def payload_identity(self) -> list[str]:
-        """With the model: one name may be asked for with two."""
-        return [self.identity, self.action, self.name, self.requested_model, *self.elsewhere]
+        """Return the identity with the model: one name may be requested with two models."""
+        return [self.identity, self.action, self.name, self.requested_model, *self.identity_scope]
 
     @property
     def requested_model(self) -> str:
-        """What was asked for, the model or the job that makes it: the same whether its model is known yet or not."""
+        """Return the requested job, else the requested model: the same before and after the job's model is known."""
         return self.customization_job or self.model_arn
 
     @property
     def needs_model_status(self) -> bool:
-        """Whether the model may well be on its way still: better to ask for it before than to have a create refused."""
+        """Return whether the model may not be Active yet, so that GetCustomModel before the create avoids a refusal."""
         return self.customization_job is not None or self.trigger is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete(Request):
-    """A deployment that somebody wants no more."""
+    """Delete a deployment."""
 
     action = "delete"
 
     force: bool = False
-    """Also if Slipway did not make it, where the settings allow that."""
+    """Also delete a deployment that Slipway did not create, if the settings allow it."""
     if_expired: bool = False
-    """Only if the time is over that its tag says."""
+    """Delete it only if the time in its expiry tag has passed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update(Request):
-    """Another model that somebody wants an existing deployment to serve."""
+    """Update an existing deployment to another model."""
 
     action = "update"
 
     model_arn: str
     rollback: bool = False
-    """If it fails, the former model is what is to be served."""
+    """Return to the former model if the update or its smoke test fails."""
     smoke_test: SmokeTest | None = None
     force: bool = False
-    """Also if Slipway did not make it, where the settings allow that."""
+    """Also update a deployment that Slipway did not create, if the settings allow it."""
 
     @property
     def payload_identity(self) -> list[str]:
-        """With the model: one deployment may be told to serve two."""
-        return [self.identity, self.action, self.name, self.model_arn, *self.elsewhere]
+        """Return the identity with the model: one deployment may be updated to two models."""
+        return [self.identity, self.action, self.name, self.model_arn, *self.identity_scope]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel(Request):
-    """A request that somebody wants no more. `name` is its id."""
+    """Cancel another request. `name` is the id of that request."""
 
     action = "cancel"
 
     delete: bool = False
-    """Whether the deployment that it has made goes too."""
+    """Also delete the deployment that the other request created."""
     step: str | None = field(default=None, repr=False)
-    """The token of a pipeline's step that is being stopped: then it is about what carries that, whatever its id is."""
+    """The callback token of a pipeline step that is being stopped: the request with this token is cancelled, whatever its
+    id."""
 
     def is_about(self, request: Request) -> bool:
-        """Whether this is what is to be cancelled. Whether its sender may, `permissions.may_cancel` says."""
+        """Return whether this cancels the request. Whether the sender may do that: see `permissions.may_cancel`."""
         if isinstance(request, Cancel):
             return False
         return request.request_id == self.name if self.step is None else request.reply_target.callback_token == self.step

@@ -1,8 +1,8 @@
-"""Whose a deployment is.
+"""Ownership of a deployment.
 
-The owner of a deployment is the request that created it. `requestId` is correlation: its sender chooses it, and so may
-anybody else. Ownership is proved by what no sender can choose: SQS's own word on who sent the first message (`SenderId`),
-together with a digest of what was asked for. Both are written on the deployment as the tag `slipway:owner`.
+The owner of a deployment is the request that created it. `requestId` only correlates: any sender can choose any value.
+Ownership is proved by what no sender can choose: the `SenderId` that SQS returned with the first message, together with a
+digest of the payload. Both are written on the deployment as the tag `slipway:owner`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ from __future__ import annotations
 import hashlib
 import json
 
-from slipway.core.sqs.messages import stable
+from slipway.core.sqs.messages import stable_sender_id
 
 _DIGITS = 20
 
 
 def owner_of(sender: str | None, payload: object) -> str:
-    """Return the proof of ownership of a request: the same for each copy of a payload that the same sender sends.
+    """Return the proof of ownership of a request: the same for every copy of a payload from the same sender.
 
-    `payload` is what the request asks for, as JSON can write it. The sessions of one role are one sender.
+    `payload` is a JSON value. All sessions of one role are one sender.
     """
-    return f"{_digest(None if sender is None else stable(sender))}.{_digest(payload)}"
+    return f"{_digest(None if sender is None else stable_sender_id(sender))}.{_digest(payload)}"
 
 
 def is_same_sender(owner: str, other: str) -> bool:
@@ -34,16 +34,16 @@ def is_same_payload(owner: str, other: str) -> bool:
 
 
 def correlation(request_id: str, owner: str) -> str:
-    """Return by what the use of one `requestId` for two payloads is recognized; empty where no message brought the request."""
+    """Return a value that reveals one `requestId` used for two payloads; empty if the request came without a message."""
     return f"{_digest(request_id)}.{owner.partition('.')[2]}" if owner else ""
 
 
-def is_reused(known: str, other: str) -> bool:
+def is_reused(correlation_id: str, other_correlation: str) -> bool:
     """Return whether two correlations are of the same `requestId` with different payloads."""
-    if not known or not other:
+    if not correlation_id or not other_correlation:
         return False
-    request_id, _, payload = known.partition(".")
-    other_id, _, other_payload = other.partition(".")
+    request_id, _, payload = correlation_id.partition(".")
+    other_id, _, other_payload = other_correlation.partition(".")
     return request_id == other_id and payload != other_payload
 
 

@@ -1,4 +1,4 @@
-"""Where deployments are made: a target is one account and Region, with what its operator allows there."""
+"""Targets: the accounts and Regions in which deployments are created, each with the operator's rules for it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 from slipway.core.schema.pattern_operators import wildcard
 
 DEFAULT: Final = "default"
-"""The name of the target that a request gets which names none."""
+"""Name of the target of a request that names none."""
 _BEDROCK_ARN: Final = re.compile(r"arn:([a-z-]+):bedrock:([a-z0-9-]+):([0-9]{12}):")
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """An account and Region: where a target's deployments are, and where a model must therefore be."""
+    """The account and Region of a target's deployments and of their models."""
 
     partition: str
     account: str
@@ -25,7 +25,7 @@ class Home:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The role that is assumed to work in a target. An `external_id` that is empty is not sent."""
+    """The IAM role to assume in a target. An empty `external_id` is not sent."""
 
     arn: str
     session_name: str
@@ -34,20 +34,21 @@ class Role:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetRules:
-    """What is allowed in a target. Patterns are of the whole, with * for any characters; none at all allow all."""
+    """What is allowed in a target. A pattern must match the whole text, `*` matches any characters; no patterns allow all."""
 
     models: tuple[str, ...] = ()
-    """Of the ARNs of models that may be served."""
+    """Patterns for the ARNs of models that may be deployed."""
     names: tuple[str, ...] = ()
-    """Of the names of deployments that may be made, updated or deleted."""
+    """Patterns for the names of deployments that may be created, updated or deleted."""
     max_creating: int = 0
-    """The account's quotas; 0 learns them from Bedrock's answers."""
+    """Quota of deployments in creation; 0 learns it from Bedrock's responses."""
     max_total: int = 0
+    """Quota of deployments in total; 0 learns it from Bedrock's responses."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetSettings:
-    """A target as the settings have it. Without a `region` it is in the SDK's, without a `role` in the account of the topic."""
+    """A target in the settings. Without `region` it is in the SDK's Region, without `role` in the account of the topic."""
 
     name: str
     region: str = ""
@@ -57,58 +58,58 @@ class TargetSettings:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A target whose place is known."""
+    """A target whose account and Region are known."""
 
     name: str
     home: Home
     rules: TargetRules = TargetRules()
 
     @property
-    def shown(self) -> str | None:
-        """Its name as it is shown: None for the default, as in whatever is said of a request."""
+    def label(self) -> str | None:
+        """Return the target's name for events and logs: None for the default target."""
         return None if self.name == DEFAULT else self.name
 
     @property
     def source(self) -> str:
-        """The CloudEvents source: the same for every replica, since together with the id it says what is the same."""
+        """Return the CloudEvents source. Source and id identify an event: both are the same for every replica."""
         return f"urn:slipway:{self.home.account}:{self.home.region}"
 
     def is_home_of(self, arn: str) -> bool:
-        """Whether what this ARN names is in its account and Region."""
-        found = _BEDROCK_ARN.match(arn)
-        return found is not None and self.home == Home(found[1], found[3], found[2])
+        """Return whether an ARN is in the target's account and Region."""
+        match = _BEDROCK_ARN.match(arn)
+        return match is not None and self.home == Home(match[1], match[3], match[2])
 
     def model_fault(self, arn: str) -> str | None:
-        """Say why a model may not be served here, to follow its key in a sentence; None where it may."""
+        """Return why a model may not be deployed here, as the predicate of a sentence; None if it may."""
         return self._fault("models", self.rules.models, arn)
 
     def name_fault(self, name: str) -> str | None:
-        """Say why a deployment may not have this name here, to follow its key in a sentence; None where it may."""
+        """Return why a deployment may not have this name here, as the predicate of a sentence; None if it may."""
         return self._fault("names", self.rules.names, name)
 
-    def _fault(self, rule: str, patterns: tuple[str, ...], word: str) -> str | None:
-        if not patterns or any(wildcard(each)(word) for each in patterns):
+    def _fault(self, rule: str, patterns: tuple[str, ...], text: str) -> str | None:
+        if not patterns or any(wildcard(pattern)(text) for pattern in patterns):
             return None
         return f"is not allowed by the rule {rule} of target {self.name} ({', '.join(patterns)})"
 
 
 Targets = Mapping[str, Target]
-"""By name; the default is always there."""
+"""Targets by name, with the default always among them."""
 
 
 def home_only(home: Home) -> Targets:
-    """Answer the targets of whoever has one."""
+    """Return targets with nothing but the default."""
     return {DEFAULT: Target(DEFAULT, home)}
 
 
-def assumed(known: Targets, given: Mapping[str, object]) -> Targets:
-    """Answer the targets as an asker sees them, whose settings may have no other than the default.
+def with_assumed_target(targets: Targets, body: Mapping[str, object]) -> Targets:
+    """Return the targets with the one that a request names, for a client whose settings have only the default.
 
-    Where the others are, stands in the daemon's settings: of whoever has not got those, a target that a request names is
-    taken to be where its ARNs are.
+    The other targets are in the daemon's settings. A client assumes that the target is in the account and Region of the
+    request's ARNs.
     """
-    name = given.get("target")
-    if len(known) > 1 or not isinstance(name, str) or name in known:
-        return known
-    found = next((arn for value in given.values() if isinstance(value, str) and (arn := _BEDROCK_ARN.match(value))), None)
-    return {**known, name: Target(name, Home(found[1], found[3], found[2]) if found else known[DEFAULT].home)}
+    name = body.get("target")
+    if len(targets) > 1 or not isinstance(name, str) or name in targets:
+        return targets
+    match = next((arn for value in body.values() if isinstance(value, str) and (arn := _BEDROCK_ARN.match(value))), None)
+    return {**targets, name: Target(name, Home(match[1], match[3], match[2]) if match else targets[DEFAULT].home)}

@@ -36,9 +36,8 @@ from slipway.core.lifecycle.outcomes import (
     Settlement,
 )
 from slipway.core.lifecycle.steps import SendContinuation
-from slipway.core.parsing.admission import Admission
 from slipway.core.parsing.callback_tokens import permitted_reply_target
-from slipway.core.parsing.parse import NoMatchingTrigger, PipelineStopping
+from slipway.core.parsing.parse import Admission, NoMatchingTrigger, PipelineStopping
 from slipway.core.requests.fields import REQUEST_ID
 from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.requests.targets import DEFAULT
