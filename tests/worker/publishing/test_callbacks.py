@@ -116,7 +116,7 @@ def test_a_copy_goes_where_the_settings_allow_it_and_nowhere_else() -> None:
         assert event_id == next(each.event_id for each in world.topic.terminal() if each.event["data"]["outcome"] == "Active")
         (rejected,) = [each.event["data"] for each in world.topic.terminal() if each.event["data"]["outcome"] == "Rejected"]
         assert rejected["code"] == "ReplyNotAllowed"
-        assert "let the setting reply_to allow it" in rejected["message"]
+        assert "have the setting reply_to allow it" in rejected["message"]
         await world.stop()
 
     run(main())
