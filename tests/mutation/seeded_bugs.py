@@ -282,14 +282,14 @@ SEEDED_BUGS = (
     SeededBug(
         "a tenant's turn is never charged",
         "slipway.core.scheduling.fair_queue",
-        "        group.time += group.step\n",
+        "        queue.time += queue.step\n",
         "        pass\n",
     ),
     SeededBug(
         "who comes late has saved up turns",
         "slipway.core.scheduling.fair_queue",
-        "group.time = max(group.time, of.now)",
-        "group.time = 0",
+        "queue.time = max(queue.time, level.now)",
+        "queue.time = 0",
     ),
     SeededBug("priorities are forgotten", "slipway.worker.scheduling.slots", "priority=request.priority", "priority=0"),
     SeededBug(
@@ -321,7 +321,7 @@ SEEDED_BUGS = (
     SeededBug(
         "a deploy waits for a slot though its name exists",
         "slipway.worker.scheduling.slots",
-        "            if place.who.lease.what in names and not place.who.turn.done():\n",
+        "            if place.waiter.lease.what in names and not place.waiter.turn.done():\n",
         "            if False:\n",
     ),
     SeededBug(

@@ -26,19 +26,19 @@ class WatchedLine(FairQueue[Waiter]):
         """Take somebody out."""
         is_out = super().leave(place)
         if is_out:
-            self._watching().left_line(place.who.lease, self._process)
+            self._watching().left_line(place.waiter.lease, self._process)
         return is_out
 
     def next(self) -> QueueEntry[Waiter]:
         """Take out who goes next."""
         place = super().next()
-        self._watching().went_next(place.who.lease, self._process)
+        self._watching().went_next(place.waiter.lease, self._process)
         return place
 
     def give_back(self, place: QueueEntry[Waiter]) -> None:
         """The turn came to nothing."""
         super().give_back(place)
-        self._watching().lost_turn(place.who.lease, self._process)
+        self._watching().lost_turn(place.waiter.lease, self._process)
 
 
 def watch_line(slots: Slots, weights: Mapping[str, int], watching: Callable[[], Watching], process: str) -> None:

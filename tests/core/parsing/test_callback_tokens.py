@@ -128,7 +128,6 @@ def test_answers_go_where_the_settings_allow_it(allowed: tuple[str, ...], *, is_
         with pytest.raises(RequestRejected) as refused:
             check_reply_target(reply_target, allowed, "r-1")
         assert refused.value.reason == (
-            f'replyTo "{QUEUE}" is not an allowed reply address; have the setting reply_to allow it, or leave the '
-            "key out"
+            f'replyTo "{QUEUE}" is not an allowed reply address; have the setting reply_to allow it, or leave the key out'
         )
         assert (refused.value.request_id, refused.value.reply_target) == ("r-1", ReplyTo(TASK))

@@ -45,7 +45,9 @@ def test_what_only_resembles_an_envelope_is_the_request_itself() -> None:
 
 @pytest.mark.parametrize("source", ["aws", "aws.bedrock", "aws.sagemaker"])
 def test_events_of_aws_are_refused(source: str) -> None:
-    with pytest.raises(RequestRejected, match="is an event of AWS itself, not a request; set SLIPWAY_TRIGGERS to a file of triggers") as refused:
+    with pytest.raises(
+        RequestRejected, match="is an event of AWS itself, not a request; set SLIPWAY_TRIGGERS to a file"
+    ) as refused:
         unwrap(json.dumps(eventbridge(GOOD, source)))
     assert refused.value.code == "UnsupportedEvent"
 

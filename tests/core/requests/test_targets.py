@@ -98,7 +98,7 @@ def test_what_makes_a_request_is_as_ever_in_the_default_target_and_another_elsew
             {"action": "delete", "customModelDeploymentIdentifier": DEPLOYMENT, "target": "research"},
             (
                 'NotAllowed: customModelDeploymentIdentifier "arn:aws:bedrock:us-west-2:210987654321:custom-model-deplo…" is '
-                "not allowed by the rule names of target research (research-*, bot); use the deployment's name, which its ARN does not"
+                "not allowed by the rule names of target research (research-*, bot); use the deployment's name, which"
             ),
         ),
     ],

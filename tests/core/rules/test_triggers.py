@@ -146,7 +146,7 @@ def test_an_event_without_what_the_rule_takes_is_told_rule_and_placeholder() -> 
 
 
 def test_a_request_that_a_rule_made_wrong_is_told_which_rule() -> None:
-    with pytest.raises(RequestRejected, match=r'^trigger "trained" made an invalid request: modelArn has 8 characters') as refused:
+    with pytest.raises(RequestRejected, match=r'^trigger "trained" made an invalid request: modelArn has 8') as refused:
         parse_request(message(event(model="nonsense")), HOME, triggers=rules())
     assert refused.value.request_id == "e-1"
 

@@ -21,7 +21,7 @@ def weight(tenant: str | None) -> int:
 
 
 def drained(line: FairQueue[str]) -> list[str]:
-    return [line.next().who for _ in range(len(line))]
+    return [line.next().waiter for _ in range(len(line))]
 
 
 def filled(*asked: tuple[str, int, str | None], weights: dict[str, int] | None = None) -> FairQueue[str]:
@@ -70,7 +70,7 @@ def test_to_leave_and_come_again_is_no_way_to_more_turns() -> None:
     turns: Counter[str] = Counter()
     for _ in range(20):
         line.join("restless", priority=0, tenant="restless", first_received=0.0)
-        turns[line.next().who.split()[0]] += 1
+        turns[line.next().waiter.split()[0]] += 1
     assert turns == {"patient": 10, "restless": 10}
 
 
@@ -79,9 +79,9 @@ def test_a_turn_that_came_to_nothing_is_not_charged() -> None:
     line = filled(("a 0", 0, "a"), ("b 0", 0, "b"), ("a 1", 0, "a"), ("b 1", 0, "b"))
     for _ in range(5):
         tried = line.next()
-        assert tried.who == "a 0"
+        assert tried.waiter == "a 0"
         line.give_back(tried)
-        line.join(tried.who, priority=0, tenant="a", first_received=tried.first_received)
+        line.join(tried.waiter, priority=0, tenant="a", first_received=tried.first_received)
     assert drained(line) == ["a 0", "b 0", "a 1", "b 1"]
 
 
@@ -102,7 +102,7 @@ def test_tenants_who_are_gone_are_forgotten() -> None:
     line = filled(("stays", -1, "stays"), ("stays", 0, "stays"))
     for number in range(1000):
         line.leave(line.join("passing", priority=0, tenant=f"t-{number}", first_received=0.0))
-    assert len(line._classes[0].tenants) <= 20  # noqa: SLF001  what is kept is the point
+    assert len(line._levels[0].tenants) <= 20  # noqa: SLF001  what is kept is the point
 
 
 class Lines(RuleBasedStateMachine):
@@ -180,7 +180,7 @@ def test_the_order_that_is_told_is_the_order_that_comes(asked: list[tuple[int, s
     line: FairQueue[int] = FairQueue(WEIGHTS)
     for number, (priority, tenant, age) in enumerate(asked):
         line.join(number, priority=priority, tenant=tenant, first_received=float(age))
-    assert [place.who for place in line.in_order()] == [line.next().who for _ in range(len(line))]
+    assert [place.waiter for place in line.in_order()] == [line.next().waiter for _ in range(len(line))]
 
 
 @given(st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=40), st.integers(0, 30))
@@ -193,7 +193,7 @@ def test_whoever_waits_waits_for_a_bounded_number_of_turns(noise: list[str], bef
         line.next()
     line.join("quiet", priority=0, tenant="quiet", first_received=1e9)
     turns: Counter[str] = Counter()
-    while (who := line.next().who) != "quiet":
+    while (who := line.next().waiter) != "quiet":
         turns[who] += 1
         line.join(who, priority=0, tenant=who, first_received=0.0)
     assert all(count <= 1 + weight(who) for who, count in turns.items())

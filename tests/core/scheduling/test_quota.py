@@ -65,7 +65,7 @@ def test_the_window_alone_does_not_make_an_account_full() -> None:
 def test_what_is_known_is_said_in_words() -> None:
     assert Quota().fullness() == "not known yet"
     assert "2 in creation (settings)" in Quota(2, 0).fullness()
-    assert "was full at 2 in creation, 7 in total" in Quota().after_refusal(Counts(2, 7), 0.0).fullness()
+    assert "full at 2 in creation, 7 in total" in Quota().after_refusal(Counts(2, 7), 0.0).fullness()
 
 
 def test_how_many_may_be_in_creation_is_the_lowest_limit_that_is_known() -> None:

@@ -1,8 +1,8 @@
-"""How long it will be: until a slot falls free, and until a deployment has ended. From the times seen so far, or not at all.
+"""ETA: estimates of the time until a slot is free and until a deployment has ended, from the creations observed so far.
 
-Nobody can know: Bedrock says nothing of it. So the typical time is the median of the latest creations, one that goes on for
-longer than usual is expected as the longer ones went, and whoever waits is told nothing while no creation has ended yet,
-or while it is not the creations that fill the account. An estimate is never earlier for a later place.
+Bedrock reports no estimate. The typical time is the median of the latest creations; a creation that takes longer is expected to
+end like the longer ones. There is no estimate before the first creation has ended, or if deployments in creation are not what
+fills the quota. An estimate is never earlier for a later queue position.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from statistics import median
 from typing import Final
 
 SHARE_OVERDUE: Final = 0.1
-"""Of the time it has taken: what a creation is given that goes on for longer than any that was seen."""
+"""Remaining share of the time passed, for a creation that takes longer than all observed ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Eta:
-    """What somebody who waits can be told. Seconds from now; None for what is not known."""
+    """The estimates for one waiting request, in seconds from now; None if not known."""
 
     place: int | None = None
-    """In the line that it waits in, from 1."""
+    """Queue position, from 1."""
     to_slot: float | None = None
     to_end: float | None = None
-    """Until the deployment has ended: Active, as a rule."""
+    """Until the creation has ended, usually as Active."""
 
     def to_json(self) -> dict[str, int]:
-        """Write what is known: estimates are no better than whole seconds."""
-        said = {"place": self.place, "secondsToSlot": self.to_slot, "secondsToEnd": self.to_end}
-        return {key: round(value) for key, value in said.items() if value is not None}
+        """Return the known estimates, rounded to seconds."""
+        estimates = {"place": self.place, "secondsToSlot": self.to_slot, "secondsToEnd": self.to_end}
+        return {key: round(value) for key, value in estimates.items() if value is not None}
 
 
 NOTHING_KNOWN: Final = Eta()
@@ -37,19 +37,19 @@ NOTHING_KNOWN: Final = Eta()
 
 @dataclass(frozen=True, slots=True)
 class SlotForecast:
-    """When slots fall free: `free_in` has a number of seconds for each that can be had, the next first."""
+    """When slots become free: `free_in` has the seconds until each slot is free, the next one first."""
 
     typical: float
     free_in: tuple[float, ...]
 
     def to_slot(self, place: int) -> float:
-        """Answer how long it will be until so many slots have fallen free, each being taken again for a typical time."""
+        """Return the seconds until a queue position gets a slot, if each slot is used for a typical time."""
         rounds, index = divmod(place - 1, len(self.free_in))
         return self.free_in[index] + rounds * self.typical
 
 
 def rest(times: Sequence[float], passed: float) -> float | None:
-    """Answer how much longer a creation will take that has gone on for so long; None while none has been seen to end."""
+    """Return the expected remaining seconds of a creation; None before the first creation has ended."""
     if not times:
         return None
     longer = [time for time in times if time > passed]
@@ -57,15 +57,15 @@ def rest(times: Sequence[float], passed: float) -> float | None:
 
 
 def forecast(times: Sequence[float], passed: Iterable[float], others: int, limit: int) -> SlotForecast | None:
-    """Foresee when slots fall free, for an account that takes `limit` in creation at once; None where nothing is known.
+    """Return when slots become free in an account that allows `limit` creations at once; None if that is not known.
 
-    `passed` says for how long each creation of one's own has gone on. Of those of others that is not known: half of the
-    typical time is as good a guess as any.
+    `passed` has the seconds since the start of each own creation. For the creations of others, which is not known, half of the
+    typical time is assumed.
     """
     if not times or limit < 1:
         return None
     typical = median(times)
-    ends = [rest(times, each) or 0.0 for each in passed] + [typical / 2] * others
+    ends = [rest(times, seconds) or 0.0 for seconds in passed] + [typical / 2] * others
     ends = sorted([*ends, *[0.0] * (limit - len(ends))])
-    last = ends[-limit:]  # more than the limit may be there: so many must end before the first slot is free
-    return SlotForecast(typical, tuple(min(each, last[0] + typical) for each in last))
+    last = ends[-limit:]  # with more creations than the limit, the surplus must end before the first slot is free
+    return SlotForecast(typical, tuple(min(end, last[0] + typical) for end in last))

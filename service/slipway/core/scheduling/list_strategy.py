@@ -1,4 +1,4 @@
-"""Which List costs least: the arithmetic of one sweep."""
+"""The choice of the List calls for one sweep: the strategy with the fewest calls."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from enum import Enum
 from typing import Final
 
 PAGE_SIZE: Final = 1000
-"""ListCustomModelDeployments answers at most this many at once."""
+"""Most deployments on one page of ListCustomModelDeployments."""
 
 
 class ListStrategy(Enum):
-    """How to look at all deployments in flight at once."""
+    """How to observe all deployments in flight in one sweep."""
 
     EVERYTHING = "everything"
-    """List all there is: also counts what others made, which slots need."""
+    """List all deployments of the account. Only this counts those of others, which slots need."""
     SINCE_OLDEST = "since-oldest"
-    """List what was created since the oldest one in flight."""
+    """List deployments created since the oldest one in flight."""
     ENDED_SINCE_OLDEST = "ended-since-oldest"
-    """List only Active and Failed ones since then: two lists, but without those still Creating."""
+    """List only Active and only Failed ones since then: two lists, without those still Creating."""
     ONE_BY_ONE = "one-by-one"
-    """Get each: for a straggler or two."""
+    """Get each deployment in flight: for a few old ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class SweepEstimate:
-    """What the last sweep knew, for guessing what the next will cost. Numbers of deployments created since the oldest."""
+    """Counts of the last sweep, from which the cost of the next is estimated. `…_since`: created since the oldest in flight."""
 
     in_flight: int
     creating_since: int
@@ -36,7 +36,7 @@ class SweepEstimate:
 
 
 def cheapest(estimate: SweepEstimate, *, needs_counts: bool) -> ListStrategy:
-    """Choose the way that is expected to cost the fewest calls. Counts of everything can only come from EVERYTHING."""
+    """Return the strategy with the fewest expected calls. Only `EVERYTHING` gives the account's counts."""
     if needs_counts:
         return ListStrategy.EVERYTHING
     since = estimate.creating_since + estimate.active_since + estimate.failed_since
@@ -45,7 +45,7 @@ def cheapest(estimate: SweepEstimate, *, needs_counts: bool) -> ListStrategy:
         ListStrategy.ENDED_SINCE_OLDEST: _pages(estimate.active_since) + _pages(estimate.failed_since),
         ListStrategy.ONE_BY_ONE: estimate.in_flight,
     }
-    return min(costs, key=lambda way: costs[way])
+    return min(costs, key=lambda strategy: costs[strategy])
 
 
 def _pages(deployments: int) -> int:
@@ -53,5 +53,5 @@ def _pages(deployments: int) -> int:
 
 
 def oldest(created: Iterable[float]) -> float | None:
-    """Answer the earliest of these times; None of none."""
+    """Return the earliest time; None if there is none."""
     return min(created, default=None)

@@ -1,9 +1,9 @@
-"""How many deployments may be begun now: the arithmetic of slots.
+"""Creation slots: how many creates the account's quotas allow now.
 
-Limits come from settings, or are learned. AWS does not say *which* quota a ServiceQuotaExceeded is about, so a refusal at
-(creating, total) is kept as a mark: there is room again as soon as either count is below its mark. What exists proves that
-the limit is no lower, so a success or a sweep above the mark raises it. A mark may still be wrong (something ended between
-the refusal and the sweep; a quota was raised), so it is tested by one create, at the next sweep and then ever more rarely.
+Limits are set or learned. AWS does not say *which* quota a ServiceQuotaExceeded is about, so the counts (creating, total) at a
+refusal are kept as a mark: there is room again when either count is below its mark. Existing deployments prove that the limit
+is no lower, so a success or a sweep above the mark raises it. A mark may still be wrong, if a deployment ended between the
+refusal and the sweep, or a quota was raised: one create tests it, at the next sweep and then less and less often.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LONGEST_PROBE_SECONDS: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Deployments of the account and Region, everybody's: in creation, and in total."""
+    """All deployments of the account and Region, also those of others: in creation, and in total."""
 
     creating: int
     total: int
@@ -27,24 +27,24 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What is known of the account's limits. A limit of 0 is not known.
+    """Known limits of the account. A limit of 0 is not known.
 
-    `window` is how many creates may be under way at once: it doubles with success and falls to one with a refusal, so that
-    a full account is met by a few calls and not by one for each request that waits.
+    `window` is the number of creates that may be open at once. It doubles with each success and is one after a refusal, so that
+    a full account gets a few calls and not one for each waiting request.
     """
 
     max_creating: int = 0
     max_total: int = 0
     mark: Counts | None = None
-    """The counts at the last refusal; None while there was none, or it has been disproved."""
+    """The counts at the last refusal; None if there was none."""
     window: int = FIRST_WINDOW
     probe_at: float = 0.0
     probe_seconds: float = 0.0
 
     def room(self, counts: Counts, under_way: int, probe_time: float | None = None) -> int:
-        """Say how many more creates may be begun, `under_way` having been begun and not yet answered.
+        """Return how many more creates may start while `under_way` creates have no response yet.
 
-        `probe_time` is the present when the counts are fresh, and the mark may be tested; else None.
+        `probe_time` is the current time if the counts are fresh, so that the mark may be tested; else None.
         """
         room = self.window - under_way
         if self.max_creating:
@@ -58,19 +58,19 @@ class Quota:
         return max(room, 0)
 
     def is_full(self, counts: Counts, under_way: int) -> bool:
-        """Whether it is the account that leaves no room, and not only the window."""
+        """Return whether the account has no room, regardless of the window."""
         return replace(self, window=LARGEST_WINDOW).room(counts, under_way) == 0
 
     def after_success(self, counts: Counts) -> Quota:
-        """A create was taken on, and is in these counts."""
+        """Return the quota after an accepted create, which these counts include."""
         return replace(self.after_sweep(counts), window=min(self.window * 2, LARGEST_WINDOW), probe_seconds=0.0)
 
     def is_limiting(self) -> bool:
-        """Whether counts matter: a limit is set, or the account has been full."""
+        """Return whether counts matter: a limit is set, or the account was full before."""
         return self.mark is not None or bool(self.max_creating or self.max_total)
 
     def after_refusal(self, at: Counts, now: float) -> Quota:
-        """The account was full at these counts."""
+        """Return the quota after a create was refused at these counts."""
         return replace(
             self,
             mark=at,
@@ -80,25 +80,23 @@ class Quota:
         )
 
     def after_sweep(self, counts: Counts) -> Quota:
-        """So many exist: no limit is lower than that."""
+        """Return the quota after a sweep: no limit is lower than these counts."""
         if self.mark is None:
             return self
         raised = Counts(max(self.mark.creating, counts.creating), max(self.mark.total, counts.total))
         return replace(self, mark=raised)
 
     def creating_limit(self, counts: Counts) -> int:
-        """Say how many may be in creation at once; 0 where that is not known, or is not what the account is full of."""
+        """Return the limit of creations at once; 0 if it is not known, or if another limit is what is reached."""
         is_full = self.max_total and counts.total >= self.max_total
         if is_full or (self.mark is not None and self.mark.creating == 0):
             return 0
         return min((limit for limit in (self.max_creating, self.mark.creating if self.mark else 0) if limit), default=0)
 
     def fullness(self) -> str:
-        """Say in words what the limits are thought to be, for people who wait."""
-        said = [f"{limit} {word} (settings)" for limit, word in self._configured() if limit]
+        """Return the set and learned limits in words, as the reason for a wait."""
+        configured = ((self.max_creating, "in creation"), (self.max_total, "in total"))
+        parts = [f"{limit} {word} (settings)" for limit, word in configured if limit]
         if self.mark is not None:
-            said.append(f"was full at {self.mark.creating} in creation, {self.mark.total} in total")
-        return "; ".join(said) or "not known yet"
-
-    def _configured(self) -> tuple[tuple[int, str], ...]:
-        return ((self.max_creating, "in creation"), (self.max_total, "in total"))
+            parts.append(f"full at {self.mark.creating} in creation, {self.mark.total} in total")
+        return "; ".join(parts) or "not known yet"

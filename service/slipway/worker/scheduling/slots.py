@@ -72,7 +72,7 @@ class Slots:
     def why(self) -> tuple[Reason, str]:
         """Answer what those in line wait for now: a slot; or the rate of creates, where that has long held up the first."""
         for place, since in islice(self._granted.items(), 1):
-            is_held_back = place.who.lease.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
+            is_held_back = place.waiter.lease.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
             if is_held_back and not self.quota.is_full(self.counts, self.under_way):
                 return Reason.THROTTLED, f"{self.under_way} creates go before it, and AWS takes no more at once"
         return Reason.NO_SLOT, f"no slot: {self.quota.fullness()}"
@@ -86,11 +86,11 @@ class Slots:
 
     def places(self) -> dict[str, int]:
         """Answer the place in line, from 1, of each message whose request waits for a slot here."""
-        return {place.who.lease.message.message_id: number for number, place in enumerate(self._line.in_order(), 1)}
+        return {place.waiter.lease.message.message_id: number for number, place in enumerate(self._line.in_order(), 1)}
 
     def first(self, most: int) -> list[Lease]:
         """Answer the first so many in line."""
-        return [place.who.lease for place in self._line.in_order(most)]
+        return [place.waiter.lease for place in self._line.in_order(most)]
 
     def last(self, may_go: Callable[[Lease], bool], newcomer: tuple[int, str | None, float] | None) -> Lease | None:
         """Answer who of those that may go is last in line; None where that is nobody, or the newcomer would come after."""
@@ -141,13 +141,13 @@ class Slots:
             self._sweep_soon()
         why, text = self.why()
         report_progress(Progress.WAITING, why, text, partial(self._line.rank, place))
-        return place.who.lease.waiting_for(why, text)
+        return place.waiter.lease.waiting_for(why, text)
 
     def swept(self, others: Counts, names: AbstractSet[str] = frozenset()) -> None:
         """Note how many deployments exist beside this process's own in creation, and their names, as a sweep has shown."""
         for place in self._line.in_order():
-            if place.who.lease.what in names and not place.who.turn.done():
-                place.who.turn.set_result(False)
+            if place.waiter.lease.what in names and not place.waiter.turn.done():
+                place.waiter.turn.set_result(False)
         self._others = others
         self.quota = self.quota.after_sweep(self.counts)
         self._pump(probe=True)
@@ -177,12 +177,12 @@ class Slots:
         room = self._room(probe=probe)
         while self._line and room > 0:
             place = self._line.next()
-            if place.who.turn.done():  # interrupted, and about to leave
+            if place.waiter.turn.done():  # interrupted, and about to leave
                 self._line.give_back(place)
                 continue
             self._granted[place] = self._loop.time()
             room -= 1
-            place.who.turn.set_result(True)
+            place.waiter.turn.set_result(True)
 
 
 class Grant:
