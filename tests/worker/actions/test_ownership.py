@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -263,6 +264,30 @@ def test_what_was_deleted_and_is_sent_again_is_made_again(answer: Any, reserved:
             world.send({"action": "delete", "customModelDeploymentIdentifier": "bot", "requestId": f"d-{number}"})
             await world.all_answered(600)
             assert not world.account.existing()
+        await world.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize("status", ["Active", "Failed"])
+def test_what_list_still_shows_of_a_deployment_that_is_gone_is_no_outcome_of_a_create(status: str) -> None:
+    async def main() -> None:
+        rules = replace(USUAL, token_seconds=86_400.0, list_lag_seconds=90.0, creation_seconds=(60.0, 60.0))
+        world = World(rules=replace(rules, failing=float(status == "Failed")), terms={"max_creating": 1})
+        world.start()
+        world.ask("bot", requestId="r-1")
+        await world.all_answered(900)
+        assert world.outcome_of("r-1")["outcome"] == status
+        await asyncio.sleep(300)  # until List shows it as it is
+        world.account.delete("bot")
+        world.account.rule(failing=0.0)
+        world.ask("bot", requestId="r-1")
+        world.ask("other")  # waits for a slot: sweeps list everything
+        await world.all_answered(900)
+        there = {one.name: one.arn for one in world.account.existing()}
+        ends = [each.event["data"] for each in world.topic.terminal() if each.event["data"]["modelDeploymentName"] == "bot"]
+        assert [end["outcome"] for end in ends] == [status, "Active"]
+        assert ends[-1]["customModelDeploymentArn"] == there["bot"]
         await world.stop()
 
     run(main())

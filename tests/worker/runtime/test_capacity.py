@@ -198,3 +198,27 @@ def test_what_is_away_and_never_comes_back_holds_up_nobody_for_ever() -> None:
         await world.stop()
 
     run(main())
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+def test_what_waits_to_act_on_a_decision_takes_no_place(fifo: bool) -> None:  # noqa: FBT001  a parameter
+    async def main() -> None:
+        world = full(deploys=0, fifo=fifo, max_receive_count=10, terms={"max_held": 2, "visibility_timeout": 120})
+        world.account.rule(max_total=10, max_creating=10, creation_seconds=(3000.0, 3000.0))
+        world.start()
+        world.ask("bot-0", requestId="r-0", group="g-0")
+        await world.until(lambda: len(world.account.existing()) == 3, 60)
+        world.send({"action": "cancel", "cancels": "r-0", "deployment": "delete", "requestId": "c-0"}, group="c")
+        await world.until(lambda: any("r-0" in each.body and each.attributes for each in world.sqs.letters.values()), 60)
+        world.ask("bot-1", requestId="r-1", group="g-1")
+        await world.until(lambda: len(world.account.existing()) == 4, 60)
+        world.send(about("delete", "old-0", "d-1"), group="d")
+        await world.until(lambda: world.outcomes().get("old-0") == "Deleted", SOON_SECONDS)
+        assert "bot-0" not in world.outcomes()
+        await asyncio.sleep(600)  # what it has in creation cannot be deleted yet
+        world.send(about("delete", "old-1", "d-2"), group="e")
+        await world.until(lambda: world.outcomes().get("old-1") == "Deleted", SOON_SECONDS)
+        await world.until(lambda: world.outcomes().get("bot-0") == "Cancelled", 4000)
+        await world.stop()
+
+    run(main())

@@ -104,6 +104,8 @@ OLDEST_SECONDS: Final = 30 * 86_400
 """Twice the longest retention of SQS, and far more than the longest timeout."""
 CLOCK_SLACK_SECONDS: Final = 300
 """How far in the future a first receipt may be: a queue's times come from many machines, some rounded to seconds."""
+OLDER_VISIBILITIES: Final = 1.5
+"""How many visibility timeouts an earlier message has to be received again, and to be processed."""
 MOST_HOPS: Final = 100_000
 MOST_ATTRIBUTES: Final = 10
 LARGEST_KEPT_BYTES: Final = 256 * 1024
@@ -130,6 +132,8 @@ class Continuation:
     """The receipt handle of the previous message. The consumer of this one deletes it, in case its sender died before that."""
     trace: str | None = None
     """The `traceparent` of the process that sent it; None without tracing."""
+    not_before: float | None = None
+    """When a decision may be acted on: until then an earlier message of the request may be received again."""
     is_claimed: bool = False
     """A sender other than Slipway wrote this continuation or an earlier one: its times prove nothing."""
 
@@ -149,10 +153,19 @@ def read_continuation(message: Message) -> Continuation | None:
                 first_received = min(float(first_received), message.received_at)
                 receipt = others.get("receipt")
                 receipt = receipt if isinstance(receipt, str) and _RECEIPT.fullmatch(receipt) else None
-                lineage = Lineage.of(others)
-                is_claimed = others.get("claimed") is True
+                not_before = others.get("notBefore")
+                not_before = float(not_before) if isinstance(not_before, int | float) else None
                 return Continuation(
-                    first_id, first_received, int(hops), Decisions.of(others), sender, lineage, receipt, trace, is_claimed
+                    first_id,
+                    first_received,
+                    int(hops),
+                    Decisions.of(others),
+                    sender,
+                    Lineage.of(others),
+                    receipt,
+                    trace,
+                    not_before,
+                    is_claimed=others.get("claimed") is True,
                 )
     return None
 
@@ -222,6 +235,17 @@ class Delivery:
         """The decisions that an earlier consumer wrote in the continuation."""
         return self.continuation.decisions if self.continuation else NO_DECISIONS
 
+    def not_before(self, visibility_timeout: float) -> float:
+        """Return when the decisions may be acted on, in seconds since the epoch; 0 if nothing may be deleted for them.
+
+        The consumer that decided may have died before it deleted its own message, and a copy of that may be processed
+        elsewhere. Both must find what still exists and decide the same: after the continuation they would start again.
+        """
+        if self.continuation is None or not self.decisions.allows_delete:
+            return 0.0
+        latest = self.message.first_received_at + OLDER_VISIBILITIES * visibility_timeout
+        return latest if self.continuation.not_before is None else min(self.continuation.not_before, latest)
+
     @property
     def lineage(self) -> Lineage:
         """The failure counts of the request's earlier messages."""
@@ -259,6 +283,7 @@ def write_continuation(
     trace: str | None = None,
     lineage: Lineage | None = None,
     delay_seconds: int = 0,
+    not_before: float = 0.0,
 ) -> Outgoing:
     """Return the continuation of a message: same body and group, and as many attributes as fit.
 
@@ -269,6 +294,8 @@ def write_continuation(
     decided = (new_decisions or delivery.decisions).to_json()
     fields = {"origin": delivery.origin, "firstReceivedAt": delivery.first_received_at, "hops": delivery.next_hops} | decided
     fields |= (lineage or delivery.lineage).to_json()
+    if not_before:
+        fields["notBefore"] = int(not_before)
     if not delivery.is_receipt_proven:
         fields["claimed"] = True
     if _RECEIPT.fullmatch(message.receipt):

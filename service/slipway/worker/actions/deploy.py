@@ -44,6 +44,8 @@ from slipway.worker.scheduling.watcher import Watcher
 
 log = structlog.get_logger()
 
+CLOCK_ERROR_SECONDS: Final = 2.0
+"""How much AWS's clock, as it is learned from answers, may be wrong."""
 _SWEPT: Final = frozenset({Reason.IN_CREATION, Reason.NO_SLOT})
 
 _Step = Observe | GetModel | Create | UseNextToken | Watch | RunSmokeTest | DeleteDeployment | UpdateExisting
@@ -210,7 +212,9 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
         with lease.waiting_for(Reason.IN_CREATION, "its deployment is in creation"):
             is_seen = isinstance(facts.observation, Found)
             deployment = await lease.wait(self._watcher.ended(step.arn, step.created_at, is_seen=is_seen))
-        if deployment is None:
+        is_older = deployment is not None and deployment.created_at < step.created_at - CLOCK_ERROR_SECONDS
+        if deployment is None or (facts.created_by_this_delivery and is_older):
+            # Bedrock may answer a create with an earlier deployment that is gone, and List may still show that one.
             self._watcher.forget(step.arn)
             lease.watched = None
             return facts.after_missing(step.arn)

@@ -222,7 +222,6 @@ class Capacity:
             and not lease.is_ending
             and not lease.is_leaving
             and request.reply_target.task_token is None
-            and not lease.delivery.decisions.allows_delete
             and not self._is_worn(lease)
             and not self._turns.is_followed(self._keys_of(request, lease), lease)
             and self._left(request, lease) > SHORTEST_DELAY_SECONDS

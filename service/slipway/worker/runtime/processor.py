@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final
 
 import structlog
 from structlog.contextvars import bind_contextvars
@@ -42,7 +42,7 @@ from slipway.core.requests.fields import REQUEST_ID
 from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import RejectionCode, RequestRejected
-from slipway.core.sqs.lineage import MOST_DELAYS
+from slipway.core.sqs.lineage import LONGEST_DELAY_SECONDS, MOST_DELAYS
 from slipway.core.sqs.messages import QueueTraits
 from slipway.worker.actions.sagemaker_stop import PipelineStops
 from slipway.worker.kernel.counters import Counters
@@ -61,9 +61,6 @@ from slipway.worker.runtime.target_runtime import TargetRuntime
 from slipway.worker.scheduling.ordering import OrderPosition, RequestOrder
 
 log = structlog.get_logger()
-
-OLDER_VISIBILITIES: Final = 1.5
-"""How many visibility timeouts an older message has to come again, and to be looked into."""
 
 
 class MessageProcessor:
@@ -126,9 +123,8 @@ class MessageProcessor:
         lease.request, lease.what = request, request.name
         site = self._sites[request.target]
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
-        if not self.room.admit(request, lease):
-            site.lives.cancelling.overtake(lease)
-            return self.room.postpone(request, lease)
+        if (given_back := self._give_back(request, lease, site)) is not None:
+            return given_back
         if request.target_label:
             bind_contextvars(target=request.target_label)
         log.info(
@@ -244,18 +240,38 @@ class MessageProcessor:
         log.info("request.failed_for_now", attempt=otherwise.attempt, error=otherwise.log_message)
         return Continue(step.decisions)
 
-    async def _let_older_messages_come(self, lease: Lease) -> None:
-        """Before anything is done about what was decided, let the time pass in which the message before could come again.
+    def _give_back(self, request: AnyRequest, lease: Lease, site: TargetRuntime) -> Settlement | None:
+        """Return how a request that must not take a place now is settled; None where it stays."""
+        if (seconds := self._seconds_hidden(request, lease)) > 0:
+            if lease.delivery.decisions.cancelled is None:
+                site.lives.cancelling.overtake(lease)
+            return Release(seconds)
+        if not self.room.admit(request, lease):
+            site.lives.cancelling.overtake(lease)
+            return self.room.postpone(request, lease)
+        return None
 
-        Whoever decided may have died before deleting it. It must find what is there still, and decide the same; in line
-        behind this one, it would find nothing, and begin anew.
+    def _seconds_hidden(self, request: AnyRequest, lease: Lease) -> int:
+        """Return for how long the message is hidden before what was decided is acted on: until then it takes no place.
+
+        Not where a Step Functions task expects heartbeats: they are sent only for what is leased.
         """
-        if not lease.delivery.decisions.allows_delete:
-            return
-        until = lease.message.first_received_at + OLDER_VISIBILITIES * self._terms.visibility_timeout
-        decided = lease.delivery.decisions.description
-        with lease.waiting_for(Reason.RETRYING, f"{decided}, as soon as its earlier message can no longer come again"):
-            await lease.pause(max(0.0, until - lease.now()))
+        if request.reply_target.task_token is not None:
+            return 0
+        now, times = lease.now(), times_of(lease, request)
+        until = min(self._not_before(lease), times.deadline or 0.0)
+        return max(0, min(LONGEST_DELAY_SECONDS, math.ceil(until - now)))
+
+    async def _let_older_messages_come(self, lease: Lease) -> None:
+        """Wait until what was decided may be acted on."""
+        seconds = self._not_before(lease) - lease.now()
+        if seconds > 0:
+            decided = lease.delivery.decisions.description
+            with lease.waiting_for(Reason.RETRYING, f"{decided}, as soon as its earlier message can no longer come again"):
+                await lease.pause(seconds)
+
+    def _not_before(self, lease: Lease) -> float:
+        return lease.delivery.not_before(self._terms.visibility_timeout)
 
     def _turn(self, request: AnyRequest, lease: Lease) -> OrderPosition:
         """Answer the turn behind those before this one."""

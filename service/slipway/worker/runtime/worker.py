@@ -6,6 +6,7 @@ What becomes of a message is in `answer`; here it is begun, settled, and given b
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -486,6 +487,8 @@ class Worker:
         if self._copies.is_behind(lease):
             await self.leases.delete(lease)
             return False
+        not_before = self._not_before(lease, decided)
+        delay_seconds = max(delay_seconds, self._seconds_delayed(lease, not_before))
         before, now = lease.delivery.lineage, asyncio.get_running_loop().time()
         has_survived = has_survived or (lease.begun_at is not None and now - lease.begun_at >= SURVIVAL_SECONDS)
         lineage = Lineage(
@@ -501,6 +504,7 @@ class Worker:
             trace=lease.trace.traceparent,
             lineage=lineage,
             delay_seconds=delay_seconds,
+            not_before=not_before,
         )
         failed = await self.leases.send_continuation(lease, continuation)
         if failed is None:
@@ -520,6 +524,23 @@ class Worker:
         else:
             await self.leases.release(lease, Lineage(delays=lease.message.receive_count).delay_seconds if is_second else 0)
         return False
+
+    def _not_before(self, lease: Lease, decided: Decisions | None) -> float:
+        """Return when what was decided may be acted on, under the continuation of a message; 0 if nothing is deleted for it."""
+        if decided is not None and decided.allows_delete:
+            return lease.now() + continuations.OLDER_VISIBILITIES * self._terms.visibility_timeout
+        return lease.delivery.not_before(self._terms.visibility_timeout)
+
+    def _seconds_delayed(self, lease: Lease, not_before: float) -> int:
+        """Return for how long SQS is to keep a continuation back, until what was decided may be acted on.
+
+        Not where a Step Functions task expects heartbeats. FIFO queues delay no single message: its reader hides that.
+        """
+        request = lease.request
+        if request is None or self._traits.is_fifo or request.reply_target.task_token is not None:
+            return 0
+        until = min(not_before, times_of(lease, request).deadline or 0.0)
+        return max(0, min(LONGEST_DELAY_SECONDS, math.ceil(until - lease.now())))
 
 
 def _age(lease: Lease) -> float:
