@@ -98,6 +98,35 @@ def test_kills_without_end_push_nothing_into_the_dead_letter_queue() -> None:
     run(main())
 
 
+def test_a_message_whose_predecessor_cannot_be_deleted_at_once_is_continued_before_its_last_receive_is_over() -> None:
+    """Of few receives each kill takes one: what was refused just after the receive is tried again meanwhile."""
+
+    async def main() -> None:
+        denied = set[str]()
+        world = World(
+            rules=Rules(creation_seconds=(900.0, 900.0)),
+            max_receive_count=2,
+            plan=lambda op, _: Fault.DENIED if op in denied else None,
+        )
+        world.ask("bot")
+        for number in range(12):
+            if number % 2 == 0:
+                denied.add("DeleteMessageBatch")
+            world.start(f"p{number}")
+            await asyncio.sleep(2.0)
+            denied.clear()
+            await asyncio.sleep(20.0)
+            world.kill(f"p{number}")
+            await asyncio.sleep(130.0)
+        world.start("last")
+        await world.all_answered(6000)
+        assert world.outcomes() == {"bot": "Active"}
+        assert not world.dead.all
+        await world.stop("last")
+
+    run(main())
+
+
 def test_longer_than_twelve_hours_a_request_is_handed_on_with_its_deadline() -> None:
     async def main() -> None:
         world = World(rules=Rules(max_total=0))

@@ -174,12 +174,16 @@ class Leases:
             log.info("release.failed", code=failed.code, remedy="its lease runs out by itself")
         return None
 
-    async def finish(self, receipt: str) -> bool:
-        """Delete the message before this one, whose owner may have died before it did so; return whether SQS took the call.
+    def finish(self, receipt: str) -> asyncio.Future[CallFailed | None]:
+        """Delete the message before this one, whose owner may have died before it did so. Safe to repeat.
 
-        Safe to repeat.
+        The future's result is why that failed; None where SQS took the call.
         """
-        return await self._finishes.put(receipt) is None
+        return self._finishes.put(receipt)
+
+    def is_leased(self, lease: Lease) -> bool:
+        """Return whether the message is still leased here, under this very lease."""
+        return self._holds.get(lease.message.message_id) is lease
 
     async def send_continuation(self, lease: Lease, continuation: Outgoing) -> CallFailed | None:
         """Send the request on under a new message; return what made that impossible. The caller then deletes this one.

@@ -17,10 +17,11 @@ from typing import Final, Protocol
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from slipway.core.bedrock.errors import Denied, Refused, ResourceMissing
+from slipway.core.bedrock.errors import CallFailed, Denied, Refused, ResourceMissing
 from slipway.core.lifecycle.outcomes import Abandon, Continue, Done, Postpone, Reason, Release, Settlement
 from slipway.core.requests.models import Cancel
 from slipway.core.requests.targets import DEFAULT
+from slipway.core.scheduling.backoff import pause_seconds
 from slipway.core.sqs import continuations
 from slipway.core.sqs.continuations import Decisions
 from slipway.core.sqs.lineage import (
@@ -381,7 +382,7 @@ class Worker:
         """Process the request, unless enough of its readers have died or raised."""
         # Before anything else: a message is continued only when the one before it is gone.
         previous_receipt = lease.delivery.previous_receipt
-        is_last = previous_receipt is None or await self.leases.finish(previous_receipt)
+        is_last = previous_receipt is None or await self.leases.finish(previous_receipt) is None
         if await self._copies.is_superseded(lease):
             return self._superseded(lease)
         if (seconds := self._put_off_seconds(lease)) > 0:
@@ -395,18 +396,33 @@ class Worker:
         if (deaths := self._deaths(lease)) >= MOST_DEATHS:
             text = f"{deaths} processes in a row have ended as soon as they had received it"
             return await self._answers.fail(lease, text, may_read=deaths < MOST_DEATHS + READ_AT_THE_END)
-        near_max_receives = is_last and lease.refused is None and self._traits.should_continue(lease.message.receive_count)
+        near_max_receives = lease.refused is None and self._traits.should_continue(lease.message.receive_count)
         most = self._traits.max_receive_count or 0
         # At once only where it is the first death, or nearly too late: a reader that dies just after sending leaves a copy.
-        if near_max_receives and (deaths <= 1 or self._traits.is_fifo or lease.message.receive_count >= most - 1):
+        if is_last and near_max_receives and (deaths <= 1 or self._traits.is_fifo or lease.message.receive_count >= most - 1):
             return Continue()
         if deaths >= STAGGERED_DEATHS:
             await lease.pause(self._rng.uniform(0.0, STAGGER_SECONDS))
         loop = asyncio.get_running_loop()
         lease.begun_at = loop.time()
-        if is_last and (near_max_receives or deaths >= SUSPICIOUS_DEATHS):
-            loop.call_later(SURVIVAL_SECONDS, self._survived, lease)
+        if near_max_receives or deaths >= SUSPICIOUS_DEATHS:
+            loop.call_later(SURVIVAL_SECONDS, self._survived if is_last else self._finish_earlier, lease)
         return await self._answers.answer(lease)
+
+    def _finish_earlier(self, lease: Lease, failures: int = 1) -> None:
+        """Try again to delete the message before this one, as long as this one is leased; then continue this one."""
+        previous_receipt = lease.delivery.previous_receipt
+        if previous_receipt is None or self.is_stopping or not self.leases.is_leased(lease):
+            return
+
+        def take(answer: asyncio.Future[CallFailed | None]) -> None:
+            if answer.result() is None:
+                self._survived(lease)
+            else:
+                pause = pause_seconds(failures, self._rng)
+                asyncio.get_running_loop().call_later(pause, self._finish_earlier, lease, failures + 1)
+
+        self.leases.finish(previous_receipt).add_done_callback(take)
 
     def _superseded(self, lease: Lease) -> Settlement:
         log.info("message.superseded", message_id=lease.message.message_id, what=lease.what)
