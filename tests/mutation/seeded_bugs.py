@@ -159,7 +159,7 @@ SEEDED_BUGS = (
     SeededBug(
         "the last life is lived like any other",
         "slipway.worker.runtime.worker",
-        "        if near_max_receives and (deaths <= 1",
+        "        if is_last and near_max_receives and (deaths <= 1",
         "        if False and (deaths <= 1",
     ),
     SeededBug(
