@@ -389,9 +389,9 @@ SEEDED_BUGS = (
     ),
     SeededBug(
         "a failure is deleted before that is handed on",
-        "slipway.worker.runtime.processor",
-        "        if not lease.delivery.decisions.allows_delete:\n",
-        "        if lease is not None:\n",
+        "slipway.core.sqs.continuations",
+        "OLDER_VISIBILITIES: Final = 1.5\n",
+        "OLDER_VISIBILITIES: Final = 0.0\n",
     ),
     SeededBug(
         "a replacement replaces its own new deployment",
