@@ -147,7 +147,7 @@ SEEDED_BUGS = (
     SeededBug(
         "a hand-over that failed is taken for done",
         "slipway.worker.queue.leases",
-        "            if is_over or not await self._may_try_again(lease, failures):\n",
+        "            if is_over or not await self._may_try_again(lease, next(failures)):\n",
         "            if True:\n                await self.delete(lease)\n                return None\n            if is_over:\n",
     ),
     SeededBug(
@@ -264,14 +264,14 @@ SEEDED_BUGS = (
     SeededBug(
         "a dead token fails the request",
         "slipway.worker.publishing.callbacks",
-        "            if isinstance(failed, _NOBODY_THERE):\n",
-        "            if isinstance(failed, _NOBODY_THERE):\n                raise failed\n            if not failed:\n",
+        "        except _NOBODY_THERE as failed:\n            self._tally",
+        "        except _NOBODY_THERE:\n            raise\n        except KeyError as failed:\n            self._tally",
     ),
     SeededBug(
         "a reply that failed is taken for heard",
         "slipway.worker.publishing.callbacks",
-        "            return failed\n",
-        "            return None\n",
+        "            await self._desk.reply(reply)\n",
+        "            with __import__('contextlib').suppress(CallFailed):\n                await self._desk.reply(reply)\n",
     ),
     SeededBug(
         "a task hears good news of whatever came",
@@ -552,20 +552,20 @@ SEEDED_BUGS = (
     SeededBug(
         "a message is continued while it can be received",
         "slipway.worker.queue.leases",
-        "Patience(self._rng), self._traits.is_fifo\n",
-        "Patience(self._rng), True\n",
+        "count(1), self._traits.is_fifo\n",
+        "count(1), True\n",
     ),
     SeededBug(
         "a refused event is published without end",
         "slipway.worker.publishing.publisher",
-        "            elif patience.is_over(failed):\n",
+        "            elif retries.is_over(failed):\n",
         "            elif False:\n",
     ),
     SeededBug(
         "a refused dead letter is sent without end",
         "slipway.worker.queue.dead_letter",
-        "                if patience.is_over(failed):\n",
-        "                if False:\n",
+        "await Retries(lease, self._rng).until_done(",
+        "await Retries.without_limit(lease, self._rng).until_done(",
     ),
 )
 BY_NAME = {bug.name: bug for bug in SEEDED_BUGS}

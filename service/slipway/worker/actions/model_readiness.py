@@ -32,7 +32,7 @@ class ModelReadiness:
 
     def __init__(self, bedrock: ModelSource, *, rng: random.Random) -> None:
         self._bedrock = bedrock
-        self._looking = Observer(bedrock, rng)
+        self._observer = Observer(bedrock, rng)
 
     async def ready(self, request: Deploy, lease: Lease, deadline: float, report_progress: ReportProgress) -> Deploy | Outcome:
         """Answer the request, with its model known and Active; or how it ended, where there will be none.
@@ -53,22 +53,18 @@ class ModelReadiness:
         return request
 
     async def _from_job(self, identifier: str, lease: Lease, report_progress: ReportProgress) -> ResolvedModel | Finish:
-        failures = 0
-        while True:
-            job = await self._looking.insist(lambda: self._bedrock.job(identifier, wait=lease.wait_to_call), lease)
-            step = decide_model(identifier, job)
-            if not isinstance(step, Pause):
-                return step
-            await self._looking.pause(step, failures, lease, report_progress)
-            failures += 1
+        async def ask() -> ResolvedModel | Finish | Pause:
+            job = await self._observer.insist(lambda: self._bedrock.job(identifier, wait=lease.wait_to_call), lease)
+            return decide_model(identifier, job)
+
+        return await self._observer.poll(ask, lease, report_progress)
 
     async def _become_active(self, model_arn: str, lease: Lease, report_progress: ReportProgress) -> None:
-        """Wait while the model is in creation. What else it may be is for the create to find out."""
-        step = Pause(Reason.MODEL_NOT_ACTIVE, f"{model_arn} is not Active yet")
-        failures = 0
-        while True:
-            state = await self._looking.insist(lambda: self._bedrock.model_state(model_arn, wait=lease.wait_to_call), lease)
-            if state is not ModelState.CREATING:
-                return
-            await self._looking.pause(step, failures, lease, report_progress)
-            failures += 1
+        """Wait while the model is in creation. Any other state is for the create call to find out."""
+        creating = Pause(Reason.MODEL_NOT_ACTIVE, f"{model_arn} is not Active yet")
+
+        async def ask() -> ModelState | Pause:
+            state = await self._observer.insist(lambda: self._bedrock.model_state(model_arn, wait=lease.wait_to_call), lease)
+            return creating if state is ModelState.CREATING else state
+
+        await self._observer.poll(ask, lease, report_progress)

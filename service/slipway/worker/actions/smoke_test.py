@@ -11,6 +11,7 @@ import structlog
 from slipway.core.bedrock.errors import CallFailed, Refused, ResourceMissing
 from slipway.core.lifecycle.outcomes import Reason, SmokeTestResult
 from slipway.core.lifecycle.smoke_test import judge
+from slipway.core.lifecycle.steps import Pause
 from slipway.core.lifecycle.tags import SmokeTestTag, update_key
 from slipway.core.requests.models import Request, SmokeTest
 from slipway.worker.kernel.interrupts import Wait
@@ -35,7 +36,7 @@ class SmokeTester:
 
     def __init__(self, bedrock: SmokeTestBedrock, rng: random.Random) -> None:
         self._bedrock = bedrock
-        self._looking = Observer(bedrock, rng)
+        self._observer = Observer(bedrock, rng)
 
     async def test(
         self,
@@ -52,13 +53,15 @@ class SmokeTester:
         log.info("deployment.tested", arn=arn, passed=smoke_result.passed)
         if is_written:
             mark = SmokeTestTag(update_key(request), smoke_result)
-            await self._looking.insist(lambda: self._write(arn, mark, lease), lease)
+            await self._observer.insist(lambda: self._write(arn, mark, lease), lease)
         return smoke_result
 
     async def _ask(self, test: SmokeTest, arn: str, lease: Lease, report_progress: ReportProgress) -> SmokeTestResult:
-        failures = refusals = 0
-        answer: str | CallFailed
-        while True:
+        refusals = 0
+
+        async def ask() -> SmokeTestResult | Pause:
+            nonlocal refusals
+            answer: str | CallFailed
             lease.check()
             try:
                 with lease.waiting_for(Reason.SMOKE_TEST, "the deployment has not answered its smoke test"):
@@ -66,11 +69,9 @@ class SmokeTester:
             except CallFailed as failed:
                 answer = failed
                 refusals += isinstance(failed, Refused | ResourceMissing)
-            step = judge(test, answer, refusals)
-            if isinstance(step, SmokeTestResult):
-                return step
-            await self._looking.pause(step, failures, lease, report_progress)
-            failures += 1
+            return judge(test, answer, refusals)
+
+        return await self._observer.poll(ask, lease, report_progress)
 
     async def _write(self, arn: str, mark: SmokeTestTag, lease: Lease) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -12,11 +13,12 @@ from slipway.core.bedrock.deployments import Deployment
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
-from slipway.core.lifecycle.steps import Found, NotFound, Pause, reason_for
+from slipway.core.lifecycle.steps import Found, NotFound, Pause
 from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.scheduling.backoff import pause_seconds
 from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
 from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.retry import Retries
 
 log = structlog.get_logger()
 
@@ -50,7 +52,7 @@ class ObserverBedrock(Protocol):
 
 
 class Observer:
-    """One request's eyes, and its patience."""
+    """Observes deployments for requests, and pauses between observations."""
 
     def __init__(self, bedrock: ObserverBedrock, rng: random.Random) -> None:
         self._bedrock = bedrock
@@ -76,16 +78,16 @@ class Observer:
             return f"; the last look failed: {failed!r}"
 
     async def insist(self, question: Callable[[], Awaitable[T]], lease: Lease) -> T:
-        """Answer a question that is asked again, after a pause, for as long as it takes. Raises `Interrupted`."""
+        """Return the result of a call that is repeated until it succeeds. Raises `Interrupted`."""
+        return await Retries.without_limit(lease, self._rng).until_done(question, partial(log.info, "look.failed"))
+
+    async def poll(self, ask: Callable[[], Awaitable[T | Pause]], lease: Lease, report_progress: ReportProgress) -> T:
+        """Return the first answer that is not `Pause`, with growing pauses before the next question. Raises `Interrupted`."""
         failures = 0
-        while True:
-            try:
-                return await question()
-            except CallFailed as failed:
-                log.info("look.failed", code=failed.code, error=str(failed))
-                with lease.waiting_for(reason_for(failed), str(failed)):
-                    await lease.pause(pause_seconds(failures, self._rng))
-                failures += 1
+        while isinstance(answer := await ask(), Pause):
+            await self.pause(answer, failures, lease, report_progress)
+            failures += 1
+        return answer
 
     async def pause(self, step: Pause, failures: int, lease: Lease, report_progress: ReportProgress) -> None:
         """Let time pass, longer with each trouble in a row; it is known why."""

@@ -13,6 +13,7 @@ import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -24,7 +25,7 @@ from slipway.core.schema.rejection import ReplyTo
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import rest
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.patience import Patience
+from slipway.worker.kernel.retry import Retries
 from slipway.worker.kernel.tracing import REPLY
 
 _QUIET: Final = nullcontext()
@@ -36,8 +37,8 @@ HEARTBEAT_SECONDS: Final = 30.0
 TICK_SECONDS: Final = 1.0
 MOST_HEARTBEATS: Final = 8
 """Under way at once; the next follows when one is answered."""
-PATIENCE_SECONDS: Final = 900.0
-"""How long a reply is tried that meets trouble: nobody waits at a task for ever, and its event is on the topic."""
+RETRY_SECONDS: Final = 900.0
+"""How long a failing callback is retried: its event is on the topic anyway."""
 UNDELIVERED: Final = ("NobodyThere", "GivenUp")
 """What else becomes of a reply, as it is counted."""
 _NOBODY_THERE: Final = (Refused, ResourceMissing, Conflicting)
@@ -84,32 +85,25 @@ class CallbackSender:
                 await self.say(reply, lease)
 
     async def say(self, reply: Callback, lease: Lease) -> None:
-        """Say one thing, again and again until it is heard, there is nobody to hear it, or patience is at an end."""
-        patience = Patience(self._rng, refused=PATIENCE_SECONDS, trouble=PATIENCE_SECONDS)
+        """Send a callback until it is accepted, has no recipient, or the time limit is over. Raises `Interrupted`."""
+        retries = Retries(lease, self._rng, refused_seconds=RETRY_SECONDS, failed_seconds=RETRY_SECONDS)
         how = type(reply).__name__
-        while True:
-            lease.check_lease()
-            failed = await self._try(reply)
-            if failed is None:
-                self._tally.replies[how] += 1
-                return
-            if isinstance(failed, _NOBODY_THERE):
-                self._tally.replies["NobodyThere"] += 1
-                log.info("reply.unheard", reply=how, code=failed.code, error=str(failed))
-                return
-            if patience.is_over(failed):
-                self._tally.replies["GivenUp"] += 1
-                log.error("reply.given_up", reply=how, code=failed.code, error=str(failed), remedy="its event was published")
-                return
-            log.warning("reply.failed", reply=how, code=failed.code, error=str(failed))
-            await patience.rest(lease, failed)
 
-    async def _try(self, reply: Callback) -> CallFailed | None:
-        try:
+        async def attempt() -> None:
+            lease.check_lease()
             await self._desk.reply(reply)
+
+        try:
+            await retries.until_done(attempt, partial(log.warning, "reply.failed", reply=how), final=_NOBODY_THERE)
+        except _NOBODY_THERE as failed:
+            self._tally.replies["NobodyThere"] += 1
+            log.info("reply.unheard", reply=how, code=failed.code, error=str(failed))
         except CallFailed as failed:
-            return failed
-        return None
+            self._tally.replies["GivenUp"] += 1
+            remedy = "its event was published"
+            log.error("reply.given_up", reply=how, code=failed.code, error=str(failed), remedy=remedy)  # noqa: TRY400  it says all
+        else:
+            self._tally.replies[how] += 1
 
     def beating(self, reply_target: ReplyTo) -> AbstractContextManager[None]:
         """Within, Step Functions hears now and then that the task is being worked on."""

@@ -14,7 +14,7 @@ from slipway.core.events.publish import Publication, minimal
 from slipway.worker.kernel.batches import Batches
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.patience import Patience
+from slipway.worker.kernel.retry import Retries
 
 log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class Topic(Protocol):
 
 
 class Publisher:
-    """Publishes events in batches, for as long as patience lasts and the lease holds."""
+    """Publishes events in batches, until the time limit is over or the lease is lost."""
 
     def __init__(self, topic: Topic, *, is_fifo: bool, rng: random.Random, tally: Counters) -> None:
         self._rng = rng
@@ -61,7 +61,7 @@ class Publisher:
         Safe to repeat: the event keeps its id. An event that SNS refuses for what is in it is tried in its smallest form.
         Raises `PublishRefused` where that is refused, too, and `PublishInterrupted` where the topic takes nothing.
         """
-        patience, is_minimal = Patience(self._rng), False
+        retries, is_minimal = Retries(lease, self._rng), False
         while True:
             lease.check_lease()
             failed = await self._batches.put(publication)
@@ -71,9 +71,9 @@ class Publisher:
             log.warning("publish.failed", code=failed.code, error=str(failed), event_id=publication.event_id)
             if isinstance(failed, Refused) and not is_minimal:
                 publication, is_minimal = minimal(publication), True
-            elif patience.is_over(failed):
+            elif retries.is_over(failed):
                 raise (PublishRefused if isinstance(failed, Refused) else PublishInterrupted)(str(failed))
-            await patience.rest(lease, failed)
+            await retries.pause(failed)
 
     def publish_best_effort(self, publication: Publication, tries: int = BEST_EFFORT_ATTEMPTS) -> None:
         """Publish progress: in order, without waiting for it, and without fuss when it fails again and again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -11,7 +12,7 @@ from slipway.core.bedrock.errors import CallFailed
 from slipway.core.sqs.messages import Outgoing
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.patience import Patience
+from slipway.worker.kernel.retry import Retries
 
 log = structlog.get_logger()
 
@@ -27,7 +28,7 @@ class DeadLetterQueue(Protocol):
 
 
 class DeadLetterSender:
-    """Sends copies to the dead-letter queue, for as long as patience lasts and the lease holds."""
+    """Sends copies to the dead-letter queue, until the time limit is over or the lease is lost."""
 
     def __init__(self, graveyard: DeadLetterQueue, *, rng: random.Random, tally: Counters) -> None:
         self._graveyard = graveyard
@@ -36,19 +37,17 @@ class DeadLetterSender:
 
     async def send_dead_letter(self, copy: Outgoing, lease: Lease) -> bool:
         """Return whether the copy is in the dead-letter queue. Raises `Interrupted` between attempts, never within one."""
-        patience = Patience(self._rng)
-        while True:
+
+        async def attempt() -> None:
             lease.check_lease()
-            try:
-                await self._graveyard.send_dead_letter(copy)
-            except CallFailed as failed:
-                if patience.is_over(failed):
-                    self._tally.dead_letters[GIVEN_UP] += 1
-                    remedy = "let Slipway send to the dead-letter queue: slipway doctor"
-                    log.error("bury.given_up", code=failed.code, error=str(failed), remedy=remedy)  # noqa: TRY400  it says all
-                    return False
-                log.warning("bury.failed", code=failed.code, error=str(failed))
-                await patience.rest(lease, failed)
-            else:
-                self._tally.dead_letters[SENT] += 1
-                return True
+            await self._graveyard.send_dead_letter(copy)
+
+        try:
+            await Retries(lease, self._rng).until_done(attempt, partial(log.warning, "bury.failed"))
+        except CallFailed as failed:
+            self._tally.dead_letters[GIVEN_UP] += 1
+            remedy = "let Slipway send to the dead-letter queue: slipway doctor"
+            log.error("bury.given_up", code=failed.code, error=str(failed), remedy=remedy)  # noqa: TRY400  it says all
+            return False
+        self._tally.dead_letters[SENT] += 1
+        return True

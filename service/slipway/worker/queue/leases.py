@@ -10,6 +10,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable, Iterator, Sequence
+from itertools import count
 from typing import Final, Protocol
 
 import structlog
@@ -23,7 +24,7 @@ from slipway.worker.kernel.batches import Batches
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Deadlines, LeaseLost, TooLongHeld, rest
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.patience import Patience
+from slipway.worker.kernel.retry import Retries
 
 log = structlog.get_logger()
 
@@ -192,7 +193,7 @@ class Leases:
         This message is hidden before for so long that the new one's readers delete it, or use up their receives: so it
         is not continued once more meanwhile, and a request never has more than three messages.
         """
-        failures, patience, is_hidden = 0, Patience(self._rng), self._traits.is_fifo
+        retries, failures, is_hidden = Retries(lease, self._rng), count(1), self._traits.is_fifo
         while True:
             receipt = lease.receipt
             failed = None if is_hidden else await self._hide(lease, continuation.delay_seconds)
@@ -202,11 +203,10 @@ class Leases:
             if failed is None:
                 return None
             log.warning("continue.failed", code=failed.code, error=str(failed))
-            failures += 1
             if isinstance(failed, ReceiptExpired) and lease.receipt != receipt:
                 continue  # received again meanwhile, here: it was the older receipt that is gone
-            is_over = isinstance(failed, Refused | ReceiptExpired) or patience.is_over(failed)
-            if is_over or not await self._may_try_again(lease, failures):
+            is_over = isinstance(failed, Refused | ReceiptExpired) or retries.is_over(failed)
+            if is_over or not await self._may_try_again(lease, next(failures)):
                 # Its lease is as short as before again, as soon as it is extended.
                 lease.lease_until = min(lease.lease_until, self._loop.time() + self._lease_seconds / 2)
                 return failed
@@ -276,10 +276,9 @@ class Leases:
             lease.interrupt(LeaseLost)
 
     async def _insist(self, batches: Batches[Lease], lease: Lease, doing: str) -> None:
-        failures = 0
+        failures = count(1)
         while (failed := await batches.put(lease)) is not None:
-            failures += 1
-            if isinstance(failed, ReceiptExpired) or not await self._may_try_again(lease, failures):
+            if isinstance(failed, ReceiptExpired) or not await self._may_try_again(lease, next(failures)):
                 log.info("settlement.given_up", doing=doing, code=failed.code, message_id=lease.message.message_id)
                 return
 
