@@ -26,8 +26,8 @@ help: ## list the targets
 
 setup: $(READY) ## create .venv with the slipway command and the development tools
 
-# Show pip's progress; its output only if it fails.
-PIP_INSTALL = { PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check --no-compile --require-hashes $(1) 2>&1; \
+# Show the progress of pip, and its output only if it fails. The files list every dependency, so pip need not resolve them.
+PIP_INSTALL = { PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check --no-compile --no-deps --require-hashes $(1) 2>&1; \
 	  echo "exit $$?"; } | awk '{ said = said $$0 "\n" } /^exit / { code = $$2 } END { if (code) printf "%s", said; exit code } \
 	  /^Collecting / && ++n % 20 == 0 { print "  " n " packages found"; fflush() } \
 	  /^Installing collected/ { print "  installing " n " packages"; fflush() }'
