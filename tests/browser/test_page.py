@@ -112,7 +112,7 @@ async def test_it_fits_is_readable_in_the_dark_and_whole_without_scripts() -> No
 
 
 async def test_the_demo_has_a_page_to_look_at_while_it_runs() -> None:
-    demo = Terminal(None, "demo")
+    demo = Terminal(None, "demo", "--keep")
     await demo.start()
     try:
         async with chromium() as tab:

@@ -47,7 +47,7 @@ async def test_the_page_is_whole_without_javascript_and_loads_nothing_of_others(
             assert "unsafe" not in POLICY
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
         for said in (
-            "All is quiet.",
+            "No requests.",
             "1 Active",
             "1 Failed",
             "1 Rejected",
@@ -67,7 +67,7 @@ async def test_the_page_is_whole_without_javascript_and_loads_nothing_of_others(
         async with session.get("/request", params={"about": "<script>"}) as answer:
             assert answer.status == 404
             page = await answer.text()
-            assert "Not known here" in page
+            assert "Not found in this replica" in page
             assert "<script>" not in page
         async with session.post("/") as answer:
             assert answer.status == 405

@@ -138,11 +138,11 @@ def test_everything_that_a_page_loads_is_the_daemons_own() -> None:
 def test_a_quiet_daemon_says_so_in_every_section() -> None:
     page = shown(QUIET)
     for said in (
-        "All is quiet.",
-        "Nothing is being created.",
-        "Nobody waits.",
-        "None has ended here yet.",
-        "No quota has been met",
+        "No requests.",
+        "No deployment is in creation.",
+        "No request waits.",
+        "No request has finished in this replica yet.",
+        "No quota has been reached yet",
     ):
         assert said in page.text
 
@@ -189,7 +189,7 @@ def test_slots_are_a_picture_with_words() -> None:
     account = Account("default", "us-east-1", 2, Counts(3, 8), Quota(max_creating=4, mark=Counts(2, 10)))
     page = shown(replace(QUIET, accounts=(account,)))
     said = [one.get("aria-label") for _, one in page.tags if one.get("class") == "cells"]
-    assert said == ["In creation: 3 of 4", "In all: 8 of 10"]
+    assert said == ["In creation: 3 of 4", "In total: 8 of 10"]
     looks = [str(one["class"]) for one in page.all("span") if str(one.get("class")).startswith("cell ")]
     assert looks[:4] == ["cell own", "cell own", "cell others", "cell free"]
     assert looks[4:14] == ["cell own"] * 2 + ["cell others"] + ["cell rest"] * 5 + ["cell free"] * 2
@@ -198,11 +198,11 @@ def test_slots_are_a_picture_with_words() -> None:
 @pytest.mark.parametrize(
     ("quota", "said"),
     [
-        (Quota(mark=Counts(2, 4)), ["In creation: 2 of 2", "In all: 4 of at least 4"]),
-        (Quota(mark=Counts(0, 4)), ["In creation: 2", "In all: 4 of 4"]),
-        (Quota(max_creating=5, mark=Counts(2, 4)), ["In creation: 2 of 5", "In all: 4 of 4"]),
-        (Quota(max_creating=2), ["In creation: 2 of 2", "In all: 4"]),
-        (Quota(max_creating=2, max_total=9, mark=Counts(2, 4)), ["In creation: 2 of 2", "In all: 4 of 9"]),
+        (Quota(mark=Counts(2, 4)), ["In creation: 2 of 2", "In total: 4 of at least 4"]),
+        (Quota(mark=Counts(0, 4)), ["In creation: 2", "In total: 4 of 4"]),
+        (Quota(max_creating=5, mark=Counts(2, 4)), ["In creation: 2 of 5", "In total: 4 of 4"]),
+        (Quota(max_creating=2), ["In creation: 2 of 2", "In total: 4"]),
+        (Quota(max_creating=2, max_total=9, mark=Counts(2, 4)), ["In creation: 2 of 2", "In total: 4 of 9"]),
     ],
 )
 def test_of_a_limit_no_more_is_said_than_is_known(quota: Quota, said: list[str]) -> None:
@@ -238,7 +238,7 @@ def test_each_target_has_its_slots_and_its_troubles() -> None:
 def test_thousands_of_slots_are_one_bar() -> None:
     page = shown(replace(QUIET, accounts=(Account("default", "us-east-1", 900, Counts(900, 9000), Quota(1000, 10_000)),)))
     assert len(page.tags) < 200
-    assert "In all: 9,000 of 10,000" in {one.get("aria-label") for one in page.all("svg")}
+    assert "In total: 9,000 of 10,000" in {one.get("aria-label") for one in page.all("svg")}
 
 
 def test_what_a_world_does_is_what_is_seen() -> None:
@@ -346,7 +346,7 @@ def test_a_request_has_a_page_before_and_after_its_end() -> None:
         world.ask("bot", requestId="r-1")
         await asyncio.sleep(60.0)
         page = Reader(request(look_for(slipway, "r-1"), "r-1"))
-        for said in ("bot", "Waits for a slot", "Received", "Deadline", "1 in the line for a slot"):
+        for said in ("bot", "Waits for a slot", "Received", "Deadline", "1 in the queue for a slot"):
             assert said in page.text, said
         assert "Waited" not in page.text, "it still does"
         await world.all_answered()

@@ -46,8 +46,11 @@ def test_opentelemetrys_own_variables_say_whether(environ: dict[str, str], *, wa
         (THERE, None),
         (THERE | {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}, None),
         (THERE | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/protobuf"}, None),
-        (THERE | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}, "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc', and Slipway speaks"),
-        (THERE | {"OTEL_TRACES_EXPORTER": "console"}, "OTEL_TRACES_EXPORTER is 'console', and Slipway has otlp only; set"),
+        (
+            THERE | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
+            "OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' is not supported. Use http/protobuf",
+        ),
+        (THERE | {"OTEL_TRACES_EXPORTER": "console"}, "OTEL_TRACES_EXPORTER: 'console' is not supported. Use otlp"),
     ],
     ids=str,
 )

@@ -1,1 +1,1 @@
-"""The faces of Slipway: command line, health, metrics."""
+"""HTTP endpoints of the daemon: health, metrics, the requests API and the status page."""

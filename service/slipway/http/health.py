@@ -1,4 +1,4 @@
-"""Whether the daemon lives, and whether it can do its work: two different questions."""
+"""Liveness (would a restart help?) and readiness (can the daemon work?)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from slipway.core.bedrock.errors import CallFailed
 from slipway.worker.runtime.worker import Worker
 
 BEAT_SECONDS: Final = 0.05
-"""A shorter stall may fall between two beats. Twenty a second take 0.05 % of a core."""
+"""A shorter stall may fall between two beats. Twenty beats a second take 0.05 % of a core."""
 LONGEST_LAG_SECONDS: Final = 5.0
 LONGEST_SILENCE_SECONDS: Final = 90.0
-"""A long poll takes 20 s, and its time-out some more: three of them in a row would have to hang."""
+"""A long poll takes 20 s, and its timeout somewhat more: three in a row would have to hang."""
 READINESS_SECONDS: Final = 15.0
-"""How long the answer of a readiness check is used again."""
+"""How long the result of a readiness check is reused."""
 CHECK_TIMEOUT_SECONDS: Final = 5.0
 
 log = structlog.get_logger()
@@ -33,27 +33,27 @@ class LoopLagMonitor:
         self._loop = asyncio.get_running_loop()
         self._due = self._loop.time() + BEAT_SECONDS
         self.beside: dict[str, asyncio.Task[None]] = {}
-        """Tasks of the daemon that must run until its end, by name."""
+        """Tasks that must run until the daemon ends, by name."""
         self.longest_stall = 0.0
-        """The longest that the loop has been late, ever."""
+        """The longest delay of the loop since the start, in seconds."""
 
     async def run(self) -> None:
-        """Beat for ever."""
+        """Beat until cancelled."""
         while True:
             await asyncio.sleep(max(0.0, self._due - self._loop.time()))
             self.longest_stall = max(self.longest_stall, self.lag())
             self._due = self._loop.time() + BEAT_SECONDS
 
     def lag(self) -> float:
-        """Answer how many seconds the next beat is overdue now."""
+        """Return how many seconds the next beat is overdue."""
         return max(0.0, self._loop.time() - self._due)
 
 
 @dataclass(slots=True)
 class Readiness:
-    """Asks the services whether they answer, not more often than they like to be asked.
+    """Checks whether the services answer, and reuses the result for a while.
 
-    All `checks` must be well, and one of the `targets`: a daemon that can deploy somewhere is of use.
+    All `checks` must succeed, and one of the `targets`: a daemon that can deploy to one target is useful.
     """
 
     checks: Mapping[str, Check]
@@ -63,7 +63,7 @@ class Readiness:
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def failures(self) -> dict[str, str]:
-        """Answer what is not reachable, and why; empty when all is well."""
+        """Return what is not reachable and why, by name. Empty if everything is."""
         async with self._lock:
             now = asyncio.get_running_loop().time()
             if self._asked_at is None or now - self._asked_at > READINESS_SECONDS:
@@ -74,7 +74,7 @@ class Readiness:
             return self._troubles
 
     def is_ready(self, failures: Container[str]) -> bool:
-        """Answer whether the daemon can do its work, with these troubles."""
+        """Return whether the daemon can work with these failures."""
         return not any(name in failures for name in self.checks) and any(name not in failures for name in self.targets)
 
     async def _ask(self, check: Check) -> str | None:
@@ -92,9 +92,9 @@ class Readiness:
 
 
 def is_alive(slipway: Worker, pulse: LoopLagMonitor, started_at: float) -> tuple[bool, str]:
-    """Answer whether the daemon does what it is there for, with a sentence: else, restart it.
+    """Return whether the daemon works, with a sentence. If it does not, a restart may help.
 
-    A receive that fails counts as one that ended: trouble outside is for readiness, and no reason for a restart.
+    A failed receive counts as an ended one: failures of AWS concern readiness and are no reason for a restart.
     """
     now = asyncio.get_running_loop().time()
     if (lag := pulse.lag()) > LONGEST_LAG_SECONDS:
@@ -106,4 +106,4 @@ def is_alive(slipway: Worker, pulse: LoopLagMonitor, started_at: float) -> tuple
         silence = now - (each.intake.last_ended_at or started_at)
         if silence > LONGEST_SILENCE_SECONDS and each.intake.is_polling:
             return False, f"no receive has ended for {silence:.0f} s"
-    return True, "receiving" if slipway.intake.is_hungry else "full: all that may be held is held"
+    return True, "receiving" if slipway.intake.is_hungry else "full: max_held requests are in progress"

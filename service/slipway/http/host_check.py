@@ -1,8 +1,8 @@
-"""Whose name a caller used. A page on loopback is asked by people of this machine, and their browsers visit others' pages too.
+"""Check of the `Host` header, against DNS rebinding.
 
-Such a page may have its own name lead to loopback (DNS rebinding), and then read what is served there as if it were its own.
-The browser still says whose name was asked for: so a daemon that listens on loopback alone answers to loopback's names only,
-and to the configured one.
+A web page in a browser on this machine can make its own host name resolve to loopback, and then read what is served there.
+The browser still sends that host name. A daemon that listens only on loopback therefore answers only to the host names of
+loopback and to the configured one.
 """
 
 from __future__ import annotations
@@ -24,10 +24,9 @@ _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[0-9a-z._-]+)(?::\d{0,5})?", re.IGN
 
 
 def is_allowed_host(said: str | None, *, bound: Sequence[str], configured: str) -> bool:
-    """Answer whether a call with this `Host` is for a daemon that listens on the addresses `bound`.
+    """Return whether a request with this `Host` is for a daemon that listens on the addresses `bound`.
 
-    One that anybody else may reach is called by names that it cannot know, and answers to all. A call without a `Host` is
-    from no browser.
+    A daemon that listens on other addresses cannot know its host names and answers to all. Browsers always send a `Host`.
     """
     if said is None or not all(_is_loopback(address) for address in bound):
         return True
@@ -39,15 +38,15 @@ def is_allowed_host(said: str | None, *, bound: Sequence[str], configured: str) 
 
 
 def check_host(configured: str, bound: Callable[[], Sequence[str]]) -> Middleware:
-    """Answer what lets through only calls by the daemon's own names; any other is told what to do, and no more."""
+    """Return middleware that admits the daemon's own host names only and answers others with 421."""
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if is_allowed_host(request.headers.get("Host"), bound=bound(), configured=configured):
             return await handler(request)
         text = (
-            "Host is no name of this daemon, which listens on loopback only; ask http://127.0.0.1 or http://localhost at this "
-            "port, have a proxy in front of it say one of these, or set SLIPWAY_HTTP_HOST\n"
+            "Host: not a name of this daemon, which listens on loopback only. Use http://127.0.0.1 or http://localhost with "
+            "this port, configure a proxy to send one of these, or set SLIPWAY_HTTP_HOST\n"
         )
         return web.Response(status=HTTPStatus.MISDIRECTED_REQUEST, text=text, headers=HEADERS)
 

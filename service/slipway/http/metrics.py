@@ -1,4 +1,4 @@
-"""What the daemon has counted, in Prometheus's words. Read at scrape time: counting costs the work nothing more."""
+"""Prometheus metrics, read from the daemon's counters at scrape time."""
 
 from __future__ import annotations
 
@@ -34,12 +34,10 @@ _NO_CALLS: Final = dict.fromkeys(((operation, answer) for operation in OPERATION
 
 
 class Measures(Collector):
-    """Everything there is to measure of one daemon. `calls` counts calls by operation and how they were answered.
+    """All metrics of one daemon. `calls` counts calls by operation and answer.
 
-    Each labelled counter has all its label values from the start: an alert on `increase` misses the first of a series that
-    appears only then.
-
-    `skew` and `credentials_left` answer seconds, or None where there is nothing to tell: then there is no such metric.
+    Every label value of a counter exists from the start, because `increase` misses the first increment of a new series.
+    `skew` and `credentials_left` return seconds, or None if unknown: then the metric is absent.
     """
 
     def __init__(
@@ -60,76 +58,126 @@ class Measures(Collector):
         self._credentials_left = credentials_left
 
     def collect(self) -> Iterable[Metric]:
-        """Answer all metrics as they are now."""
-        yield InfoMetricFamily("slipway_build", "Which Slipway this is.", {"version": __version__})
+        """Return all metrics as they are now."""
+        yield InfoMetricFamily("slipway_build", "Version of Slipway.", {"version": __version__})
         yield from self._counters()
         yield from self._gauges()
         tally = self._slipway.tally
-        yield _histogram("slipway_request_seconds", "First receipt to published outcome.", tally.request_seconds)
+        yield _histogram(
+            "slipway_request_seconds",
+            "Time from the first receipt of a request to its published outcome.",
+            tally.request_seconds,
+        )
         yield from self._of_targets()
 
     def _counters(self) -> Iterator[Metric]:
         tally = self._slipway.tally
-        yield _counter("slipway_messages_received", "Messages received.", tally.messages_received)
-        yield _counter("slipway_duplicate_deliveries", "Messages received while held.", tally.duplicate_deliveries)
-        yield _counter("slipway_leases_extended", "Leases extended.", tally.leases_extended)
-        yield _counter("slipway_leases_lost", "Leases lost.", tally.leases_lost)
-        yield _counter("slipway_events_published", "Events acknowledged by SNS.", tally.events_published)
-        yield _counter("slipway_events_unmatched", "Upstream events that no trigger matches.", tally.events_unmatched)
-        yield _counter("slipway_events_given_up", "Outcomes that SNS refuses in every form.", tally.events_given_up)
-        yield _counter("slipway_requests_put_off", "Requests put off: their outcome could not be published.", tally.put_off)
-        yield _labelled("slipway_dead_letters", "Messages for the dead-letter queue.", "result", tally.dead_letters)
-        yield _counter("slipway_adoptions", "Outcomes of deployments that existed before.", tally.adoptions)
-        yield _counter("slipway_requests_postponed", "Requests sent back for others to have room.", tally.postponed)
-        yield _counter("slipway_faults", "Unexpected exceptions: bugs.", tally.faults)
-        yield _lines_lost(self._lost)
-        yield _labelled("slipway_requests_finished", "Requests by outcome.", "outcome", _all(OutcomeKind, tally.endings))
-        yield _labelled(
-            "slipway_settlements", "Messages by what became of them.", "settlement", _all(_SETTLEMENTS, tally.settlements)
+        yield _counter("slipway_messages_received", "Messages received from the queue.", tally.messages_received)
+        yield _counter(
+            "slipway_duplicate_deliveries",
+            "Messages delivered again by SQS while their request was in progress.",
+            tally.duplicate_deliveries,
         )
-        yield _labelled("slipway_replies", "Replies to askers by what became of them.", "reply", _all(_REPLIES, tally.replies))
-        calls = CounterMetricFamily("slipway_calls", "Calls to AWS by answer.", labels=["operation", "answer"])
+        yield _counter("slipway_leases_extended", "Extensions of a message's visibility timeout.", tally.leases_extended)
+        yield _counter(
+            "slipway_leases_lost", "Messages whose lease was lost: another replica may have them.", tally.leases_lost
+        )
+        yield _counter("slipway_events_published", "Events published to the topic.", tally.events_published)
+        yield _counter("slipway_events_unmatched", "Upstream events that no trigger matched.", tally.events_unmatched)
+        yield _counter(
+            "slipway_events_given_up", "Outcomes that SNS refused in every form and that were given up.", tally.events_given_up
+        )
+        yield _counter(
+            "slipway_requests_put_off", "Requests continued later because their outcome could not be published.", tally.put_off
+        )
+        yield _labelled(
+            "slipway_dead_letters", "Messages sent to the dead-letter queue, by result.", "result", tally.dead_letters
+        )
+        yield _counter("slipway_adoptions", "Requests that adopted an existing deployment.", tally.adoptions)
+        yield _counter(
+            "slipway_requests_postponed", "Waiting requests returned to the queue to make room for others.", tally.postponed
+        )
+        yield _counter("slipway_faults", "Unexpected exceptions, which are bugs.", tally.faults)
+        yield _lines_lost(self._lost)
+        yield _labelled(
+            "slipway_requests_finished", "Finished requests, by outcome.", "outcome", _all(OutcomeKind, tally.endings)
+        )
+        yield _labelled(
+            "slipway_settlements", "Settled messages, by settlement.", "settlement", _all(_SETTLEMENTS, tally.settlements)
+        )
+        yield _labelled(
+            "slipway_replies",
+            "Replies to callers (tasks, pipeline steps, reply queues), by kind.",
+            "reply",
+            _all(_REPLIES, tally.replies),
+        )
+        calls = CounterMetricFamily("slipway_calls", "Calls to AWS, by operation and answer.", labels=["operation", "answer"])
         for (operation, answer), count in sorted({**_NO_CALLS, **self._calls}.items()):
             calls.add_metric([operation, answer], count)
         yield calls
 
     def _gauges(self) -> Iterator[Metric]:
         slipway = self._slipway
-        yield GaugeMetricFamily("slipway_requests_held", "Messages held.", len(slipway.holds))
-        waits = GaugeMetricFamily("slipway_requests_waiting", "Requests held, by what they wait for.", labels=["reason"])
+        yield GaugeMetricFamily("slipway_requests_held", "Requests in progress in this replica.", len(slipway.holds))
+        waits = GaugeMetricFamily(
+            "slipway_requests_waiting", "Requests in progress, by the reason why they wait.", labels=["reason"]
+        )
         for reason, count in sorted(slipway.waits().items()):
             waits.add_metric([reason], count)
         yield waits
-        yield GaugeMetricFamily("slipway_requests_waiting_for_turn", "Requests behind another.", len(slipway.turns))
-        yield GaugeMetricFamily("slipway_oldest_request_seconds", "Age of the oldest request.", slipway.oldest_seconds())
-        yield GaugeMetricFamily("slipway_lease_margin_seconds", "Shortest time left of a lease.", slipway.lease_margin())
-        yield GaugeMetricFamily("slipway_loop_lag_seconds", "How late the event loop is.", self._pulse.lag())
-        yield GaugeMetricFamily("slipway_loop_longest_stall_seconds", "Its longest lateness.", self._pulse.longest_stall)
+        yield GaugeMetricFamily(
+            "slipway_requests_waiting_for_turn",
+            "Requests that wait for an earlier request for the same deployment.",
+            len(slipway.turns),
+        )
+        yield GaugeMetricFamily(
+            "slipway_oldest_request_seconds",
+            "Age of the oldest request in progress, since its first receipt.",
+            slipway.oldest_seconds(),
+        )
+        yield GaugeMetricFamily(
+            "slipway_lease_margin_seconds", "Shortest remaining lease of all messages in progress.", slipway.lease_margin()
+        )
+        yield GaugeMetricFamily("slipway_loop_lag_seconds", "Current delay of the event loop.", self._pulse.lag())
+        yield GaugeMetricFamily(
+            "slipway_loop_longest_stall_seconds", "Longest delay of the event loop since the start.", self._pulse.longest_stall
+        )
         if (skew := self._skew()) is not None:
-            yield GaugeMetricFamily("slipway_clock_skew_seconds", "How far the machine's clock is ahead of AWS's.", skew)
+            yield GaugeMetricFamily("slipway_clock_skew_seconds", "How far the host's clock is ahead of AWS's clock.", skew)
         if (left := self._credentials_left()) is not None:
-            yield GaugeMetricFamily("slipway_credentials_left_seconds", "How long the credentials are valid yet.", left)
+            yield GaugeMetricFamily("slipway_credentials_left_seconds", "Remaining validity of the AWS credentials.", left)
 
     def _of_targets(self) -> Iterator[Metric]:
-        """What each target has of its own."""
+        """Yield the metrics of each target."""
 
         def of(what: Callable[[TargetRuntime], T]) -> dict[str, T]:
             return {name: what(site) for name, site in self._slipway.sites.items()}
 
         refusals, unknown = of(lambda site: site.tally.quota_refusals), of(lambda site: site.tally.unknown_answers)
-        yield _labelled("slipway_unknown_answers", "Creates without a readable answer.", "target", unknown)
-        yield _labelled("slipway_quota_refusals", "Creates refused for want of a slot.", "target", refusals)
-        yield _labelled("slipway_sweeps", "Sweeps done.", "target", of(lambda site: site.tally.sweeps))
-        yield _labelled("slipway_sweeps_failed", "Sweeps that failed.", "target", of(lambda site: site.tally.sweeps_failed))
+        yield _labelled("slipway_unknown_answers", "Creates without a readable response.", "target", unknown)
+        yield _labelled("slipway_quota_refusals", "Creates that Bedrock refused because a quota was full.", "target", refusals)
+        yield _labelled(
+            "slipway_sweeps", "Completed sweeps of ListCustomModelDeployments.", "target", of(lambda site: site.tally.sweeps)
+        )
+        yield _labelled(
+            "slipway_sweeps_failed",
+            "Failed sweeps of ListCustomModelDeployments.",
+            "target",
+            of(lambda site: site.tally.sweeps_failed),
+        )
         in_flight, waiting = of(lambda site: site.watcher.in_flight), of(lambda site: site.slots.waiting)
-        yield _by_target("slipway_deployments_in_flight", "Own deployments in creation.", in_flight)
-        yield _by_target("slipway_requests_waiting_for_slot", "Requests in line.", waiting)
+        yield _by_target("slipway_deployments_in_flight", "Deployments in creation that this replica watches.", in_flight)
+        yield _by_target("slipway_requests_waiting_for_slot", "Requests that wait for a creation slot.", waiting)
         creating, total = of(lambda site: site.slots.counts.creating), of(lambda site: site.slots.counts.total)
-        yield _by_target("slipway_account_deployments_creating", "In creation, everybody's.", creating)
-        yield _by_target("slipway_account_deployments", "Deployments at the last full sweep.", total)
+        yield _by_target(
+            "slipway_account_deployments_creating", "Deployments in creation in the account, whoever created them.", creating
+        )
+        yield _by_target("slipway_account_deployments", "Deployments in the account at the last full sweep.", total)
         creations, sweeps = of(lambda site: site.tally.creation_seconds), of(lambda site: site.tally.sweep_seconds)
-        yield _histograms("slipway_creation_seconds", "Creation of a deployment to its end.", creations)
-        yield _histograms("slipway_sweep_seconds", "Duration of one sweep.", sweeps)
+        yield _histograms(
+            "slipway_creation_seconds", "Time from the creation of a deployment until it is Active or Failed.", creations
+        )
+        yield _histograms("slipway_sweep_seconds", "Duration of a sweep.", sweeps)
 
 
 def registry_of(measures: Measures) -> CollectorRegistry:
@@ -149,7 +197,7 @@ class _Losses(Collector):
 
 
 def process_registry(lost: Losses) -> CollectorRegistry:
-    """Return a registry with the measures of the process alone, for as long as the daemon starts."""
+    """Return a registry with the metrics of the process, used while the daemon starts."""
     registry = CollectorRegistry()
     registry.register(_Losses(lost))
     _add_standard(registry)
@@ -157,7 +205,9 @@ def process_registry(lost: Losses) -> CollectorRegistry:
 
 
 def _lines_lost(lost: Losses) -> Metric:
-    return _counter("slipway_log_lines_lost", "Log lines that could not be written.", lost.lines)
+    return _counter(
+        "slipway_log_lines_lost", "Log lines that were dropped because the output could not be written.", lost.lines
+    )
 
 
 def _add_standard(registry: CollectorRegistry) -> None:

@@ -1,4 +1,4 @@
-"""`/requests`: what this daemon holds and has finished, why it waits, and how AWS answers it. Read-only."""
+"""`GET /requests`: requests in progress and finished ones, slots, and rates of AWS calls. Read-only."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from slipway.worker.runtime.target_runtime import TargetRuntime
 from slipway.worker.runtime.worker import Worker
 
 PAGE: Final = 500
-"""Requests in one answer: what the event loop can write without being late for anything else."""
+"""Requests in one response: as many as can be written without delaying the event loop."""
 _SWEPT: Final = frozenset({Reason.IN_CREATION, Reason.NO_SLOT})
 
 Lines = Mapping[str, tuple[float | None, int]]
-"""By operation: calls a second (None while there is no limit), and how many calls wait for their turn."""
+"""By operation: calls per second (None without a limit), and the number of calls that wait for the rate limiter."""
 
 
 def holdings(slipway: Worker, lines: Lines, about: str | None = None, after: str | None = None) -> dict[str, object]:
-    """Answer one page as JSON. `about` keeps what a person may mean by it; `after` is the last page's `next`.
+    """Return one page as JSON. `about` filters by an id, name or ARN; `after` is the `next` of the previous page.
 
-    What is finished is on the last page only, so that a request which ends while pages are read is seen on one of them.
+    Finished requests are on the last page only, so that a request which ends between two pages is on one of them.
     """
     places = slipway.turns.places() | slipway.slot_places()
     holds = (lease for lease in slipway.holds if about is None or is_about(lease, about))
@@ -62,18 +62,18 @@ def _of_site(site: TargetRuntime) -> dict[str, object]:
 
 
 def _cursor(lease: Lease) -> str:
-    """The oldest first. As text it sorts as the time does, which has as many digits before the point for centuries."""
+    """Return a text that sorts by age, the oldest first."""
     return f"{lease.delivery.first_received_at:017.6f} {lease.message.message_id}"
 
 
 def is_about(lease: Lease, word: str) -> bool:
-    """Whether a person who says this word may mean it: a request's id, a message's, or a deployment's name or ARN."""
+    """Return whether a word is the id of the request or message, or the name or ARN of the deployment."""
     request_id = lease.request and lease.request.request_id
     return word in {request_id, lease.message.message_id, lease.what, lease.arn}
 
 
 def held_of(lease: Lease, slipway: Worker, place: int | None) -> RequestStatus:
-    """Answer what is said of one message that is held: the true reason why it waits, as of now."""
+    """Return the status of one request in progress, with the current reason why it waits."""
     message, request = lease.message, lease.request
     received_at = lease.delivery.first_received_at
     why, text = lease.why, lease.wait_text
@@ -85,7 +85,7 @@ def held_of(lease: Lease, slipway: Worker, place: int | None) -> RequestStatus:
     elif why is Reason.NO_SLOT:
         why, text = site.slots.why()  # as it is now, not as it was when the wait began
     elif why is Reason.IN_CREATION and lease.arn is not None and site.watcher.is_missing(lease.arn):
-        why, text = Reason.DEPLOYMENT_MISSING, f"{lease.arn} was created, and is no longer found"
+        why, text = Reason.DEPLOYMENT_MISSING, f"{lease.arn} was created and is no longer found"
     held = RequestStatus(
         message_id=message.message_id,
         receive_count=message.receive_count,

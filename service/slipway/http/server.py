@@ -1,4 +1,4 @@
-"""The daemon's HTTP face: the status page, `/livez`, `/readyz`, `/metrics`, `/requests`. Nothing can be changed here."""
+"""The daemon's HTTP server: the status page, `/livez`, `/readyz`, `/metrics`, `/requests`. Read-only."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from slipway.http.requests_api import Lines, holdings
 from slipway.worker.runtime.worker import Worker
 
 LONGEST_PAUSE_SECONDS: Final = 15.0
-"""Between two attempts to listen."""
+"""Longest pause between two attempts to listen."""
 _NEVER_PASSES: Final = frozenset({errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT})
-"""Errors of listening that only another setting ends. A port in use becomes free, an address or a name may come up late."""
+"""Errors that only another setting can fix. A port in use may become free, and an address may appear later."""
 
 log = structlog.get_logger()
 
 
 class CannotListen(Exception):
-    """The host and port can never be listened on."""
+    """Listening on this host and port is impossible with these settings."""
 
 
 class Endpoint:
-    """Listens from before AWS is reached until the end, and serves the application that was shown last."""
+    """Listens from the start of the daemon until its end, and serves the application that was set last."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host = host
@@ -50,9 +50,9 @@ class Endpoint:
 
     @asynccontextmanager
     async def listening(self, rng: random.Random) -> AsyncIterator[None]:
-        """Listen, or try again with growing pauses beside what is within. With port 0 there is no endpoint.
+        """Listen inside the context, retrying in the background with growing pauses. Port 0 turns the endpoint off.
 
-        Raises `CannotListen` for what does not pass.
+        Raises `CannotListen` for errors that a retry cannot fix.
         """
         binding: asyncio.Task[None] | None = None
         if self._port:
@@ -102,7 +102,7 @@ class Endpoint:
 
 
 def starting_application(endpoint: Endpoint, registry: CollectorRegistry, waits: Mapping[str, str]) -> web.Application:
-    """Return what is served until the daemon receives. `waits` says what it waits for, by name."""
+    """Return the application that is served during the start. `waits` names what the daemon waits for."""
 
     async def livez(_: web.Request) -> web.Response:
         return web.json_response({"alive": True, "why": "starting"})
@@ -129,7 +129,7 @@ def application(
     lines: Callable[[], Lines],
     page: StatusPage,
 ) -> web.Application:
-    """Return what is served while the daemon receives."""
+    """Return the application that is served while the daemon receives messages."""
     started_at = asyncio.get_running_loop().time()
 
     async def livez(_: web.Request) -> web.Response:

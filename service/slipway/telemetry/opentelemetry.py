@@ -1,4 +1,4 @@
-"""Traces as OpenTelemetry has them. The one module that knows it, and imported only where traces are wanted."""
+"""OpenTelemetry traces. The only module that imports OpenTelemetry, imported only if tracing is on."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from slipway.worker.kernel.interrupts import Interrupted
 from slipway.worker.kernel.tracing import CREATE, DELETE, PUBLISH, REPLY, UPDATE
 
 EXPORT_ON_SHUTDOWN_SECONDS: Final = 3.0
-"""How long the last spans may take to be sent, when the daemon ends."""
+"""Longest time for sending the last spans at shutdown."""
 _KINDS: Final[Mapping[str, SpanKind]] = {
     CREATE: SpanKind.CLIENT,
     UPDATE: SpanKind.CLIENT,
@@ -46,18 +46,18 @@ Facts = str | float | None
 
 
 class _Ids(RandomIdGenerator):
-    """Random ids, but for a trace whose id is known before it has a span."""
+    """Random ids, except for a trace whose id is known before its first span."""
 
     def __init__(self) -> None:
         self.trace_id: int | None = None
 
     def generate_trace_id(self) -> int:
-        """Answer the id that the next trace is to have."""
+        """Return the id of the next trace."""
         return super().generate_trace_id() if self.trace_id is None else self.trace_id
 
 
 class Spans:
-    """Makes a trace of each message's stay. Times are the machine's at the beginning, and run with the event loop's clock."""
+    """Creates a span for each message. Times start with the host's clock and advance with the event loop's clock."""
 
     def __init__(self, provider: TracerProvider, *, queue: str, wall_clock: Callable[[], float] = time.time) -> None:
         self.ids = provider.id_generator = _Ids()
@@ -66,7 +66,7 @@ class Spans:
         self._wall_clock = wall_clock
 
     def begin(self, delivery: Delivery) -> Stay:
-        """A message was received: its stay is a child of whoever sent it, and linked to whoever handed it on."""
+        """Begin the span of a received message: a child of the sender's span, linked to the span that continued it."""
         message, begun = delivery.message, trace_start(delivery)
         attributes: dict[str, str | int] = {
             "messaging.system": "aws_sqs",
@@ -92,7 +92,7 @@ class Spans:
 
 
 class Stay:
-    """One message's stay here, as a span with spans within it."""
+    """The span of one message, from receipt to settlement, with nested spans."""
 
     __slots__ = ("_began", "_loop", "_open", "_spans")
 
@@ -101,40 +101,40 @@ class Stay:
         self._loop = asyncio.get_running_loop()
         self._began = began - self._loop.time()
         self._open = [span]
-        """Each within the one before."""
+        """Open spans, each inside the previous one."""
 
     @property
     def traceparent(self) -> str:
-        """What is being done now, in W3C's form."""
+        """The context of the current span, in W3C's format."""
         context = self._open[-1].get_span_context()
         return str(TraceParent(f"{context.trace_id:032x}", f"{context.span_id:016x}", context.trace_flags.sampled))
 
     def span(self, name: str, text: str = "", /) -> Within:
-        """Within, this is what is done."""
+        """Return a context manager for a nested span."""
         return Within(self, name, text)
 
     def note(self, **facts: Facts) -> None:
-        """Add what is known of the request."""
+        """Add attributes of the request."""
         error = facts.pop("error", None)
         self._open[0].set_attributes({f"slipway.{name}": value for name, value in facts.items() if value is not None})
         if error is not None:
             self._open[0].set_status(Status(StatusCode.ERROR, str(error)))
 
     def end(self, settlement: str) -> None:
-        """The message is settled, or left to somebody else."""
+        """End all spans of the message with its settlement."""
         self.note(settlement=settlement)
         while self._open:
             self.pop()
 
     def push(self, name: str, text: str) -> None:
-        """Begin a span within the last one."""
+        """Begin a nested span."""
         attributes = {"slipway.text": text} if text else {}
         parent = set_span_in_context(self._open[-1])
         kind = _KINDS.get(name, SpanKind.INTERNAL)
         self._open.append(self._spans.tracer.start_span(name, parent, kind, attributes, start_time=self._now()))
 
     def pop(self, exc: BaseException | None = None) -> None:
-        """End the last span; an interruption is none of its failures."""
+        """End the innermost span. An interruption is not an error."""
         span = self._open.pop()
         if isinstance(exc, Interrupted):
             span.set_attribute("slipway.interrupted", type(exc).__name__)
@@ -147,7 +147,7 @@ class Stay:
 
 
 class Within:
-    """A span, for as long as something is done."""
+    """Context manager of a nested span."""
 
     __slots__ = ("_name", "_stay", "_text")
 
@@ -165,7 +165,7 @@ class Within:
 
 
 class Exporting:
-    """Sends spans by OTLP over HTTP, as OpenTelemetry's own variables say, from a thread of the SDK's own."""
+    """Exports spans by OTLP over HTTP, configured by OpenTelemetry's variables, from a thread of the SDK."""
 
     def __init__(self, version: str) -> None:
         named = Resource({"service.name": "slipway", "service.version": version})
@@ -174,16 +174,16 @@ class Exporting:
         self.provider.add_span_processor(self._processor)
 
     async def close(self) -> None:
-        """Send what is left; return soon, also where nobody takes it."""
+        """Send the remaining spans, for at most EXPORT_ON_SHUTDOWN_SECONDS."""
         loop = asyncio.get_running_loop()
         is_sent = asyncio.Event()
 
         def send() -> None:
             self._processor.shutdown()  # type: ignore[no-untyped-call]
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            with suppress(RuntimeError):  # the loop is already closed
                 loop.call_soon_threadsafe(is_sent.set)
 
-        # No executor's: an event loop waits for those in the end, however long they take.
+        # Not an executor's thread: an event loop waits for those at its end, however long they take.
         threading.Thread(target=send, name="last spans", daemon=True).start()
         with suppress(TimeoutError):
             async with asyncio.timeout(EXPORT_ON_SHUTDOWN_SECONDS):

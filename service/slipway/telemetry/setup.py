@@ -1,4 +1,4 @@
-"""Whether requests are traced: OpenTelemetry's own variables say so. Nothing of OpenTelemetry is imported where they do not."""
+"""Tracing, turned on by OpenTelemetry's own variables. Without them OpenTelemetry is not imported."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ SPOKEN = "http/protobuf"
 
 
 def is_wanted(environ: Mapping[str, str]) -> bool:
-    """Whether there is somewhere to send spans to, and nothing turns them off."""
+    """Return whether an endpoint is configured and tracing is not disabled."""
     is_off = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true" or environ.get("OTEL_TRACES_EXPORTER") == "none"
     return not is_off and any(environ.get(name) for name in ENDPOINTS)
 
 
 def obstacle(environ: Mapping[str, str]) -> str | None:
-    """Answer why spans that are wanted cannot be sent, with the remedy; None where they can."""
+    """Return why spans cannot be exported, with the remedy; None if they can."""
     exporter = environ.get("OTEL_TRACES_EXPORTER", "otlp")
     if exporter != "otlp":
-        return f"OTEL_TRACES_EXPORTER is {exporter!r}, and Slipway has otlp only; set that, or none to turn tracing off"
+        return f"OTEL_TRACES_EXPORTER: {exporter!r} is not supported. Use otlp, or none to turn tracing off"
     name, protocol = next(((each, environ[each]) for each in PROTOCOLS if environ.get(each)), (PROTOCOLS[1], SPOKEN))
     if protocol != SPOKEN:
-        return f"{name} is {protocol!r}, and Slipway speaks {SPOKEN} only; set that, with the collector's port for it (4318)"
+        return f"{name}: {protocol!r} is not supported. Use {SPOKEN}, with the collector's port for it (4318)"
     return None
 
 
 @asynccontextmanager
 async def tracing(slipway: Worker, environ: Mapping[str, str], *, queue: str, version: str) -> AsyncIterator[None]:
-    """Within, what is received is traced, if that is wanted and can be; at the end what is left is sent, or given up soon.
+    """Trace received messages inside the context, if tracing is on; at its end send the remaining spans.
 
-    What cannot be is said once, as a warning: no request ends otherwise because nobody can look on.
+    If tracing is impossible, log one warning and continue without it.
     """
     if not is_wanted(environ):
         yield
@@ -47,7 +47,7 @@ async def tracing(slipway: Worker, environ: Mapping[str, str], *, queue: str, ve
         yield
         return
     try:
-        from slipway.telemetry import opentelemetry as spans  # noqa: PLC0415  only where it is wanted: it is an extra, and large
+        from slipway.telemetry import opentelemetry as spans  # noqa: PLC0415  a large, optional dependency
     except ImportError as missing:
         log.warning("tracing.off", error=str(missing), remedy="pip install 'slipway-bedrock[otel]', or unset OTEL_…_ENDPOINT")
         yield

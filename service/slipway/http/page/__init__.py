@@ -1,1 +1,1 @@
-"""The status page: what one daemon does, for people, as HTML that needs nothing but itself."""
+"""The status page of one daemon, as self-contained HTML."""

@@ -1,4 +1,4 @@
-"""The calls of the last hour, minute by minute, read off counters that only ever grow."""
+"""AWS calls of the last hour by minute, derived from counters that only grow."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _KINDS_OF: Final = {"Throttled": THROTTLED, "Denied": FAILED, "Unknown": FAILED}
 
 @dataclass(frozen=True, slots=True)
 class Hour:
-    """The last hour: by minute, the present one last, and by operation. Each counts calls of each kind."""
+    """Calls of the last hour, by kind: for each minute, the current one last, and for each operation."""
 
     minutes: tuple[Mapping[str, int], ...]
     operations: Mapping[str, Mapping[str, int]]
 
     def total(self, kind: str) -> int:
-        """Answer how many calls of a kind there were."""
+        """Return the number of calls of a kind."""
         return sum(minute.get(kind, 0) for minute in self.minutes)
 
 
 class Minutes:
-    """Notes what was counted in each of the last sixty minutes, and nothing of before.
+    """Records the counts of each of the last sixty minutes.
 
-    `counted` counts by operation and answer since the start of the process; `clock` is in seconds, and never goes back.
+    `counted` counts by operation and answer since the start of the process; `clock` is monotonic, in seconds.
     """
 
     def __init__(self, counted: Mapping[tuple[str, str], int], clock: Callable[[], float]) -> None:
@@ -40,10 +40,10 @@ class Minutes:
         self._clock = clock
         self._seen: dict[tuple[str, str], int] = {}
         self._kept: deque[tuple[int, Counter[tuple[str, str]]]] = deque(maxlen=MINUTES)
-        """Minutes in which something was counted, by their number; operation and kind, and how often."""
+        """Minutes with calls: the minute's number, and the counts by operation and kind."""
 
     def note(self) -> None:
-        """Take in what was counted since the last time; it counts as of now. To be called some times a minute."""
+        """Assign the calls since the previous call of this method to the current minute. Call it several times a minute."""
         now = int(self._clock() // _MINUTE_SECONDS)
         fresh = Counter(
             {key: count - self._seen.get(key, 0) for key, count in self._counted.items() if count > self._seen.get(key, 0)}
@@ -58,7 +58,7 @@ class Minutes:
             minute[operation, _kind(answer)] += count
 
     def hour(self) -> Hour:
-        """Answer the last hour, up to now."""
+        """Return the last hour, up to now."""
         self.note()
         now = int(self._clock() // _MINUTE_SECONDS)
         minutes: list[Counter[str]] = [Counter() for _ in range(MINUTES)]
@@ -74,5 +74,5 @@ class Minutes:
 
 
 def _kind(answer: str) -> str:
-    """Sort an answer, which is `Applied` or the class of a failure: a service that says no has answered, too."""
+    """Return the kind of an answer, which is `Applied` or the class of a failure. A refusal is an answer too."""
     return _KINDS_OF.get(answer, ANSWERED)

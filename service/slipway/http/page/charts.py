@@ -1,4 +1,4 @@
-"""Pictures. Sizes are attributes and colours are classes: the content security policy allows an element no style of its own."""
+"""Charts as SVG. Sizes are attributes and colours are classes, because the content security policy forbids inline styles."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ WIDTH: Final = 1000
 MOST_CELLS: Final = 60
 _GAP_SHARE: Final = 0.28
 _LEAST_SEEN: Final = 2.0
-"""What there is of something is never too little to be seen."""
+"""Smallest visible height of a bar."""
 
 
 def bars(stacks: Sequence[Sequence[tuple[str, int]]], said: str) -> Html:
-    """Draw a column for each stack of (class, number), as high as its sum is beside the highest. `said` tells it in words."""
+    """Return a bar chart with one column for each stack of (class, number). `said` is its text alternative."""
     highest = max((sum(number for _, number in stack) for stack in stacks), default=0) or 1
     step = WIDTH / max(1, len(stacks))
     shapes = [_stack(at * step, step * (1 - _GAP_SHARE), stack, highest) for at, stack in enumerate(stacks)]
@@ -37,7 +37,7 @@ def _stack(x: float, width: float, stack: Sequence[tuple[str, int]], highest: in
 
 
 def cells(kinds: Sequence[tuple[str, int]], said: str) -> Html:
-    """Draw a cell for each of the things of these kinds; where they are too many for that, one bar with the shares."""
+    """Return one cell for each item of (class, number), or one bar with the shares if there are too many."""
     total = sum(number for _, number in kinds)
     if total > MOST_CELLS:
         return _shares(kinds, total, said)

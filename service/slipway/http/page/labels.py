@@ -1,4 +1,4 @@
-"""The words of the page: what is waited for, said for people; times, names and links as they are shown everywhere."""
+"""Texts that several sections use: reasons to wait, times, names and links."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ FOR: Final = {
     Reason.PREDECESSOR.value: "for an earlier request",
     Reason.MODEL_NOT_ACTIVE.value: "for the model",
     Reason.NAME_RESERVED.value: "for its name",
-    Reason.THROTTLED.value: "for AWS to take more calls",
+    Reason.THROTTLED.value: "because AWS throttles calls",
     Reason.ACCESS_DENIED.value: "for permission",
-    Reason.NO_ANSWER.value: "for an answer of AWS",
-    Reason.IN_CREATION.value: "for Bedrock, which creates it",
-    Reason.UPDATING.value: "for Bedrock, which updates it",
+    Reason.NO_ANSWER.value: "for an answer from AWS",
+    Reason.IN_CREATION.value: "for its creation in Bedrock",
+    Reason.UPDATING.value: "for its update in Bedrock",
     Reason.SMOKE_TEST.value: "for its smoke test",
-    Reason.RETRYING.value: "for its next attempt, or its end",
-    Reason.BUSY.value: "for Bedrock, which is busy with it",
-    Reason.DEPLOYMENT_MISSING.value: "for a deployment that is not found",
+    Reason.RETRYING.value: "for its next attempt or its outcome",
+    Reason.BUSY.value: "because its deployment is busy",
+    Reason.DEPLOYMENT_MISSING.value: "for a missing deployment",
 }
-"""What a request waits for, by the word for programs; a word that is not here is shown itself."""
+"""What a request waits for, by reason. Other reasons are shown as they are."""
 
 
 def waits_for(reason: str) -> str:
-    """Say what is waited for, as it follows `waits`."""
+    """Return what a request waits for, as it follows the word "waits"."""
     return FOR.get(reason, f"for {reason}")
 
 
 def named(one: RequestStatus | FinishedRequest) -> str:
-    """Answer what a request is called by people: the deployment's name, else the request's id, else the message's."""
+    """Return the title of a request: the deployment's name, else the request's id, else the message's id."""
     return one.name or one.request_id or one.message_id
 
 
 def link(one: RequestStatus | FinishedRequest) -> Html:
-    """Answer a link to the request's own page."""
+    """Return a link to the request's page."""
     return el("a", named(one), href=address(one.request_id or one.message_id), class_="name")
 
 
 def address(about: str) -> str:
-    """Answer where the page about something is."""
+    """Return the path of the page about a request."""
     return f"/request?{urlencode({'about': about})}"
 
 
 def format_clock(at: float) -> Html:
-    """Show a time of day, in UTC, with the whole time for machines."""
+    """Return a time of day in UTC, with the full time in its attributes."""
     return el("time", f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}", datetime=format_time(at), title=format_time(at))
 
 
 def count(number: int, noun: str, plural: str = "") -> str:
-    """Say how many, with the noun as it then is."""
+    """Return a number with its noun, in singular or plural."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -1,4 +1,4 @@
-"""A whole document around the sections, and the files that it needs, which come from the package and from nowhere else."""
+"""The HTML document around the sections, and its files, which are all part of the package."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-"""Of every page. Nothing outside of the daemon is loaded, nothing within a page is run, and nobody may frame it."""
+"""Headers of every page: nothing is loaded from elsewhere, no inline script runs, and no other page may frame it."""
 
 _KINDS: Final = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file of the package. Its address changes with its content, so that it may be kept for ever."""
+    """A file of the package. Its path changes with its content, so that browsers may cache it indefinitely."""
 
     name: str
     kind: str
@@ -37,20 +37,20 @@ class Asset:
 
     @property
     def address(self) -> str:
-        """Where it is served."""
+        """The path at which it is served."""
         stem, _, kind = self.name.partition(".")
         return f"/assets/{stem}.{sha256(self.content).hexdigest()[:12]}.{kind}"
 
 
 def assets() -> dict[str, Asset]:
-    """Read the page's files, by name."""
+    """Return the page's files by name."""
     files = resources.files(__package__)
     return {name: Asset(name, kind, (files / name).read_bytes()) for name, kind in _KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Which daemon this is, for the top of its pages."""
+    """The queue, account and Region of this daemon, shown at the top of every page."""
 
     queue: str
     account: str
@@ -58,14 +58,14 @@ class Place:
 
 
 class Shell:
-    """Makes documents."""
+    """Builds documents."""
 
     def __init__(self, place: Place, files: Mapping[str, Asset]) -> None:
         self._place = place
         self._addresses = {name: asset.address for name, asset in files.items()}
 
     def document(self, title: str, sections: Mapping[str, Html], live: str, kind: str) -> str:
-        """Answer a document that is whole without JavaScript; with it, what `live` streams keeps it up to date."""
+        """Return a document that is complete without JavaScript. With it, the stream at `live` updates the document."""
         at = self._addresses
         head = el(
             "head",
@@ -77,7 +77,7 @@ class Shell:
             el("link", rel="stylesheet", href=at["page.css"]),
             el("script", src=at["page.js"], defer=True),
         )
-        skip = el("a", "Skip to what is new", href="#main", class_="skip")
+        skip = el("a", "Skip to content", href="#main", class_="skip")
         main = el("main", *sections.values(), id="main", tabindex=-1, class_=kind)
         body = el("body", skip, self._top(), main, self._foot(), data_live=live)
         return f"<!doctype html>{el('html', head, body, lang='en')}"
@@ -86,15 +86,15 @@ class Shell:
         place = self._place
         mark = join(el("img", src=self._addresses["mark.svg"], alt="", width=22, height=22), el("span", "Slipway"))
         where = (el("span", place.queue, class_="queue"), el("span", f"{place.region} · {place.account}"))
-        find = el("input", type="search", name="about", placeholder="Request, deployment, ARN", aria_label="Find a request",
+        find = el("input", type="search", name="about", placeholder="Request id, deployment, ARN", aria_label="Find a request",
                   required=True, autocomplete="off", spellcheck="false")  # fmt: skip
         search = el("form", find, el("button", "Find"), action="/request", method="get", role="search")
         return el("header", el("a", mark, href="/", class_="mark"), el("p", *where, class_="where"), search, class_="top")
 
     def _foot(self) -> Html:
-        quiet = el("noscript", "Without JavaScript this page does not move: reload it to see what is new. ")
+        quiet = el("noscript", "Without JavaScript, reload this page to update it. ")
         links = [el("a", path, href=path) for path in ("/livez", "/readyz", "/metrics", "/requests")]
-        return el("footer", el("p", quiet, "This page only shows. As data: ", *_between(links, ", "), "."), class_="foot")
+        return el("footer", el("p", quiet, "Read-only. As data: ", *_between(links, ", "), "."), class_="foot")
 
 
 def _between(parts: list[Html], word: str) -> list[Html | str]:

@@ -1,6 +1,6 @@
-"""One picture for all who look at the same: drawn about once a second, while somebody looks, and told by what has changed.
+"""One rendering for all viewers of a page, about once a second while there are viewers. Only changed sections are sent.
 
-A viewer costs the sending of what is new to it. One who is slow skips pictures, and nothing is kept for anybody.
+A slow viewer skips renderings; nothing is queued for a viewer.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ import structlog
 
 SECOND: Final = 1.0
 REST_SHARE: Final = 300
-"""After it was drawn, nothing is for so many times as long: pictures take 0.3 % of the time, a tenth of what little is done."""
+"""Pause after a rendering, as a multiple of its duration: rendering takes at most 0.3 % of the time."""
 QUIET_SHARE: Final = 5000
-"""The same while nothing happens, when it is only that time passes: 0.02 %, since a daemon that waits takes 0.2 % of a core."""
+"""The same while nothing happens: 0.02 %, because an idle daemon takes only 0.2 % of a core."""
 OLDEST_SECONDS: Final = 10.0
 OLDEST_QUIET_SECONDS: Final = 20.0
-"""But a picture is not older than these for either's sake."""
+"""A rendering is never older than these, whatever its duration."""
 LEAST_REST_SHARE: Final = 50
-"""And whatever there is to draw, it takes no more than 2 % of the time."""
+"""Rendering never takes more than 2 % of the time."""
 LEAST_SECONDS: Final = 0.001
-"""A fast loop's clock has whole milliseconds: nothing takes less, and a wait for less would be none."""
+"""The clock of uvloop has whole milliseconds: a shorter wait would be none."""
 
 log = structlog.get_logger()
 
 
 class Draw(Protocol):
-    """Draws a picture."""
+    """Renders a page."""
 
     def __call__(self, *, has_happened: bool) -> Mapping[str, str]:
-        """Answer the sections' markup by name. Unless something has happened since the last picture, only time has passed."""
+        """Return the markup of each section by name. Without `has_happened`, only time has passed since the last one."""
 
 
 @dataclass(slots=True)
 class Screen:
-    """What is shown to all who look at one thing.
+    """What all viewers of one page see.
 
-    `news` answers, cheaply, something that is another whenever something has happened; to whom it is not said, always is.
+    `news` returns, cheaply, a value that differs whenever something has happened. The default always differs.
     """
 
     draw: Draw
@@ -48,26 +48,26 @@ class Screen:
     viewers: int = 0
     _number: int = 0
     _sections: dict[str, tuple[int, str, str]] = field(default_factory=dict)
-    """By name: the picture in which it last changed, its markup, and the same as JSON."""
+    """By name: the number of the rendering in which the section last changed, its markup, and its markup as JSON."""
     _fresh_until: float = 0.0
-    """Before then whoever comes sees what the others see."""
+    """Until then a new viewer gets the existing rendering."""
     _due_at: float = 0.0
     _quiet_until: float = 0.0
-    """Before then it is drawn only if something has happened."""
+    """Until then it is rendered only if something has happened."""
     _news: object = None
-    """What there was of it when the picture was drawn."""
+    """The value of `news` at the last rendering."""
     _drawn: asyncio.Event = field(default_factory=asyncio.Event)
     _drawing: asyncio.Task[None] | None = None
     _is_closed: bool = False
 
     def picture(self) -> Mapping[str, str]:
-        """Answer the sections, seldom older than a second: who comes sees what is so, however seldom who stays is told."""
+        """Return the sections, usually not older than a second, for a viewer that has just come."""
         if asyncio.get_running_loop().time() >= self._fresh_until:
             self._draw_now()
         return {name: markup for name, (_, markup, _) in self._sections.items()}
 
     async def follow(self) -> AsyncGenerator[str]:
-        """Answer what has changed, again and again, as JSON objects of markup by name: first all of it. Ends with `close`."""
+        """Yield changed sections as JSON objects of markup by name, first all of them. Ends with `close`."""
         self.viewers += 1
         if self._drawing is None:
             self._drawing = asyncio.create_task(self._go_on())
@@ -85,7 +85,7 @@ class Screen:
             self.viewers -= 1
 
     def close(self) -> None:
-        """Send everybody away. Safe to repeat."""
+        """End all streams. Safe to repeat."""
         self._is_closed = True
         self._drawn.set()
         if self._drawing is not None:

@@ -1,4 +1,4 @@
-"""Markup that cannot be injected into: whatever is put into an element is escaped, unless an element made it."""
+"""HTML that is safe from injection: everything in an element is escaped, except other elements."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _DELETED: Final = {code: 0xFFFD for code in (*range(0x20), 0x7F) if chr(code) no
 
 
 class Html(str):
-    """A text that is markup already."""
+    """A text that is already markup."""
 
     __slots__ = ()
 
@@ -21,7 +21,7 @@ Child = Html | str | int | None
 
 
 def el(name: str, /, *children: Child, **attributes: Attribute) -> Html:
-    """Answer an element. `class_` is written class, and each other `_` a hyphen; what is None or False is left out."""
+    """Return an element. `class_` becomes class, other `_` become hyphens; None and False attributes are omitted."""
     given = "".join(_attribute(key, value) for key, value in attributes.items() if value is not None and value is not False)
     if name in _VOID:
         return Html(f"<{name}{given}>")
@@ -29,7 +29,7 @@ def el(name: str, /, *children: Child, **attributes: Attribute) -> Html:
 
 
 def join(*children: Child) -> Html:
-    """Answer these one after the other, escaped where they are not markup."""
+    """Return the children one after the other, escaped unless they are markup."""
     return Html("".join(child if type(child) is Html else _text(child) for child in children if child is not None))
 
 

@@ -1,4 +1,4 @@
-"""The status page's addresses: `/`, `/request?about=`, `/live`, and the files that pages load."""
+"""Routes of the status page: `/`, `/request?about=`, `/live`, and the files that pages load."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from slipway.worker.runtime.worker import Worker
 MOST_VIEWERS: Final = 32
 NOTING_SECONDS: Final = 5.0
 SLOWEST_SECONDS: Final = 20.0
-"""A viewer who takes in nothing for so long is sent away, and comes back if it is still there."""
+"""A viewer that reads nothing for so long is disconnected; its browser reconnects."""
 OLDEST_ROWS_SECONDS: Final = 60.0
-"""Who is on the page is looked up again after so long at the latest: whatever does not look like news."""
+"""The rows of the page are selected again after so long at the latest, also without news."""
 LONGEST_WORD: Final = 1100
-"""Longer than any ARN."""
+"""Longest search text; no ARN is longer."""
 
 ROUTINE: Final = frozenset(
     {
@@ -38,14 +38,14 @@ ROUTINE: Final = frozenset(
         *("GetQueueAttributes", "GetTopicAttributes"),
     }
 )
-"""Calls that are made although nothing happens."""
+"""Calls that are made while nothing happens."""
 
 _STREAM: Final = HEADERS | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
 _FOR_EVER: Final = HEADERS | {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 class StatusPage:
-    """What one daemon shows of itself. `calls` counts calls by operation and answer."""
+    """The status page of one daemon. `calls` counts calls by operation and answer."""
 
     def __init__(self, slipway: Worker, calls: Mapping[tuple[str, str], int], place: Place) -> None:
         self._slipway = slipway
@@ -54,13 +54,13 @@ class StatusPage:
         self._assets = assets()
         self._shell = Shell(place, self._assets)
         self._screens: dict[str | None, Screen] = {}
-        """What is looked at, by the request that it is about; None is the whole."""
+        """Pages with viewers, by the request that they are about; None is the overview."""
         self._rows: Rows | None = None
-        """Who is on the whole, and since when."""
+        """The rows of the overview."""
         self._looked_at = 0.0
 
     def join(self, app: web.Application) -> None:
-        """Serve the pages there."""
+        """Add the routes to an application."""
         app.add_routes([web.get("/", self._whole), web.get("/request", self._request), web.get("/live", self._live)])
         for asset in self._assets.values():
             app.router.add_get(asset.address, partial(_file, asset.content, asset.kind))
@@ -71,7 +71,7 @@ class StatusPage:
         start = _number(asked.query.get("waiting", ""))
         sections = {name: Html(markup) for name, markup in self._screen(None).picture().items()}
         if start:
-            # A later page of those who wait is read in peace: it stays as it is, and everything around it is live.
+            # A later page of waiting requests stays as it is while the rest of the page is live.
             sections["waiting"] = waiting(view_of(self._slipway, rows_of(self._slipway, start)), self._minutes.hour())
         return _page(self._shell.document("Slipway", sections, "/live", "whole"))
 
@@ -84,7 +84,7 @@ class StatusPage:
 
     async def _live(self, asked: web.Request) -> web.StreamResponse:
         if sum(screen.viewers for screen in self._screens.values()) >= MOST_VIEWERS:
-            text = f"{MOST_VIEWERS} viewers are the most; the page itself can be reloaded\n"
+            text = f"too many live viewers, the limit is {MOST_VIEWERS}. Reload the page instead\n"
             return web.Response(status=503, text=text, headers=HEADERS | {"Retry-After": "30"})
         about = asked.query.get("about")
         response = web.StreamResponse(headers=_STREAM)
@@ -105,7 +105,7 @@ class StatusPage:
         return self._screens[about]
 
     def _news(self) -> object:
-        """Answer something that is another when something has happened: whatever does is received, waits, or is called for."""
+        """Return a value that differs when something has happened: a message, a wait, a call or a change of slots."""
         slipway = self._slipway
         calls = sum(count for (name, answer), count in self._calls.items() if name not in ROUTINE or answer != APPLIED)
         sites = tuple(
@@ -147,7 +147,7 @@ def _page(text: str, status: int = 200) -> web.Response:
 
 
 def _moment() -> Html:
-    """Say as of when all this is."""
+    """Return the time of the rendering."""
     return el("p", "as of ", format_clock(time.time()), " UTC", id="moment")
 
 

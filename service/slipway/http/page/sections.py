@@ -1,4 +1,4 @@
-"""What the status page is made of: each section is a plain function of what was seen."""
+"""Sections of the status page, each a function of the view and the calls of the last hour."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from slipway.worker.publishing.history import HistoryEntry
 Section = Callable[[View, Hour], Html]
 
 LEAST_COLUMNS: Final = 8
-"""A histogram with less of them looks like a wall."""
+"""Least number of columns of the histogram."""
 
 
 def headline(view: View, _: Hour) -> Html:
-    """Everything in one sentence, and what is wrong, if anything is."""
+    """Return the state of the daemon in one sentence, and the current problems."""
     said = [
         f"{count(view.in_flight, 'deployment')} in creation" if view.in_flight else "",
         f"{count(view.waiting, 'request')} {'waits' if view.waiting == 1 else 'wait'}{_common(view)}" if view.waiting else "",
@@ -32,9 +32,14 @@ def headline(view: View, _: Hour) -> Html:
     sentence = ", ".join(part for part in said if part)
     busy = view.held - view.in_flight - view.waiting
     if not sentence:
-        sentence = f"{count(busy, 'request')} at work" if busy else "All is quiet"
+        sentence = f"{count(busy, 'request')} being processed" if busy else "No requests"
     worries = [
-        el("p", el("strong", "Stopping. "), "What is held is given back; whoever receives it next goes on.", class_="worry")
+        el(
+            "p",
+            el("strong", "Stopping. "),
+            "Requests in progress go back to the queue; another replica continues them.",
+            class_="worry",
+        )
         if view.is_stopping
         else None,
         *(
@@ -43,24 +48,24 @@ def headline(view: View, _: Hour) -> Html:
             if one.trouble
         ),
     ]
-    lead = f"{count(view.held, 'request')} held here" if view.held else "No request is held; the queue is being asked for more"
+    lead = f"{count(view.held, 'request')} in progress in this replica" if view.held else "Waiting for messages from the queue"
     ended = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(view.endings.items()))
-    since = f"Ended since the start: {ended}." if ended else "None has ended since the start."
+    since = f"Finished since the start: {ended}." if ended else "None finished since the start."
     return el("section", el("h1", f"{sentence}."), el("p", f"{lead}. {since}", class_="lead"), *worries, id="headline")
 
 
 def _common(view: View) -> str:
-    """Say what all who wait are waiting for, if that is one thing."""
+    """Return the common reason of all waiting requests, if there is only one."""
     return f" {waits_for(next(iter(view.reasons)))}" if len(view.reasons) == 1 else ""
 
 
 def slots(view: View, _: Hour) -> Html:
-    """The slots of each target as a picture, as far as they are known."""
+    """Return the slots of each target as a picture, as far as they are known."""
     pictures = [_account(account, is_one_of_many=len(view.accounts) > 1) for account in view.accounts]
-    words = (("own", "being created by Slipway"), ("others", "by others"), ("rest", "already there"), ("free", "free"))
+    words = (("own", "in creation by Slipway"), ("others", "in creation by others"), ("rest", "existing"), ("free", "free"))
     is_counted = any(account.quota.is_limiting() for account in view.accounts)
     legend = el("p", *_legend(*words), class_="legend") if is_counted else None
-    note = "counted while somebody waits for one" if is_counted else None
+    note = "updated while a request waits for a slot" if is_counted else None
     return _section("slots", "Slots", note, *pictures, legend)
 
 
@@ -71,19 +76,19 @@ def _account(account: Account, *, is_one_of_many: bool) -> Html:
     kinds = [("own", account.own), ("others", max(0, counts.creating - account.own))]
     creating = _line("In creation", kinds, quota.max_creating, mark.creating)
     if not quota.is_limiting():
-        note = el("p", "No quota has been met yet, so nobody has had to count what others made.", class_="note")
+        note = el("p", "No quota has been reached yet; deployments of others are not counted.", class_="note")
         return join(title, creating, note)
     rest = ("rest", max(0, counts.total - counts.creating))
-    # Who was refused while some were in creation lacked one of those slots, as a rule: in all there may be room for more.
+    # A refusal while some were in creation was probably for a creation slot: the total may allow more.
     is_all = mark.creating == 0 or mark.creating < quota.max_creating
-    return join(title, creating, _line("In all", [*kinds, rest], quota.max_total, mark.total, is_all=is_all))
+    return join(title, creating, _line("In total", [*kinds, rest], quota.max_total, mark.total, is_all=is_all))
 
 
 def _line(title: str, kinds: list[tuple[str, int]], given: int, learned: int, *, is_all: bool = True) -> Html:
     used, limit = sum(number for _, number in kinds), given or learned
     is_open = not given and not (learned and is_all)
     said = f"{used:,} of {'at least ' if is_open else ''}{limit:,}" if limit else f"{used:,}"
-    source = "set" if given else "learned" if limit else "limit not known"
+    source = "set" if given else "learned" if limit else "limit unknown"
     free = [("free", max(0, limit - used)), ("open", int(is_open))]
     picture = cells([*kinds, *free], f"{title}: {said}")
     return el(
@@ -100,11 +105,11 @@ def _legend(*kinds: tuple[str, str]) -> list[Html]:
 
 
 def flights(view: View, _: Hour) -> Html:
-    """Deployments in creation, against the time that one usually takes."""
+    """Return the deployments in creation, with their progress against the usual time."""
     usual = view.accounts[0].usual_seconds if len(view.accounts) == 1 else None
     note = f"usually {format_duration(usual)}" if usual else None
     if not view.flights:
-        return _section("flights", "In creation", None, _empty("Nothing is being created."))
+        return _section("flights", "In creation", None, _empty("No deployment is in creation."))
     rows = [_flight(flight) for flight in view.flights]
     return _section("flights", "In creation", note, el("ol", *rows, class_="rows"), _more(len(rows), view.in_flight))
 
@@ -126,14 +131,14 @@ def _flight(flight: Flight) -> Html:
 
 
 def waiting(view: View, _: Hour) -> Html:
-    """Who waits, in order, and for what."""
+    """Return the waiting requests in order, with their reasons."""
     if not view.waiting:
-        return _section("waiting", "Waiting", None, _empty("Nobody waits."))
+        return _section("waiting", "Waiting", None, _empty("No request waits."))
     reasons = sorted(view.reasons.items(), key=lambda pair: -pair[1])
     note = ", ".join(f"{number:,} {waits_for(reason)}" for reason, number in reasons)
     rows = [_waiter(held) for held in view.waiting_rows]
-    shown = el("ol", *rows, class_="rows line") if rows else _empty("Nobody waits that far back any more.")
-    # A later page is read in peace: it stays as it is, while everything around it goes on.
+    shown = el("ol", *rows, class_="rows line") if rows else _empty("No more requests wait here.")
+    # A later page stays as it is while the rest of the page is live.
     return _section("waiting", "Waiting", note, shown, _pages(view), is_still=view.waiting_from > 0)
 
 
@@ -148,8 +153,12 @@ def _waiter(held: RequestStatus) -> Html:
 
 
 def _why(held: RequestStatus) -> Html:
-    """Say what it waits for; once it is at work again, a page that was made a moment ago says that."""
-    return join(el("b", waits_for(held.waits_for)), ": " if held.why else "", held.why) if held.waits_for else join("at work")
+    """Return what a request waits for. It may have stopped waiting since the rows were selected."""
+    return (
+        join(el("b", waits_for(held.waits_for)), ": " if held.why else "", held.why)
+        if held.waits_for
+        else join("being processed")
+    )
 
 
 def _pages(view: View) -> Html | None:
@@ -158,18 +167,18 @@ def _pages(view: View) -> Html | None:
     first, last = view.waiting_from + 1, view.waiting_from + len(view.waiting_rows)
     links: list[Child] = [el("span", f"{first:,} to {last:,} of {view.waiting:,}")]
     if view.waiting_from:
-        links.append(el("a", "Before", href=f"/?waiting={max(0, view.waiting_from - WAITING_ROWS)}#waiting", rel="prev"))
+        links.append(el("a", "Previous", href=f"/?waiting={max(0, view.waiting_from - WAITING_ROWS)}#waiting", rel="prev"))
     if last < view.waiting:
-        links.append(el("a", "After", href=f"/?waiting={last}#waiting", rel="next"))
-    return el("nav", *links, class_="pages", aria_label="Pages of those who wait")
+        links.append(el("a", "Next", href=f"/?waiting={last}#waiting", rel="next"))
+    return el("nav", *links, class_="pages", aria_label="Pages of waiting requests")
 
 
 def finished(view: View, _: Hour) -> Html:
-    """How the latest ended, the last of them first."""
+    """Return the latest outcomes, the newest first."""
     if not view.finished:
-        return _section("finished", "Ended", None, _empty("None has ended here yet."))
+        return _section("finished", "Finished", None, _empty("No request has finished in this replica yet."))
     rows = [_story(story) for story in view.finished]
-    return _section("finished", "Ended", "the latest first, times in UTC", el("ol", *rows, class_="rows ended"))
+    return _section("finished", "Finished", "newest first, times in UTC", el("ol", *rows, class_="rows ended"))
 
 
 def _story(story: HistoryEntry) -> Html:
@@ -188,11 +197,11 @@ LOOKS: Final = {
     "CancelTaken": "mild",
     "RolledBack": "mild",
 }
-"""How an outcome looks; any other has gone wrong."""
+"""The look of an outcome; any other is a failure."""
 
 
 def calls(_: View, hour: Hour) -> Html:
-    """The calls to AWS of the last hour."""
+    """Return the calls to AWS of the last hour."""
     total, throttled, failed = (hour.total(kind) for kind in KINDS)
     said = f"{total + throttled + failed:,} calls in the last hour: {throttled:,} throttled, {failed:,} without an answer"
     picture = bars([[(kind, minute.get(kind, 0)) for kind in KINDS] for minute in hour.minutes], said)
@@ -216,10 +225,10 @@ def _figure(number: int, look: str) -> Html:
 
 
 def active(view: View, _: Hour) -> Html:
-    """How long the latest took to become Active."""
+    """Return how long the latest deployments took to become Active."""
     seconds = view.active_seconds
     if not seconds:
-        return _section("active", "Time to Active", None, _empty("None has become Active here yet."))
+        return _section("active", "Time to Active", None, _empty("No request has become Active in this replica yet."))
     middle, sorted_in = median(seconds), columns(seconds)
     said = f"{count(len(seconds), 'request')} became Active, half of them within {format_duration(middle)}"
     free = max(0, LEAST_COLUMNS - len(sorted_in))
@@ -260,4 +269,4 @@ SECTIONS: Final[Mapping[str, Section]] = {
     "calls": calls,
     "finished": finished,
 }
-"""By the id that each has in the page, in the order in which they are read."""
+"""Sections by their id, in the order in which they appear."""

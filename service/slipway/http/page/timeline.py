@@ -17,24 +17,24 @@ from slipway.worker.publishing.history import HistoryEntry
 from slipway.worker.runtime.worker import Worker
 
 CODES: Final = frozenset({"Request", "Message", "Deployment", "Model", "Event"})
-"""Facts that are read letter by letter, and copied."""
+"""Facts in a fixed-width font, to be copied."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """All that a person may mean by a word: what is held, and what has ended, the latest first."""
+    """Requests found by an id, name or ARN: in progress, and finished, the newest first."""
 
     held: tuple[RequestStatus, ...]
     ended: tuple[HistoryEntry, ...]
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is known by that word."""
+        """Whether nothing was found."""
         return not self.held and not self.ended
 
 
 def look_for(slipway: Worker, about: str) -> Found:
-    """Look for a request by its id, its message's, or its deployment's name or ARN."""
+    """Return the requests with this request id, message id, deployment name or ARN."""
     holds = [lease for lease in slipway.holds if is_about(lease, about)]
     places = slipway.turns.places() | slipway.slot_places() if holds else {}
     held = tuple(held_of(lease, slipway, places.get(lease.message.message_id)) for lease in holds)
@@ -42,13 +42,19 @@ def look_for(slipway: Worker, about: str) -> Found:
 
 
 def request(found: Found, about: str) -> Html:
-    """Show all of them, one after the other."""
+    """Return all found requests, one after the other."""
     if found.is_empty:
         text = (
-            "It may be in the queue still, held by another replica, or so long ago that this one has forgotten it. "
-            "The events of the topic are the record."
+            "It may still be in the queue, in progress in another replica, or no longer remembered by this one. "
+            "The events on the topic are the record."
         )
-        return el("section", el("h1", "Not known here"), el("p", el("code", about)), el("p", text, class_="lead"), id="request")
+        return el(
+            "section",
+            el("h1", "Not found in this replica"),
+            el("p", el("code", about)),
+            el("p", text, class_="lead"),
+            id="request",
+        )
     return el("section", *map(_held, found.held), *map(_ended, found.ended), id="request")
 
 
@@ -56,7 +62,7 @@ def _held(held: RequestStatus) -> Html:
     if held.waits_for == "InCreation":
         state = "In creation"
     else:
-        state = f"Waits {waits_for(held.waits_for)}" if held.waits_for else "At work"
+        state = f"Waits {waits_for(held.waits_for)}" if held.waits_for else "Being processed"
     steps = [_step(held.received_at, "Received", _deliveries(held.receive_count)), *map(_wait, held.waited[:-1])]
     steps += [_wait(wait, is_over=wait.reason != held.waits_for) for wait in held.waited[-1:]]
     steps.append(_step(held.now, "Now", held.why or state, look="now"))
@@ -65,24 +71,24 @@ def _held(held: RequestStatus) -> Html:
         said = f"in {format_duration(left)}" if left > 0 else "passed"
         steps.append(_step(held.deadline, "Deadline", said, look="ahead"))
     facts = {
-        "Place": _place(held),
+        "Queue position": _place(held),
         "Slot": f"in {format_duration_roughly(held.prospect.to_slot)}" if held.prospect.to_slot is not None else None,
         "End": f"in {format_duration_roughly(held.prospect.to_end)}" if held.prospect.to_end is not None else None,
         "Target": held.target,
         "Model": held.model_arn,
         "Priority": str(held.priority) if held.priority else None,
         "Tenant": held.tenant,
-        "Lease": f"{format_duration(held.lease_seconds)}, if it is not extended before",
+        "Lease": f"{format_duration(held.lease_seconds)} left unless extended",
     }
     return _article(held, state, "mild", facts, steps)
 
 
 def _place(held: RequestStatus) -> str | None:
-    """Say where it stands: in the line for a slot, or behind requests for the same thing."""
+    """Return its position in the fair queue, or among the requests for the same deployment."""
     if held.place is None:
         return None
     before = held.waits_for == Reason.PREDECESSOR.value
-    return f"{held.place:,} {'go before it' if before else 'in the line for a slot'}, here"
+    return f"{held.place:,} {'earlier requests for this deployment' if before else 'in the queue for a slot'}, in this replica"
 
 
 def _ended(story: HistoryEntry) -> Html:
@@ -112,7 +118,7 @@ def _article(
 
 
 def _deliveries(number: int) -> str | None:
-    return f"its message was delivered {count(number, 'time')}" if number > 1 else None
+    return f"delivered {count(number, 'time')}" if number > 1 else None
 
 
 def _wait(wait: Wait, *, is_over: bool = True) -> Html:

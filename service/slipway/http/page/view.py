@@ -1,4 +1,4 @@
-"""What there is to see of a daemon at one moment, in plain values. Its cost grows with what is held, and little else does."""
+"""A snapshot of the daemon in plain values. Its cost is linear in the number of requests in progress."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ FINISHED_ROWS: Final = 25
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A target: where it is, and what is known of its slots."""
+    """A target, with what is known of its slots."""
 
     name: str
     where: str
     own: int
-    """Deployments that this daemon has in creation there."""
+    """Deployments in creation by this daemon."""
     counts: Counts
     quota: Quota
     trouble: str | None = None
     """The failure of the last sweep."""
     usual_seconds: float | None = None
-    """How long a creation takes there, as a rule."""
+    """Median duration of the latest creations."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """A request whose deployment is in creation, since so many seconds; `usual` is what that takes there."""
+    """A request whose deployment has been in creation for `seconds`; `usual` is the median of its target."""
 
     held: RequestStatus
     seconds: float
@@ -50,7 +50,7 @@ class Flight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """One moment."""
+    """A snapshot."""
 
     is_stopping: bool
     accounts: tuple[Account, ...]
@@ -59,23 +59,23 @@ class View:
     in_flight: int
     waiting: int
     reasons: Mapping[str, int]
-    """How many wait for what."""
+    """Number of waiting requests by reason."""
     flights: tuple[Flight, ...]
-    """The oldest of them first."""
+    """The oldest first."""
     waiting_rows: tuple[RequestStatus, ...]
-    """One page: those in line by their place, then the others by age."""
+    """One page: requests in the fair queue by position, then the others by age."""
     waiting_from: int
-    """How many come before this page."""
+    """Number of waiting requests before this page."""
     finished: tuple[HistoryEntry, ...]
-    """The latest first."""
+    """The newest first."""
     endings: Mapping[str, int]
-    """Since this daemon was started."""
+    """Number of outcomes by kind since the daemon started."""
     active_seconds: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Who is shown, and how many there are: all that takes longer the more is held. It is so until something happens."""
+    """The rows to show and their counts, selected from all requests in progress. Valid until something happens."""
 
     in_flight: int
     waiting: int
@@ -87,7 +87,7 @@ class Rows:
 
 
 def rows_of(slipway: Worker, waiting_from: int = 0) -> Rows:
-    """Look through everything that is held."""
+    """Select the rows from all requests in progress."""
     flying: list[Lease] = []
     waiting: list[Lease] = []
     for lease in slipway.holds:
@@ -109,7 +109,7 @@ def rows_of(slipway: Worker, waiting_from: int = 0) -> Rows:
 
 
 def view_of(slipway: Worker, rows: Rows) -> View:
-    """Look at those once more, as they are now."""
+    """Return the current state of these rows."""
     accounts = tuple(_account(site) for site in slipway.sites.values())
     usual = {account.name: account.usual_seconds for account in accounts}
     return View(
@@ -132,13 +132,13 @@ def view_of(slipway: Worker, rows: Rows) -> View:
 
 
 def _first_in_line(slipway: Worker, most: int) -> list[tuple[int, Lease]]:
-    """Answer who is among the first so many of a target's line, and at which place, from 1; in the order of their places."""
+    """Return the first requests of the fair queues with their positions, from 1, in the order of the positions."""
     pairs = (pair for site in slipway.sites.values() for pair in enumerate(site.slots.first(most), 1))
     return sorted(pairs, key=itemgetter(0))[:most]
 
 
 def _page(waiting: Iterable[Lease], in_line: Sequence[tuple[int, Lease]], start: int) -> list[Lease]:
-    """Answer one page of those who wait. Where they are not many, everybody who stands in a line is among `in_line`."""
+    """Return one page of waiting requests: first those `in_line`, then the others by age."""
     rows = [lease for _, lease in in_line]
     if len(rows) < (most := start + WAITING_ROWS):
         standing = set(rows)
