@@ -35,6 +35,6 @@ async def test_in_a_pipe_it_is_plain_and_nothing_is_cut_off() -> None:
     assert {name.split()[0] for name, _ in commands()} <= set(ran.out.split())
     assert "╭" not in ran.out
     assert "..." not in ran.out.partition("Commands:")[2]
-    ran = await typed(None, "deploy", "bot", "--retries", "many")
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.splitlines()[-1].startswith("Error: Invalid value for '--retries': ")
+    assert (await typed(None)).out == (await typed(None, "-h")).out == ran.out
+    assert (await typed(None, "deploy", "-h")).out == (await typed(None, "deploy", "--help")).out
+    assert (await typed(None, "dlq")).out == (await typed(None, "dlq", "-h")).out

@@ -22,7 +22,7 @@ def ran(*arguments: str, given: str | None = None, **environment: str) -> tuple[
 
 def test_a_matching_event_shows_its_rule_and_its_request() -> None:
     code, out, err = ran(str(SAMPLES / "bedrock-job-completed.json"), "--triggers", RULES)
-    assert (code, err) == (0, "matched by trigger bedrock-customization-completed\n")
+    assert (code, err) == (0, "slipway: matched by trigger bedrock-customization-completed\n")
     shown = json.loads(out)
     assert shown == {
         "modelDeploymentName": "support-tune-2026-11-23",
@@ -40,25 +40,25 @@ def test_an_event_may_come_from_standard_input_and_the_rules_from_the_environmen
 def test_an_event_that_no_rule_matches() -> None:
     code, out, err = ran("-", "--triggers", RULES, given=EVENT.replace('"Completed"', '"Stopped"'))
     assert (code, out) == (1, "")
-    assert err.startswith("no trigger matches Model Customization Job State Change of aws.bedrock")
+    assert err.startswith("slipway: no trigger matches Model Customization Job State Change of aws.bedrock")
 
 
 def test_what_is_no_event_is_shown_as_it_is_and_a_pipeline_that_stops_is_no_request() -> None:
     plain = (SAMPLES / "plain.json").read_text("utf-8")
     code, out, err = ran("-", "--triggers", RULES, given=plain)
-    assert (code, json.loads(out), err) == (0, json.loads(plain), "no event: a request as it is\n")
+    assert (code, json.loads(out), err) == (0, json.loads(plain), "slipway: not an event: this is a request already\n")
     code, out, err = ran("-", "--triggers", RULES, given='{"token": "Qk3vX9aZ1b", "status": "Stopping"}')
     assert (code, out, err) == (
         1,
         "",
-        "no request: the pipeline is being stopped, its step would be answered, and what that asked for cancelled\n",
+        "slipway: no request: the pipeline is being stopped; its step would be answered, and its request cancelled\n",
     )
 
 
 def test_an_event_that_would_be_rejected() -> None:
     code, out, err = ran("-", "--triggers", RULES, given=EVENT.replace('"jobName"', '"job"'))
     assert (code, out) == (1, "")
-    assert "it would be rejected (TriggerUnfilled)" in err
+    assert "the request would be rejected (TriggerUnfilled)" in err
     assert "{detail.jobName}" in err
 
 
@@ -126,7 +126,10 @@ def test_a_permitted_request_shows_its_rule_and_its_tags() -> None:
         (SAMPLES / "plain.json").read_text("utf-8").replace("us-east-1", "us-west-2").replace("{", '{"target": "west",', 1)
     )
     code, _, err = tried("-", "--sender", TEAM, "--permissions", PERMISSIONS, given=elsewhere)
-    assert (code, err.split(",")[0]) == (1, 'it would be rejected (NotPermitted): rule "support" does not permit target "west"')
+    assert (code, err.split(",")[0]) == (
+        1,
+        'slipway: the request would be rejected (NotPermitted): rule "support" does not permit target "west"',
+    )
 
 
 def test_a_request_that_would_be_rejected_or_rules_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +137,9 @@ def test_a_request_that_would_be_rejected_or_rules_that_cannot_be_read(tmp_path:
     delete = (SAMPLES / "delete.json").read_text("utf-8")
     code, out, err = tried("-", "--sender", "AROAX:y", "--permissions", PERMISSIONS, given=delete)
     assert (code, out) == (1, "")
-    assert err.startswith('it would be rejected (NotPermitted): rule "everybody-else" does not permit action "delete"')
+    assert err.startswith(
+        'slipway: the request would be rejected (NotPermitted): rule "everybody-else" does not permit action "delete"'
+    )
     assert tried("-", "--sender", TEAM, "--permissions", PERMISSIONS, given="{")[0] == 1
     assert tried(str(tmp_path / "none.json"), "--sender", TEAM, "--permissions", PERMISSIONS)[0] == 2
     code, _, err = tried("-", "--sender", TEAM, given=delete)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import jmespath  # type: ignore[import-untyped]  # part of botocore's dependencies
+import jmespath
 from botocore import xform_name
 from botocore.model import Shape
 

@@ -8,11 +8,12 @@ import json
 import logging
 import os
 import pty
+import re
 import signal
 import struct
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,17 @@ class Ran:
 
     @property
     def rows(self) -> list[list[str]]:
-        """What it printed into the pipe, cut at the tabs."""
+        """The rows of the table that it printed, without the heading."""
+        return [re.split(r" {3,}", line) for line in self.out.splitlines()[1:]]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The names and values that it printed."""
+        return dict(re.split(r" {3,}", line, maxsplit=1) for line in self.out.splitlines())
+
+    @property
+    def lines(self) -> list[list[str]]:
+        """The lines of the stream that it printed, cut at the tabs."""
         return [line.split("\t") for line in self.out.splitlines()]
 
 
@@ -75,15 +86,21 @@ async def slipway(box: LocalAws | None, *words: str, stdin: str = "", **more: st
     return Ran(process.returncode, out.decode(), err.decode())
 
 
-async def typed(box: LocalAws | None, *words: str, stdin: str = "", **more: str) -> Ran:
+async def typed(box: LocalAws | None, *words: str, stdin: str = "", without: Collection[str] = (), **more: str) -> Ran:
     """Run a command in a pipe, in this process: a second cheaper than one of its own. One at a time."""
-    return await asyncio.to_thread(_invoke, words, stdin, environment(box, **more))
+    found = {name: value for name, value in environment(box, **more).items() if name not in without}
+    return await asyncio.to_thread(_invoke, words, stdin, found)
 
 
 def _invoke(words: tuple[str, ...], stdin: str, found: dict[str, str]) -> Ran:
     nothing = dict.fromkeys(name for name in os.environ if name.startswith(("AWS_", "SLIPWAY_")))
-    with own_logs():
-        result = CliRunner().invoke(app, list(words), input=stdin, env=nothing | found)
+    before = dict(os.environ)
+    try:
+        with own_logs():
+            result = CliRunner().invoke(app, list(words), input=stdin, env=nothing | found)
+    finally:  # a command changes the variables of its process
+        os.environ.clear()
+        os.environ.update(before)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return Ran(result.exit_code, result.stdout, result.stderr)

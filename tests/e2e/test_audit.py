@@ -30,10 +30,14 @@ async def test_a_sound_account_has_no_findings_whoever_is_asked(tmp_path: Path) 
         archive.write_text("".join(json.dumps(event) + "\n" for event in results.events))
         url = f"http://127.0.0.1:{process.port}"
         blind = await typed(box, "audit")
-        assert (blind.code, blind.err, [row[0] for row in blind.rows]) == (0, "", ["not known"])
+        assert (blind.code, blind.err, [line.partition(":")[0] for line in blind.out.splitlines()]) == (
+            0,
+            "",
+            ["Nothing found.", "Not known"],
+        )
         for words in (["--daemon", url], ["--events", str(archive)], ["--daemon", url, "--events", str(archive)]):
             ran = await typed(box, "audit", *words)
-            assert (ran.code, ran.out, ran.err) == (0, "", ""), words
+            assert (ran.code, ran.out, ran.err) == (0, "Nothing found.\n", ""), words
 
 
 async def test_everything_is_found_and_changes_nothing() -> None:
@@ -63,7 +67,7 @@ async def test_everything_is_found_and_changes_nothing() -> None:
         assert not [call for call in account.calls if call.startswith(("Delete", "Update"))]
 
 
-async def test_at_a_terminal_it_is_a_table() -> None:
+async def test_at_a_terminal_its_headings_have_colours() -> None:
     async with LocalAws(terms=QUICK) as box:
         bug(box, "fails-left", "r-left")
         code, screen = await at_terminal(box, "audit")
@@ -77,8 +81,8 @@ async def test_at_a_terminal_it_is_a_table() -> None:
     ("words", "said"),
     [
         (["--daemon", "http://127.0.0.1:9"], "no daemon answers at http://127.0.0.1:9"),
-        (["--events", "/nonexistent/events"], "--events /nonexistent/events cannot be read"),
-        (["--events", "-"], "--events -: line 1: it is not JSON"),
+        (["--events", "/nonexistent/events"], "--events: /nonexistent/events cannot be read"),
+        (["--events", "-"], "--events: -: line 1: it is not JSON"),
     ],
 )
 async def test_what_cannot_be_looked_at_is_said_and_is_no_finding(words: list[str], said: str) -> None:
@@ -100,7 +104,7 @@ async def test_denied_is_said_with_what_to_check() -> None:
 async def test_without_settings_it_names_the_setting() -> None:
     ran = await typed(None, "audit")
     assert (ran.code, ran.out) == (2, "")
-    assert "SLIPWAY_QUEUE_URL is not set" in ran.err
+    assert "SLIPWAY_QUEUE_URL and SLIPWAY_TOPIC_ARN are not set" in ran.err
 
 
 async def test_a_list_that_does_not_end_is_said_and_not_read_for_ever() -> None:

@@ -24,7 +24,7 @@ async def test_a_request_is_cancelled_and_whoever_follows_either_is_told() -> No
         await process.until(lambda: bool(process.lines("deployment.created")))
         await box.send(json.dumps({"action": "cancel", "cancels": "r-1", "requestId": "c-0"}))
         ran = await following
-        assert (ran.code, ran.rows[-1][0]) == (5, "Cancelled")
+        assert (ran.code, ran.lines[-1][0]) == (5, "Cancelled")
 
         ran = await typed(box, "deploy", "endless-ape", MODEL, "--request-id", "r-2", **near)
         assert (ran.code, ran.out) == (0, "r-2\n")
@@ -33,9 +33,9 @@ async def test_a_request_is_cancelled_and_whoever_follows_either_is_told() -> No
         last = json.loads(ran.out.splitlines()[-1])
         assert (ran.code, last["state"], last["source"]) == (0, "CancelTaken", "daemon")
         ran = await typed(box, "cancel", "r-2", *WAIT, **near)
-        assert (ran.code, ran.rows[-1][0]) == (0, "CancelTaken"), "it is cancelled already"
+        assert (ran.code, ran.lines[-1][0]) == (0, "CancelTaken"), "it is cancelled already"
         ran = await typed(box, "cancel", "c-0", *WAIT, **near)
-        assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "NothingToCancel"]), "it has ended"
+        assert (ran.code, ran.lines[-1][:2]) == (1, ["Failed", "NothingToCancel"]), "it has ended"
         await results.until(lambda: {"r-1", "r-2"} <= set(results.outcomes()))
         assert [results.outcomes()[each].pop()[0] for each in ("r-1", "r-2")] == ["Cancelled", "Cancelled"]
         assert [one.name for one in box.bedrock.account().made if one.exists(box.bedrock.now())] == [
@@ -46,8 +46,8 @@ async def test_a_request_is_cancelled_and_whoever_follows_either_is_told() -> No
         words = ("--smoke-test", "Say ready.", "--smoke-expect", "never", "--smoke-no-gate", "--expires-after", "P7D")
         ran = await typed(box, "deploy", "bot", MODEL, *words, "--reply-to", box.results_url, *WAIT, **near)
         assert ran.code == 0, ran.out
-        await results.until(lambda: [event["subject"] for event in results.events].count(ran.rows[-1][2]) == 2)
-        (told, copy) = [event["data"] for event in results.events if event["subject"] == ran.rows[-1][2]]
+        await results.until(lambda: [event["subject"] for event in results.events].count(ran.lines[-1][2]) == 2)
+        (told, copy) = [event["data"] for event in results.events if event["subject"] == ran.lines[-1][2]]
         assert told == copy, "on the topic, and where it was to be answered"
         assert told["smokeTest"]["passed"] is False
         assert "slipway:expires" in {tag["key"] for tag in box.bedrock.account().made[-1].tags}
@@ -60,19 +60,22 @@ async def test_on_a_fifo_queue_a_cancel_overtakes_the_request_that_it_is_about()
         await box.send(a_request("bot"), group="bot")
         await process.until(lambda: bool(process.lines("slots.refused")))
         ran = await typed(box, "cancel", "bot", *WAIT, **near)
-        assert (ran.code, ran.rows[-1][0]) == (0, "CancelTaken")
+        assert (ran.code, ran.lines[-1][0]) == (0, "CancelTaken")
 
 
 WRONG = [
-    (["deploy", "bot", MODEL, "--smoke-expect", "ready"], "--smoke-test: smokeTest.prompt is missing"),
-    (["deploy", "bot", MODEL, "--smoke-test", "hi", "--smoke-max-tokens", "0"], "--smoke-max-tokens: smokeTest.maxTokens is"),
-    (["deploy", "bot", MODEL, "--expires-after", "soon"], '--expires-after: expiresAfter is "soon"'),
-    (["deploy", "bot", MODEL, "--reply-to", "me"], '--reply-to: replyTo is "me"'),
-    (["deploy", "bot", MODEL, "--target", "-"], '--target: target is "-"'),
-    (["update", "bot", MODEL, "--task-token", ""], "--task-token: taskToken is empty"),
-    (["delete", "bot", "--callback-token", "x"], "--callback-token: callbackToken has 1 characters"),
-    (["cancel", "r-1 "], 'REQUEST_ID: cancels is "r-1 "'),
-    (["cancel", "r-1", "--deployment", "burn"], "'--deployment'"),
+    (["deploy", "bot", MODEL, "--smoke-expect", "ready"], "--smoke-expect: it has no effect without --smoke-test"),
+    (
+        ["deploy", "bot", MODEL, "--smoke-test", "hi", "--smoke-max-tokens", "0"],
+        '--smoke-max-tokens: "0" is not a whole number from 1 to 1024',
+    ),
+    (["deploy", "bot", MODEL, "--expires-after", "soon"], '--expires-after: is "soon"'),
+    (["deploy", "bot", MODEL, "--reply-to", "me"], '--reply-to: is "me"'),
+    (["deploy", "bot", MODEL, "--target", "-"], '--target: the settings have no target "-"'),
+    (["update", "bot", MODEL, "--task-token", ""], "--task-token: is empty"),
+    (["delete", "bot", "--callback-token", "x"], "--callback-token: has 1 characters"),
+    (["cancel", "r-1 "], 'REQUEST_ID: is "r-1 "'),
+    (["cancel", "r-1", "--deployment", "burn"], '--deployment: "burn" is not one of keep, delete'),
 ]
 
 
@@ -83,4 +86,4 @@ async def test_what_is_wrong_is_named_by_its_option_and_nothing_is_sent() -> Non
             assert (ran.code, ran.out) == (2, ""), words
             assert said in ran.err
         ran = await typed(box, "cancel", "r-1", "--wait", "--at-most", "1", **NOBODY)
-        assert (ran.code, ran.rows[0][3]) == (6, "1 in the queue that nobody has received")
+        assert (ran.code, ran.lines[0][3]) == (6, "1 in the queue that nobody has received")

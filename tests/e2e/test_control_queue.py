@@ -40,10 +40,10 @@ async def test_a_delete_from_the_command_line_overtakes_the_deploys_that_fill_th
             await process.until(lambda: len(process.lines("request.postponed")) > 5)
             near = {"SLIPWAY_HTTP_PORT": str(process.port)}
             ran = await typed(box, "delete", "bot", "--wait", "--at-most", "300", **near, **control)
-            assert (ran.code, ran.rows[-1][0]) == (0, "Deleted"), ran
+            assert (ran.code, ran.lines[-1][0]) == (0, "Deleted"), ran
             ran = await typed(box, "doctor", "--json", **near, **control)
             found = json.loads(ran.out)
-            assert "control queue" in found["lookedAt"]
+            assert "control queue" in found["checked"]
             about = {each["about"] for each in found["findings"]}
             assert "control dead-letter queue" in about, "this one has none"
             code, _ = await process.end()

@@ -68,9 +68,7 @@ async def test_each_command_is_about_the_target_that_it_names(tmp_path: Path) ->
         listed = await ran("list", "--target", "research")
         assert [row[:2] for row in listed.rows] == [["bot-1", "Active"]]
         assert [row[0] for row in (await ran("list")).rows] == ["bot"]
-        assert (
-            dict((await ran("get", "bot-1", "--target", "research")).rows)["customModelDeploymentArn"] == research.made[0].arn
-        )
+        assert (await ran("get", "bot-1", "--target", "research")).facts["customModelDeploymentArn"] == research.made[0].arn
         assert (await ran("get", "bot-1")).code == 1
 
         failed = research.add(box.bedrock.now(), "fails-bot", THEIRS, "", [{"key": REQUEST_TAG, "value": "r-0"}])
@@ -93,7 +91,7 @@ async def test_each_command_is_about_the_target_that_it_names(tmp_path: Path) ->
         assert "--target" not in (await ran("explain", "bot-1", "--daemon", url)).out, "the daemon says where it was"
 
         gone = await ran("delete", "bot-1", "--target", "research", "--wait", "--at-most", "300", port=process.port)
-        assert (gone.code, gone.rows[-1][0]) == (0, "Deleted")
+        assert (gone.code, gone.lines[-1][0]) == (0, "Deleted")
 
 
 async def test_a_target_that_is_not_there_or_cannot_be_reached_is_said(tmp_path: Path) -> None:
@@ -126,7 +124,7 @@ async def test_a_target_that_is_not_there_or_cannot_be_reached_is_said(tmp_path:
         said = " ".join(one["message"] for one in found["findings"])
         for word in ("reserch", "by an ARN", '"finished" asks for the target "nowhere"', "denied-slipway", "max_total 2"):
             assert word in said
-        assert "permissions in research" in found["lookedAt"]
+        assert "permissions in research" in found["checked"]
         (tmp_path / "permissions.toml").write_text("[[rule]]\n", "utf-8")
         broken = (await ran("doctor", "--json")).json["findings"][0]
         assert (broken["about"], broken["remedy"][:30]) == ("permission rules", "use 1 to 64 letters, digits, a")

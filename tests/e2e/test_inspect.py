@@ -31,7 +31,7 @@ async def test_a_list_has_every_filter_that_bedrock_has() -> None:
 
         async def names(*words: str) -> list[str]:
             ran = await typed(box, "list", *words, **NOBODY)
-            assert (ran.code, ran.err) == (0, "")
+            assert ran.code == 0
             return [row[0] for row in ran.rows]
 
         assert await names() == ["fails-bot", "bot-2", "bot-1"]
@@ -43,7 +43,7 @@ async def test_a_list_has_every_filter_that_bedrock_has() -> None:
         ran = await typed(box, "list", "--json", "--limit", "2", **NOBODY)
         assert [one.get("requestId") for one in ran.json["deployments"]] == ["r-3", None]
         following = await typed(box, "list", "--limit", "2", "--token", ran.json["nextToken"], **NOBODY)
-        assert [row[:3] for row in following.rows] == [["bot-1", "Active", "r-1"]]
+        assert [(row[0], row[1], row[4]) for row in following.rows] == [("bot-1", "Active", "r-1")]
         ran = await typed(box, "list", "--created-after", "lately", **NOBODY)
         assert ran.code == 2
         assert "--created-after" in ran.err
@@ -54,7 +54,7 @@ async def test_get_shows_all_and_says_when_there_is_none() -> None:
     async with LocalAws(terms=QUICK) as box:
         bug(box, "bot", "r-1")
         ran = await typed(box, "get", "bot", **NOBODY)
-        facts = dict(ran.rows)
+        facts = ran.facts
         assert (facts["status"], facts["description"], facts["requestId"], facts[f"tag {REQUEST_TAG}"]) == (
             "Active",
             "a line",
@@ -64,7 +64,7 @@ async def test_get_shows_all_and_says_when_there_is_none() -> None:
         ran = await typed(box, "get", facts["customModelDeploymentArn"], "--json", **NOBODY)
         assert ran.json["tags"] == {REQUEST_TAG: "r-1"}
         box.bedrock.account().update(box.bedrock.now(), "bot", OTHER)
-        facts = dict((await typed(box, "get", "bot", **NOBODY)).rows)
+        facts = (await typed(box, "get", "bot", **NOBODY)).facts
         assert facts["updateDetails"] == f"Updating to {OTHER}"
         ran = await typed(box, "get", "nothing", **NOBODY)
         assert (ran.code, ran.out) == (1, "")
@@ -86,10 +86,44 @@ async def test_watching_is_a_moving_table_or_a_line_of_json_for_each_look() -> N
         assert [one["modelDeploymentName"] for one in looks[0]["deployments"]] == ["endless-bot", "bot"]
         terminal = Terminal(box, "watch", "--every", "1", **near)
         await terminal.start()
-        await terminal.until(lambda screen: "endless-bot" in screen and "requests held: 1" in screen)
+        await terminal.until(lambda screen: "endless-bot" in screen and "Requests in progress: 1" in screen)
         bug(box, "later")
         await terminal.until(lambda screen: "later" in screen)
         assert await terminal.end(2) == 130
+
+
+async def test_list_get_and_watch_need_neither_queue_nor_topic() -> None:
+    async with LocalAws(terms=QUICK) as box:
+        bug(box, "bot", "r-1")
+        nothing = {"SLIPWAY_QUEUE_URL", "SLIPWAY_TOPIC_ARN"}
+        for words in (("list",), ("get", "bot"), ("watch", "--count", "1")):
+            ran = await typed(box, *words, "-o", "json", **NOBODY, without=nothing)
+            assert ran.code == 0, ran.err
+            assert "bot" in ran.out
+
+
+async def test_requests_in_progress_are_a_table_or_a_document() -> None:
+    async with LocalAws(terms=replace(QUICK, max_creating=1)) as box, daemon(box) as process:
+        near = {"SLIPWAY_HTTP_PORT": str(process.port)}
+        await process.until(lambda: bool(process.lines("daemon.started")))
+        ran = await typed(box, "requests", **near)
+        assert (ran.code, ran.out, ran.err) == (0, "", "Nothing found.\n")
+        await box.send(a_request("endless-bot", requestId="r-1"))
+        await process.until(lambda: bool(process.lines("deployment.created")))
+        await box.send(a_request("late", requestId="r-2", tenant="search"))
+        await process.until(lambda: bool(process.lines("slots.refused")))
+        ran = await typed(box, "requests", **near)
+        assert [row[:4] + row[5:] for row in ran.rows] == [
+            ["endless-bot", "deploy", "Creating", "InCreation", "r-1"],
+            ["late", "deploy", "Waiting", "NoSlot", "r-2"],
+        ]
+        ran = await typed(box, "requests", "-o", "wide", "--daemon", f"http://127.0.0.1:{process.port}", **NOBODY)
+        assert ran.rows[1][6:9] == ["1", "0", "search"]
+        words = ("requests", "--query", "requests[?waitsFor=='NoSlot'].requestId", "-o", "yaml")
+        assert (await typed(box, *words, **near)).out == "- r-2\n"
+        ran = await typed(box, "requests", **NOBODY)
+        assert (ran.code, ran.out) == (2, "")
+        assert "http_port is 0" in ran.err
 
 
 async def explained(box: LocalAws, process: Daemon, word: str) -> Ran:
@@ -155,5 +189,9 @@ async def test_a_list_at_a_terminal_is_a_table() -> None:
         bug(box, "fails-bot", "r-1")
         code, screen = await at_terminal(box, "list", **NOBODY)
         assert code == 0
-        assert "deployment" in screen.splitlines()[1]
-        assert "The model artifacts could not be loaded" in " ".join(screen.split())
+        heading, row = screen.splitlines()
+        assert all(word in heading for word in ("NAME", "STATUS", "AGE", "MODEL", "REQUEST"))
+        assert "Failed" in row
+        code, screen = await at_terminal(box, "list", "-o", "wide", **NOBODY)
+        assert code == 0
+        assert "The model artifacts could not be loaded" in screen.splitlines()[1]

@@ -36,16 +36,16 @@ async def test_nothing_is_wrong_with_a_good_box() -> None:
             url = f"http://127.0.0.1:{process.port}"
             ran = await typed(box, "doctor", "--json", "--model", MODEL, "--daemon", url)
             assert (ran.code, ran.err, ran.json["findings"]) == (0, "", [])
-            assert len(ran.json["lookedAt"]) == 10
+            assert len(ran.json["checked"]) == 10
             assert box.bedrock.account().made == []
-            assert (await typed(box, "doctor")).out == ""
+            assert (await typed(box, "doctor")).out.startswith("✓ credentials\n✓ queue\n")
 
 
 async def test_at_a_terminal_a_good_box_is_said_to_be_well() -> None:
     async with LocalAws(terms=QUICK) as box:
         code, screen = await at_terminal(box, "doctor")
         assert code == 0
-        assert "All well: credentials, queue, clock" in screen
+        assert [line.strip() for line in screen.splitlines()][:3] == ["✓ credentials", "✓ queue", "✓ clock"]
 
 
 async def test_all_that_was_planted_is_found() -> None:
@@ -92,7 +92,7 @@ async def test_what_is_not_there_is_found_one_at_a_time() -> None:
         async with client(box, "sqs") as sqs:
             await sqs.delete_queue(QueueUrl=box.dead_letter_url)
         ran = await typed(box, "doctor")
-        assert [row[0] for row in ran.rows] == ["dead-letter queue"]
+        assert [line for line in ran.out.splitlines() if line.startswith("✗")] == ["✗ dead-letter queue"]
 
 
 async def test_dead_letters_are_listed_shown_and_sent_back_where_they_are_sound() -> None:
@@ -102,26 +102,28 @@ async def test_dead_letters_are_listed_shown_and_sent_back_where_they_are_sound(
         async with client(box, "sqs") as sqs:
             await sqs.send_message(QueueUrl=box.dead_letter_url, MessageBody=a_request("bot"))
         await process.until(lambda: bool(process.lines("request.rejected")))
-        listed = {row[2]: row for row in (await typed(box, "dlq", "list")).rows}
+        listed = {row[1]: row for row in (await typed(box, "dlq", "list")).rows}
         assert set(listed) == {"UnknownKey", "ReceivedTooOften"}
         assert "did you mean modelDeploymentName?" in listed["UnknownKey"][4]
         assert listed["ReceivedTooOften"][3] == "bot bot"
-        shown = dict((await typed(box, "dlq", "show", listed["UnknownKey"][0])).rows)
+        shown = (await typed(box, "dlq", "show", listed["UnknownKey"][0])).facts
         assert shown["body"] == '{"modelDeploymentname": "bot"}'
-        assert shown["if sent again"] == "it is not accepted (UnknownKey)"
+        assert shown["after a redrive"] == "rejected again (UnknownKey)"
         ran = await typed(box, "dlq", "redrive", "--all")
         assert (ran.code, ran.out.split()) == (1, [listed["ReceivedTooOften"][0]])
-        assert "sent back: 1; left, as they would be rejected again: 1 (UnknownKey 1); name them" in ran.err
+        assert "sent back: 1; would be rejected again: 1 (UnknownKey 1); name them" in ran.err
         await results.until(lambda: "bot" in results.outcomes())
-        assert [row[2] for row in (await typed(box, "dlq", "list")).rows] == ["UnknownKey"]
+        assert [row[1] for row in (await typed(box, "dlq", "list")).rows] == ["UnknownKey"]
         ran = await typed(box, "dlq", "redrive", listed["UnknownKey"][0])
         assert ran.code == 0
         await process.until(lambda: len(process.lines("request.rejected")) == 2)
         (letter,) = (await typed(box, "dlq", "list", "--json")).json
         assert letter["code"] == "UnknownKey"
         ran = await typed(box, "dlq", "show", "nothing")
-        assert (ran.code, ran.out) == (2, "")
+        assert (ran.code, ran.out) == (1, "")
         assert "slipway dlq list" in ran.err
+        ran = await typed(box, "dlq", "redrive", "nothing", "-o", "json")
+        assert (ran.code, ran.json["sent"], ran.json["notFound"]) == (1, [], ["nothing"])
         ran = await typed(box, "dlq", "redrive")
         assert ran.code == 2
         assert "--all" in ran.err

@@ -7,6 +7,7 @@ import json
 import signal
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from slipway.core.lifecycle.tags import REQUEST_TAG
@@ -54,13 +55,13 @@ async def test_waiting_ends_with_the_outcome_as_the_daemon_tells_it() -> None:
         assert last(ran)["customModelDeploymentArn"] == box.bedrock.account().made[0].arn
         ran = await typed(box, "deploy", "fails-bot", MODEL, "--wait", **near(process))
         assert ran.code == 1
-        assert ran.rows[-1][:2] == ["Failed", "DeploymentFailed"]
+        assert ran.lines[-1][:2] == ["Failed", "DeploymentFailed"]
         ran = await typed(box, "deploy", "endless-bot", MODEL, "--wait", "--timeout", "2", **near(process))
-        assert (ran.code, ran.rows[-1][:2]) == (3, ["TimedOut", "InCreation"])
+        assert (ran.code, ran.lines[-1][:2]) == (3, ["TimedOut", "InCreation"])
         ran = await typed(box, "deploy", "bot", MODEL, "--if-exists", "fail", "--wait", **near(process))
-        assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "AlreadyExists"])
+        assert (ran.code, ran.lines[-1][:2]) == (1, ["Failed", "AlreadyExists"])
         ran = await typed(box, "deploy", "bot", MODEL[:-1] + "x", "--wait", **near(process))
-        assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "NameConflict"])
+        assert (ran.code, ran.lines[-1][:2]) == (1, ["Failed", "NameConflict"])
 
 
 async def test_what_was_deployed_is_deleted_and_what_is_not_ours_is_not() -> None:
@@ -69,9 +70,9 @@ async def test_what_was_deployed_is_deleted_and_what_is_not_ours_is_not() -> Non
         box.bedrock.account().add(box.bedrock.now(), "theirs", MODEL)
         assert (await typed(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
         ran = await typed(box, "delete", "bot", "--wait", **near(process))
-        assert (ran.code, ran.rows[-1][0]) == (0, "Deleted")
+        assert (ran.code, ran.lines[-1][0]) == (0, "Deleted")
         ran = await typed(box, "delete", "theirs", "--wait", **near(process))
-        assert (ran.code, ran.rows[-1][:2]) == (1, ["Failed", "NotOurs"])
+        assert (ran.code, ran.lines[-1][:2]) == (1, ["Failed", "NotOurs"])
         assert box.bedrock.account().counts(box.bedrock.now())[1] == 1
 
 
@@ -82,10 +83,10 @@ async def test_another_model_is_served_or_the_former_again() -> None:
         assert (await typed(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
         other = MODEL[:-1] + "x"
         ran = await typed(box, "update", "bot", other, "--wait", **near(process))
-        assert (ran.code, ran.rows[-1][0]) == (0, "Updated")
+        assert (ran.code, ran.lines[-1][0]) == (0, "Updated")
         box.bedrock.terms = replace(terms, update_failing=1.0)
         ran = await typed(box, "update", "bot", MODEL, "--rollback", "--wait", **near(process))
-        assert (ran.code, ran.rows[-1][0]) == (1, "RolledBack")
+        assert (ran.code, ran.lines[-1][0]) == (1, "RolledBack")
         assert box.bedrock.account().made[0].model_arn(box.bedrock.now()) == other
 
 
@@ -110,8 +111,8 @@ async def test_at_most_ends_the_waiting_and_says_that_the_request_goes_on() -> N
     async with LocalAws(terms=QUICK) as box:
         ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--at-most", "1", **NOBODY)
         assert ran.code == 6
-        assert "the request goes on" in ran.err
-        assert ran.rows[0] == ["Sent", "", "", "1 in the queue that nobody has received"]
+        assert "the request continues" in ran.err
+        assert ran.lines[0] == ["Sent", "", "", "1 in the queue that nobody has received"]
 
 
 async def test_who_can_no_longer_follow_says_that_the_request_goes_on() -> None:
@@ -119,7 +120,7 @@ async def test_who_can_no_longer_follow_says_that_the_request_goes_on() -> None:
         ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--request-id", "r-1", **NOBODY)
         assert (ran.code, ran.out) == (2, "")
         assert "AccessDeniedException" in ran.err
-        assert ran.err.endswith("; the request goes on\nslipway: see: slipway explain r-1\n")
+        assert ran.err.endswith("; the request continues\nslipway: see: slipway explain r-1\n")
         ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--events-queue", f"{box.queue_url}-none", **NOBODY)
         assert ran.code == 2
         assert "-none cannot be read (ReceiveMessage: " in ran.err
@@ -134,7 +135,7 @@ async def test_ctrl_c_stops_watching_and_not_the_deployment() -> None:
         await terminal.until(lambda screen: "Creating" in screen and "in creation" in screen)
         code = await terminal.end(signal.SIGINT)
         assert code == 130
-        assert "stopped watching; the request goes on" in terminal.screen
+        assert "stopped watching; the request continues" in terminal.screen
         assert "slipway explain r-1" in terminal.screen
         box.bedrock.account().made[0].ends = box.bedrock.now()
         await results.until(lambda: bool(results.outcomes()))
@@ -167,19 +168,19 @@ async def test_at_a_terminal_the_end_stays_on_the_screen() -> None:
     async with LocalAws(terms=QUICK) as box, daemon(box) as process:
         code, screen = await at_terminal(box, "deploy", "bot", MODEL, "--wait", **near(process))
         assert code == 0
-        assert "Ctrl-C stops watching, and nothing else." in screen
+        assert "Ctrl-C stops watching; the request continues." in screen
         assert box.bedrock.account().made[0].arn in screen.splitlines()[-1]
 
 
 WRONG = [
-    (["a--b", MODEL], "NAME: modelDeploymentName is"),
-    (["bot", "arn:nonsense"], "MODEL_ARN: modelArn has 12 characters"),
-    (["bot", MODEL.replace("us-east-1", "us-west-2")], "MODEL_ARN: modelArn is in Region us-west-2"),
-    (["bot", MODEL, "--timeout", "soon"], '--timeout: timeout is "soon"'),
-    (["bot", MODEL, "--priority", "1000"], "--priority: priority is the number 1000"),
-    (["bot"], "MODEL_ARN: modelArn is missing"),
-    (["bot", MODEL, "--retries", "1000"], "--retries: retries is the number 1000"),
-    (["bot", MODEL, "--tag", "slipway:x=y"], "--tag: tags[0].key is"),
+    (["a--b", MODEL], "NAME: is"),
+    (["bot", "arn:nonsense"], "MODEL_ARN: has 12 characters"),
+    (["bot", MODEL.replace("us-east-1", "us-west-2")], "MODEL_ARN: is in Region us-west-2"),
+    (["bot", MODEL, "--timeout", "soon"], '--timeout: is "soon"'),
+    (["bot", MODEL, "--priority", "1000"], '--priority: "1000" is not a whole number from -100 to 100'),
+    (["bot"], "MODEL_ARN missing: give it, or a file with -f"),
+    (["bot", MODEL, "--retries", "1000"], '--retries: "1000" is not a whole number from 0 to 10'),
+    (["bot", MODEL, "--tag", "slipway:x=y"], "--tag: is"),
     (["bot", MODEL, "--daemon", "http://127.0.0.1:9"], "no daemon answers at http://127.0.0.1:9"),
 ]
 
@@ -191,7 +192,7 @@ async def test_what_is_wrong_is_named_by_its_option_and_nothing_is_sent() -> Non
             assert (ran.code, ran.out) == (2, "")
             assert said in ran.err
         ran = await typed(box, "deploy", "ok", MODEL, "--wait", "--at-most", "1", **NOBODY)
-        assert ran.rows[0][3] == "1 in the queue that nobody has received", "its own"
+        assert ran.lines[0][3] == "1 in the queue that nobody has received", "its own"
 
 
 async def test_a_tag_without_a_value_is_named() -> None:
@@ -199,3 +200,54 @@ async def test_a_tag_without_a_value_is_named() -> None:
     assert ran.code == 2
     assert "--tag" in ran.err
     assert "KEY=VALUE" in ran.err
+
+
+async def test_a_dry_run_prints_the_request_which_can_be_given_as_a_file(tmp_path: Path) -> None:
+    async with LocalAws(terms=QUICK) as box:
+        words = ("deploy", "bot", MODEL, "--timeout", "90m", "--expires-after", "1d", "--tag", "team=support", "--dry-run")
+        ran = await typed(box, *words, **NOBODY)
+        assert ran.code == 0
+        assert ran.err.startswith("slipway: dry run: the request is valid; without --dry-run it is sent to http")
+        assert ran.json == {
+            "modelDeploymentName": "bot",
+            "modelArn": MODEL,
+            "tags": [{"key": "team", "value": "support"}],
+            "expiresAfter": 86_400,
+            "timeout": 5_400,
+        }
+        file = tmp_path / "request.json"
+        file.write_text(ran.out)
+        again = await typed(box, "deploy", "-f", str(file), "--dry-run", "--priority", "3", **NOBODY)
+        assert again.json == ran.json | {"priority": 3}
+        for other in (["update", "bot", MODEL], ["delete", "bot"], ["cancel", "r-1"]):
+            assert (await typed(box, *other, "--dry-run", "-o", "yaml", **NOBODY)).out.startswith(f"action: {other[0]}\n")
+        ran = await typed(box, "deploy", "b@t", MODEL, "--dry-run", **NOBODY)
+        assert (ran.code, ran.out) == (2, "")
+        body = json.dumps({"modelDeploymentName": "bot", "modelArn": MODEL, "timeout": "2h"})
+        ran = await typed(box, "deploy", "-f", "-", "--query", "modelDeploymentName", stdin=body, **NOBODY)
+        assert (ran.code, ran.out) == (0, '"bot"\n')
+        ran = await typed(box, "deploy", "late", MODEL, "--wait", "--at-most", "1s", **NOBODY)
+        assert ran.lines[0] == ["Sent", "", "", "2 in the queue that nobody has received"], "a dry run sends nothing"
+
+
+async def test_a_target_that_nobody_knows_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    settings = tmp_path / "slipway.toml"
+    settings.write_text('[targets.west]\nregion = "us-west-2"\n')
+    west = MODEL.replace("us-east-1", "us-west-2")
+    async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_CONFIG=str(settings)) as process:
+        await process.until(lambda: bool(process.lines("daemon.started")))
+        ran = await typed(box, "deploy", "bot", MODEL, "--target", "nope", **near(process))
+        assert (ran.code, ran.out) == (2, "")
+        assert '--target: the settings have no target "nope", only default, west; use one of them' in ran.err
+        ran = await typed(box, "deploy", "bot", west, "--target", "west", "--wait", **near(process))
+        assert ran.code == 0, "the daemon knows it"
+        ran = await typed(box, "deploy", "bot", west, "--target", "west", **NOBODY)
+        assert (ran.code, ran.out) == (2, "")
+
+
+async def test_a_taken_name_is_answered_with_the_option_that_takes_it() -> None:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process:
+        assert (await typed(box, "deploy", "bot", MODEL, "--wait", **near(process))).code == 0
+        ran = await typed(box, "deploy", "bot", MODEL[:-1] + "x", "--wait", **near(process))
+        assert (ran.code, ran.lines[-1][1]) == (1, "NameConflict")
+        assert "set ifExists (--if-exists) to update or replace" in ran.lines[-1][3]

@@ -1,4 +1,4 @@
-"""`slipway audit`: gathers what the audit compares, and prints what it found."""
+"""`slipway audit`: collects the evidence that the audit compares, and prints what was found."""
 
 from __future__ import annotations
 
@@ -11,87 +11,81 @@ from typing import Final
 
 from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
-from slipway.cli.output import is_terminal, print_json, print_line, print_sentence, print_table
-from slipway.cli.runner import CommandError
+from slipway.cli.output import CommandError, Output, print_finding, print_line, print_sentence
 from slipway.client.daemons import query_all
 from slipway.core.diagnostics.audit import AuditFinding, Evidence, FindingKind, Report, audit
 from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_archive
 from slipway.settings.load import Settings
 
-SECOND_LOOK_SECONDS: Final = 3.0
-"""SQS counts approximately, and a request may be between two daemons: an orphan is one only if it still is, so much later."""
+CONFIRMATION_SECONDS: Final = 3.0
+"""SQS counts approximately, and a request may be between two daemons: an orphan must be found again after this time."""
 
 
 async def audit_account(
-    visit: OperatorSession, settings: Settings, daemons: Sequence[str], events: Sequence[ParsedEvent] | None, *, as_json: bool
+    session: OperatorSession, settings: Settings, daemons: Sequence[str], events: Sequence[ParsedEvent] | None, output: Output
 ) -> Exit:
-    """Look, compare, print; answer whether anything was found."""
-    report = audit(await _evidence(visit, settings, daemons, events))
+    """Print what the audit finds; return whether it found anything."""
+    report = audit(await _evidence(session, settings, daemons, events))
     if any(finding.kind is FindingKind.ORPHAN for finding in report.findings):
-        await asyncio.sleep(SECOND_LOOK_SECONDS)
-        report = _in_both(report, audit(await _evidence(visit, settings, daemons, events)))
-    _print(report, as_json=as_json)
+        await asyncio.sleep(CONFIRMATION_SECONDS)
+        report = _in_both(report, audit(await _evidence(session, settings, daemons, events)))
+    _print(report, output)
     return Exit.FAILURE if report.findings else Exit.OK
 
 
 def read_events(path: str) -> list[ParsedEvent]:
-    """Read the archive at this path, `-` being standard input. Raises CannotDo."""
+    """Read the archive at this path, `-` being standard input. Raises `CommandError`."""
     try:
         if path == "-":
             return list(read_archive(sys.stdin))
         with Path(path).open(encoding="utf-8") as lines:
             return list(read_archive(lines))
     except NotAnEvent as wrong:
-        raise CommandError(f"--events {path}: {wrong}") from wrong
+        raise CommandError(f"--events: {path}: {wrong}") from wrong
     except (OSError, UnicodeDecodeError) as wrong:
         why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-        raise CommandError(f"--events {path} cannot be read ({why}); name a file of events, one a line") from wrong
+        raise CommandError(f"--events: {path} cannot be read ({why}); name a file of events, one on each line") from wrong
 
 
 async def _evidence(
-    visit: OperatorSession, settings: Settings, daemons: Sequence[str], events: Sequence[ParsedEvent] | None
+    session: OperatorSession, settings: Settings, daemons: Sequence[str], events: Sequence[ParsedEvent] | None
 ) -> Evidence:
-    """Bedrock first, the daemons then, the queue's counts last: what moves on meanwhile is seen where it went.
+    """Ask Bedrock, then the daemons, then the queue: in this order a request that moves meanwhile is not missed.
 
-    What is said of other targets is about other accounts; but what is held for them is in the same queue.
+    Other targets are other accounts; but their requests are in the same queue, and are subtracted from its counts.
     """
-    catalogue, target = visit.here.catalogue, visit.here.target.label
+    catalogue, target = session.here.catalogue, session.here.target.label
     existing = await catalogue.with_tags(await catalogue.all())
-    said = await query_all(daemons)
-    held = [one for one in said.held if one.target == target]
-    backlog = await visit.inspector.backlog(settings.queue_url)
+    reported = await query_all(daemons)
+    held = [one for one in reported.held if one.target == target]
+    backlog = await session.inspector.backlog(settings.queue_url)
     return Evidence(
         existing=existing,
-        backlog=replace(backlog, in_flight=max(0, backlog.in_flight - (len(said.held) - len(held)))),
+        backlog=replace(backlog, in_flight=max(0, backlog.in_flight - (len(reported.held) - len(held)))),
         held=held if daemons else None,
-        finished=[one for one in said.finished if one.target == target],
+        finished=[one for one in reported.finished if one.target == target],
         events=None if events is None else [one for one in events if one.target == target],
     )
 
 
 def _in_both(first: Report, second: Report) -> Report:
-    """What the second look found; but of orphans only those that the first one found too."""
+    """Return what the second audit found; of orphans only those that the first one found too."""
     orphans = {finding.arn for finding in first.findings if finding.kind is FindingKind.ORPHAN}
     kept = [one for one in second.findings if one.kind is not FindingKind.ORPHAN or one.arn in orphans]
     return Report(tuple(kept), second.unknown)
 
 
-def _print(report: Report, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"findings": [_json(finding) for finding in report.findings], "unknown": list(report.unknown)})
+def _print(report: Report, output: Output) -> None:
+    if output.is_document:
+        output.print_document({"findings": [_json(finding) for finding in report.findings], "unknown": list(report.unknown)})
         return
-    rows = [
-        (one.kind.value, one.name, one.request_id or "", f"{one.text.rstrip('.')}; {one.remedy}") for one in report.findings
-    ]
-    if rows:
-        print_table(("what", "deployment", "request", "what is so, and what to do"), rows)
-    elif is_terminal():
+    for one in report.findings:
+        request = f"request {one.request_id}" if one.request_id else ""
+        print_finding(one.kind.value, one.name, request, text=one.text, remedy=one.remedy)
+    if not report.findings:
         print_line("Nothing found.")
     for sentence in report.unknown:
-        if is_terminal():
-            print_sentence(f"Not known: {sentence}")
-        else:
-            print_line(f"not known\t{sentence}")
+        print_sentence(f"Not known: {sentence}")
 
 
 def _json(finding: AuditFinding) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""`slipway config`: the settings in force, and where each came from."""
+"""`slipway config`: the settings in force, and the origin of each."""
 
 from __future__ import annotations
 
@@ -8,58 +8,58 @@ from pathlib import Path
 from typing import Final
 
 from slipway.cli.exit_codes import Exit
-from slipway.cli.output import is_terminal, print_facts, print_json, print_table
+from slipway.cli.output import Output
 from slipway.cli.runner import say
 from slipway.core.requests.targets import DEFAULT, TargetSettings
 from slipway.settings.fields import SETTINGS, written
-from slipway.settings.load import Settings, WrongSetting, load
+from slipway.settings.load import NO_QUEUE, NOT_SET, Settings, WrongSetting, load
 from slipway.settings.targets import TABLE
 
-_SECRET: Final = ("SECRET", "TOKEN", "PASSWORD", "KEY_ID")
-_OF_AWS: Final = ("AWS_",)
-NOT_SHOWN: Final = "(set, not shown)"
+_SECRET_WORDS: Final = ("SECRET", "TOKEN", "PASSWORD", "KEY_ID")
+_SDK_PREFIX: Final = "AWS_"
+HIDDEN: Final = "(set, not shown)"
 
 
-def print_config(config: Path | None, *, as_json: bool) -> Exit:
-    """Print them, Slipway's own and then the AWS SDK's variables that are set; answer the exit code."""
+def print_config(config: Path | None, output: Output) -> Exit:
+    """Print Slipway's settings and the AWS SDK's variables that are set; return the exit code."""
     try:
-        settings = load(os.environ, str(config) if config else None)
+        settings = load(os.environ, str(config) if config else None, optional=NO_QUEUE)
     except WrongSetting as wrong:
         say(str(wrong))
         return Exit.USAGE
     own = [(each.name, getattr(settings, each.name), settings.provenance[each.name]) for each in SETTINGS]
     own += [
-        (name, value, settings.provenance[TABLE]) for each in settings.targets for name, value in _of_target(each, settings)
+        (name, value, settings.provenance[TABLE])
+        for target in settings.targets
+        for name, value in _target_settings(target, settings)
     ]
-    sdk = [(name, masked(name, value), name) for name, value in sorted(os.environ.items()) if name.startswith(_OF_AWS)]
-    if as_json:
-        print_json({name: {"value": value, "from": origin} for name, value, origin in [*own, *sdk]})
-        return Exit.OK
-    rows = [(name, written(value).strip('"'), origin) for name, value, origin in [*own, *sdk]]
-    if is_terminal():
-        sources = {name: "environment" if origin == name else origin for name, _, origin in rows}
-        print_facts({name: f"{value or '-'} ({sources[name]})" for name, value, _ in rows})
+    sdk = [(name, masked(name, value), name) for name, value in sorted(os.environ.items()) if name.startswith(_SDK_PREFIX)]
+    if output.is_document:
+        output.print_document(
+            {name: {"value": None if origin == NOT_SET else value, "from": origin} for name, value, origin in [*own, *sdk]}
+        )
     else:
-        print_table(("setting", "value", "from"), rows)
+        rows = [(name, written(value).strip('"'), origin) for name, value, origin in [*own, *sdk]]
+        output.print_table(("setting", "value", "from"), rows)
     return Exit.OK
 
 
-def _of_target(wanted: TargetSettings, settings: Settings) -> Iterator[tuple[str, object]]:
-    """Answer what a target has of its own: of the default, what does not stand among the other settings."""
-    role, rules = wanted.role, wanted.rules
-    said: dict[str, object] = {"region": wanted.region}
+def _target_settings(target: TargetSettings, settings: Settings) -> Iterator[tuple[str, object]]:
+    """Return the settings of a target by name; of the default, only those that are not among Slipway's own."""
+    role, rules = target.role, target.rules
+    values: dict[str, object] = {"region": target.region}
     if role is not None:
-        said |= {"role_arn": role.arn, "session_name": role.session_name, "external_id": role.external_id and NOT_SHOWN}
-    said |= {"models": list(rules.models), "names": list(rules.names)}
-    if wanted.name != DEFAULT or rules.max_creating != settings.max_creating:
-        said["max_creating"] = rules.max_creating
-    if wanted.name != DEFAULT or rules.max_total != settings.max_total:
-        said["max_total"] = rules.max_total
-    for key, value in said.items():
+        values |= {"role_arn": role.arn, "session_name": role.session_name, "external_id": role.external_id and HIDDEN}
+    values |= {"models": list(rules.models), "names": list(rules.names)}
+    if target.name != DEFAULT or rules.max_creating != settings.max_creating:
+        values["max_creating"] = rules.max_creating
+    if target.name != DEFAULT or rules.max_total != settings.max_total:
+        values["max_total"] = rules.max_total
+    for key, value in values.items():
         if value or value == 0:
-            yield f"{TABLE}.{wanted.name}.{key}", value
+            yield f"{TABLE}.{target.name}.{key}", value
 
 
 def masked(name: str, value: str) -> str:
-    """Answer a value as it may be shown: of a secret, only that it is set."""
-    return NOT_SHOWN if any(word in name for word in _SECRET) else value
+    """Return a value as it may be shown: of a secret, only that it is set."""
+    return HIDDEN if any(word in name for word in _SECRET_WORDS) else value

@@ -1,4 +1,4 @@
-"""What the commands exit with, the same everywhere: for scripts."""
+"""Exit codes of all commands, for scripts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ class Exit(IntEnum):
 
 
 MEANINGS: Final[Mapping[Exit, str]] = {
-    Exit.OK: "it ended well, it lives, or nothing was found",
-    Exit.FAILURE: "it ended `Failed`, it does not live, something was found, no rule matches, or there is no such thing",
-    Exit.USAGE: "an option, an argument or a setting is wrong, or somebody who was to be asked did not answer",
-    Exit.TIMED_OUT: "`--wait`: it ended `TimedOut`",
-    Exit.REJECTED: "`--wait`: it ended `Rejected`",
-    Exit.CANCELLED: "`--wait`: it ended `Cancelled` (the cancel itself, in `CancelTaken`, ends well)",
-    Exit.UNAVAILABLE: "`--wait`: it has ended, and how is only in its event; or `--at-most` was over first",
-    Exit.STOPPED_WATCHING: "Ctrl-C: watching has stopped, and nothing else; `probe` has taken away what it made",
+    Exit.OK: "success, healthy, or nothing to report",
+    Exit.FAILURE: "the outcome is `Failed` or `RolledBack`, the daemon is not healthy, something was found, no rule "
+    "matches, or what was named does not exist",
+    Exit.USAGE: "an option, an argument or a setting is wrong, or AWS or a daemon did not answer",
+    Exit.TIMED_OUT: "`--wait`: the outcome is `TimedOut`",
+    Exit.REJECTED: "`--wait`: the outcome is `Rejected`",
+    Exit.CANCELLED: "`--wait`: the outcome is `Cancelled` (a `cancel` that succeeds exits with 0)",
+    Exit.UNAVAILABLE: "`--wait`: the request has ended and only its event has the outcome, or the time of `--at-most` is over",
+    Exit.STOPPED_WATCHING: "Ctrl-C: watching has stopped, and the request continues; `probe` has deleted what it created",
 }
-"""The table in docs/reference/commands.md is made of these."""
+"""The table in docs/reference/commands.md is generated from these."""

@@ -1,4 +1,4 @@
-"""`slipway explain`: asks everybody who may know something, and prints what they know together."""
+"""`slipway explain`: what the daemons, Bedrock and the queue report of one request or deployment."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from slipway.aws.operator.deployment_listing import DeploymentListing
 from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
-from slipway.cli.output import print_json, print_line, print_sentence
-from slipway.cli.runner import CommandError
+from slipway.cli.output import CommandError, Output, print_line, print_sentence
 from slipway.client.daemons import DaemonUnreachable, query_failures, query_requests
 from slipway.core.bedrock.errors import CallFailed, Refused
 from slipway.core.diagnostics.audit import Backlog
@@ -19,16 +18,16 @@ from slipway.core.requests.targets import DEFAULT
 from slipway.settings.load import Settings
 
 MOST_SEARCHED = 200
-"""So many deployments are searched for a request's tag, at one call each."""
+"""Most deployments that are searched for a request's tag, at one call each."""
 
 
 async def explain_word(
-    visit: OperatorSession, settings: Settings, word: str, daemons: Sequence[str], target: str | None, *, as_json: bool
+    session: OperatorSession, settings: Settings, word: str, daemons: Sequence[str], target: str | None, output: Output
 ) -> Exit:
-    """Find out, and say it; answer whether anything is known. `target` is the only one that is looked at, if there is one."""
-    explanation = explain(await _knowledge(visit, settings, word, daemons, target))
-    if as_json:
-        print_json({"state": explanation.state, "reason": explanation.reason, "lines": list(explanation.lines)})
+    """Print the explanation; return whether anything is known. `target` restricts it to one target."""
+    explanation = explain(await _facts(session, settings, word, daemons, target))
+    if output.is_document:
+        output.print_document({"state": explanation.state, "reason": explanation.reason, "lines": list(explanation.lines)})
     else:
         _print(explanation)
     return Exit.OK if explanation.is_known else Exit.FAILURE
@@ -40,8 +39,8 @@ def _print(explanation: Explanation) -> None:
         print_sentence(line)
 
 
-async def _knowledge(
-    visit: OperatorSession, settings: Settings, word: str, named: Sequence[str], target: str | None
+async def _facts(
+    session: OperatorSession, settings: Settings, word: str, named: Sequence[str], target: str | None
 ) -> ExplainFacts:
     held: list[RequestStatus] = []
     finished: list[FinishedRequest] = []
@@ -49,11 +48,11 @@ async def _knowledge(
     failures: dict[str, str] = {}
     unanswered: list[str] = []
     urls = named or list(settings.own_daemon)
-    only = visit.here.target.label
+    only = session.here.target.label
     answered = 0
     for url in urls:
         try:
-            said = await query_requests(url, word)
+            reported = await query_requests(url, word)
             failures |= await query_failures(url)
         except DaemonUnreachable as wrong:
             if named:
@@ -61,19 +60,21 @@ async def _knowledge(
             unanswered.append(f"{wrong}, with --daemon")
             continue
         answered += 1
-        held += [one for one in said.held if target is None or one.target == only]
-        finished += [one for one in said.finished if target is None or one.target == only]
-        lines |= said.extras.get("calls", {})
+        held += [one for one in reported.held if target is None or one.target == only]
+        finished += [one for one in reported.finished if target is None or one.target == only]
+        lines |= reported.extras.get("calls", {})
     existing: ExistingDeployment | None = None
     backlog: Backlog | None = None
     try:
-        existing, unasked = await _look(visit, word, target, [_about(one) for one in held] + [_about(one) for one in finished])
+        existing, unasked = await _find(
+            session, word, target, [_about(one) for one in held] + [_about(one) for one in finished]
+        )
         unanswered += unasked
-        backlog = await visit.inspector.backlog(settings.queue_url)
+        backlog = await session.inspector.backlog(settings.queue_url)
     except CallFailed as failed:
         if not answered:
             raise CommandError(
-                f"no daemon answers, and AWS neither: {failed}; name a daemon with --daemon, or check the credentials"
+                f"neither a daemon nor AWS answers: {failed}; name a daemon with --daemon, or check the credentials"
             ) from failed
         unanswered.append(f"AWS, from here: {failed}")
     return ExplainFacts(
@@ -92,22 +93,22 @@ def _about(one: RequestStatus | FinishedRequest) -> tuple[str, str]:
     return one.target or DEFAULT, one.name
 
 
-async def _look(
-    visit: OperatorSession, word: str, target: str | None, abouts: Sequence[tuple[str, str]]
+async def _find(
+    session: OperatorSession, word: str, target: str | None, abouts: Sequence[tuple[str, str]]
 ) -> tuple[ExistingDeployment | None, list[str]]:
-    """Answer what Bedrock shows in the target that it is about, as the daemons say (by name and deployment), and what not."""
-    about = abouts[0][0] if abouts else visit.here.target.name
-    if about not in visit.places:
+    """Return the deployment in the target that the daemons name, and the sentences about targets that were not asked."""
+    about = abouts[0][0] if abouts else session.here.target.name
+    if about not in session.places:
         return None, [f"Bedrock in target {about}, which these settings do not have; name the daemon's, with --config"]
-    existing = await _existing(visit.places[about].catalogue, word, [name for each, name in abouts if name and each == about])
-    others = [name for name in visit.places if name != about]
+    existing = await _existing(session.places[about].catalogue, word, [name for each, name in abouts if name and each == about])
+    others = [name for name in session.places if name != about]
     if existing is not None or abouts or target is not None or not others:
         return existing, []
     return None, [f"Bedrock in {', '.join(others)}; name one with --target"]
 
 
 async def _existing(catalogue: DeploymentListing, word: str, names: Sequence[str]) -> ExistingDeployment | None:
-    """By name or ARN; else by the tag of the request, where there are few enough to be searched."""
+    """Return the deployment with this name or ARN; else that with the request's tag, if there are few enough to search."""
     for identifier in dict.fromkeys([*names, word]):
         try:
             details = await catalogue.details(identifier)

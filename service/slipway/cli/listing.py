@@ -1,4 +1,4 @@
-"""`slipway list`, `get` and `watch`: what there is."""
+"""`slipway list`, `get` and `watch`: deployments as Bedrock shows them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from slipway.aws.operator.deployment_listing import Details, Filters
 from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
-from slipway.cli.output import is_terminal, print_facts, print_json, print_table
+from slipway.cli.output import Form, Output, age_since, is_terminal, print_facts, short_time
 from slipway.cli.runner import say
 from slipway.client.daemons import DaemonUnreachable, query_all
 from slipway.core.bedrock.deployments import Status
@@ -20,52 +20,59 @@ from slipway.core.diagnostics.predict import ExistingDeployment
 from slipway.core.time_format import format_time
 from slipway.settings.load import Settings
 
-COLUMNS: Final = ("deployment", "status", "request", "created", "model")
+COLUMNS: Final = ("name", "status", "age", "model", "request")
+WIDE_COLUMNS: Final = (*COLUMNS, "created", "arn", "message")
 
 
-async def list_deployments(visit: OperatorSession, filters: Filters, *, limit: int, token: str | None, as_json: bool) -> Exit:
-    """Print one page, and how to go on where there is more."""
-    page = await visit.here.catalogue.page(filters, token=token, size=limit)
-    existing = await visit.here.catalogue.with_tags(page.deployments)
-    if as_json:
-        print_json({"deployments": [_json(one) for one in existing], "nextToken": page.next_token})
+async def list_deployments(
+    session: OperatorSession, filters: Filters, *, limit: int, token: str | None, output: Output
+) -> Exit:
+    """Print one page, and how to list the next one."""
+    page = await session.here.catalogue.page(filters, token=token, size=limit)
+    existing = await session.here.catalogue.with_tags(page.deployments)
+    if output.is_document:
+        output.print_document({"deployments": [_json(one) for one in existing], "nextToken": page.next_token})
         return Exit.OK
-    print_table(COLUMNS, [_row(one) for one in existing])
+    rows = [_row(one, is_wide=output.is_wide) for one in existing]
+    output.print_table(WIDE_COLUMNS if output.is_wide else COLUMNS, rows)
     if page.next_token is not None:
-        say(f"there is more: --token {page.next_token}")
+        say(f"there are more deployments; to list them, add --token {page.next_token}")
     return Exit.OK
 
 
-async def get_deployment(visit: OperatorSession, identifier: str, *, as_json: bool) -> Exit:
-    """Print all about one; answer whether there is one."""
-    details = await visit.here.catalogue.details(identifier)
+async def get_deployment(session: OperatorSession, identifier: str, output: Output) -> Exit:
+    """Print one deployment; return whether there is one."""
+    details = await session.here.catalogue.details(identifier)
     if details is None:
-        say(f"there is no deployment {identifier!r}; slipway list shows those that there are")
+        say(f"there is no deployment {identifier!r}; slipway list shows all deployments")
         return Exit.FAILURE
-    if as_json:
+    if output.is_document:
         described = {} if details.description is None else {"description": details.description}
-        print_json(_json(ExistingDeployment(details.deployment, details.slipway_tags)) | described | {"tags": details.tags})
+        document = _json(ExistingDeployment(details.deployment, details.slipway_tags)) | described | {"tags": details.tags}
+        output.print_document(document)
     else:
         print_facts(_facts(details))
     return Exit.OK
 
 
-async def watch_target(visit: OperatorSession, settings: Settings, daemons: Sequence[str], *, every: float, count: int) -> Exit:
-    """Show what there is, again and again, `count` times or (0) until Ctrl-C."""
-    watching = _Watching(visit, settings, daemons)
-    looks = 0
-    with _screen() as show:
+async def watch_target(
+    session: OperatorSession, settings: Settings, daemons: Sequence[str], *, every: float, count: int, output: Output
+) -> Exit:
+    """Show the deployments and slots of a target repeatedly, `count` times, or (0) until Ctrl-C."""
+    observer = _TargetObserver(session, settings, daemons)
+    updates = 0
+    with _screen(output) as show:
         while True:
             began = time.monotonic()
-            show(*await watching.look())
-            looks += 1
-            if looks == count:
+            show(*await observer.observe())
+            updates += 1
+            if updates == count:
                 return Exit.OK
             await asyncio.sleep(max(0.0, every - (time.monotonic() - began)))
 
 
 class Slots(NamedTuple):
-    """How full the target is, and who waits. None where no daemon answers."""
+    """How full a target is, and how many requests wait. None where no daemon answers."""
 
     creating: int
     total: int
@@ -74,37 +81,38 @@ class Slots(NamedTuple):
     quota: str | None = None
 
 
-class _Watching:
-    """Looks at a target, asking for each deployment's tags once only."""
+class _TargetObserver:
+    """Observes a target, asking for the tags of each deployment only once."""
 
-    def __init__(self, visit: OperatorSession, settings: Settings, daemons: Sequence[str]) -> None:
-        self._visit = visit
+    def __init__(self, session: OperatorSession, settings: Settings, daemons: Sequence[str]) -> None:
+        self._session = session
         self._daemons = daemons or list(settings.own_daemon)
         self._is_named = bool(daemons)
         self._known: dict[str, ExistingDeployment] = {}
 
-    async def look(self) -> tuple[list[ExistingDeployment], Slots]:
-        """Answer what there is, the newest first, and the slots."""
-        deployments = await self._visit.here.catalogue.all()
+    async def observe(self) -> tuple[list[ExistingDeployment], Slots]:
+        """Return the deployments, newest first, and the slots."""
+        catalogue = self._session.here.catalogue
+        deployments = await catalogue.all()
         new = [deployment for deployment in deployments if deployment.arn not in self._known]
-        tags = {one.deployment.arn: one for one in await self._visit.here.catalogue.with_tags(new)} | self._known
+        tags = {one.deployment.arn: one for one in await catalogue.with_tags(new)} | self._known
         self._known = {one.arn: replace(tags[one.arn], deployment=one) for one in deployments if one.arn in tags}
         existing = sorted(self._known.values(), key=lambda one: -one.deployment.created_at)
         slots = Slots(sum(one.status is Status.CREATING for one in deployments), len(deployments))
         try:
-            return existing, await self._with_line(slots) if self._daemons else slots
+            return existing, await self._with_requests(slots) if self._daemons else slots
         except DaemonUnreachable:
             if self._is_named:
                 raise
             return existing, slots
 
-    async def _with_line(self, slots: Slots) -> Slots:
-        """Add what the daemons say of the target."""
-        said, target = await query_all(self._daemons), self._visit.here.target.label
-        site = said.extras if target is None else said.extras.get("targets", {}).get(target)
+    async def _with_requests(self, slots: Slots) -> Slots:
+        """Add what the daemons report of the target."""
+        reported, target = await query_all(self._daemons), self._session.here.target.label
+        site = reported.extras if target is None else reported.extras.get("targets", {}).get(target)
         if site is None:
             raise DaemonUnreachable(f"{self._daemons[-1]} has no target {target!r}; name a daemon with the same settings file")
-        held = sum(one.target == target for one in said.held)
+        held = sum(one.target == target for one in reported.held)
         return slots._replace(held=held, waiting=site["slots"]["waiting"], quota=site["slots"]["quota"])
 
 
@@ -112,38 +120,41 @@ Show = Callable[[Sequence[ExistingDeployment], Slots], None]
 
 
 @contextmanager
-def _screen() -> Iterator[Show]:
-    """Answer what shows a look: a table that moves, for a person; a line of JSON for a program."""
-    if not is_terminal():
-        yield lambda existing, slots: print_json(
-            {"at": format_time(time.time()), "slots": slots._asdict(), "deployments": [_json(one) for one in existing]}
+def _screen(output: Output) -> Iterator[Show]:
+    """Yield what shows one update: a table that changes, for a person; a document for a program."""
+    if output.is_document or not is_terminal():
+        stream = output if output.is_document else Output(Form.JSON)
+        yield lambda existing, slots: stream.print_document(
+            {"at": format_time(time.time()), "slots": slots._asdict(), "deployments": [_json(one) for one in existing]},
+            is_one_of_many=True,
         )
         return
-    from slipway.cli.live_display import moving_table
+    from slipway.cli.live_display import live_table
 
-    with moving_table(COLUMNS) as update:
-        yield lambda existing, slots: update([_row(one) for one in existing], _said(slots))
+    with live_table(WIDE_COLUMNS if output.is_wide else COLUMNS) as update:
+        yield lambda existing, slots: update(_summary(slots), [_row(one, is_wide=output.is_wide) for one in existing])
 
 
-def _said(slots: Slots) -> str:
-    said = f"{slots.creating} in creation, {slots.total} in all"
+def _summary(slots: Slots) -> str:
+    text = f"Slots: {slots.creating} in creation, {slots.total} in total"
     if slots.held is not None:
-        said += f"; requests held: {slots.held}, in line for a slot: {slots.waiting}; quota: {slots.quota}"
-    return said
+        text += f"; quota: {slots.quota}\nRequests in progress: {slots.held}, waiting for a slot: {slots.waiting}"
+    return text
 
 
-def _row(one: ExistingDeployment) -> tuple[str, ...]:
+def _row(one: ExistingDeployment, *, is_wide: bool) -> tuple[str, ...]:
     deployment = one.deployment
-    created = format_time(deployment.created_at)[:19] + "Z"
     model = deployment.model_arn.rpartition(":custom-model/")[2]
-    failure = f": {deployment.failure_message}" if deployment.failure_message else ""
-    return deployment.name, deployment.status_text, one.request_tag or "-", created, model + failure
+    row = (deployment.name, deployment.status_text, age_since(deployment.created_at), model, one.request_tag or "")
+    if not is_wide:
+        return row
+    return (*row, short_time(deployment.created_at), deployment.arn, deployment.failure_message or "")
 
 
 def _json(one: ExistingDeployment) -> dict[str, object]:
     deployment = one.deployment
     update = deployment.update
-    said = {
+    document = {
         "modelDeploymentName": deployment.name,
         "customModelDeploymentArn": deployment.arn,
         "modelArn": deployment.model_arn,
@@ -154,7 +165,7 @@ def _json(one: ExistingDeployment) -> dict[str, object]:
         "updateDetails": update and {"modelArn": update.model_arn, "updateStatus": update.status.value},
         "requestId": one.request_tag,
     }
-    return {key: value for key, value in said.items() if value is not None}
+    return {key: value for key, value in document.items() if value is not None}
 
 
 def _facts(details: Details) -> dict[str, str]:

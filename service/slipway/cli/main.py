@@ -1,42 +1,45 @@
-"""The command line. Each command is a few lines: what it does lives elsewhere, and is imported when it is asked for."""
+"""The command line. What a command does is in a module of its own, which is imported when the command runs."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+import platform
 import sys
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from slipway import __version__
-from slipway.cli.commands import inspect as cli_looking
-from slipway.cli.commands import operate as cli_mending
-from slipway.cli.commands import requests as cli_asking
+from slipway.cli.command_group import CommandGroup
+from slipway.cli.commands import inspect as inspect_commands
+from slipway.cli.commands import operate as operate_commands
+from slipway.cli.commands import submit as submit_commands
+from slipway.cli.options import Config, choice, share, whole_number, with_connection, with_output
+from slipway.cli.output import CommandError, Form, Output, print_line
 
 app = typer.Typer(
+    cls=CommandGroup,
     name="slipway",
-    help="Deployment requests from SQS, made true in Amazon Bedrock, answered through SNS.",
-    no_args_is_help=True,
+    help="Create Amazon Bedrock custom model deployments from requests in an SQS queue, and publish every outcome to SNS.",
     add_completion=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 
-app.add_typer(cli_asking.app)
-app.add_typer(cli_looking.app)
-app.add_typer(cli_mending.app)
-
-EXIT_WRONG_SETTING = 2
-"""Also what typer exits with when an option is wrong."""
+app.add_typer(submit_commands.app)
+app.add_typer(inspect_commands.app)
+app.add_typer(operate_commands.app)
 
 
 class Document(StrEnum):
-    """What `slipway schema` can print."""
+    """The documents of `slipway schema`."""
 
     REQUEST = "request"
     EVENT = "event"
@@ -44,7 +47,7 @@ class Document(StrEnum):
 
 
 def run() -> None:
-    """Run a command. Its help and what is said of wrong options are drawn for a person, and plain in a pipe."""
+    """Run a command. Its help is drawn with colours at a terminal, and is plain in a pipe."""
     if sys.stdout.isatty() and sys.stderr.isatty():
         app.rich_markup_mode = "markdown"
     app()
@@ -62,17 +65,16 @@ def slipway(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Deployment requests from SQS, made true in Amazon Bedrock, answered through SNS."""
+    """Create Amazon Bedrock custom model deployments from requests in an SQS queue, and publish every outcome to SNS."""
 
 
 @app.command()
-def serve(
-    config: Annotated[Path | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
-) -> None:
-    """Serve the queue until SIGTERM or SIGINT. A second signal hurries.
+@with_connection
+def serve(config: Path | None) -> None:
+    """Run the daemon until SIGTERM or SIGINT.
 
-    Settings: config/slipway.toml lists them all; each x_y is SLIPWAY_X_Y in the environment. Two must be set:
-    SLIPWAY_QUEUE_URL and SLIPWAY_TOPIC_ARN. Region, credentials and endpoints are the AWS SDK's own (AWS_REGION, …).
+    A second signal ends it at once. config/slipway.toml lists all settings; each x_y is SLIPWAY_X_Y in the environment.
+    SLIPWAY_QUEUE_URL and SLIPWAY_TOPIC_ARN are required. Region, credentials and endpoints are the AWS SDK's (AWS_REGION, …).
 
     Example: slipway serve --config slipway.toml
     """
@@ -84,25 +86,54 @@ def serve(
 @app.command()
 def health(
     *,
-    port: Annotated[int | None, typer.Option(help="The daemon's port; else that of the settings.", min=1, max=65535)] = None,
-    config: Annotated[str | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER", parser=whole_number(1, 65535), help="Port of the daemon. Default: that of the settings."
+        ),
+    ] = None,
+    config: Config = None,
 ) -> None:
-    """Ask the daemon on this machine whether it lives; exit 0 or 1.
+    """Ask the daemon on this machine whether it is healthy.
 
-    For container health checks. Reads http_host and http_port as slipway serve does.
+    For health checks of containers. Reads http_host and http_port as slipway serve does. Exits 0 if it is healthy, else 1.
 
     Example: slipway health --port 8080
     """
-    from slipway.cli.health import ask_livez
+    from slipway.cli.daemon_status import check_health
 
-    raise typer.Exit(ask_livez(config, port))
+    raise typer.Exit(check_health(str(config) if config else None, port))
 
 
 @app.command()
-def schema(document: Annotated[Document, typer.Argument(metavar="DOCUMENT", help="request, event or asyncapi.")]) -> None:
+@with_output
+def version(output: Output) -> None:
+    """Print the versions of Slipway, of Python and of the AWS SDK.
+
+    Example: slipway version -o json
+    """
+    from importlib.metadata import version as version_of
+
+    versions = {"slipway": __version__, "python": platform.python_version()}
+    versions |= {name: version_of(name) for name in ("aioboto3", "botocore")}
+    if output.is_document:
+        output.print_document(versions)
+        return
+    for name, number in versions.items():
+        print_line(f"{name} {number}")
+
+
+@app.command()
+@with_output
+def schema(
+    document: Annotated[
+        Document, typer.Argument(help="request, event or asyncapi.", **(choice(Document) | {"metavar": "DOCUMENT"}))
+    ],
+    output: Output,
+) -> None:
     """Print the JSON Schema of requests or of events, or AsyncAPI.
 
-    They are made by the code that checks requests and writes events. AsyncAPI has both, with the queue and the topic.
+    They are generated from the code that checks requests and writes events. AsyncAPI describes both, with queue and topic.
 
     Example: slipway schema request > request.schema.json
     """
@@ -116,109 +147,140 @@ def schema(document: Annotated[Document, typer.Argument(metavar="DOCUMENT", help
         Document.ASYNCAPI: partial(asyncapi_document, __version__),
     }
     made = makers[document]()
-    typer.echo(json.dumps(made, indent=2, ensure_ascii=False))
+    if output.form is Form.YAML or output.query is not None:
+        output.print_document(made)
+    else:
+        typer.echo(json.dumps(made, indent=2, ensure_ascii=False))
 
 
-rules = typer.Typer(no_args_is_help=True)
-app.add_typer(rules, name="triggers", help="Rules that make requests of upstream events.")
+triggers = typer.Typer(cls=CommandGroup)
+app.add_typer(triggers, name="triggers", help="Rules that turn upstream events into requests.")
 
 
-@rules.command("test")
+@triggers.command("test")
+@with_output
 def triggers_test(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file with an event; - for standard input.")] = "-",
+    file: Annotated[str, typer.Argument(metavar="FILE", help="JSON file with an event; - reads standard input.")] = "-",
     *,
-    triggers: Annotated[str | None, typer.Option(help="The file with the rules; also SLIPWAY_TRIGGERS.")] = None,
-    config: Annotated[str | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
+    rules: Annotated[
+        str | None, typer.Option("--triggers", metavar="FILE", help="TOML file with the rules. Default: SLIPWAY_TRIGGERS.")
+    ] = None,
+    config: Config = None,
+    output: Output,
 ) -> None:
     """Show which rule matches a sample event, and its request.
 
-    A dry run: nothing is called.
-    Exits 0 with a request; 1 when no rule matches, or it would be rejected; 2 when rules or event cannot be read.
+    Calls nothing. Exits 0 with a request, 1 if no rule matches or the request would be rejected, 2 if a file cannot be read.
 
     Example: slipway triggers test event.json --triggers triggers.toml
     """
     from slipway.cli.rules_test import try_triggers
 
-    raise typer.Exit(try_triggers(file, triggers, config))
+    raise typer.Exit(try_triggers(file, rules, str(config) if config else None, output))
 
 
-permits = typer.Typer(no_args_is_help=True)
-app.add_typer(permits, name="permissions", help="Rules that say who may ask for what.")
+permissions = typer.Typer(cls=CommandGroup)
+app.add_typer(permissions, name="permissions", help="Rules that restrict what senders may request.")
 
 
-@permits.command("test")
+@permissions.command("test")
+@with_output
 def permissions_test(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A file with a request; - for standard input.")] = "-",
+    file: Annotated[str, typer.Argument(metavar="FILE", help="JSON file with a request; - reads standard input.")] = "-",
     *,
-    sender: Annotated[str, typer.Option(help="Who would send it: SQS's SenderId, like AROAEXAMPLEROLEID0001:ci.")],
-    permissions: Annotated[str | None, typer.Option(help="The file with the rules; also SLIPWAY_PERMISSIONS.")] = None,
-    config: Annotated[str | None, typer.Option(help="A TOML file with settings; also SLIPWAY_CONFIG.")] = None,
+    sender: Annotated[
+        str, typer.Option(metavar="ID", help="SenderId that SQS gives to the message, like AROAEXAMPLEROLEID0001:ci.")
+    ],
+    rules: Annotated[
+        str | None,
+        typer.Option("--permissions", metavar="FILE", help="TOML file with the rules. Default: SLIPWAY_PERMISSIONS."),
+    ] = None,
+    config: Config = None,
+    output: Output,
 ) -> None:
-    """Show which rule permits a sender a request, and its tags.
+    """Show which rule permits a request of a sender, and its tags.
 
-    A dry run: nothing is called.
-    Exits 0 when it is permitted; 1 when it would be rejected; 2 when rules or request cannot be read.
+    Calls nothing. Exits 0 if it is permitted, 1 if it would be rejected, 2 if a file cannot be read.
 
     Example: slipway permissions test request.json --sender AROAEXAMPLEROLEID0001:ci --permissions permissions.toml
     """
     from slipway.cli.rules_test import try_permissions
 
-    raise typer.Exit(try_permissions(file, sender, permissions, config))
+    raise typer.Exit(try_permissions(file, sender, rules, str(config) if config else None, output))
+
+
+_OF_LOCAL = ("moto", "flask", "flask_cors", "werkzeug")
+"""Packages of the extra `local`."""
+_LOCAL_REMEDY = "run pip install 'slipway-bedrock[local]'"
+_PORT = {"metavar": "NUMBER", "parser": whole_number(0, 65535)}
+_QUOTA = {"metavar": "NUMBER", "parser": whole_number(0, 1_000_000)}
 
 
 @app.command()
 def local(
     *,
-    port: Annotated[int, typer.Option(help="Port of SQS and SNS; 0 for any that is free.", min=0, max=65535)] = 4566,
-    bedrock_port: Annotated[int, typer.Option(help="Port of Bedrock; 0 for any that is free.", min=0, max=65535)] = 4567,
-    max_creating: Annotated[int, typer.Option(help="Quota of deployments in creation.", min=0)] = 2,
-    max_total: Annotated[int, typer.Option(help="Quota of deployments in total.", min=0)] = 10,
-    creation_seconds: Annotated[tuple[float, float], typer.Option(help="A creation takes from, to.")] = (15.0, 25.0),
-    failing: Annotated[float, typer.Option(help="Share of deployments that fail.", min=0.0, max=1.0)] = 0.0,
+    port: Annotated[int, typer.Option(help="Port of SQS and SNS; 0 for any free one.", **_PORT)] = 4566,
+    bedrock_port: Annotated[int, typer.Option(help="Port of Bedrock; 0 for any free one.", **_PORT)] = 4567,
+    max_creating: Annotated[int, typer.Option(help="Quota of deployments in creation.", **_QUOTA)] = 2,
+    max_total: Annotated[int, typer.Option(help="Quota of deployments in total.", **_QUOTA)] = 10,
+    creation_seconds: Annotated[
+        tuple[str, str], typer.Option(metavar="FROM TO", help="Shortest and longest creation, in seconds.")
+    ] = ("15", "25"),
+    failing: Annotated[
+        float, typer.Option(metavar="SHARE", parser=share, help="Share of deployments that fail, 0 to 1.")
+    ] = 0.0,
     fifo: Annotated[bool, typer.Option("--fifo", help="FIFO queue and topic.")] = False,
+    env_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write the variables to a file, one NAME=VALUE on each line.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Run in the background; return when it serves.")] = False,
 ) -> None:
-    """Serve AWS in a box: SQS, SNS and Bedrock, until stopped.
+    """Serve a local AWS stand-in with SQS, SNS and Bedrock.
 
-    Prints the variables to export, after which slipway serve, boto3 and the AWS CLI use it.
+    Serves until SIGTERM or SIGINT. Prints the variables to export, after which slipway serve, boto3 and the AWS CLI use it.
 
-    Example: slipway local --max-creating 5 --creation-seconds 5 10
+    Examples: slipway local --max-creating 5 --creation-seconds 5 10
+
+    eval "$(slipway local --detach)"
     """
-    try:
-        from slipway.local.serve import serve_local_aws
-    except ModuleNotFoundError as missing:
-        raise _needs_local(missing) from missing
+    _require_local()
     from slipway.local.behaviour import Behaviour, WrongBehaviour
+    from slipway.local.serve import detach_local_aws, serve_local_aws
 
     try:
-        terms = Behaviour(max_creating=max_creating, max_total=max_total, failing=failing).changed(
-            {"creation_seconds": creation_seconds}
+        seconds = tuple(float(each) for each in creation_seconds)
+        behaviour = Behaviour(max_creating=max_creating, max_total=max_total, failing=failing).changed(
+            {"creation_seconds": seconds}
         )
-    except WrongBehaviour:
-        said = "they are two numbers, not below 0, the shorter first; give them like 15 25"
-        raise typer.BadParameter(said, param_hint="--creation-seconds") from None
-    raise typer.Exit(asyncio.run(serve_local_aws(terms=terms, port=port, bedrock_port=bedrock_port, fifo=fifo)))
+    except (WrongBehaviour, ValueError):
+        text = "not two numbers of at least 0, the shorter first; give them like 15 25"
+        raise typer.BadParameter(text, param_hint="--creation-seconds") from None
+    if detach:
+        raise typer.Exit(detach_local_aws(sys.argv[1:], env_file=env_file))
+    serving = serve_local_aws(terms=behaviour, port=port, bedrock_port=bedrock_port, fifo=fifo, env_file=env_file)
+    raise typer.Exit(asyncio.run(serving))
 
 
 @app.command()
 def demo(
     *,
-    keep: Annotated[bool, typer.Option("--keep", help="Serve the page on, after the end, until Ctrl-C.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Continue to serve the page until Ctrl-C.")] = False,
 ) -> None:
-    """See it work, in half a minute. Needs no account.
+    """Show Slipway at work for half a minute, without an account.
 
-    AWS in a box, the daemon against it, a handful of requests, and what becomes of them. The address of the daemon's page
-    is printed first: look at it meanwhile.
+    Runs a local AWS stand-in, the daemon, and a few requests, and shows what becomes of them. The address of the daemon's
+    page is printed first.
 
     Example: slipway demo --keep
     """
-    try:
-        from slipway.local.demo import run_demo
-    except ModuleNotFoundError as missing:
-        raise _needs_local(missing) from missing
+    _require_local()
+    from slipway.local.demo import run_demo
 
     raise typer.Exit(asyncio.run(run_demo(keep=keep)))
 
 
-def _needs_local(missing: ModuleNotFoundError) -> typer.Exit:
-    typer.echo(f"slipway: {missing.name} is not installed: pip install 'slipway-bedrock[local]'", err=True)
-    return typer.Exit(EXIT_WRONG_SETTING)
+def _require_local() -> None:
+    """Refuse to start a stand-in whose process of SQS and SNS could not import what it needs."""
+    missing = [name for name in _OF_LOCAL if find_spec(name) is None]
+    if missing:
+        raise CommandError(f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} not installed; {_LOCAL_REMEDY}")

@@ -1,7 +1,7 @@
-"""What a command answers: a table for a person at a terminal, lines with tabs in a pipe, JSON where it is asked for.
+"""Output of commands: tables and facts for a person; JSON and YAML, filtered by a JMESPath expression, for a program.
 
-A terminal may be narrow: sentences are wrapped, and what is too wide for a table comes one thing after the other. Nothing is
-cut off, and no word is broken: an ARN can be copied.
+A table has one line for each row. At a terminal the longest cells are shortened until a row fits; in a pipe, and with
+`-o wide`, nothing is shortened. Texts that come from AWS or from a sender never act on a terminal.
 """
 
 from __future__ import annotations
@@ -11,19 +11,25 @@ import re
 import shutil
 import sys
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from slipway.core.time_format import format_time
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.text import Text
 
-LOOKS: Final = {
+STYLES: Final = {
     "Active": "green",
     "Creating": "blue",
     "Failed": "bold red",
     "TimedOut": "bold red",
     "Rejected": "bold magenta",
     "Waiting": "yellow",
+    "Updating": "blue",
     "Updated": "green",
     "Deleted": "green",
     "orphan": "bold red",
@@ -32,113 +38,205 @@ LOOKS: Final = {
     "twin": "bold red",
     "conflict": "bold red",
 }
-"""Words that are shown in a colour, wherever they stand alone."""
-LEAST_OF_LAST: Final = 30
-"""A table is one only if so much of its last column can be shown beside all of the others."""
-SHORT: Final = 24
-"""Cells up to this length, like a time, are never cut in a table that moves."""
+"""Words that are shown in a colour, wherever they are a whole cell."""
+NOTHING: Final = "-"
+"""An empty cell, so that every row has as many words as the heading."""
+GAP: Final = "   "
+SHORTEST_CELL: Final = 12
+"""A cell is not shortened below this length."""
 LEAST_WIDTH: Final = 20
-_UNSEEN: Final = re.compile(r"[^\n -~]+")
+_UNPRINTABLE: Final = re.compile(r"[^\n -~]+")
+_AGE_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+
+
+class CommandError(Exception):
+    """A command cannot do what was asked. The message names the option or the place, the problem and the remedy."""
+
+
+class Form(StrEnum):
+    """The values of `-o`."""
+
+    TABLE = "table"
+    WIDE = "wide"
+    JSON = "json"
+    YAML = "yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """How a command prints its result."""
+
+    form: Form = Form.TABLE
+    query: Any = None
+    """A compiled JMESPath expression, which selects a part of the document."""
+
+    @property
+    def is_document(self) -> bool:
+        """Whether a program reads the result."""
+        return self.form in {Form.JSON, Form.YAML}
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether more columns are wanted, and whole cells."""
+        return self.form is Form.WIDE
+
+    def print_document(self, document: object, *, is_one_of_many: bool = False) -> None:
+        """Print one document, or one of a stream of documents."""
+        if self.query is not None:
+            document = self._select(document)
+        if self.form is Form.YAML:
+            _write(yaml_text(document, is_one_of_many=is_one_of_many).rstrip("\n"))
+        else:
+            indent = 2 if is_terminal() and not is_one_of_many else None
+            _write(_escape(json.dumps(document, indent=indent, ensure_ascii=False)))
+
+    def print_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print rows under a heading; without rows only a sentence on standard error."""
+        if not rows:
+            sys.stderr.write("Nothing found.\n")
+            return
+        width = _columns() if is_terminal() and not self.is_wide else None
+        for line in table_lines(columns, rows, width):
+            line.rstrip()
+            _print_text(line)
+
+    def _select(self, document: object) -> object:
+        from jmespath.exceptions import JMESPathError
+
+        try:
+            return self.query.search(document)
+        except JMESPathError as error:
+            raise CommandError(f"--query: cannot be applied to the result ({error}); see https://jmespath.org") from error
 
 
 def is_terminal() -> bool:
-    """Whether a person reads what is printed."""
+    """Return whether a person reads the output."""
     return sys.stdout.isatty()
 
 
-def print_json(document: object) -> None:
-    """Print one JSON document: indented for a person, on one line for a program. What would act on a terminal is escaped."""
-    indent = 2 if is_terminal() else None
-    _write(_UNSEEN.sub(_escaped, json.dumps(document, indent=indent, ensure_ascii=False)))
+def yaml_text(document: object, *, is_one_of_many: bool = False) -> str:
+    """Return a document as YAML. What would act on a terminal is escaped; then all other scripts than Latin are, too."""
+    import yaml  # type: ignore[import-untyped]  # its one function returns a text
+
+    def dump(*, allow_unicode: bool) -> str:
+        return str(
+            yaml.safe_dump(document, sort_keys=False, allow_unicode=allow_unicode, explicit_start=is_one_of_many, width=10_000)
+        )
+
+    text = dump(allow_unicode=True)
+    return text if text.replace("\n", "").isprintable() else dump(allow_unicode=False)
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows: with a heading for a person, else one line a row with tabs between, and nothing else.
-
-    For a person whose terminal is too narrow each row is a block of facts; no row at all is said.
-    """
-    if not is_terminal():
-        for row in rows:
-            _write("\t".join(flat(cell) for cell in row))
-    elif not rows:
-        _write("None.")
-    elif is_table(columns, rows, _columns()):
-        from rich.console import Console
-
-        Console().print(table_of(columns, rows))
-    else:
-        width = max(map(len, columns))
-        for place, row in enumerate(rows):
-            if place:
-                _write("")
-            print_facts({f"{name:<{width}}": cell for name, cell in zip(columns, row, strict=True) if cell})
-
-
-def is_table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> bool:
-    """Whether so many columns of a terminal hold these as a table: all of each cell but the last, and enough of that."""
-    *others, last = _widths(columns, rows)
-    return sum(others) + min(last, LEAST_OF_LAST) + 3 * len(columns) <= width
-
-
-def table_of(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Answer a table whose last column folds into what room there is. Where there is too little, long cells are shortened."""
-    from rich import box, table
+def table_lines(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[Text]:
+    """Return the heading and a line for each row, whose longest cells are shortened to fit the width, if there is one."""
+    from rich.cells import cell_len, set_cell_size
     from rich.text import Text
 
-    is_whole = is_table(columns, rows, _columns())
-    made = table.Table(box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for place, (column, width) in enumerate(zip(columns, _widths(columns, rows), strict=True)):
-        is_last = place == len(columns) - 1
-        is_kept = not is_last and (is_whole or width <= SHORT)
-        made.add_column(column, overflow="fold" if is_last else "ellipsis", no_wrap=is_kept)
-    for row in rows:
-        *others, last = (Text(flat(cell), LOOKS.get(cell, "")) for cell in row)
-        for cell in others:
-            cell.no_wrap = True
-        made.add_row(*others, last)
-    return made
-
-
-def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    return [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    cells = [[name.upper() for name in columns], *([flat(cell) or NOTHING for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    room = None if width is None else width - len(GAP) * (len(columns) - 1)
+    while room is not None and sum(widths) > room and (longest := max(widths)) > SHORTEST_CELL:
+        widths[widths.index(longest)] -= 1
+    lines: list[Text] = []
+    for number, row in enumerate(cells):
+        line = Text()
+        for cell, size in zip(row, widths, strict=True):
+            shown = set_cell_size(cell, size - 1) + "…" if cell_len(cell) > size else set_cell_size(cell, size)
+            line.append(GAP if line else "")
+            line.append(shown, "bold" if not number else STYLES.get(cell, ""))
+        lines.append(line)
+    return lines
 
 
 def print_line(line: str) -> None:
-    """Print one line that belongs to the answer, as it is."""
+    """Print one line of the result as it is."""
     _write(line)
 
 
-def print_sentence(sentence: str) -> None:
-    """Print one sentence, or a line of several: as a paragraph for a person, on one line for a program."""
-    _write(paragraph(flat(sentence)) if is_terminal() else flat(sentence))
+def print_cells(*cells: str) -> None:
+    """Print one line of a stream, whose cells are separated by tabs."""
+    _write("\t".join(flat(cell) for cell in cells))
+
+
+def print_sentence(sentence: str, *, indent: int = 0) -> None:
+    """Print a sentence: as a paragraph at a terminal, on one line in a pipe."""
+    text = paragraph(flat(sentence), indent) if is_terminal() else flat(sentence)
+    _write(" " * indent + text)
+
+
+def print_finding(*heading: str, text: str, remedy: str) -> None:
+    """Print what was found about something: a heading, the problem, and the remedy."""
+    _print_styled(*((f"{flat(word)}  ", STYLES.get(word, "bold")) for word in heading if word))
+    print_sentence(text, indent=4)
+    print_sentence(f"Remedy: {remedy}", indent=4)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:
-    """Print what is known of one thing: a name and a value a line."""
+    """Print what is known of one thing: a name and a value on each line."""
+    width = max(map(len, facts), default=0)
     if not is_terminal():
         for name, value in facts.items():
-            _write(f"{name}\t{flat(value)}")
+            _write(f"{name:<{width}}{GAP}{flat(value)}")
         return
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console()
-    width = max(map(len, facts), default=0)
     for name, value in facts.items():
-        said = paragraph(flat(value), indent=width + 2)
-        line = Text.assemble((f"{name:<{width}}", "dim"), "  ", (said, LOOKS.get(value, "")))
-        console.print(line, soft_wrap=True)
+        text = paragraph(flat(value), indent=width + len(GAP))
+        _print_styled((f"{name:<{width}}{GAP}", "bold"), (text, STYLES.get(value, "")))
 
 
 def paragraph(text: str, indent: int = 0) -> str:
-    """Answer a text in lines that a terminal holds: all but the first are indented. Words stay whole, however long they are."""
+    """Return a text in lines that fit the terminal, all but the first indented. Words stay whole, however long they are."""
     width = max(_columns() - indent, LEAST_WIDTH)
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     return f"\n{' ' * indent}".join(lines)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in found[0])
+def flat(cell: str) -> str:
+    """Return a text on one line, without characters that act on a terminal."""
+    return cell if cell.isprintable() else "".join(letter if letter.isprintable() else " " for letter in cell)
+
+
+def age(seconds: float) -> str:
+    """Return a length of time as kubectl does: 45s, 12m, 3h, 5d."""
+    whole = max(0, int(seconds))
+    for size, unit in _AGE_UNITS:
+        if whole >= 2 * size or size == 1:
+            return f"{whole // size}{unit}"
+    raise AssertionError(seconds)
+
+
+def age_since(moment: float) -> str:
+    """Return how long ago a moment was, in seconds since the epoch."""
+    return age(time.time() - moment)
+
+
+def short_time(moment: float) -> str:
+    """Return a moment to the second, in UTC."""
+    return format_time(moment)[:19] + "Z"
+
+
+def _escape(text: str) -> str:
+    def escaped(found: re.Match[str]) -> str:
+        return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in found[0])
+
+    return _UNPRINTABLE.sub(escaped, text)
+
+
+def _print_styled(*parts: tuple[str, str]) -> None:
+    from rich.text import Text
+
+    line = Text.assemble(*parts)
+    line.rstrip()
+    _print_text(line)
+
+
+def _print_text(line: Text) -> None:
+    """Print a line, with its colours at a terminal."""
+    if not is_terminal():
+        _write(line.plain)
+        return
+    from rich.console import Console
+
+    Console().print(line, soft_wrap=True)
 
 
 def _columns() -> int:
@@ -147,8 +245,3 @@ def _columns() -> int:
 
 def _write(line: str) -> None:
     sys.stdout.write(line + "\n")
-
-
-def flat(cell: str) -> str:
-    """Answer one line, and nothing that acts on a terminal: texts come from AWS, and from whoever sent a request."""
-    return cell if cell.isprintable() else "".join(letter if letter.isprintable() else " " for letter in cell)

@@ -1,4 +1,4 @@
-"""Trying rules: which trigger matches a sample event, which permission a request. A dry run, without AWS."""
+"""`slipway triggers test` and `permissions test`: which rule matches a sample. Nothing is called."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-import typer
-
 from slipway.aws.sdk.regions import NotConfigured, find_home, find_place, find_regions, find_targets
 from slipway.cli.exit_codes import Exit
-from slipway.cli.runner import CommandError
+from slipway.cli.output import CommandError, Form, Output, print_line
+from slipway.cli.runner import say
 from slipway.core.parsing.parse import NoMatchingTrigger, PipelineStopping, body_object, parse_request
 from slipway.core.requests.models import Deploy
 from slipway.core.requests.targets import Home, Target, Targets, with_assumed_target
@@ -32,43 +31,36 @@ from slipway.settings.load import (
 )
 
 _PLACE: Final = ("123456789012", "us-east-1")
-"""Where an event is from that does not say so."""
+"""The account and Region of an event that names none."""
 
 
-def try_triggers(sample: str, triggers: str | None, config: str | None) -> Exit:
-    """Print what becomes of the event in a file (`-` for standard input); answer the exit code.
-
-    Well if a request comes of it; not well when no rule matches, or the request would be rejected; not done when rules or
-    event cannot be read.
-    """
+def try_triggers(sample: str, triggers: str | None, config: str | None, output: Output) -> Exit:
+    """Print the request that the event in a file (`-` for standard input) becomes; return the exit code."""
     try:
         rules = load_triggers(triggers or find_triggers(os.environ, config), "--triggers" if triggers else None)
         body = _read(sample)
         targets = _targets(body, config)
     except (WrongSetting, NotConfigured, CommandError) as wrong:
-        typer.echo(f"slipway: {wrong}", err=True)
+        say(str(wrong))
         return Exit.USAGE
     if not rules:
-        typer.echo("slipway: there are no triggers; name their file with --triggers or SLIPWAY_TRIGGERS", err=True)
+        say("there are no triggers; name their file with --triggers or SLIPWAY_TRIGGERS")
         return Exit.USAGE
-    return _try(body, rules, targets)
+    return _try(body, rules, targets, output)
 
 
-def try_permissions(sample: str, sender: str, permissions: str | None, config: str | None) -> Exit:
-    """Print which rule permits a sender the request in a file (`-` for standard input); answer the exit code.
-
-    Well if one does; not well when the request would be rejected; not done when rules or request cannot be read.
-    """
+def try_permissions(sample: str, sender: str, permissions: str | None, config: str | None, output: Output) -> Exit:
+    """Print the rule that permits the request in a file (`-` for standard input); return the exit code."""
     try:
         rules = load_permissions(permissions or find_permissions(os.environ, config), "--permissions" if permissions else None)
         triggers = load_triggers(find_triggers(os.environ, config))
         body = _read(sample)
         known = _targets(body, config)
     except (WrongSetting, NotConfigured, CommandError) as wrong:
-        typer.echo(f"slipway: {wrong}", err=True)
+        say(str(wrong))
         return Exit.USAGE
     if not rules:
-        typer.echo("slipway: there are no permissions; name their file with --permissions or SLIPWAY_PERMISSIONS", err=True)
+        say("there are no permissions; name their file with --permissions or SLIPWAY_PERMISSIONS")
         return Exit.USAGE
     now = time.time()
     try:
@@ -78,33 +70,40 @@ def try_permissions(sample: str, sender: str, permissions: str | None, config: s
             parse_request(Message("message-id", body, "", 1, now, now), targets, triggers=triggers), sender, rules
         )
     except (NoMatchingTrigger, PipelineStopping) as nothing:
-        typer.echo(f"no request: {nothing}", err=True)
+        say(f"no request: {nothing}")
         return Exit.FAILURE
     except RequestRejected as wrong:
-        typer.echo(f"it would be rejected ({wrong.code.value}): {wrong.reason}", err=True)
+        say(f"the request would be rejected ({wrong.code.value}): {wrong.reason}")
         return Exit.FAILURE
-    typer.echo(f"permitted by rule {request.rule}")
-    for key, value in request.tags if isinstance(request, Deploy) else ():
-        typer.echo(f"tag {key}={value}")
+    tags = dict(request.tags) if isinstance(request, Deploy) else {}
+    if output.is_document:
+        output.print_document({"rule": request.rule, "tags": tags})
+        return Exit.OK
+    print_line(f"permitted by rule {request.rule}")
+    for key, value in tags.items():
+        print_line(f"tag {key}={value}")
     return Exit.OK
 
 
-def _try(body: str, rules: tuple[Trigger, ...], targets: Targets) -> Exit:
+def _try(body: str, rules: tuple[Trigger, ...], targets: Targets, output: Output) -> Exit:
     now = time.time()
     try:
         given, trigger = body_object(body, rules)
         parse_request(Message("message-id", body, "", 1, now, now), targets, triggers=rules)
     except NoMatchingTrigger as unmatched:
-        typer.echo(f"{unmatched}: it would be counted, and deleted", err=True)
+        say(f"{unmatched}: the event would be counted and deleted")
         return Exit.FAILURE
     except PipelineStopping as stopping:
-        typer.echo(f"no request: {stopping}, its step would be answered, and what that asked for cancelled", err=True)
+        say(f"no request: {stopping}; its step would be answered, and its request cancelled")
         return Exit.FAILURE
     except RequestRejected as wrong:
-        typer.echo(f"it would be rejected ({wrong.code.value}): {wrong.reason}", err=True)
+        say(f"the request would be rejected ({wrong.code.value}): {wrong.reason}")
         return Exit.FAILURE
-    typer.echo(f"matched by trigger {trigger.name}" if trigger else "no event: a request as it is", err=True)
-    typer.echo(json.dumps(given, indent=2, ensure_ascii=False))
+    say(f"matched by trigger {trigger.name}" if trigger else "not an event: this is a request already")
+    if output.form is Form.YAML or output.query is not None:
+        output.print_document(given)
+    else:
+        print_line(json.dumps(given, indent=2, ensure_ascii=False))
     return Exit.OK
 
 
@@ -113,11 +112,11 @@ def _read(sample: str) -> str:
         return sys.stdin.read() if sample == "-" else Path(sample).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as wrong:
         why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-        raise CommandError(f"FILE {sample} cannot be read ({why}); name a file of JSON, or - for standard input") from wrong
+        raise CommandError(f"FILE: {sample} cannot be read ({why}); name a JSON file, or - for standard input") from wrong
 
 
 def _targets(body: str, config: str | None) -> Targets:
-    """Answer the targets of the settings. Where these do not say whose the topic is, the default is where the event is from."""
+    """Return the targets of the settings. Without a topic the default is in the account and Region of the event."""
     wanted, topic_arn = find_wanted(os.environ, config), find_topic(os.environ, config)
     if topic_arn:
         return find_targets(wanted, find_home(topic_arn, find_regions(os.environ, None, "", topic_arn)))

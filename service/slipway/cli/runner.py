@@ -1,11 +1,11 @@
-"""One errand of the command line: settings, a connection, and whatever goes wrong said in one line, with what to do."""
+"""Running a command against AWS: settings, a session, and one sentence on standard error for whatever goes wrong."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,61 +15,67 @@ from slipway import __version__, logs
 from slipway.aws.operator.operator_session import OperatorSession, open_operator_session
 from slipway.aws.sdk.regions import NotConfigured
 from slipway.cli.exit_codes import Exit
-from slipway.cli.output import paragraph
+from slipway.cli.output import CommandError, paragraph
 from slipway.client.daemons import DaemonUnreachable
 from slipway.core.bedrock.errors import CallFailed, Denied, Refused, ResourceMissing, Throttled
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import quote
-from slipway.settings.load import Settings, WrongSetting, load
+from slipway.settings.load import NO_QUEUE, Settings, WrongSetting, load
 
-
-class CommandError(Exception):
-    """What was asked cannot be done as it was asked: one sentence names the option, the problem and the remedy."""
+BEDROCK_ONLY = NO_QUEUE
+"""For `run_command`: the settings that a command does without which calls Bedrock alone."""
 
 
 def run_command(
     config: Path | None,
-    errand: Callable[[OperatorSession, Settings], Awaitable[Exit]],
-    otherwise: Callable[[str], Exit] | None = None,
+    command: Callable[[OperatorSession, Settings], Awaitable[Exit]],
+    on_error: Callable[[str], Exit] | None = None,
     *,
     target: str | None = None,
+    optional: Collection[str] = (),
 ) -> typer.Exit:
-    """Do it and answer how to exit. What went wrong is said on standard error, and the exit is `USAGE`.
+    """Run a command and return how to exit. A failure is printed on standard error, and the exit code is `USAGE`.
 
-    `otherwise` is what to do with that sentence instead. `target` is the one that it is about, where that was named.
+    `on_error` gets the sentence about a failure instead. `target` is the one that the command is about, if that was named;
+    `optional` are settings that it does not need.
     """
     try:
-        settings = load(os.environ, str(config) if config else None)
+        settings = load(os.environ, str(config) if config else None, optional=optional)
         logs.configure("error", "console", sys.stderr)
-        return typer.Exit(asyncio.run(_visit(settings, errand, _known(target, settings))))
+        return typer.Exit(asyncio.run(_run(settings, command, _known_target(target, settings))))
     except KeyboardInterrupt:
         return typer.Exit(Exit.STOPPED_WATCHING)
     except CallFailed as failed:
         sentence = "; ".join(error_text(failed))
     except (WrongSetting, NotConfigured, DaemonUnreachable, CommandError) as wrong:
         sentence = str(wrong)
-    if otherwise is not None:
-        return typer.Exit(otherwise(sentence))
+    if on_error is not None:
+        return typer.Exit(on_error(sentence))
     say(sentence)
     return typer.Exit(Exit.USAGE)
 
 
-def _known(target: str | None, settings: Settings) -> str:
+def _known_target(target: str | None, settings: Settings) -> str:
     names = [each.name for each in settings.targets]
     if target is None or target in names:
         return target or DEFAULT
-    remedy = "name one of them, or with --config the settings file that has it, which is the daemon's"
-    raise CommandError(f"--target: the settings have no target {quote(target)}, only {', '.join(names)}; {remedy}")
+    raise unknown_target(target, names)
+
+
+def unknown_target(target: str, names: Collection[str]) -> CommandError:
+    """Return the error about a target that the settings do not have."""
+    remedy = "use one of them, or name the daemon's settings file with --config"
+    return CommandError(f"--target: the settings have no target {quote(target)}, only {', '.join(names)}; {remedy}")
 
 
 def say(sentence: str) -> None:
-    """Tell the person at the terminal something that is not the answer. Without a terminal any more the work goes on."""
-    said = f"slipway: {sentence}"
+    """Print a sentence that does not belong to the result on standard error. If that is closed the command continues."""
+    text = f"slipway: {sentence}"
     with suppress(OSError):
-        typer.echo(paragraph(said) if sys.stderr.isatty() else said, err=True)
+        typer.echo(paragraph(text) if sys.stderr.isatty() else text, err=True)
 
 
-async def _visit(settings: Settings, errand: Callable[[OperatorSession, Settings], Awaitable[Exit]], target: str) -> Exit:
+async def _run(settings: Settings, command: Callable[[OperatorSession, Settings], Awaitable[Exit]], target: str) -> Exit:
     connection = open_operator_session(
         queue_url=settings.queue_url,
         topic_arn=settings.topic_arn,
@@ -77,19 +83,21 @@ async def _visit(settings: Settings, errand: Callable[[OperatorSession, Settings
         wanted=settings.targets,
         about=target,
     )
-    async with connection as visit:
-        return await errand(visit, settings)
+    async with connection as session:
+        return await command(session, settings)
 
 
 def error_text(failed: CallFailed) -> tuple[str, str]:
-    """Say of a call that failed what AWS said, and what a person can do."""
+    """Return what AWS said of a call that failed, and the remedy."""
     return str(failed).rstrip("."), _remedy_of(failed)
 
 
 def _remedy_of(failed: CallFailed) -> str:
     match failed:
         case Denied() if "AssumeRole" in f"{failed.code} {failed.text}":
-            return "let the role's trust policy name whoever Slipway runs as (with the external_id), who needs sts:AssumeRole"
+            return (
+                "allow the identity of Slipway in the role's trust policy (with the external_id), and allow it sts:AssumeRole"
+            )
         case Denied():
             return "check the credentials (AWS_PROFILE, AWS_REGION) and their permissions"
         case ResourceMissing():
@@ -97,6 +105,6 @@ def _remedy_of(failed: CallFailed) -> str:
         case Throttled():
             return "try again in a minute"
         case Refused():
-            return "AWS does not take what was given; mend that"
+            return "correct the value that AWS names"
         case _:
             return "check the network and the endpoints (AWS_ENDPOINT_URL), then try again"

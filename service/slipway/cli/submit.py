@@ -1,12 +1,14 @@
-"""`slipway deploy` and its like: put a request on the queue, and, where it is asked for, follow it to its end."""
+"""`slipway deploy`, `update`, `delete` and `cancel`: send a request, and, with --wait, follow it to its outcome."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -14,19 +16,21 @@ from slipway.aws.operator.deployment_listing import Filters
 from slipway.aws.operator.event_listener import EventListener
 from slipway.aws.operator.operator_session import OperatorSession, OperatorSettings
 from slipway.cli.exit_codes import Exit
-from slipway.cli.output import is_terminal, print_json, print_line, print_table
-from slipway.cli.request_options import option_of
-from slipway.cli.runner import CommandError, error_text, say
+from slipway.cli.options import option_of
+from slipway.cli.output import CommandError, Form, Output, is_terminal, print_cells, print_line
+from slipway.cli.runner import error_text, say, unknown_target
 from slipway.client import Client, RequestRejected, StatusChange, Ticket
-from slipway.client.daemons import query_failures
+from slipway.client.daemons import DaemonUnreachable, query_failures, query_targets
 from slipway.core.bedrock.deployments import Status
 from slipway.core.bedrock.errors import CallFailed, UnknownResult
+from slipway.core.requests.targets import DEFAULT
+from slipway.core.schema.rejection import quote
 from slipway.settings.load import Settings
 
 if TYPE_CHECKING:
     from slipway.cli.live_display import LiveLine
 
-_EXITS: Final = {
+_EXIT_CODES: Final = {
     "Active": Exit.OK,
     "Updated": Exit.OK,
     "Deleted": Exit.OK,
@@ -36,110 +40,179 @@ _EXITS: Final = {
     "Cancelled": Exit.CANCELLED,
     "Unheard": Exit.UNAVAILABLE,
 }
-USUAL_FROM: Final = 20
-"""Of how many deployments it is reckoned how long a creation takes."""
+RECENT_DEPLOYMENTS: Final = 20
+"""The usual length of a creation is the median of so many deployments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowOptions:
-    """How a request is followed, if it is."""
+    """Whether the request is sent, and how it is followed then."""
 
     wait: bool = False
     at_most: float | None = None
     daemons: Sequence[str] = ()
     events_queue: str | None = None
-    as_json: bool = False
+    dry_run: bool = False
 
 
-async def submit_request(visit: OperatorSession, settings: Settings, body: Mapping[str, object], manner: FollowOptions) -> Exit:
-    """Send it; follow it. What is None in the body was not given."""
-    daemons = await _daemons(settings, manner.daemons)
-    listener = await _listener(visit, manner.events_queue) if manner.events_queue else None
-    client = Client(visit, settings, daemons, listener)
-    given = {key: value for key, value in body.items() if value is not None}
-    request_id = given.setdefault("requestId", str(uuid.uuid4()))
+def read_body(file: str | None, action: str) -> dict[str, object]:
+    """Read the body of a request for this action from a file, `-` being standard input; it is empty without a file.
+
+    Raises `CommandError`.
+    """
+    if file is None:
+        return {}
     try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")
+        body = json.loads(text)
+    except OSError as error:
+        raise CommandError(
+            f"--file: {quote(file)} cannot be read ({error.strerror}); name a JSON file, or - for standard input"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise CommandError(
+            f"--file: {quote(file)} is not JSON in UTF-8; give one object, as slipway deploy --dry-run prints it"
+        ) from error
+    if not isinstance(body, dict):
+        raise CommandError(
+            f"--file: {quote(file)} does not hold one JSON object; give one, as slipway deploy --dry-run prints it"
+        )
+    given = body.get("action", "deploy")
+    if given != action:
+        remedy = (
+            f"use slipway {given}"
+            if given in {"deploy", "update", "delete", "cancel"}
+            else "use deploy, update, delete or cancel"
+        )
+        raise CommandError(f"--file: the action in {quote(file)} is {json.dumps(given)}, not {action}; {remedy}")
+    return body
+
+
+async def send_request(
+    session: OperatorSession, settings: Settings, body: Mapping[str, object], follow: FollowOptions, output: Output
+) -> Exit:
+    """Check the request and send it; follow it if that is wanted. With `dry_run` print it instead."""
+    daemons = await _daemons(settings, follow.daemons)
+    await _check_target(body.get("target"), settings, daemons)
+    listener = await _listener(session, follow.events_queue) if follow.events_queue else None
+    client = Client(session, settings, daemons, listener)
+    given = dict(body)
+    if not follow.dry_run:
+        given.setdefault("requestId", str(uuid.uuid4()))
+    request_id = given.get("requestId")
+    try:
+        if follow.dry_run:
+            return _print_unsent(settings.queue_of(client.check(given).action), given, output)
         ticket = await client.submit(given)
     except RequestRejected as wrong:
-        raise CommandError(f"{option_of(wrong.field or '')}: {wrong.reason}; nothing was sent") from wrong
+        raise CommandError(f"{_rejection_text(wrong)}; nothing was sent") from wrong
     except UnknownResult as lost:
-        remedy = f"see slipway explain {request_id}, or ask again with --request-id {request_id}: both are one request"
-        raise CommandError(f"{'; '.join(error_text(lost))}; it may have been sent all the same: {remedy}") from lost
+        remedy = f"see slipway explain {request_id}, or repeat the command with --request-id {request_id}: both are one request"
+        raise CommandError(f"{'; '.join(error_text(lost))}; the request may have been sent: {remedy}") from lost
     except asyncio.CancelledError:
-        say(f"stopped while it was sent, so that it may be on the queue; see: slipway explain {request_id}")
+        say(f"stopped while the request was sent, so it may be on the queue; see: slipway explain {request_id}")
         return Exit.STOPPED_WATCHING
-    if not manner.wait:
-        _say_sent(ticket, manner)
+    if not follow.wait:
+        _print_sent(ticket, output)
         return Exit.OK
-    return await _follow(client, ticket, manner)
+    return await _follow(client, ticket, follow, output)
+
+
+def _rejection_text(wrong: RequestRejected) -> str:
+    """Return what is wrong with a request, under the option that gives it."""
+    field = wrong.field or ""
+    return f"{option_of(field)}: {wrong.reason.removeprefix(f'{field} ')}" if field else wrong.reason
 
 
 async def _daemons(settings: Settings, named: Sequence[str]) -> Sequence[str]:
-    """Those that were named, each of which must answer; else the one on this machine, whenever it does."""
+    """Return the daemons that were named, each of which must answer; else the one on this machine, if it answers or not."""
     for url in named:
         await query_failures(url)
     return named or list(settings.own_daemon)
 
 
-async def _listener(visit: OperatorSession, url: str) -> EventListener:
-    """One that can read its queue: what is heard too late is not heard."""
-    listener = visit.listen_to(url)
+async def _check_target(target: object, settings: Settings, daemons: Sequence[str]) -> None:
+    """Refuse a target that neither the settings nor a daemon knows. Other kinds than texts are for the request's check."""
+    names = [each.name for each in settings.targets]
+    if not isinstance(target, str) or target in names:
+        return
+    for url in daemons if names == [DEFAULT] else ():
+        try:
+            if target in (names := [DEFAULT, *await query_targets(url)]):
+                return
+        except DaemonUnreachable:
+            continue
+    raise unknown_target(target, names)
+
+
+async def _listener(session: OperatorSession, url: str) -> EventListener:
+    """Return a listener whose queue can be read."""
+    listener = session.listen_to(url)
     try:
         await listener.listen(0)
     except CallFailed as failed:
-        remedy = "name a queue that is subscribed to the topic, and that you may read"
+        remedy = "name a queue that is subscribed to the topic and that you may read"
         raise CommandError(
-            f"--events-queue {url} cannot be read ({error_text(failed)[0]}); {remedy}; nothing was sent"
+            f"--events-queue: {url} cannot be read ({error_text(failed)[0]}); {remedy}; nothing was sent"
         ) from failed
     return listener
 
 
-def _say_sent(ticket: Ticket, manner: FollowOptions) -> None:
-    if manner.as_json:
-        print_json({"requestId": ticket.request_id, "messageId": ticket.message_id, "modelDeploymentName": ticket.name})
+def _print_unsent(queue_url: str, body: Mapping[str, object], output: Output) -> Exit:
+    as_document = output if output.is_document else Output(Form.JSON)
+    as_document.print_document(dict(body))
+    say(f"dry run: the request is valid; without --dry-run it is sent to {queue_url}")
+    return Exit.OK
+
+
+def _print_sent(ticket: Ticket, output: Output) -> None:
+    if output.is_document:
+        output.print_document(
+            {"requestId": ticket.request_id, "messageId": ticket.message_id, "modelDeploymentName": ticket.name}
+        )
     elif is_terminal():
-        print_line(f"Sent, as request {ticket.request_id}.\nWhat becomes of it: slipway explain {ticket.request_id}")
+        print_line(f"Sent request {ticket.request_id}.\nTo see its status: slipway explain {ticket.request_id}")
     else:
         print_line(ticket.request_id)
 
 
-async def _follow(client: Client, ticket: Ticket, manner: FollowOptions) -> Exit:
-    shown = await _shown(client, ticket, manner)
+async def _follow(client: Client, ticket: Ticket, follow: FollowOptions, output: Output) -> Exit:
+    display = await _display(client, ticket, output)
     last: StatusChange | None = None
     try:
-        with shown:
-            async with asyncio.timeout(manner.at_most):
+        with display:
+            async with asyncio.timeout(follow.at_most):
                 async for last in client.follow(ticket):
-                    shown.show(last)
+                    display.show(last)
     except TimeoutError:
-        say("--at-most is over; the request goes on")
+        say("the time of --at-most is over; the request continues")
         say(f"see: slipway explain {ticket.request_id}")
         return Exit.UNAVAILABLE
     except CallFailed as failed:
-        say("; ".join((*error_text(failed), "the request goes on")))
+        say("; ".join((*error_text(failed), "the request continues")))
         say(f"see: slipway explain {ticket.request_id}")
         return Exit.USAGE
     except asyncio.CancelledError:
-        say("stopped watching; the request goes on")
+        say("stopped watching; the request continues")
         say(f"see: slipway explain {ticket.request_id}")
         return Exit.STOPPED_WATCHING
-    return _EXITS.get(last.state if last else "Unheard", Exit.FAILURE)
+    return _EXIT_CODES.get(last.state if last else "Unheard", Exit.FAILURE)
 
 
-async def _shown(client: Client, ticket: Ticket, manner: FollowOptions) -> LiveLine | _Lines:
-    if manner.as_json or not is_terminal():
-        return _Lines(ticket, manner)
+async def _display(client: Client, ticket: Ticket, output: Output) -> LiveLine | _Lines:
+    if output.is_document or not is_terminal():
+        return _Lines(ticket, output)
     from slipway.cli.live_display import LiveLine
 
-    return LiveLine(ticket, await _usual(client.visit.places.get(ticket.request.target)))
+    return LiveLine(ticket, await _usual_seconds(client.visit.places.get(ticket.request.target)))
 
 
-async def _usual(place: OperatorSettings | None) -> float | None:
-    """Answer how many seconds a creation takes there, by the latest ones; None where there are none to go by."""
+async def _usual_seconds(place: OperatorSettings | None) -> float | None:
+    """Return how long a creation in a target usually takes; None if no earlier one is known."""
     if place is None:
         return None
     try:
-        page = await place.catalogue.page(Filters(status=Status.ACTIVE), size=USUAL_FROM)
+        page = await place.catalogue.page(Filters(status=Status.ACTIVE), size=RECENT_DEPLOYMENTS)
     except CallFailed:
         return None
     took = [one.updated_at - one.created_at for one in page.deployments if one.updated_at is not None]
@@ -147,11 +220,11 @@ async def _usual(place: OperatorSettings | None) -> float | None:
 
 
 class _Lines:
-    """One line for each change, for programs."""
+    """Prints a line for each change, for programs."""
 
-    def __init__(self, ticket: Ticket, manner: FollowOptions) -> None:
+    def __init__(self, ticket: Ticket, output: Output) -> None:
         self._request_id = ticket.request_id
-        self._as_json = manner.as_json
+        self._output = output
         self._last: tuple[str, ...] = ()
 
     def __enter__(self) -> None:
@@ -160,21 +233,23 @@ class _Lines:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def show(self, news: StatusChange) -> None:
-        """Print what is new."""
-        if self._as_json:
-            said = {
+    def show(self, change: StatusChange) -> None:
+        """Print what has changed."""
+        if self._output.is_document:
+            document = {
                 "requestId": self._request_id,
-                "state": news.state,
-                "isEnd": news.is_terminal,
-                "reason": news.reason,
-                "message": news.text,
-                "customModelDeploymentArn": news.arn,
-                **news.prospect.to_json(),
-                "source": news.source,
+                "state": change.state,
+                "isEnd": change.is_terminal,
+                "reason": change.reason,
+                "message": change.text,
+                "customModelDeploymentArn": change.arn,
+                **change.prospect.to_json(),
+                "source": change.source,
             }
-            print_json({key: value for key, value in said.items() if value is not None})
-        elif (row := (news.state, news.reason or "", news.arn or "", news.text or "")) != self._last:
+            self._output.print_document(
+                {key: value for key, value in document.items() if value is not None}, is_one_of_many=True
+            )
+        elif (row := (change.state, change.reason or "", change.arn or "", change.text or "")) != self._last:
             self._last = row
-            print_table((), [row])
+            print_cells(*row)
         sys.stdout.flush()

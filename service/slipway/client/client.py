@@ -21,7 +21,7 @@ from slipway.core.diagnostics.predict import ExistingDeployment
 from slipway.core.diagnostics.status import FinishedRequest
 from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_event
 from slipway.core.parsing.parse import parse_request
-from slipway.core.requests.models import Cancel
+from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.requests.targets import with_assumed_target
 from slipway.core.sqs.messages import Message, group_of
 from slipway.settings.load import Settings, load
@@ -67,8 +67,7 @@ class Client:
         """
         whole = {"requestId": str(uuid.uuid4())} | dict(body)
         text = json.dumps(whole)
-        targets = with_assumed_target(self.visit.targets, whole)
-        request = parse_request(Message("not sent yet", text, "", 1, 0.0, 0.0), targets, self.settings.timeout)
+        request = self.check(whole)
         deduplication_id = hashlib.sha256(text.encode()).hexdigest()
         # In the group of the request that it is about, a cancel would be received after that has ended.
         group = request.request_id if isinstance(request, Cancel) else request.name
@@ -77,6 +76,11 @@ class Client:
             queue_url, text, group=group_of(group), deduplication_id=deduplication_id
         )
         return Ticket(request, message_id, sent_at)
+
+    def check(self, body: Mapping[str, object]) -> AnyRequest:
+        """Return the request in a body, checked as the daemon would check it. Raises `RequestRejected`."""
+        targets = with_assumed_target(self.visit.targets, body)
+        return parse_request(Message("not sent yet", json.dumps(dict(body)), "", 1, 0.0, 0.0), targets, self.settings.timeout)
 
     async def follow(self, ticket: Ticket) -> AsyncIterator[StatusChange]:
         """Answer how a request is getting on, whenever that changes, or an estimate of it does; the last news is its end.

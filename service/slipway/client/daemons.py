@@ -62,6 +62,11 @@ async def query_all(urls: Sequence[str], about: str | None = None) -> DaemonAnsw
     return DaemonAnswer(tuple(held.values()), finished, answers[-1].extras if answers else {})
 
 
+async def query_targets(url: str) -> Sequence[str]:
+    """Return the targets of a daemon beside the default. Raises `DaemonUnreachable`."""
+    return list((await query_requests(url, "")).extras.get("targets", {}))
+
+
 async def query_failures(url: str) -> Mapping[str, str]:
     """Answer what a daemon says keeps it from its work; empty when nothing does. Raises `DaemonUnreachable`."""
     page = await _get(url, "readyz", {}, HTTPStatus.SERVICE_UNAVAILABLE)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -28,6 +28,10 @@ BESIDE: Final = {"triggers": "triggers.toml", "permissions": "permissions.toml"}
 """Files of rules, which are found beside a settings file, by the setting that names one that lies elsewhere."""
 DEFAULT: Final = "default"
 """What `Settings.provenance` says of a value that nobody has set."""
+NOT_SET: Final = "not set"
+"""What it says of a setting that has no default."""
+NO_QUEUE: Final = frozenset({"queue_url", "topic_arn"})
+"""Required settings, which a command does without that calls Bedrock alone."""
 LONGEST_CALL_SECONDS: Final = 10.0
 
 _OF_OTHERS = re.compile(r"SLIPWAY_LOCAL_\w*|SLIPWAY_CONFIG")
@@ -112,17 +116,30 @@ class Settings:
         return min(LONGEST_CALL_SECONDS, self.visibility_timeout / 3)
 
 
-def load(environ: Mapping[str, str], config: str | None = None) -> Settings:
-    """Answer the settings in force; `config` is a file's path and goes before SLIPWAY_CONFIG. Raises WrongSetting."""
+def load(environ: Mapping[str, str], config: str | None = None, *, optional: Collection[str] = ()) -> Settings:
+    """Return the settings in force; `config` is a file's path and goes before SLIPWAY_CONFIG. Raises WrongSetting.
+
+    A required setting that is `optional` here is empty if it is not set.
+    """
     values, provenance = _in_force(environ, config)
-    for each in SETTINGS:
-        if each.name not in values:
-            text = f"{variable(each.name)} is not set; {remedy(each)}, in the environment or as {each.name} in a file"
-            raise WrongSetting(text)
+    missing = [each for each in SETTINGS if each.name not in values]
+    if required := [each for each in missing if each.name not in optional]:
+        raise _missing(required)
+    for each in missing:
+        values[each.name], provenance[each.name] = "", NOT_SET
     _check_weights(values, provenance)
     _check_control_queue(values, provenance)
     values[TABLE] = _wanted(values, provenance)
     return Settings(**values, provenance=provenance)
+
+
+def _missing(settings: Sequence[Field]) -> WrongSetting:
+    names = " and ".join(variable(each.name) for each in settings)
+    remedies = " and ".join(remedy(each) for each in settings)
+    keys = " and ".join(each.name for each in settings)
+    return WrongSetting(
+        f"{names} {'are' if settings[1:] else 'is'} not set; {remedies}, in the environment or as {keys} in a file"
+    )
 
 
 def _wanted(values: Mapping[str, Any], provenance: Mapping[str, str]) -> tuple[TargetSettings, ...]:

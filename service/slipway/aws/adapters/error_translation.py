@@ -10,6 +10,8 @@ say) is a programming error: it is not translated, and never reported as trouble
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -99,6 +101,11 @@ def translate(operation: str, exc: Exception) -> CallFailed | None:
     name = type(exc).__name__
     if isinstance(exc, TimeoutError):
         return UnknownResult(operation, "Timeout", "no answer in time")
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        number, why = exc.os_error.errno, exc.os_error.strerror or str(exc.os_error)
+        if number is not None and number in errno.errorcode:  # asyncio's own text repeats the address
+            why = os.strerror(number)
+        return UnknownResult(operation, "ConnectionFailed", f"cannot connect to {exc.host}:{exc.port} ({why})")
     text = _clean(str(exc))
     if isinstance(exc, _NO_CREDENTIALS):
         return Denied(operation, name, text)

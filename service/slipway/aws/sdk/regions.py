@@ -31,7 +31,9 @@ class Regions:
 
 
 def find_home(topic_arn: str, regions: Regions) -> Home:
-    """Answer the account and partition that the topic belongs to, with Bedrock's Region."""
+    """Return the account and partition that the topic belongs to, with Bedrock's Region; no account without a topic."""
+    if not topic_arn:
+        return Home("aws", "", regions.bedrock)
     topic = _topic(topic_arn)
     return Home(topic["partition"], topic["account"], regions.bedrock)
 
@@ -63,13 +65,15 @@ def find_regions(environ: Mapping[str, str], profile_region: str | None, queue_u
     """Answer the Regions: AWS_REGION, AWS_DEFAULT_REGION, the profile's, then the queue's, decide for Bedrock.
 
     botocore 1.40 itself does not read AWS_REGION, which is what every AWS compute service sets. The queue and the topic
-    say themselves where they are. Raises `NotConfigured`.
+    say themselves where they are; a command that calls Bedrock alone has neither. Raises `NotConfigured`.
     """
-    topic = _topic(topic_arn)["region"]
+    topic = _topic(topic_arn)["region"] if topic_arn else None
     queue = _queue(queue_url)
     named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile_region
     bedrock = named or queue or topic
-    return Regions(bedrock=bedrock, queue=queue or bedrock, topic=topic)
+    if bedrock is None:
+        raise NotConfigured("no AWS Region is set; set AWS_REGION, a Region in the profile, or use --region")
+    return Regions(bedrock=bedrock, queue=queue or bedrock, topic=topic or bedrock)
 
 
 def _queue(url: str) -> str | None:

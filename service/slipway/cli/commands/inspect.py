@@ -1,25 +1,33 @@
-"""Commands that look, and change nothing."""
+"""Commands that show deployments and requests, and change nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from slipway.cli.exit_codes import Exit
-from slipway.cli.request_options import AsJson, Config, Daemons, Target, custom_model, not_empty
-
-if TYPE_CHECKING:
-    from slipway.aws.operator.operator_session import OperatorSession
-    from slipway.settings.load import Settings
+from slipway.cli.options import (
+    Config,
+    Daemons,
+    Target,
+    choice,
+    custom_model,
+    duration,
+    not_empty,
+    whole_number,
+    with_connection,
+    with_output,
+)
+from slipway.cli.output import Output
+from slipway.core.schema.rejection import quote
 
 app = typer.Typer()
 
 
-class StatusWord(StrEnum):
-    """The statuses that List takes."""
+class StatusFilter(StrEnum):
+    """The statuses that Bedrock's List filters by."""
 
     CREATING = "Creating"
     ACTIVE = "Active"
@@ -27,31 +35,38 @@ class StatusWord(StrEnum):
 
 
 @app.command("list")
+@with_output
+@with_connection
 def list_(
     *,
-    name_contains: Annotated[str | None, typer.Option(metavar="TEXT", help="Only names with this in them.")] = None,
-    status: Annotated[StatusWord | None, typer.Option(help="Only these.", case_sensitive=False)] = None,
+    name_contains: Annotated[str | None, typer.Option(metavar="TEXT", help="Only names that contain this text.")] = None,
+    status: Annotated[StatusFilter | None, typer.Option(help="Only this status.", **choice(StatusFilter))] = None,
     model: Annotated[
         str | None, typer.Option(metavar="ARN", help="Only deployments of this model.", callback=custom_model)
     ] = None,
-    created_before: Annotated[str | None, typer.Option(metavar="TIME", help="In ISO 8601, like 2026-11-23T20:00:00Z.")] = None,
-    created_after: Annotated[str | None, typer.Option(metavar="TIME", help="In ISO 8601.")] = None,
-    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Else the newest come first.")] = False,
-    limit: Annotated[int, typer.Option(help="How many to show.", min=1, max=1000)] = 50,
-    token: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
+    created_before: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Only older ones: ISO 8601, like 2026-11-23T20:00:00Z.")
+    ] = None,
+    created_after: Annotated[str | None, typer.Option(metavar="TIME", help="Only newer ones: ISO 8601.")] = None,
+    oldest_first: Annotated[bool, typer.Option("--oldest-first", help="Sort by age. Default: newest first.")] = False,
+    limit: Annotated[
+        int, typer.Option(metavar="NUMBER", parser=whole_number(1, 1000), help="Most deployments to show, 1 to 1000.")
+    ] = 50,
+    token: Annotated[str | None, typer.Option(metavar="TOKEN", help="Continue where an earlier list ended.")] = None,
     target: Target = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    config: Path | None,
+    output: Output,
 ) -> None:
-    """List deployments, with the request that each was made for.
+    """List deployments, with the request that created each.
 
-    Slipway's and others'. At most --limit are shown; what is printed then, for --token, goes on from there.
+    Includes deployments that Slipway did not create. If there are more than --limit, the value of --token for the rest is
+    printed on standard error.
 
-    Examples: slipway list --status failed --name-contains support --json; slipway list --target research
+    Examples: slipway list --status failed --name-contains support -o json; slipway list --target research
     """
     from slipway.aws.operator.deployment_listing import Filters
     from slipway.cli.listing import list_deployments
-    from slipway.cli.runner import run_command
+    from slipway.cli.runner import BEDROCK_ONLY, run_command
     from slipway.core.bedrock.deployments import Status
 
     filters = Filters(
@@ -62,82 +77,115 @@ def list_(
         created_after=_time(created_after, "--created-after"),
         oldest_first=oldest_first,
     )
-
-    def errand(visit: OperatorSession, _: Settings) -> Awaitable[Exit]:
-        return list_deployments(visit, filters, limit=limit, token=token, as_json=as_json)
-
-    raise run_command(config, errand, target=target)
+    raise run_command(
+        config,
+        lambda session, _: list_deployments(session, filters, limit=limit, token=token, output=output),
+        target=target,
+        optional=BEDROCK_ONLY,
+    )
 
 
 @app.command()
+@with_output
+@with_connection
 def get(
-    identifier: Annotated[str, typer.Argument(metavar="NAME_OR_ARN", help="The deployment.", callback=not_empty)],
+    identifier: Annotated[
+        str, typer.Argument(metavar="NAME_OR_ARN", help="Name or ARN of the deployment.", callback=not_empty)
+    ],
     *,
     target: Target = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    config: Path | None,
+    output: Output,
 ) -> None:
-    """Show all that Bedrock says of one deployment, with its tags. Exits 1 when there is none.
+    """Show what Bedrock reports of one deployment, with its tags.
+
+    Exits 1 if there is none.
 
     Example: slipway get support-bot-v42
     """
     from slipway.cli.listing import get_deployment
-    from slipway.cli.runner import run_command
+    from slipway.cli.runner import BEDROCK_ONLY, run_command
 
-    raise run_command(config, lambda visit, _: get_deployment(visit, identifier, as_json=as_json), target=target)
+    raise run_command(
+        config, lambda session, _: get_deployment(session, identifier, output), target=target, optional=BEDROCK_ONLY
+    )
 
 
 @app.command()
+@with_output
+@with_connection
 def watch(
     *,
-    every: Annotated[float, typer.Option(metavar="SECONDS", help="Time between two looks.", min=1)] = 5.0,
-    count: Annotated[int, typer.Option(help="End after so many looks; 0 is never.", min=0)] = 0,
+    every: Annotated[float, typer.Option(metavar="DURATION", parser=duration, help="Time between two updates, like 5s.")] = 5.0,
+    count: Annotated[
+        int, typer.Option(metavar="NUMBER", parser=whole_number(0, 1_000_000), help="End after so many updates; 0 for never.")
+    ] = 0,
     target: Target = None,
     daemon: Daemons = None,
-    config: Config = None,
+    config: Path | None,
+    output: Output,
 ) -> None:
     """Watch the deployments and slots of a target.
 
-    A table that moves, until Ctrl-C; in a pipe one line of JSON for each look.
+    Updates a table until Ctrl-C. In a pipe, and with -o json, prints one line of JSON for each update.
 
-    Examples: slipway watch; slipway watch --count 1 | jq .slots
+    Examples: slipway watch; slipway watch --count 1 -o json --query slots
     """
     from slipway.cli.listing import watch_target
-    from slipway.cli.runner import run_command
+    from slipway.cli.runner import BEDROCK_ONLY, run_command
 
-    def errand(visit: OperatorSession, settings: Settings) -> Awaitable[Exit]:
-        return watch_target(visit, settings, daemon or [], every=every, count=count)
+    raise run_command(
+        config,
+        lambda session, settings: watch_target(session, settings, daemon or [], every=every, count=count, output=output),
+        target=target,
+        optional=BEDROCK_ONLY,
+    )
 
-    raise run_command(config, errand, target=target)
+
+@app.command("requests")
+@with_output
+def requests_(*, daemon: Daemons = None, config: Config = None, output: Output) -> None:
+    """List the requests in progress, the oldest first.
+
+    Asks the daemons (--daemon, else the one on this machine). Messages that no daemon has received are not shown.
+
+    Examples: slipway requests -o wide; slipway requests --daemon http://10.0.0.1:8080 --daemon http://10.0.0.2:8080
+    """
+    from slipway.cli.daemon_status import list_requests
+
+    raise typer.Exit(list_requests(str(config) if config else None, daemon or [], output))
 
 
 @app.command()
+@with_output
+@with_connection
 def explain(
     word: Annotated[
         str,
-        typer.Argument(metavar="REQUEST_OR_NAME", help="A request's id, or a deployment's name or ARN.", callback=not_empty),
+        typer.Argument(metavar="REQUEST_OR_NAME", help="Id of a request, or name or ARN of a deployment.", callback=not_empty),
     ],
     *,
     target: Target = None,
     daemon: Daemons = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    config: Path | None,
+    output: Output,
 ) -> None:
-    """Say why a request is not ready yet, and what comes next.
+    """Explain why a request has not ended, and what comes next.
 
-    What it waits for, its place, attempts, deadline and troubles; or how it ended. Asks the daemons (--daemon, else the one
-    on this machine), Bedrock and the queue. Exits 1 when nothing is known of it. With --target it is looked for in that one
-    alone; without, Bedrock is asked in the target that a daemon says, else the default.
+    Shows what it waits for, its queue position, attempts, deadline and failures; or its outcome. Asks the daemons
+    (--daemon, else the one on this machine), Bedrock and the queue. Exits 1 if nothing is known. Bedrock is asked in the
+    target that a daemon names, else in the default; --target restricts all of it to one target.
 
     Example: slipway explain support-bot-v42 --daemon http://10.0.0.1:8080
     """
     from slipway.cli.explain import explain_word
     from slipway.cli.runner import run_command
 
-    def errand(visit: OperatorSession, settings: Settings) -> Awaitable[Exit]:
-        return explain_word(visit, settings, word, daemon or [], target, as_json=as_json)
-
-    raise run_command(config, errand, target=target)
+    raise run_command(
+        config,
+        lambda session, settings: explain_word(session, settings, word, daemon or [], target, output),
+        target=target,
+    )
 
 
 def _time(text: str | None, option: str) -> float | None:
@@ -146,5 +194,5 @@ def _time(text: str | None, option: str) -> float | None:
     try:
         return None if text is None else parse_time(text)
     except ValueError:
-        said = f"{text!r} is no time; give it in ISO 8601, like 2026-11-23T20:00:00Z"
+        said = f"{quote(text or '')} is not a time; give it in ISO 8601, like 2026-11-23T20:00:00Z"
         raise typer.BadParameter(said, param_hint=option) from None

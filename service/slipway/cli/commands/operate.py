@@ -1,79 +1,86 @@
-"""Commands for whoever looks after Slipway: is all as it should be, and what is to be done where it is not."""
+"""Commands that check Slipway and its account, and that repair what they find."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
+from slipway.cli.command_group import CommandGroup
 from slipway.cli.exit_codes import Exit
-from slipway.cli.request_options import AsJson, Config, Daemons, Target, custom_model
-
-if TYPE_CHECKING:
-    from slipway.aws.operator.operator_session import OperatorSession
-    from slipway.settings.load import Settings
+from slipway.cli.options import (
+    Config,
+    Daemons,
+    Target,
+    custom_model,
+    duration,
+    refuse_without,
+    whole_number,
+    with_connection,
+    with_output,
+)
+from slipway.cli.output import Output
 
 app = typer.Typer()
-dlq = typer.Typer(help="Look into the dead-letter queue, and send letters back.", no_args_is_help=True)
-app.add_typer(dlq, name="dlq")
+dlq = typer.Typer(cls=CommandGroup)
+app.add_typer(dlq, name="dlq", help="Inspect the dead-letter queue, and redrive its messages.")
 
 
 @app.command()
+@with_output
+@with_connection
 def audit(
     *,
     target: Target = None,
-    config: Config = None,
     daemon: Daemons = None,
     events: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="The topic's events as you archived them, one a line; - is standard input."),
+        typer.Option(metavar="FILE", help="Archived events of the topic, one on each line; - reads standard input."),
     ] = None,
-    as_json: AsJson = False,
+    config: Path | None,
+    output: Output,
 ) -> None:
-    """Compare what Slipway made with what it holds and announced.
+    """Compare deployments with requests in progress and events.
 
-    Of one target. Changes nothing. Finds: orphan (made, and nobody was told how it ended), late (announced as TimedOut, and
-    Active or Failed since), leftover (Failed, and still there), twin (one request, several deployments), conflict (a
-    request's name is taken).
+    Covers one target, and changes nothing. Finds: orphan (created, and no outcome was published), late (published as
+    TimedOut, and Active or Failed since), leftover (Failed, and not deleted), twin (one request, several deployments),
+    conflict (a request's name is taken).
 
-    Bedrock alone shows leftovers and twins. Every daemon (--daemon) adds conflicts, and orphans that are still in
-    creation. The archived events (--events) add all other orphans made since the first of them, and late ones. What
-    cannot be known is said, not guessed. Exits 0 when nothing was found, 1 when something was, 2 when it could not look.
+    Bedrock alone shows leftovers and twins. Daemons (--daemon for each) add conflicts, and orphans in creation. Archived
+    events (--events) add late ones, and all other orphans created since the first event. What cannot be known is listed
+    as such. Exits 0 if nothing was found, 1 if something was found, 2 if the audit failed.
 
     Example: slipway audit --daemon http://10.0.0.1:8080 --daemon http://10.0.0.2:8080 --events events.jsonl
     """
     from slipway.cli.audit import audit_account, read_events
-    from slipway.cli.runner import CommandError, run_command, say
+    from slipway.cli.runner import run_command
 
-    try:
-        told = None if events is None else read_events(events)
-    except CommandError as wrong:
-        say(str(wrong))
-        raise typer.Exit(Exit.USAGE) from wrong
-
-    def errand(visit: OperatorSession, settings: Settings) -> Awaitable[Exit]:
-        return audit_account(visit, settings, daemon or [], told, as_json=as_json)
-
-    raise run_command(config, errand, target=target)
+    archived = None if events is None else read_events(events)
+    raise run_command(
+        config,
+        lambda session, settings: audit_account(session, settings, daemon or [], archived, output),
+        target=target,
+    )
 
 
 @app.command()
+@with_output
+@with_connection
 def doctor(
     *,
     model: Annotated[
-        str | None, typer.Option(metavar="ARN", help="Also look at this model: can it be deployed?", callback=custom_model)
+        str | None, typer.Option(metavar="ARN", help="Also check that this model can be deployed.", callback=custom_model)
     ] = None,
     daemon: Daemons = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    config: Path | None,
+    output: Output,
 ) -> None:
-    """Check all that Slipway stands on, and say what to mend.
+    """Check everything that Slipway depends on.
 
-    Settings, rules, credentials, queues, topic, permissions, clock, Region, slots. Of every target: whether its role can be
-    assumed, what may be done there, how full it is. Changes nothing: permissions are tried by calls that AWS must refuse
-    for what they ask, so receiving, sending and publishing are not tried. Exits 0 when all is well, 1 when something is
-    not.
+    Settings, rules, credentials, queues, topic, permissions, clock, Region and slots; of every target the role, the
+    permissions and the slots. Changes nothing: permissions are checked by calls with values that AWS must refuse, so
+    receiving, sending and publishing are not checked. Exits 0 if all is well, else 1.
 
     Example: slipway doctor --daemon http://127.0.0.1:8080
     """
@@ -81,123 +88,150 @@ def doctor(
     from slipway.cli.runner import run_command
     from slipway.core.diagnostics.doctor import of_sentence
 
-    def otherwise(sentence: str) -> Exit:
-        return report([of_sentence("settings", sentence)], ["settings"], as_json=as_json)
+    def on_error(sentence: str) -> Exit:
+        return report([of_sentence("settings", sentence)], ["settings"], output)
 
-    raise run_command(
-        config, lambda visit, settings: run_doctor(visit, settings, daemon or [], model, as_json=as_json), otherwise
-    )
+    raise run_command(config, lambda session, settings: run_doctor(session, settings, daemon or [], model, output), on_error)
 
 
 @app.command()
+@with_output
+@with_connection
 def probe(
     *,
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="ARN", help="Also make deployments of this model, look at them, and delete them.", callback=custom_model
+            metavar="ARN", help="Also create deployments of this model, observe them, and delete them.", callback=custom_model
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="With --model: do not ask whether that is all right.")] = False,
-    slots: Annotated[int, typer.Option(help="With --model: how many may be in creation at once.", min=1, max=20)] = 1,
+    yes: Annotated[bool, typer.Option("--yes", help="With --model: do not ask for confirmation.")] = False,
+    slots: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            parser=whole_number(1, 20),
+            help="With --model: deployments in creation at once, 1 to 20. Default: 1.",
+        ),
+    ] = None,
     patience: Annotated[
-        float, typer.Option(metavar="SECONDS", help="With --model: how long any one thing is waited for.", min=1)
-    ] = 7200,
+        float | None,
+        typer.Option(metavar="DURATION", parser=duration, help="With --model: the longest wait for one answer. Default: 2h."),
+    ] = None,
     target: Target = None,
-    config: Config = None,
-    as_json: AsJson = False,
+    config: Path | None,
+    output: Output,
 ) -> None:
-    """Find out on a real account what AWS documents nowhere.
+    """Measure undocumented Bedrock behaviour on a real account.
 
-    Lags, quotas, tokens, names, errors. Without --model only reads. With it, says what it will make and what that costs in
-    slots, and asks; all that it made it deletes in the end, also after Ctrl-C or a failure, and says what it could not.
-    --slots 3 finds a quota of two. Each answer comes with the calls that showed it, what of Slipway it touches, and the
-    terms with which slipway local does alike. Exits 0 when all is as Slipway relies on, 1 when something is not or was
-    left, 2 when nothing could be made, 130 after Ctrl-C.
+    Delays, quotas, tokens, names, errors. Without --model it only reads. With --model it says what it will create and how
+    many slots that takes, and asks for confirmation. It deletes what it created, also after Ctrl-C or a failure, and says
+    what it could not delete. --slots 3 finds a quota of two. Each answer has the calls that showed it, the part of Slipway
+    that it affects, and the settings with which slipway local behaves alike. Exits 0 if all is as Slipway expects, 1 if
+    something is not or could not be deleted, 2 if nothing could be created, 130 after Ctrl-C.
 
-    Example: slipway probe --model arn:aws:bedrock:us-east-1:123456789012:custom-model/… --yes --json
+    Example: slipway probe --model arn:aws:bedrock:us-east-1:123456789012:custom-model/… --yes -o json
     """
     import secrets
 
     from slipway.cli.probe.client import Plan
     from slipway.cli.probe.command import probe_account
-    from slipway.cli.runner import run_command
+    from slipway.cli.runner import BEDROCK_ONLY, run_command
 
-    plan = None if model is None else Plan(model, slots, patience, secrets.token_hex(3))
-    raise run_command(config, lambda visit, _: probe_account(visit, plan, is_sure=yes, as_json=as_json), target=target)
+    refuse_without("--model", is_given=model is not None, yes=yes, slots=slots, patience=patience)
+    plan = None if model is None else Plan(model, slots or 1, patience or 7200, secrets.token_hex(3))
+    raise run_command(
+        config,
+        lambda session, _: probe_account(session, plan, is_sure=yes, output=output),
+        target=target,
+        optional=BEDROCK_ONLY,
+    )
 
 
 @dlq.command("list")
+@with_output
+@with_connection
 def dlq_list(
     *,
-    limit: Annotated[int, typer.Option(help="How many to look at.", min=1, max=1000)] = 100,
-    config: Config = None,
-    as_json: AsJson = False,
+    limit: Annotated[
+        int, typer.Option(metavar="NUMBER", parser=whole_number(1, 1000), help="Most messages to list, 1 to 1000.")
+    ] = 100,
+    config: Path | None,
+    output: Output,
 ) -> None:
-    """List dead letters, with the reason of each.
+    """List the dead-lettered messages with their reasons.
 
-    Example: slipway dlq list --json
+    Example: slipway dlq list -o json
     """
     from slipway.cli.dead_letters import list_letters
     from slipway.cli.runner import run_command
 
-    raise run_command(config, lambda visit, settings: list_letters(visit, settings, limit=limit, as_json=as_json))
+    raise run_command(config, lambda session, settings: list_letters(session, settings, limit, output))
 
 
 @dlq.command("show")
+@with_output
+@with_connection
 def dlq_show(
-    letter: Annotated[str, typer.Argument(metavar="ID", help="The letter, by its message id.")],
+    message_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the message.")],
     *,
-    config: Config = None,
-    as_json: AsJson = False,
+    config: Path | None,
+    output: Output,
 ) -> None:
-    """Show one dead letter: why it is there, and its body.
+    """Show one dead-lettered message with its reason and its body.
+
+    Exits 1 if there is none.
 
     Example: slipway dlq show 0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a
     """
     from slipway.cli.dead_letters import show_letter
     from slipway.cli.runner import run_command
 
-    raise run_command(config, lambda visit, settings: show_letter(visit, settings, letter, as_json=as_json))
+    raise run_command(config, lambda session, settings: show_letter(session, settings, message_id, output))
 
 
 @dlq.command("redrive")
+@with_output
+@with_connection
 def dlq_redrive(
-    letters: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Which letters, by message id.")] = None,
+    message_ids: Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids of the messages.")] = None,
     *,
-    everything: Annotated[bool, typer.Option("--all", help="All of them that would be accepted.")] = False,
-    unsound: Annotated[bool, typer.Option("--unsound", help="With --all: also those that would be rejected again.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")] = False,
-    config: Config = None,
+    everything: Annotated[bool, typer.Option("--all", help="All messages that would be accepted.")] = False,
+    unsound: Annotated[bool, typer.Option("--unsound", help="With --all: also messages that would be rejected again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the ids without sending anything.")] = False,
+    config: Path | None,
+    output: Output,
 ) -> None:
-    """Send dead letters back to the queue, until none is left.
+    """Send dead-lettered messages back to the queue.
 
-    Each is judged as the daemon would: by the targets, triggers, permissions and reply_to of the settings, with you as its
-    sender. There each begins anew. Prints the id of each that was sent. Each is sent first and deleted then: a crash
-    between leaves it in both, which is harmless. Exits 1 when some were left, and says why.
+    Each message is checked as the daemon would check it, by the targets, triggers, permissions and reply_to of the
+    settings, with you as its sender. Its request starts again from the beginning. Prints the id of each message that was
+    sent. A message is sent before it is deleted: after a crash it may be in both queues, which does no harm. Exits 1 if
+    messages remain, and says why.
 
     Examples: slipway dlq redrive --all; slipway dlq redrive 0d6d9d2e-5b4c-4b8c-9a3e-2f6f0c7d1e5a
     """
     from slipway.cli.dead_letters import redrive
     from slipway.cli.runner import run_command
 
-    if bool(letters) == everything:
-        raise typer.BadParameter("name letters by their ids, or say --all; not both", param_hint="[ID]... / --all")
-    raise run_command(config, lambda visit, settings: redrive(visit, settings, letters or [], unsound=unsound, dry_run=dry_run))
+    if bool(message_ids) == everything:
+        raise typer.BadParameter("name messages by their ids, or use --all; not both", param_hint="ID / --all")
+    refuse_without("--all", is_given=everything, unsound=unsound)
+    raise run_command(
+        config,
+        lambda session, settings: redrive(session, settings, message_ids or [], output, unsound=unsound, dry_run=dry_run),
+    )
 
 
 @app.command()
-def config(
-    *,
-    config: Config = None,
-    as_json: AsJson = False,
-) -> None:
-    """Print the settings in force, and where each came from.
+@with_output
+def config(*, config: Config = None, output: Output) -> None:
+    """Print the settings in force, and the origin of each.
 
-    And the AWS SDK's variables. Secrets are not shown.
+    Includes the variables of the AWS SDK. Secrets are not shown.
 
-    Example: slipway config --json
+    Example: slipway config -o json
     """
     from slipway.cli.config import print_config
 
-    raise typer.Exit(print_config(config, as_json=as_json))
+    raise typer.Exit(print_config(config, output))

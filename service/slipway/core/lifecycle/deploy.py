@@ -272,7 +272,8 @@ def _on_other_request(request: Deploy, facts: DeployFacts, found: Found, *, is_c
         )
         return None if is_same else _name_conflict(deployment, text)
     if request.if_exists is IfExists.FAIL:
-        text = f"{deployment.name!r} exists, created for request {found.slipway_tags.request!r}; use another name or delete it"
+        remedy = "use another name, or set ifExists (--if-exists) to adopt, update or replace"
+        text = f"{deployment.name!r} exists, created for request {found.slipway_tags.request!r}; {remedy}"
         return Finish(Outcome(OutcomeKind.FAILED, Reason.ALREADY_EXISTS, text, deployment))
     is_leftover = deployment.status is Status.FAILED
     does_change = request.if_exists is IfExists.REPLACE or (request.if_exists is IfExists.UPDATE and not is_same)
@@ -284,7 +285,8 @@ def _on_other_request(request: Deploy, facts: DeployFacts, found: Found, *, is_c
     if request.if_exists is IfExists.UPDATE and not is_same and not is_leftover:
         return UpdateExisting()
     if not is_same:
-        text = f"{deployment.name!r} exists with another model, {deployment.model_arn}; use another name or delete it"
+        remedy = "use another name, or set ifExists (--if-exists) to update or replace"
+        text = f"{deployment.name!r} exists with another model, {deployment.model_arn}; {remedy}"
         return _name_conflict(deployment, text)
     return None
 

@@ -162,10 +162,10 @@ TIMEOUT = Field(
     kind=FieldKind.SECONDS,
     least=1,
     most=LONGEST_TIMEOUT_SECONDS,
-    doc="Longest time for the request, from its first receipt: seconds, or an ISO 8601 duration without years and months. "
-    "1 second to 7 days; the default is Slipway's setting timeout.",
-    remedy="use 1 second to 7 days, like PT90M, P1D or 5400",
-    examples=("PT90M", 5400),
+    doc="Longest time for the request, from its first receipt: seconds, a duration like 90m, 2h or 1d, or one of ISO 8601 "
+    "without years and months. 1 second to 7 days; the default is Slipway's setting timeout.",
+    remedy="use 1 second to 7 days, like 90m, 1d, PT90M or 5400",
+    examples=("90m", "PT90M", 5400),
 )
 PRIORITY = Field(
     name="priority",

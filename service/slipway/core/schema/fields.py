@@ -17,12 +17,16 @@ from typing import Final
 
 from slipway.core.schema.rejection import RejectionCode, quote
 
-DURATION: Final = (
+_ISO_DURATION: Final = (
     r"P(?=[0-9T])(?:([0-9]{1,9})W)?(?:([0-9]{1,9})D)?"
     r"(?:T(?=[0-9])(?:([0-9]{1,9})H)?(?:([0-9]{1,9})M)?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)S)?)?"
 )
-"""ISO 8601 durations without years and months, which have no fixed length."""
-_DURATION = re.compile(DURATION)
+_SHORT_DURATION: Final = (
+    r"(?=[0-9])(?:([0-9]{1,9})w)?(?:([0-9]{1,9})d)?(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)s)?"
+)
+DURATION: Final = rf"(?:{_ISO_DURATION}|{_SHORT_DURATION})"
+"""Durations like 90m or 1h30m, and those of ISO 8601 without years and months, which have no fixed length."""
+_DURATIONS: Final = (re.compile(_ISO_DURATION), re.compile(_SHORT_DURATION))
 _UNITS: Final = (604_800, 86_400, 3_600, 60, 1)
 _LARGEST_PRINTED: Final = 10**20
 
@@ -34,7 +38,7 @@ class FieldKind(StrEnum):
     WHOLE = "a whole number"
     NUMBER = "a number"
     FLAG = "true or false"
-    SECONDS = "a number of seconds or an ISO 8601 duration such as PT90M"
+    SECONDS = "a number of seconds or a duration such as 90m, 2h, 1d or PT90M"
     LIST = "a list"
     OBJECT = "an object"
 
@@ -194,10 +198,10 @@ def _size_fault(field: Field, size: int, what: str) -> str | None:
 
 
 def duration_seconds(value: object) -> float | None:
-    """Read a number of seconds, or an ISO 8601 duration of weeks to seconds; None where it is neither."""
+    """Return the seconds of a number, of a duration like 1h30m, or of an ISO 8601 duration; None if it is none of them."""
     if isinstance(value, str):
-        parts = found.groups("0") if (found := _DURATION.fullmatch(value)) else None
-        return sum(float(part) * unit for part, unit in zip(parts, _UNITS, strict=True)) if parts else None
+        found = next(filter(None, (pattern.fullmatch(value) for pattern in _DURATIONS)), None)
+        return sum(float(part) * unit for part, unit in zip(found.groups("0"), _UNITS, strict=True)) if found else None
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

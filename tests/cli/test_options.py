@@ -1,4 +1,4 @@
-"""Whatever a request may carry can be typed, and is called by its option when it is wrong."""
+"""Every key of a request has an option, by which its faults are named; options of the AWS CLI mean what they mean there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from slipway.cli.main import app
-from slipway.cli.request_options import option_of
+from slipway.cli.options import connect_as, option_of
 from slipway.core.requests.actions import FIELDS_OF
 from slipway.core.schema.fields import Field
 
@@ -50,3 +50,28 @@ def test_the_targets_of_the_settings_are_completed(tmp_path: Path) -> None:
     assert completed("own.toml", "r") == ["research"]
     assert completed("own.toml", "d") == ["default"]
     assert completed("own.toml", "x") == completed("wrong.toml", "r") == []
+
+
+def test_options_are_preferred_to_the_variables_of_the_environment() -> None:
+    environ = {
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "key",
+        "AWS_ENDPOINT_URL": "http://one",
+        "AWS_ENDPOINT_URL_BEDROCK": "http://two",
+        "HOME": "/home",
+    }
+    connect_as(environ, region="eu-west-1", profile="prod", endpoint_url="http://three")
+    assert environ == {
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_PROFILE": "prod",
+        "AWS_ENDPOINT_URL": "http://three",
+        "HOME": "/home",
+    }
+
+
+def test_what_is_not_given_changes_nothing() -> None:
+    environ = {"AWS_ACCESS_KEY_ID": "id", "AWS_ENDPOINT_URL_BEDROCK": "http://two"}
+    connect_as(environ, region=None, profile=None, endpoint_url=None)
+    assert environ == {"AWS_ACCESS_KEY_ID": "id", "AWS_ENDPOINT_URL_BEDROCK": "http://two"}

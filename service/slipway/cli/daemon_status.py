@@ -1,0 +1,92 @@
+"""`slipway health` and `slipway requests`: what running daemons report over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from slipway.cli.exit_codes import Exit
+from slipway.settings.load import WrongSetting, find_endpoint
+
+if TYPE_CHECKING:
+    from slipway.cli.output import Output
+    from slipway.core.diagnostics.status import RequestStatus
+
+COLUMNS = ("name", "action", "status", "reason", "age", "request")
+WIDE_COLUMNS = (*COLUMNS, "position", "priority", "tenant", "target", "attempts", "deadline", "message")
+
+
+def check_health(config: str | None, port: int | None) -> int:
+    """Print what the daemon on this machine reports of its health; return 0 if it is healthy, else 1.
+
+    The daemon is asked at the host and port of these settings; `port` goes before them.
+    """
+    try:
+        host, found = find_endpoint(os.environ, config)
+    except WrongSetting as wrong:
+        print(wrong)  # noqa: T201  here and below this is what the command prints
+        return 1
+    if not (asked := port or found):
+        print("http_port is 0: this daemon has no HTTP endpoint; set SLIPWAY_HTTP_PORT")  # noqa: T201
+        return 1
+    connection = http.client.HTTPConnection(host, asked, timeout=5)
+    try:
+        connection.request("GET", "/livez")
+        response = connection.getresponse()
+        print(response.read().decode(errors="replace"))  # noqa: T201
+    except (OSError, http.client.HTTPException) as error:
+        print(f"no answer from {host}:{asked}: {getattr(error, 'strerror', None) or error}")  # noqa: T201
+        return 1
+    finally:
+        connection.close()
+    return 0 if response.status == http.client.OK else 1
+
+
+def list_requests(config: str | None, daemons: Sequence[str], output: Output) -> Exit:
+    """Print the requests in progress of some daemons, else of the one on this machine, the oldest first."""
+    from slipway.cli.output import CommandError
+    from slipway.client.daemons import DaemonUnreachable, query_all
+    from slipway.settings.load import NO_QUEUE, load
+
+    try:
+        urls = daemons or load(os.environ, config, optional=NO_QUEUE).own_daemon
+        reported = asyncio.run(query_all(urls))
+    except WrongSetting as wrong:
+        raise CommandError(str(wrong)) from wrong
+    except DaemonUnreachable as wrong:
+        raise CommandError(str(wrong) if daemons else f"{wrong}, with --daemon") from wrong
+    if not urls:
+        raise CommandError("http_port is 0, so the daemon has no HTTP endpoint; name a daemon with --daemon")
+    requests = sorted(reported.held, key=lambda one: one.received_at)
+    if output.is_document:
+        output.print_document({"requests": [one.to_json() for one in requests], "slots": _slots(reported.extras)})
+    else:
+        output.print_table(WIDE_COLUMNS if output.is_wide else COLUMNS, [_row(one, is_wide=output.is_wide) for one in requests])
+    return Exit.OK
+
+
+def _slots(extras: Mapping[str, Any]) -> dict[str, object]:
+    """Return the slots of each target, by its name."""
+    targets = {"default": extras} | dict(extras.get("targets", {}))
+    return {name: target.get("slots") for name, target in targets.items()}
+
+
+def _row(one: RequestStatus, *, is_wide: bool) -> tuple[str, ...]:
+    from slipway.cli.output import age, flat
+
+    row = (
+        one.name,
+        one.action,
+        one.state,
+        one.waits_for or "",
+        age(one.now - one.received_at),
+        one.request_id or one.message_id,
+    )
+    if not is_wide:
+        return row
+    place = "" if one.place is None else str(one.place)
+    left = "" if one.deadline is None else age(one.deadline - one.now)
+    return (*row, place, str(one.priority), one.tenant or "", one.target or "", str(one.receive_count), left, flat(one.why))
