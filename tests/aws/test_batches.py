@@ -94,7 +94,7 @@ def published(inside: str) -> Behaviour:
 
 
 def event(number: int, size: int = 10) -> Publication:
-    return Publication(str(number), "x" * size, {"status": "Active"}, "n")
+    return Publication(str(number), {"x": "x" * (size - 8)}, {"status": "Active"}, "n")
 
 
 def members(*ids: int) -> str:

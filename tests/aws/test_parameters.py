@@ -325,7 +325,7 @@ async def test_publish(clients_at: Open, arn: str, is_fifo: bool) -> None:  # no
                 {"TopicArn": arn, "PublishBatchRequestEntries": [entry]},
             )
             topic = make_topic(clients, arn=arn)
-            assert await topic.publish([Publication("e", "{}", {"status": "Active"}, "n")]) == [None]
+            assert await topic.publish([Publication("e", {}, {"status": "Active"}, "n")]) == [None]
 
 
 async def test_a_topic_can_be_checked(clients_at: Open) -> None:

@@ -15,7 +15,7 @@ from tests.aws.conftest import Open, make_caller
 
 NOWHERE = "http://127.0.0.1:9"
 TASK, STEP, ONCE = "AQCEAAAAKgAAAAMAAAAA", "Qk3vX9aZ1b", "o" * 64
-EVENT = Publication("e-1", '{"id":"e-1"}', {"status": "Active"}, "bot")
+EVENT = Publication("e-1", {"id": "e-1"}, {"status": "Active"}, "bot")
 QUEUE = "https://sqs.us-east-1.amazonaws.com/123456789012/answers"
 TOPIC = "arn:aws:sns:us-east-1:123456789012:answers"
 EXECUTION = {"PipelineExecutionArn": "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/e"}

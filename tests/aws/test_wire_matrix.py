@@ -127,7 +127,7 @@ MESSAGE = {
 BATCH = _json({"Successful": [{"Id": "0"}], "Failed": []})
 ATTRIBUTES = _json({"Attributes": {"RedrivePolicy": json.dumps({"deadLetterTargetArn": DEAD_LETTERS, "maxReceiveCount": 5})}})
 PUBLISHED = "<Successful><member><Id>0</Id><MessageId>m</MessageId></member></Successful><Failed/>"
-EVENT = Publication("e", "{}", {"outcome": "Active"}, "g")
+EVENT = Publication("e", {}, {"outcome": "Active"}, "g")
 TASK, STEP, ONCE = "AQCEAAAAKgAAAAMAAAAA", "Qk3vX9aZ1b", "o" * 64
 EXECUTION = _json({"PipelineExecutionArn": "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/e"})
 

@@ -276,7 +276,7 @@ SEEDED_BUGS = (
     SeededBug(
         "a task hears good news of whatever came",
         "slipway.core.events.callbacks",
-        '    is_good = OutcomeKind(data["outcome"]) in GOOD\n',
+        '    is_good = OutcomeKind(str(data["outcome"])) in GOOD\n',
         "    is_good = True\n",
     ),
     SeededBug(

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from slipway.core.events.publish import Publication, cut
 from slipway.core.lifecycle.outcomes import UNSUCCESSFUL, OutcomeKind
@@ -74,8 +74,8 @@ def callbacks_for(reply_target: ReplyTo, publication: Publication) -> tuple[Call
     """Answer what is to be said to whom. The same event always says the same."""
     if reply_target == NO_REPLY:
         return ()
-    data: dict[str, Any] = json.loads(publication.body)["data"]
-    is_good = OutcomeKind(data["outcome"]) in GOOD
+    data = publication.data
+    is_good = OutcomeKind(str(data["outcome"])) in GOOD
     said: list[Callback] = []
     if reply_target.task_token is not None:
         said.append(_to_task(reply_target.task_token, data, is_good=is_good))
@@ -92,24 +92,24 @@ def callbacks_for_stop(callback_token: str) -> StepFailed:
     return StepFailed(callback_token, _once(f"stopping {callback_token}"), reason)
 
 
-def _to_task(token: str, data: Mapping[str, Any], *, is_good: bool) -> Callback:
+def _to_task(token: str, data: Mapping[str, object], *, is_good: bool) -> Callback:
     if is_good:
         return TaskSucceeded(token, json.dumps(data, separators=(",", ":")))
     return TaskFailed(token, cut(_word(data), LONGEST_ERROR), cut(_sentence(data), LONGEST_CAUSE))
 
 
-def _to_pipeline(token: str, event_id: str, data: Mapping[str, Any], *, is_good: bool) -> Callback:
+def _to_pipeline(token: str, event_id: str, data: Mapping[str, object], *, is_good: bool) -> Callback:
     if is_good:
         known = tuple((key, cut(str(data[key]), LONGEST_PARAMETER)) for key in _PARAMETERS if key in data)
         return StepSucceeded(token, _once(event_id), known)
     return StepFailed(token, _once(event_id), cut(f"{_word(data)}: {_sentence(data)}", LONGEST_FAILURE_REASON))
 
 
-def _word(data: Mapping[str, Any]) -> str:
+def _word(data: Mapping[str, object]) -> str:
     return str(data.get("reason") or data["outcome"])
 
 
-def _sentence(data: Mapping[str, Any]) -> str:
+def _sentence(data: Mapping[str, object]) -> str:
     return str(data.get("message") or data.get("failureMessage") or data["outcome"])
 
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from slipway.core.bedrock.deployments import Deployment
@@ -38,14 +39,26 @@ class Progress(StrEnum):
     RETRYING = "Retrying"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Publication:
-    """One event, ready for SNS. On a FIFO topic `event_id` is the deduplication id, and `group` the group."""
+    """One event for SNS. On a FIFO topic `event_id` is the deduplication id, and `group` the message group."""
 
     event_id: str
-    body: str = field(repr=False)
+    event: Mapping[str, object] = field(repr=False)
+    """The CloudEvent."""
     attributes: Mapping[str, str]
     group: str
+
+    @property
+    def data(self) -> Mapping[str, object]:
+        """The `data` of the event."""
+        data = self.event.get("data")
+        return data if isinstance(data, Mapping) else {}
+
+    @cached_property
+    def body(self) -> str:
+        """The event as JSON."""
+        return json.dumps(self.event, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +125,12 @@ def announce_failure(message_id: str, text: str, times: Times, source: str) -> P
 
 def minimal(publication: Publication) -> Publication:
     """Return the same event with nothing in it but what identifies it, for a topic that refuses it as it is."""
-    event = json.loads(publication.body)
-    data = {key: value for key, value in event["data"].items() if key in _ESSENTIAL}
+    data = {key: value for key, value in publication.data.items() if key in _ESSENTIAL}
     data["requestId"] = cut(str(data["requestId"]), LONGEST_ATTRIBUTE)
-    body = {key: value for key, value in event.items() if key != "traceparent"} | {"data": data}
-    body["subject"] = cut(str(body["subject"]), LONGEST_ATTRIBUTE)
+    event = {key: value for key, value in publication.event.items() if key != "traceparent"} | {"data": data}
+    event["subject"] = cut(str(event["subject"]), LONGEST_ATTRIBUTE)
     kept = {key: value for key, value in publication.attributes.items() if key in {"eventType", "status"}}
-    return Publication(publication.event_id, json.dumps(body, separators=(",", ":")), kept, publication.event_id)
+    return Publication(publication.event_id, event, kept, publication.event_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +255,7 @@ def _envelope(
 ) -> Publication:
     event_id = str(uuid.uuid5(_NAMESPACE, json.dumps([*identity, word])))
     kind = event_type(word)
-    body = {
+    event = {
         "specversion": "1.0",
         "id": event_id,
         "source": source,
@@ -254,7 +266,7 @@ def _envelope(
         "data": data,
     }
     kept = {"eventType": kind} | {key: cut(value, LONGEST_ATTRIBUTE) for key, value in attributes.items() if value}
-    return Publication(event_id, json.dumps(body, separators=(",", ":")), kept, group_of(group))
+    return Publication(event_id, event, kept, group_of(group))
 
 
 def event_type(word: str) -> str:

@@ -71,8 +71,8 @@ def with_trace(publication: Publication, traceparent: str | None) -> Publication
     """Answer the event with where it comes from, for whoever goes on with the trace; as it is where nobody traces."""
     if traceparent is None:
         return publication
-    body = json.dumps(json.loads(publication.body) | {TRACEPARENT: traceparent}, separators=(",", ":"))
-    return replace(publication, body=body, attributes={**publication.attributes, TRACEPARENT: traceparent})
+    event = {**publication.event, TRACEPARENT: traceparent}
+    return replace(publication, event=event, attributes={**publication.attributes, TRACEPARENT: traceparent})
 
 
 def _in_envelope(body: str) -> str:

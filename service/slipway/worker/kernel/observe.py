@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -79,7 +78,7 @@ class Observer:
 
     async def insist(self, question: Callable[[], Awaitable[T]], lease: Lease) -> T:
         """Return the result of a call that is repeated until it succeeds. Raises `Interrupted`."""
-        return await Retries.without_limit(lease, self._rng).until_done(question, partial(log.info, "look.failed"))
+        return await Retries.without_limit(lease, self._rng).until_done(question, _log_failure)
 
     async def poll(self, ask: Callable[[], Awaitable[T | Pause]], lease: Lease, report_progress: ReportProgress) -> T:
         """Return the first answer that is not `Pause`, with growing pauses before the next question. Raises `Interrupted`."""
@@ -95,6 +94,10 @@ class Observer:
         with lease.waiting_for(step.reason, step.message):
             report_progress(Progress.WAITING, step.reason, step.message)
             await lease.pause(pause_seconds(failures, self._rng))
+
+
+def _log_failure(failed: CallFailed) -> None:
+    log.info("look.failed", code=failed.code, error=str(failed))
 
 
 def timed_out(timeout: float, reason: Reason | None, text: str, deployment: Deployment | None) -> Outcome:

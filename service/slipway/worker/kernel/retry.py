@@ -63,7 +63,7 @@ class Retries:
     async def until_done(
         self,
         call: Callable[[], Awaitable[T]],
-        log_failure: Callable[..., object],
+        log_failure: Callable[[CallFailed], None],
         *,
         final: tuple[type[CallFailed], ...] = (),
     ) -> T:
@@ -77,5 +77,5 @@ class Retries:
             except CallFailed as failed:
                 if isinstance(failed, final) or self.is_over(failed):
                     raise
-                log_failure(code=failed.code, error=str(failed))
+                log_failure(failed)
                 await self.pause(failed)

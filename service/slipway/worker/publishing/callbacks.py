@@ -13,7 +13,6 @@ import random
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -93,8 +92,11 @@ class CallbackSender:
             lease.check_lease()
             await self._desk.reply(reply)
 
+        def log_failure(failed: CallFailed) -> None:
+            log.warning("reply.failed", reply=how, code=failed.code, error=str(failed))
+
         try:
-            await retries.until_done(attempt, partial(log.warning, "reply.failed", reply=how), final=_NOBODY_THERE)
+            await retries.until_done(attempt, log_failure, final=_NOBODY_THERE)
         except _NOBODY_THERE as failed:
             self._tally.replies["NobodyThere"] += 1
             log.info("reply.unheard", reply=how, code=failed.code, error=str(failed))

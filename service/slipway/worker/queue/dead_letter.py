@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -42,8 +41,11 @@ class DeadLetterSender:
             lease.check_lease()
             await self._graveyard.send_dead_letter(copy)
 
+        def log_failure(failed: CallFailed) -> None:
+            log.warning("bury.failed", code=failed.code, error=str(failed))
+
         try:
-            await Retries(lease, self._rng).until_done(attempt, partial(log.warning, "bury.failed"))
+            await Retries(lease, self._rng).until_done(attempt, log_failure)
         except CallFailed as failed:
             self._tally.dead_letters[GIVEN_UP] += 1
             remedy = "let Slipway send to the dead-letter queue: slipway doctor"
