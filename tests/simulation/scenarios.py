@@ -38,6 +38,7 @@ LONG = frozenset(
 """Killed before every third step only."""
 MODULES = frozenset(
     {
+        "slipway.core.scheduling.fair_queue",
         "slipway.core.lifecycle.tags",
         "slipway.core.sqs.continuations",
         "slipway.core.lifecycle.deploy",
@@ -262,8 +263,65 @@ def _made_anew(world: World) -> None:
     assert len(world.account.made) == 3, "two that are gone, and one"
 
 
+def _one_slot(**terms: object) -> World:
+    rules = replace(USUAL, max_creating=1, max_total=100, creation_seconds=(30.0, 30.0))
+    return World(rules=rules, terms={"max_held": 200, "max_creating": 1, **terms})
+
+
+async def _tenants_take_turns() -> None:
+    """Neither who came first has all turns, nor who comes late has those that it did not use."""
+    world = _one_slot()
+    world.start()
+    for number in range(16):
+        world.ask(f"first-{number}", tenant="first")
+    await world.until(lambda: len(world.account.made) == 6)
+    for number in range(6):
+        world.ask(f"late-{number}", tenant="late")
+    await world.until(lambda: len(world.account.made) == 16)
+    late = [one.name.startswith("late") for one in world.account.made]
+    assert any(late[:9]), late
+    turns = late[late.index(True) :]
+    assert turns == [number % 2 == 0 for number in range(len(turns))], late
+    await world.stop()
+
+
+async def _sweeps_keep_their_distance() -> None:
+    """Each request that is the only one in line asks for an early sweep."""
+    world = _with(OURS, replace(USUAL, max_total=1), max_total=1, sweep_interval=60)
+    began = asyncio.get_running_loop().time()
+    world.start()
+    for number in range(12):
+        world.ask(f"new-{number}", requestId=f"r-{number}")
+        await asyncio.sleep(1.0)
+        world.send({"action": "cancel", "cancels": f"r-{number}", "requestId": f"c-{number}"})
+        await world.until(lambda number=number: f"new-{number}" in world.outcomes(), 60)  # type: ignore[misc]
+    seconds = asyncio.get_running_loop().time() - began
+    lists = world.wire.calls["ListCustomModelDeployments"]
+    assert lists <= 2 + seconds / 12, f"{lists} sweeps in {seconds} s"
+    await world.stop()
+
+
+async def _a_deadline_ends_no_other_watch() -> None:
+    """A request that times out behind another one looks at the deployment that the other one waits for."""
+    world = World(rules=replace(USUAL, creation_seconds=(600.0, 600.0)))
+    world.start("a")
+    world.ask("bot", requestId="r-1")
+    world.ask("bot", requestId="r-2", timeout=200)
+    await world.until(lambda: bool(world.account.made), 60)
+    await asyncio.sleep(5.0)
+    world.kill("a")
+    world.start("b")
+    await world.until(lambda: len(world.topic.terminal()) == 2, 1000)
+    assert world.outcome_of("r-1")["outcome"] == "Active"
+    assert world.outcome_of("r-2")["outcome"] == "TimedOut"
+    await world.stop("b")
+
+
 STORIES: dict[str, Story | Scenario] = {
     **SCENARIOS,
+    "tenants take turns": Scenario(_tenants_take_turns),
+    "sweeps that keep their distance": Scenario(_sweeps_keep_their_distance),
+    "a deadline behind another request": Scenario(_a_deadline_ends_no_other_watch),
     "a copied id": Story(
         lambda: _with({REQUEST_TAG: "r-1", OWNER_TAG: "somebody.else"}),
         lambda world: world.ask("bot", OTHER_MODEL, requestId="r-1", ifExists="replace"),

@@ -138,12 +138,10 @@ def _bench() -> str:
 
 
 def _proof() -> str:
-    """Return the recorded results of the simulation and the known violations."""
-    known = figures.known_violations()
-    listed = "\n".join(f"* {line}" for line in known) if known else "None."
+    """Return the recorded results of the simulation."""
     summary, *tables_ = in_tables(figures.recorded(figures.LAST_PROOF)).split("\n\n")
     details = "\n\n".join(["<details><summary>Seeded bugs and counts of faults</summary>", *tables_, "</details>"])
-    return f"{summary}\n\nKnown violations, with the simulation's seed:\n\n{listed}\n\n{details}\n"
+    return f"{summary}\n\n{details}\n"
 
 
 BY_HAND = {"demo"}
