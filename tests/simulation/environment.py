@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slipway.core.rules.permissions import PermissionRule
 from slipway.settings.load import load_triggers
-from tests.simulation.kinds import FIFO, LONG, STANDARD, Drawn, chance
+from tests.simulation.kinds import CONTROL_QUEUE, FIFO, LONG, STANDARD, Drawn, chance
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import MODEL, World
 from tests.simulator.sqs import SOMEBODY
@@ -166,6 +166,7 @@ class Environment:
             }
             | ({"reap_interval": 60.0, "reply_to": (COPIES,), "triggers": TRIGGERS} if self.has_all_actions else {})
             | self.kinds.terms(),
+            has_control=self.kinds.has(CONTROL_QUEUE) and not self.is_fifo,
             targets={WEST: rules} if self.kinds.has("targets") and not self.is_long else {},
         )
         for name in world.targets:

@@ -29,6 +29,20 @@ FEW: Final = 5
 FEW_NAMES: Final = "few names"
 """All requests are about few deployments, and the first of them make these."""
 LONG: Final = "creation of over 12 hours"
+FULL: Final = "a full daemon"
+BROKEN_TARGET: Final = "a broken target"
+CONTROL_QUEUE: Final = "a control queue"
+DENIED_DEAD_LETTERS: Final = "dead-letter queue denied"
+DENIED_TOPIC: Final = "topic denied"
+DENIED_REPLIES: Final = "reply denied"
+REFUSED_EVENTS: Final = "event refused"
+RAISING: Final = "a request that always raises"
+KILLER: Final = "a message that ends its readers"
+RAISING_CALLS: Final = "an exception in a call"
+NO_CREDENTIALS: Final = "no credentials"
+FAILING_LOG: Final = "a log line that cannot be written"
+_SELDOM: Final = 0.02
+"""How many of the worlds that aim at nothing have a condition that lasts."""
 _QUICK: Final = {"creation_seconds": (20.0, 40.0), "failing": 0.0, "max_total": 50, "max_creating": 5}
 _ROOMY: Final = {"max_held": 200, "timeout": 21_600.0, "max_creating": 0}
 _SLOW: Final = {"creation_seconds": (400.0, 800.0), "max_total": 50, "max_creating": 20}
@@ -83,6 +97,28 @@ KINDS: Final[Mapping[str, Kind]] = {
         rules=_QUICK | {"token_seconds": 86_400.0, "get_lag_seconds": 0.0},
         terms=_ROOMY,
     ),
+    FULL: Kind(
+        share=_SELDOM,
+        needs=(STANDARD, "actions", "delete", "cancel", "update"),
+        rules={"max_creating": 2, "max_total": 3, "creation_seconds": (20.0, 40.0), "list_lag_seconds": 0.0},
+        terms={"max_held": 6, "max_creating": 0},
+    ),
+    BROKEN_TARGET: Kind(share=_SELDOM, needs=(STANDARD, "targets"), terms={"max_held": 6}),
+    CONTROL_QUEUE: Kind(
+        share=_SELDOM,
+        needs=(STANDARD, "actions", "delete", "cancel", "update"),
+        rules={"max_creating": 2, "max_total": 3, "creation_seconds": (20.0, 40.0), "list_lag_seconds": 0.0},
+        terms={"max_held": 6, "max_creating": 0},
+    ),
+    DENIED_DEAD_LETTERS: Kind(share=_SELDOM, terms={"max_held": 6}),
+    DENIED_TOPIC: Kind(share=_SELDOM, terms={"max_held": 6}),
+    DENIED_REPLIES: Kind(share=_SELDOM, needs=("actions",), terms={"max_held": 6}),
+    REFUSED_EVENTS: Kind(share=_SELDOM),
+    RAISING: Kind(share=_SELDOM),
+    KILLER: Kind(share=_SELDOM, terms={"visibility_timeout": 30}),
+    RAISING_CALLS: Kind(share=_SELDOM),
+    NO_CREDENTIALS: Kind(share=_SELDOM),
+    FAILING_LOG: Kind(share=_SELDOM),
 }
 """Those that are rare if nothing aims at them."""
 HAPPENINGS: Final = frozenset(
@@ -125,6 +161,15 @@ def chance(*about: object) -> float:
     return int.from_bytes(digest) / 2**64
 
 
+def _by_place() -> list[str | None]:
+    """Return the kinds in the order of the worlds that aim at them; None for a world that is to stay as it was."""
+    kinds: list[str | None] = list(KINDS)
+    for place in sorted(seed % PERIOD - (PERIOD - AIMED) for seed in AS_THEY_WERE):
+        if 0 <= place < len(kinds):
+            kinds.insert(place, None)
+    return kinds
+
+
 def aim_of(seed: int, chaos: Iterable[str]) -> str | None:
     """Return the kind at which the world of a seed aims; None if it aims at nothing.
 
@@ -134,7 +179,7 @@ def aim_of(seed: int, chaos: Iterable[str]) -> str | None:
     place = seed % PERIOD - (PERIOD - AIMED)
     if place < 0 or seed in AS_THEY_WERE:
         return None
-    kinds, last = list(KINDS), [kind for kind in chaos if kind not in KINDS]
+    kinds, last = _by_place(), [kind for kind in chaos if kind not in KINDS]
     assert len(kinds) + len(last) <= AIMED, "more kinds than worlds that aim: raise PERIOD and AIMED"
     if place < len(kinds):
         return kinds[place]

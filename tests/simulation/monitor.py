@@ -47,6 +47,8 @@ class Monitor(Watching):
 
     def __init__(self, world: World, lines: int = 50, on_early: Callable[[], None] = lambda: None) -> None:
         self._on_early = on_early
+        self.on_received: Callable[[Letter, str | None], None] = lambda _letter, _process: None
+        """Called when a message has been handed over."""
         self.books = books = Recorder(world, lines)
         self._calm = RateBounds(books)
         self.leases = Leases(books)
@@ -121,6 +123,7 @@ class Monitor(Watching):
         begun, _ = origin(letter)
         self.books.first.setdefault(begun, self.books.now)
         self.leases.received(letter, process)
+        self.on_received(letter, process)
 
     def lapsed(self, letter: Letter) -> None:
         self.leases.lapsed(letter)
@@ -149,7 +152,7 @@ class Monitor(Watching):
 
     def deleted(self, letter: Letter, process: str | None) -> None:
         self.books.note(f"delete   {letter.message_id} by {process}")
-        self.announced.deleted(letter)
+        self.announced.deleted(letter, process)
 
     def creating(self, name: str, token: str, lease: object, process: str | None, target: str = DEFAULT) -> None:
         assert isinstance(lease, Lease) or self.books.loop.is_dead(process)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 from collections.abc import Iterator
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
+
+from slipway.logs import LOST, never_raising
+from tests.simulation.kinds import chance
 
 
 @contextmanager
@@ -24,6 +28,40 @@ def quietly(*, is_told: bool = False) -> Iterator[None]:
         structlog.configure(**before)
         if was_collecting:
             gc.enable()
+
+
+class FailingLog:
+    """Counts the lines that could not be written, and those that the service has counted as lost."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._lines = 0
+        self._lost_before = LOST.lines
+        self.raised = 0
+
+    @property
+    def counted(self) -> int:
+        """The lines that the service has counted as lost."""
+        return LOST.lines - self._lost_before
+
+    def write(self, *_: object) -> Any:
+        """Fail as a full disk or a closed pipe does; at other lines write nothing."""
+        self._lines += 1
+        if chance(self._seed, "log", self._lines) < 0.5:
+            self.raised += 1
+            raise OSError(errno.ENOSPC, "No space left on device")
+        raise structlog.DropEvent
+
+
+@contextmanager
+def failing_log(seed: int) -> Iterator[FailingLog]:
+    """Within, half of all log lines cannot be written."""
+    before, log = structlog.get_config(), FailingLog(seed)
+    structlog.configure(processors=[log.write], wrapper_class=never_raising(logging.INFO))
+    try:
+        yield log
+    finally:
+        structlog.configure(**before)
 
 
 def _drop(*_: object) -> Any:

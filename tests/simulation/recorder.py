@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,9 +84,10 @@ class Asked:
         if head != (self.action, self.request_id, self.target):
             return False
         if self.action == "cancel":
-            return bool(data["cancels"] == self.name)
+            return bool(data.get("cancels", self.name) == self.name)
         shown = "customModelDeploymentArn" if self.name.startswith("arn:") else "modelDeploymentName"
-        return bool(data.get(shown) == self.name and (not self.model or data["modelArn"] == self.model))
+        is_of_model = not self.model or data.get("modelArn", self.model) == self.model  # an event's smallest form has none
+        return bool(data.get(shown) == self.name and is_of_model)
 
 
 @dataclass
@@ -148,6 +149,22 @@ class Recorder:
         """By operation."""
         self.model_changes: dict[str, float] = {}
         self.outages: list[tuple[float, float]] = []
+        self.denied: dict[str, float] = {}
+        """Since when what is not permitted."""
+        self.raised: Counter[str | None] = Counter()
+        """Exceptions put into each process on purpose."""
+        self.calls_raised = 0
+        """How many of them in place of a call."""
+        self.raising: set[str] = set()
+        """The names of deployments whose requests always raise."""
+        self.deaths: Counter[str] = Counter()
+        """How many readers a request has ended, by the id of the message that came first."""
+        self.refused_events: Callable[[str], bool] = lambda _: False
+        """Of which requests the topic never takes an outcome."""
+        self.has_refused_events = False
+        """Whether there are any."""
+        self.reasons: dict[Key, set[str]] = {}
+        """With which reasons a request has ended."""
         self.faults: Counter[str] = Counter()
         """What befell calls, and what came about by itself."""
 
@@ -183,6 +200,15 @@ class Recorder:
     def is_faulty_at(self, begin: float, end: float) -> bool:
         """Whether everything was refused at some time between."""
         return any(since <= end and until >= begin for since, until in self.outages)
+
+    def is_denied_for(self, what: str, seconds: float) -> bool:
+        """Whether something is not permitted, and has not been for so long; or everything was refused for a time."""
+        since = self.denied.get(what, math.inf)
+        return self.now - since >= seconds or self.is_faulty_at(self.now - seconds, self.now)
+
+    def is_event_refused(self, request_id: str) -> bool:
+        """Whether the topic never takes an outcome of this request."""
+        return self.refused_events(request_id)
 
     def requests(self, target: str) -> list[Asked]:
         """Answer what was asked of a target, each once."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from tests.simulation.context import Scene
 from tests.simulation.recorder import Life
+from tests.simulator.simulation import Replica
 from tests.simulator.virtual_loop import PROCESS
 
 LEAVING_SECONDS = 25.0
@@ -22,6 +24,8 @@ class Running:
         self.at_steps: dict[int, str] = {}
         """What is to befall whoever is about to make this step of the loop."""
         self.kills = 0
+        self.on_start: Callable[[Replica], None] = lambda _: None
+        """Called before a process has done anything."""
         self.endings: set[asyncio.Task[None]] = set()
         """The processes that were told to stop, and are watched until they have."""
 
@@ -30,6 +34,7 @@ class Running:
         self._number += 1
         replica = self._scene.world.start(f"p{self._number}", **terms)
         life = self._books.lives[replica.name] = Life(replica, self._books.now)
+        self.on_start(replica)
         self._books.note(f"start    {replica.name}")
         return life
 

@@ -11,7 +11,7 @@ from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs.messages import CONTINUATION
 from tests.simulation.context import Scene
 from tests.simulation.environment import COPIES, GUEST, GUESTS, MODELS, WEST
-from tests.simulation.kinds import FEW, FEW_NAMES, chance
+from tests.simulation.kinds import CONTROL_QUEUE, FEW, FEW_NAMES, chance
 from tests.simulation.workload_actions import SMOKE_TESTS, ActionWorkload
 from tests.simulator.callbacks import Waiting
 from tests.simulator.sqs import SOMEBODY
@@ -106,7 +106,11 @@ class Workload:
         scene.lifetimes += 1
         event_id = f"e-{number}" if is_event else None
         sent = {"id": event_id, "source": "com.example", "detail-type": "Wanted", "detail": asked} if is_event else asked
-        letter = self._world.send(sent, group=group, sender=sender)
+        is_control = self._world.has_control and body.get("action", "deploy") != "deploy"
+        to_control = is_control and chance(scene.seed, "to control", number) < 0.5
+        if to_control:
+            scene.done[CONTROL_QUEUE] += 1
+        letter = self._world.send(sent, group=group, sender=sender, to_control=to_control)
         if not monitor.ask(letter, asked, timeout, target, event_id):
             scene.done["an event that asks for nothing"] += 1
             return

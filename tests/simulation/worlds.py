@@ -9,18 +9,20 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from slipway.core.lifecycle.tags import EXPIRES_TAG
 from tests.simulation.chaos import MISCHIEF, Chaos
+from tests.simulation.conditions import CONTROL_SECONDS, Conditions
 from tests.simulation.context import Scene
 from tests.simulation.environment import Environment
 from tests.simulation.invariants.ownership import seconds
-from tests.simulation.kinds import HAPPENINGS, KINDS, LONG, Drawn
+from tests.simulation.kinds import FAILING_LOG, HAPPENINGS, KINDS, LONG, Drawn
 from tests.simulation.monitor import Monitor
 from tests.simulation.other_targets import OtherTargets
-from tests.simulation.quiet_logs import quietly
+from tests.simulation.quiet_logs import FailingLog, failing_log, quietly
 from tests.simulation.recorder import origin
 from tests.simulation.runner import Running
 from tests.simulation.workload import Workload
@@ -31,8 +33,6 @@ from tests.simulator.wire_faults import Fault, no_faults
 LOOP_START = 1000.0
 PATIENCE_SECONDS = 3600.0
 SOON_SECONDS = 300.0
-CONTROL_SECONDS = 60.0
-"""Within this, and one second for each message before it, a request that may free something is received."""
 AIMED_TIMES = 8
 """How often what a world aims at is done to it."""
 
@@ -90,11 +90,18 @@ class _Chaos:
         self.scene = Scene(self._seed, rng, loop, environment, monitor)
         self.books = monitor.books
         self.running = Running(self.scene)
+        self.conditions = Conditions(self.scene, self.running)
         elsewhere = {name: OtherTargets(monitor, name) for name in environment.world.targets}
         loop.set_exception_handler(self._loop_complains)
         environment.world.watch(monitor, **elsewhere)
+        has_failing_log = environment.kinds.has(FAILING_LOG)
         try:
-            await self._days()
+            with failing_log(self._seed) if has_failing_log else nullcontext() as log:
+                await self._days()
+            if isinstance(log, FailingLog):
+                self.scene.done[FAILING_LOG] += log.raised
+                if log.counted != log.raised:
+                    self.books.breaks("log", f"{log.raised} lines could not be written, and {log.counted} are counted as lost")
         except AssertionError as wrong:
             self.books.breaks("harness", repr(wrong))
         return self.report()
@@ -127,7 +134,9 @@ class _Chaos:
 
     async def _days(self) -> None:
         scene, rng, began = self.scene, self.scene.rng, self.books.now
-        for _ in range(rng.choice([1, 1, 2, 3])):
+        replicas = rng.choice([1, 1, 2, 3])
+        self.conditions.begin()
+        for _ in range(replicas):
             self.running.start()
         for when, _, act in sorted(self._drawn(), key=lambda each: each[:2]):
             await self._until(began + when)
@@ -178,7 +187,7 @@ class _Chaos:
         for name, account in world.accounts.items():
             world.wires[name].plan = no_faults
             lag = min(account.rules.list_lag_seconds, 5.0)
-            account.rule(max_total=1000, list_lag_seconds=lag, status_text="", list_tokens="end")
+            account.rule(list_lag_seconds=lag, status_text="", list_tokens="end")
         for life in books.live():
             running.go_on(life)
         await asyncio.sleep(15.0)
@@ -188,8 +197,10 @@ class _Chaos:
             self._check()
             await asyncio.sleep(1.0)
         last = running.start()
+        await self.conditions.probe(last, self._check)
+        self.conditions.lift()
         began, patience = books.now, self._patience()
-        while len(last.replica.slipway.leases) or self._is_work_left():
+        while last.replica.slipway.holds or self._is_work_left():
             self._check()
             waiting = books.unanswered()
             self._check_control(began)
@@ -199,7 +210,7 @@ class _Chaos:
             if late > patience and waiting:
                 books.breaks("I6", f"{waiting[0].name} still waits after {late:.0f} s of quiet")
             if books.now > books.last_deadline + PATIENCE_SECONDS + patience:
-                books.breaks("I1", f"the queue is not empty long after every deadline: {list(world.sqs.letters)}")
+                books.breaks("I1", f"the queue is not empty long after every deadline: {list(world.letters)}")
             await asyncio.sleep(10.0)
         await asyncio.sleep(2 * world.terms["sweep_interval"])
         running.stop(last)
@@ -214,18 +225,18 @@ class _Chaos:
 
         On FIFO it may have to wait for its group.
         """
-        sqs, books = self.scene.world.sqs, self.books
+        world, sqs, books = self.scene.world, self.scene.world.sqs, self.books
         patience = CONTROL_SECONDS + len(sqs.letters)
         if sqs.is_fifo or books.now < began + patience:
             return
-        for letter in sqs.letters.values():
+        for letter in world.letters.values():
             asked = books.asked.get(origin(letter)[0])
             if asked is not None and asked.action != "deploy" and max(letter.sent_at, letter.visible_at) < sqs.now() - patience:
                 books.breaks("I15", f"{asked.action} {asked.name} is not received, whatever waits for a slot")
 
     def _is_any_stuck(self) -> bool:
         """Whether somebody waits for what was taken away: also a request that was answered, and whose message came again."""
-        begun = {origin(letter)[0] for letter in self.scene.world.sqs.letters.values()}
+        begun = {origin(letter)[0] for letter in self.scene.world.letters.values()}
         return any(asked.is_stuck for one, asked in self.books.asked.items() if one in begun)
 
     def _is_work_left(self) -> bool:
@@ -233,7 +244,7 @@ class _Chaos:
         now = self.scene.world.sqs.now()
         there = (one for account in self.scene.world.accounts.values() for one in account.existing())
         expire = (seconds(expires) for one in there if (expires := tag_of(one, EXPIRES_TAG)) is not None)
-        return bool(self.scene.world.sqs.letters) or any(at < now + SOON_SECONDS for at in expire)
+        return bool(self.scene.world.letters) or any(at < now + SOON_SECONDS for at in expire)
 
     def _patience(self) -> float:
         """Answer how long everybody together may wait, once nothing breaks any more."""

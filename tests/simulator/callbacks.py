@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
+from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing
 from slipway.core.events.callbacks import Callback, EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 from tests.simulator.callers import Callers
 from tests.simulator.wire_faults import Wire
@@ -41,6 +41,8 @@ class CallbackServer:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self.is_denied = False
+        """Whether Slipway may not send copies of events."""
         self.tasks: dict[str, Waiting] = {}
         self.steps: dict[str, Waiting] = {}
         self.copies: list[tuple[str, str, dict[str, Any]]] = []
@@ -112,6 +114,9 @@ class CallbackClient:
         operation = OPERATIONS[type(reply)]
 
         def apply() -> None:
+            if self._askers.is_denied and isinstance(reply, EventCopy):
+                self._wire.watching.happened("reply denied")
+                raise Denied(operation, "AccessDenied", "no permission to send to this queue")
             try:
                 self._askers.hear(reply)
             except CallFailed:

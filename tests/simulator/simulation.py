@@ -89,6 +89,16 @@ class World:
         self.later: asyncio.Task[None] | None = None
         """What somebody is yet to do."""
 
+    @property
+    def letters(self) -> dict[str, Letter]:
+        """The messages of the queue and of the control queue."""
+        return {**self.sqs.letters, **self.control.letters} if self.has_control else self.sqs.letters
+
+    @property
+    def dead_letters(self) -> list[Letter]:
+        """Everything that was ever sent to the dead-letter queues."""
+        return [*self.dead.all, *self.control_dead.all]
+
     def watch(self, watching: Watching, **elsewhere: Watching) -> None:
         """Let somebody look on; at other targets somebody else, if they are named."""
         self.sqs.watching = self.control.watching = watching

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.aws.adapters.retry import NEVER
-from slipway.core.bedrock.errors import CallFailed, Refused, Throttled
+from slipway.core.bedrock.errors import CallFailed, Denied, Refused, Throttled
 from slipway.core.events.publish import Publication
 from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.core.sqs.messages import group_of
@@ -43,6 +43,8 @@ class Topic:
         self.is_fifo = fifo
         self.notices: list[Notice] = []
         self.fail_entries = 0
+        self.is_denied = False
+        """Whether Slipway may not publish to it."""
         self.refuses: Callable[[Publication], bool] = lambda _: False
         """Which events it never takes."""
         self._seen: dict[str, float] = {}
@@ -55,11 +57,17 @@ class Topic:
         size = sum(len(one.body) + sum(len(k) + len(v) for k, v in one.attributes.items()) for one in batch)
         if len(batch) > 10 or size > LARGEST_BATCH:
             raise Refused("PublishBatch", "BatchRequestTooLong")
-        return await self._wire.call("PublishBatch", lambda: [self._one(publication) for publication in batch])
+        return await self._wire.call("PublishBatch", lambda: self._all(batch))
 
     def terminal(self) -> list[Notice]:
         """Answer the events that end a request."""
         return [notice for notice in self.notices if notice.event["data"]["outcome"] in ENDS]
+
+    def _all(self, batch: Sequence[Publication]) -> list[CallFailed | None]:
+        if self.is_denied:
+            self._wire.watching.happened("topic denied")
+            raise Denied("PublishBatch", "AuthorizationError", "no permission to publish to this topic")
+        return [self._one(publication) for publication in batch]
 
     def _one(self, publication: Publication) -> CallFailed | None:
         if self.fail_entries or (self._wire.is_partial and self._is_unlucky(publication)):
@@ -70,6 +78,7 @@ class Topic:
         if self.is_fifo and publication.group != group_of(publication.group):
             return Refused("PublishBatch", "InvalidParameter", "MessageGroupId")
         if self.refuses(publication):
+            self._wire.watching.happened("event refused")
             return Refused("PublishBatch", "InvalidParameter", "this event")
         self._wire.watching.published(publication, self._wire.sender)
         now = self._clock()  # type: ignore[operator]

@@ -13,7 +13,7 @@ from typing import TypeVar
 from slipway.aws.adapters.limiter import Wait
 from slipway.aws.adapters.retry import NEVER
 from slipway.aws.sdk.clients import POLL_GRACE_SECONDS
-from slipway.core.bedrock.errors import CallFailed, ReceiptExpired, Refused, Throttled
+from slipway.core.bedrock.errors import CallFailed, Denied, ReceiptExpired, Refused, Throttled
 from slipway.core.sqs.messages import AnyAttribute, Message, Outgoing, QueueTraits, attribute_bytes, group_of
 from tests.simulator.callers import Callers
 from tests.simulator.observer import Watching
@@ -75,6 +75,8 @@ class SqsQueue:
         """Long polls that wait for a message."""
         self.largest = 1024 * 1024
         """MaximumMessageSize."""
+        self.is_denied = False
+        """Whether Slipway may not send to it."""
         self.watching = Watching()
         self.duplicate_next = 0
         self._ids = itertools.count(1)
@@ -304,6 +306,9 @@ class Queue:
         return QueueTraits(queue.is_fifo, queue.max_receive_count, queue.dead_letters is not None)
 
     def _put(self, queue: SqsQueue, outgoing: Outgoing) -> None:
+        if queue.is_denied:
+            self._queue.watching.happened("dead-letter queue denied")
+            raise Denied("SendMessage", "AccessDenied", "no permission to send to this queue")
         sender = f"{OWN_ROLE}:{self._wire.sender}"
         size = len(outgoing.body.encode()) + sum(attribute_bytes(*each) for each in outgoing.attributes.items())
         if size > queue.largest:

@@ -71,6 +71,8 @@ class Wire:
         self.calls: Counter[str] = Counter()
         self.fired: Counter[str] = Counter()
         self.watching = Watching()
+        self.raises: Callable[[str, int], Exception | None] = lambda _operation, _number: None
+        """What the n-th call of an operation raises in the process itself, before anything is sent."""
         self.sender: str | None = None
         """Whose call is being applied at this moment."""
         self.fault: Fault | None = None
@@ -101,6 +103,9 @@ class Wire:
         began = loop.time()
         self.calls[operation] += 1
         self.watching.began(operation, process)
+        raised = self.raises(operation, self.calls[operation])
+        if raised is not None:
+            raise raised
         fault = self.plan(operation, self.calls[operation])
         if fault is not None:
             self.fired[fault] += 1

@@ -8,6 +8,9 @@ from tests.simulation.recorder import Recorder
 from tests.simulator.bedrock import request_of
 from tests.simulator.simulation import Replica
 
+MOST_AT_ONCE = 10
+"""An exception in a call is raised to each entry of its batch."""
+
 
 def check_end(books: Recorder, announced: Outcomes, leases: Leases, last: Replica) -> None:
     """Nothing is left that nobody answers for; `last` is the process that has done the rest."""
@@ -18,7 +21,7 @@ def check_end(books: Recorder, announced: Outcomes, leases: Leases, last: Replic
     for begun, all_who_wait in announced.waiting.items():
         if not books.asked[begun].is_excused and any(one.heard is None and not one.is_over for one in all_who_wait):
             books.breaks("I1", f"somebody still waits for the answer to {books.asked[begun].name}")
-    healthy = [letter for letter in books.world.dead.all if "SlipwayReason" not in letter.attributes]
+    healthy = [letter for letter in books.world.dead_letters if "SlipwayReason" not in letter.attributes]
     if len(healthy) != leases.judged:
         books.breaks(
             "I9", f"{len(healthy)} messages without a reason are in the dead-letter queue, and {leases.judged} came by SQS"
@@ -29,8 +32,11 @@ def check_end(books: Recorder, announced: Outcomes, leases: Leases, last: Replic
 
 def _check_processes(books: Recorder, last: Replica) -> None:
     for life in books.lives.values():
-        if life.replica.slipway.tally.faults:
-            books.breaks("I11", f"{life.replica.name} met {life.replica.slipway.tally.faults} exceptions nobody expected")
+        faults = life.replica.slipway.tally.faults
+        if faults > MOST_AT_ONCE * books.raised[life.replica.name]:
+            books.breaks("I11", f"{life.replica.name} met {faults} exceptions nobody expected")
+        if books.raised[life.replica.name] and not faults and life.killed_at is None and life.stopping_at is None:
+            books.breaks("I14", f"{life.replica.name} has not counted an exception that nobody expected")
     for life in books.lives.values():
         ended_well = life.replica.task.done() and not life.replica.slipway.has_left_early
         if life.killed_at is None and ended_well and not life.is_hurried:
@@ -50,13 +56,13 @@ def _check_deployments(books: Recorder) -> None:
 def _check_empty(books: Recorder, last: Replica, of: frozenset[str] | None = None) -> None:
     slipway = last.slipway
     left = {
-        "held": len(slipway.leases),
+        "held": len(slipway.holds),
         "tasks": len(slipway._tasks),  # noqa: SLF001  what is left over is the point
         "turns": len(slipway.turns._lines),  # noqa: SLF001  as above
         "in line": sum(len(site.slots._line) for site in slipway.sites.values()),  # noqa: SLF001  as above
         "under way": sum(site.slots.under_way for site in slipway.sites.values()),
         "watched": sum(site.watcher.in_flight for site in slipway.sites.values()),
-        "reserved": slipway.intake._reserved,  # noqa: SLF001  as above
+        "reserved": sum(each.intake._reserved for each in slipway.queues),  # noqa: SLF001  as above
     }
     if any(count for what, count in left.items() if of is None or what in of):
         books.breaks("I7", f"something is left in {last.name}: {left}")

@@ -62,7 +62,7 @@ class RateBounds:
         if operation in _OF_CANCELS:
             cancels = sum(one.action == "cancel" for one in asked)
             returns = MOST_RETURNS_A_MINUTE * _OF_RETURNS.get(operation, 0) * len(self._books.asked)
-            usual = MOST_CALLS_A_MINUTE.get(operation, MOST_OTHER_CALLS_A_MINUTE)
+            usual = MOST_CALLS_A_MINUTE.get(operation, MOST_OTHER_CALLS_A_MINUTE) * (1 + self._books.world.has_control)
             return usual + returns + MOST_RECEIVES_OF_CANCEL_A_MINUTE * cancels
         if operation != _LIST:
             return MOST_OTHER_CALLS_A_MINUTE

@@ -42,7 +42,7 @@ class Leases:
     def changed(self, letter: Letter, seconds: float, process: str | None) -> None:
         """A lease was extended, or given up."""
         life = self._books.life_of(process)
-        is_held = life is None or any(lease.message.message_id == letter.message_id for lease in life.replica.slipway.leases)
+        is_held = life is None or any(lease.message.message_id == letter.message_id for lease in life.replica.slipway.holds)
         if seconds and is_held:
             self._leased[process, letter.message_id] = self._books.now
             return
@@ -124,11 +124,12 @@ class Leases:
         books.note(f"ended    {name}")
         since = life.stopping_at or 0.0
         was_hindered = life.is_hurried or life.continued_at >= since or books.is_faulty_at(since, books.now)
+        was_hindered = was_hindered or books.raised[name] > 0  # a release that raises leaves the lease to run out
         if was_hindered or any(books.last_fault.get(one, -1e9) >= since - TOLD_SLACK for one in _OF_LEAVING):
             return
         if life.replica.slipway.has_left_early:
             books.breaks("I9", f"{name} has left early, though nothing hindered it")
-        for letter in books.world.sqs.letters.values():
+        for letter in books.world.letters.values():
             last = next(reversed(books.deliveries.get(letter.message_id, [])), None)
             if last is None or last.process != name or last.is_lost or life.continued_at >= last.at:
                 continue

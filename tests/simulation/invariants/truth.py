@@ -105,6 +105,8 @@ class Truth:
                 return any(request_of(one) is None for one in told)
             case "Failed", "Superseded":
                 return self._came_later(asked, told)
+            case "Failed", "InternalError":
+                return self._is_refused(asked, reason, told)
             case "Failed", "NotExpired":
                 return any((expires := tag_of(one, EXPIRES_TAG)) is None or seconds(expires) > now - 60.0 for one in told)
             case _:
@@ -115,6 +117,8 @@ class Truth:
         match word, reason:
             case "CancelTaken", None:
                 return any(begun in self._books.cancelled for one in meant for begun in one.origins)
+            case "Failed", "InternalError":
+                return self._is_refused(asked, reason, [])
             case "Failed", "NothingToCancel":
                 is_late = self._books.now >= self._books.first_of(asked) + asked.timeout - 1.0
                 return is_late or any(one.key in self._books.said for one in meant)
@@ -146,6 +150,9 @@ class Truth:
                 )
             case "Superseded":
                 return self._came_later(asked, told)
+            case "InternalError":
+                begun = self._books.deaths.keys() & set(asked.origins)
+                return asked.name in self._books.raising or self._books.calls_raised > 0 or bool(begun)
             case _:
                 return False
 
@@ -205,7 +212,11 @@ class Truth:
     def _since(self, asked: Asked) -> float:
         """Answer from when on what was so may be told, by the loop's clock."""
         books = self._books
-        letters = {letter.message_id for letter in books.world.sqs.all if origin(letter)[0] in asked.origins}
+        letters = {
+            letter.message_id
+            for letter in [*books.world.sqs.all, *books.world.control.all]
+            if origin(letter)[0] in asked.origins
+        }
         all_of_them = [each for one in letters for each in books.deliveries.get(one, ())]
         # Another replica may have received it since: an observation of the one that announces is older.
         own = [each for each in all_of_them if each.process == self._process] or all_of_them

@@ -167,6 +167,23 @@ def test_a_reply_that_cannot_be_made_does_not_hold_the_request_for_ever() -> Non
     run(main())
 
 
+def test_replies_that_are_denied_do_not_hold_up_a_delete_while_all_places_are_taken() -> None:
+    async def main() -> None:
+        world = a_world(Rules(creation_seconds=(20.0, 20.0)), terms={"max_held": 4})
+        world.askers.is_denied = True
+        world.start()
+        for number in range(8):
+            world.send(BODY | {"modelDeploymentName": f"bot-{number}", "requestId": f"r-{number}", "replyTo": QUEUE})
+        await world.until(lambda: len(world.topic.terminal()) >= 3)
+        world.send({"action": "delete", "customModelDeploymentIdentifier": "nothing", "requestId": "d-1"})
+        await world.until(lambda: any(one.event["data"]["requestId"] == "d-1" for one in world.topic.terminal()), 240)
+        await world.all_answered()
+        assert not world.dead.all
+        await world.stop()
+
+    run(main())
+
+
 def test_an_outage_of_minutes_is_waited_out() -> None:
     async def main() -> None:
         began = asyncio.get_running_loop().time()

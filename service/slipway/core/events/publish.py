@@ -24,7 +24,17 @@ from slipway.core.time_format import format_time as _iso
 LONGEST_TEXT: Final = 2048
 LONGEST_ATTRIBUTE: Final = 256
 _ESSENTIAL: Final = frozenset(
-    {"requestId", "messageId", "action", "outcome", "reason", "modelDeploymentName", "customModelDeploymentArn", "times"}
+    {
+        "requestId",
+        "messageId",
+        "action",
+        "outcome",
+        "reason",
+        "modelDeploymentName",
+        "customModelDeploymentArn",
+        "target",
+        "times",
+    }
 )
 CUT_MARK: Final = " … [cut]"
 _NAMESPACE: Final = uuid.UUID("8d3a5b7c-6f0e-5c41-9a55-0c1f3f6f7a10")

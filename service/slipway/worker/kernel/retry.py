@@ -35,7 +35,10 @@ class Retries:
         *,
         refused_seconds: float = REFUSED_SECONDS,
         failed_seconds: float = FAILED_SECONDS,
+        is_short: Callable[[], bool] = lambda: False,
     ) -> None:
+        """Begin now; while `is_short()` is true the usual limits hold, if they are shorter."""
+        self._is_short = is_short
         self._lease = lease
         self._rng = rng
         self._refused_seconds = refused_seconds
@@ -51,7 +54,10 @@ class Retries:
 
     def is_over(self, failed: CallFailed) -> bool:
         """Return whether to give up after this failure."""
-        seconds = self._refused_seconds if isinstance(failed, _REFUSALS) else self._failed_seconds
+        is_refused = isinstance(failed, _REFUSALS)
+        seconds = self._refused_seconds if is_refused else self._failed_seconds
+        if self._is_short():
+            seconds = min(seconds, REFUSED_SECONDS if is_refused else FAILED_SECONDS)
         return self._loop.time() - self._started_at >= seconds
 
     async def pause(self, failed: CallFailed) -> None:

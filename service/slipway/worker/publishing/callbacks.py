@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -37,7 +37,8 @@ TICK_SECONDS: Final = 1.0
 MOST_HEARTBEATS: Final = 8
 """Under way at once; the next follows when one is answered."""
 RETRY_SECONDS: Final = 900.0
-"""How long a failing callback is retried: its event is on the topic anyway."""
+"""How long a failing callback is retried: its event is on the topic anyway. Less while all places for messages are taken,
+since a request keeps its place until its callbacks are sent."""
 UNDELIVERED: Final = ("NobodyThere", "GivenUp")
 """What else becomes of a reply, as it is counted."""
 _NOBODY_THERE: Final = (Refused, ResourceMissing, Conflicting)
@@ -66,7 +67,10 @@ class _Beat:
 class CallbackSender:
     """Answers askers, by whatever they can be reached by."""
 
-    def __init__(self, desk: CallbackTargets, *, rng: random.Random, tally: Counters) -> None:
+    def __init__(
+        self, desk: CallbackTargets, *, rng: random.Random, tally: Counters, is_full: Callable[[], bool] = lambda: False
+    ) -> None:
+        self._is_full = is_full
         self._desk = desk
         self._rng = rng
         self._tally = tally
@@ -85,7 +89,7 @@ class CallbackSender:
 
     async def say(self, reply: Callback, lease: Lease) -> None:
         """Send a callback until it is accepted, has no recipient, or the time limit is over. Raises `Interrupted`."""
-        retries = Retries(lease, self._rng, refused_seconds=RETRY_SECONDS, failed_seconds=RETRY_SECONDS)
+        retries = Retries(lease, self._rng, refused_seconds=RETRY_SECONDS, failed_seconds=RETRY_SECONDS, is_short=self._is_full)
         how = type(reply).__name__
 
         async def attempt() -> None:

@@ -152,7 +152,7 @@ class Worker:
                 for name, target in terms.targets.items()
             }
             self._announcer = Publisher(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
-            self._replies = CallbackSender(desk, rng=rng, tally=tally)
+            self._replies = CallbackSender(desk, rng=rng, tally=tally, is_full=lambda: self.leases.places >= terms.max_held)
         else:
             self.turns, self.history, self.sites = beside.turns, beside.history, beside.sites
             self._announcer, self._replies = beside._announcer, beside._replies  # noqa: SLF001  as above
