@@ -220,10 +220,10 @@ async def _run(
     endpoint: Endpoint,
     start: _Start,
 ) -> None:
-    serving = partial(Worker, terms, topic=aws.topic, bedrocks=aws.bedrocks, desk=aws.replies, rng=start.rng)
+    serving = partial(Worker, terms, topic=aws.topic, bedrocks=aws.bedrocks, callback_targets=aws.replies, rng=start.rng)
     slipway = serving(traits, source=aws.queue, queue=aws.queue)
     if aws.control is not None and control is not None:
-        serving(control, source=aws.control, queue=aws.control, beside=slipway)
+        serving(control, source=aws.control, queue=aws.control, primary=slipway)
     pulse = LoopLagMonitor()
     measures = Measures(
         slipway, pulse, aws.tally, logs.LOST, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws)

@@ -41,7 +41,7 @@ SEEDED_BUGS = (
         "delete before publish",
         "slipway.worker.runtime.processor",
         "                publication = await self._announce(publication, lease)\n                lease.is_announced = True\n",
-        "                self._announcer.publish_best_effort(publication)\n                lease.is_announced = True\n",
+        "                self._publisher.publish_best_effort(publication)\n                lease.is_announced = True\n",
     ),
     SeededBug(
         "absent means failed",
@@ -189,25 +189,25 @@ SEEDED_BUGS = (
     SeededBug(
         "the turn is not passed on",
         "slipway.worker.scheduling.ordering",
-        "            line[0]._has_come()  # noqa: SLF001  another one of the same class\n",
+        "            line[0]._become_first()  # noqa: SLF001  another one of the same class\n",
         "            pass\n",
     ),
     SeededBug(
         "poison is rejected in silence",
         "slipway.worker.runtime.processor",
-        "        publication = await self._announce(publication, lease)\n        await self._replies",
-        "        await self._replies",
+        "        publication = await self._announce(publication, lease)\n        await self._callbacks",
+        "        await self._callbacks",
     ),
     SeededBug(
         "poison is not buried",
         "slipway.worker.runtime.processor",
-        "        if self._traits.has_dead_letter_queue:\n            await self._burials.send_dead_letter(rejected_copy(",
-        "        if False:\n            await self._burials.send_dead_letter(rejected_copy(",
+        "        if self._traits.has_dead_letter_queue:\n            await self._dead_letter_sender.send_dead_letter(\n                rejected_copy(",
+        "        if False:\n            await self._dead_letter_sender.send_dead_letter(\n                rejected_copy(",
     ),
     SeededBug(
         "as much is held as comes",
         "slipway.worker.queue.intake",
-        "        return self._max_held - self._custody.places - self._reserved\n",
+        "        return self._max_held - self._leases.places - self._reserved\n",
         "        return 10\n",
     ),
     SeededBug(
@@ -251,27 +251,27 @@ SEEDED_BUGS = (
         "reply before publish",
         "slipway.worker.runtime.processor",
         "                publication = await self._announce(publication, lease)\n                lease.is_announced = True\n"
-        "            await self._replies.reply(request.reply_target, publication, lease)\n",
-        "                await self._replies.reply(request.reply_target, publication, lease)\n"
+        "            await self._callbacks.reply(request.reply_target, publication, lease)\n",
+        "                await self._callbacks.reply(request.reply_target, publication, lease)\n"
         "                publication = await self._announce(publication, lease)\n",
     ),
     SeededBug(
         "delete before reply",
         "slipway.worker.runtime.processor",
-        "            await self._replies.reply(request.reply_target, publication, lease)\n        self._finished(",
-        "            lease._loop.create_task(self._replies.reply(request.reply_target, publication, lease))\n        self._finished(",
+        "            await self._callbacks.reply(request.reply_target, publication, lease)\n        self._record_end(",
+        "            lease._loop.create_task(self._callbacks.reply(request.reply_target, publication, lease))\n        self._record_end(",
     ),
     SeededBug(
         "a dead token fails the request",
         "slipway.worker.publishing.callbacks",
-        "        except _NOBODY_THERE as failed:\n            self._tally",
-        "        except _NOBODY_THERE:\n            raise\n        except KeyError as failed:\n            self._tally",
+        "        except _NOBODY_THERE as failed:\n            self._counters",
+        "        except _NOBODY_THERE:\n            raise\n        except KeyError as failed:\n            self._counters",
     ),
     SeededBug(
         "a reply that failed is taken for heard",
         "slipway.worker.publishing.callbacks",
-        "            await self._desk.reply(reply)\n",
-        "            with __import__('contextlib').suppress(CallFailed):\n                await self._desk.reply(reply)\n",
+        "            await self._targets.reply(reply)\n",
+        "            with __import__('contextlib').suppress(CallFailed):\n                await self._targets.reply(reply)\n",
     ),
     SeededBug(
         "a task hears good news of whatever came",
@@ -301,16 +301,16 @@ SEEDED_BUGS = (
     SeededBug(
         "what is asked of another target is done in the default",
         "slipway.worker.runtime.processor",
-        "        site = self._sites[request.target]\n        bind_contextvars(request_id",
-        '        site = self._sites["default"]\n        bind_contextvars(request_id',
+        "        runtime = self._runtimes[request.target]\n        bind_contextvars(request_id",
+        '        runtime = self._runtimes["default"]\n        bind_contextvars(request_id',
     ),
     SeededBug(
         "one watcher for all targets",
         "slipway.worker.runtime.worker",
-        "        self._answers = MessageProcessor(\n",
-        "        for site in self.sites.values():\n"
-        "            site.lives._deploy._watcher = self.watcher\n"
-        "        self._answers = MessageProcessor(\n",
+        "        self._processor = MessageProcessor(\n",
+        "        for runtime in self.runtimes.values():\n"
+        "            runtime.actions._deploy._watcher = self.watcher\n"
+        "        self._processor = MessageProcessor(\n",
     ),
     SeededBug(
         "deploys take the places that are reserved",
@@ -321,7 +321,7 @@ SEEDED_BUGS = (
     SeededBug(
         "a deploy waits for a slot though its name exists",
         "slipway.worker.scheduling.slots",
-        "            if place.waiter.lease.what in names and not place.waiter.turn.done():\n",
+        "            if place.waiter.lease.what in names and not place.waiter.grant.done():\n",
         "            if False:\n",
     ),
     SeededBug(
@@ -334,7 +334,7 @@ SEEDED_BUGS = (
         "the messages of the control queue are settled on the first queue",
         "slipway.worker.runtime.worker",
         "        self.leases = Leases(\n            queue,\n",
-        "        self.leases = Leases(\n            queue if beside is None else beside._queue,\n",
+        "        self.leases = Leases(\n            queue if primary is None else primary._queue,\n",
     ),
     SeededBug(
         "what gives its place up spends its receives",
@@ -468,7 +468,7 @@ SEEDED_BUGS = (
     SeededBug(
         "what an endless listing does not show is not looked for",
         "slipway.worker.scheduling.watcher",
-        "            await self._ask(self._missed(observation.found, number))\n            raise endless\n",
+        "            await self._get_each(self._missed(observation.found, number))\n            raise endless\n",
         "            raise endless\n",
     ),
     SeededBug(

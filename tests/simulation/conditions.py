@@ -161,8 +161,8 @@ class Conditions:
 
     def _let_raise(self, replica: Replica) -> None:
         """Let a process raise on some requests, each time."""
-        for site in replica.slipway.sites.values():
-            lives, live = site.lives, site.lives.live
+        for site in replica.slipway.runtimes.values():
+            lives, live = site.actions, site.actions.run
 
             def raising(request: Any, *others: Any, live: Any = live) -> Any:
                 if request.name in self._books.raising:
@@ -171,7 +171,7 @@ class Conditions:
                     raise ZeroDivisionError
                 return live(request, *others)
 
-            lives.live = raising  # type: ignore[method-assign,assignment]  # a bug, put in on purpose
+            lives.run = raising  # type: ignore[method-assign,assignment]  # a bug, put in on purpose
 
     def _received(self, letter: Letter, process: str | None) -> None:
         """End the process that has received some messages, at one of its first steps, and start another."""

@@ -56,8 +56,8 @@ class Killer(Watching):
 
 def raising(replica: Replica, name: str) -> list[str]:
     """Let a process raise on a request, each time; return what it has raised on."""
-    lives, raised = replica.slipway.sites[DEFAULT].lives, list[str]()
-    live = lives.live
+    lives, raised = replica.slipway.runtimes[DEFAULT].actions, list[str]()
+    live = lives.run
 
     def fault(request: Any, *others: Any) -> Any:
         if request.name == name:
@@ -65,7 +65,7 @@ def raising(replica: Replica, name: str) -> list[str]:
             raise ZeroDivisionError
         return live(request, *others)
 
-    lives.live = fault  # type: ignore[method-assign,assignment]  # a bug, put in on purpose
+    lives.run = fault  # type: ignore[method-assign,assignment]  # a bug, put in on purpose
     return raised
 
 

@@ -161,7 +161,7 @@ class _Days:
                 tally = aws.tally
                 slipway = Worker(
                     usual, await aws.queue.traits(), source=aws.queue, queue=aws.queue, topic=aws.topic,
-                    bedrocks=aws.bedrocks, desk=aws.replies, rng=self.rng,
+                    bedrocks=aws.bedrocks, callback_targets=aws.replies, rng=self.rng,
                 )  # fmt: skip
                 task = self.loop.create_task(slipway.run())
                 watch = self.loop.create_task(self._watch(tally))
@@ -230,7 +230,7 @@ class _Days:
         How many requests wait for keys to come is chance, and what has ended is kept on purpose, up to a thousand.
         """
         self._forget(self.aws.account)
-        slipway.history._stories.clear()  # noqa: SLF001  nobody else has a reason to
+        slipway.history._entries.clear()  # noqa: SLF001  nobody else has a reason to
         slipway.history._active_seconds.clear()  # noqa: SLF001  as above
         gc.collect()
         assert isinstance(self.loop, VirtualLoop)
@@ -249,8 +249,8 @@ class _Days:
         self._forget(self.aws.account)
         report.requests, report.keys = self.asked_for, len(self.issuer.valid_until)
         report.refreshes = self.issuer.asked
-        if slipway.tally.faults:
-            report.violations.append(f"I11: {slipway.tally.faults} exceptions nobody expected")
+        if slipway.counters.faults:
+            report.violations.append(f"I11: {slipway.counters.faults} exceptions nobody expected")
         endings = Counter(line.split()[1] for line in self.said)
         if endings != {"Active": self.asked_for}:
             report.violations.append(f"I4: {self.asked_for} requests ended as {dict(endings)}")

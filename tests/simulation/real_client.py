@@ -300,7 +300,7 @@ class _Life:
             queue=aws.queue,
             topic=aws.topic,
             bedrocks=aws.bedrocks,
-            desk=aws.replies,
+            callback_targets=aws.replies,
             rng=self.rng,
         )
 
@@ -317,8 +317,8 @@ class _Life:
             broken.append("I9: it has not ended a minute after it was told to")
         elif task.exception() is not None:
             broken.append(f"I11: it fell with {task.exception()!r}")
-        if slipway.tally.faults:
-            broken.append(f"I11: {slipway.tally.faults} exceptions nobody expected")
+        if slipway.counters.faults:
+            broken.append(f"I11: {slipway.counters.faults} exceptions nobody expected")
         if self.aws.deleted_unsaid and self.case.scene != "handed on":
             broken.append(f"I1: deleted before anything was published: {self.aws.deleted_unsaid}")
         said = {(one["data"]["outcome"], one["id"]) for one in self.aws.notices}

@@ -106,7 +106,7 @@ def soak(seed: int = 1, hours: int = HOURS) -> Report:
         grown = bytes_now - bytes_then
         report.expect(grown < MOST_BYTES_GROWN, f"{grown} bytes more at the end than after {WARM_HOURS} h")
         report.expect(tasks_now <= tasks_then + 3, f"{tasks_now} tasks at the end, {tasks_then} before")
-        report.expect(replica.slipway.tally.faults == 0, f"{replica.slipway.tally.faults} exceptions nobody expected")
+        report.expect(replica.slipway.counters.faults == 0, f"{replica.slipway.counters.faults} exceptions nobody expected")
         await world.stop()
 
     tracemalloc.start()
@@ -316,7 +316,7 @@ def _measure(replica: Replica) -> tuple[int, int]:
     bedrock: Any = replica.slipway.watcher._bedrock  # noqa: SLF001  the world's, which remembers whose creates it was sent
     bedrock._fake.holds.clear()  # noqa: SLF001  as above
     history = replica.slipway.history
-    for ring in (history._stories, history._active_seconds):  # noqa: SLF001  full at the most
+    for ring in (history._entries, history._active_seconds):  # noqa: SLF001  full at the most
         ring.clear()
     gc.collect()
     snapshot = tracemalloc.take_snapshot().filter_traces([_OF_SLIPWAY, _OF_WORLD])

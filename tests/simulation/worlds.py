@@ -200,7 +200,7 @@ class _Chaos:
         await self.conditions.probe(last, self._check)
         self.conditions.lift()
         began, patience = books.now, self._patience()
-        while last.replica.slipway.holds or self._is_work_left():
+        while last.replica.slipway.held_leases or self._is_work_left():
             self._check()
             waiting = books.unanswered()
             self._check_control(began)

@@ -43,4 +43,4 @@ class WatchedLine(FairQueue[Waiter]):
 
 def watch_line(slots: Slots, weights: Mapping[str, int], watching: Callable[[], Watching], process: str) -> None:
     """Let who looks on see a line in which nobody stands yet."""
-    slots._line = WatchedLine(weights, watching, process)  # noqa: SLF001  there is no other way to see it as it changes
+    slots._fair_queue = WatchedLine(weights, watching, process)  # noqa: SLF001  there is no other way to see it as it changes

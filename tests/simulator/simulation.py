@@ -135,15 +135,15 @@ class World:
                 Worker,
                 wanted,
                 topic=Publisher(self.topic, callers),
-                desk=CallbackClient(self.askers, self.wire, callers),
+                callback_targets=CallbackClient(self.askers, self.wire, callers),
                 bedrocks=bedrocks,
                 rng=rng,
             )
             slipway = serving(queue.traits(), source=queue, queue=queue)
             if self.has_control:
                 control = Queue(self.control, self.wire, Callers(rng, call_timeout))
-                serving(control.traits(), source=control, queue=control, beside=slipway)
-            for target, site in slipway.sites.items():
+                serving(control.traits(), source=control, queue=control, primary=slipway)
+            for target, site in slipway.runtimes.items():
                 site._reaper._bedrock = of_reaper(bedrocks[target])  # noqa: SLF001  as in `watch_line`
                 watch_line(site.slots, wanted.tenant_weights, lambda: self.wire.watching, f"{name} {target}")
             return Replica(name, slipway, None, context, tallies)  # type: ignore[arg-type]
@@ -200,7 +200,7 @@ class World:
             lambda: (
                 not self.sqs.letters
                 and not self.control.letters
-                and not any(each.slipway.holds for each in self.replicas.values())
+                and not any(each.slipway.held_leases for each in self.replicas.values())
             ),
             seconds,
         )

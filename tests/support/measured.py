@@ -29,8 +29,8 @@ def measured(requests: int = 3) -> tuple[list[Metric], list[Metric]]:
         for number in range(requests):
             world.ask(f"bot-{number}", requestId=f"r-{number}", tenant=f"t-{number}")
         world.sqs.put("{}", group="x")
-        await world.until(lambda: slipway.tally.endings["Active"] > 0 and slipway.slots.waiting > 0)
-        slipway.tally.replies["Told"] += 1
+        await world.until(lambda: slipway.counters.endings["Active"] > 0 and slipway.slots.waiting > 0)
+        slipway.counters.replies["Told"] += 1
         measures = Measures(slipway, LoopLagMonitor(), calls, Losses(), skew=lambda: 0.5, credentials_left=lambda: 900.0)
         taken.extend(measures.collect())
         standard.extend(registry_of(measures).collect())

@@ -106,4 +106,4 @@ def is_alive(slipway: Worker, pulse: LoopLagMonitor, started_at: float) -> tuple
         silence = now - (each.intake.last_ended_at or started_at)
         if silence > LONGEST_SILENCE_SECONDS and each.intake.is_polling:
             return False, f"no receive has ended for {silence:.0f} s"
-    return True, "receiving" if slipway.intake.is_hungry else "full: max_held requests are in progress"
+    return True, "receiving" if slipway.intake.needs_poll else "full: max_held requests are in progress"

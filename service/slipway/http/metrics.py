@@ -62,7 +62,7 @@ class Measures(Collector):
         yield InfoMetricFamily("slipway_build", "Version of Slipway.", {"version": __version__})
         yield from self._counters()
         yield from self._gauges()
-        tally = self._slipway.tally
+        tally = self._slipway.counters
         yield _histogram(
             "slipway_request_seconds",
             "Time from the first receipt of a request to its published outcome.",
@@ -71,7 +71,7 @@ class Measures(Collector):
         yield from self._of_targets()
 
     def _counters(self) -> Iterator[Metric]:
-        tally = self._slipway.tally
+        tally = self._slipway.counters
         yield _counter("slipway_messages_received", "Messages received from the queue.", tally.messages_received)
         yield _counter(
             "slipway_duplicate_deliveries",
@@ -118,7 +118,7 @@ class Measures(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         slipway = self._slipway
-        yield GaugeMetricFamily("slipway_requests_held", "Requests in progress in this replica.", len(slipway.holds))
+        yield GaugeMetricFamily("slipway_requests_held", "Requests in progress in this replica.", len(slipway.held_leases))
         waits = GaugeMetricFamily(
             "slipway_requests_waiting", "Requests in progress, by the reason why they wait.", labels=["reason"]
         )
@@ -128,7 +128,7 @@ class Measures(Collector):
         yield GaugeMetricFamily(
             "slipway_requests_waiting_for_turn",
             "Requests that wait for an earlier request for the same deployment.",
-            len(slipway.turns),
+            len(slipway.request_order),
         )
         yield GaugeMetricFamily(
             "slipway_oldest_request_seconds",
@@ -151,19 +151,19 @@ class Measures(Collector):
         """Yield the metrics of each target."""
 
         def of(what: Callable[[TargetRuntime], T]) -> dict[str, T]:
-            return {name: what(site) for name, site in self._slipway.sites.items()}
+            return {name: what(site) for name, site in self._slipway.runtimes.items()}
 
-        refusals, unknown = of(lambda site: site.tally.quota_refusals), of(lambda site: site.tally.unknown_answers)
+        refusals, unknown = of(lambda site: site.counters.quota_refusals), of(lambda site: site.counters.unknown_answers)
         yield _labelled("slipway_unknown_answers", "Creates without a readable response.", "target", unknown)
         yield _labelled("slipway_quota_refusals", "Creates that Bedrock refused because a quota was full.", "target", refusals)
         yield _labelled(
-            "slipway_sweeps", "Completed sweeps of ListCustomModelDeployments.", "target", of(lambda site: site.tally.sweeps)
+            "slipway_sweeps", "Completed sweeps of ListCustomModelDeployments.", "target", of(lambda site: site.counters.sweeps)
         )
         yield _labelled(
             "slipway_sweeps_failed",
             "Failed sweeps of ListCustomModelDeployments.",
             "target",
-            of(lambda site: site.tally.sweeps_failed),
+            of(lambda site: site.counters.sweeps_failed),
         )
         in_flight, waiting = of(lambda site: site.watcher.in_flight), of(lambda site: site.slots.waiting)
         yield _by_target("slipway_deployments_in_flight", "Deployments in creation that this replica watches.", in_flight)
@@ -173,7 +173,7 @@ class Measures(Collector):
             "slipway_account_deployments_creating", "Deployments in creation in the account, whoever created them.", creating
         )
         yield _by_target("slipway_account_deployments", "Deployments in the account at the last full sweep.", total)
-        creations, sweeps = of(lambda site: site.tally.creation_seconds), of(lambda site: site.tally.sweep_seconds)
+        creations, sweeps = of(lambda site: site.counters.creation_seconds), of(lambda site: site.counters.sweep_seconds)
         yield _histograms(
             "slipway_creation_seconds", "Time from the creation of a deployment until it is Active or Failed.", creations
         )

@@ -30,8 +30,8 @@ def holdings(slipway: Worker, lines: Lines, about: str | None = None, after: str
 
     Finished requests are on the last page only, so that a request which ends between two pages is on one of them.
     """
-    places = slipway.turns.places() | slipway.slot_places()
-    holds = (lease for lease in slipway.holds if about is None or is_about(lease, about))
+    places = slipway.request_order.places() | slipway.slot_places()
+    holds = (lease for lease in slipway.held_leases if about is None or is_about(lease, about))
     page = nsmallest(PAGE + 1, (lease for lease in holds if after is None or _cursor(lease) > after), key=_cursor)
     is_last = len(page) <= PAGE
     ended = (story.finished for story in slipway.history) if is_last else ()
@@ -40,10 +40,10 @@ def holdings(slipway: Worker, lines: Lines, about: str | None = None, after: str
         "requests": [held_of(lease, slipway, places.get(lease.message.message_id)).to_json() for lease in page[:PAGE]],
         "finished": finished,
         "next": None if is_last else _cursor(page[PAGE - 1]),
-        "held": len(slipway.holds),
+        "held": len(slipway.held_leases),
         "isStopping": slipway.is_stopping,
-        **_of_site(slipway.sites[DEFAULT]),
-        "targets": {name: _of_site(site) for name, site in slipway.sites.items() if name != DEFAULT},
+        **_of_site(slipway.runtimes[DEFAULT]),
+        "targets": {name: _of_site(site) for name, site in slipway.runtimes.items() if name != DEFAULT},
         "calls": {name: {"perSecond": rate, "waiting": waiting} for name, (rate, waiting) in sorted(lines.items())},
     }
 
@@ -77,7 +77,7 @@ def held_of(lease: Lease, slipway: Worker, place: int | None) -> RequestStatus:
     message, request = lease.message, lease.request
     received_at = lease.delivery.first_received_at
     why, text = lease.why, lease.wait_text
-    site = slipway.site_of(lease)
+    site = slipway.runtime_of(lease)
     created_at = site.watcher.created_at(lease.arn) if lease.arn else None
     passed = None if created_at is None else lease.now() - created_at
     if why in _SWEPT and (trouble := site.watcher.trouble) is not None:

@@ -32,7 +32,7 @@ def check_end(books: Recorder, announced: Outcomes, leases: Leases, last: Replic
 
 def _check_processes(books: Recorder, last: Replica) -> None:
     for life in books.lives.values():
-        faults = life.replica.slipway.tally.faults
+        faults = life.replica.slipway.counters.faults
         if faults > MOST_AT_ONCE * books.raised[life.replica.name]:
             books.breaks("I11", f"{life.replica.name} met {faults} exceptions nobody expected")
         if books.raised[life.replica.name] and not faults and life.killed_at is None and life.stopping_at is None:
@@ -56,12 +56,12 @@ def _check_deployments(books: Recorder) -> None:
 def _check_empty(books: Recorder, last: Replica, of: frozenset[str] | None = None) -> None:
     slipway = last.slipway
     left = {
-        "held": len(slipway.holds),
+        "held": len(slipway.held_leases),
         "tasks": len(slipway._tasks),  # noqa: SLF001  what is left over is the point
-        "turns": len(slipway.turns._lines),  # noqa: SLF001  as above
-        "in line": sum(len(site.slots._line) for site in slipway.sites.values()),  # noqa: SLF001  as above
-        "under way": sum(site.slots.under_way for site in slipway.sites.values()),
-        "watched": sum(site.watcher.in_flight for site in slipway.sites.values()),
+        "turns": len(slipway.request_order._lines),  # noqa: SLF001  as above
+        "in line": sum(len(site.slots._fair_queue) for site in slipway.runtimes.values()),  # noqa: SLF001  as above
+        "under way": sum(site.slots.under_way for site in slipway.runtimes.values()),
+        "watched": sum(site.watcher.in_flight for site in slipway.runtimes.values()),
         "reserved": sum(each.intake._reserved for each in slipway.queues),  # noqa: SLF001  as above
     }
     if any(count for what, count in left.items() if of is None or what in of):

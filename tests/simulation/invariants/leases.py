@@ -42,7 +42,9 @@ class Leases:
     def changed(self, letter: Letter, seconds: float, process: str | None) -> None:
         """A lease was extended, or given up."""
         life = self._books.life_of(process)
-        is_held = life is None or any(lease.message.message_id == letter.message_id for lease in life.replica.slipway.holds)
+        is_held = life is None or any(
+            lease.message.message_id == letter.message_id for lease in life.replica.slipway.held_leases
+        )
         if seconds and is_held:
             self._leased[process, letter.message_id] = self._books.now
             return

@@ -142,13 +142,13 @@ class Outcomes:
     def _is_refused_dead_letter(self, process: str | None) -> bool:
         """Whether a process has counted that it gave up sending a dead letter, for as long as none was taken."""
         life = self._books.life_of(process)
-        has_counted = life is not None and life.replica.slipway.tally.dead_letters[GIVEN_UP] > 0
+        has_counted = life is not None and life.replica.slipway.counters.dead_letters[GIVEN_UP] > 0
         return has_counted and self._books.is_denied_for("dead letters", REFUSED_SECONDS)
 
     def _is_refused_reply(self, process: str | None) -> bool:
         """Whether a process has counted that it gave up replying, for as long as no reply was taken."""
         life = self._books.life_of(process)
-        has_counted = life is not None and life.replica.slipway.tally.replies[GIVEN_UP] > 0
+        has_counted = life is not None and life.replica.slipway.counters.replies[GIVEN_UP] > 0
         return has_counted and self._books.is_denied_for("replies", REFUSED_SECONDS)
 
     def _is_carried_on(self, letter: Letter) -> bool:
@@ -198,7 +198,7 @@ class Outcomes:
         life = books.life_of(process)
         if books.loop.is_dead(process) or data["outcome"] not in ENDS or life is None:
             return
-        holds = [lease for lease in life.replica.slipway.holds if self._is_about(lease, data)]
+        holds = [lease for lease in life.replica.slipway.held_leases if self._is_about(lease, data)]
         if not holds:
             books.breaks("I8", f"{process} publishes {data['outcome']} of {data['requestId']}, and holds nothing of it")
         elif life.continued_at < books.now - 0.001:
@@ -278,7 +278,7 @@ class Outcomes:
     def _asked_by(self, data: dict[str, Any], event_id: str, process: str | None) -> Asked | None:
         """Answer the request that an event is about: of several with one id, one that ends in this process just now."""
         life, kind = self._books.life_of(process), list[Asked]()
-        for lease in (lease for lease in (life.replica.slipway.holds if life else ()) if lease.is_ending):
+        for lease in (lease for lease in (life.replica.slipway.held_leases if life else ()) if lease.is_ending):
             begun, _ = origin_of(lease.message.message_id, lease.message.text(CONTINUATION))
             if (asked := self._books.asked.get(begun)) is not None and asked.is_told_by(data):
                 kind.append(asked)

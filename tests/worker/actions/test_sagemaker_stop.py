@@ -109,7 +109,7 @@ def test_the_stopping_finds_its_request_among_three_replicas() -> None:
         await world.all_answered(3600)
         assert world.outcome_of("r-1")["outcome"] == "Cancelled"
         assert not world.account.existing()
-        assert sum(each.slipway.tally.replies["StepFailed"] for each in world.replicas.values()) <= 2
+        assert sum(each.slipway.counters.replies["StepFailed"] for each in world.replicas.values()) <= 2
         for name in "abc":
             await world.stop(name)
 

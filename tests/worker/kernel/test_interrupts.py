@@ -101,8 +101,8 @@ def test_turns_go_in_order_and_close_up_when_one_leaves() -> None:
 
         async def work(number: int) -> None:
             try:
-                with turns.turn(["name"], holds[number]) as turn:
-                    await turn.come(no_progress)
+                with turns.position(["name"], holds[number]) as turn:
+                    await turn.wait_until_first(no_progress)
                     order.append(number)
                     await asyncio.sleep(1)
             except Stopping:

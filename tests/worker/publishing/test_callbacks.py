@@ -147,7 +147,7 @@ def test_nobody_at_the_token_any_more_changes_nothing() -> None:
         world.askers.tasks[TASK].is_over = True
         await world.all_answered()
         assert world.outcomes() == {"bot": "Active"}
-        assert replica.slipway.tally.replies == {"NobodyThere": 1}
+        assert replica.slipway.counters.replies == {"NobodyThere": 1}
         assert world.wire.calls["SendTaskHeartbeat"] == 3, "and nobody is told any more that the work goes on"
         await world.stop()
 
@@ -161,7 +161,7 @@ def test_a_reply_that_cannot_be_made_does_not_hold_the_request_for_ever() -> Non
         world.send(BODY | {"taskToken": TASK})
         await world.all_answered()
         assert world.outcomes() == {"bot": "Active"}
-        assert replica.slipway.tally.replies == {"GivenUp": 1}
+        assert replica.slipway.counters.replies == {"GivenUp": 1}
         await world.stop()
 
     run(main())

@@ -32,11 +32,13 @@ class Bench:
         self.queue = Queue(self.sqs, self.wire, Callers(rng, min(10.0, visibility / 3)))
         self.tally = Counters()
         self.leases = Leases(
-            self.queue, lease_seconds=visibility, max_held=max_held, traits=QueueTraits(), rng=rng, tally=self.tally
+            self.queue, lease_seconds=visibility, max_held=max_held, traits=QueueTraits(), rng=rng, counters=self.tally
         )
         self.holds: list[Lease] = []
         self.begin: Callable[[Lease], None] = self.holds.append
-        self.intake = Intake(self.queue, self.leases, self._begin, max_held=max_held, is_fifo=fifo, rng=rng, tally=self.tally)
+        self.intake = Intake(
+            self.queue, self.leases, self._begin, max_held=max_held, is_fifo=fifo, rng=rng, counters=self.tally
+        )
         self.tasks = [asyncio.ensure_future(self.leases.run()), asyncio.ensure_future(self.intake.run())]
 
     def _begin(self, lease: Lease) -> None:
@@ -196,7 +198,7 @@ def test_while_many_leases_are_looked_after_everybody_else_has_a_turn() -> None:
     async def main() -> None:
         bench = Bench()
         leases = Leases(
-            bench.queue, lease_seconds=120, max_held=2000, traits=QueueTraits(), rng=random.Random(1), tally=bench.tally
+            bench.queue, lease_seconds=120, max_held=2000, traits=QueueTraits(), rng=random.Random(1), counters=bench.tally
         )
         messages = [Message(f"m{number}", "{}", f"r{number}", 1, 0.0, 0.0) for number in range(3 * LOOKED_AFTER_AT_ONCE)]
         *holds, last = [lease for message in messages if (lease := leases.take(message))]

@@ -159,7 +159,7 @@ def test_a_dead_letter_queue_that_refuses_does_not_make_the_daemon_deaf() -> Non
         await world.all_answered()
         outcomes = [notice.event["data"]["outcome"] for notice in world.topic.terminal()]
         assert sorted(outcomes) == ["Active", *["Rejected"] * 20]
-        assert replica.slipway.tally.dead_letters == {"GivenUp": 20}
+        assert replica.slipway.counters.dead_letters == {"GivenUp": 20}
         await world.stop()
 
     run(main())
@@ -175,7 +175,7 @@ def test_a_topic_that_refuses_loses_no_outcome_and_blocks_no_place_for_long(fifo
             world.ask(f"bot-{number}", group=f"g-{number}")
         await world.until(lambda: len(world.account.made) == 6, 7200)
         await asyncio.sleep(7000)
-        assert replica.slipway.tally.put_off < 100
+        assert replica.slipway.counters.put_off < 100
         world.wire.plan = lambda _operation, _number: None
         await world.all_answered()
         assert world.outcomes() == {f"bot-{number}": "Active" for number in range(6)}
@@ -198,7 +198,7 @@ def test_an_event_that_sns_refuses_is_published_in_its_smallest_form_or_is_a_dea
         await world.all_answered()
         (letter,) = world.dead.all
         assert letter.attributes["SlipwayCode"] == "Unpublishable"
-        assert world.replicas["a"].slipway.tally.events_given_up == 1
+        assert world.replicas["a"].slipway.counters.events_given_up == 1
         await world.stop()
 
     run(main())

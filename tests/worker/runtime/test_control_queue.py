@@ -102,7 +102,7 @@ def test_deploys_that_are_sent_there_wait_there_and_leave_places_for_deletes() -
             world.send({"modelDeploymentName": f"bot-{number}", "modelArn": MODEL, "requestId": f"r-{number}"}, to_control=True)
         world.start()
         await asyncio.sleep(120)
-        assert len(world.replicas["a"].slipway.holds) <= CONTROL_PLACES
+        assert len(world.replicas["a"].slipway.held_leases) <= CONTROL_PLACES
         world.send(about("delete", "old-0", "d-1"), to_control=True)
         await world.until(lambda: bool(world.topic.terminal()), SOON_SECONDS)
         assert world.outcome_of("d-1")["outcome"] == "Deleted"

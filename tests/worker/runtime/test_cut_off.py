@@ -18,7 +18,7 @@ def test_a_request_whose_coroutine_is_cancelled_lets_go_of_its_lease_and_is_a_fa
         (task,) = slipway._tasks  # noqa: SLF001  nothing in the daemon cancels it: a library might
         task.cancel()
         await world.until(lambda: not len(slipway.leases), 1.0)
-        assert slipway.tally.faults == 1
+        assert slipway.counters.faults == 1
         await world.all_answered()
         assert world.outcomes() == {"bot": "Active"}
         assert len(world.account.made) == 1
@@ -34,7 +34,7 @@ def test_a_task_that_must_run_and_has_ended_makes_the_daemon_unhealthy() -> None
         beating = asyncio.get_running_loop().create_task(pulse.run())
         await asyncio.sleep(1.0)
         assert is_alive(slipway, pulse, began)[0]
-        slipway._vital["leases"].cancel()  # noqa: SLF001  as above
+        slipway._vital_tasks["leases"].cancel()  # noqa: SLF001  as above
         await asyncio.sleep(0.1)
         assert is_alive(slipway, pulse, began) == (False, "the task of leases has ended")
         slipway.stop()

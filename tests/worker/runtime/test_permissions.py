@@ -171,7 +171,7 @@ def test_what_was_handed_on_before_there_were_permissions_is_its_first_senders()
         world.send(BODY, sender=STRANGER, attributes=forged())
         await world.until(lambda: bool(world.account.made))
         lease = next(iter(world.replicas["old"].slipway.leases))
-        await world.replicas["old"].slipway._hand_on(lease)  # noqa: SLF001  as after twelve hours
+        await world.replicas["old"].slipway._continue_in_new_message(lease)  # noqa: SLF001  as after twelve hours
         world.kill("old")
         world.start("new")
         await world.all_answered()

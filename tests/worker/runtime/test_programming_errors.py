@@ -61,7 +61,7 @@ def test_it_is_counted_and_logged_as_what_it_is_and_the_request_is_done_all_the_
         await world.all_answered(7200)
         assert raised == {operation: times}
         slipway = world.replicas["b" if "b" in world.replicas else "a"].slipway
-        assert slipway.tally.faults >= times
+        assert slipway.counters.faults >= times
         assert [made.name for made in world.account.made] == ["bot"], "made once, whatever the fault left unknown"
         assert world.outcomes() == {"bot": "Active"}
         assert not world.dead.all
@@ -79,8 +79,8 @@ def test_a_daemon_whose_every_call_is_broken_stays_calm_and_says_so() -> None:
         world = World()
         raised = wrap(world, "ReceiveMessage", 10**9, after=False)
         replica = world.start("a")
-        await world.until(lambda: replica.slipway.tally.faults >= 5)
-        assert replica.slipway.tally.faults == raised["ReceiveMessage"]
+        await world.until(lambda: replica.slipway.counters.faults >= 5)
+        assert replica.slipway.counters.faults == raised["ReceiveMessage"]
         await asyncio.sleep(600)
         assert raised.total() < 60, "pauses grow"
 

@@ -125,7 +125,7 @@ def test_an_interruption_before_the_line_for_a_slot_leaves_no_place_in_it() -> N
     """Seed 435: the place was granted later, to nobody, and its slot never came back."""
 
     async def main() -> None:
-        slots = Slots(Quota(max_creating=1), weights={}, in_creation=lambda: 0, request_sweep=lambda: None, tally=Counters())
+        slots = Slots(Quota(max_creating=1), weights={}, in_creation=lambda: 0, request_sweep=lambda: None, counters=Counters())
         lease = Lease(Delivery.of(Message("m", "", "r", 1, 0.0, 0.0)), 60.0)
         lease.interrupt(Stopping)
         with pytest.raises(Stopping):
@@ -177,7 +177,7 @@ def test_a_lease_that_is_lost_while_it_looks_again_makes_nothing_any_more() -> N
             return None
 
         world.wire.plan = plan
-        await world.until(lambda: slipway.tally.settlements["Abandon"] > 0)
+        await world.until(lambda: slipway.counters.settlements["Abandon"] > 0)
         assert world.wire.calls["CreateCustomModelDeployment"] == 1
         world.wire.plan = no_faults
         await world.all_answered()
@@ -208,9 +208,9 @@ def test_told_to_stop_while_a_poll_waits_for_its_turn_it_is_not_sent() -> None:
             max_held=1,
             traits=QueueTraits(),
             rng=rng,
-            tally=tally,
+            counters=tally,
         )
-        intake = Intake(Source(), leases, lambda _: None, max_held=1, is_fifo=False, rng=rng, tally=tally)
+        intake = Intake(Source(), leases, lambda _: None, max_held=1, is_fifo=False, rng=rng, counters=tally)
         running = asyncio.ensure_future(intake.run())
         await asyncio.sleep(1.0)
         intake.stop()

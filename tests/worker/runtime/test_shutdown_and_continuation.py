@@ -158,7 +158,7 @@ def test_a_process_that_was_halted_wakes_and_touches_nothing() -> None:
         await world.all_answered()
         assert world.outcomes() == {"bot": "Active"}
         assert len(world.topic.terminal()) == 1
-        assert world.replicas["a"].slipway.tally.leases_lost == 1
+        assert world.replicas["a"].slipway.counters.leases_lost == 1
         await world.stop("a")
         await world.stop("b")
 
@@ -196,7 +196,7 @@ def test_poison_between_good_requests_is_rejected_with_a_reason_and_buried() -> 
         assert all(data["message"] and data["code"] for data in rejected)
         assert all(letter.attributes["SlipwayReason"] for letter in world.dead.all)
         assert sum(outcome == "Active" for outcome in world.outcomes().values()) == len(POISON)
-        assert world.replicas["a"].slipway.tally.faults == 0
+        assert world.replicas["a"].slipway.counters.faults == 0
         await world.stop()
 
     run(main())

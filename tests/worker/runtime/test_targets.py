@@ -107,7 +107,7 @@ def test_each_target_has_slots_of_its_own() -> None:
                 ask(world, target, f"bot-{number}")
         await world.until(lambda: len(world.accounts["west"].made) == 6, 60.0)
         assert len(world.account.made) == 1
-        sites = replica.slipway.sites
+        sites = replica.slipway.runtimes
         assert (sites[DEFAULT].slots.waiting, sites["west"].slots.waiting) == (5, 0)
         assert (sites[DEFAULT].watcher.in_flight, sites["west"].watcher.in_flight) == (1, 6)
         assert sorted(replica.slipway.slot_places().values()) == [1, 2, 3, 4, 5]

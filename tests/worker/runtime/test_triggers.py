@@ -70,8 +70,8 @@ def test_an_event_that_no_rule_matches_is_counted_and_done_with() -> None:
         world.sqs.put(EVENT.replace('"Completed"', '"InProgress"'))
         await world.all_answered()
         assert (world.topic.notices, world.dead.all, world.account.made) == ([], [], [])
-        assert replica.slipway.tally.events_unmatched == 1
-        assert replica.slipway.tally.settlements == {"Done": 1}
+        assert replica.slipway.counters.events_unmatched == 1
+        assert replica.slipway.counters.settlements == {"Done": 1}
         await world.stop()
 
     run(main())

@@ -95,8 +95,8 @@ def test_turns_go_by_first_receipt_whatever_comes_first_here() -> None:
 
         async def work(name: str, first_received: float) -> None:
             lease = Lease(Delivery.of(Message(name, "{}", name, 2, 5000.0, first_received)), 120.0)
-            with turns.turn(["deployment bot"], lease) as turn:
-                await turn.come(no_progress)
+            with turns.position(["deployment bot"], lease) as turn:
+                await turn.wait_until_first(no_progress)
                 order.append(name)
                 await asyncio.sleep(1)
 

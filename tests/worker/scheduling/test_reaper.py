@@ -104,7 +104,7 @@ def test_an_arn_whose_tags_are_denied_ends_no_round() -> None:
         denied = {expired(world, f"theirs-{number}") for number in range(8)}
         expired(world, "bot")
         replica = world.start()
-        bedrock = replica.slipway.sites["default"]._reaper._bedrock  # noqa: SLF001  what one call of it answers
+        bedrock = replica.slipway.runtimes["default"]._reaper._bedrock  # noqa: SLF001  what one call of it answers
         tags = bedrock.tags
 
         async def tags_of_some(arn: str, **more: Any) -> Any:
@@ -131,7 +131,7 @@ def test_the_thousandth_deployment_expires_in_the_first_round() -> None:
             before = world.wire.calls["ListTagsForResource"]
             await asyncio.sleep(300)
             assert world.wire.calls["ListTagsForResource"] - before <= 84 * 2, "some of them, in turn"
-        reaper = world.replicas["a"].slipway.sites["default"]._reaper  # noqa: SLF001  what it keeps
+        reaper = world.replicas["a"].slipway.runtimes["default"]._reaper  # noqa: SLF001  what it keeps
         assert not reaper._expires, "only what has a time is remembered"  # noqa: SLF001  as above
         await world.stop()
 

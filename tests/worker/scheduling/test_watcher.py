@@ -38,7 +38,7 @@ def test_when_a_thousand_end_at_once_others_have_their_turn_meanwhile() -> None:
     async def main() -> None:
         lists = Lists()
         watcher = Watcher(
-            lists, interval=1.0, rng=random.Random(1), tally=Counters(), needs_counts=lambda: False, counted=lambda *_: None
+            lists, interval=1.0, rng=random.Random(1), counters=Counters(), needs_counts=lambda: False, counted=lambda *_: None
         )
         woken = 0
 
@@ -80,7 +80,7 @@ def test_a_list_that_does_not_end_costs_few_calls_and_hides_nothing(tokens: str,
         assert took < 500.0
         lists = world.wire.calls["ListCustomModelDeployments"] - before
         assert lists < 15 * took / 15.0 * 2, "no more than there are pages, with each sweep"
-        watcher = world.replicas["a"].slipway.sites[DEFAULT].watcher
+        watcher = world.replicas["a"].slipway.runtimes[DEFAULT].watcher
         assert watcher.trouble is None or watcher.trouble.code == "EndlessListing"
         await world.stop()
 

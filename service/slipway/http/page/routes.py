@@ -110,9 +110,16 @@ class StatusPage:
         calls = sum(count for (name, answer), count in self._calls.items() if name not in ROUTINE or answer != APPLIED)
         sites = tuple(
             (site.slots.waiting, site.slots.counts, site.watcher.in_flight, site.watcher.trouble)
-            for site in slipway.sites.values()
+            for site in slipway.runtimes.values()
         )
-        return slipway.is_stopping, slipway.tally.messages_received, len(slipway.holds), len(slipway.turns), sites, calls
+        return (
+            slipway.is_stopping,
+            slipway.counters.messages_received,
+            len(slipway.held_leases),
+            len(slipway.request_order),
+            sites,
+            calls,
+        )
 
     def _draw(self, about: str | None, *, has_happened: bool) -> Mapping[str, str]:
         if about is not None:

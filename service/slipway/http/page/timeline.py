@@ -35,8 +35,8 @@ class Found:
 
 def look_for(slipway: Worker, about: str) -> Found:
     """Return the requests with this request id, message id, deployment name or ARN."""
-    holds = [lease for lease in slipway.holds if is_about(lease, about)]
-    places = slipway.turns.places() | slipway.slot_places() if holds else {}
+    holds = [lease for lease in slipway.held_leases if is_about(lease, about)]
+    places = slipway.request_order.places() | slipway.slot_places() if holds else {}
     held = tuple(held_of(lease, slipway, places.get(lease.message.message_id)) for lease in holds)
     return Found(held, tuple(story for story in reversed(tuple(slipway.history)) if story.finished.is_about(about)))
 

@@ -90,13 +90,13 @@ def rows_of(slipway: Worker, waiting_from: int = 0) -> Rows:
     """Select the rows from all requests in progress."""
     flying: list[Lease] = []
     waiting: list[Lease] = []
-    for lease in slipway.holds:
+    for lease in slipway.held_leases:
         if lease.why is Reason.IN_CREATION:
             flying.append(lease)
         elif lease.why is not None:
             waiting.append(lease)
     in_line = _first_in_line(slipway, waiting_from + WAITING_ROWS)
-    behind = slipway.turns.places() if slipway.turns else {}
+    behind = slipway.request_order.places() if slipway.request_order else {}
     return Rows(
         in_flight=len(flying),
         waiting=len(waiting),
@@ -110,30 +110,32 @@ def rows_of(slipway: Worker, waiting_from: int = 0) -> Rows:
 
 def view_of(slipway: Worker, rows: Rows) -> View:
     """Return the current state of these rows."""
-    accounts = tuple(_account(site) for site in slipway.sites.values())
+    accounts = tuple(_account(site) for site in slipway.runtimes.values())
     usual = {account.name: account.usual_seconds for account in accounts}
     return View(
         is_stopping=slipway.is_stopping,
         accounts=accounts,
-        held=len(slipway.holds),
+        held=len(slipway.held_leases),
         in_flight=rows.in_flight,
         waiting=rows.waiting,
         reasons=rows.reasons,
         flights=tuple(
-            Flight(held_of(lease, slipway, None), _creation_seconds(slipway, lease), usual[slipway.site_of(lease).target.name])
+            Flight(
+                held_of(lease, slipway, None), _creation_seconds(slipway, lease), usual[slipway.runtime_of(lease).target.name]
+            )
             for lease in rows.flights
         ),
         waiting_rows=tuple(held_of(lease, slipway, rows.places.get(lease.message.message_id)) for lease in rows.waiting_rows),
         waiting_from=rows.waiting_from,
         finished=tuple(reversed(tuple(slipway.history)[-FINISHED_ROWS:])),
-        endings=dict(slipway.tally.endings),
+        endings=dict(slipway.counters.endings),
         active_seconds=slipway.history.active_seconds,
     )
 
 
 def _first_in_line(slipway: Worker, most: int) -> list[tuple[int, Lease]]:
     """Return the first requests of the fair queues with their positions, from 1, in the order of the positions."""
-    pairs = (pair for site in slipway.sites.values() for pair in enumerate(site.slots.first(most), 1))
+    pairs = (pair for site in slipway.runtimes.values() for pair in enumerate(site.slots.first(most), 1))
     return sorted(pairs, key=itemgetter(0))[:most]
 
 
@@ -152,7 +154,7 @@ def _age(lease: Lease) -> float:
 
 
 def _account(site: TargetRuntime) -> Account:
-    home, trouble, latest = site.target.home, site.watcher.trouble, site.tally.creation_seconds.latest
+    home, trouble, latest = site.target.home, site.watcher.trouble, site.counters.creation_seconds.latest
     return Account(
         name=site.target.name,
         where=f"{home.region} · {home.account}",
@@ -165,7 +167,7 @@ def _account(site: TargetRuntime) -> Account:
 
 
 def _flights(slipway: Worker, flying: Sequence[Lease]) -> tuple[Lease, ...]:
-    oldest = {arn for site in slipway.sites.values() for arn in site.watcher.oldest(FLIGHT_ROWS)}
+    oldest = {arn for site in slipway.runtimes.values() for arn in site.watcher.oldest(FLIGHT_ROWS)}
     likely = [lease for lease in flying if lease.arn in oldest]
     among = likely if len(likely) >= FLIGHT_ROWS else flying
     longest = nsmallest(FLIGHT_ROWS, ((-_creation_seconds(slipway, lease), id(lease), lease) for lease in among))
@@ -173,5 +175,5 @@ def _flights(slipway: Worker, flying: Sequence[Lease]) -> tuple[Lease, ...]:
 
 
 def _creation_seconds(slipway: Worker, lease: Lease) -> float:
-    created_at = slipway.site_of(lease).watcher.created_at(lease.arn) if lease.arn is not None else None
+    created_at = slipway.runtime_of(lease).watcher.created_at(lease.arn) if lease.arn is not None else None
     return max(0.0, lease.now() - created_at) if created_at is not None else 0.0

@@ -81,7 +81,7 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
         update_action: UpdateAction,
         *,
         rng: random.Random,
-        tally: Counters,
+        counters: Counters,
     ) -> None:
         super().__init__(decide, bedrock, rng)
         self._bedrock = bedrock
@@ -89,7 +89,7 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
         self._smoke_tester = SmokeTester(bedrock, rng)
         self._slots = slots
         self._watcher = watcher
-        self._tally = tally
+        self._counters = counters
 
     def initial_facts(self, lease: Lease) -> DeployFacts:
         """Return what the delivery says. While in doubt, an earlier delivery may have created the deployment."""
@@ -174,7 +174,7 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
             log.info("deployment.created", arn=answer.arn)
             report_progress(Progress.CREATING, None, None)
         elif answer.may_have_applied:
-            self._tally.unknown_answers += 1
+            self._counters.unknown_answers += 1
             log.warning("create.unknown", code=answer.code, error=str(answer))
         return facts.after_create(answer)
 
@@ -220,7 +220,7 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
             return facts.after_missing(step.arn)
         slipway_tags = facts.observation.slipway_tags if isinstance(facts.observation, Found) else DeploymentTags()
         ended_at = deployment.updated_at or lease.now()
-        self._tally.creation_seconds.add(max(0.0, ended_at - deployment.created_at))
+        self._counters.creation_seconds.add(max(0.0, ended_at - deployment.created_at))
         return facts.after_watch(deployment, slipway_tags)
 
     async def at_deadline(self, facts: DeployFacts, run: Run[Deploy]) -> Outcome:
@@ -248,10 +248,10 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
 class RateLimitNotice:
     """Within, a create is made; where its turn is long in coming, it is announced that it waits for the rate of calls."""
 
-    __slots__ = ("_hold", "_tell", "_timer")
+    __slots__ = ("_lease", "_tell", "_timer")
 
     def __init__(self, lease: Lease, report_progress: ReportProgress) -> None:
-        self._hold = lease
+        self._lease = lease
         self._tell = report_progress
         self._timer: asyncio.TimerHandle | None = None
 
@@ -264,5 +264,5 @@ class RateLimitNotice:
             self._timer.cancel()
 
     def _say(self) -> None:
-        if self._hold.why is Reason.THROTTLED:
-            self._tell(Progress.WAITING, Reason.THROTTLED, self._hold.wait_text)
+        if self._lease.why is Reason.THROTTLED:
+            self._tell(Progress.WAITING, Reason.THROTTLED, self._lease.wait_text)

@@ -40,24 +40,24 @@ class ActionDispatcher:
         self,
         bedrock: ActionBedrock,
         target: Target,
-        terms: WorkerPolicy,
+        policy: WorkerPolicy,
         slots: Slots,
         watcher: Watcher,
-        cancelling: CancelAction,
+        cancel_action: CancelAction,
         *,
         rng: random.Random,
-        tally: Counters,
+        counters: Counters,
     ) -> None:
         self._target = target
         self._models = ModelReadiness(bedrock, rng=rng)
-        self._update = UpdateAction(bedrock, may_force=terms.allow_force, poll_seconds=terms.sweep_interval, rng=rng)
-        self._deploy = DeployAction(bedrock, slots, watcher, self._update, rng=rng, tally=tally)
-        self.cancelling = cancelling
+        self._update = UpdateAction(bedrock, may_force=policy.allow_force, poll_seconds=policy.sweep_interval, rng=rng)
+        self._deploy = DeployAction(bedrock, slots, watcher, self._update, rng=rng, counters=counters)
+        self.cancel_action = cancel_action
         self.expired: dict[str, Deployment] = {}
         """What the reaper has deleted, by ARN."""
-        self._delete = DeleteAction(bedrock, may_force=terms.allow_force, rng=rng, expired=self.expired)
+        self._delete = DeleteAction(bedrock, may_force=policy.allow_force, rng=rng, expired=self.expired)
 
-    def live(
+    def run(
         self, request: AnyRequest, lease: Lease, deadline: float, report_progress: ReportProgress
     ) -> Awaitable[Outcome | SendContinuation | Release | Done]:
         """Answer how the request ended, or what is to be handed on, given back or dropped. `deadline` is by the loop's clock.
@@ -77,7 +77,7 @@ class ActionDispatcher:
             case Delete():
                 return self._delete.run(Run(request, lease, deadline, report_progress))
             case Cancel():
-                return self.cancelling.cancel(request, lease, deadline)
+                return self.cancel_action.cancel(request, lease, deadline)
         assert_never(request)
 
     async def _deploy_when_ready(

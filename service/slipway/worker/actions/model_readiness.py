@@ -54,7 +54,7 @@ class ModelReadiness:
 
     async def _from_job(self, identifier: str, lease: Lease, report_progress: ReportProgress) -> ResolvedModel | Finish:
         async def ask() -> ResolvedModel | Finish | Pause:
-            job = await self._observer.insist(lambda: self._bedrock.job(identifier, wait=lease.wait_to_call), lease)
+            job = await self._observer.until_answered(lambda: self._bedrock.job(identifier, wait=lease.wait_to_call), lease)
             return decide_model(identifier, job)
 
         return await self._observer.poll(ask, lease, report_progress)
@@ -64,7 +64,9 @@ class ModelReadiness:
         creating = Pause(Reason.MODEL_NOT_ACTIVE, f"{model_arn} is not Active yet")
 
         async def ask() -> ModelState | Pause:
-            state = await self._observer.insist(lambda: self._bedrock.model_state(model_arn, wait=lease.wait_to_call), lease)
+            state = await self._observer.until_answered(
+                lambda: self._bedrock.model_state(model_arn, wait=lease.wait_to_call), lease
+            )
             return creating if state is ModelState.CREATING else state
 
         await self._observer.poll(ask, lease, report_progress)

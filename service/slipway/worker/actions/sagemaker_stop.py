@@ -23,33 +23,33 @@ log = structlog.get_logger()
 class PipelineStops:
     """Lets pipelines stop."""
 
-    def __init__(self, terms: WorkerPolicy, replies: CallbackSender, cancelling: CancelAction) -> None:
-        self._terms = terms
-        self._replies = replies
-        self._cancelling = cancelling
+    def __init__(self, policy: WorkerPolicy, callbacks: CallbackSender, cancel_action: CancelAction) -> None:
+        self._policy = policy
+        self._callbacks = callbacks
+        self._cancel_action = cancel_action
 
-    async def let_stop(self, stopping: PipelineStopping, lease: Lease) -> Done | Release:
+    async def stop(self, stopping: PipelineStopping, lease: Lease) -> Done | Release:
         """Say the one word that the pipeline waits for, and let what the step had asked for be handed on as cancelled.
 
         That has a message, and an event, of its own. Where it is not held here, this message is given back, as a cancel is.
         Raises `Interrupted`.
         """
-        word = callbacks_for_stop(stopping.callback_token)
+        callback = callbacks_for_stop(stopping.callback_token)
         is_first = not lease.delivery.is_in_doubt
         if is_first:
-            await self._replies.say(word, lease)
+            await self._callbacks.say(callback, lease)
         ended = await self._cancel(stopping, lease)
         if isinstance(ended, Release | Done):
             return ended
         if not is_first:
-            await self._replies.say(word, lease)  # whoever had the message before may have died before it did
+            await self._callbacks.say(callback, lease)  # whoever had the message before may have died before it did
         log.info("pipeline.stopped", outcome=ended.kind.value, reason=ended.reason and ended.reason.value, error=ended.message)
         return Done()
 
     async def _cancel(self, stopping: PipelineStopping, lease: Lease) -> Outcome | Release | Done:
         sender = lease.delivery.first_sender
         asked = stopping.cancel(lease.delivery.origin, owner_of(sender, None))
-        rules, own = self._terms.permissions, self._terms.own_sender
+        rules, own = self._policy.permissions, self._policy.own_sender
         try:
             try:
                 request = check_permission(asked, sender, rules, own)
@@ -58,4 +58,4 @@ class PipelineStops:
         except RequestRejected as rejected:
             return Outcome(OutcomeKind.REJECTED, Reason.NOT_ALLOWED, rejected.reason)
         received = lease.delivery.first_received_at
-        return await self._cancelling.cancel(request, lease, lease.loop_time(received + request.timeout))
+        return await self._cancel_action.cancel(request, lease, lease.loop_time(received + request.timeout))

@@ -53,7 +53,7 @@ class SmokeTester:
         log.info("deployment.tested", arn=arn, passed=smoke_result.passed)
         if is_written:
             mark = SmokeTestTag(update_key(request), smoke_result)
-            await self._observer.insist(lambda: self._write(arn, mark, lease), lease)
+            await self._observer.until_answered(lambda: self._write(arn, mark, lease), lease)
         return smoke_result
 
     async def _ask(self, test: SmokeTest, arn: str, lease: Lease, report_progress: ReportProgress) -> SmokeTestResult:

@@ -39,7 +39,7 @@ class Batches(Generic[E]):
         self._parallel = parallel
         self._size = size
         self._largest = largest
-        self._line: deque[tuple[E, asyncio.Future[CallFailed | None]]] = deque()
+        self._pending: deque[tuple[E, asyncio.Future[CallFailed | None]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._calls: set[asyncio.Task[None]] = set()
 
@@ -47,8 +47,8 @@ class Batches(Generic[E]):
         """Stand an entry in line; its answer comes through the future. An entry whose future is done is not sent."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[CallFailed | None] = loop.create_future()
-        self._line.append((entry, answer))
-        if len(self._line) >= BATCH_SIZE:
+        self._pending.append((entry, answer))
+        if len(self._pending) >= BATCH_SIZE:
             self._flush()
         elif self._timer is None and len(self._calls) < self._parallel:
             self._timer = loop.call_later(self._linger, self._flush)
@@ -65,7 +65,7 @@ class Batches(Generic[E]):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._line and len(self._calls) < self._parallel:
+        while self._pending and len(self._calls) < self._parallel:
             if batch := self._take():
                 task = asyncio.get_running_loop().create_task(self._call(batch))
                 self._calls.add(task)
@@ -74,16 +74,16 @@ class Batches(Generic[E]):
     def _take(self) -> list[tuple[E, asyncio.Future[CallFailed | None]]]:
         batch: list[tuple[E, asyncio.Future[CallFailed | None]]] = []
         room = self._largest
-        while self._line and len(batch) < BATCH_SIZE:
-            entry, answer = self._line[0]
+        while self._pending and len(batch) < BATCH_SIZE:
+            entry, answer = self._pending[0]
             if answer.done():
-                self._line.popleft()
+                self._pending.popleft()
                 continue
             size = self._size(entry)
             if batch and size > room:
                 break
             room -= size
-            batch.append(self._line.popleft())
+            batch.append(self._pending.popleft())
         return batch
 
     async def _call(self, batch: list[tuple[E, asyncio.Future[CallFailed | None]]]) -> None:
@@ -103,5 +103,5 @@ class Batches(Generic[E]):
 
     def _called(self, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)
-        if self._line:
+        if self._pending:
             self._flush()

@@ -136,66 +136,66 @@ class Deadlines:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._line: list[Until] = []
+        self._heap: list[Until] = []
         """A heap: the earliest is on top. Those that are over stay until they come up, or are half of it."""
         self._over = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._rings_at = math.inf
+        self._timer_at = math.inf
 
     def __len__(self) -> int:
         """How many are in line; those that are over are never the most."""
-        return len(self._line)
+        return len(self._heap)
 
     def add(self, until: Until) -> None:
         """Interrupt its waits when its time has come, unless it is over by then."""
-        heapq.heappush(self._line, until)
-        self._wind()
+        heapq.heappush(self._heap, until)
+        self._set_timer()
 
     def end(self, until: Until) -> None:
         """It is over before its time."""
-        if self._line[-1] is until:
-            self._line.pop()  # the last leaf of a heap: what began last, and most often ends at once
+        if self._heap[-1] is until:
+            self._heap.pop()  # the last leaf of a heap: what began last, and most often ends at once
         else:
             self._over += 1
         self._tidy()
 
     def _tidy(self) -> None:
         """Drop those that are over, where they are the most; and the timer, where nothing is left."""
-        if self._over * 2 > len(self._line):
-            self._line = [each for each in self._line if not each.is_over]
-            heapq.heapify(self._line)
+        if self._over * 2 > len(self._heap):
+            self._heap = [each for each in self._heap if not each.is_over]
+            heapq.heapify(self._heap)
             self._over = 0
-        if not self._line and self._timer is not None:
+        if not self._heap and self._timer is not None:
             self._timer.cancel()
-            self._timer, self._rings_at = None, math.inf
+            self._timer, self._timer_at = None, math.inf
 
-    def _wind(self) -> None:
+    def _set_timer(self) -> None:
         """Let the timer ring for the earliest. It may ring for one that is over: it is then wound again."""
-        if self._line and self._line[0].deadline < self._rings_at:
+        if self._heap and self._heap[0].deadline < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
-            self._rings_at = self._line[0].deadline
-            self._timer = self._loop.call_at(self._rings_at, self._ring)
+            self._timer_at = self._heap[0].deadline
+            self._timer = self._loop.call_at(self._timer_at, self._on_timer)
 
-    def _ring(self) -> None:
-        self._timer, due, self._rings_at = None, self._rings_at, math.inf
-        while self._line and self._line[0].deadline <= due:
-            until = heapq.heappop(self._line)
+    def _on_timer(self) -> None:
+        self._timer, due, self._timer_at = None, self._timer_at, math.inf
+        while self._heap and self._heap[0].deadline <= due:
+            until = heapq.heappop(self._heap)
             self._over -= until.is_over
             until.pass_()
         self._tidy()
-        self._wind()
+        self._set_timer()
 
 
 class Until:
     """A deadline for the waits within. A class and no generator, which would keep 300 bytes more for each request held."""
 
-    __slots__ = ("_deadlines", "_is_in_line", "_waits", "deadline")
+    __slots__ = ("_deadlines", "_is_in_heap", "_waits", "deadline")
 
     def __init__(self, waits: Waits, deadline: float, deadlines: Deadlines) -> None:
         self._waits: Waits | None = waits
         self._deadlines = deadlines
-        self._is_in_line = False
+        self._is_in_heap = False
         self.deadline = deadline
 
     @property
@@ -210,19 +210,19 @@ class Until:
         if self.deadline <= asyncio.get_running_loop().time():
             self.pass_()
         else:
-            self._is_in_line = True
+            self._is_in_heap = True
             self._deadlines.add(self)
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
         if self._waits is not None:
             self._waits.clear(DeadlinePassed)
             self._waits = None  # it may stay in line for long: what it was for does not
-        if self._is_in_line:
+        if self._is_in_heap:
             self._deadlines.end(self)
 
     def pass_(self) -> None:
         """The time has come."""
-        self._is_in_line = False
+        self._is_in_heap = False
         if self._waits is not None:
             self._waits.interrupt(DeadlinePassed)
 

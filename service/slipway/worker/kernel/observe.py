@@ -76,7 +76,7 @@ class Observer:
         except (CallFailed, DeadlinePassed) as failed:
             return f"; the last look failed: {failed!r}"
 
-    async def insist(self, question: Callable[[], Awaitable[T]], lease: Lease) -> T:
+    async def until_answered(self, question: Callable[[], Awaitable[T]], lease: Lease) -> T:
         """Return the result of a call that is repeated until it succeeds. Raises `Interrupted`."""
         return await Retries.without_limit(lease, self._rng).until_done(question, _log_failure)
 

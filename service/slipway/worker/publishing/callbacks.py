@@ -68,12 +68,17 @@ class CallbackSender:
     """Answers askers, by whatever they can be reached by."""
 
     def __init__(
-        self, desk: CallbackTargets, *, rng: random.Random, tally: Counters, is_full: Callable[[], bool] = lambda: False
+        self,
+        callback_targets: CallbackTargets,
+        *,
+        rng: random.Random,
+        counters: Counters,
+        is_full: Callable[[], bool] = lambda: False,
     ) -> None:
         self._is_full = is_full
-        self._desk = desk
+        self._targets = callback_targets
         self._rng = rng
-        self._tally = tally
+        self._counters = counters
         self._beats: list[_Beat] = []
         """A heap: the one that is due first is on top."""
         self._numbers = itertools.count()
@@ -94,7 +99,7 @@ class CallbackSender:
 
         async def attempt() -> None:
             lease.check_lease()
-            await self._desk.reply(reply)
+            await self._targets.reply(reply)
 
         def log_failure(failed: CallFailed) -> None:
             log.warning("reply.failed", reply=how, code=failed.code, error=str(failed))
@@ -102,21 +107,21 @@ class CallbackSender:
         try:
             await retries.until_done(attempt, log_failure, final=_NOBODY_THERE)
         except _NOBODY_THERE as failed:
-            self._tally.replies["NobodyThere"] += 1
+            self._counters.replies["NobodyThere"] += 1
             log.info("reply.unheard", reply=how, code=failed.code, error=str(failed))
         except CallFailed as failed:
-            self._tally.replies["GivenUp"] += 1
+            self._counters.replies["GivenUp"] += 1
             remedy = "its event was published"
             log.error("reply.given_up", reply=how, code=failed.code, error=str(failed), remedy=remedy)  # noqa: TRY400  it says all
         else:
-            self._tally.replies[how] += 1
+            self._counters.replies[how] += 1
 
-    def beating(self, reply_target: ReplyTo) -> AbstractContextManager[None]:
+    def heartbeats(self, reply_target: ReplyTo) -> AbstractContextManager[None]:
         """Within, Step Functions hears now and then that the task is being worked on."""
-        return _QUIET if reply_target.task_token is None else self._beating(reply_target.task_token)
+        return _QUIET if reply_target.task_token is None else self._heartbeats(reply_target.task_token)
 
     @contextmanager
-    def _beating(self, task_token: str) -> Iterator[None]:
+    def _heartbeats(self, task_token: str) -> Iterator[None]:
         beat = _Beat(asyncio.get_running_loop().time(), next(self._numbers), task_token)
         self._put(beat)
         try:
@@ -162,14 +167,14 @@ class CallbackSender:
     async def _send(self, beat: _Beat) -> None:
         beat.due += HEARTBEAT_SECONDS
         try:
-            await self._desk.heartbeat(beat.token)
+            await self._targets.heartbeat(beat.token)
         except _NOBODY_THERE as failed:
             log.info("heartbeat.unheard", code=failed.code, error=str(failed))
             return
         except CallFailed as failed:
             log.info("heartbeat.failed", code=failed.code, error=str(failed))
         except Exception:
-            self._tally.faults += 1
+            self._counters.faults += 1
             log.exception("heartbeat.faulted")
         beat.due = max(beat.due, asyncio.get_running_loop().time())
         self._put(beat)

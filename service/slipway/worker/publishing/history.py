@@ -32,14 +32,14 @@ class History:
     """What has ended here, the latest last. However much that is, only so much is kept."""
 
     def __init__(self) -> None:
-        self._stories: deque[HistoryEntry] = deque(maxlen=ENTRIES)
+        self._entries: deque[HistoryEntry] = deque(maxlen=ENTRIES)
         self._active_seconds: deque[float] = deque(maxlen=TIMES)
 
     def __iter__(self) -> Iterator[HistoryEntry]:
-        return iter(self._stories)
+        return iter(self._entries)
 
     def __len__(self) -> int:
-        return len(self._stories)
+        return len(self._entries)
 
     @property
     def active_seconds(self) -> tuple[float, ...]:
@@ -51,13 +51,13 @@ class History:
 
         Whoever asks by ARN has it from an event, mostly.
         """
-        known = (story.finished for story in reversed(self._stories) if story.finished.arn == arn)
+        known = (story.finished for story in reversed(self._entries) if story.finished.arn == arn)
         return next((finished.name for finished in known if finished.name not in {"", arn}), arn)
 
     def add(self, finished: FinishedRequest, lease: Lease) -> None:
         """Keep how a request ended."""
         received_at = lease.delivery.first_received_at
         waited = tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in lease.waited)
-        self._stories.append(HistoryEntry(finished, received_at, lease.message.receive_count, waited))
+        self._entries.append(HistoryEntry(finished, received_at, lease.message.receive_count, waited))
         if finished.outcome == OutcomeKind.ACTIVE.value:
             self._active_seconds.append(max(0.0, finished.at - received_at))

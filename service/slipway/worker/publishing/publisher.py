@@ -43,9 +43,9 @@ class Topic(Protocol):
 class Publisher:
     """Publishes events in batches, until the time limit is over or the lease is lost."""
 
-    def __init__(self, topic: Topic, *, is_fifo: bool, rng: random.Random, tally: Counters) -> None:
+    def __init__(self, topic: Topic, *, is_fifo: bool, rng: random.Random, counters: Counters) -> None:
         self._rng = rng
-        self._tally = tally
+        self._counters = counters
         self._batches = Batches(
             topic.publish,
             linger=LINGER_SECONDS,
@@ -66,7 +66,7 @@ class Publisher:
             lease.check_lease()
             failed = await self._batches.put(publication)
             if failed is None:
-                self._tally.events_published += 1
+                self._counters.events_published += 1
                 return
             log.warning("publish.failed", code=failed.code, error=str(failed), event_id=publication.event_id)
             if isinstance(failed, Refused) and not is_minimal:
@@ -78,20 +78,20 @@ class Publisher:
     def publish_best_effort(self, publication: Publication, tries: int = BEST_EFFORT_ATTEMPTS) -> None:
         """Publish progress: in order, without waiting for it, and without fuss when it fails again and again."""
         answer = self._batches.put(publication)
-        answer.add_done_callback(lambda answer: self._mentioned(publication, answer, tries - 1))
+        answer.add_done_callback(lambda answer: self._published_best_effort(publication, answer, tries - 1))
 
     async def drain(self) -> None:
         """Return when everything in line has been answered."""
         await self._batches.drain()
 
-    def _mentioned(self, publication: Publication, answer: asyncio.Future[CallFailed | None], tries: int) -> None:
+    def _published_best_effort(self, publication: Publication, answer: asyncio.Future[CallFailed | None], tries: int) -> None:
         if bug := answer.exception():
-            self._tally.faults += 1
+            self._counters.faults += 1
             log.error("progress.faulted", exc_info=bug, event_id=publication.event_id)
             return
         failed = answer.result()
         if failed is None:
-            self._tally.events_published += 1
+            self._counters.events_published += 1
         elif tries:
             self.publish_best_effort(publication, tries)
         else:

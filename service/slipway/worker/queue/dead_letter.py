@@ -29,17 +29,17 @@ class DeadLetterQueue(Protocol):
 class DeadLetterSender:
     """Sends copies to the dead-letter queue, until the time limit is over or the lease is lost."""
 
-    def __init__(self, graveyard: DeadLetterQueue, *, rng: random.Random, tally: Counters) -> None:
-        self._graveyard = graveyard
+    def __init__(self, queue: DeadLetterQueue, *, rng: random.Random, counters: Counters) -> None:
+        self._queue = queue
         self._rng = rng
-        self._tally = tally
+        self._counters = counters
 
     async def send_dead_letter(self, copy: Outgoing, lease: Lease) -> bool:
         """Return whether the copy is in the dead-letter queue. Raises `Interrupted` between attempts, never within one."""
 
         async def attempt() -> None:
             lease.check_lease()
-            await self._graveyard.send_dead_letter(copy)
+            await self._queue.send_dead_letter(copy)
 
         def log_failure(failed: CallFailed) -> None:
             log.warning("bury.failed", code=failed.code, error=str(failed))
@@ -47,9 +47,9 @@ class DeadLetterSender:
         try:
             await Retries(lease, self._rng).until_done(attempt, log_failure)
         except CallFailed as failed:
-            self._tally.dead_letters[GIVEN_UP] += 1
+            self._counters.dead_letters[GIVEN_UP] += 1
             remedy = "let Slipway send to the dead-letter queue: slipway doctor"
             log.error("bury.given_up", code=failed.code, error=str(failed), remedy=remedy)  # noqa: TRY400  it says all
             return False
-        self._tally.dead_letters[SENT] += 1
+        self._counters.dead_letters[SENT] += 1
         return True

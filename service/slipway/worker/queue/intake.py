@@ -57,19 +57,19 @@ class Intake:
         max_held: int,
         is_fifo: bool,
         rng: random.Random,
-        tally: Counters,
-        believe: Callable[[Message], Message] = lambda message: message,
+        counters: Counters,
+        verify: Callable[[Message], Message] = lambda message: message,
     ) -> None:
         self._queue = queue
-        self._custody = leases
+        self._leases = leases
         self._begin = begin
         self._max_held = max_held
-        self._few = reserved_places(max_held)
-        self._crowded_at = -math.inf
+        self._reserved_places = reserved_places(max_held)
+        self._paced_poll_at = -math.inf
         self._is_fifo = is_fifo
-        self._believe = believe
+        self._verify = verify
         self._rng = rng
-        self._tally = tally
+        self._counters = counters
         self._reserved = 0
         self._usual_places = 1
         """How many places the largest message of the latest receive takes: the next may bring as large ones."""
@@ -77,8 +77,8 @@ class Intake:
         """Called every few seconds while there is no room."""
         self._polls: set[asyncio.Task[None]] = set()
         self._waits: set[Waits] = set()
-        self._wanted = 1
-        self._troubles = 0
+        self._wanted_polls = 1
+        self._failures = 0
         self._timer: asyncio.TimerHandle | None = None
         self._changed = leases.changed
         self._stopped = asyncio.Event()
@@ -92,9 +92,9 @@ class Intake:
         return bool(self._polls)
 
     @property
-    def is_hungry(self) -> bool:
+    def needs_poll(self) -> bool:
         """Whether there is room for more messages, so that a poll should be going on."""
-        return self._reserved > 0 or self._room() >= self._smallest()
+        return self._reserved > 0 or self._room() >= self._smallest_poll()
 
     def stop(self) -> None:
         """Begin no further poll; `run` ends when those in flight have, and what they bring is begun as always."""
@@ -114,7 +114,7 @@ class Intake:
         What nobody expected of a poll is raised here: better to begin anew as another process than to go on deaf.
         """
         while not self._stopped.is_set():
-            while len(self._polls) < self._wanted and self._may_poll():
+            while len(self._polls) < self._wanted_polls and self._may_poll():
                 self._poll()
             self._changed.clear()
             await self._changed.wait()
@@ -124,44 +124,44 @@ class Intake:
             await asyncio.wait(self._polls)
 
     def _room(self) -> int:
-        return self._max_held - self._custody.places - self._reserved
+        return self._max_held - self._leases.places - self._reserved
 
     def _may_poll(self) -> bool:
         """Whether there is room for a poll, and time: polls are paced while requests are sent back, or the places are taken."""
         room, now = self._room(), asyncio.get_running_loop().time()
-        if room > self._few and now - self._custody.postponed_at >= CROWDED_POLL_SECONDS:
-            return room >= self._smallest()
+        if room > self._reserved_places and now - self._leases.postponed_at >= CROWDED_POLL_SECONDS:
+            return room >= self._smallest_poll()
         if room <= 0:
-            self._look_again(now + CROWDED_POLL_SECONDS)
+            self._recheck_at(now + CROWDED_POLL_SECONDS)
             return False
-        next_at = self._crowded_at + (BUSY_POLL_SECONDS if self._wanted > 1 else CROWDED_POLL_SECONDS)
+        next_at = self._paced_poll_at + (BUSY_POLL_SECONDS if self._wanted_polls > 1 else CROWDED_POLL_SECONDS)
         if now < next_at:
-            self._look_again(next_at)
+            self._recheck_at(next_at)
             return False
-        self._crowded_at = now
+        self._paced_poll_at = now
         return True
 
-    def _look_again(self, at: float) -> None:
+    def _recheck_at(self, at: float) -> None:
         if self._timer is not None and self._timer.when() > at:
             self._timer.cancel()
             self._timer = None
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_at(at, self._rung)
+            self._timer = asyncio.get_running_loop().call_at(at, self._on_timer)
 
-    def _rung(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
         if self._room() <= 0 and not self._stopped.is_set():
             self.when_full()
         self._changed.set()
 
-    def _smallest(self) -> int:
+    def _smallest_poll(self) -> int:
         """Where much may be held, do not make a call for each single place that falls free."""
         return max(1, min(POLL_SIZE, self._max_held // 20))
 
     def _poll(self) -> None:
         room = self._room()
         # For the reserved places as many messages as places: most of them go back at once, however large they are.
-        places = self._usual_places if room > self._few else 1
+        places = self._usual_places if room > self._reserved_places else 1
         limit = max(1, min(POLL_SIZE, room // places))
         reserved = limit * places
         self._reserved += reserved
@@ -182,38 +182,38 @@ class Intake:
         waits = Waits()
         self._waits.add(waits)
         try:
-            messages = await self._insist(limit, attempt, waits.wait_to_call)
+            messages = await self._receive_until_answered(limit, attempt, waits.wait_to_call)
         except Stopping:
             messages = ()
         finally:
             self._waits.discard(waits)
             self._reserved -= reserved
-        self._wanted = min(self._wanted * 2, MOST_POLLS) if len(messages) == limit else 1
-        self._tally.messages_received += len(messages)
-        holds = [lease for message in messages if (lease := self._custody.take(self._believe(message))) is not None]
-        self._usual_places = max((lease.places for lease in holds), default=self._usual_places)
-        for lease in holds:
+        self._wanted_polls = min(self._wanted_polls * 2, MOST_POLLS) if len(messages) == limit else 1
+        self._counters.messages_received += len(messages)
+        held_leases = [lease for message in messages if (lease := self._leases.take(self._verify(message))) is not None]
+        self._usual_places = max((lease.places for lease in held_leases), default=self._usual_places)
+        for lease in held_leases:
             self._begin(lease)
 
-    async def _insist(self, limit: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
+    async def _receive_until_answered(self, limit: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
         """Receive; on trouble wait and try again. On FIFO under the same attempt id, so that no answer is lost."""
         while not self._stopped.is_set():
             try:
                 messages = await self._queue.receive(limit, wait_seconds=POLL_SECONDS, attempt=attempt, wait=wait)
             except CallFailed as failed:
-                log.warning("receive.failed", code=failed.code, error=str(failed), failures=self._troubles + 1)
+                log.warning("receive.failed", code=failed.code, error=str(failed), failures=self._failures + 1)
             except Interrupted:
                 raise
             except Exception:
-                self._tally.faults += 1
+                self._counters.faults += 1
                 log.exception("receive.faulted")
             else:
                 self._ended()
-                self._troubles = 0
+                self._failures = 0
                 return messages
             self._ended()
-            self._troubles += 1
-            await rest(pause_seconds(self._troubles, self._rng), unless=self._stopped)
+            self._failures += 1
+            await rest(pause_seconds(self._failures, self._rng), unless=self._stopped)
         return ()
 
     def _ended(self) -> None:

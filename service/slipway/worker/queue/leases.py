@@ -75,7 +75,14 @@ class Leases:
     """Everything that is held, by message id."""
 
     def __init__(
-        self, queue: LeaseCalls, *, lease_seconds: int, max_held: int, traits: QueueTraits, rng: random.Random, tally: Counters
+        self,
+        queue: LeaseCalls,
+        *,
+        lease_seconds: int,
+        max_held: int,
+        traits: QueueTraits,
+        rng: random.Random,
+        counters: Counters,
     ) -> None:
         self._queue = queue
         self._place_bytes = bytes_of_place(max_held)
@@ -84,13 +91,13 @@ class Leases:
         self._lease_seconds = lease_seconds
         self._traits = traits
         self._rng = rng
-        self._tally = tally
-        self._holds: dict[str, Lease] = {}
+        self._counters = counters
+        self._by_message_id: dict[str, Lease] = {}
         self._deadlines = Deadlines()
         self._loop = asyncio.get_running_loop()
         self._stopped = asyncio.Event()
         self._patience_ends = math.inf
-        self.make_hold: Callable[[Delivery, float, Deadlines], Lease] = Lease
+        self.make_lease: Callable[[Delivery, float, Deadlines], Lease] = Lease
         self.changed = asyncio.Event()
         """Set when something has been let go: there is room again."""
         self.postponed_at = -math.inf
@@ -104,10 +111,10 @@ class Leases:
         self._sends = Batches(queue.send, linger=0.0, parallel=PARALLEL_CALLS, size=_size_of, largest=LARGEST_BATCH_BYTES)
 
     def __len__(self) -> int:
-        return len(self._holds)
+        return len(self._by_message_id)
 
     def __iter__(self) -> Iterator[Lease]:
-        return iter(list(self._holds.values()))
+        return iter(list(self._by_message_id.values()))
 
     def take(self, message: Message) -> Lease | None:
         """Hold a message from now on; None when it is held already, and this is the same piece of work again.
@@ -116,24 +123,24 @@ class Leases:
         """
         delivery = Delivery.of(message.packed())
         message = delivery.message
-        held = self._holds.get(message.message_id)
+        held = self._by_message_id.get(message.message_id)
         if held is not None:
-            self._tally.duplicate_deliveries += 1
+            self._counters.duplicate_deliveries += 1
             if held.renew(delivery, self._lease_seconds):
                 log.info("message.duplicated", message_id=message.message_id, receive_count=message.receive_count)
                 if self._traits.should_continue(message.receive_count):
                     held.interrupt(TooLongHeld)  # were this process to die now, nobody would receive it again
                 return None
             self.places -= held.places
-        lease = self._holds[message.message_id] = self.make_hold(delivery, self._lease_seconds, self._deadlines)
+        lease = self._by_message_id[message.message_id] = self.make_lease(delivery, self._lease_seconds, self._deadlines)
         lease.places = math.ceil(message.held_bytes / self._place_bytes)
         self.places += lease.places
         return lease
 
     def discard(self, lease: Lease) -> None:
         """Stop extending this lease. Safe to repeat."""
-        if self._holds.get(lease.message.message_id) is lease:
-            del self._holds[lease.message.message_id]
+        if self._by_message_id.get(lease.message.message_id) is lease:
+            del self._by_message_id[lease.message.message_id]
             self.places -= lease.places
             self.changed.set()
 
@@ -141,8 +148,8 @@ class Leases:
         """Look at every lease several times in its life, and extend what is past its half, until stopped."""
         while not self._stopped.is_set():
             for number, lease in enumerate(self, 1):
-                if self._holds.get(lease.message.message_id) is lease:
-                    self._look_after(lease)
+                if self._by_message_id.get(lease.message.message_id) is lease:
+                    self._extend_if_due(lease)
                 if number % LOOKED_AFTER_AT_ONCE == 0:
                     await asyncio.sleep(0)
             await rest(min(self._lease_seconds / 12, LONGEST_ROUND_SECONDS), unless=self._stopped)
@@ -158,7 +165,7 @@ class Leases:
     async def delete(self, lease: Lease) -> None:
         """Delete the message, whose outcome is published. Gives up when the lease is over: it will be received again."""
         self.discard(lease)
-        await self._insist(self._deletes, lease, "delete")
+        await self._settle(self._deletes, lease, "delete")
 
     async def release(self, lease: Lease, after: int = 0) -> None:
         """Make the message visible again, at once or after so many seconds. Gives up when the lease is over."""
@@ -166,7 +173,7 @@ class Leases:
         if lease.is_lost:
             return None
         if not after:
-            return await self._insist(self._releases, lease, "release")
+            return await self._settle(self._releases, lease, "release")
         try:
             (failed,) = await self._queue.extend([lease.receipt], after)
         except CallFailed as whole:
@@ -184,7 +191,7 @@ class Leases:
 
     def is_leased(self, lease: Lease) -> bool:
         """Return whether the message is still leased here, under this very lease."""
-        return self._holds.get(lease.message.message_id) is lease
+        return self._by_message_id.get(lease.message.message_id) is lease
 
     async def send_continuation(self, lease: Lease, continuation: Outgoing) -> CallFailed | None:
         """Send the request on under a new message; return what made that impossible. The caller then deletes this one.
@@ -236,7 +243,7 @@ class Leases:
             answers |= zip(receipts, failed, strict=True)
         return [answers[receipt] for receipt, _ in entries]
 
-    def _look_after(self, lease: Lease) -> None:
+    def _extend_if_due(self, lease: Lease) -> None:
         now = self._loop.time()
         if now >= lease.lease_until:
             self._lost(lease, "the lease ran out before it could be extended")
@@ -255,27 +262,27 @@ class Leases:
     def _extended(self, lease: Lease, receipt: str, asked_at: float, answer: asyncio.Future[CallFailed | None]) -> None:
         lease.is_extending = False
         if bug := answer.exception():
-            self._tally.faults += 1
+            self._counters.faults += 1
             log.error("extend.faulted", exc_info=bug, what=lease.what)
             return
         failed = answer.result()
         if isinstance(failed, ReceiptExpired) and lease.receipt != receipt:
             return  # received again meanwhile, here: it was the older receipt that is gone
         if failed is None:
-            self._tally.leases_extended += 1
+            self._counters.leases_extended += 1
             lease.lease_until = max(lease.lease_until, self._extendable_until(lease, asked_at))
-        elif isinstance(failed, ReceiptExpired) and self._holds.get(lease.message.message_id) is lease:
+        elif isinstance(failed, ReceiptExpired) and self._by_message_id.get(lease.message.message_id) is lease:
             self._lost(lease, str(failed))
         elif not isinstance(failed, ReceiptExpired):
             log.warning("extend.failed", code=failed.code, error=str(failed), what=lease.what)
 
     def _lost(self, lease: Lease, error: str) -> None:
         if not lease.is_lost:
-            self._tally.leases_lost += 1
+            self._counters.leases_lost += 1
             log.warning("lease.lost", message_id=lease.message.message_id, what=lease.what, error=error)
             lease.interrupt(LeaseLost)
 
-    async def _insist(self, batches: Batches[Lease], lease: Lease, doing: str) -> None:
+    async def _settle(self, batches: Batches[Lease], lease: Lease, doing: str) -> None:
         failures = count(1)
         while (failed := await batches.put(lease)) is not None:
             if isinstance(failed, ReceiptExpired) or not await self._may_try_again(lease, next(failures)):
@@ -286,23 +293,23 @@ class Leases:
         await asyncio.sleep(pause_seconds(failures, self._rng, longest=self._lease_seconds / 6))
         return not lease.is_lost and self._loop.time() < min(lease.lease_until, self._patience_ends)
 
-    async def _extend(self, holds: Sequence[Lease]) -> Sequence[CallFailed | None]:
+    async def _extend(self, held_leases: Sequence[Lease]) -> Sequence[CallFailed | None]:
         """Extend each for a whole lease; near the limit of SQS for what is left, and those of one length in one call."""
         now = self._loop.time()
-        seconds = [int(self._extendable_until(lease, now) - now) for lease in holds]
-        answers: list[CallFailed | None] = [None] * len(holds)
+        seconds = [int(self._extendable_until(lease, now) - now) for lease in held_leases]
+        answers: list[CallFailed | None] = [None] * len(held_leases)
         for length in dict.fromkeys(seconds):
             places = [place for place, each in enumerate(seconds) if each == length]
-            answered = await self._queue.extend([holds[place].receipt for place in places], length)
+            answered = await self._queue.extend([held_leases[place].receipt for place in places], length)
             for place, answer in zip(places, answered, strict=True):
                 answers[place] = answer
         return answers
 
-    async def _delete(self, holds: Sequence[Lease]) -> Sequence[CallFailed | None]:
-        return await self._queue.delete([lease.receipt for lease in holds])
+    async def _delete(self, held_leases: Sequence[Lease]) -> Sequence[CallFailed | None]:
+        return await self._queue.delete([lease.receipt for lease in held_leases])
 
-    async def _release(self, holds: Sequence[Lease]) -> Sequence[CallFailed | None]:
-        return await self._queue.extend([lease.receipt for lease in holds], 0)
+    async def _release(self, held_leases: Sequence[Lease]) -> Sequence[CallFailed | None]:
+        return await self._queue.extend([lease.receipt for lease in held_leases], 0)
 
 
 def _size_of(outgoing: Outgoing) -> int:

@@ -59,18 +59,18 @@ class Capacity:
     def __init__(
         self,
         leases: Leases,
-        sites: Mapping[str, TargetRuntime],
-        turns: RequestOrder,
+        runtimes: Mapping[str, TargetRuntime],
+        request_order: RequestOrder,
         keys_of: Callable[[AnyRequest, Lease], Sequence[str]],
         *,
         max_held: int,
         is_fifo: bool,
         rng: random.Random,
-        tally: Counters,
+        counters: Counters,
     ) -> None:
-        self._custody = leases
-        self._sites = sites
-        self._turns = turns
+        self._leases = leases
+        self._runtimes = runtimes
+        self._request_order = request_order
         self._keys_of = keys_of
         self._max_held = max_held
         reserved = reserved_places(max_held)
@@ -79,7 +79,7 @@ class Capacity:
         """Above this, also what is no deploy costs a waiting request its place: some are free for the next receive."""
         self._is_fifo = is_fifo
         self._rng = rng
-        self._tally = tally
+        self._counters = counters
         self._away: dict[str, dict[float, float]] = {}
         """By key of `RequestOrder`: when what was postponed was first received, and until when it is away."""
         self._loop = asyncio.get_running_loop()
@@ -90,14 +90,14 @@ class Capacity:
             return True
         if self._is_behind(request, lease):
             return False
-        may_stay = self._custody.places <= self._most_deploys or self._find_place(request, lease)
+        may_stay = self._leases.places <= self._most_deploys or self._find_place(request, lease)
         if may_stay:
-            self._has_come(request, lease)
+            self._note_returned(request, lease)
         return may_stay
 
     def _find_place(self, request: AnyRequest, lease: Lease) -> bool:
         """Answer whether a request may stay although the places for deploys may be taken."""
-        held = [each for each in self._custody if each.request is not None and not each.is_leaving and each is not lease]
+        held = [each for each in self._leases if each.request is not None and not each.is_leaving and each is not lease]
         deploys = [each for each in held if isinstance(each.request, Deploy)]
         if isinstance(request, Deploy) and not lease.delivery.decisions.allows_delete:
             is_room = _places(deploys) + lease.places <= self._most_deploys
@@ -109,12 +109,12 @@ class Capacity:
             self._free(lease.places, others)
         return True
 
-    def free_one(self) -> None:
+    def free_one_place(self) -> None:
         """Let a request that waits go where all places are taken: when the last one came, none may have waited yet.
 
         Nothing is received while all places are taken, so nothing else would make room for what frees something.
         """
-        held = [each for each in self._custody if not each.is_leaving]
+        held = [each for each in self._leases if not each.is_leaving]
         if _places(held) >= self._max_held > self._most_deploys:
             self._free(1, held)
 
@@ -131,19 +131,19 @@ class Capacity:
     def postpone(self, request: AnyRequest, lease: Lease) -> Continue | Release:
         """Answer how a request that gives its place up is settled."""
         after = self._delay(request, lease)
-        self._note_away(request, lease, after)
-        self._custody.postponed_at = self._loop.time()
-        self._tally.postponed += 1
+        self._remember_away(request, lease, after)
+        self._leases.postponed_at = self._loop.time()
+        self._counters.postponed += 1
         log.info("request.postponed", seconds=after, action=request.action, target=request.target)
         return Release(after) if self._is_fifo else Continue(after=after)
 
     def _send_away(self, lease: Lease) -> None:
         """Interrupt a request that gives its place up; what comes for the same deployment is behind it from now on."""
         if lease.request is not None:
-            self._note_away(lease.request, lease, 0)
+            self._remember_away(lease.request, lease, 0)
         lease.interrupt(Postponed)
 
-    def _note_away(self, request: AnyRequest, lease: Lease, after: int) -> None:
+    def _remember_away(self, request: AnyRequest, lease: Lease, after: int) -> None:
         """Remember that a request comes back after so many seconds."""
         first, now = lease.delivery.first_received_at, self._loop.time()
         until = now + after + RETURN_SECONDS
@@ -153,7 +153,7 @@ class Capacity:
             away = self._away.get(key, {})
             self._away[key] = {each: ends for each, ends in away.items() if ends > now} | {first: until}
 
-    def _has_come(self, request: AnyRequest, lease: Lease) -> None:
+    def _note_returned(self, request: AnyRequest, lease: Lease) -> None:
         """It is no longer away, where it was."""
         for key in self._keys_of(request, lease) if self._away else ():
             away = self._away.get(key, {})
@@ -195,7 +195,7 @@ class Capacity:
         there = waiting.get(target, [])
         if not there:
             return None
-        slots = self._sites[target].slots
+        slots = self._runtimes[target].slots
         in_line = [each for each in there if each.why is Reason.NO_SLOT]
         others = [each for each in there if each.why is not Reason.NO_SLOT]
         is_own = target == request.target
@@ -223,7 +223,7 @@ class Capacity:
             and not lease.is_leaving
             and request.reply_target.task_token is None
             and not self._is_worn(lease)
-            and not self._turns.is_followed(self._keys_of(request, lease), lease)
+            and not self._request_order.is_followed(self._keys_of(request, lease), lease)
             and self._left(request, lease) > SHORTEST_DELAY_SECONDS
         )
 
@@ -238,7 +238,7 @@ class Capacity:
     def _delay(self, request: AnyRequest, lease: Lease) -> int:
         """Answer for how long a request goes away: the older, the longer, while others wait here; not past its deadline."""
         age = lease.now() - lease.delivery.first_received_at
-        in_line = self._sites[request.target].slots.waiting
+        in_line = self._runtimes[request.target].slots.waiting
         if self._is_fifo:
             longest = min(FIFO_SECONDS_ALONE + FIFO_SECONDS_IN_LINE * in_line, LONGEST_FIFO_DELAY_SECONDS)
             delay = min(max(age, SHORTEST_FIFO_DELAY_SECONDS), longest)
@@ -249,8 +249,8 @@ class Capacity:
         return max(1, int(min(delay, self._left(request, lease))))
 
 
-def _places(holds: Sequence[Lease]) -> int:
-    return sum(each.places for each in holds)
+def _places(held_leases: Sequence[Lease]) -> int:
+    return sum(each.places for each in held_leases)
 
 
 def _standing(lease: Lease) -> tuple[int, float]:

@@ -68,47 +68,47 @@ class MessageProcessor:
 
     def __init__(  # noqa: PLR0913  all that a message may need
         self,
-        terms: WorkerPolicy,
+        policy: WorkerPolicy,
         traits: QueueTraits,
         leases: Leases,
         *,
         rng: random.Random,
-        burials: DeadLetterSender,
+        dead_letter_sender: DeadLetterSender,
         publisher: Publisher,
-        replies: CallbackSender,
-        sites: Mapping[str, TargetRuntime],
-        turns: RequestOrder,
+        callbacks: CallbackSender,
+        runtimes: Mapping[str, TargetRuntime],
+        request_order: RequestOrder,
         history: History,
-        tally: Counters,
+        counters: Counters,
     ) -> None:
-        self._terms = terms
+        self._policy = policy
         self._admission = Admission(
-            targets=terms.targets,
-            timeout=terms.timeout,
-            triggers=terms.triggers,
-            reply_to=terms.reply_to,
-            permissions=terms.permissions,
-            own_sender=terms.own_sender,
+            targets=policy.targets,
+            timeout=policy.timeout,
+            triggers=policy.triggers,
+            reply_to=policy.reply_to,
+            permissions=policy.permissions,
+            own_sender=policy.own_sender,
         )
         self._traits = traits
-        self._burials = burials
-        self._announcer = publisher
-        self._replies = replies
-        self._sites = sites
-        self._pipelines = PipelineStops(terms, replies, sites[DEFAULT].lives.cancelling)
-        self.turns = turns
-        self.room = Capacity(
+        self._dead_letter_sender = dead_letter_sender
+        self._publisher = publisher
+        self._callbacks = callbacks
+        self._runtimes = runtimes
+        self._pipeline_stops = PipelineStops(policy, callbacks, runtimes[DEFAULT].actions.cancel_action)
+        self.request_order = request_order
+        self.capacity = Capacity(
             leases,
-            sites,
-            self.turns,
+            runtimes,
+            self.request_order,
             self._keys,
-            max_held=terms.max_held,
+            max_held=policy.max_held,
             is_fifo=traits.is_fifo,
             rng=rng,
-            tally=tally,
+            counters=counters,
         )
         self.history = history
-        self._tally = tally
+        self._counters = counters
 
     async def answer(self, lease: Lease) -> Settlement:
         """What becomes of one message: understand, take turns, do what it asks, announce, reply."""
@@ -117,13 +117,13 @@ class MessageProcessor:
         except RequestRejected as rejected:
             return await self._reject(lease, rejected)
         except NoMatchingTrigger as unmatched:
-            return self._pass_over(unmatched)
+            return self._ignore_event(unmatched)
         except PipelineStopping as stopping:
-            return await self._pipelines.let_stop(stopping, lease)
+            return await self._pipeline_stops.stop(stopping, lease)
         lease.request, lease.what = request, request.name
-        site = self._sites[request.target]
+        runtime = self._runtimes[request.target]
         bind_contextvars(request_id=request.request_id, deployment=request.name)  # the task's own, and gone with it
-        if (given_back := self._give_back(request, lease, site)) is not None:
+        if (given_back := self._give_back(request, lease, runtime)) is not None:
             return given_back
         if request.target_label:
             bind_contextvars(target=request.target_label)
@@ -142,21 +142,21 @@ class MessageProcessor:
             tenant=request.tenant,
         )
         deadline = lease.loop_time(times_of(lease, request).deadline or 0.0)
-        with self._replies.beating(request.reply_target):
+        with self._callbacks.heartbeats(request.reply_target):
             with suppress(DeadlinePassed), lease.until(deadline):
-                await self._let_older_messages_come(lease)
-            with self._turn(request, lease) as turn:
-                report_progress = self._teller(request, lease)
+                await self._wait_for_earlier_messages(lease)
+            with self._order_position(request, lease) as position:
+                report_progress = self._progress_reporter(request, lease)
                 report_progress(Progress.ACCEPTED, None, None)
                 # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
                 with suppress(DeadlinePassed), lease.until(deadline):
-                    await turn.come(report_progress)
-                outcome = await site.lives.live(request, lease, deadline, report_progress)
+                    await position.wait_until_first(report_progress)
+                outcome = await runtime.actions.run(request, lease, deadline, report_progress)
                 if isinstance(outcome, Release | Done):
                     return outcome
                 if isinstance(outcome, SendContinuation):
                     if lease.refused is None:
-                        return self._handed_on(outcome, report_progress)
+                        return self._continue(outcome, report_progress)
                     is_tested = outcome.decisions.tested is not None
                     outcome = (
                         outcome.outcome_at_deadline if is_tested else _not_continued(outcome.outcome_at_deadline, lease.refused)
@@ -169,11 +169,11 @@ class MessageProcessor:
                     )
                     return await self._reject(lease, reused)
                 asked = replace(request, owner="") if outcome.is_of_former_version else request
-                publication = announce_outcome(asked, outcome, times_of(lease, request), site.target.source)
+                publication = announce_outcome(asked, outcome, times_of(lease, request), runtime.target.source)
                 publication = await self._announce(publication, lease)
                 lease.is_announced = True
-            await self._replies.reply(request.reply_target, publication, lease)
-        self._finished(request, outcome, lease, publication.event_id)
+            await self._callbacks.reply(request.reply_target, publication, lease)
+        self._record_end(request, outcome, lease, publication.event_id)
         return Done()
 
     async def fail(self, lease: Lease, text: str, *, may_read: bool = True) -> Settlement:
@@ -187,23 +187,23 @@ class MessageProcessor:
                 try:
                     lease.request = self._admission.admit(lease.message, lease.delivery.first_sender)
                 except RequestRejected as rejected:
-                    reply_target = permitted_reply_target(rejected.reply_target, self._terms.reply_to)
+                    reply_target = permitted_reply_target(rejected.reply_target, self._policy.reply_to)
         origin, request = lease.delivery.origin, lease.request
         if not lease.is_announced:
             if request is None:
-                publication = announce_failure(origin, text, times_of(lease), self._terms.home.source)
+                publication = announce_failure(origin, text, times_of(lease), self._policy.home.source)
             else:
                 outcome = Outcome(OutcomeKind.FAILED, Reason.INTERNAL_ERROR, text)
-                source = self._sites[request.target].target.source
+                source = self._runtimes[request.target].target.source
                 publication = announce_outcome(request, outcome, times_of(lease, request), source)
             await self._announce(publication, lease)
             lease.is_announced = True
-            self._tally.endings[OutcomeKind.FAILED.value] += 1
+            self._counters.endings[OutcomeKind.FAILED.value] += 1
             if (reply_target := request.reply_target if request else reply_target) is not None:
                 with suppress(Exception):  # replying may be what has failed
-                    await self._replies.reply(reply_target, publication, lease)
+                    await self._callbacks.reply(reply_target, publication, lease)
         if self._traits.has_dead_letter_queue:
-            is_there = await self._bury(lease, Reason.INTERNAL_ERROR.value, text)
+            is_there = await self._send_dead_letter(lease, Reason.INTERNAL_ERROR.value, text)
         log.error("request.given_up", error=text, is_dead_letter=is_there)
         return Done()
 
@@ -212,14 +212,14 @@ class MessageProcessor:
 
         Where that is refused, too, it is put off, and ends after two weeks.
         """
-        self._tally.events_given_up += 1
-        is_there = self._traits.has_dead_letter_queue and await self._bury(lease, "Unpublishable", text)
+        self._counters.events_given_up += 1
+        is_there = self._traits.has_dead_letter_queue and await self._send_dead_letter(lease, "Unpublishable", text)
         log.error("event.given_up", error=text, is_dead_letter=is_there)
         is_over = lease.delivery.lineage.delays >= MOST_DELAYS
         return Done() if is_there or is_over else Postpone()
 
-    async def _bury(self, lease: Lease, code: str, text: str) -> bool:
-        return await self._burials.send_dead_letter(
+    async def _send_dead_letter(self, lease: Lease, code: str, text: str) -> bool:
+        return await self._dead_letter_sender.send_dead_letter(
             copy_because(lease.message, code, text, is_fifo=self._traits.is_fifo), lease
         )
 
@@ -227,10 +227,10 @@ class MessageProcessor:
         """Publish; answer what was published, with its place in the trace where there is one."""
         with lease.trace.span(PUBLISH):
             publication = with_trace(publication, lease.trace.traceparent)
-            await self._announcer.publish_until_done(publication, lease)
+            await self._publisher.publish_until_done(publication, lease)
         return publication
 
-    def _handed_on(self, step: SendContinuation, report_progress: ReportProgress) -> Settlement:
+    def _continue(self, step: SendContinuation, report_progress: ReportProgress) -> Settlement:
         """What was decided is written down, in the message that carries it on, before anything is done about it."""
         otherwise = step.outcome_at_deadline
         if step.decisions.tested is not None:
@@ -240,15 +240,15 @@ class MessageProcessor:
         log.info("request.failed_for_now", attempt=otherwise.attempt, error=otherwise.log_message)
         return Continue(step.decisions)
 
-    def _give_back(self, request: AnyRequest, lease: Lease, site: TargetRuntime) -> Settlement | None:
+    def _give_back(self, request: AnyRequest, lease: Lease, runtime: TargetRuntime) -> Settlement | None:
         """Return how a request that must not take a place now is settled; None where it stays."""
         if (seconds := self._seconds_hidden(request, lease)) > 0:
             if lease.delivery.decisions.cancelled is None:
-                site.lives.cancelling.overtake(lease)
+                runtime.actions.cancel_action.apply_pending_cancel(lease)
             return Release(seconds)
-        if not self.room.admit(request, lease):
-            site.lives.cancelling.overtake(lease)
-            return self.room.postpone(request, lease)
+        if not self.capacity.admit(request, lease):
+            runtime.actions.cancel_action.apply_pending_cancel(lease)
+            return self.capacity.postpone(request, lease)
         return None
 
     def _seconds_hidden(self, request: AnyRequest, lease: Lease) -> int:
@@ -262,7 +262,7 @@ class MessageProcessor:
         until = min(self._not_before(lease), times.deadline or 0.0)
         return max(0, min(LONGEST_DELAY_SECONDS, math.ceil(until - now)))
 
-    async def _let_older_messages_come(self, lease: Lease) -> None:
+    async def _wait_for_earlier_messages(self, lease: Lease) -> None:
         """Wait until what was decided may be acted on."""
         seconds = self._not_before(lease) - lease.now()
         if seconds > 0:
@@ -271,11 +271,11 @@ class MessageProcessor:
                 await lease.pause(seconds)
 
     def _not_before(self, lease: Lease) -> float:
-        return lease.delivery.not_before(self._terms.visibility_timeout)
+        return lease.delivery.not_before(self._policy.visibility_timeout)
 
-    def _turn(self, request: AnyRequest, lease: Lease) -> OrderPosition:
+    def _order_position(self, request: AnyRequest, lease: Lease) -> OrderPosition:
         """Answer the turn behind those before this one."""
-        return self.turns.turn(self._keys(request, lease), lease)
+        return self.request_order.position(self._keys(request, lease), lease)
 
     def _keys(self, request: AnyRequest, lease: Lease) -> list[str]:
         """Answer what it must be alone with: its FIFO group, and its deployment."""
@@ -286,12 +286,12 @@ class MessageProcessor:
             keys.insert(0, f"group {lease.message.group}")
         return keys
 
-    def _teller(self, request: AnyRequest, lease: Lease) -> ReportProgress:
+    def _progress_reporter(self, request: AnyRequest, lease: Lease) -> ReportProgress:
         """Answer what announces progress: each kind and reason once, and nothing unless the settings ask for it."""
-        if not self._terms.progress_events:
+        if not self._policy.progress_events:
             return no_progress
         told: set[tuple[Progress, Reason | None]] = set()
-        site = self._sites[request.target]
+        runtime = self._runtimes[request.target]
         attempt = lease.delivery.decisions.attempt
 
         def report_progress(
@@ -299,31 +299,33 @@ class MessageProcessor:
         ) -> None:
             if (progress, reason) not in told:
                 told.add((progress, reason))
-                prospect = site.outlook.view(lease).of(reason, place() if place else None)
+                prospect = runtime.outlook.view(lease).of(reason, place() if place else None)
                 times = times_of(lease, request)
-                source = site.target.source
+                source = runtime.target.source
                 publication = announce_progress(request, progress, times, source, reason, message, attempt, prospect)
-                self._announcer.publish_best_effort(with_trace(publication, lease.trace.traceparent))
+                self._publisher.publish_best_effort(with_trace(publication, lease.trace.traceparent))
 
         return report_progress
 
-    def _pass_over(self, unmatched: NoMatchingTrigger) -> Settlement:
+    def _ignore_event(self, unmatched: NoMatchingTrigger) -> Settlement:
         """An event that asks for nothing: counted, and done with."""
-        self._tally.events_unmatched += 1
+        self._counters.events_unmatched += 1
         log.info("event.unmatched", source=unmatched.source, detail_type=unmatched.detail_type)
         return Done()
 
     async def _reject(self, lease: Lease, rejected: RequestRejected) -> Settlement:
         origin = lease.delivery.origin
         publication = announce_rejection(
-            origin, rejected.request_id, rejected.code, rejected.reason, times_of(lease), self._terms.home.source
+            origin, rejected.request_id, rejected.code, rejected.reason, times_of(lease), self._policy.home.source
         )
         lease.trace.note(request_id=rejected.request_id or origin, outcome=OutcomeKind.REJECTED.value, error=rejected.reason)
         publication = await self._announce(publication, lease)
-        await self._replies.reply(permitted_reply_target(rejected.reply_target, self._terms.reply_to), publication, lease)
+        await self._callbacks.reply(permitted_reply_target(rejected.reply_target, self._policy.reply_to), publication, lease)
         if self._traits.has_dead_letter_queue:
-            await self._burials.send_dead_letter(rejected_copy(lease.message, rejected, is_fifo=self._traits.is_fifo), lease)
-        self._tally.endings["Rejected"] += 1
+            await self._dead_letter_sender.send_dead_letter(
+                rejected_copy(lease.message, rejected, is_fifo=self._traits.is_fifo), lease
+            )
+        self._counters.endings["Rejected"] += 1
         finished = FinishedRequest(
             request_id=rejected.request_id or origin,
             message_id=origin,
@@ -337,13 +339,13 @@ class MessageProcessor:
         log.warning("request.rejected", code=rejected.code.value, field=rejected.field, reason=rejected.reason)
         return Done()
 
-    def _finished(self, request: AnyRequest, outcome: Outcome, lease: Lease, event_id: str) -> None:
+    def _record_end(self, request: AnyRequest, outcome: Outcome, lease: Lease, event_id: str) -> None:
         """The one line that says everything about a request that has ended."""
         times = times_of(lease, request)
         seconds = max(0.0, times.now - times.received)
-        self._tally.endings[outcome.kind.value] += 1
-        self._tally.adoptions += outcome.adopted
-        self._tally.request_seconds.add(seconds)
+        self._counters.endings[outcome.kind.value] += 1
+        self._counters.adoptions += outcome.adopted
+        self._counters.request_seconds.add(seconds)
         finished = FinishedRequest(
             request_id=request.request_id,
             message_id=lease.delivery.origin,

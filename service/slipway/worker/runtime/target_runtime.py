@@ -10,7 +10,7 @@ from structlog.contextvars import bind_contextvars
 
 from slipway.core.requests.targets import DEFAULT, Target
 from slipway.core.scheduling.quota import Quota
-from slipway.worker.actions import dispatch as lives
+from slipway.worker.actions import dispatch as actions
 from slipway.worker.actions.cancel import CancelAction
 from slipway.worker.actions.dispatch import ActionDispatcher
 from slipway.worker.kernel.counters import Counters
@@ -22,7 +22,7 @@ from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
 
 
-class TargetBedrock(lives.ActionBedrock, watcher.WatcherBedrock, ReaperBedrock, Protocol):
+class TargetBedrock(actions.ActionBedrock, watcher.WatcherBedrock, ReaperBedrock, Protocol):
     """Everything that is called of Bedrock, in one account and Region."""
 
 
@@ -34,42 +34,44 @@ class TargetRuntime:
         target: Target,
         bedrock: TargetBedrock,
         queue: ReaperQueue,
-        terms: WorkerPolicy,
-        cancelling: CancelAction,
+        policy: WorkerPolicy,
+        cancel_action: CancelAction,
         *,
         is_fifo: bool,
         rng: random.Random,
-        tally: Counters,
+        counters: Counters,
     ) -> None:
         self.target = target
-        self.tally = tally
+        self.counters = counters
         """What is counted here: the sweeps, the quota's refusals, how long creation takes."""
         self.watcher = Watcher(
             bedrock,
-            interval=terms.sweep_interval,
+            interval=policy.sweep_interval,
             rng=rng,
-            tally=tally,
+            counters=counters,
             needs_counts=lambda: self.slots.needs_counts(),  # noqa: PLW0108  slots and watcher need each other
             counted=lambda others, names: self.slots.swept(others, names),  # noqa: PLW0108  as above
         )
         self.slots = Slots(
             Quota(target.rules.max_creating, target.rules.max_total),
-            weights=terms.tenant_weights,
+            weights=policy.tenant_weights,
             in_creation=lambda: self.watcher.in_flight,
             request_sweep=self.watcher.request_sweep,
-            tally=tally,
+            counters=counters,
         )
-        self.outlook = EtaEstimator(self.slots, self.watcher, tally)
-        self.lives = ActionDispatcher(bedrock, target, terms, self.slots, self.watcher, cancelling, rng=rng, tally=tally)
+        self.outlook = EtaEstimator(self.slots, self.watcher, counters)
+        self.actions = ActionDispatcher(
+            bedrock, target, policy, self.slots, self.watcher, cancel_action, rng=rng, counters=counters
+        )
         self._reaper = Reaper(
             bedrock,
             queue,
             target.name,
-            interval=terms.reap_interval,
+            interval=policy.reap_interval,
             is_fifo=is_fifo,
             rng=rng,
-            tally=tally,
-            deleted=self.lives.expired,
+            counters=counters,
+            deleted=self.actions.expired,
         )
 
     async def run(self) -> None:

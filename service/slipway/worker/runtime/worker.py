@@ -81,109 +81,113 @@ class Worker:
 
     def __init__(  # noqa: PLR0913  everything outside of it
         self,
-        terms: WorkerPolicy,
+        policy: WorkerPolicy,
         traits: QueueTraits,
         *,
         source: intake.Source,
         queue: Queue,
         topic: Topic,
         bedrocks: Mapping[str, TargetBedrock],
-        desk: CallbackTargets,
+        callback_targets: CallbackTargets,
         rng: random.Random,
-        beside: Worker | None = None,
+        primary: Worker | None = None,
     ) -> None:
         """Serve one queue; with `beside`, the control queue of that one, which runs and stops both.
 
         The two share everything that is about Bedrock, SNS and the order per deployment. What is about messages (leases,
         places, settlements, continuations, dead letters) is with the queue that a message came from.
         """
-        if beside is not None:
-            terms = replace(terms, max_held=min(CONTROL_PLACES, terms.max_held))
-            beside.control = self
-        self._beside = beside
+        if primary is not None:
+            policy = replace(policy, max_held=min(CONTROL_PLACES, policy.max_held))
+            primary.control = self
+        self._primary = primary
         self.control: Worker | None = None
         """What serves the control queue, if there is one."""
-        self._terms = terms
+        self._policy = policy
         self._traits = traits
         self._queue = queue
         self._rng = rng
-        self._tasks: set[asyncio.Task[None]] = set() if beside is None else beside._tasks  # noqa: SLF001  another one of the same class
-        self._patience: asyncio.Timeout | None = None
-        self._goodbye_ends: float | None = None
-        self._vital: dict[str, asyncio.Task[object]] = {}
+        self._tasks: set[asyncio.Task[None]] = set() if primary is None else primary._tasks  # noqa: SLF001  another one of the same class
+        self._shutdown_timeout: asyncio.Timeout | None = None
+        self._shutdown_ends_at: float | None = None
+        self._vital_tasks: dict[str, asyncio.Task[object]] = {}
         self.has_left_early = False
         """Something was left, to be received again."""
-        tally = Counters() if beside is None else beside.tally
-        self.tally: Counters = tally
+        counters = Counters() if primary is None else primary.counters
+        self.counters: Counters = counters
         self.leases = Leases(
             queue,
-            lease_seconds=terms.visibility_timeout,
-            max_held=terms.max_held,
+            lease_seconds=policy.visibility_timeout,
+            max_held=policy.max_held,
             traits=traits,
             rng=rng,
-            tally=tally,
+            counters=counters,
         )
         self._copies = Copies()
         self.intake = intake.Intake(
             source,
             self.leases,
             self._begin,
-            max_held=terms.max_held,
+            max_held=policy.max_held,
             is_fifo=traits.is_fifo,
-            believe=partial(continuations.without_forged_continuation, own=terms.own_sender, has_rules=bool(terms.permissions)),
+            verify=partial(
+                continuations.without_forged_continuation, own=policy.own_sender, has_rules=bool(policy.permissions)
+            ),
             rng=rng,
-            tally=tally,
+            counters=counters,
         )
-        if beside is None:
-            self.turns = RequestOrder()
+        if primary is None:
+            self.request_order = RequestOrder()
             self.history = History()
-            cancelling = CancelAction(lambda: self.holds, self.history, terms.permissions, rng=rng)
-            self.sites = {
+            cancel_action = CancelAction(lambda: self.held_leases, self.history, policy.permissions, rng=rng)
+            self.runtimes = {
                 name: TargetRuntime(
                     target,
                     bedrocks[name],
                     queue,
-                    terms,
-                    cancelling,
+                    policy,
+                    cancel_action,
                     is_fifo=traits.is_fifo,
                     rng=rng,
-                    tally=tally if name == DEFAULT else Counters(),
+                    counters=counters if name == DEFAULT else Counters(),
                 )
-                for name, target in terms.targets.items()
+                for name, target in policy.targets.items()
             }
-            self._announcer = Publisher(topic, is_fifo=terms.is_topic_fifo, rng=rng, tally=tally)
-            self._replies = CallbackSender(desk, rng=rng, tally=tally, is_full=lambda: self.leases.places >= terms.max_held)
+            self._publisher = Publisher(topic, is_fifo=policy.is_topic_fifo, rng=rng, counters=counters)
+            self._callbacks = CallbackSender(
+                callback_targets, rng=rng, counters=counters, is_full=lambda: self.leases.places >= policy.max_held
+            )
         else:
-            self.turns, self.history, self.sites = beside.turns, beside.history, beside.sites
-            self._announcer, self._replies = beside._announcer, beside._replies  # noqa: SLF001  as above
-        self._answers = MessageProcessor(
-            terms,
+            self.request_order, self.history, self.runtimes = primary.request_order, primary.history, primary.runtimes
+            self._publisher, self._callbacks = primary._publisher, primary._callbacks  # noqa: SLF001  as above
+        self._processor = MessageProcessor(
+            policy,
             traits,
             self.leases,
             rng=rng,
-            burials=DeadLetterSender(queue, rng=rng, tally=tally),
-            publisher=self._announcer,
-            replies=self._replies,
-            sites=self.sites,
-            turns=self.turns,
+            dead_letter_sender=DeadLetterSender(queue, rng=rng, counters=counters),
+            publisher=self._publisher,
+            callbacks=self._callbacks,
+            runtimes=self.runtimes,
+            request_order=self.request_order,
             history=self.history,
-            tally=tally,
+            counters=counters,
         )
-        self.intake.when_full = self._answers.room.free_one
+        self.intake.when_full = self._processor.capacity.free_one_place
 
     @property
     def dead_task(self) -> str | None:
         """The name of a task that ended although it must run until `stop`; None as long as there is none."""
-        dead = (name for name, task in self._vital.items() if task.done())
+        dead = (name for name, task in self._vital_tasks.items() if task.done())
         return None if self.is_stopping else next(dead, None)
 
     @property
     def is_stopping(self) -> bool:
         """Whether `stop` was said."""
-        return (self._beside or self)._goodbye_ends is not None  # noqa: SLF001  as above
+        return (self._primary or self)._shutdown_ends_at is not None  # noqa: SLF001  as above
 
     @property
-    def holds(self) -> list[Lease]:
+    def held_leases(self) -> list[Lease]:
         """Return what is held, of all queues."""
         return [lease for each in self.queues for lease in each.leases]
 
@@ -195,25 +199,25 @@ class Worker:
     @property
     def watcher(self) -> Watcher:
         """The default target's."""
-        return self.sites[DEFAULT].watcher
+        return self.runtimes[DEFAULT].watcher
 
     @property
     def slots(self) -> Slots:
         """The default target's."""
-        return self.sites[DEFAULT].slots
+        return self.runtimes[DEFAULT].slots
 
-    def site_of(self, lease: Lease) -> TargetRuntime:
+    def runtime_of(self, lease: Lease) -> TargetRuntime:
         """Answer the target that a message is about; the default as long as it is not understood."""
-        return self.sites[lease.request.target if lease.request else DEFAULT]
+        return self.runtimes[lease.request.target if lease.request else DEFAULT]
 
     def slot_places(self) -> dict[str, int]:
         """Answer the place, from 1, in its target's line for a slot, of each message whose request waits in one."""
-        return {message: place for site in self.sites.values() for message, place in site.slots.places().items()}
+        return {message: place for runtime in self.runtimes.values() for message, place in runtime.slots.places().items()}
 
     def trace(self, tracer: Tracer) -> None:
         """From now on let what is received be traced."""
         for each in self.queues:
-            each.leases.make_hold = partial(TracedLease, tracer)
+            each.leases.make_lease = partial(TracedLease, tracer)
 
     async def run(self) -> None:
         """Serve the queue until `stop`; return when everything held has been settled or given back, or 24.5 s after `stop`.
@@ -221,19 +225,19 @@ class Worker:
         What cannot be given back by then, since AWS takes no call, is left: its lease runs out, and it is received again.
         """
         try:
-            async with asyncio.timeout_at(self._goodbye_ends) as self._patience:
+            async with asyncio.timeout_at(self._shutdown_ends_at) as self._shutdown_timeout:
                 await self._serve_queue()
         except TimeoutError:
             self.has_left_early = True
-            log.warning("daemon.left_early", held=len(self.holds), remedy="what is held comes back by itself")
+            log.warning("daemon.left_early", held=len(self.held_leases), remedy="what is held comes back by itself")
 
     def stop(self) -> None:
         """Receive nothing new and give back everything held; what is being announced or deleted is finished. Repeatable."""
-        is_first, held = not self.is_stopping, self.holds
+        is_first, held = not self.is_stopping, self.held_leases
         if is_first:
-            self._goodbye_ends = asyncio.get_running_loop().time() + LONGEST_SHUTDOWN_SECONDS
-            if self._patience is not None:
-                self._patience.reschedule(self._goodbye_ends)
+            self._shutdown_ends_at = asyncio.get_running_loop().time() + LONGEST_SHUTDOWN_SECONDS
+            if self._shutdown_timeout is not None:
+                self._shutdown_timeout.reschedule(self._shutdown_ends_at)
         self._stop_watching()
         for each in self.queues:
             each.intake.stop()
@@ -249,20 +253,20 @@ class Worker:
         for each in self.queues:
             each.intake.shorten_shutdown()
         soon = asyncio.get_running_loop().time() + HURRIED_SHUTDOWN_SECONDS
-        self._goodbye_ends = min(soon, self._goodbye_ends or soon)
-        if self._patience is not None:
-            self._patience.reschedule(self._goodbye_ends)
+        self._shutdown_ends_at = min(soon, self._shutdown_ends_at or soon)
+        if self._shutdown_timeout is not None:
+            self._shutdown_timeout.reschedule(self._shutdown_ends_at)
 
     def oldest_seconds(self) -> float:
         """Answer how long ago the oldest request that is held was first received; 0 when none is held."""
-        return max((_age(lease) for lease in self.holds), default=0.0)
+        return max((_age(lease) for lease in self.held_leases), default=0.0)
 
     def waits(self) -> Counter[Reason]:
         """Answer how many of the requests held wait for what at this moment."""
-        counts = Counter(lease.why for lease in self.holds if lease.why is not None)
-        other = {name: why for name, site in self.sites.items() if (why := site.slots.why()[0]) is not Reason.NO_SLOT}
+        counts = Counter(lease.why for lease in self.held_leases if lease.why is not None)
+        other = {name: why for name, runtime in self.runtimes.items() if (why := runtime.slots.why()[0]) is not Reason.NO_SLOT}
         if other and counts[Reason.NO_SLOT]:
-            in_line = (self.site_of(lease).target.name for lease in self.holds if lease.why is Reason.NO_SLOT)
+            in_line = (self.runtime_of(lease).target.name for lease in self.held_leases if lease.why is Reason.NO_SLOT)
             for name, number in Counter(in_line).items():
                 counts[Reason.NO_SLOT] -= number
                 counts[other.get(name, Reason.NO_SLOT)] += number
@@ -271,32 +275,32 @@ class Worker:
     def lease_margin(self) -> float:
         """Answer the shortest time in seconds for which a lease still holds; a whole lease when nothing is held."""
         now = asyncio.get_running_loop().time()
-        return min((lease.lease_until - now for lease in self.holds), default=float(self._terms.visibility_timeout))
+        return min((lease.lease_until - now for lease in self.held_leases), default=float(self._policy.visibility_timeout))
 
     async def _serve_queue(self) -> None:
         async with asyncio.TaskGroup() as group:
-            self._vital = {
+            self._vital_tasks = {
                 "leases": group.create_task(self.leases.run()),
-                **{f"target {name}": group.create_task(site.run()) for name, site in self.sites.items()},
-                "heartbeats": group.create_task(self._replies.run()),
+                **{f"target {name}": group.create_task(runtime.run()) for name, runtime in self.runtimes.items()},
+                "heartbeats": group.create_task(self._callbacks.run()),
             }
             if self.control is not None:
-                self._vital["leases of the control queue"] = group.create_task(self.control.leases.run())
-                self._vital["control queue"] = group.create_task(self.control.intake.run())
+                self._vital_tasks["leases of the control queue"] = group.create_task(self.control.leases.run())
+                self._vital_tasks["control queue"] = group.create_task(self.control.intake.run())
             await self.intake.run()
             if self.control is not None:
-                await self._vital["control queue"]
+                await self._vital_tasks["control queue"]
             while self._tasks:
                 await asyncio.wait(self._tasks)
-            await self._announcer.drain()
+            await self._publisher.drain()
             for each in self.queues:
                 each.leases.stop()
             self._stop_watching()
-            self._replies.stop()
+            self._callbacks.stop()
 
     def _stop_watching(self) -> None:
-        for site in self.sites.values():
-            site.stop()
+        for runtime in self.runtimes.values():
+            runtime.stop()
 
     def _begin(self, lease: Lease) -> None:
         if self.is_stopping:
@@ -309,25 +313,25 @@ class Worker:
         Whatever ends it without a settlement lets go of the lease, so that the message is received again, and is a fault.
         """
         settlement: Settlement | None = None
-        is_handed_on = False
+        is_continued = False
         try:
             bind_contextvars(message_id=lease.message.message_id)  # the task's own, and gone with it
             settlement = await self._settlement(lease)
-            is_handed_on = await self._settle(lease, settlement)
-            if lease.refused is not None and not is_handed_on:
+            is_continued = await self._settle(lease, settlement)
+            if lease.refused is not None and not is_continued:
                 lease.cancelled = None
                 lease.clear(Cancelled)
                 lease.clear(TooLongHeld)
                 settlement = await self._settlement(lease)
-                is_handed_on = await self._settle(lease, settlement)
+                is_continued = await self._settle(lease, settlement)
         except Exception as fault:
-            self.tally.faults += 1
+            self.counters.faults += 1
             if _is_of_close(fault):
                 raise
             log.exception("settlement.faulted")
         except BaseException as ended:
             if not self.is_stopping:
-                self.tally.faults += 1
+                self.counters.faults += 1
                 log.error("request.cut_off", what=lease.what, error=repr(ended))  # noqa: TRY400  it ended from outside
             raise
         finally:
@@ -335,7 +339,7 @@ class Worker:
             self._copies.discard(lease)
             self._tasks.discard(asyncio.current_task())  # here, as a callback takes 0.14 KB
             decided = settlement.decisions if isinstance(settlement, Continue) else None
-            lease.settled(as_cancelled=is_handed_on and decided is not None and decided.cancelled is not None)
+            lease.settled(as_cancelled=is_continued and decided is not None and decided.cancelled is not None)
             lease.trace.end("Fault" if settlement is None else type(settlement).__name__)
 
     async def _settlement(self, lease: Lease) -> Settlement:
@@ -353,13 +357,13 @@ class Worker:
                 # Order within a FIFO group would be lost by a new message: there it is received anew instead.
                 return Release() if self._traits.is_fifo else Continue()
             except Postponed:
-                return Release() if lease.request is None else self._answers.room.postpone(lease.request, lease)
+                return Release() if lease.request is None else self._processor.capacity.postpone(lease.request, lease)
             except PublishInterrupted:
                 return Postpone()
             except Exception as fault:
                 if _is_of_close(fault):
                     raise
-                self.tally.faults += 1
+                self.counters.faults += 1
                 log.exception("request.faulted")
                 lease.faults += 1
                 lease.is_ending = False
@@ -372,11 +376,11 @@ class Worker:
         except Superseded:
             return self._superseded(lease)
         except PublishRefused as refused:
-            return await self._answers.give_up_event(lease, str(refused))
+            return await self._processor.give_up_event(lease, str(refused))
         except PublishInterrupted as failed:
             if lease.delivery.lineage.delays < MOST_DELAYS:
                 raise
-            return await self._answers.give_up_event(lease, str(failed))
+            return await self._processor.give_up_event(lease, str(failed))
 
     async def _attempt(self, lease: Lease) -> Settlement:
         """Process the request, unless enough of its readers have died or raised."""
@@ -385,17 +389,17 @@ class Worker:
         is_last = previous_receipt is None or await self.leases.finish(previous_receipt) is None
         if await self._copies.is_superseded(lease):
             return self._superseded(lease)
-        if (seconds := self._put_off_seconds(lease)) > 0:
+        if (seconds := self._seconds_to_wait(lease)) > 0:
             return Release(seconds)
         if lease.faults:
             with lease.waiting_for(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
                 await lease.pause(min(LONGEST_FAULT_PAUSE_SECONDS, FAULT_PAUSE_SECONDS * 5 ** (lease.faults - 1)))
         lineage = lease.delivery.lineage
         if (faults := lineage.faults + lease.faults) >= MOST_FAULTS or (lease.is_announced and lease.faults):
-            return await self._answers.fail(lease, f"processing it failed {faults} times with an exception that is a bug")
+            return await self._processor.fail(lease, f"processing it failed {faults} times with an exception that is a bug")
         if (deaths := self._deaths(lease)) >= MOST_DEATHS:
             text = f"{deaths} processes in a row have ended as soon as they had received it"
-            return await self._answers.fail(lease, text, may_read=deaths < MOST_DEATHS + READ_AT_THE_END)
+            return await self._processor.fail(lease, text, may_read=deaths < MOST_DEATHS + READ_AT_THE_END)
         near_max_receives = lease.refused is None and self._traits.should_continue(lease.message.receive_count)
         most = self._traits.max_receive_count or 0
         # At once only where it is the first death, or nearly too late: a reader that dies just after sending leaves a copy.
@@ -406,8 +410,8 @@ class Worker:
         loop = asyncio.get_running_loop()
         lease.begun_at = loop.time()
         if near_max_receives or deaths >= SUSPICIOUS_DEATHS:
-            loop.call_later(SURVIVAL_SECONDS, self._survived if is_last else self._finish_earlier, lease)
-        return await self._answers.answer(lease)
+            loop.call_later(SURVIVAL_SECONDS, self._continue_survivor if is_last else self._finish_earlier, lease)
+        return await self._processor.answer(lease)
 
     def _finish_earlier(self, lease: Lease, failures: int = 1) -> None:
         """Try again to delete the message before this one, as long as this one is leased; then continue this one."""
@@ -417,7 +421,7 @@ class Worker:
 
         def take(answer: asyncio.Future[CallFailed | None]) -> None:
             if answer.result() is None:
-                self._survived(lease)
+                self._continue_survivor(lease)
             else:
                 pause = pause_seconds(failures, self._rng)
                 asyncio.get_running_loop().call_later(pause, self._finish_earlier, lease, failures + 1)
@@ -428,7 +432,7 @@ class Worker:
         log.info("message.superseded", message_id=lease.message.message_id, what=lease.what)
         return Done()
 
-    def _survived(self, lease: Lease) -> None:
+    def _continue_survivor(self, lease: Lease) -> None:
         """Let a request that did not end its reader be continued with no deaths. Not after its deadline, which ends it."""
         is_late = lease.request is not None and lease.now() >= (times_of(lease, lease.request).deadline or 0.0)
         if not is_late and not lease.is_ending and not self._traits.is_fifo and lease.refused is None:
@@ -436,12 +440,12 @@ class Worker:
 
     def _deaths(self, lease: Lease) -> int:
         message = lease.message
-        lineage, most = lease.delivery.lineage, self._terms.visibility_timeout
+        lineage, most = lease.delivery.lineage, self._policy.visibility_timeout
         since = max(message.first_received_at, lineage.until)
         here = deaths_of(max(1, message.receive_count - bool(lineage.until)), max(0.0, message.received_at - since), most)
         return lineage.deaths + here
 
-    def _put_off_seconds(self, lease: Lease) -> int:
+    def _seconds_to_wait(self, lease: Lease) -> int:
         """Return for how long this message of a FIFO queue is to be given back before anything is done about it."""
         if lease.message.receive_count > 1 or self._traits.max_receive_count == 1 or lease.refused is not None:
             return 0
@@ -450,21 +454,21 @@ class Worker:
 
     async def _settle(self, lease: Lease, settlement: Settlement) -> bool:
         """Do what the settlement says; answer whether the request was handed on."""
-        self.tally.settlements[type(settlement).__name__] += 1
+        self.counters.settlements[type(settlement).__name__] += 1
         match settlement:
             case Done():
                 await self.leases.delete(lease)
             case Abandon():
                 pass
             case Postpone():
-                self.tally.put_off += 1
-                await self._put_off(lease)
+                self.counters.put_off += 1
+                await self._postpone(lease)
             case Release(after=after) if self._is_last_receive(lease) or self._has_counts(lease, after):
-                await self._hand_on(lease, delay_seconds=after, is_put_off=False, has_survived=after > 0)
+                await self._continue_in_new_message(lease, delay_seconds=after, is_postponed=False, has_survived=after > 0)
             case Release(after=after):
                 await self.leases.release(lease, after)
             case Continue(decisions=decisions, after=after):
-                return await self._hand_on(lease, decisions, delay_seconds=after, is_put_off=False)
+                return await self._continue_in_new_message(lease, decisions, delay_seconds=after, is_postponed=False)
         return False
 
     def _is_last_receive(self, lease: Lease) -> bool:
@@ -482,22 +486,22 @@ class Worker:
         has_no_order = not self._traits.is_fifo or (after > 0 and isinstance(lease.request, Cancel))
         return is_counted and lease.faults < 2 * MOST_FAULTS and has_no_order
 
-    async def _put_off(self, lease: Lease) -> None:
+    async def _postpone(self, lease: Lease) -> None:
         """Continue later, under a new message, so that no place is kept and no receive is spent meanwhile.
 
         FIFO queues delay no single message: there the new one says until when its first reader is to hide it.
         """
         lineage = lease.delivery.lineage
         log.warning("request.put_off", what=lease.what, seconds=lineage.delay_seconds)
-        await self._hand_on(lease, delay_seconds=lineage.delay_seconds)
+        await self._continue_in_new_message(lease, delay_seconds=lineage.delay_seconds)
 
-    async def _hand_on(
+    async def _continue_in_new_message(
         self,
         lease: Lease,
         decided: Decisions | None = None,
         *,
         delay_seconds: int = 0,
-        is_put_off: bool = True,
+        is_postponed: bool = True,
         has_survived: bool = False,
     ) -> bool:
         if self._copies.is_behind(lease):
@@ -510,7 +514,7 @@ class Worker:
         lineage = Lineage(
             deaths=0 if has_survived else self._deaths(lease),
             faults=before.faults + lease.faults,
-            delays=before.delays + (is_put_off and delay_seconds > 0),
+            delays=before.delays + (is_postponed and delay_seconds > 0),
             until=int(lease.now() + delay_seconds) if self._traits.is_fifo and delay_seconds else 0,
         )
         continuation = continuations.write_continuation(
@@ -544,8 +548,8 @@ class Worker:
     def _not_before(self, lease: Lease, decided: Decisions | None) -> float:
         """Return when what was decided may be acted on, under the continuation of a message; 0 if nothing is deleted for it."""
         if decided is not None and decided.allows_delete:
-            return lease.now() + continuations.OLDER_VISIBILITIES * self._terms.visibility_timeout
-        return lease.delivery.not_before(self._terms.visibility_timeout)
+            return lease.now() + continuations.OLDER_VISIBILITIES * self._policy.visibility_timeout
+        return lease.delivery.not_before(self._policy.visibility_timeout)
 
     def _seconds_delayed(self, lease: Lease, not_before: float) -> int:
         """Return for how long SQS is to keep a continuation back, until what was decided may be acted on.

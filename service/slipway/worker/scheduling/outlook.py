@@ -38,10 +38,10 @@ class View:
 class EtaEstimator:
     """Looks at what is in creation, and foresees what comes of it."""
 
-    def __init__(self, slots: Slots, watcher: Watcher, tally: Counters) -> None:
+    def __init__(self, slots: Slots, watcher: Watcher, counters: Counters) -> None:
         self._slots = slots
         self._watcher = watcher
-        self._tally = tally
+        self._counters = counters
         self._loop = asyncio.get_running_loop()
         self._seen_at = -FRESH_SECONDS
         self._view = View((), None)
@@ -54,7 +54,7 @@ class EtaEstimator:
 
     def _look(self, now: float) -> View:
         slots = self._slots
-        times = tuple(self._tally.creation_seconds.latest)
+        times = tuple(self._counters.creation_seconds.latest)
         passed = [max(0.0, now - created_at) for created_at in self._watcher.began()]
         others = slots.counts.creating - len(passed)
         limit = slots.quota.creating_limit(slots.counts)

@@ -79,7 +79,7 @@ class Reaper:
         interval: float,
         is_fifo: bool,
         rng: random.Random,
-        tally: Counters,
+        counters: Counters,
         deleted: dict[str, Deployment],
     ) -> None:
         self._bedrock = bedrock
@@ -88,7 +88,7 @@ class Reaper:
         self._interval = interval
         self._is_fifo = is_fifo
         self._rng = rng
-        self._tally = tally
+        self._counters = counters
         self._expires: dict[str, float] = {}
         self._recorded: dict[str, float] = {}
         """When the delete request of each was last put on the queue, by the event loop's clock."""
@@ -122,7 +122,7 @@ class Reaper:
             except Stopping:
                 return
             except Exception:
-                self._tally.faults += 1
+                self._counters.faults += 1
                 log.exception("reaper.faulted")
 
     async def _wait(self, future: asyncio.Future[T], _: CallFailed, /) -> T:
@@ -191,7 +191,7 @@ class Reaper:
             if failed is not None:
                 raise failed
             self._recorded[arn] = self._loop.time()
-            self._tally.expiries += 1
+            self._counters.expiries += 1
             log.info("deployment.expired", arn=arn, name=deployment.name)
         with suppress(ResourceMissing):
             await self._bedrock.delete(arn, wait=self._wait)

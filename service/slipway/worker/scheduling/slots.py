@@ -30,7 +30,7 @@ class Waiter(NamedTuple):
     """Who stands in line, and what is completed when it is their turn."""
 
     lease: Lease
-    turn: asyncio.Future[bool]
+    grant: asyncio.Future[bool]
     """False where there is a deployment of its name: then no slot is what it waits for."""
 
 
@@ -47,14 +47,14 @@ class Slots:
         weights: Mapping[str, int],
         in_creation: Callable[[], int],
         request_sweep: Callable[[], None],
-        tally: Counters,
+        counters: Counters,
     ) -> None:
         self.quota = quota
         self._in_creation = in_creation
-        self._sweep_soon = request_sweep
-        self._tally = tally
+        self._request_sweep = request_sweep
+        self._counters = counters
         self._others: Counts | None = None
-        self._line: FairQueue[Waiter] = FairQueue(weights)
+        self._fair_queue: FairQueue[Waiter] = FairQueue(weights)
         self._granted: dict[QueueEntry[Waiter], float] = {}
         """Who has the right to create, since when, and has not yet said what came of it. The oldest first."""
         self._loop = asyncio.get_running_loop()
@@ -62,7 +62,7 @@ class Slots:
     @property
     def waiting(self) -> int:
         """How many requests are in line."""
-        return len(self._line)
+        return len(self._fair_queue)
 
     @property
     def under_way(self) -> int:
@@ -86,24 +86,24 @@ class Slots:
 
     def places(self) -> dict[str, int]:
         """Answer the place in line, from 1, of each message whose request waits for a slot here."""
-        return {place.waiter.lease.message.message_id: number for number, place in enumerate(self._line.in_order(), 1)}
+        return {place.waiter.lease.message.message_id: number for number, place in enumerate(self._fair_queue.in_order(), 1)}
 
     def first(self, most: int) -> list[Lease]:
         """Answer the first so many in line."""
-        return [place.waiter.lease for place in self._line.in_order(most)]
+        return [place.waiter.lease for place in self._fair_queue.in_order(most)]
 
     def last(self, may_go: Callable[[Lease], bool], newcomer: tuple[int, str | None, float] | None) -> Lease | None:
         """Answer who of those that may go is last in line; None where that is nobody, or the newcomer would come after."""
-        last = self._line.last(lambda waiter: may_go(waiter.lease), newcomer)
+        last = self._fair_queue.last(lambda waiter: may_go(waiter.lease), newcomer)
         return None if last is None else last.lease
 
     def needs_counts(self) -> bool:
         """Whether the next sweep should count what others made: only while somebody waits for a slot."""
-        return bool(self._line) and self.quota.is_limiting()
+        return bool(self._fair_queue) and self.quota.is_limiting()
 
     def has_room(self) -> bool:
         """Whether a request that came now would be let through at once."""
-        return not self._line and self._room() > 0
+        return not self._fair_queue and self._room() > 0
 
     async def grant(self, lease: Lease, request: Request, report_progress: ReportProgress) -> Grant | None:
         """Return the right to make one create, when it is this request's turn. Raises `Interrupted` while waiting.
@@ -111,43 +111,43 @@ class Slots:
         Return None as soon as a sweep shows a deployment of the request's name: what is about that deployment, and may
         free a slot, waits for this request.
         """
-        turn: asyncio.Future[bool] = self._loop.create_future()
+        grant: asyncio.Future[bool] = self._loop.create_future()
         first_received = lease.delivery.first_received_at
-        place = self._line.join(
-            Waiter(lease, turn), priority=request.priority, tenant=request.tenant, first_received=first_received
+        place = self._fair_queue.join(
+            Waiter(lease, grant), priority=request.priority, tenant=request.tenant, first_received=first_received
         )
         self._pump()
         try:
-            if turn.done():
-                await lease.wait(turn)
+            if grant.done():
+                await lease.wait(grant)
             else:
                 with self._behind(place, report_progress):
-                    await lease.wait(turn)
+                    await lease.wait(grant)
         except BaseException:
             # One that was interrupted before it could wait is still in line, or has the right to create already.
-            if turn.done() and not turn.cancelled() and turn.exception() is None and turn.result():
+            if grant.done() and not grant.cancelled() and grant.exception() is None and grant.result():
                 self._finished(place, None)
             else:
-                self._line.leave(place)
+                self._fair_queue.leave(place)
             raise
-        if not turn.result():
-            self._line.leave(place)
+        if not grant.result():
+            self._fair_queue.leave(place)
             return None
         return Grant(self._finished, place)
 
     def _behind(self, place: QueueEntry[Waiter], report_progress: ReportProgress) -> WaitingFor:
         """Say that somebody must wait, and for what; answer what keeps that known for as long as it does."""
-        if len(self._line) == 1:
-            self._sweep_soon()
+        if len(self._fair_queue) == 1:
+            self._request_sweep()
         why, text = self.why()
-        report_progress(Progress.WAITING, why, text, partial(self._line.rank, place))
+        report_progress(Progress.WAITING, why, text, partial(self._fair_queue.rank, place))
         return place.waiter.lease.waiting_for(why, text)
 
     def swept(self, others: Counts, names: AbstractSet[str] = frozenset()) -> None:
         """Note how many deployments exist beside this process's own in creation, and their names, as a sweep has shown."""
-        for place in self._line.in_order():
-            if place.waiter.lease.what in names and not place.waiter.turn.done():
-                place.waiter.turn.set_result(False)
+        for place in self._fair_queue.in_order():
+            if place.waiter.lease.what in names and not place.waiter.grant.done():
+                place.waiter.grant.set_result(False)
         self._others = others
         self.quota = self.quota.after_sweep(self.counts)
         self._pump(probe=True)
@@ -159,13 +159,13 @@ class Slots:
             case Created():
                 self.quota = self.quota.after_success(self.counts)
             case QuotaFull():
-                self._tally.quota_refusals += 1
+                self._counters.quota_refusals += 1
                 self.quota = self.quota.after_refusal(self.counts, self._loop.time())
                 log.info("slots.refused", creating=self.counts.creating, total=self.counts.total, code=answer.code)
-                self._line.give_back(place)
-                self._sweep_soon()
+                self._fair_queue.give_back(place)
+                self._request_sweep()
             case None:
-                self._line.give_back(place)
+                self._fair_queue.give_back(place)
         self._loop.call_soon(self._pump)
 
     def _room(self, *, probe: bool = False) -> int:
@@ -175,14 +175,14 @@ class Slots:
 
     def _pump(self, *, probe: bool = False) -> None:
         room = self._room(probe=probe)
-        while self._line and room > 0:
-            place = self._line.next()
-            if place.waiter.turn.done():  # interrupted, and about to leave
-                self._line.give_back(place)
+        while self._fair_queue and room > 0:
+            place = self._fair_queue.next()
+            if place.waiter.grant.done():  # interrupted, and about to leave
+                self._fair_queue.give_back(place)
                 continue
             self._granted[place] = self._loop.time()
             room -= 1
-            place.waiter.turn.set_result(True)
+            place.waiter.grant.set_result(True)
 
 
 class Grant:

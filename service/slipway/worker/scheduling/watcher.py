@@ -81,14 +81,14 @@ class Watcher:
         *,
         interval: float,
         rng: random.Random,
-        tally: Counters,
+        counters: Counters,
         needs_counts: Callable[[], bool],
         counted: Callable[[Counts, AbstractSet[str]], None],
     ) -> None:
         self._bedrock = bedrock
         self._interval = interval
         self._rng = rng
-        self._tally = tally
+        self._counters = counters
         self._needs_counts = needs_counts
         self._counted = counted
         self._watched: dict[str, _Watched] = {}
@@ -175,7 +175,7 @@ class Watcher:
             self._began = self._loop.time()
             self._due_at = self._next_tick()
             await self._sweep_once()
-            self._tally.sweep_seconds.add(self._loop.time() - self._began)
+            self._counters.sweep_seconds.add(self._loop.time() - self._began)
 
     def _next_tick(self) -> float:
         """Jittered, so that replicas do not march in step; never later than the interval."""
@@ -187,23 +187,23 @@ class Watcher:
         way = cheapest(self._estimate_now(), needs_counts=needs_counts)
         try:
             if way is ListStrategy.ONE_BY_ONE:
-                await self._ask(list(self._watched))
+                await self._get_each(list(self._watched))
             else:
                 await self._list(way)
         except CallFailed as failed:
-            self._tally.sweeps_failed += 1
+            self._counters.sweeps_failed += 1
             if self.trouble is None or self.trouble.code != failed.code:
                 log.warning("sweep.failed", way=way.value, code=failed.code, error=str(failed))
             self.trouble = failed
         except Exception:
-            self._tally.faults += 1
-            self._tally.sweeps_failed += 1
+            self._counters.faults += 1
+            self._counters.sweeps_failed += 1
             log.exception("sweep.faulted", way=way.value)
         else:
             if self.trouble is not None:
                 log.info("sweep.recovered")
             self.trouble = None
-            self._tally.sweeps += 1
+            self._counters.sweeps += 1
 
     def _estimate_now(self) -> SweepEstimate:
         last = self._estimate
@@ -228,7 +228,7 @@ class Watcher:
         ):  # of an endless listing the pages that were read: a create above the quota is refused
             self._counted(Counts(observation.others_creating, observation.others), observation.names)
         if endless is not None:
-            await self._ask(self._missed(observation.found, number))
+            await self._get_each(self._missed(observation.found, number))
             raise endless
         since_oldest = observation.since_oldest
         self._estimate = SweepEstimate(
@@ -236,21 +236,21 @@ class Watcher:
         )
         # That way does not show what is in creation: only of what was never seen it is not known whether it is there.
         seen = () if way is not ListStrategy.ENDED_SINCE_OLDEST else (arn for arn, one in self._watched.items() if one.is_seen)
-        await self._ask(self._missed(observation.found.union(seen), number))
+        await self._get_each(self._missed(observation.found.union(seen), number))
 
     async def _read_list(self, since: float | None, status: Status | None, observation: _Sight) -> None:
         async for page in deployment_pages(lambda token: self._bedrock.page(created_after=since, status=status, token=token)):
-            await self._look_through(page, observation)
+            await self._note_page(page, observation)
             if self._is_stopping:
                 return
 
-    async def _look_through(self, page: Page, observation: _Sight) -> None:
+    async def _note_page(self, page: Page, observation: _Sight) -> None:
         for deployment in page.deployments:
             if deployment.arn in observation.found:
                 continue
             observation.found.add(deployment.arn)
             observation.since_oldest[deployment.status] += deployment.created_at >= observation.oldest
-            if deployment.arn not in self._watched or self._look_at(deployment):
+            if deployment.arn not in self._watched or self._note(deployment):
                 observation.names.add(deployment.name)
                 observation.others += 1
                 observation.others_creating += deployment.status is Status.CREATING
@@ -276,14 +276,14 @@ class Watcher:
                 ask.append(arn)
         return ask
 
-    async def _ask(self, arns: list[str]) -> None:
+    async def _get_each(self, arns: list[str]) -> None:
         for arn in arns:
             deployment = await self._bedrock.get(arn)
             if self._is_stopping:
                 return
             watched = self._watched.get(arn)
             if deployment is not None:
-                self._look_at(deployment)
+                self._note(deployment)
             elif watched is not None:
                 if not watched.is_missing:
                     watched.is_missing = True
@@ -291,7 +291,7 @@ class Watcher:
                 if not watched.is_seen and watched.ended is not None and not watched.ended.done():
                     watched.ended.set_result(None)
 
-    def _look_at(self, deployment: Deployment) -> bool:
+    def _note(self, deployment: Deployment) -> bool:
         """Take note of one deployment in flight; answer whether it has ended, and so is in flight no more."""
         watched = self._watched.get(deployment.arn)
         if watched is None:
