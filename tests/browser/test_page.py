@@ -112,20 +112,19 @@ async def test_it_fits_is_readable_in_the_dark_and_whole_without_scripts() -> No
 
 
 async def test_the_demo_has_a_page_to_look_at_while_it_runs() -> None:
-    demo = Terminal(None, "demo", "--keep")
-    await demo.start()
-    try:
-        async with chromium() as tab:
+    async with chromium() as tab:  # before the demo, whose creations take seconds
+        await tab.look()
+        demo = Terminal(None, "demo", "--keep")
+        await demo.start()
+        try:
             await demo.until(lambda screen: ADDRESS.search(screen) is not None)
             found = ADDRESS.search(demo.screen)
             assert found
-            await tab.look()
             await tab.open(found[0])
-            await tab.until("document.querySelectorAll('#flights li').length > 0", 60.0)
             await tab.until("document.querySelectorAll('#finished li').length > 1", 60.0)
             assert not tab.complaints
-    finally:
-        await demo.end(signal.SIGTERM)
+        finally:
+            await demo.end(signal.SIGTERM)
     with pytest.raises(ConnectionRefusedError):  # the daemon has ended, too
         await asyncio.open_connection("127.0.0.1", int(found[1]))
 
