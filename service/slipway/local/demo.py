@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -168,15 +169,16 @@ def _free_port() -> int:
 
 
 async def _until_it_serves(port: int, daemon: asyncio.subprocess.Process) -> None:
-    """Wait until somebody who opens the page would see it, or until the daemon has ended: then the rest tells why."""
+    """Wait until the daemon serves its page, which it does once it receives, or until it has ended."""
     while daemon.returncode is None:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.1)
-        else:
+        with suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET / HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n")
+            status = await reader.readline()
             writer.close()
-            return
+            if b" 200 " in status:
+                return
+        await asyncio.sleep(0.1)
 
 
 async def _ctrl_c() -> None:
