@@ -78,8 +78,8 @@ async def test_an_option_is_named_before_anything_is_asked(words: list[str], sai
         ({}, ["list"], "cannot connect to 127.0.0.1:9 (Connection refused); check the network and the endp"),
         ({}, ["delete", "bot", "--request-id", "r-1"], "the request may have been sent: see slipway explain r-1, or repeat"),
         ({}, ["watch", "--daemon", "http://127.0.0.1:9"], "check the network and the endpoints (AWS_ENDPOINT_URL)"),
-        ({}, ["deploy", "bot", MODEL, "--daemon", "nonsense"], '"nonsense" is no daemon\'s address; give one like http://'),
-        ({}, ["deploy", "bot", MODEL, "--daemon", "localhost:80"], '"localhost:80" is no daemon\'s address; give one like'),
+        ({}, ["deploy", "bot", MODEL, "--daemon", "nonsense"], '"nonsense" is not a daemon\'s address; give one like http://'),
+        ({}, ["deploy", "bot", MODEL, "--daemon", "localhost:80"], '"localhost:80" is not a daemon\'s address; give one like'),
         (
             {},
             ["deploy", "bot", MODEL, "--daemon", "http://127.0.0.1:9"],

@@ -15,7 +15,7 @@ from slipway.cli.exit_codes import Exit
 from slipway.cli.probe.account import SHARE, ProbeRun
 from slipway.cli.probe.client import PREFIX, TAG, Plan, ProbeClient
 from slipway.cli.probe.command import describe_plan, smoke_result
-from slipway.cli.probe.readonly import look
+from slipway.cli.probe.readonly import read_account
 from slipway.core.diagnostics.probe import ProbeFinding, Question, terms_of, unasked
 from tests.simulator.bedrock import Account, Rules, WatchedBedrock
 from tests.simulator.simulation import MODEL
@@ -35,8 +35,8 @@ class Probed:
         caller = Caller(most_open=8, call_timeout=10.0, rng=random.Random(3), tally=Counter(), attempts=3)
         self.bedrock = WatchedBedrock(self.account, self.wire, caller, self.account.now)
         self.told: list[str] = []
-        self.hands = ProbeClient(self.bedrock, Plan(MODEL, slots, patience, "abc123"), self.told.append)
-        self.experiment = ProbeRun(self.hands)
+        self.client = ProbeClient(self.bedrock, Plan(MODEL, slots, patience, "abc123"), self.told.append)
+        self.experiment = ProbeRun(self.client)
 
     async def run(self) -> dict[Question, ProbeFinding]:
         await self.experiment.run()
@@ -144,7 +144,7 @@ def test_a_model_that_is_not_active_shows_its_error_and_makes_nothing() -> None:
         assert found[Question.MODEL].terms == {"model_code": "ConflictException", "model_text": "Not yet."}
         assert not at.account.made
         assert Question.TAKEN not in found
-        assert any("nothing could be made" in said for said in at.told)
+        assert any("no deployment could be created" in said for said in at.told)
 
     run(main())
 
@@ -175,7 +175,7 @@ def test_the_terms_that_it_prints_make_an_account_that_answers_alike() -> None:
 def test_looking_costs_nothing_and_shows_what_is_to_be_seen() -> None:
     async def main() -> None:
         at = Probed(USUAL.changed({"page_size": 2, "status_text": "Warming"}))
-        found = {finding.question: finding for finding in (await look(at.bedrock))[0]}
+        found = {finding.question: finding for finding in (await read_account(at.bedrock))[0]}
         assert {question for question, finding in found.items() if finding.answer is None} == {
             Question.PAGE, Question.WORDS, Question.BOUND, Question.CREATION,
         }  # fmt: skip
@@ -183,7 +183,7 @@ def test_looking_costs_nothing_and_shows_what_is_to_be_seen() -> None:
             at.account.add(f"bot-{number}", MODEL, {})
             await asyncio.sleep(100.0)
         at.account.add(f"{PREFIX}old-1", MODEL, {})
-        found = {finding.question: finding for finding in (await look(at.bedrock))[0]}
+        found = {finding.question: finding for finding in (await read_account(at.bedrock))[0]}
         assert found[Question.PAGE].terms == {"page_size": 2}
         assert found[Question.WORDS].terms == {"status_text": "Warming"}
         assert found[Question.CREATION].terms == {"creation_seconds": [300.0, 300.0]}
@@ -202,10 +202,10 @@ def test_looking_costs_nothing_and_shows_what_is_to_be_seen() -> None:
 def test_whenever_it_is_stopped_it_takes_everything_away(seconds: float, terms: dict[str, Any]) -> None:
     async def main() -> None:
         at = Probed(USUAL.changed({"name_reserved_seconds": 20.0} | terms), slots=2)
-        asyncio.get_running_loop().call_later(seconds, at.hands.stop)
+        asyncio.get_running_loop().call_later(seconds, at.client.stop)
         await at.run()
         assert at.is_clean
-        assert at.hands.is_stopped
+        assert at.client.is_stopped
 
     run(main())
 
@@ -215,7 +215,7 @@ def test_who_cannot_wait_is_told_what_is_left() -> None:
         at = Probed(USUAL)
         loop = asyncio.get_running_loop()
         for seconds in (10.0, 20.0):
-            loop.call_later(seconds, at.hands.stop)
+            loop.call_later(seconds, at.client.stop)
         await at.run()
         assert at.experiment.left == [one.arn for one in at.account.existing()]
         assert loop.time() < 1030.0
@@ -262,8 +262,8 @@ def test_what_it_says_that_it_will_make_it_makes_and_no_more() -> None:
     async def main() -> None:
         at = Probed(USUAL.changed({"max_creating": 9}), slots=3)
         at.account.add("other", MODEL, {}).ends += 10_000.0
-        existing = (await look(at.bedrock))[1]
-        said = describe_plan(at.hands.plan, existing, "123456789012 us-east-1")
+        existing = (await read_account(at.bedrock))[1]
+        said = describe_plan(at.client.plan, existing, "123456789012 us-east-1")
         for part in (
             MODEL,
             "up to 4 deployments",
@@ -274,7 +274,7 @@ def test_what_it_says_that_it_will_make_it_makes_and_no_more() -> None:
         ):
             assert part in said, part
         await at.run()
-        assert len(at.account.made) - 1 == at.hands.plan.most
+        assert len(at.account.made) - 1 == at.client.plan.most
 
     run(main())
 

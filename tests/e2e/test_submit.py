@@ -1,4 +1,4 @@
-"""`slipway deploy`, in a pipe and at a terminal, with whoever can be asked how it went."""
+"""`slipway deploy`, in a pipe and at a terminal, with every source of its outcome."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Slipway's own client: put a request on the queue, and follow it to its end.
+"""Slipway's client: submit a request, and follow it to its outcome.
 
-async with opened() as client:
+async with open_client() as client:
     ticket = await client.submit({"modelDeploymentName": "bot", "modelArn": "arn:aws:bedrock:…"})
-    async for news in client.follow(ticket):
-        print(news.state, news.text)
+    async for change in client.follow(ticket):
+        print(change.state, change.text)
 """
 
 from slipway.client.client import Client, open_client

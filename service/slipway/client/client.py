@@ -1,4 +1,4 @@
-"""Submitting requests, and following them. See `slipway.core.diagnostics.follow` for what an end is known by."""
+"""The client: submits requests and follows them. `slipway.core.diagnostics.follow` says how it knows an outcome."""
 
 from __future__ import annotations
 
@@ -26,40 +26,40 @@ from slipway.core.requests.targets import with_assumed_target
 from slipway.core.sqs.messages import Message, group_of
 from slipway.settings.load import Settings, load
 
-FASTEST_SECONDS = 1.0
-SLOWEST_SECONDS = 15.0
+SHORTEST_POLL_SECONDS = 1.0
+LONGEST_POLL_SECONDS = 15.0
 MOST_FAILURES = 3
-"""Looks in a row at which nobody answered: then the last failure is raised."""
-MOST_READ_AT_ONCE = 50
+"""Polls in a row without any answer, after which the last failure is raised."""
+MOST_READS = 50
 CLOCK_SLACK_SECONDS = 2.0
-"""AWS tells when something was sent in whole seconds."""
+"""SQS rounds the time of a send to whole seconds."""
 
 
 @dataclass(slots=True)
 class _Following:
-    """What is remembered between two looks at one request."""
+    """State between two polls of one request."""
 
     began: float
-    told: ParsedEvent | None = None
+    event: ParsedEvent | None = None
     quiet_since: float | None = None
     was_otherwise: bool = False
     failures: int = 0
     has_daemons: bool = False
-    """Whether the daemons answered at the last look: then one may ask again soon."""
+    """Whether the daemons answered at the last poll, so that the next one may be soon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One queue, with what may be asked about the requests in it. `daemons` are URLs, of as many replicas as answer."""
+    """One queue, and the sources about its requests. `daemons` are the URLs of the replicas that are asked."""
 
     visit: OperatorSession
     settings: Settings
     daemons: Sequence[str] = ()
     listener: EventListener | None = None
-    """Where events are heard, if anywhere: a queue that is subscribed to the topic, and the caller's own."""
+    """Reads events from the caller's own queue, which is subscribed to the topic, if there is one."""
 
     async def submit(self, body: Mapping[str, object]) -> Ticket:
-        """Put a request on the queue: its body, as a dictionary. One without a `requestId` gets one.
+        """Send a request, given as its body. A body without a `requestId` gets one.
 
         Checked as the daemon would check it: raises `RequestRejected`, with the field, the problem and the remedy, and then
         nothing was sent. Raises `CallFailed` if the queue did not take it. After an `UnknownResult` it may have: the same
@@ -83,52 +83,52 @@ class Client:
         return parse_request(Message("not sent yet", json.dumps(dict(body)), "", 1, 0.0, 0.0), targets, self.settings.timeout)
 
     async def follow(self, ticket: Ticket) -> AsyncIterator[StatusChange]:
-        """Answer how a request is getting on, whenever that changes, or an estimate of it does; the last news is its end.
+        """Yield the status of a request whenever it or its estimate changes; the last change is its outcome.
 
-        Stop iterating at any time: only watching stops. Raises `CallFailed` or `DaemonUnreachable` when nobody can be asked.
+        The caller may stop at any time; the request continues. Raises `CallFailed` or `DaemonUnreachable` if no source answers.
         """
         loop = asyncio.get_running_loop()
         following = _Following(loop.time())
-        last, told_at = None, loop.time()
+        last, changed_at = None, loop.time()
         while True:
-            now = await self._look(ticket, following)
-            if now is not None and is_change(now, last, loop.time() - told_at):
-                last, told_at = now, loop.time()
+            now = await self._poll(ticket, following)
+            if now is not None and is_change(now, last, loop.time() - changed_at):
+                last, changed_at = now, loop.time()
                 yield now
                 if now.is_terminal:
                     return
             await self._pause(ticket, following, loop.time())
 
-    async def _look(self, ticket: Ticket, following: _Following) -> StatusChange | None:
-        """Ask whoever knows most first; None when nobody answers, this time."""
-        if following.told is not None:
-            return status_change(ticket, StatusSnapshot(told=following.told))
+    async def _poll(self, ticket: Ticket, following: _Following) -> StatusChange | None:
+        """Ask the daemons, then AWS; return None if neither answers this time."""
+        if following.event is not None:
+            return status_change(ticket, StatusSnapshot(told=following.event))
         failed: Exception | None = None
-        said: DaemonAnswer | None = None
+        reported: DaemonAnswer | None = None
         try:
             following.has_daemons = False
-            said = await query_all(self.daemons, ticket.request_id)
+            reported = await query_all(self.daemons, ticket.request_id)
             following.has_daemons = bool(self.daemons)
-            held = next((one for one in said.held if one.request_id == ticket.request_id), None)
-            finished = next((one for one in said.finished if _is_its_end(one, ticket)), None)
+            held = next((one for one in reported.held if one.request_id == ticket.request_id), None)
+            finished = next((one for one in reported.finished if _is_end_of(one, ticket)), None)
             if held is not None or finished is not None:
                 following.failures, following.quiet_since = 0, None
                 return status_change(ticket, StatusSnapshot(held=held, finished=finished))
         except DaemonUnreachable as exc:
-            failed = exc  # restarting, perhaps: Bedrock knows too
+            failed = exc  # it may be restarting; Bedrock may know the outcome
         try:
-            glimpse = await self._look_at_aws(ticket, following)
+            snapshot = await self._poll_aws(ticket, following)
         except CallFailed as exc:
             following.failures += 1
             if following.failures >= MOST_FAILURES and self.listener is None:
                 raise exc from failed
             return None
         following.failures = 0
-        return status_change(ticket, glimpse)
+        return status_change(ticket, snapshot)
 
-    async def _look_at_aws(self, ticket: Ticket, following: _Following) -> StatusSnapshot:
+    async def _poll_aws(self, ticket: Ticket, following: _Following) -> StatusSnapshot:
         now = asyncio.get_running_loop().time()
-        # Of a cancel Bedrock shows nothing; where a target is that the settings do not have, only the daemon knows.
+        # Bedrock shows nothing of a cancel, and only the daemon knows a target that the settings do not have.
         place = None if isinstance(ticket.request, Cancel) else self.visit.places.get(ticket.request.target)
         details = await place.catalogue.details(ticket.name) if place is not None else None
         backlog = await self.visit.inspector.backlog(self.settings.queue_of(ticket.request.action))
@@ -150,33 +150,33 @@ class Client:
         )
 
     async def _pause(self, ticket: Ticket, following: _Following, now: float) -> None:
-        """Let time pass, hearing meanwhile. The longer it has taken, the less often is asked."""
+        """Wait, reading events meanwhile; the longer the request takes, the longer."""
         longer = 0.0 if following.has_daemons else (now - following.began) / 20
-        seconds = min(SLOWEST_SECONDS, FASTEST_SECONDS + longer)
+        seconds = min(LONGEST_POLL_SECONDS, SHORTEST_POLL_SECONDS + longer)
         if self.listener is None:
             return await asyncio.sleep(seconds)
-        for _ in range(MOST_READ_AT_ONCE):
+        for _ in range(MOST_READS):
             try:
                 bodies = await self.listener.listen(max(1, round(seconds)))
             except (Throttled, UnknownResult):
                 return await asyncio.sleep(seconds)
             for body in bodies:
-                following.told = following.told or _end_in(body, ticket)
-            if following.told is not None or not bodies:
+                following.event = following.event or _end_in(body, ticket)
+            if following.event is not None or not bodies:
                 return None
         return None
 
 
 def _end_in(body: str, ticket: Ticket) -> ParsedEvent | None:
     try:
-        told = read_event(body)
+        event = read_event(body)
     except NotAnEvent:
         return None
-    return told if told is not None and told.is_terminal and _is_its_end(told, ticket) else None
+    return event if event is not None and event.is_terminal and _is_end_of(event, ticket) else None
 
 
-def _is_its_end(end: ParsedEvent | FinishedRequest, ticket: Ticket) -> bool:
-    """Whether it is this request's, and not that of an earlier one with the same id."""
+def _is_end_of(end: ParsedEvent | FinishedRequest, ticket: Ticket) -> bool:
+    """Return whether it is this request's end, and not that of an earlier request with the same id."""
     return end.request_id == ticket.request_id and end.at >= ticket.sent_at - CLOCK_SLACK_SECONDS
 
 

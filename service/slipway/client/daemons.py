@@ -1,4 +1,4 @@
-"""Asking running daemons what they hold, over their HTTP endpoint."""
+"""Queries of running daemons over HTTP: requests in progress, targets, failures."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.core.schema.rejection import quote
 
 SECONDS: Final = 5.0
-"""How long one answer may take."""
+"""Timeout of one query."""
 
 
 class DaemonUnreachable(Exception):
-    """A daemon did not answer, or not as a Slipway does. The message is a sentence that names its URL, and says what to do."""
+    """A daemon did not answer, or the answer is not Slipway's. The message names its URL and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonAnswer:
-    """What one daemon says. `extras` is the rest of its answer: slots, calls, troubles."""
+    """The answer of one daemon, or of several. `extras` is the rest of it: slots, calls, failures."""
 
     held: tuple[RequestStatus, ...]
     finished: tuple[FinishedRequest, ...]
@@ -33,12 +33,12 @@ class DaemonAnswer:
 
 
 async def query_requests(url: str, about: str | None = None) -> DaemonAnswer:
-    """Answer what the daemon at this URL holds and has finished lately, all of it, or what is `about` one thing.
+    """Return the requests that a daemon has in progress or finished lately, all or those `about` one id, name or ARN.
 
     Raises `DaemonUnreachable`.
     """
     held: dict[str, RequestStatus] = {}
-    said = DaemonAnswer((), (), {})
+    reported = DaemonAnswer((), (), {})
 
     async def fetch(after: str | None) -> Mapping[str, Any]:
         given = {name: value for name, value in (("about", about), ("after", after)) if value is not None}
@@ -47,18 +47,18 @@ async def query_requests(url: str, about: str | None = None) -> DaemonAnswer:
     try:
         async for page in Pager("/requests", fetch, lambda page: page["next"]):
             held |= {one.message_id: one for one in map(RequestStatus.of, page["requests"])}
-            said = DaemonAnswer(tuple(held.values()), tuple(map(FinishedRequest.of, page["finished"])), page)
+            reported = DaemonAnswer(tuple(held.values()), tuple(map(FinishedRequest.of, page["finished"])), page)
     except (KeyError, TypeError, ValueError, EndlessListing) as wrong:
-        text = f"{url} answers, but not as this version of Slipway does ({wrong!r}); give a daemon's own address"
+        text = f"{url} is not a Slipway daemon of this version ({wrong!r}); give a daemon's own address"
         raise DaemonUnreachable(text) from wrong
-    return said
+    return reported
 
 
 async def query_all(urls: Sequence[str], about: str | None = None) -> DaemonAnswer:
-    """Answer what several daemons say together; `extras` is the last one's. Raises `DaemonUnreachable` if one is not."""
+    """Return the answers of several daemons together; `extras` is the last one's. Raises `DaemonUnreachable`."""
     answers = [await query_requests(url, about) for url in urls]
-    held = {one.message_id: one for said in answers for one in said.held}
-    finished = tuple(one for said in answers for one in said.finished)
+    held = {one.message_id: one for reported in answers for one in reported.held}
+    finished = tuple(one for reported in answers for one in reported.finished)
     return DaemonAnswer(tuple(held.values()), finished, answers[-1].extras if answers else {})
 
 
@@ -68,7 +68,7 @@ async def query_targets(url: str) -> Sequence[str]:
 
 
 async def query_failures(url: str) -> Mapping[str, str]:
-    """Answer what a daemon says keeps it from its work; empty when nothing does. Raises `DaemonUnreachable`."""
+    """Return the failures that a daemon reports by name; none if it is ready. Raises `DaemonUnreachable`."""
     page = await _get(url, "readyz", {}, HTTPStatus.SERVICE_UNAVAILABLE)
     failures = page.get("troubles")
     return failures if isinstance(failures, dict) else {}
@@ -86,22 +86,22 @@ async def _get(url: str, page_name: str, given: Mapping[str, str], *also: HTTPSt
                 )
             page = await answer.json()
     except TimeoutError as wrong:
-        remedy = "look at its log, or give its own address"
+        remedy = "read its log, or give its own address"
         raise DaemonUnreachable(f"no daemon answers at {url} within {SECONDS:g} s; {remedy}") from wrong
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as wrong:
-        raise DaemonUnreachable(f"{quote(url)} is no daemon's address; give one like http://127.0.0.1:8080") from wrong
+        raise DaemonUnreachable(f"{quote(url)} is not a daemon's address; give one like http://127.0.0.1:8080") from wrong
     except (aiohttp.ClientError, ValueError, OSError) as wrong:
         raise DaemonUnreachable(f"no daemon answers at {url} ({_why(wrong)}); start it, or give its own address") from wrong
     if not isinstance(page, dict):
-        raise DaemonUnreachable(f"{url} answers, but not as Slipway does; give the address of a daemon's health and metrics")
+        raise DaemonUnreachable(f"{url} is not a Slipway daemon; give the address of a daemon's health and metrics")
     return page
 
 
 def _why(wrong: Exception) -> str:
-    """Say it as the system does: aiohttp adds what nobody has asked."""
+    """Return the system's own text, without what aiohttp adds."""
     cause = wrong.os_error if isinstance(wrong, aiohttp.ClientConnectorError) else wrong
     if not isinstance(cause, OSError):
         return str(cause) or type(cause).__name__
-    if cause.errno is not None and cause.errno > 0:  # a name that is not found has a negative number
+    if cause.errno is not None and cause.errno > 0:  # of an unknown host it is negative
         return os.strerror(cause.errno)
     return cause.strerror or str(cause)

@@ -1,7 +1,7 @@
-"""What a probe does to an account, written down as it does it; and how all of it is taken away again.
+"""The calls of a probe, each recorded with its time, and the deletion of everything that the probe created.
 
-Each deployment is tagged `slipway:probe`, and its name begins with `slipway-probe-`: what a probe that was killed has left, the
-next one sees. Nothing is cancelled: `stop` ends a probe at its next pause or call, and a second one the cleaning up too.
+Each deployment has the tag `slipway:probe` and a name that begins with `slipway-probe-`, so the next probe finds what a killed
+probe left. Calls are never cancelled: `stop` ends a probe at its next pause or call, and called again it ends the clean-up.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from slipway.core.diagnostics.probe import ProbeCall
 
 PREFIX: Final = "slipway-probe-"
 TAG: Final = "slipway:probe"
-DESCRIPTION: Final = "Made by slipway probe, which takes it away again."
+DESCRIPTION: Final = "Created by slipway probe, which deletes it."
 POLL_SECONDS: Final = 5.0
-"""Between two looks at what takes minutes."""
+"""Time between two observations of what takes minutes."""
 DOUBT_SECONDS: Final = 120.0
-"""How long a create whose answer was lost may yet come to light."""
+"""How long the deployment of a create without an answer may remain unseen."""
 MARGIN_SECONDS: Final = 60.0
-"""A list begins so long before the probe: whether the bound itself is included is one of the questions."""
+"""How long before the probe a list begins: whether it includes its bound is one of the questions."""
 
 
 class Target(Protocol):
-    """The account that is asked."""
+    """The account that is probed."""
 
     async def create(
         self, *, name: str, model_arn: str, description: str | None, tags: Sequence[tuple[str, str]], token: str
     ) -> Created:
-        """Begin a deployment."""
+        """Create a deployment."""
 
     async def get(self, identifier: str) -> Deployment | None:
-        """Look at a deployment."""
+        """Get a deployment."""
 
     async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
         """List one page."""
@@ -47,23 +47,23 @@ class Target(Protocol):
         """Delete a deployment."""
 
     async def update(self, arn: str, model_arn: str) -> None:
-        """Let a deployment serve another model."""
+        """Update a deployment to another model."""
 
     async def converse(self, arn: str, prompt: str, max_tokens: int) -> str:
-        """Ask a deployment one thing."""
+        """Invoke a deployment once."""
 
     async def model_state(self, model_arn: str) -> ModelState:
-        """Answer whether a model can be deployed."""
+        """Return whether a model can be deployed."""
 
     def now(self) -> float:
-        """Answer the present by AWS's clock."""
+        """Return the present by AWS's clock."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What may be made: deployments of `model_arn`, not more than `slots` at once. `run` is in the names of all of them.
+    """What a probe may create: deployments of `model_arn`, at most `slots` at once. Their names contain `run`.
 
-    `patience`, in seconds, is how long any one thing is waited for.
+    `patience` is the longest wait for one answer, in seconds.
     """
 
     model_arn: str
@@ -73,63 +73,63 @@ class Plan:
 
     @property
     def most(self) -> int:
-        """How many are made in all, if Bedrock refuses what it should refuse: the last one when another is gone."""
+        """The most deployments in all: the last one is created after another one is deleted."""
         return self.slots + 1
 
 
 class Stopped(Exception):
-    """Somebody has had enough, or the account does not let it go on. The message says which."""
+    """The operator stopped the probe, or the account does not permit the next step. The message says which."""
 
 
 class ProbeClient:
-    """Makes the calls of one probe. `report_progress` is told how far it is, in sentences for a person."""
+    """Makes the calls of one probe. `report_progress` gets its progress in sentences for a person."""
 
     def __init__(self, target: Target, plan: Plan, report_progress: Callable[[str], None]) -> None:
         self.target = target
         self.plan = plan
         self.report_progress = report_progress
         self.arns: dict[str, None] = {}
-        """What was made and, for all that is known, is there yet."""
+        """Deployments that were created and may still exist."""
         self._loop = asyncio.get_running_loop()
         self._began = self._loop.time()
-        self._began_there = target.now()
+        self._began_at_aws = target.now()
         self._doubt_until = 0.0
         self._numbers: Iterator[int] = count(1)
         self._stopping = asyncio.Event()
-        self._hurrying = asyncio.Event()
+        self._hurried = asyncio.Event()
 
     @property
     def is_stopped(self) -> bool:
-        """Whether somebody has ended it before its end."""
+        """Whether the operator stopped the probe."""
         return self._stopping.is_set()
 
     def stop(self) -> None:
-        """Ask no more, and clean up; said again, leave what cannot be taken away at once."""
+        """Make no more calls, and clean up; called again, end the clean-up."""
         if self._stopping.is_set():
-            self._hurrying.set()
+            self._hurried.set()
         self._stopping.set()
 
     def now(self) -> float:
-        """Answer how many seconds it has been at it."""
+        """Return how many seconds the probe has taken."""
         return self._loop.time() - self._began
 
     def name(self) -> str:
-        """Answer a name that nothing has."""
+        """Return a name that was not used before."""
         return f"{PREFIX}{self.plan.run}-{next(self._numbers)}"
 
     def token(self) -> str:
-        """Answer a token that nothing was made with."""
+        """Return a token that was not used before."""
         return self.name()
 
     async def pause(self, seconds: float) -> None:
-        """Let time pass. Raises `Stopped`."""
-        await _rest(seconds, unless=self._stopping)
-        self._go_on()
+        """Wait. Raises `Stopped`."""
+        await _wait(seconds, unless=self._stopping)
+        self._check_stopped()
 
     async def create(self, asked: str, name: str, token: str) -> ProbeCall:
-        """Create; the call's `said` is the ARN. Whatever was made is taken away in the end."""
+        """Create a deployment, which is deleted at the end; the `said` of the call is its ARN."""
         operation = "CreateCustomModelDeployment"
-        self._go_on()
+        self._check_stopped()
         try:
             created = await self.target.create(
                 name=name,
@@ -146,14 +146,14 @@ class ProbeClient:
         return self.call(operation, asked, created.arn)
 
     async def get(self, asked: str, identifier: str) -> tuple[Deployment | None, ProbeCall]:
-        """Look at a deployment, and answer also the call: of a failure no more is known than that."""
+        """Return a deployment and the call. It is None also if the call failed."""
         operation = "GetCustomModelDeployment"
-        self._go_on()
+        self._check_stopped()
         try:
             deployment = await self.target.get(identifier)
         except CallFailed as failed:
             return None, self.call(operation, asked, failed=failed)
-        return deployment, self.call(operation, asked, deployment.status_text if deployment else "not there")
+        return deployment, self.call(operation, asked, deployment.status_text if deployment else "not found")
 
     async def delete(self, asked: str, arn: str) -> ProbeCall:
         """Delete a deployment."""
@@ -164,7 +164,7 @@ class ProbeClient:
 
     async def do(self, operation: str, asked: str, send: Callable[[], Awaitable[object]]) -> ProbeCall:
         """Make any other call."""
-        self._go_on()
+        self._check_stopped()
         try:
             await send()
         except CallFailed as failed:
@@ -172,39 +172,39 @@ class ProbeClient:
         return self.call(operation, asked)
 
     async def listed(self, *, everything: bool = False) -> list[Deployment]:
-        """Answer what List shows of what was made since the probe began, or of everything. Raises `CallFailed`."""
+        """Return the deployments that List shows of those created since the probe began, or of all. Raises `CallFailed`."""
         found: dict[str, Deployment] = {}
-        after = None if everything else self._began_there - MARGIN_SECONDS
+        after = None if everything else self._began_at_aws - MARGIN_SECONDS
         async for page in deployment_pages(lambda token: self.target.page(created_after=after, status=None, token=token)):
             found |= {one.arn: one for one in page.deployments}
         return list(found.values())
 
     def call(self, operation: str, asked: str, said: str = "", failed: CallFailed | None = None) -> ProbeCall:
-        """Answer a call that has just been answered."""
+        """Return the record of a call that has just ended."""
         return ProbeCall(operation, asked, self.now(), said, failed)
 
     async def clean_up(self) -> list[str]:
-        """Take all away that was made, and wait where Bedrock does not allow it yet; answer what is left.
+        """Delete everything that was created, and wait while Bedrock does not permit it; return what is left.
 
-        Also what no answer told of: a create whose answer was lost is looked for by its name, for a while.
+        The deployment of a create without an answer is searched by its name for a while.
         """
-        until, told = self.now() + self.plan.patience, False
+        until, is_reported = self.now() + self.plan.patience, False
         while True:
-            left, is_known = await self._take_away()
-            in_doubt = not is_known or self.now() < self._doubt_until
-            if not (left or in_doubt):
+            left, is_known = await self._delete_all()
+            is_doubtful = not is_known or self.now() < self._doubt_until
+            if not (left or is_doubtful):
                 return []
-            if self._hurrying.is_set() or self.now() > until:
-                return left or [f"{PREFIX}{self.plan.run}-1 (or of such a name, if there is any)"]
-            if not told:
+            if self._hurried.is_set() or self.now() > until:
+                return left or [f"{PREFIX}{self.plan.run}-1 (or a similar name, if one exists)"]
+            if not is_reported:
                 self.report_progress(
-                    "taking away what was made, which Bedrock may not allow before it is ready; Ctrl-C leaves it there"
+                    "deleting what was created, which Bedrock may not permit before its creation ends; Ctrl-C leaves it"
                 )
-                told = True
-            await _rest(POLL_SECONDS, unless=self._hurrying)
+                is_reported = True
+            await _wait(POLL_SECONDS, unless=self._hurried)
 
-    async def _take_away(self) -> tuple[list[str], bool]:
-        """Answer what is left, and whether that is all that may be."""
+    async def _delete_all(self) -> tuple[list[str], bool]:
+        """Return what is left, and whether List confirmed it."""
         wanted, is_known = dict(self.arns), True
         try:
             wanted |= {one.arn: None for one in await self.listed() if one.name.startswith(f"{PREFIX}{self.plan.run}-")}
@@ -215,7 +215,7 @@ class ProbeClient:
         return left, is_known
 
     async def _is_gone(self, arn: str) -> bool:
-        """Delete it; only a look that finds nothing means that it is gone."""
+        """Delete a deployment; return whether Get finds none afterwards."""
         try:
             await self.target.delete(arn)
         except ResourceMissing:
@@ -227,12 +227,12 @@ class ProbeClient:
         except CallFailed:
             return False
 
-    def _go_on(self) -> None:
+    def _check_stopped(self) -> None:
         if self._stopping.is_set():
-            raise Stopped("stopped; what was made is taken away")
+            raise Stopped("stopped; what was created is deleted")
 
 
-async def _rest(seconds: float, unless: asyncio.Event) -> None:
+async def _wait(seconds: float, unless: asyncio.Event) -> None:
     """Wait, or return as soon as the event is set."""
     with suppress(TimeoutError):
         await asyncio.wait_for(unless.wait(), seconds)

@@ -18,7 +18,7 @@ from slipway.cli.exit_codes import Exit
 from slipway.cli.output import CommandError, Output, paragraph, print_line, print_sentence
 from slipway.cli.probe.account import ProbeRun
 from slipway.cli.probe.client import PREFIX, Plan, ProbeClient, Target
-from slipway.cli.probe.readonly import look
+from slipway.cli.probe.readonly import read_account
 from slipway.cli.runner import say
 from slipway.core.bedrock.deployments import Deployment, Status
 from slipway.core.diagnostics.probe import ProbeFinding, Question, in_order, terms_of, unasked
@@ -26,33 +26,33 @@ from slipway.core.diagnostics.probe import ProbeFinding, Question, in_order, ter
 
 async def probe_account(session: OperatorSession, plan: Plan | None, *, is_sure: bool, output: Output) -> Exit:
     """Read; with a plan that is confirmed, also create, observe and delete. Print what was found; return the exit code."""
-    found, existing = await look(session.here.bedrock)
+    found, existing = await read_account(session.here.bedrock)
     if plan is None:
         show([*found, *unasked(found, "it makes deployments: --model says of what")], [], output)
         return smoke_result(found, [])
     home = session.here.target.home
     if not is_sure and not _is_confirmed(describe_plan(plan, existing, f"{home.account} {home.region}")):
         return Exit.USAGE
-    experiment = await run_probe(session.here.bedrock, plan)
-    every = list(({finding.question: finding for finding in found} | experiment.found).values())
-    show(in_order([*every, *unasked(every, "it did not come to that")]), experiment.left, output)
-    if experiment.hands.is_stopped:
-        return Exit.FAILURE if experiment.left else Exit.STOPPED_WATCHING
-    return smoke_result(every, experiment.left) if Question.TAKEN in experiment.found else Exit.USAGE
+    probe_run = await run_probe(session.here.bedrock, plan)
+    every = list(({finding.question: finding for finding in found} | probe_run.found).values())
+    show(in_order([*every, *unasked(every, "the probe ended before it")]), probe_run.left, output)
+    if probe_run.client.is_stopped:
+        return Exit.FAILURE if probe_run.left else Exit.STOPPED_WATCHING
+    return smoke_result(every, probe_run.left) if Question.TAKEN in probe_run.found else Exit.USAGE
 
 
 async def run_probe(target: Target, plan: Plan) -> ProbeRun:
     """Run the probe. The first SIGINT, SIGTERM or SIGHUP ends it and cleans up; a second one ends the clean-up."""
-    experiment = ProbeRun(ProbeClient(target, plan, say))
+    probe_run = ProbeRun(ProbeClient(target, plan, say))
     loop, numbers = asyncio.get_running_loop(), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     for number in numbers:
-        loop.add_signal_handler(number, experiment.hands.stop)
+        loop.add_signal_handler(number, probe_run.client.stop)
     try:
-        await experiment.run()
+        await probe_run.run()
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
-    return experiment
+    return probe_run
 
 
 def describe_plan(plan: Plan, existing: Sequence[Deployment], where: str) -> str:

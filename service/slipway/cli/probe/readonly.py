@@ -1,4 +1,4 @@
-"""The questions that cost nothing: what an account shows of itself as it is."""
+"""Questions that need no deployment of the probe: what an account shows as it is."""
 
 from __future__ import annotations
 
@@ -13,14 +13,11 @@ from slipway.core.diagnostics import probe as findings
 from slipway.core.diagnostics.probe import ProbeCall, ProbeFinding, Question
 
 LARGEST_PAGE: Final = 1000
-NOBODY: Final = f"{PREFIX}nobody"
+ABSENT_NAME: Final = f"{PREFIX}nobody"
 
 
-async def look(target: Target) -> tuple[list[ProbeFinding], list[Deployment]]:
-    """Ask everything that needs no deployment of our own, and answer also what there is.
-
-    Raises `CallFailed` where nothing can be listed.
-    """
+async def read_account(target: Target) -> tuple[list[ProbeFinding], list[Deployment]]:
+    """Return the findings and all deployments of the account. Raises `CallFailed` if they cannot be listed."""
     loop = asyncio.get_running_loop()
     began = loop.time()
 
@@ -36,10 +33,10 @@ async def look(target: Target) -> tuple[list[ProbeFinding], list[Deployment]]:
         said = f"{sizes[-1]}{' and a token' if page.next_token else ''}"
         pages.append(call("ListCustomModelDeployments", f"page {len(sizes)}", said))
     try:
-        nobody = await target.get(NOBODY)
-        got, is_found = call("GetCustomModelDeployment", NOBODY, "it is there" if nobody else "not there"), nobody is not None
+        absent = await target.get(ABSENT_NAME)
+        got, is_found = call("GetCustomModelDeployment", ABSENT_NAME, "found" if absent else "not found"), absent is not None
     except CallFailed as failed:
-        got, is_found = call("GetCustomModelDeployment", NOBODY, "", failed), False
+        got, is_found = call("GetCustomModelDeployment", ABSENT_NAME, "", failed), False
     took = [one.updated_at - one.created_at for one in existing if one.status is Status.ACTIVE and one.updated_at is not None]
     found = [
         findings.of_leftovers([one.name for one in existing if one.name.startswith(PREFIX)]),
@@ -53,10 +50,10 @@ async def look(target: Target) -> tuple[list[ProbeFinding], list[Deployment]]:
 
 
 async def _bound(target: Target, existing: list[Deployment], call: ProbeCall) -> ProbeFinding:
-    """List from the very instant of the newest one's creation: that is one page."""
+    """Find out whether a list includes its bound, by listing from the creation of the newest deployment."""
     if not existing:
         return ProbeFinding(Question.BOUND, None, why="there is no deployment")
     newest = max(existing, key=lambda one: one.created_at)
     page = await target.page(created_after=newest.created_at, status=None, token=None)
-    is_there = newest.arn in {one.arn for one in page.deployments}
-    return ProbeFinding(Question.BOUND, "yes, to the millisecond" if is_there else "no", (call,))
+    is_included = newest.arn in {one.arn for one in page.deployments}
+    return ProbeFinding(Question.BOUND, "yes, to the millisecond" if is_included else "no", (call,))
