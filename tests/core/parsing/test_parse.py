@@ -212,7 +212,7 @@ def test_most_of_the_poison_can_be_sent_over_sqs() -> None:
         (
             GOOD | {"timeout": "P8D", "priority": 1000, "tenant": 7},
             (
-                'timeout is "P8D", more than 604800 seconds; use 1 second to 7 days, like PT90M, P1D or 5400 '
+                'timeout is "P8D", more than 604800 seconds; use 1 second to 7 days, like 90m, 1d, PT90M or 5400 '
                 "(and 2 more problems)"
             ),
         ),

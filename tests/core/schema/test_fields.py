@@ -105,6 +105,38 @@ def test_nearest(word: str, meant: str | None) -> None:
     assert closest_match(word, [field.name for field in TABLE]) == meant
 
 
+OPTIONS = ["--name-contains", "--model", "--status", "--wait", "--target", "--json", "--query", "--timeout", "--retries"]
+VARIABLES = ["SLIPWAY_QUEUE_URL", "SLIPWAY_CONTROL_QUEUE_URL", "SLIPWAY_TIMEOUT", "SLIPWAY_REPLY_TO", "SLIPWAY_HTTP_PORT"]
+KEYS = ["modelDeploymentName", "modelArn", "ifExists", "expiresAfter", "timeout"]
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "meant"),
+    [
+        ("--name", OPTIONS, "--name-contains"),
+        ("--time-out", OPTIONS, "--timeout"),
+        ("--timeot", OPTIONS, "--timeout"),
+        ("--retry", OPTIONS, "--retries"),
+        *((word, OPTIONS, None) for word in ("--id", "--since", "--page", "--quiet", "--sort", "--", "-x")),
+        ("SLIPWAY_QUEUE", VARIABLES, "SLIPWAY_QUEUE_URL"),
+        ("SLIPWAY_PORT", VARIABLES, "SLIPWAY_HTTP_PORT"),
+        ("SLIPWAY_TIMEOUTT", VARIABLES, "SLIPWAY_TIMEOUT"),
+        *((word, VARIABLES, None) for word in ("SLIPWAY_FOO", "SLIPWAY_DEBUG", "SLIPWAY_REGION", "SLIPWAY_")),
+        ("name", KEYS, "modelDeploymentName"),
+        ("model", KEYS, "modelArn"),
+        ("model_arn", KEYS, "modelArn"),
+        ("expires", KEYS, "expiresAfter"),
+        ("ttl", KEYS, None),
+        ("help", ["health", "version", "list"], None),
+        ("ls", ["list"], "list"),
+        ("a", [], None),
+        ("timeoutt", ["timeout"], "timeout"),
+    ],
+)
+def test_a_suggestion_makes_sense_or_is_not_made(word: str, known: list[str], meant: str | None) -> None:
+    assert closest_match(word, known) == meant
+
+
 @pytest.mark.parametrize(
     ("value", "length"),
     [

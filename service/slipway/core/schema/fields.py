@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from itertools import takewhile
 from typing import Final
 
 from slipway.core.schema.rejection import RejectionCode, quote
@@ -29,6 +30,13 @@ DURATION: Final = rf"(?:{_ISO_DURATION}|{_SHORT_DURATION})"
 _DURATIONS: Final = (re.compile(_ISO_DURATION), re.compile(_SHORT_DURATION))
 _UNITS: Final = (604_800, 86_400, 3_600, 60, 1)
 _LARGEST_PRINTED: Final = 10**20
+_LEAST_CONTAINED: Final = 3
+"""Shorter words are in too many others."""
+_LEAST_ALIKE: Final = 0.65
+"""Half of the letters in common are no reason to suggest a word."""
+_LONGEST_GUESSED: Final = 64
+_MARKED_PREFIX: Final = re.compile(r".*_")
+"""What all known words begin with, like SLIPWAY_ or --, makes them no more alike."""
 
 
 class FieldKind(StrEnum):
@@ -206,10 +214,22 @@ def duration_seconds(value: object) -> float | None:
 
 
 def closest_match(word: str, known: Iterable[str]) -> str | None:
-    """Guess which known word was meant, whatever its case; None when no guess is a good one."""
-    by_lower = {each.lower(): each for each in known}
-    found = difflib.get_close_matches(word[:64].lower(), by_lower, n=1)
-    return by_lower[found[0]] if found else None
+    """Return the known word that was probably meant: one that contains the word, else one that is spelled alike."""
+    by_letters = {_letters(each): each for each in known}
+    ends = min(by_letters, default=""), max(by_letters, default="")
+    common = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False)))
+    prefix = _MARKED_PREFIX.match(common)
+    start = len(prefix[0]) if prefix and _letters(word).startswith(prefix[0]) else 0
+    letters = _letters(word)[start:_LONGEST_GUESSED]
+    rests = {each[start:]: each for each in by_letters}
+    if len(letters) >= _LEAST_CONTAINED and (longer := [each for each in rests if letters in each]):
+        return by_letters[rests[min(longer, key=len)]]
+    found = difflib.get_close_matches(letters, rests, n=1, cutoff=_LEAST_ALIKE)
+    return by_letters[rests[found[0]]] if found else None
+
+
+def _letters(word: str) -> str:
+    return word.lower().replace("-", "_")
 
 
 def _hint(word: str, known: Iterable[str]) -> str:
