@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from types import TracebackType
 from typing import Final, Protocol, assert_never
 
 import structlog
@@ -37,7 +37,7 @@ from slipway.worker.actions.update import UpdateAction
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import LONG_SECONDS, Lease
-from slipway.worker.kernel.observe import ReportProgress, no_progress, timed_out
+from slipway.worker.kernel.observe import ReportProgress, timed_out
 from slipway.worker.kernel.tracing import CREATE
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
@@ -155,7 +155,7 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
                 return more
             lease.check()
             try:
-                with lease.trace.span(CREATE), RateLimitNotice(lease, report_progress):
+                with lease.trace.span(CREATE), report_rate_limit(lease, report_progress):
                     answer = await self._bedrock.create(
                         name=request.name,
                         model_arn=request.model_arn,
@@ -245,24 +245,16 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
         )
 
 
-class RateLimitNotice:
-    """Within, a create is made; where its turn is long in coming, it is announced that it waits for the rate of calls."""
+@contextmanager
+def report_rate_limit(lease: Lease, report_progress: ReportProgress) -> Iterator[None]:
+    """Within, a create is made. Report that it waits for the rate of calls, if that takes long."""
 
-    __slots__ = ("_lease", "_tell", "_timer")
+    def report() -> None:
+        if lease.why is Reason.THROTTLED:
+            report_progress(Progress.WAITING, Reason.THROTTLED, lease.wait_text)
 
-    def __init__(self, lease: Lease, report_progress: ReportProgress) -> None:
-        self._lease = lease
-        self._tell = report_progress
-        self._timer: asyncio.TimerHandle | None = None
-
-    def __enter__(self) -> None:
-        if self._tell is not no_progress:
-            self._timer = asyncio.get_running_loop().call_later(LONG_SECONDS, self._say)
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _say(self) -> None:
-        if self._lease.why is Reason.THROTTLED:
-            self._tell(Progress.WAITING, Reason.THROTTLED, self._lease.wait_text)
+    timer = asyncio.get_running_loop().call_later(LONG_SECONDS, report)
+    try:
+        yield
+    finally:
+        timer.cancel()

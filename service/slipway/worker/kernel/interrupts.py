@@ -50,9 +50,7 @@ class DeadlinePassed(Interrupted):
     """The request's own time is over."""
 
 
-_NOTHING: Final[frozenset[type[Interrupted]]] = frozenset()
-"""The one that all waits share which nothing is to end: an empty set of its own takes 200 bytes."""
-_URGENCY: tuple[type[Interrupted], ...] = (
+_URGENCY: Final[tuple[type[Interrupted], ...]] = (
     LeaseLost,
     Stopping,
     Superseded,
@@ -78,12 +76,12 @@ class Waits:
     def __init__(self, deadlines: Deadlines | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines() if deadlines is None else deadlines
-        self._due = _NOTHING
+        self._due: set[type[Interrupted]] = set()
         self._waiting: asyncio.Future[object] | None = None
 
     def interrupt(self, why: type[Interrupted]) -> None:
         """End the wait that is going on, or else the next one, and every one after it. Safe to repeat."""
-        self._due |= {why}
+        self._due.add(why)
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(self._most_urgent())
 
@@ -125,14 +123,14 @@ class Waits:
 
     def clear(self, why: type[Interrupted]) -> None:
         """What was to end every wait is no reason any more. Safe to repeat."""
-        self._due = (self._due - {why}) or _NOTHING
+        self._due.discard(why)
 
     def _most_urgent(self) -> Interrupted:
         return next(kind for kind in _URGENCY if kind in self._due)()
 
 
 class Deadlines:
-    """The deadlines of many waits, under one timer: one for each would take 0.6 KB for each request held."""
+    """The deadlines of many waits, under one timer."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -188,7 +186,7 @@ class Deadlines:
 
 
 class Until:
-    """A deadline for the waits within. A class and no generator, which would keep 300 bytes more for each request held."""
+    """A deadline for the waits within."""
 
     __slots__ = ("_deadlines", "_is_in_heap", "_waits", "deadline")
 

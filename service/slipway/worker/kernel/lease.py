@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Final, TypeVar
 
 from slipway.core.bedrock.errors import CallFailed
@@ -181,12 +181,14 @@ class Lease(Waits):
         if self._loop.time() >= self.lease_until:
             self.interrupt(LeaseLost)
 
-    def waiting_for(self, why: Reason, text: str = "") -> WaitingFor:
-        """Within, this is what the request waits for; it stays known after an interruption."""
-        waiting_for = WaitingFor(self)
+    @contextmanager
+    def waiting_for(self, why: Reason, text: str = "") -> Iterator[None]:
+        """Within, this is what the request waits for. It stays known after an interruption."""
+        before = self.why, self.wait_text
         self.why, self.wait_text = why, text
         self._remember(why, text, self.now())
-        return waiting_for
+        yield
+        self.why, self.wait_text = before
 
     async def wait_to_call(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
         """Await what a call waits for before its next attempt, as `wait` does; that is then what the request waits for.
@@ -223,23 +225,6 @@ class Lease(Waits):
             self.waited = (*self.waited[1 - LONGEST_MEMORY :], PastWait(why, text, since))
 
 
-class WaitingFor:
-    """Why a request waits. A class and no generator: most requests that are held wait within one."""
-
-    __slots__ = ("_before", "_lease")
-
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-        self._before = None if lease.why is None else (lease.why, lease.wait_text)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
-        if kind is None:
-            self._lease.why, self._lease.wait_text = self._before or (None, "")
-
-
 class TracedLease(Lease):
     """A message held, and its trace."""
 
@@ -249,28 +234,13 @@ class TracedLease(Lease):
         super().__init__(delivery, lease_seconds, deadlines)
         self.trace: Trace = tracer.begin(delivery)
 
-    def waiting_for(self, why: Reason, text: str = "") -> WaitingFor:
+    @contextmanager
+    def waiting_for(self, why: Reason, text: str = "") -> Iterator[None]:
         """Within, this is what the request waits for, and its trace shows it."""
-        waiting_for = _TracedWait(self, self.trace.span(f"{WAIT} {why.value}", text))
-        super().waiting_for(why, text)
-        return waiting_for
+        with self.trace.span(f"{WAIT} {why.value}", text), super().waiting_for(why, text):
+            yield
 
     async def wait_to_call(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
         """Await what a call waits for; the trace shows how long that took, within the call."""
         with self.trace.span(f"{WAIT} {reason_for(failed).value}"):
             return await super().wait_to_call(future, failed)
-
-
-class _TracedWait(WaitingFor):
-    __slots__ = ("_span",)
-
-    def __init__(self, lease: Lease, span: AbstractContextManager[object]) -> None:
-        super().__init__(lease)
-        self._span = span
-
-    def __enter__(self) -> None:
-        self._span.__enter__()
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
-        super().__exit__(kind, exc, trace)
-        self._span.__exit__(kind, exc, trace)

@@ -37,7 +37,7 @@ class ReportProgress(Protocol):
 
 
 def no_progress(*_: object) -> None:
-    """Announce nothing, where the settings do not ask for it. One for all requests: a set for each would take 300 bytes."""
+    """Publish nothing: progress events are off."""
 
 
 class ObserverBedrock(Protocol):

@@ -1,8 +1,4 @@
-"""A request's way through here, as somebody may want to trace it. Nobody does, unless there is a `Tracer`.
-
-This module knows no tracing library. A tracer turns what it is told into spans; without one, all requests share one trace
-that takes nothing down, and none has a byte of its own for it.
-"""
+"""The trace of a request, for a tracer that turns it into spans. This module imports no tracing library."""
 
 from __future__ import annotations
 
@@ -17,35 +13,35 @@ DELETE: Final = "DeleteCustomModelDeployment"
 PUBLISH: Final = "publish"
 REPLY: Final = "reply"
 WAIT: Final = "wait"
-"""Followed by the reason, in the word that events have for it."""
+"""Followed by the reason as in events."""
 
 
 class Trace(Protocol):
-    """What is told of one message's stay here."""
+    """The trace of one leased message."""
 
     @property
     def traceparent(self) -> str | None:
-        """What is being done now, as those are told who go on with it; None where nobody traces."""
+        """The current span, for the next process that works on the request; None without tracing."""
 
     def span(self, name: str, text: str = "", /) -> AbstractContextManager[object]:
-        """Within, this is what is done. `text` says more, for people. Spans may be within each other."""
+        """Within, a span of this name is open. `text` describes it. Spans may be nested."""
 
     def note(self, **facts: str | float | None) -> None:
-        """Add what is known of the request; nothing for None. An `error` says how it ended other than well."""
+        """Add attributes to the trace; None values are ignored. `error` marks the trace as failed."""
 
     def end(self, settlement: str) -> None:
-        """The message is settled, or left to somebody else."""
+        """End the trace: the message is settled, or its lease is given up."""
 
 
 class Tracer(Protocol):
-    """Whoever traces."""
+    """Makes the traces of leased messages."""
 
     def begin(self, delivery: Delivery) -> Trace:
-        """A message was received."""
+        """Start the trace of a message that was received."""
 
 
 class _Untraced:
-    """Takes nothing down."""
+    """Records nothing."""
 
     traceparent = None
 
@@ -61,4 +57,4 @@ class _Untraced:
 
 _NOTHING: Final = nullcontext()
 UNTRACED: Final[Trace] = _Untraced()
-"""The one that all share."""
+"""The trace of every request when tracing is off."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import islice
 from types import TracebackType
@@ -20,7 +21,7 @@ from slipway.core.requests.models import Request
 from slipway.core.scheduling.fair_queue import FairQueue, QueueEntry
 from slipway.core.scheduling.quota import Counts, Quota
 from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.lease import LONG_SECONDS, Lease, WaitingFor
+from slipway.worker.kernel.lease import LONG_SECONDS, Lease
 from slipway.worker.kernel.observe import ReportProgress
 
 log = structlog.get_logger()
@@ -135,7 +136,7 @@ class Slots:
             return None
         return Grant(self._finished, place)
 
-    def _behind(self, place: QueueEntry[Waiter], report_progress: ReportProgress) -> WaitingFor:
+    def _behind(self, place: QueueEntry[Waiter], report_progress: ReportProgress) -> AbstractContextManager[None]:
         """Say that somebody must wait, and for what; answer what keeps that known for as long as it does."""
         if len(self._fair_queue) == 1:
             self._request_sweep()
