@@ -30,7 +30,7 @@ from slipway.core.scheduling.backoff import pause_seconds
 from slipway.core.sqs.messages import QueueTraits
 from slipway.http.health import Check, LoopLagMonitor, Readiness
 from slipway.http.metrics import Measures, process_registry, registry_of
-from slipway.http.page.layout import Place
+from slipway.http.page.layout import DaemonIdentity
 from slipway.http.page.routes import StatusPage
 from slipway.http.requests_api import Lines
 from slipway.http.server import CannotListen, Endpoint, application, starting_application
@@ -230,7 +230,7 @@ async def _run(
     )
     home = terms.home.home
     queue = settings.queue_url.rpartition("/")[2]
-    place = Place(queue, home.account, home.region)
+    place = DaemonIdentity(queue, home.account, home.region)
     page = StatusPage(slipway, aws.tally, place)
     lines, registry = partial(_lines, aws), registry_of(measures)
     async with tracing(slipway, os.environ, queue=queue, version=__version__):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from slipway.http.page.call_history import ANSWERED, FAILED, MINUTES, THROTTLED, Minutes
+from slipway.http.page.call_history import ANSWERED, FAILED, MINUTES, THROTTLED, CallHistory
 
 
 class Clock:
@@ -19,7 +19,7 @@ class Clock:
 
 def test_calls_stand_in_the_minute_in_which_they_were_counted() -> None:
     clock, counted = Clock(), Counter({("List", "Applied"): 5})
-    minutes = Minutes(counted, clock)
+    minutes = CallHistory(counted, clock)
     minutes.note()
     clock.now += 60
     counted["List", "Applied"] += 2
@@ -34,7 +34,7 @@ def test_calls_stand_in_the_minute_in_which_they_were_counted() -> None:
 
 def test_after_an_hour_they_are_forgotten_whether_or_not_anything_was_called() -> None:
     clock, counted = Clock(), Counter({("List", "Applied"): 5})
-    minutes = Minutes(counted, clock)
+    minutes = CallHistory(counted, clock)
     minutes.note()
     clock.now += 59 * 60
     assert minutes.hour().total(ANSWERED) == 5
@@ -45,7 +45,7 @@ def test_after_an_hour_they_are_forgotten_whether_or_not_anything_was_called() -
 
 def test_days_of_calls_are_kept_as_one_hour() -> None:
     clock, counted = Clock(), Counter[tuple[str, str]]()
-    minutes = Minutes(counted, clock)
+    minutes = CallHistory(counted, clock)
     for _ in range(3000):
         clock.now += 61
         counted["List", "Applied"] += 1

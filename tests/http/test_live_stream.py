@@ -16,7 +16,7 @@ from slipway.http.page.live_stream import (
     QUIET_SHARE,
     REST_SHARE,
     SECOND,
-    Screen,
+    LiveView,
 )
 from tests.simulator.virtual_loop import VirtualLoop, run
 
@@ -40,7 +40,7 @@ class Drawing:
         return {"still": "<p>still</p>", "moving": f"<p>{self.changing}</p>"}
 
 
-async def look(screen: Screen, heard: list[dict[str, Any]], most: int = 1000) -> None:
+async def look(screen: LiveView, heard: list[dict[str, Any]], most: int = 1000) -> None:
     async with aclosing(screen.follow()) as news:
         async for told in news:
             heard.append(json.loads(told))
@@ -51,7 +51,7 @@ async def look(screen: Screen, heard: list[dict[str, Any]], most: int = 1000) ->
 def test_first_all_of_it_then_what_has_changed() -> None:
     async def main() -> None:
         drawing, heard = Drawing(), list[dict[str, Any]]()
-        screen = Screen(drawing)
+        screen = LiveView(drawing)
         looking = asyncio.create_task(look(screen, heard, most=2))
         await asyncio.sleep(5.5)
         drawing.changing = "<b>"
@@ -64,7 +64,7 @@ def test_first_all_of_it_then_what_has_changed() -> None:
 def test_five_who_look_cost_one_drawing_and_nobody_costs_none() -> None:
     async def main() -> None:
         drawing = Drawing()
-        screen = Screen(drawing)
+        screen = LiveView(drawing)
         heard: list[list[dict[str, Any]]] = [[] for _ in range(5)]
         looking = [asyncio.create_task(look(screen, one, most=2)) for one in heard]
         await asyncio.sleep(10.5)
@@ -87,7 +87,7 @@ def test_five_who_look_cost_one_drawing_and_nobody_costs_none() -> None:
 def test_what_takes_long_to_draw_is_drawn_seldom(seconds: float, apart: float) -> None:
     async def main() -> None:
         drawing = Drawing(seconds)
-        screen = Screen(drawing)
+        screen = LiveView(drawing)
         looking = asyncio.create_task(look(screen, []))
         await asyncio.sleep(4.5 * apart)
         assert drawing.drawn == 5
@@ -100,7 +100,7 @@ def test_what_takes_long_to_draw_is_drawn_seldom(seconds: float, apart: float) -
 def test_while_nothing_happens_it_is_drawn_seldom_and_what_happens_is_seen_soon() -> None:
     async def main() -> None:
         drawing, heard, happened = Drawing(seconds=0.002), list[dict[str, Any]](), 0
-        screen = Screen(drawing, lambda: happened)
+        screen = LiveView(drawing, lambda: happened)
         looking = asyncio.create_task(look(screen, heard))
         await asyncio.sleep(3 * 0.002 * QUIET_SHARE + 0.5)
         assert drawing.drawn == 4
@@ -122,7 +122,7 @@ def test_while_nothing_happens_it_is_drawn_seldom_and_what_happens_is_seen_soon(
 def test_however_long_it_takes_to_draw_a_picture_is_not_older_than_some_seconds_while_nothing_happens() -> None:
     async def main() -> None:
         drawing = Drawing(seconds=0.02)
-        screen = Screen(drawing, lambda: 0)
+        screen = LiveView(drawing, lambda: 0)
         looking = asyncio.create_task(look(screen, []))
         await asyncio.sleep(3 * OLDEST_QUIET_SECONDS + 0.5)
         assert drawing.drawn == 4
@@ -135,7 +135,7 @@ def test_however_long_it_takes_to_draw_a_picture_is_not_older_than_some_seconds_
 def test_who_comes_sees_what_is_so_however_seldom_it_is_drawn_for_those_who_stay() -> None:
     async def main() -> None:
         drawing = Drawing(seconds=0.02)
-        screen = Screen(drawing, lambda: 0)
+        screen = LiveView(drawing, lambda: 0)
         looking = asyncio.create_task(look(screen, []))
         await asyncio.sleep(OLDEST_QUIET_SECONDS / 2)
         assert drawing.drawn == 1
@@ -153,7 +153,7 @@ def test_who_comes_sees_what_is_so_however_seldom_it_is_drawn_for_those_who_stay
 def test_who_is_slow_skips_pictures_and_misses_no_change() -> None:
     async def main() -> None:
         drawing = Drawing()
-        screen = Screen(drawing)
+        screen = LiveView(drawing)
         async with aclosing(screen.follow()) as news:
             assert set(json.loads(await anext(news))) == {"still", "moving"}
             for word in "bcd":
@@ -175,7 +175,7 @@ def test_a_picture_that_cannot_be_drawn_ends_nothing() -> None:
                 return drawn
 
         drawing, heard = Broken(), list[dict[str, Any]]()
-        screen = Screen(drawing)
+        screen = LiveView(drawing)
         looking = asyncio.create_task(look(screen, heard, most=2))
         await asyncio.sleep(3.5)
         drawing.changing = "b"
@@ -188,7 +188,7 @@ def test_a_picture_that_cannot_be_drawn_ends_nothing() -> None:
 
 def test_closing_sends_everybody_away() -> None:
     async def main() -> None:
-        screen = Screen(Drawing())
+        screen = LiveView(Drawing())
         looking = [asyncio.create_task(look(screen, [])) for _ in range(3)]
         await asyncio.sleep(3.0)
         screen.close()

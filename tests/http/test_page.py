@@ -15,12 +15,12 @@ from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.eta import Eta
 from slipway.core.scheduling.quota import Counts, Quota
-from slipway.http.page.call_history import Hour, Minutes
+from slipway.http.page.call_history import CallHistory, LastHour
 from slipway.http.page.labels import FOR, address
-from slipway.http.page.layout import Place, Shell, assets
+from slipway.http.page.layout import DaemonIdentity, DocumentBuilder, assets
 from slipway.http.page.routes import OLDEST_ROWS_SECONDS, StatusPage
 from slipway.http.page.sections import SECTIONS
-from slipway.http.page.timeline import Found, look_for, request
+from slipway.http.page.timeline import FoundRequests, find_requests, request
 from slipway.http.page.view import FINISHED_ROWS, FLIGHT_ROWS, WAITING_ROWS, Account, Flight, View, rows_of, view_of
 from slipway.worker.publishing.history import HistoryEntry
 from tests.simulator.bedrock import Rules
@@ -43,7 +43,7 @@ QUIET = View(
     active_seconds=(),
 )
 HELD = RequestStatus(message_id="m-1", receive_count=1, received_at=1000.0, now=1090.0, lease_seconds=60.0)
-HOUR = Minutes({}, lambda: 0.0).hour()
+HOUR = CallHistory({}, lambda: 0.0).hour()
 
 
 class Reader(HTMLParser):
@@ -70,10 +70,10 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def shown(view: View, hour: Hour = HOUR) -> Reader:
+def shown(view: View, hour: LastHour = HOUR) -> Reader:
     sections = {name: section(view, hour) for name, section in SECTIONS.items()}
-    place = Place("slipway-requests", "123456789012", "us-east-1")
-    return Reader(Shell(place, assets()).document("Slipway", sections, "/live", "whole"))
+    place = DaemonIdentity("slipway-requests", "123456789012", "us-east-1")
+    return Reader(DocumentBuilder(place, assets()).document("Slipway", sections, "/live", "whole"))
 
 
 def evil(kind: Any, **more: object) -> Any:
@@ -82,7 +82,7 @@ def evil(kind: Any, **more: object) -> Any:
     return kind(**({"waited": ()} if kind is RequestStatus else {}) | texts | more)
 
 
-def evil_everywhere() -> tuple[View, Found]:
+def evil_everywhere() -> tuple[View, FoundRequests]:
     wait = Wait(EVIL, EVIL, 1000.0, 3)
     held = evil(
         RequestStatus, receive_count=2, received_at=1000.0, now=1090.0, lease_seconds=60.0, waited=(wait,), deadline=2000.0
@@ -100,15 +100,19 @@ def evil_everywhere() -> tuple[View, Found]:
         finished=(story,),
         endings={EVIL: 1},
     )
-    return view, Found((held,), (story,))
+    return view, FoundRequests((held,), (story,))
 
 
 def pages() -> Iterator[Reader]:
     view, found = evil_everywhere()
     counted = {(EVIL, "Applied"): 3}
-    yield shown(view, Minutes(counted, lambda: 0.0).hour())
-    yield Reader(Shell(Place(EVIL, EVIL, EVIL), assets()).document(EVIL, {"r": request(found, EVIL)}, address(EVIL), "one"))
-    yield Reader(request(Found((), ()), EVIL))
+    yield shown(view, CallHistory(counted, lambda: 0.0).hour())
+    yield Reader(
+        DocumentBuilder(DaemonIdentity(EVIL, EVIL, EVIL), assets()).document(
+            EVIL, {"r": request(found, EVIL)}, address(EVIL), "one"
+        )
+    )
+    yield Reader(request(FoundRequests((), ()), EVIL))
 
 
 def test_whatever_is_said_stays_text_and_no_element_has_a_script_or_a_style_of_its_own() -> None:
@@ -294,7 +298,7 @@ def test_who_is_on_the_page_is_looked_up_again_when_something_has_happened_or_af
     async def main() -> None:
         world = World(rules=Rules(max_creating=50, max_total=50, creation_seconds=(900.0, 900.0)))
         world.start()
-        page = StatusPage(world.replicas["a"].slipway, {}, Place("slipway-requests", "123456789012", "us-east-1"))
+        page = StatusPage(world.replicas["a"].slipway, {}, DaemonIdentity("slipway-requests", "123456789012", "us-east-1"))
 
         def flights(*, has_happened: bool) -> str:
             return Reader(page._draw(None, has_happened=has_happened)["flights"]).text  # noqa: SLF001  what it costs is the point
@@ -345,15 +349,15 @@ def test_a_request_has_a_page_before_and_after_its_end() -> None:
         await asyncio.sleep(1.0)
         world.ask("bot", requestId="r-1")
         await asyncio.sleep(60.0)
-        page = Reader(request(look_for(slipway, "r-1"), "r-1"))
+        page = Reader(request(find_requests(slipway, "r-1"), "r-1"))
         for said in ("bot", "Waits for a slot", "Received", "Deadline", "1 in the queue for a slot"):
             assert said in page.text, said
         assert "Waited" not in page.text, "it still does"
         await world.all_answered()
         for word in ("r-1", "bot", world.account.made[1].arn):
-            page = Reader(request(look_for(slipway, word), word))
+            page = Reader(request(find_requests(slipway, word), word))
             assert re.search("Received .*Waited for a slot, .*In creation .*Active", page.text)
-        assert look_for(slipway, "nobody").is_empty
+        assert find_requests(slipway, "nobody").is_empty
         await world.stop()
 
     run(main())

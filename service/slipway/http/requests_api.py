@@ -34,10 +34,10 @@ def holdings(slipway: Worker, lines: Lines, about: str | None = None, after: str
     holds = (lease for lease in slipway.held_leases if about is None or is_about(lease, about))
     page = nsmallest(PAGE + 1, (lease for lease in holds if after is None or _cursor(lease) > after), key=_cursor)
     is_last = len(page) <= PAGE
-    ended = (story.finished for story in slipway.history) if is_last else ()
+    ended = (entry.finished for entry in slipway.history) if is_last else ()
     finished = [one.to_json() for one in ended if about is None or one.is_about(about)]
     return {
-        "requests": [held_of(lease, slipway, places.get(lease.message.message_id)).to_json() for lease in page[:PAGE]],
+        "requests": [request_status(lease, slipway, places.get(lease.message.message_id)).to_json() for lease in page[:PAGE]],
         "finished": finished,
         "next": None if is_last else _cursor(page[PAGE - 1]),
         "held": len(slipway.held_leases),
@@ -72,7 +72,7 @@ def is_about(lease: Lease, word: str) -> bool:
     return word in {request_id, lease.message.message_id, lease.what, lease.arn}
 
 
-def held_of(lease: Lease, slipway: Worker, place: int | None) -> RequestStatus:
+def request_status(lease: Lease, slipway: Worker, place: int | None) -> RequestStatus:
     """Return the status of one request in progress, with the current reason why it waits."""
     message, request = lease.message, lease.request
     received_at = lease.delivery.first_received_at

@@ -128,7 +128,7 @@ async def run_demo(*, keep: bool = False) -> int:
     """
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     console = Console()
-    console.print("[bold]Slipway[/]: starting AWS in a box (SQS, SNS, Bedrock), then the daemon against it.")
+    console.print("[bold]Slipway[/]: starting a local AWS stand-in (SQS, SNS, Bedrock) and the daemon.")
     began = time.monotonic()
     async with LocalAws(creation_seconds=CREATION_SECONDS) as aws:
         port = _free_port()

@@ -65,7 +65,7 @@ class Spans:
         self._queue = queue
         self._wall_clock = wall_clock
 
-    def begin(self, delivery: Delivery) -> Stay:
+    def begin(self, delivery: Delivery) -> MessageSpan:
         """Begin the span of a received message: a child of the sender's span, linked to the span that continued it."""
         message, begun = delivery.message, trace_start(delivery)
         attributes: dict[str, str | int] = {
@@ -88,10 +88,10 @@ class Spans:
             start_time=_nanoseconds(began),
         )
         self.ids.trace_id = None
-        return Stay(self, span, began)
+        return MessageSpan(self, span, began)
 
 
-class Stay:
+class MessageSpan:
     """The span of one message, from receipt to settlement, with nested spans."""
 
     __slots__ = ("_began", "_loop", "_open", "_spans")
@@ -109,9 +109,9 @@ class Stay:
         context = self._open[-1].get_span_context()
         return str(TraceParent(f"{context.trace_id:032x}", f"{context.span_id:016x}", context.trace_flags.sampled))
 
-    def span(self, name: str, text: str = "", /) -> Within:
+    def span(self, name: str, text: str = "", /) -> NestedSpan:
         """Return a context manager for a nested span."""
-        return Within(self, name, text)
+        return NestedSpan(self, name, text)
 
     def note(self, **facts: Facts) -> None:
         """Add attributes of the request."""
@@ -146,12 +146,12 @@ class Stay:
         return _nanoseconds(self._began + self._loop.time())
 
 
-class Within:
+class NestedSpan:
     """Context manager of a nested span."""
 
     __slots__ = ("_name", "_stay", "_text")
 
-    def __init__(self, stay: Stay, name: str, text: str) -> None:
+    def __init__(self, stay: MessageSpan, name: str, text: str) -> None:
         self._stay = stay
         self._name = name
         self._text = text
@@ -164,7 +164,7 @@ class Within:
         self._stay.pop(exc)
 
 
-class Exporting:
+class SpanExporter:
     """Exports spans by OTLP over HTTP, configured by OpenTelemetry's variables, from a thread of the SDK."""
 
     def __init__(self, version: str) -> None:

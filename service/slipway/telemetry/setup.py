@@ -52,7 +52,7 @@ async def tracing(slipway: Worker, environ: Mapping[str, str], *, queue: str, ve
         log.warning("tracing.off", error=str(missing), remedy="pip install 'slipway-bedrock[otel]', or unset OTEL_…_ENDPOINT")
         yield
         return
-    exporting = spans.Exporting(version)
+    exporting = spans.SpanExporter(version)
     slipway.trace(spans.Spans(exporting.provider, queue=queue))
     log.info("tracing.on")
     try:

@@ -18,7 +18,7 @@ _KINDS_OF: Final = {"Throttled": THROTTLED, "Denied": FAILED, "Unknown": FAILED}
 
 
 @dataclass(frozen=True, slots=True)
-class Hour:
+class LastHour:
     """Calls of the last hour, by kind: for each minute, the current one last, and for each operation."""
 
     minutes: tuple[Mapping[str, int], ...]
@@ -29,7 +29,7 @@ class Hour:
         return sum(minute.get(kind, 0) for minute in self.minutes)
 
 
-class Minutes:
+class CallHistory:
     """Records the counts of each of the last sixty minutes.
 
     `counted` counts by operation and answer since the start of the process; `clock` is monotonic, in seconds.
@@ -57,7 +57,7 @@ class Minutes:
         for (operation, answer), count in fresh.items():
             minute[operation, _kind(answer)] += count
 
-    def hour(self) -> Hour:
+    def hour(self) -> LastHour:
         """Return the last hour, up to now."""
         self.note()
         now = int(self._clock() // _MINUTE_SECONDS)
@@ -70,7 +70,7 @@ class Minutes:
             for (operation, kind), count in counts.items():
                 minutes[at][kind] += count
                 operations.setdefault(operation, Counter())[kind] += count
-        return Hour(tuple(minutes), operations)
+        return LastHour(tuple(minutes), operations)
 
 
 def _kind(answer: str) -> str:

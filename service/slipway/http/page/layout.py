@@ -49,7 +49,7 @@ def assets() -> dict[str, Asset]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DaemonIdentity:
     """The queue, account and Region of this daemon, shown at the top of every page."""
 
     queue: str
@@ -57,10 +57,10 @@ class Place:
     region: str
 
 
-class Shell:
+class DocumentBuilder:
     """Builds documents."""
 
-    def __init__(self, place: Place, files: Mapping[str, Asset]) -> None:
+    def __init__(self, place: DaemonIdentity, files: Mapping[str, Asset]) -> None:
         self._place = place
         self._addresses = {name: asset.address for name, asset in files.items()}
 

@@ -37,7 +37,7 @@ class Draw(Protocol):
 
 
 @dataclass(slots=True)
-class Screen:
+class LiveView:
     """What all viewers of one page see.
 
     `news` returns, cheaply, a value that differs whenever something has happened. The default always differs.

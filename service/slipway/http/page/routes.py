@@ -13,13 +13,13 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from slipway.aws.adapters.retry import APPLIED
-from slipway.http.page.call_history import Minutes
+from slipway.http.page.call_history import CallHistory
 from slipway.http.page.labels import format_clock
-from slipway.http.page.layout import HEADERS, Place, Shell, assets
-from slipway.http.page.live_stream import Screen
+from slipway.http.page.layout import HEADERS, DaemonIdentity, DocumentBuilder, assets
+from slipway.http.page.live_stream import LiveView
 from slipway.http.page.markup import Html, el
 from slipway.http.page.sections import SECTIONS, waiting
-from slipway.http.page.timeline import look_for, request
+from slipway.http.page.timeline import find_requests, request
 from slipway.http.page.view import Rows, rows_of, view_of
 from slipway.worker.runtime.worker import Worker
 
@@ -47,13 +47,13 @@ _FOR_EVER: Final = HEADERS | {"Cache-Control": "public, max-age=31536000, immuta
 class StatusPage:
     """The status page of one daemon. `calls` counts calls by operation and answer."""
 
-    def __init__(self, slipway: Worker, calls: Mapping[tuple[str, str], int], place: Place) -> None:
+    def __init__(self, slipway: Worker, calls: Mapping[tuple[str, str], int], place: DaemonIdentity) -> None:
         self._slipway = slipway
         self._calls = calls
-        self._minutes = Minutes(calls, asyncio.get_running_loop().time)
+        self._minutes = CallHistory(calls, asyncio.get_running_loop().time)
         self._assets = assets()
-        self._shell = Shell(place, self._assets)
-        self._screens: dict[str | None, Screen] = {}
+        self._shell = DocumentBuilder(place, self._assets)
+        self._screens: dict[str | None, LiveView] = {}
         """Pages with viewers, by the request that they are about; None is the overview."""
         self._rows: Rows | None = None
         """The rows of the overview."""
@@ -77,7 +77,7 @@ class StatusPage:
 
     async def _request(self, asked: web.Request) -> web.Response:
         about = asked.query.get("about", "").strip()[:LONGEST_WORD]
-        found = look_for(self._slipway, about)
+        found = find_requests(self._slipway, about)
         sections = {"moment": _moment(), "request": request(found, about)}
         document = self._shell.document(f"{about} · Slipway", sections, f"/live?{urlencode({'about': about})}", "one")
         return _page(document, 404 if found.is_empty else 200)
@@ -99,9 +99,9 @@ class StatusPage:
             self._screens.pop(about, None)
         return response
 
-    def _screen(self, about: str | None) -> Screen:
+    def _screen(self, about: str | None) -> LiveView:
         if about not in self._screens:
-            self._screens[about] = Screen(partial(self._draw, about), self._news)
+            self._screens[about] = LiveView(partial(self._draw, about), self._news)
         return self._screens[about]
 
     def _news(self) -> object:
@@ -123,7 +123,7 @@ class StatusPage:
 
     def _draw(self, about: str | None, *, has_happened: bool) -> Mapping[str, str]:
         if about is not None:
-            return {"moment": _moment(), "request": request(look_for(self._slipway, about), about)}
+            return {"moment": _moment(), "request": request(find_requests(self._slipway, about), about)}
         now = asyncio.get_running_loop().time()
         if has_happened or self._rows is None or now - self._looked_at > OLDEST_ROWS_SECONDS:
             self._rows, self._looked_at = rows_of(self._slipway), now

@@ -10,20 +10,20 @@ from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.quota import Counts
 from slipway.core.time_format import columns, format_duration, format_duration_roughly
-from slipway.http.page.call_history import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, Hour
+from slipway.http.page.call_history import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, LastHour
 from slipway.http.page.charts import bars, cells
 from slipway.http.page.labels import count, format_clock, link, waits_for
 from slipway.http.page.markup import Child, Html, el, join
 from slipway.http.page.view import WAITING_ROWS, Account, Flight, View
 from slipway.worker.publishing.history import HistoryEntry
 
-Section = Callable[[View, Hour], Html]
+Section = Callable[[View, LastHour], Html]
 
 LEAST_COLUMNS: Final = 8
 """Least number of columns of the histogram."""
 
 
-def headline(view: View, _: Hour) -> Html:
+def headline(view: View, _: LastHour) -> Html:
     """Return the state of the daemon in one sentence, and the current problems."""
     said = [
         f"{count(view.in_flight, 'deployment')} in creation" if view.in_flight else "",
@@ -33,7 +33,7 @@ def headline(view: View, _: Hour) -> Html:
     busy = view.held - view.in_flight - view.waiting
     if not sentence:
         sentence = f"{count(busy, 'request')} being processed" if busy else "No requests"
-    worries = [
+    problems = [
         el(
             "p",
             el("strong", "Stopping. "),
@@ -51,7 +51,7 @@ def headline(view: View, _: Hour) -> Html:
     lead = f"{count(view.held, 'request')} in progress in this replica" if view.held else "Waiting for messages from the queue"
     ended = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(view.endings.items()))
     since = f"Finished since the start: {ended}." if ended else "None finished since the start."
-    return el("section", el("h1", f"{sentence}."), el("p", f"{lead}. {since}", class_="lead"), *worries, id="headline")
+    return el("section", el("h1", f"{sentence}."), el("p", f"{lead}. {since}", class_="lead"), *problems, id="headline")
 
 
 def _common(view: View) -> str:
@@ -59,7 +59,7 @@ def _common(view: View) -> str:
     return f" {waits_for(next(iter(view.reasons)))}" if len(view.reasons) == 1 else ""
 
 
-def slots(view: View, _: Hour) -> Html:
+def slots(view: View, _: LastHour) -> Html:
     """Return the slots of each target as a picture, as far as they are known."""
     pictures = [_account(account, is_one_of_many=len(view.accounts) > 1) for account in view.accounts]
     words = (("own", "in creation by Slipway"), ("others", "in creation by others"), ("rest", "existing"), ("free", "free"))
@@ -104,17 +104,17 @@ def _legend(*kinds: tuple[str, str]) -> list[Html]:
     return [el("span", el("span", class_=f"cell {look}"), f" {word}", class_="key") for look, word in kinds]
 
 
-def flights(view: View, _: Hour) -> Html:
+def flights(view: View, _: LastHour) -> Html:
     """Return the deployments in creation, with their progress against the usual time."""
     usual = view.accounts[0].usual_seconds if len(view.accounts) == 1 else None
     note = f"usually {format_duration(usual)}" if usual else None
     if not view.flights:
         return _section("flights", "In creation", None, _empty("No deployment is in creation."))
-    rows = [_flight(flight) for flight in view.flights]
+    rows = [_flight_row(flight) for flight in view.flights]
     return _section("flights", "In creation", note, el("ol", *rows, class_="rows"), _more(len(rows), view.in_flight))
 
 
-def _flight(flight: Flight) -> Html:
+def _flight_row(flight: Flight) -> Html:
     held, usual = flight.held, flight.usual
     late = usual is not None and flight.seconds > usual
     bar: Child = None
@@ -130,19 +130,19 @@ def _flight(flight: Flight) -> Html:
     return el("li", head, bar, trouble, id=f"f-{held.message_id}")
 
 
-def waiting(view: View, _: Hour) -> Html:
+def waiting(view: View, _: LastHour) -> Html:
     """Return the waiting requests in order, with their reasons."""
     if not view.waiting:
         return _section("waiting", "Waiting", None, _empty("No request waits."))
     reasons = sorted(view.reasons.items(), key=lambda pair: -pair[1])
     note = ", ".join(f"{number:,} {waits_for(reason)}" for reason, number in reasons)
-    rows = [_waiter(held) for held in view.waiting_rows]
+    rows = [_waiting_row(held) for held in view.waiting_rows]
     shown = el("ol", *rows, class_="rows line") if rows else _empty("No more requests wait here.")
     # A later page stays as it is while the rest of the page is live.
     return _section("waiting", "Waiting", note, shown, _pages(view), is_still=view.waiting_from > 0)
 
 
-def _waiter(held: RequestStatus) -> Html:
+def _waiting_row(held: RequestStatus) -> Html:
     is_in_line = held.waits_for == Reason.NO_SLOT.value
     place = el("span", f"{held.place:,}" if held.place and is_in_line else "·", class_="place")
     why = None if is_in_line else el("p", _why(held), class_="why")
@@ -173,18 +173,18 @@ def _pages(view: View) -> Html | None:
     return el("nav", *links, class_="pages", aria_label="Pages of waiting requests")
 
 
-def finished(view: View, _: Hour) -> Html:
+def finished(view: View, _: LastHour) -> Html:
     """Return the latest outcomes, the newest first."""
     if not view.finished:
         return _section("finished", "Finished", None, _empty("No request has finished in this replica yet."))
-    rows = [_story(story) for story in view.finished]
+    rows = [_finished_row(entry) for entry in view.finished]
     return _section("finished", "Finished", "newest first, times in UTC", el("ol", *rows, class_="rows ended"))
 
 
-def _story(story: HistoryEntry) -> Html:
-    one = story.finished
+def _finished_row(entry: HistoryEntry) -> Html:
+    one = entry.finished
     chip = el("span", one.outcome, class_=f"chip {LOOKS.get(one.outcome, 'bad')}")
-    took = el("span", f"after {format_duration(one.at - story.received_at)}, ", format_clock(one.at), class_="aside")
+    took = el("span", f"after {format_duration(one.at - entry.received_at)}, ", format_clock(one.at), class_="aside")
     text = el("p", el("b", one.reason), ": " if one.text else None, one.text, class_="why") if one.reason else None
     return el("li", chip, el("div", link(one), took, class_="head"), text, id=f"e-{one.event_id}")
 
@@ -200,7 +200,7 @@ LOOKS: Final = {
 """The look of an outcome; any other is a failure."""
 
 
-def calls(_: View, hour: Hour) -> Html:
+def calls(_: View, hour: LastHour) -> Html:
     """Return the calls to AWS of the last hour."""
     total, throttled, failed = (hour.total(kind) for kind in KINDS)
     said = f"{total + throttled + failed:,} calls in the last hour: {throttled:,} throttled, {failed:,} without an answer"
@@ -224,7 +224,7 @@ def _figure(number: int, look: str) -> Html:
     return el("b", f"{number:,}", class_=f"is-{look}" if number else None)
 
 
-def active(view: View, _: Hour) -> Html:
+def active(view: View, _: LastHour) -> Html:
     """Return how long the latest deployments took to become Active."""
     seconds = view.active_seconds
     if not seconds:

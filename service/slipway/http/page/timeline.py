@@ -12,7 +12,7 @@ from slipway.core.time_format import format_duration, format_duration_roughly
 from slipway.http.page.labels import count, format_clock, named, waits_for
 from slipway.http.page.markup import Child, Html, el, join
 from slipway.http.page.sections import LOOKS
-from slipway.http.requests_api import held_of, is_about
+from slipway.http.requests_api import is_about, request_status
 from slipway.worker.publishing.history import HistoryEntry
 from slipway.worker.runtime.worker import Worker
 
@@ -21,7 +21,7 @@ CODES: Final = frozenset({"Request", "Message", "Deployment", "Model", "Event"})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundRequests:
     """Requests found by an id, name or ARN: in progress, and finished, the newest first."""
 
     held: tuple[RequestStatus, ...]
@@ -33,15 +33,15 @@ class Found:
         return not self.held and not self.ended
 
 
-def look_for(slipway: Worker, about: str) -> Found:
+def find_requests(slipway: Worker, about: str) -> FoundRequests:
     """Return the requests with this request id, message id, deployment name or ARN."""
     holds = [lease for lease in slipway.held_leases if is_about(lease, about)]
     places = slipway.request_order.places() | slipway.slot_places() if holds else {}
-    held = tuple(held_of(lease, slipway, places.get(lease.message.message_id)) for lease in holds)
-    return Found(held, tuple(story for story in reversed(tuple(slipway.history)) if story.finished.is_about(about)))
+    held = tuple(request_status(lease, slipway, places.get(lease.message.message_id)) for lease in holds)
+    return FoundRequests(held, tuple(entry for entry in reversed(tuple(slipway.history)) if entry.finished.is_about(about)))
 
 
-def request(found: Found, about: str) -> Html:
+def request(found: FoundRequests, about: str) -> Html:
     """Return all found requests, one after the other."""
     if found.is_empty:
         text = (
@@ -91,13 +91,13 @@ def _place(held: RequestStatus) -> str | None:
     return f"{held.place:,} {'earlier requests for this deployment' if before else 'in the queue for a slot'}, in this replica"
 
 
-def _ended(story: HistoryEntry) -> Html:
-    one = story.finished
-    steps = [_step(story.received_at, "Received", _deliveries(story.receive_count)), *map(_wait, story.waited)]
+def _ended(entry: HistoryEntry) -> Html:
+    one = entry.finished
+    steps = [_step(entry.received_at, "Received", _deliveries(entry.receive_count)), *map(_wait, entry.waited)]
     text = join(el("b", one.reason), ": " if one.text else None, one.text) if one.reason else None
     look = LOOKS.get(one.outcome, "bad")
     steps.append(_step(one.at, one.outcome, text, look=look))
-    facts = {"Took": format_duration(one.at - story.received_at), "Event": one.event_id}
+    facts = {"Took": format_duration(one.at - entry.received_at), "Event": one.event_id}
     return _article(one, one.outcome, look, facts, steps)
 
 

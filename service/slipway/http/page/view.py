@@ -12,7 +12,7 @@ from typing import Final
 from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.quota import Counts, Quota
-from slipway.http.requests_api import held_of
+from slipway.http.requests_api import request_status
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.publishing.history import HistoryEntry
 from slipway.worker.runtime.target_runtime import TargetRuntime
@@ -121,11 +121,15 @@ def view_of(slipway: Worker, rows: Rows) -> View:
         reasons=rows.reasons,
         flights=tuple(
             Flight(
-                held_of(lease, slipway, None), _creation_seconds(slipway, lease), usual[slipway.runtime_of(lease).target.name]
+                request_status(lease, slipway, None),
+                _creation_seconds(slipway, lease),
+                usual[slipway.runtime_of(lease).target.name],
             )
             for lease in rows.flights
         ),
-        waiting_rows=tuple(held_of(lease, slipway, rows.places.get(lease.message.message_id)) for lease in rows.waiting_rows),
+        waiting_rows=tuple(
+            request_status(lease, slipway, rows.places.get(lease.message.message_id)) for lease in rows.waiting_rows
+        ),
         waiting_from=rows.waiting_from,
         finished=tuple(reversed(tuple(slipway.history)[-FINISHED_ROWS:])),
         endings=dict(slipway.counters.endings),
