@@ -22,7 +22,7 @@ from botocore.model import ServiceModel
 
 from slipway import __version__
 from slipway.aws.sdk.clients import register_update_operation
-from slipway.core.events.asyncapi import asyncapi_document
+from slipway.core.events.schema import asyncapi_document
 from slipway.core.rules.event_pattern import Pattern
 from slipway.core.rules.triggers import first_match
 from slipway.daemon import EXIT_WRONG_SETTING

@@ -69,7 +69,7 @@ class CallbackServer:
                 if len(reason) > 256:
                     raise Refused(operation, "ValidationException")
                 self._hear_step(operation, reply)
-            case EventCopy(to=to, publication=publication):
+            case EventCopy(address=to, publication=publication):
                 self.copies.append((to, publication.event_id, json.loads(publication.body)))
             case _:
                 assert_never(reply)
@@ -91,7 +91,7 @@ class CallbackServer:
         waiting.heard, waiting.heard_at = reply, self._clock()
 
     def _hear_step(self, operation: str, reply: StepSucceeded | StepFailed) -> None:
-        if not 32 <= len(reply.once) <= 128:
+        if not 32 <= len(reply.idempotency_token) <= 128:
             raise Refused(operation, "ValidationException")
         waiting = self.steps.get(reply.token)
         if waiting is None or waiting.is_over:

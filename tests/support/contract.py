@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from slipway import __version__
-from slipway.core.events.asyncapi import asyncapi_document
 from slipway.core.events.publish import event_type
-from slipway.core.events.schema import WORDS
+from slipway.core.events.schema import WORDS, asyncapi_document
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.schema.rejection import RejectionCode
 

@@ -137,8 +137,7 @@ def schema(
 
     Example: slipway schema request > request.schema.json
     """
-    from slipway.core.events.asyncapi import asyncapi_document
-    from slipway.core.events.schema import event_schema
+    from slipway.core.events.schema import asyncapi_document, event_schema
     from slipway.core.parsing.parse import request_schema
 
     makers: Mapping[Document, Callable[[], object]] = {

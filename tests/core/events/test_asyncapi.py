@@ -12,9 +12,8 @@ from typer.testing import CliRunner
 
 from slipway import __version__
 from slipway.cli.main import app
-from slipway.core.events.asyncapi import asyncapi_document
 from slipway.core.events.publish import Progress, Publication, Times, announce_outcome, announce_progress, announce_rejection
-from slipway.core.events.schema import WORDS
+from slipway.core.events.schema import WORDS, asyncapi_document
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.parsing.parse import parse_request
 from slipway.core.schema.rejection import RejectionCode

@@ -86,11 +86,11 @@ def test_whatever_is_said_fits(kind: OutcomeKind, message: str | None, reason: R
             case TaskFailed(error=error, cause=cause):
                 assert 0 < len(error) <= 256
                 assert 0 < len(cause) <= 32_768
-            case StepSucceeded(once=once, parameters=parameters):
+            case StepSucceeded(idempotency_token=once, parameters=parameters):
                 assert 32 <= len(once) <= 128
                 assert len(parameters) <= 50
                 assert all(len(name) <= 256 and len(value) <= 1024 for name, value in parameters)
-            case StepFailed(once=once, reason=said):
+            case StepFailed(idempotency_token=once, reason=said):
                 assert 32 <= len(once) <= 128
                 assert 0 < len(said) <= 256
             case EventCopy():

@@ -163,7 +163,7 @@ class Outcomes:
         if isinstance(reply, EventCopy):
             books.faults["a copy was sent"] += 1
             if reply.publication.event_id not in self._published:
-                books.breaks("I1", f"{reply.to} is told of {reply.publication.body}, which was not announced")
+                books.breaks("I1", f"{reply.address} is told of {reply.publication.body}, which was not announced")
             return
         asked = self._asked_at.get(reply.token)
         if asked is None:

@@ -54,7 +54,7 @@ class CallbackSender:
 
     async def _to_pipeline(self, reply: StepSucceeded | StepFailed) -> None:
         sagemaker = await self._open(SAGEMAKER)
-        given: dict[str, Any] = {"CallbackToken": reply.token, "ClientRequestToken": reply.once}
+        given: dict[str, Any] = {"CallbackToken": reply.token, "ClientRequestToken": reply.idempotency_token}
         if isinstance(reply, StepSucceeded):
             operation = "SendPipelineExecutionStepSuccess"
             send = sagemaker.send_pipeline_execution_step_success
@@ -72,15 +72,15 @@ class CallbackSender:
     async def _copy(self, reply: EventCopy) -> None:
         publication = reply.publication
         given: dict[str, Any] = {"MessageAttributes": write_attributes(publication.attributes)}
-        if reply.to.endswith(".fifo"):
+        if reply.address.endswith(".fifo"):
             given |= {"MessageGroupId": publication.group, "MessageDeduplicationId": publication.event_id}
-        is_topic = reply.to.startswith("arn:")
+        is_topic = reply.address.startswith("arn:")
         operation = "Publish"
         if is_topic:
-            given |= {"TopicArn": reply.to, "Message": publication.body}
+            given |= {"TopicArn": reply.address, "Message": publication.body}
         else:
             operation = "SendMessage"
-            given |= {"QueueUrl": reply.to, "MessageBody": publication.body}
+            given |= {"QueueUrl": reply.address, "MessageBody": publication.body}
 
         async def send() -> str:
             answer: Parsed = await (self._topics.publish(**given) if is_topic else self._queues.send_message(**given))

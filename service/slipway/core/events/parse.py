@@ -1,4 +1,4 @@
-"""An event, read back: as it came out of the topic, bare or in SNS's envelope, archived or just received."""
+"""Parsing of Slipway's events, as a topic delivers them: bare or in an SNS envelope, received or archived."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _ENDS: Final = frozenset(kind.value for kind in OutcomeKind)
 
 
 class NotAnEvent(Exception):
-    """A text that is no event of Slipway's; one sentence says why, and what to give instead."""
+    """A text is not an event of Slipway. The message has the problem and the remedy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedEvent:
-    """What an event says. `at` is when it was announced, in seconds since the epoch."""
+    """The content of an event. `at` is when it was published, in seconds since the epoch."""
 
     event_id: str
     at: float
@@ -33,27 +33,27 @@ class ParsedEvent:
     reason: str | None = None
     text: str | None = None
     target: str | None = None
-    """None for the default."""
+    """None for the default target."""
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the request has ended with it; else it is progress."""
+        """Return whether the event is the end of its request, and not progress."""
         return self.outcome in _ENDS
 
 
 def read_event(text: str) -> ParsedEvent | None:
-    """Answer what an event says; None for an event of somebody else. Raises NotAnEvent."""
+    """Return the content of an event; None if it is not Slipway's. Raises NotAnEvent."""
     event = _object(text, "it")
     if event.get("Type") == "Notification" and isinstance(event.get("Message"), str):
         event = _object(str(event["Message"]), "Message of the SNS envelope")
     if not isinstance(event.get("type"), str) or "specversion" not in event:
-        raise NotAnEvent("it is no CloudEvent; give events as the topic's subscribers get them, bare or in SNS's envelope")
+        raise NotAnEvent("it is not a CloudEvent; give events as the topic delivers them, bare or in an SNS envelope")
     if not str(event["type"]).startswith(PREFIX):
         return None
     data = event.get("data")
     try:
         if not isinstance(data, dict):
-            raise TypeError("data is no object")  # noqa: TRY301  told with the others, just below
+            raise TypeError("data is not an object")  # noqa: TRY301  reported with the others below
         return ParsedEvent(
             event_id=str(event["id"]),
             at=parse_time(str(event["time"])),
@@ -64,33 +64,33 @@ def read_event(text: str) -> ParsedEvent | None:
             model_arn=str(data.get("modelArn", "")),
             arn=data.get("customModelDeploymentArn"),
             reason=data.get("reason"),
-            # Of a Failed deployment Bedrock's own words say more.
+            # Bedrock's own message of a Failed deployment is more specific.
             text=data.get("failureMessage") or data.get("message"),
             target=data.get("target"),
         )
     except (KeyError, TypeError, ValueError) as wrong:
-        text = f"it has the type of an event of Slipway's, and not its form ({wrong!r}); give it as it was published"
+        text = f"it has the type of a Slipway event but not its form ({wrong!r}); give it as it was published"
         raise NotAnEvent(text) from None
 
 
 def read_archive(lines: Iterable[str]) -> Iterator[ParsedEvent]:
-    """Answer Slipway's events in an archive of one event a line. Raises NotAnEvent, with the line's number."""
+    """Yield Slipway's events from an archive with one event per line. Raises NotAnEvent with the line number."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            told = read_event(line)
+            event = read_event(line)
         except NotAnEvent as wrong:
             raise NotAnEvent(f"line {number}: {wrong}") from None
-        if told is not None:
-            yield told
+        if event is not None:
+            yield event
 
 
 def _object(text: str, place: str) -> Mapping[str, object]:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
-        raise NotAnEvent(f"{place} is not JSON; give one event a line, as JSON") from None
-    if not isinstance(found, dict):
-        raise NotAnEvent(f"{place} is JSON, but no object; give one event a line, as a JSON object")
-    return found
+        raise NotAnEvent(f"{place} is not JSON; give one event per line, as JSON") from None
+    if not isinstance(value, dict):
+        raise NotAnEvent(f"{place} is JSON, but not an object; give one event per line, as a JSON object")
+    return value

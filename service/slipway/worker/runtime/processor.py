@@ -12,7 +12,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from slipway.core.bedrock.errors import CallFailed
-from slipway.core.dead_letters import copy_because, rejected_copy
+from slipway.core.dead_letters import dead_letter_copy, rejected_copy
 from slipway.core.diagnostics.status import FinishedRequest
 from slipway.core.events.publish import (
     Progress,
@@ -220,7 +220,7 @@ class MessageProcessor:
 
     async def _send_dead_letter(self, lease: Lease, code: str, text: str) -> bool:
         return await self._dead_letter_sender.send_dead_letter(
-            copy_because(lease.message, code, text, is_fifo=self._traits.is_fifo), lease
+            dead_letter_copy(lease.message, code, text, is_fifo=self._traits.is_fifo), lease
         )
 
     async def _announce(self, publication: Publication, lease: Lease) -> Publication:
