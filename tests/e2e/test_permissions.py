@@ -49,7 +49,7 @@ async def test_each_sender_may_do_what_his_rule_permits_and_nobody_passes_for_an
         assert all({"key": "team", "value": "support"} in one.tags for one in made)
         (claimed,) = [event["data"] for event in results.events if event["data"]["requestId"] == "claims"]
         assert claimed["code"] == "NotPermitted"
-        assert 'no rule of the permissions is for the sender "AIDAeve"' in claimed["message"]
+        assert 'no permission rule is for the sender "AIDAeve"' in claimed["message"]
         code, _ = await process.end(signal.SIGTERM)
         assert code == 0
 

@@ -20,18 +20,14 @@ from pathlib import Path
 from types import ModuleType
 
 from slipway.aws.sdk import regions
-from slipway.core import dead_letters as burial
-from slipway.core.events import publish as events
-from slipway.core.lifecycle import tags as marks
-from slipway.core.parsing import callback_tokens as asking
-from slipway.core.parsing import parse as requests
+from slipway.core import dead_letters
+from slipway.core.events import publish
+from slipway.core.lifecycle import tags
+from slipway.core.parsing import callback_tokens, parse
 from slipway.core.requests import envelopes
 from slipway.core.requests.actions import DEPLOY, FIELDS_OF
-from slipway.core.rules import event_pattern as patterns
-from slipway.core.rules import templates, triggers
-from slipway.core.schema import fields
-from slipway.core.schema import pattern_operators as pattern_entries
-from slipway.core.schema import rejection as rejected
+from slipway.core.rules import event_pattern, triggers
+from slipway.core.schema import fields, pattern_operators, rejection
 from slipway.core.sqs import continuations
 from slipway.core.sqs.messages import CONTINUATION, Message
 from slipway.settings import fields as setting_fields
@@ -45,9 +41,8 @@ from tests.support.bodies import GOOD, MESSAGE_ID, NOW, eventbridge, sns
 from tests.support.poison import POISON
 
 WATCHED: list[ModuleType] = [
-    asking,
-    burial, continuations, envelopes, events, fields, marks, rejected, pattern_entries, patterns, requests, templates,
-    triggers, setting_fields, settings, regions,
+    callback_tokens, continuations, dead_letters, envelopes, event_pattern, fields, parse, pattern_operators, publish,
+    rejection, tags, triggers, setting_fields, settings, regions,
 ]  # fmt: skip
 SHARES = {"message": 13, "settings": 2, "rules": 2, "answer": 3}
 """Of each twenty inputs, how many are what."""

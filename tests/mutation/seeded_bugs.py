@@ -461,7 +461,7 @@ SEEDED_BUGS = (
     ),
     SeededBug(
         "a token that was answered before is asked again",
-        "slipway.core.bedrock.pager",
+        "slipway.core.bedrock.deployments",
         "        elif token in self._seen:\n",
         "        elif False:\n",
     ),
@@ -510,8 +510,8 @@ SEEDED_BUGS = (
     SeededBug(
         "an ARN is taken for a name by the rules",
         "slipway.core.rules.permissions",
-        '        return "*" in self.names if request.is_by_arn else _fits(request.name, self.names)\n',
-        "        return _fits(request.name, self.names)\n",
+        '        return "*" in self.names if request.is_by_arn else _matches_any(request.name, self.names)\n',
+        "        return _matches_any(request.name, self.names)\n",
     ),
     SeededBug(
         "another payload under one requestId is not refused",

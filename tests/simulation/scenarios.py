@@ -47,7 +47,7 @@ MODULES = frozenset(
         "slipway.core.parsing.parse",
         "slipway.core.lifecycle.delete",
         "slipway.core.lifecycle.update",
-        "slipway.core.bedrock.pager",
+        "slipway.core.bedrock.deployments",
         "slipway.worker.publishing.publisher",
         "slipway.worker.runtime.processor",
         "slipway.worker.queue.dead_letter",

@@ -16,8 +16,8 @@ from slipway.aws.operator.event_listener import EventListener
 from slipway.aws.operator.operator_session import OperatorSession, open_operator_session
 from slipway.client.daemons import DaemonAnswer, DaemonUnreachable, query_all
 from slipway.core.bedrock.errors import CallFailed, Throttled, UnknownResult
+from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.diagnostics.follow import StatusChange, StatusSnapshot, Ticket, is_change, is_outcome_true, status_change
-from slipway.core.diagnostics.predict import ExistingDeployment
 from slipway.core.diagnostics.status import FinishedRequest
 from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_event
 from slipway.core.parsing.parse import parse_request

@@ -1,4 +1,4 @@
-"""Times as they are written: ISO 8601 in UTC, to the millisecond."""
+"""Times and durations as text: ISO 8601 in UTC with milliseconds, durations in words, histograms of durations."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Final
 
 
 def format_time(seconds: float) -> str:
-    """Write seconds since the epoch."""
+    """Return seconds since the epoch as ISO 8601 in UTC, with milliseconds."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_time(text: str) -> float:
-    """Read what `format_time` has written, or any other ISO 8601 time; one without an offset is in UTC. Raises ValueError."""
-    read = datetime.fromisoformat(text)
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+    """Return the seconds since the epoch of an ISO 8601 time, which is in UTC without an offset. Raises ValueError."""
+    time = datetime.fromisoformat(text)
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
 
 
 MINUTE: Final = 60
@@ -29,7 +29,7 @@ _WIDTHS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200,
 
 
 def format_duration(seconds: float) -> str:
-    """Say a duration with the two largest units that it has, as one says it: `12 s`, `3 min 05 s`, `1 h 20 min`."""
+    """Return a duration in its two largest units: `12 s`, `3 min 05 s`, `1 h 20 min`."""
     whole = max(0, int(seconds))
     if whole < MINUTE:
         return f"{whole} s"
@@ -44,14 +44,14 @@ def format_duration(seconds: float) -> str:
 
 
 def format_duration_roughly(seconds: float) -> str:
-    """Say a duration that is only an estimate, no more exactly than it is known."""
+    """Return an estimated duration, rounded to the precision of an estimate."""
     step = 5 if seconds < MINUTE else MINUTE if seconds < HOUR else 5 * MINUTE
     return f"about {format_duration(max(step, round(seconds / step) * step))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How many durations are `least` or longer, and shorter than `most`, in seconds."""
+    """A column of a histogram: the number of durations from `least` to less than `most` seconds."""
 
     least: int
     most: int
@@ -59,7 +59,7 @@ class Column:
 
 
 def columns(durations: Sequence[float]) -> tuple[Column, ...]:
-    """Sort durations into at most `MOST_COLUMNS` columns of one round width, from the shortest to the longest."""
+    """Return a histogram of durations with at most `MOST_COLUMNS` columns of one round width."""
     if not durations:
         return ()
     shortest, longest = min(durations), max(durations)

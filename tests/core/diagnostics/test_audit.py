@@ -7,7 +7,7 @@ from typing import Any
 
 from slipway.core.bedrock.deployments import Deployment, Status
 from slipway.core.diagnostics.audit import Backlog, Evidence, FindingKind, audit
-from slipway.core.diagnostics.predict import ExistingDeployment
+from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.core.events.parse import ParsedEvent
 from slipway.core.lifecycle.tags import DeploymentTags

@@ -9,8 +9,7 @@ import pytest
 
 from slipway.core.bedrock.deployments import Deployment, Status
 from slipway.core.diagnostics.audit import Backlog
-from slipway.core.diagnostics.explain import NEXT, ExplainFacts, explain
-from slipway.core.diagnostics.predict import ExistingDeployment
+from slipway.core.diagnostics.explain import NEXT, ExistingDeployment, ExplainFacts, explain
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.lifecycle.tags import DeploymentTags

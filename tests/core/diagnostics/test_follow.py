@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from slipway.core.bedrock.deployments import Deployment, Status, UpdateDetails, UpdateStatus
+from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.diagnostics.follow import (
     QUIET_SECONDS,
     UNAVAILABLE,
@@ -17,7 +18,6 @@ from slipway.core.diagnostics.follow import (
     is_change,
     status_change,
 )
-from slipway.core.diagnostics.predict import ExistingDeployment
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.events.parse import ParsedEvent
 from slipway.core.lifecycle.tags import DeploymentTags

@@ -75,10 +75,10 @@ def test_an_archive_has_empty_lines_and_events_of_others() -> None:
     [
         ("nonsense", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
-        ("[]", "is JSON, but no object"),
+        ("[]", "is JSON, but not an object"),
         ('{"Type": "Notification", "Message": "{"}', "Message of the SNS envelope is not JSON"),
-        ('{"a": 1}', "is no CloudEvent"),
-        (json.dumps({"specversion": "1.0", "type": "slipway.deployment.active.v1"}), "has the type of an event of Slipway's"),
+        ('{"a": 1}', "is not a CloudEvent"),
+        (json.dumps({"specversion": "1.0", "type": "slipway.deployment.active.v1"}), "has the type of a Slipway event"),
         (json.dumps(json.loads(active()) | {"data": 1}), "data is not an object"),
         (json.dumps(json.loads(active()) | {"time": "yesterday"}), "not its form"),
     ],

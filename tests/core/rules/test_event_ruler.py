@@ -159,7 +159,7 @@ REFUSED: list[tuple[object, str]] = [
     ({"anything-but": {"prefix": ["a", ""]}}, "prefix in anything-but is an empty text"),
     ({"anything-but": {"prefix": {"equals-ignore-case": "a"}}}, "prefix in anything-but is .*, not a text"),
     ({"anything-but": {"wildcard": [5]}}, "wildcard in anything-but is .*, not a text"),
-    ({"anything-but": {"anything-but": "a"}}, "anything-but takes one of"),
+    ({"anything-but": {"anything-but": "a"}}, "anything-but needs one of"),
     ({"anything-but": None}, "takes texts, or numbers"),
     ({"anything-but": [None]}, "takes texts, or numbers"),
     ({"anything-but": [True]}, "takes texts, or numbers"),

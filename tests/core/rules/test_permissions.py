@@ -56,17 +56,17 @@ def test_the_first_rule_that_is_for_the_sender_decides() -> None:
     told = refusal(asked(modelDeploymentName="search-1"), *rules)
     assert told.reason == (
         'rule "team" does not permit modelDeploymentName "search-1", only support-*; '
-        "ask for what it permits, or have the rule changed"
+        "change the request, or have the rule changed"
     )
     assert told.field == "modelDeploymentName"
 
 
 @pytest.mark.parametrize(
-    ("sender", "said"), [("AROAX:y", 'the sender "AROAX:y"'), (None, "a sender that SQS does not name"), ("", 'the sender ""')]
+    ("sender", "said"), [("AROAX:y", 'the sender "AROAX:y"'), (None, "a message without SenderId"), ("", 'the sender ""')]
 )
 def test_what_no_rule_is_for_is_refused(sender: str | None, said: str) -> None:
     told = refusal(asked(), PermissionRule(name="a", senders=("AROATEAM:*",)), sender=sender)
-    assert told.reason == f"no rule of the permissions is for {said}; have it added to the senders of one"
+    assert told.reason == f"no permission rule is for {said}; have it added to the senders of one"
 
 
 UPDATE = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": ARN}
@@ -85,8 +85,8 @@ BY_JOB = {"modelDeploymentName": "bot", "customizationJob": JOB}
         ({"actions": ("deploy", "update")}, DELETE, 'action "delete", only deploy, update;'),
         ({"actions": ("deploy",)}, CANCEL, 'action "cancel", only deploy;'),
         ({"actions": ("delete",)}, GOOD, 'action "deploy", only delete;'),
-        ({"actions": ("deploy",)}, GOOD | {"ifExists": "update"}, 'ifExists "update", which takes the action update, only'),
-        ({"actions": ("deploy",)}, GOOD | {"ifExists": "replace"}, 'ifExists "replace", which takes the action delete, only'),
+        ({"actions": ("deploy",)}, GOOD | {"ifExists": "update"}, 'ifExists "update", which needs the action update, only'),
+        ({"actions": ("deploy",)}, GOOD | {"ifExists": "replace"}, 'ifExists "replace", which needs the action delete, only'),
         ({"names": ("a*", "*z")}, DELETE, 'customModelDeploymentIdentifier "bot", only a*, *z;'),
         ({"names": ("b*",)}, BY_ARN, "only b*, by their names;"),
         ({"models": ("*/imported/*",)}, UPDATE, "modelArn "),
@@ -108,7 +108,7 @@ def test_what_a_rule_does_not_permit_is_named(restriction: dict[str, Any], body:
     told = refusal(asked(body), PermissionRule(name="team", **restriction)).reason
     assert told.startswith('rule "team" does not permit ')
     assert said in told
-    assert told.endswith("; ask for what it permits, or have the rule changed")
+    assert told.endswith("; change the request, or have the rule changed")
 
 
 @pytest.mark.parametrize(
@@ -266,11 +266,11 @@ def test_every_key_of_a_rule_is_one_of_its_fields() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "there is no rule; begin one with [[rule]], or leave the file away"),
-        ("[[rules]]\n", 'the key "rules" is unknown; a rule begins with [[rule]]'),
+        ("", "there is no rule; begin one with [[rule]], or remove the file"),
+        ("[[rules]]\n", 'the key "rules" is unknown; begin each rule with [[rule]]'),
         ("rule = [5]", "rule 1 is not a table; begin it with [[rule]]"),
         ("[[rule]]\n", "rule 1: name is missing; use 1 to 64 letters"),
-        (HEAD * 2, 'rule 2: name is "a", as in a rule before; give each its own'),
+        (HEAD * 2, 'rule 2: name "a" is used by an earlier rule; give each rule its own'),
         (HEAD + "sender = ['x']", 'rule "a": the key "sender" is unknown; did you mean senders?'),
         (HEAD + "senders = 'x'", 'rule "a": senders is the string "x", not a list; use a list of patterns'),
         (HEAD + "senders = []", 'rule "a": senders is empty; use a list of patterns'),

@@ -13,8 +13,15 @@ from hypothesis import strategies as st
 from slipway.core.parsing.parse import NoMatchingTrigger, client_token, parse_request
 from slipway.core.requests.fields import NAME
 from slipway.core.requests.models import Deploy
-from slipway.core.rules.templates import MissingPlaceholder, Template, WrongTemplate
-from slipway.core.rules.triggers import Trigger, WrongTriggers, deployment_name, read_triggers
+from slipway.core.rules.triggers import (
+    MissingPlaceholder,
+    Template,
+    Trigger,
+    WrongTemplate,
+    WrongTriggers,
+    deployment_name,
+    read_triggers,
+)
 from slipway.core.schema.fields import value_problem
 from slipway.core.schema.rejection import RequestRejected
 from slipway.settings.load import load_triggers
@@ -140,7 +147,7 @@ def test_an_event_without_what_the_rule_takes_is_told_rule_and_placeholder() -> 
         parse_request(message(event(model=None)), HOME, triggers=rules())
     assert refused.value.reason == (
         'trigger "trained" cannot fill request.modelArn: the event has no value for {$.detail.model}; '
-        "mend the rule, or narrow its pattern"
+        "fix the trigger, or narrow its pattern"
     )
     assert (refused.value.code, refused.value.field, refused.value.request_id) == ("TriggerUnfilled", "request.modelArn", "e-1")
 
@@ -197,11 +204,11 @@ HEAD = "[[trigger]]\nname = 'a'\npattern = '{\"source\": [\"s\"]}'\n[trigger.req
     ("text", "said"),
     [
         ("", r"there is no rule; begin one with \[\[trigger\]\]"),
-        ("[[triggers]]\n", r'the key "triggers" is unknown; a rule begins with \[\[trigger\]\]'),
+        ("[[triggers]]\n", r'the key "triggers" is unknown; begin each rule with \[\[trigger\]\]'),
         ("trigger = [5]", "rule 1 is not a table"),
         ("[[trigger]]\n", "rule 1: name is missing; use 1 to 64"),
         ("[[trigger]]\nname = 'a b'\n", 'rule 1: name is "a b"; use'),
-        (GOOD_RULE * 2, 'rule 2: name is "a", as in a rule before'),
+        (GOOD_RULE * 2, 'rule 2: name "a" is used by an earlier rule'),
         ("[[trigger]]\nname = 'a'\npatern = ''\n", 'rule "a": the key "patern" is unknown; did you mean pattern?'),
         ("[[trigger]]\nname = 'a'\n", 'rule "a": pattern: a pattern is an object'),
         ("[[trigger]]\nname = 'a'\npattern = '{'\n", 'rule "a": pattern: is not JSON'),

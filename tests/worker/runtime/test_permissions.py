@@ -78,15 +78,15 @@ def test_what_a_rule_permits_is_done_with_the_tags_that_it_forces() -> None:
         (
             BODY | {"ifExists": "update"},
             TEAM,
-            'rule "team" does not permit ifExists "update", which takes the action update,',
+            'rule "team" does not permit ifExists "update", which needs the action update,',
         ),
         (
             {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": MODEL},
             TEAM,
             'rule "team" does not permit action "update",',
         ),
-        (BODY, STRANGER, 'no rule of the permissions is for the sender "AROASTRANGER:eve"; have it added'),
-        (BODY, "AROATEAMMATE:x", "no rule of the permissions is for the sender"),
+        (BODY, STRANGER, 'no permission rule is for the sender "AROASTRANGER:eve"; have it added'),
+        (BODY, "AROATEAMMATE:x", "no permission rule is for the sender"),
     ],
     ids=["name", "replace", "action", "nobody", "nearly"],
 )

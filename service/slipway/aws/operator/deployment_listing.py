@@ -11,10 +11,9 @@ from typing import Any
 from slipway.aws.adapters.bedrock import Bedrock, read_deployment
 from slipway.aws.adapters.responses import objects_of, text_of
 from slipway.aws.adapters.retry import Caller
-from slipway.core.bedrock.deployments import Deployment, Page, Status
+from slipway.core.bedrock.deployments import Deployment, Page, Status, deployment_pages
 from slipway.core.bedrock.errors import ResourceMissing
-from slipway.core.bedrock.pager import deployment_pages
-from slipway.core.diagnostics.predict import ExistingDeployment
+from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.lifecycle.tags import DeploymentTags
 
 LARGEST_PAGE = 1000

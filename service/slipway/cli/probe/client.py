@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
 
-from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Page, Status
+from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Page, Status, deployment_pages
 from slipway.core.bedrock.errors import CallFailed, ResourceMissing
-from slipway.core.bedrock.pager import deployment_pages
 from slipway.core.diagnostics.probe import ProbeCall
 
 PREFIX: Final = "slipway-probe-"

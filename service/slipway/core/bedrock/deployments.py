@@ -1,13 +1,17 @@
-"""What Bedrock says exists now."""
+"""Bedrock's deployments, models and listings as values, and the reading of a listing's pages."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final, Generic, Self, TypeVar
+
+from slipway.core.bedrock.errors import EndlessListing
 
 
 class Status(StrEnum):
-    """The status of a deployment. What AWS may add one day is `UNKNOWN`, and means: wait."""
+    """Status of a deployment. A status that AWS adds later is `UNKNOWN`, which means: wait."""
 
     CREATING = "Creating"
     ACTIVE = "Active"
@@ -16,12 +20,12 @@ class Status(StrEnum):
 
     @classmethod
     def of(cls, text: str) -> Status:
-        """Read AWS's word in any case: its prose writes CREATING where its API says Creating."""
+        """Return the status with AWS's name, ignoring case: AWS's guides write CREATING where its API has Creating."""
         return _BY_WORD.get(text.lower(), cls.UNKNOWN)
 
     @property
     def is_terminal(self) -> bool:
-        """Bedrock has said how the creation ended."""
+        """Return whether the creation has ended."""
         return self in _ENDS
 
 
@@ -30,7 +34,7 @@ _ENDS = frozenset({Status.ACTIVE, Status.FAILED})
 
 
 class UpdateStatus(StrEnum):
-    """How far an update is. What AWS may add one day is `UNKNOWN`, and means: wait."""
+    """Status of an update. A status that AWS adds later is `UNKNOWN`, which means: wait."""
 
     UPDATING = "Updating"
     COMPLETED = "UpdateCompleted"
@@ -39,7 +43,7 @@ class UpdateStatus(StrEnum):
 
     @classmethod
     def of(cls, text: str) -> UpdateStatus:
-        """Read AWS's word in any case."""
+        """Return the status with AWS's name, ignoring case."""
         return _UPDATE_BY_WORD.get(text.lower(), cls.UNKNOWN)
 
 
@@ -50,7 +54,7 @@ _UPDATE_BY_WORD = {
 
 @dataclass(frozen=True, slots=True)
 class UpdateDetails:
-    """What Get says of the latest update, which may be long over: of which model, and how far."""
+    """The latest update as Get returns it, with its model. It may have ended long ago."""
 
     model_arn: str
     status: UpdateStatus
@@ -58,24 +62,24 @@ class UpdateDetails:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A custom model deployment as Get or List told it. Times are seconds since the epoch, by AWS's clock."""
+    """A custom model deployment as Get or List returned it. Times are seconds since the epoch, by AWS's clock."""
 
     arn: str
     name: str
     model_arn: str
     status: Status
     status_text: str
-    """AWS's own word; differs from `status` only where that is `UNKNOWN`."""
+    """The status as AWS returned it; differs from `status` only if that is `UNKNOWN`."""
     created_at: float
     updated_at: float | None = None
     failure_message: str | None = None
     update: UpdateDetails | None = None
-    """Get tells it, List does not."""
+    """Only Get returns it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """Bedrock took the creation on. `at` is when, by AWS's clock."""
+    """Bedrock accepted a create. `at` is the time in seconds since the epoch, by AWS's clock."""
 
     arn: str
     at: float
@@ -90,10 +94,61 @@ class Page:
 
 
 class ModelState(StrEnum):
-    """What GetCustomModel says of a model. It must be Active before it can be deployed."""
+    """State of a custom model. It must be Active before it can be deployed."""
 
     CREATING = "Creating"
     ACTIVE = "Active"
     FAILED = "Failed"
     MISSING = "Missing"
     UNKNOWN = "Unknown"
+
+
+P = TypeVar("P")
+
+MOST_PAGES: Final = 1000
+"""Most pages of one listing, more than any account has: the limit for tokens that are always new."""
+
+
+class Pager(Generic[P]):
+    """Yield the pages of one listing, for `async for`.
+
+    `fetch` gets the page at a token (None for the first page); `token_of` returns the token of the next page (None on the
+    last). Every fetched page is yielded. After a page whose token was returned before, raises `EndlessListing` instead of
+    fetching it again: the caller treats it as a failed read and pauses. Errors of `fetch` are passed on.
+    """
+
+    def __init__(
+        self, operation: str, fetch: Callable[[str | None], Awaitable[P]], token_of: Callable[[P], str | None]
+    ) -> None:
+        self._operation = operation
+        self._fetch = fetch
+        self._token_of = token_of
+        self._token: str | None = None
+        self._seen: set[str] = set()
+        self._is_last = False
+        self._endless_reason = ""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> P:
+        if self._is_last:
+            raise StopAsyncIteration
+        if self._endless_reason:
+            raise EndlessListing(self._operation, "EndlessListing", self._endless_reason)
+        page = await self._fetch(self._token)
+        token = self._token = self._token_of(page)
+        if token is None:
+            self._is_last = True
+        elif token in self._seen:
+            self._endless_reason = "the token of its next page was returned before"
+        elif len(self._seen) + 1 == MOST_PAGES:
+            self._endless_reason = f"it has more than {MOST_PAGES} pages"
+        else:
+            self._seen.add(token)
+        return page
+
+
+def deployment_pages(fetch: Callable[[str | None], Awaitable[Page]]) -> Pager[Page]:
+    """Return the pages of a listing of deployments."""
+    return Pager("ListCustomModelDeployments", fetch, lambda page: page.next_token)

@@ -1,14 +1,14 @@
-"""What a call to AWS may mean when it did not simply succeed, sorted by what one does about it.
+"""Failures of calls to AWS, sorted by what a caller does about them.
 
-A success is *applied*. Each failure says, by its class, whether the call may have been applied all the same: only
-`UnknownResult` may have been (any connection error, time-out, 5xx, or an answer that cannot be read). Look before acting again.
+The class says whether the call may have been applied nevertheless: only with `UnknownResult` (a connection error, timeout, 5xx
+or unreadable response). After it, observe before acting again.
 """
 
 from __future__ import annotations
 
 
 class CallFailed(Exception):
-    """A call that did not succeed. `code` is the service's error code, or the kind of trouble on the wire."""
+    """A call failed. `code` is the service's error code, or the kind of network failure."""
 
     may_have_applied = False
 
@@ -20,38 +20,38 @@ class CallFailed(Exception):
 
 
 class Throttled(CallFailed):
-    """Too fast. Not applied; the limiter has slowed down already; try again."""
+    """The call was throttled. Not applied; the rate limit has been lowered; retry."""
 
 
 class QuotaFull(CallFailed):
-    """The account has no slot. Not applied; wait for one."""
+    """The account's quota is used up. Not applied; wait for a slot."""
 
 
 class Denied(CallFailed):
-    """Credentials or permissions are not right *now*. Not applied; somebody else's to mend; be patient."""
+    """Credentials or permissions are missing now. Not applied; the operator must fix them; keep retrying."""
 
 
 class ResourceMissing(CallFailed):
-    """What the call names does not exist. Not applied."""
+    """The named resource does not exist. Not applied."""
 
 
 class Conflicting(CallFailed):
-    """What the call names is in a state that does not allow it, or a name is taken. Not applied."""
+    """The state of the named resource does not allow the call, or a name is taken. Not applied."""
 
 
 class Refused(CallFailed):
-    """The service says that the call itself is wrong. Not applied; the same call would be refused again."""
+    """The service rejects the call as invalid. Not applied; the same call would be refused again."""
 
 
 class ReceiptExpired(CallFailed):
-    """The receipt handle no longer holds the message: it was received again, or deleted. Not applied."""
+    """The receipt handle is no longer valid: the message was received again, or deleted. Not applied."""
 
 
 class UnknownResult(CallFailed):
-    """No readable answer: the call may have been applied, or may be yet. Look before acting again."""
+    """There is no readable response: the call may have been applied, or may still be. Observe before acting again."""
 
     may_have_applied = True
 
 
 class EndlessListing(UnknownResult):
-    """A listing whose pages do not come to an end. What its pages showed is true; what they did not show is not known."""
+    """The pages of a listing do not end. What its pages showed is true; an item that they did not show may exist."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from slipway.core.bedrock.deployments import Deployment, Status
-from slipway.core.diagnostics.predict import ExistingDeployment, predict_outcome
+from slipway.core.diagnostics.explain import ExistingDeployment, predict_outcome
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.core.events.parse import ParsedEvent
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason

@@ -6,12 +6,46 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from slipway.core.bedrock.deployments import Deployment
 from slipway.core.diagnostics.audit import Backlog
-from slipway.core.diagnostics.predict import ExistingDeployment
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
-from slipway.core.lifecycle.outcomes import Reason
+from slipway.core.lifecycle.deploy import DeployFacts, decide
+from slipway.core.lifecycle.outcomes import Outcome, Reason
+from slipway.core.lifecycle.steps import ABSENCES_TO_BELIEVE, Finish, Found
+from slipway.core.lifecycle.tags import DeploymentTags
+from slipway.core.requests.models import Deploy
 from slipway.core.scheduling.eta import Eta
 from slipway.core.time_format import format_time
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingDeployment:
+    """A deployment, and what its tags say of it."""
+
+    deployment: Deployment
+    slipway_tags: DeploymentTags
+
+    @property
+    def request_tag(self) -> str | None:
+        """The request that it was made for; None where Slipway did not make it."""
+        return self.slipway_tags.request
+
+
+def predict_outcome(request: Deploy, received: float, there: ExistingDeployment) -> Outcome | None:
+    """Answer the outcome that a request first received then has at once for what is there; None where something is done.
+
+    Where only the job is known that makes its model, nothing is said of what another request made: it may be adopted.
+    """
+    if not request.model_arn and there.request_tag not in {None, request.request_id}:
+        return None
+    step = decide(
+        request,
+        DeployFacts(
+            observation=Found(there.deployment, there.slipway_tags), received=received, times_found=ABSENCES_TO_BELIEVE
+        ),
+    )
+    return step.outcome if isinstance(step, Finish) else None
+
 
 NEXT: Final[Mapping[str, str]] = {
     Reason.NO_SLOT: "it is created as soon as there is a slot and it is its turn; raise the quota or delete what nobody needs",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from slipway.core.bedrock.deployments import UpdateStatus
-from slipway.core.diagnostics.predict import ExistingDeployment, predict_outcome
+from slipway.core.diagnostics.explain import ExistingDeployment, predict_outcome
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.core.events.parse import ParsedEvent
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason

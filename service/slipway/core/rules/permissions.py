@@ -1,6 +1,7 @@
-"""Permission to ask: who may ask for what. The first rule that is for a sender decides; what no rule is for is refused.
+"""Permission rules: which sender may send which requests. The first rule for a sender decides; without one it is refused.
 
-A rule permits whatever it does not restrict. Who the sender is, SQS says; for what was handed on, whoever sent it first.
+A rule permits whatever it does not restrict. The sender is the `SenderId` that SQS returned; for a continuation, that of the
+first message.
 """
 
 from __future__ import annotations
@@ -12,10 +13,9 @@ from typing import Any, Final, TypeVar
 from slipway.core.requests.fields import ACTION, IDENTIFIER, JOB, MODEL, NAME, PRIORITY, TAGS, TARGET, TENANT
 from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy, IfExists, OnFailure, Update
 from slipway.core.requests.ownership import is_same_sender
-from slipway.core.schema.fields import Field, FieldKind, problems
+from slipway.core.schema.fields import Field, FieldKind, problems, read_rules
 from slipway.core.schema.pattern_operators import wildcard
 from slipway.core.schema.rejection import RejectionCode, RequestRejected, quote
-from slipway.core.schema.rule_file import read_rules
 from slipway.core.sqs.messages import is_sent_by
 
 R = TypeVar("R", bound=AnyRequest)
@@ -23,99 +23,99 @@ R = TypeVar("R", bound=AnyRequest)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PermissionRule:
-    """What some senders may ask for. Patterns are of whole texts, with * for any characters; none at all permit all."""
+    """What some senders may request. A pattern matches the whole text, with * for any characters; no patterns permit all."""
 
     name: str
     senders: tuple[str, ...] = ()
-    """Patterns of SQS's `SenderId`; without any, it is for everybody."""
+    """Patterns of SQS's `SenderId`; without any, the rule is for all senders."""
     actions: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
-    """Patterns of the names of targets; a request that names none has the default's."""
+    """Patterns of target names; a request without a target has the default target."""
     models: tuple[str, ...] = ()
-    """Patterns of what is to be served: a model's ARN, or the ARN or name of the job that makes it."""
+    """Patterns of the requested model: its ARN, or the ARN or name of its customization job."""
     names: tuple[str, ...] = ()
-    """Patterns of the names of deployments."""
+    """Patterns of deployment names."""
     force_tags: tuple[tuple[str, str], ...] = ()
-    """What every deployment is tagged with, whatever the request says."""
+    """Tags of every deployment, which override those of the request."""
     allow_tags: tuple[str, ...] | None = None
-    """Patterns of the keys of tags that may be given; None for any, which is not the same as no pattern."""
+    """Patterns of the tag keys that a request may have; None allows any, an empty tuple none."""
     max_priority: int | None = None
     tenants: tuple[str, ...] = ()
-    """Patterns of the tenants that may be named."""
+    """Patterns of the tenants that a request may have."""
     force_tenant: str | None = None
-    """The tenant of every request, whatever the request says."""
+    """The tenant of every request, which overrides that of the request."""
 
     def is_for(self, sender: str | None) -> bool:
-        """Whether it decides about what this sender asks for."""
-        return not self.senders or (sender is not None and _fits(sender, self.senders))
+        """Return whether the rule is for this sender."""
+        return not self.senders or (sender is not None and _matches_any(sender, self.senders))
 
     def objections(self, request: AnyRequest) -> Iterator[tuple[str, str]]:
-        """Find what it does not permit: the key, and what is so of it, to follow "does not permit" in a sentence."""
-        for key, action, said in _actions_of(request):
+        """Yield what the rule does not permit: the key, and the object of the sentence "the rule does not permit"."""
+        for key, action, description in _required_actions(request):
             if not self._permits(action):
-                yield key, f"{said}, only {', '.join(self.actions)}"
+                yield key, f"{description}, only {', '.join(self.actions)}"
         tenant = request.tenant
-        if tenant is not None and self.force_tenant is None and self.tenants and not _fits(tenant, self.tenants):
+        if tenant is not None and self.force_tenant is None and self.tenants and not _matches_any(tenant, self.tenants):
             yield TENANT.name, f"{TENANT.name} {quote(tenant)}, only {', '.join(self.tenants)}"
         if isinstance(request, Cancel):
-            return  # what it reaches is judged when that is found: see `may_cancel`
-        if self.targets and not _fits(request.target, self.targets):
+            return  # checked when the request to cancel is found: see `may_cancel`
+        if self.targets and not _matches_any(request.target, self.targets):
             yield TARGET.name, f"{TARGET.name} {quote(request.target)}, only {', '.join(self.targets)}"
         if not self._permits_name(request):
             key = NAME.name if isinstance(request, Deploy) else IDENTIFIER.name
-            said = ", by their names" if request.is_by_arn else ""
-            yield key, f"{key} {quote(request.name)}, only {', '.join(self.names)}{said}"
-        key, model = _model_of(request)
-        if model and self.models and not _fits(model, self.models):
+            description = ", by their names" if request.is_by_arn else ""
+            yield key, f"{key} {quote(request.name)}, only {', '.join(self.names)}{description}"
+        key, model = _requested_model(request)
+        if model and self.models and not _matches_any(model, self.models):
             yield key, f"{key} {quote(model)}, only {', '.join(self.models)}"
         if isinstance(request, Deploy):
             if self.max_priority is not None and request.priority > self.max_priority:
                 yield PRIORITY.name, f"{PRIORITY.name} {request.priority}, only up to {self.max_priority}"
-            yield from self._of_tags(request)
+            yield from self._tag_objections(request)
 
     def allows_delete(self, request: AnyRequest) -> bool:
-        """Return whether it permits to delete the deployment that a request is about."""
-        is_there = not self.targets or _fits(request.target, self.targets)
+        """Return whether the rule permits deleting a request's deployment."""
+        is_there = not self.targets or _matches_any(request.target, self.targets)
         return is_there and self._permits(Delete.action) and self._permits_name(request)
 
     def _permits_name(self, request: AnyRequest) -> bool:
-        """Return whether it permits the name of the deployment. An ARN does not tell it: only "*" permits whatever it is."""
+        """Return whether the rule permits the deployment's name. Only the pattern "*" permits an ARN, which has no name."""
         if not self.names:
             return True
-        return "*" in self.names if request.is_by_arn else _fits(request.name, self.names)
+        return "*" in self.names if request.is_by_arn else _matches_any(request.name, self.names)
 
     def _permits(self, action: str) -> bool:
         return not self.actions or action in self.actions
 
-    def _of_tags(self, request: Deploy) -> Iterator[tuple[str, str]]:
+    def _tag_objections(self, request: Deploy) -> Iterator[tuple[str, str]]:
         forced = dict(self.force_tags)
         for key, _ in request.tags:
-            if self.allow_tags is not None and key not in forced and not _fits(key, self.allow_tags):
+            if self.allow_tags is not None and key not in forced and not _matches_any(key, self.allow_tags):
                 yield TAGS.name, f"the tag {quote(key)} in {TAGS.name}, only {', '.join(self.allow_tags) or 'none'}"
         if TAGS.most is not None and (count := len(self.tagged(request))) > TAGS.most:
             yield TAGS.name, f"so many {TAGS.name}: with those that it adds they are {count}, more than {TAGS.most:g}"
 
     def tagged(self, request: Deploy) -> tuple[tuple[str, str], ...]:
-        """Answer the request's tags, with those that are forced: the same if it is done twice."""
+        """Return the request's tags with the forced ones. Idempotent."""
         forced = dict(self.force_tags)
         return (*((key, value) for key, value in request.tags if key not in forced), *self.force_tags)
 
 
 def check_permission(request: R, sender: str | None, rules: Sequence[PermissionRule], own: str | None = None) -> R:
-    """Answer the request as it may be done: with the name of its rule, and the tags that the rule forces.
+    """Return the permitted request, with the rule's name and its forced tags and tenant.
 
-    Without rules everything may. `own` is Slipway's own `SenderId`: of what Slipway itself asks for, the deletion of what
-    has expired needs no rule. Raises `RequestRejected`, which names the rule, the key and the remedy.
+    Without rules every request is permitted. `own` is Slipway's own `SenderId`: its deletes of expired deployments need no
+    rule. Raises `RequestRejected` with the rule, the key and the remedy.
     """
     if not rules or (isinstance(request, Delete) and request.if_expired and own is not None and is_sent_by(sender, own)):
         return request
-    rule = next((each for each in rules if each.is_for(sender)), None)
+    rule = next((candidate for candidate in rules if candidate.is_for(sender)), None)
     if rule is None:
-        said = f"the sender {quote(sender)}" if sender is not None else "a sender that SQS does not name"
-        text = f"no rule of the permissions is for {said}; have it added to the senders of one"
+        description = f"the sender {quote(sender)}" if sender is not None else "a message without SenderId"
+        text = f"no permission rule is for {description}; have it added to the senders of one"
         raise RequestRejected(RejectionCode.NOT_PERMITTED, text, None, request.request_id, request.reply_target)
-    for key, said in rule.objections(request):
-        text = f"rule {quote(rule.name)} does not permit {said}; ask for what it permits, or have the rule changed"
+    for key, description in rule.objections(request):
+        text = f"rule {quote(rule.name)} does not permit {description}; change the request, or have the rule changed"
         raise RequestRejected(RejectionCode.NOT_PERMITTED, text, key, request.request_id, request.reply_target)
     if isinstance(request, Deploy):
         request = replace(request, tags=rule.tagged(request))
@@ -125,27 +125,27 @@ def check_permission(request: R, sender: str | None, rules: Sequence[PermissionR
 def may_cancel(cancel: Cancel, request: AnyRequest, rules: Sequence[PermissionRule]) -> bool:
     """Return whether a cancel may end a request.
 
-    Without rules any may. With rules, that of the request's own sender, if the same rule is for both: sessions of one role
-    may have different rules. And that of any other sender whose rule permits to delete the deployment that the request is
-    about. A cancel that deletes needs that in any case.
+    Without rules any cancel may. With rules, a cancel of the request's own sender may, if the same rule is for both: sessions
+    of one role may have different rules. A cancel of another sender may if its rule permits deleting the request's deployment.
+    A cancel that deletes always needs that permission.
     """
     if not rules:
         return True
-    rule = next((each for each in rules if each.name == cancel.rule), None)
+    rule = next((candidate for candidate in rules if candidate.name == cancel.rule), None)
     if rule is not None and rule.allows_delete(request):
         return True
     return not cancel.delete and cancel.rule == request.rule and is_same_sender(cancel.owner, request.owner)
 
 
-def _actions_of(request: AnyRequest) -> Iterator[tuple[str, str, str]]:
-    """Answer the actions that a request takes, each with the key that says so, and how it is said."""
+def _required_actions(request: AnyRequest) -> Iterator[tuple[str, str, str]]:
+    """Yield the actions that a request needs permission for, each with its key and a description."""
     yield ACTION.name, request.action, f"{ACTION.name} {quote(request.action)}"
-    for key, action, said in _options_of(request):
-        yield key, action, f"{said}, which takes the action {action}"
+    for key, action, description in _options_with_actions(request):
+        yield key, action, f"{description}, which needs the action {action}"
 
 
-def _options_of(request: AnyRequest) -> Iterator[tuple[str, str, str]]:
-    """Find the options by which a request deletes or updates a deployment, which nobody may who may only deploy or cancel."""
+def _options_with_actions(request: AnyRequest) -> Iterator[tuple[str, str, str]]:
+    """Yield the options that delete or update a deployment, which deploy or cancel alone does not permit."""
     match request:
         case Cancel(delete=True):
             yield "deployment", Delete.action, f"deployment {quote('delete')}"
@@ -162,7 +162,7 @@ def _options_of(request: AnyRequest) -> Iterator[tuple[str, str, str]]:
                 yield "expiresAfter", Delete.action, "expiresAfter"
 
 
-def _model_of(request: AnyRequest) -> tuple[str, str]:
+def _requested_model(request: AnyRequest) -> tuple[str, str]:
     match request:
         case Deploy(customization_job=job) if job:
             return JOB.name, job
@@ -171,22 +171,22 @@ def _model_of(request: AnyRequest) -> tuple[str, str]:
     return MODEL.name, ""
 
 
-def _fits(text: str, patterns: Sequence[str]) -> bool:
-    return any(wildcard(each)(text) for each in patterns)
+def _matches_any(text: str, patterns: Sequence[str]) -> bool:
+    return any(wildcard(pattern)(text) for pattern in patterns)
 
 
 TABLE: Final = "rule"
-_MOST: Final = 100
+_MOST_ENTRIES: Final = 100
 _LETTERS: Final = r" -\[\]-~"
-"""What can be typed, but for the backslash: no name has one."""
+"""Printable ASCII without the backslash, which no name has."""
 
 
-def _patterns(name: str, what: str, example: str, *, least: int = 1) -> Field:
+def _patterns(name: str, subject: str, example: str, *, least: int = 1) -> Field:
     return Field(
         name=name,
         kind=FieldKind.LIST,
         least=least,
-        most=_MOST,
+        most=_MOST_ENTRIES,
         each=Field(
             name="pattern",
             kind=FieldKind.TEXT,
@@ -194,9 +194,9 @@ def _patterns(name: str, what: str, example: str, *, least: int = 1) -> Field:
             most=1011,
             letters=_LETTERS,
             pattern=r"\*?(?:[^*]+\*)*[^*]*",
-            doc=f"A pattern of {what}; never two stars in a row.",
+            doc=f"A pattern of {subject}; never two stars in a row.",
         ),
-        doc=f"Patterns of {what}, with * for any characters. Left out: any.",
+        doc=f"Patterns of {subject}, with * for any characters. Without it: any.",
         remedy=f'use a list of patterns, with single stars for any characters, like ["{example}"], or leave the key out',
         examples=([example],),
     )
@@ -211,7 +211,7 @@ FIELDS: Final = (
         most=64,
         letters=r"A-Za-z0-9_.\-",
         pattern=r"[A-Za-z0-9][A-Za-z0-9_.\-]*",
-        doc="What events, logs and errors call the rule.",
+        doc="Name of the rule in events, logs and errors.",
         remedy="use 1 to 64 letters, digits, and . _ - after the first",
         examples=("support",),
     ),
@@ -220,9 +220,9 @@ FIELDS: Final = (
         name="actions",
         kind=FieldKind.LIST,
         least=1,
-        most=_MOST,
+        most=_MOST_ENTRIES,
         each=ACTION,
-        doc="What may be done. Left out: everything.",
+        doc="Actions that are permitted. Without it: all.",
         remedy=f"use a list of some of {', '.join(ACTION.choices)}, or leave the key out",
         examples=(["deploy", "update"],),
     ),
@@ -232,40 +232,40 @@ FIELDS: Final = (
     replace(
         TAGS,
         name="force_tags",
-        doc="Tags that every deployment gets, whatever the request says of them.",
+        doc="Tags of every deployment, which override those of the request.",
         remedy='use a list of tags like { key = "team", value = "support" }, or leave the key out',
     ),
     _patterns("allow_tags", "the keys of tags that may be given", "cost-*", least=0),
     replace(
         PRIORITY,
         name="max_priority",
-        doc="The highest priority that a deploy may ask for. Left out: any.",
+        doc="Highest priority that a deploy may have. Without it: any.",
         remedy=f"{PRIORITY.remedy}, or leave the key out",
     ),
     _patterns("tenants", "the tenants that may be named; a request that names none is permitted", "support"),
     replace(
         TENANT,
         name="force_tenant",
-        doc="The tenant of every request, whatever the request says. Left out: the one that the request names.",
+        doc="Tenant of every request, which overrides that of the request. Without it: the request's own.",
         remedy=f"{TENANT.remedy}, or leave the key out",
     ),
 )
 
 
 class WrongPermissions(ValueError):
-    """Rules that cannot be used: one sentence names the rule, the key, what is wrong and the remedy."""
+    """A permission file is invalid. The message has the rule, the key, the problem and the remedy."""
 
 
 def read_permissions(given: Mapping[str, object]) -> tuple[PermissionRule, ...]:
-    """Read the rules of a file. Raises `WrongPermissions`."""
+    """Return the rules of a parsed permission file. Raises `WrongPermissions`."""
     return read_rules(given, TABLE, _rule, WrongPermissions)
 
 
-def _rule(table: Mapping[str, object], place: int) -> PermissionRule:
+def _rule(table: Mapping[str, object], number: int) -> PermissionRule:
     name = table.get("name")
-    called = quote(name) if isinstance(name, str) else str(place)
+    label = quote(name) if isinstance(name, str) else str(number)
     for problem in problems(FIELDS, table):
-        raise WrongPermissions(f"rule {called}: {problem.text}")
-    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
-    forced = tuple((tag["key"], tag["value"]) for tag in given.pop("force_tags", ()))
-    return PermissionRule(**given, force_tags=forced)
+        raise WrongPermissions(f"rule {label}: {problem.text}")
+    attributes: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
+    force_tags = tuple((tag["key"], tag["value"]) for tag in attributes.pop("force_tags", ()))
+    return PermissionRule(**attributes, force_tags=force_tags)

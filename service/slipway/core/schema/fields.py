@@ -1,7 +1,7 @@
-"""One table says what may be given: the checks, their sentences and the JSON Schema all come from it.
+"""Field tables: one table gives the checks of a mapping, their messages and the JSON Schema.
 
-A table is a tuple of `Field`. `problems` finds what is wrong with a mapping, in an order that does not depend on
-chance, lazily: who takes only the first problem pays only for that one. Every check is linear in the value's size.
+A table is a tuple of `Field`. `problems` yields the problems of a mapping lazily and in a fixed order: a caller that takes only
+the first pays only for that one. Every check is linear in the value's size.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from itertools import takewhile
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from slipway.core.schema.rejection import RejectionCode, quote
 
@@ -40,7 +40,7 @@ _MARKED_PREFIX: Final = re.compile(r".*_")
 
 
 class FieldKind(StrEnum):
-    """What a value is, in the words that a reason uses."""
+    """Kind of a value, as an error names it."""
 
     TEXT = "a string"
     WHOLE = "a whole number"
@@ -53,56 +53,56 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """What one key may hold."""
+    """One key of a mapping, with the values it may have."""
 
     name: str
     kind: FieldKind
     doc: str
     remedy: str = ""
-    """What somebody who gave a wrong value is told to do; settings, where it is empty, say the bounds."""
+    """What to do about an invalid value. If it is empty, settings show the bounds instead."""
     required: bool = False
     instead: str = ""
-    """The key that may be given instead of this one, where the table has it: exactly one of both then."""
+    """A key that may be given instead of this one, if the table has it: then exactly one of the two is required."""
     alias: str = ""
-    """Another key that means the same; the reader of the body has made this one of it before the checks."""
+    """Another key with the same meaning; the parser of the body renames it to this one before the checks."""
     letters: str = r"^\x00-\x1f\x7f-\x9f"
-    """The inside of a regular expression's [...]: every character that a text may have."""
+    """The allowed characters of a text, as the inside of a regular expression's [...]."""
     pattern: str | None = None
-    """The form of the whole text. Python and ECMA 262 must read it alike, and match it in linear time."""
+    """The form of the whole text. It must mean the same in Python and ECMA 262, and match in linear time."""
     least: float | None = None
     """The smallest number, the fewest characters, or the fewest entries."""
     most: float | None = None
     choices: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
-    """Prefixes, in small letters, that a text may not have in any case."""
+    """Lower-case prefixes that a text must not have, ignoring case."""
     entry: tuple[Field, ...] = ()
-    """What an object, or each object in a list, may hold; in a list the first key must differ between them."""
+    """The fields of an object, or of each object in a list, where the first field must be unique."""
     each: Field | None = None
-    """What each text in a list of texts may be."""
+    """The field of each text in a list of texts."""
     unit: str = ""
     reason: str = ""
-    """Why the default of a setting is what it is."""
+    """Why a setting has its default."""
     examples: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong. `text` is a whole sentence: the field, the fault, the remedy."""
+    """One problem. `text` has the field, the problem and the remedy."""
 
     code: RejectionCode
     field: str
     text: str
 
 
-def problems(fields: Sequence[Field], given: Mapping[str, object], inside: str = "") -> Iterator[Problem]:
-    """Find all that is wrong with what was given: unknown keys in their order, then the fields in the table's."""
+def problems(fields: Sequence[Field], given: Mapping[str, object], prefix: str = "") -> Iterator[Problem]:
+    """Yield all problems of a mapping: unknown keys in their order, then fields in the table's order."""
     by_name = {field.name: field for field in fields}
     for key in given:
         if key not in by_name:
-            text = f"{_place(inside)}the key {quote(key)} is unknown; {_hint(key, by_name)}"
-            yield Problem(RejectionCode.UNKNOWN_KEY, inside + quote(key)[1:-1], text)
+            text = f"{_place(prefix)}the key {quote(key)} is unknown; {_hint(key, by_name)}"
+            yield Problem(RejectionCode.UNKNOWN_KEY, prefix + quote(key)[1:-1], text)
     for field in fields:
-        path = inside + field.name
+        path = prefix + field.name
         other = field.instead if field.instead in by_name and field.instead in given else None
         if field.name not in given:
             if field.required and other is None:
@@ -111,8 +111,8 @@ def problems(fields: Sequence[Field], given: Mapping[str, object], inside: str =
         if other is not None:
             yield Problem(RejectionCode.INVALID_FIELD, path, f"{path} and {other} are both given; give one of the two")
         value = given[field.name]
-        if wrong := value_problem(field, value):
-            yield Problem(RejectionCode.INVALID_FIELD, path, f"{path} {wrong}; {field.remedy}")
+        if fault := value_problem(field, value):
+            yield Problem(RejectionCode.INVALID_FIELD, path, f"{path} {fault}; {field.remedy}")
         elif isinstance(value, list):
             yield from (_entry_problems if field.each is None else _text_problems)(field, value, path)
         elif isinstance(value, dict):
@@ -125,13 +125,13 @@ def _entry_problems(field: Field, entries: Iterable[object], path: str) -> Itera
     for index, entry in enumerate(entries):
         place = f"{path}[{index}]"
         if not isinstance(entry, dict):
-            yield Problem(RejectionCode.INVALID_FIELD, place, f"{place} is {_called(entry)}, not an object; {field.remedy}")
+            yield Problem(RejectionCode.INVALID_FIELD, place, f"{place} is {_describe(entry)}, not an object; {field.remedy}")
             continue
-        is_sound = True
+        is_valid = True
         for problem in problems(field.entry, entry, place + "."):
-            is_sound = False
+            is_valid = False
             yield problem
-        if is_sound and (earlier := seen.setdefault(entry[first_name], index)) != index:
+        if is_valid and (earlier := seen.setdefault(entry[first_name], index)) != index:
             place += f".{first_name}"
             text = f"{place} is {quote(entry[first_name])}, as in {path}[{earlier}]; give each {first_name} once"
             yield Problem(RejectionCode.INVALID_FIELD, place, text)
@@ -139,32 +139,32 @@ def _entry_problems(field: Field, entries: Iterable[object], path: str) -> Itera
 
 def _text_problems(field: Field, texts: Iterable[object], path: str) -> Iterator[Problem]:
     for index, text in enumerate(texts):
-        if field.each is not None and (wrong := value_problem(field.each, text)):
+        if field.each is not None and (fault := value_problem(field.each, text)):
             place = f"{path}[{index}]"
-            yield Problem(RejectionCode.INVALID_FIELD, place, f"{place} {wrong}; {field.remedy}")
+            yield Problem(RejectionCode.INVALID_FIELD, place, f"{place} {fault}; {field.remedy}")
 
 
 def value_problem(field: Field, value: object) -> str | None:
-    """Say what is wrong with one value, to follow its name in a sentence; None when nothing is."""
-    if not _is_of(field.kind, value):
-        return f"is {_called(value)}, not {field.kind.value}"
+    """Return the problem of one value, as the predicate of a sentence; None if it is valid."""
+    if not _is_kind(field.kind, value):
+        return f"is {_describe(value)}, not {field.kind.value}"
     if isinstance(value, list):
         return _size_fault(field, len(value), "entries")
     if isinstance(value, str):
         return _text_fault(field, value) if field.kind is FieldKind.TEXT else _duration_fault(field, value)
-    return _number_fault(field, value, _called(value))
+    return _number_fault(field, value, _describe(value))
 
 
 def _text_fault(field: Field, value: str) -> str | None:
     if field.choices and value not in field.choices:
         return f"is {quote(value)}, not one of {', '.join(field.choices)}"
-    if wrong := _size_fault(field, len(value), "characters"):
-        return wrong
-    sound = compiled(f"[{field.letters}]*").match(value)
-    end = sound.end() if sound else 0
+    if fault := _size_fault(field, len(value), "characters"):
+        return fault
+    match = compiled(f"[{field.letters}]*").match(value)
+    end = match.end() if match else 0
     if end < len(value):
-        what = f"{quote(value[end])}, U+{ord(value[end]):04X}"
-        return f"is {quote(value)}, whose character {end + 1} ({what}) is not allowed"
+        character = f"{quote(value[end])}, U+{ord(value[end]):04X}"
+        return f"is {quote(value)}, whose character {end + 1} ({character}) is not allowed"
     for prefix in field.reserved:
         if value[: len(prefix)].lower() == prefix:
             return f"is {quote(value)}, and the prefix {prefix} is reserved"
@@ -174,7 +174,7 @@ def _text_fault(field: Field, value: str) -> str | None:
 
 
 compiled: Final = cache(re.compile)
-"""What `re` keeps, too, of a pattern that it is given as text, but for a third of the price: each request has some ten."""
+"""`re.compile` with a cache that is faster than the one of `re`: each request matches about ten patterns."""
 
 
 def _duration_fault(field: Field, value: str) -> str | None:
@@ -184,24 +184,24 @@ def _duration_fault(field: Field, value: str) -> str | None:
     return _number_fault(field, length, quote(value))
 
 
-def _number_fault(field: Field, value: object, said: str) -> str | None:
+def _number_fault(field: Field, value: object, description: str) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return "is not a finite number"
     unit = " seconds" if field.kind is FieldKind.SECONDS else ""
     if field.least is not None and value < field.least:
-        return f"is {said}, less than {field.least:g}{unit}"
+        return f"is {description}, less than {field.least:g}{unit}"
     if field.most is not None and value > field.most:
-        return f"is {said}, more than {field.most:.12g}{unit}"
+        return f"is {description}, more than {field.most:.12g}{unit}"
     return None
 
 
-def _size_fault(field: Field, size: int, what: str) -> str | None:
+def _size_fault(field: Field, size: int, unit: str) -> str | None:
     if field.least is not None and size < field.least:
-        return "is empty" if size == 0 else f"has {size} {what}, fewer than {field.least:g}"
+        return "is empty" if size == 0 else f"has {size} {unit}, fewer than {field.least:g}"
     if field.most is not None and size > field.most:
-        return f"has {size} {what}, more than {field.most:g}"
+        return f"has {size} {unit}, more than {field.most:g}"
     return None
 
 
@@ -232,16 +232,16 @@ def _letters(word: str) -> str:
     return word.lower().replace("-", "_")
 
 
-def _hint(word: str, known: Iterable[str]) -> str:
-    near = closest_match(word, known)
-    return f"did you mean {near}?" if near else f"the known keys are {', '.join(known)}"
+def _hint(key: str, known_keys: Iterable[str]) -> str:
+    suggestion = closest_match(key, known_keys)
+    return f"did you mean {suggestion}?" if suggestion else f"the known keys are {', '.join(known_keys)}"
 
 
-def _place(inside: str) -> str:
-    return f"in {inside.rstrip('.')}, " if inside else ""
+def _place(prefix: str) -> str:
+    return f"in {prefix.rstrip('.')}, " if prefix else ""
 
 
-def _is_of(kind: FieldKind, value: object) -> bool:
+def _is_kind(kind: FieldKind, value: object) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     match kind:
         case FieldKind.TEXT:
@@ -260,7 +260,7 @@ def _is_of(kind: FieldKind, value: object) -> bool:
             return isinstance(value, dict)
 
 
-def _called(value: object) -> str:
+def _describe(value: object) -> str:
     match value:
         case None:
             return "null"
@@ -274,3 +274,37 @@ def _called(value: object) -> str:
             return "a list"
         case _:
             return "an object"
+
+
+class NamedRule(Protocol):
+    """A rule with a name."""
+
+    @property
+    def name(self) -> str:
+        """Return the name, unique in the file."""
+
+
+Rule = TypeVar("Rule", bound=NamedRule)
+
+
+def read_rules(
+    document: Mapping[str, object],
+    table: str,
+    read: Callable[[Mapping[str, object], int], Rule],
+    wrong: type[ValueError],
+) -> tuple[Rule, ...]:
+    """Read each table under the key `table` with its number, from 1. Raises what `read` raises, and `wrong`."""
+    if unknown := next((key for key in document if key != table), None):
+        raise wrong(f"the key {quote(unknown)} is unknown; begin each rule with [[{table}]]")
+    tables = document.get(table)
+    if not isinstance(tables, list) or not tables:
+        raise wrong(f"there is no rule; begin one with [[{table}]], or remove the file")
+    rules: dict[str, Rule] = {}
+    for number, entry in enumerate(tables, start=1):
+        if not isinstance(entry, Mapping):
+            raise wrong(f"rule {number} is not a table; begin it with [[{table}]]")
+        rule = read(entry, number)
+        if rule.name in rules:
+            raise wrong(f"rule {number}: name {quote(rule.name)} is used by an earlier rule; give each rule its own")
+        rules[rule.name] = rule
+    return tuple(rules.values())

@@ -1,7 +1,7 @@
-"""The JSON Schema (draft 2020-12) of a table: whatever the table's checks accept, the schema accepts too.
+"""The JSON Schema (draft 2020-12) of a field table: it accepts whatever the table's checks accept.
 
-The schema is a little wider where JSON Schema has no words: the bounds of durations written as text, and that entries
-of a list differ in their first key, stand in descriptions only; and 10.0 is an integer for it, which is refused.
+It accepts more where JSON Schema cannot express a check: bounds of durations given as text, a unique first key in a list's
+entries, and 10.0, which JSON Schema counts as an integer.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from slipway.core.schema.fields import DURATION, Field, FieldKind
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _END: Final = r"$(?!\n)"
-"""The end of the text, also for Python's `re`, whose `$` alone takes a line break after it."""
+"""The end of the text, also in Python's `re`, where `$` alone also matches before a final line break."""
 _TYPES: Final = {
     FieldKind.TEXT: "string",
     FieldKind.WHOLE: "integer",
@@ -24,23 +24,23 @@ _TYPES: Final = {
 
 
 def object_schema(fields: Sequence[Field]) -> dict[str, object]:
-    """Answer the schema of an object that holds these fields and no others."""
+    """Return the schema of an object with these fields and no others."""
     properties = {name: _field_schema(field) for field in fields for name in (field.name, field.alias) if name}
     schema: dict[str, object] = {"type": "object", "properties": properties}
     names = {field.name for field in fields}
     if required := [field.name for field in fields if field.required and field.instead not in names]:
         schema["required"] = required
     rules: list[dict[str, object]] = [
-        {"oneOf": [_has(field.name), _has(field.instead)]} for field in fields if field.instead in names
+        {"oneOf": [_requires(field.name), _requires(field.instead)]} for field in fields if field.instead in names
     ]
-    rules += [{"not": _has(field.name, field.alias)} for field in fields if field.alias]
+    rules += [{"not": _requires(field.name, field.alias)} for field in fields if field.alias]
     if rules:
         schema["allOf"] = rules
     return schema | {"additionalProperties": False}
 
 
-def _has(*names: str) -> dict[str, object]:
-    """Return what an object with these keys fits; they are properties here, too, as the strict mode of ajv demands."""
+def _requires(*names: str) -> dict[str, object]:
+    """Return the schema of an object with these keys; they are also properties, as ajv's strict mode requires."""
     return {"required": [*names], "properties": dict.fromkeys(names, True)}
 
 
@@ -57,8 +57,8 @@ def _field_schema(field: Field) -> dict[str, object]:
         case FieldKind.OBJECT:
             return schema | object_schema(field.entry)
         case FieldKind.LIST:
-            one = _field_schema(field.each) if field.each else object_schema(field.entry)
-            entries = _bounds(field, "minItems", "maxItems") | {"items": one}
+            item = _field_schema(field.each) if field.each else object_schema(field.entry)
+            entries = _bounds(field, "minItems", "maxItems") | {"items": item}
             return schema | {"type": "array"} | entries
         case _:
             return schema | {"type": _TYPES[field.kind]} | _bounds(field, "minimum", "maximum")
@@ -76,8 +76,8 @@ def _text_schema(field: Field) -> dict[str, object]:
 
 
 def _bounds(field: Field, least: str, most: str) -> dict[str, object]:
-    given = {least: field.least, most: field.most}
-    return {name: int(bound) if bound == int(bound) else bound for name, bound in given.items() if bound is not None}
+    bounds = {least: field.least, most: field.most}
+    return {name: int(bound) if bound == int(bound) else bound for name, bound in bounds.items() if bound is not None}
 
 
 def _in_any_case(prefix: str) -> str:

@@ -1,4 +1,4 @@
-"""One entry of a pattern's list: the operators of EventBridge, each of which looks at one plain value."""
+"""EventBridge's pattern operators: the tests of one plain value that the entries of a pattern's list stand for."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Final, TypeGuard
 from slipway.core.schema.rejection import quote
 
 Test = Callable[[object], bool]
-"""Whether one value, never an array or object, is what an entry of a list names."""
+"""Returns whether one value, never an array or object, matches an entry."""
 
 LARGEST_NUMBER: Final = 5.0e9
-"""EventBridge compares numbers from -5 to 5 thousand million."""
+"""EventBridge compares numbers from -5.0e9 to 5.0e9."""
 MOST_DECIMALS: Final = 6
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     "<": lambda value, bound: value < bound,
@@ -31,16 +31,16 @@ _BITS = re.compile(r"[0-9]{1,3}")
 
 
 class WrongPattern(ValueError):
-    """A pattern that EventBridge would not take. `place` is the path of the key; the message says what is wrong there."""
+    """EventBridge would refuse the pattern. `place` is the path of the key; the message has the problem there."""
 
     def __init__(self, place: Sequence[str], text: str) -> None:
         self.place = ".".join(place)
-        said = self.place if self.place.isprintable() else quote(self.place)[1:-1]
-        super().__init__(f"{said}: {text}" if place else text)
+        shown_place = self.place if self.place.isprintable() else quote(self.place)[1:-1]
+        super().__init__(f"{shown_place}: {text}" if place else text)
 
 
 def entry_test(entry: object, place: tuple[str, ...]) -> Test:
-    """Answer what tells whether a value is what an entry names. Raises `WrongPattern`, for the key at this place."""
+    """Return the test for an entry. Raises `WrongPattern` with the path `place`."""
     if not isinstance(entry, Mapping):
         return _equals(entry, place)
     if len(entry) != 1:
@@ -55,13 +55,13 @@ def entry_test(entry: object, place: tuple[str, ...]) -> Test:
             return _numeric(operand, place)
         case "cidr":
             return _cidr(operand, place)
-    known = "prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr and exists"
-    raise WrongPattern(place, f"{quote(str(operator))} is no operator; there are {known}")
+    operators = "prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr and exists"
+    raise WrongPattern(place, f"{quote(str(operator))} is not an operator; use one of {operators}")
 
 
 def _equals(wanted: object, place: tuple[str, ...]) -> Test:
     if isinstance(wanted, list):
-        raise WrongPattern(place, "a list within the list; name the values themselves")
+        raise WrongPattern(place, "has a list within the list; give the values themselves")
     if _is_number(wanted):
         if not math.isfinite(wanted):
             raise WrongPattern(place, f"{describe_value(wanted)} is not a number of JSON")
@@ -73,7 +73,7 @@ def _equals(wanted: object, place: tuple[str, ...]) -> Test:
 
 
 def _text_test(operator: str, operand: object, place: tuple[str, ...]) -> Test:
-    """`prefix` and `suffix` take a text or `equals-ignore-case` of one; the others take a text. Any text has an empty one."""
+    """Return a test of text. `prefix` and `suffix` take a text, or `equals-ignore-case` with one; the others take a text."""
     if operator in {"prefix", "suffix"} and isinstance(operand, Mapping) and [*operand] == ["equals-ignore-case"]:
         text, folds = operand["equals-ignore-case"], True
     else:
@@ -82,7 +82,7 @@ def _text_test(operator: str, operand: object, place: tuple[str, ...]) -> Test:
         raise WrongPattern(place, f"{operator} is {describe_value(text)}, not a text")
     length = len(text)
     if folds:
-        fits = _folded(text)
+        fits = _ignoring_case(text)
     elif operator == "wildcard":
         return wildcard(text or "*", place)
     else:
@@ -99,31 +99,31 @@ def _text_test(operator: str, operand: object, place: tuple[str, ...]) -> Test:
             return lambda value: isinstance(value, str) and fits(value)
 
 
-def _folded(text: str) -> Callable[[str], bool]:
-    """Return what tells whether a text is this one but for upper and lower case, one character for one character."""
-    either = [{each, *(one for one in (each.lower(), each.upper()) if len(one) == 1)} for each in text]
-    return lambda value: len(value) == len(either) and all(map(set.__contains__, either, value))
+def _ignoring_case(text: str) -> Callable[[str], bool]:
+    """Return a test for this text ignoring case, character by character."""
+    cases = [{character, *(case for case in (character.lower(), character.upper()) if len(case) == 1)} for character in text]
+    return lambda value: len(value) == len(cases) and all(map(set.__contains__, cases, value))
 
 
 def wildcard(text: str, place: tuple[str, ...] = ()) -> Test:
-    """Answer what tells whether a value is a text like this one, whose stars stand for anything. Raises `WrongPattern`."""
-    pieces = _pieces(text, place)
-    return lambda value: isinstance(value, str) and _has_pieces(value, pieces)
+    """Return a test for a text in which each `*` matches any characters. Raises `WrongPattern`."""
+    pieces = _wildcard_pieces(text, place)
+    return lambda value: isinstance(value, str) and _matches_pieces(value, pieces)
 
 
-def _pieces(text: str, place: tuple[str, ...]) -> list[str]:
-    """Answer the texts between the stars; a backslash takes a star, or a backslash, at its word."""
+def _wildcard_pieces(text: str, place: tuple[str, ...]) -> list[str]:
+    """Return the texts between the stars. A backslash escapes a star or a backslash."""
     pieces, is_after_star = [""], False
     characters = iter(text)
     for character in characters:
         if character == "*":
             if is_after_star:
-                raise WrongPattern(place, f"wildcard is {quote(text)}: two stars in a row mean no more than one; use one")
+                raise WrongPattern(place, f"wildcard is {quote(text)}: two stars in a row mean the same as one; use one")
             pieces.append("")
         elif character == "\\":
             escaped = next(characters, "")
             if escaped not in {"*", "\\"}:
-                raise WrongPattern(place, f"wildcard is {quote(text)}: a backslash stands before * or another backslash only")
+                raise WrongPattern(place, f"wildcard is {quote(text)}: a backslash may only escape * or another backslash")
             pieces[-1] += escaped
         else:
             pieces[-1] += character
@@ -131,8 +131,8 @@ def _pieces(text: str, place: tuple[str, ...]) -> list[str]:
     return pieces
 
 
-def _has_pieces(value: str, pieces: Sequence[str]) -> bool:
-    """Whether the value is these texts in their order, with anything between them: the first fit is as good as any."""
+def _matches_pieces(value: str, pieces: Sequence[str]) -> bool:
+    """Return whether the value is these texts in order with anything between them. The first match of each suffices."""
     first, *middle = pieces
     if not middle:
         return value == first
@@ -140,24 +140,24 @@ def _has_pieces(value: str, pieces: Sequence[str]) -> bool:
     end = len(value) - len(last)
     if not value.startswith(first) or not value.endswith(last) or end < len(first):
         return False
-    at = len(first)
+    position = len(first)
     for piece in middle:
-        found = value.find(piece, at, end)
-        if found < 0:
+        index = value.find(piece, position, end)
+        if index < 0:
             return False
-        at = found + len(piece)
+        position = index + len(piece)
     return True
 
 
 def _anything_but(operand: object, place: tuple[str, ...]) -> Test:
-    """Anything that none of the tests names. A value that is not there is not anything."""
+    """Return a test for values that match none of the operands. An absent value does not match."""
     tests: list[Test]
     if isinstance(operand, Mapping):
         if len(operand) != 1 or not set(operand) <= {"prefix", "suffix", "equals-ignore-case", "wildcard"}:
-            known = "prefix, suffix, equals-ignore-case or wildcard"
-            raise WrongPattern(place, f"anything-but takes one of {known}, or the values themselves")
-        ((operator, given),) = operand.items()
-        texts = given if isinstance(given, list) else [given]
+            operators = "prefix, suffix, equals-ignore-case or wildcard"
+            raise WrongPattern(place, f"anything-but needs one of {operators}, or the values themselves")
+        ((operator, names),) = operand.items()
+        texts = names if isinstance(names, list) else [names]
         for text in texts:
             if not isinstance(text, str):
                 raise WrongPattern(place, f"{operator} in anything-but is {describe_value(text)}, not a text")
@@ -166,19 +166,19 @@ def _anything_but(operand: object, place: tuple[str, ...]) -> Test:
         tests = [_text_test(str(operator), text, place) for text in texts]
     else:
         values = operand if isinstance(operand, list) else [operand]
-        if not (all(isinstance(each, str) for each in values) or all(_is_number(each) for each in values)):
-            raise WrongPattern(place, "anything-but takes texts, or numbers, and not both")
-        for each in values:
-            if _is_number(each) and not _is_comparable(each):
-                raise WrongPattern(place, f"anything-but is {describe_value(each)}, which is not {_COMPARABLE}")
-        tests = [_equals(each, place) for each in values]
+        if not (all(isinstance(item, str) for item in values) or all(_is_number(item) for item in values)):
+            raise WrongPattern(place, "anything-but mixes kinds of values; use only texts or only numbers")
+        for item in values:
+            if _is_number(item) and not _is_comparable(item):
+                raise WrongPattern(place, f"anything-but is {describe_value(item)}, which is not {_COMPARABLE}")
+        tests = [_equals(item, place) for item in values]
     if not tests:
-        raise WrongPattern(place, "anything-but is an empty list; name at least one value")
+        raise WrongPattern(place, "anything-but is an empty list; give at least one value")
     return lambda value: not any(test(value) for test in tests)
 
 
 def _numeric(operand: object, place: tuple[str, ...]) -> Test:
-    """One comparison, or a range: its lower bound, then its upper."""
+    """Return a test of one comparison, or of a range with its lower and then its upper bound."""
     example = 'like {"numeric": [">", 0, "<=", 5]}'
     if not isinstance(operand, list) or len(operand) not in {2, 4}:
         raise WrongPattern(place, f"numeric takes one or two comparisons with a number each, {example}")
@@ -210,7 +210,7 @@ def _cidr(operand: object, place: tuple[str, ...]) -> Test:
         remedy = "a single address needs no cidr" if is_single else "use ADDRESS/BITS"
         raise WrongPattern(place, f"cidr is {describe_value(operand)}, not a range of addresses like 10.0.0.0/24; {remedy}")
     network = ipaddress.ip_network(f"{text}/{bits}", strict=False)
-    return lambda value: isinstance(value, str) and (there := _address(value)) is not None and there in network
+    return lambda value: isinstance(value, str) and (value_address := _address(value)) is not None and value_address in network
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -226,7 +226,7 @@ _COMPARABLE: Final = f"a number from -{LARGEST_NUMBER:.0f} to {LARGEST_NUMBER:.0
 
 
 def _is_comparable(value: float) -> bool:
-    """Return whether EventBridge compares a number by its value: any other only equals the same number."""
+    """Return whether EventBridge compares a number by value: any other number only equals itself."""
     if not math.isfinite(value) or abs(value) > LARGEST_NUMBER:
         return False
     exponent = Decimal(repr(value)).normalize().as_tuple().exponent
@@ -238,5 +238,5 @@ def _is_number(value: object) -> TypeGuard[float]:
 
 
 def describe_value(value: object) -> str:
-    """Show a value of a pattern in a sentence."""
+    """Return a value of a pattern as an error shows it."""
     return quote(value) if isinstance(value, str) else quote(repr(value))

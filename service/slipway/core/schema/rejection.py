@@ -1,4 +1,4 @@
-"""Who waits for the answer: a Step Functions task, a SageMaker pipeline, a queue or a topic; or nobody."""
+"""Rejections of a request: the exception with its code and reason, and where to send it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ReplyTo:
-    """Where the answer is to go, beside the topic: to nobody, or to several."""
+    """Where to send the outcome besides the topic: a Step Functions task, a SageMaker pipeline step, a queue or a topic."""
 
     task_token: str | None = field(default=None, repr=False)
     callback_token: str | None = field(default=None, repr=False)
@@ -18,14 +18,12 @@ class ReplyTo:
 
 
 NO_REPLY: Final = ReplyTo()
-
-
 LONGEST_REASON: Final = 1000
 LONGEST_SHOWN: Final = 60
 
 
 class RejectionCode(StrEnum):
-    """What is wrong with a message. What one does about it is in the sentence beside it."""
+    """Kind of problem of a message. The reason beside it has the remedy."""
 
     TOO_LARGE = "TooLarge"
     NOT_JSON = "NotJson"
@@ -50,11 +48,10 @@ class RejectionCode(StrEnum):
 
 
 class RequestRejected(Exception):
-    """A message that asks for nothing Slipway can do, and never will: the same body would be rejected again.
+    """A message is not a valid, permitted request. The same body would be rejected again.
 
-    `reason` names the field, what is wrong with its value and the remedy, in at most 1,000 printable characters,
-    however hostile the value. `request_id` is the asker's own id where one could be read and is valid;
-    `reply_target` is who waits for the answer all the same.
+    `reason` has the field, the problem and the remedy, in at most 1,000 printable characters for any value. `request_id` is the
+    sender's own id, if it could be read and is valid; `reply_target` is where the rejection is sent besides the topic.
     """
 
     def __init__(
@@ -74,10 +71,10 @@ class RequestRejected(Exception):
 
 
 def quote(value: str) -> str:
-    """Quote a text for a reason or a log: at most 60 characters, and none that acts on a terminal or a log."""
-    safe = "".join(_escaped(character) for character in value[:LONGEST_SHOWN])
+    """Quote a text for a reason or a log: at most 60 characters, control characters escaped."""
+    escaped = "".join(_escaped(character) for character in value[:LONGEST_SHOWN])
     room = LONGEST_SHOWN - len('""')
-    return f'"{safe}"' if len(safe) <= room and len(value) <= LONGEST_SHOWN else f'"{safe[: room - 1]}…"'
+    return f'"{escaped}"' if len(escaped) <= room and len(value) <= LONGEST_SHOWN else f'"{escaped[: room - 1]}…"'
 
 
 def _escaped(character: str) -> str:

@@ -12,9 +12,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from slipway.core.bedrock.deployments import Deployment, Page, Status
+from slipway.core.bedrock.deployments import Deployment, Page, Status, deployment_pages
 from slipway.core.bedrock.errors import CallFailed, EndlessListing
-from slipway.core.bedrock.pager import deployment_pages
 from slipway.core.scheduling.list_strategy import ListStrategy, SweepEstimate, cheapest
 from slipway.core.scheduling.quota import Counts
 from slipway.worker.kernel.counters import Counters

@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
+from slipway.core.bedrock.deployments import MOST_PAGES, Pager
 from slipway.core.bedrock.errors import EndlessListing
-from slipway.core.bedrock.pager import MOST_PAGES, Pager
 from tests.simulator.virtual_loop import run
 
 
