@@ -9,7 +9,7 @@ import random
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ import structlog
 
 from slipway import __version__, logs
 from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.adapters.limiter import Limiter
 from slipway.aws.connect import Aws, connect
 from slipway.aws.sdk.regions import NotConfigured
 from slipway.core.bedrock.errors import CallFailed, Refused, ResourceMissing
@@ -32,7 +33,7 @@ from slipway.http.health import Check, LoopLagMonitor, Readiness
 from slipway.http.metrics import Measures, process_registry, registry_of
 from slipway.http.page.layout import DaemonIdentity
 from slipway.http.page.routes import StatusPage
-from slipway.http.requests_api import Lines
+from slipway.http.requests_api import CallRates
 from slipway.http.server import CannotListen, Endpoint, application, starting_application
 from slipway.settings.load import Settings, WrongSetting, load, load_permissions, load_triggers
 from slipway.telemetry.setup import tracing
@@ -232,7 +233,7 @@ async def _run(
     queue = settings.queue_url.rpartition("/")[2]
     place = DaemonIdentity(queue, home.account, home.region)
     page = StatusPage(slipway, aws.tally, place)
-    lines, registry = partial(_lines, aws), registry_of(measures)
+    lines, registry = partial(_call_rates, aws), registry_of(measures)
     async with tracing(slipway, os.environ, queue=queue, version=__version__):
         await endpoint.show(application(endpoint, slipway, pulse, _readiness(aws), registry, lines, page))
         for each in (traits, control):
@@ -277,10 +278,15 @@ def _readiness(aws: Aws) -> Readiness:
     return Readiness({"queue": aws.queue.traits, **control, "topic": aws.topic.check}, targets)
 
 
-def _lines(aws: Aws) -> Lines:
-    """How fast each operation is called, and how many calls of it wait: what a throttled account looks like from here."""
-    named = [("", each) for each in aws.limiters] + [(f" in {name}", each) for name, each in aws.elsewhere.items()]
-    return {name + where: (limiter.rate, limiter.waiting) for where, each in named for name, limiter in each.items()}
+def _call_rates(aws: Aws) -> CallRates:
+    """Return how fast each operation is called in each target, and how many calls wait: what throttling looks like here."""
+    places: list[tuple[str | None, Mapping[str, Limiter]]] = [(None, limiters) for limiters in aws.limiters]
+    places += aws.elsewhere.items()
+    return {
+        (operation, target): (limiter.rate, limiter.waiting)
+        for target, limiters in places
+        for operation, limiter in limiters.items()
+    }
 
 
 def _warn(traits: QueueTraits) -> None:

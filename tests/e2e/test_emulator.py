@@ -122,7 +122,7 @@ async def test_a_target_that_is_not_there_or_cannot_be_reached_is_said(tmp_path:
             "permission rules", "permission rules", "trigger rules", "credentials in broken", "slots in research",
         ]  # fmt: skip
         said = " ".join(one["message"] for one in found["findings"])
-        for word in ("reserch", "by an ARN", '"finished" asks for the target "nowhere"', "denied-slipway", "max_total 2"):
+        for word in ("reserch", "never an ARN", '"finished" has the target "nowhere"', "denied-slipway", "max_total 2"):
             assert word in said
         assert "permissions in research" in found["checked"]
         (tmp_path / "permissions.toml").write_text("[[rule]]\n", "utf-8")

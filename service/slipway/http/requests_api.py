@@ -21,11 +21,11 @@ PAGE: Final = 500
 """Requests in one response: as many as can be written without delaying the event loop."""
 _SWEPT: Final = frozenset({Reason.IN_CREATION, Reason.NO_SLOT})
 
-Lines = Mapping[str, tuple[float | None, int]]
-"""By operation: calls per second (None without a limit), and the number of calls that wait for the rate limiter."""
+CallRates = Mapping[tuple[str, str | None], tuple[float | None, int]]
+"""By operation and target (None for the default): calls per second (None without a limit), and how many calls wait."""
 
 
-def holdings(slipway: Worker, lines: Lines, about: str | None = None, after: str | None = None) -> dict[str, object]:
+def holdings(slipway: Worker, rates: CallRates, about: str | None = None, after: str | None = None) -> dict[str, object]:
     """Return one page as JSON. `about` filters by an id, name or ARN; `after` is the `next` of the previous page.
 
     Finished requests are on the last page only, so that a request which ends between two pages is on one of them.
@@ -44,8 +44,14 @@ def holdings(slipway: Worker, lines: Lines, about: str | None = None, after: str
         "isStopping": slipway.is_stopping,
         **_of_site(slipway.runtimes[DEFAULT]),
         "targets": {name: _of_site(site) for name, site in slipway.runtimes.items() if name != DEFAULT},
-        "calls": {name: {"perSecond": rate, "waiting": waiting} for name, (rate, waiting) in sorted(lines.items())},
+        "calls": dict(sorted(_call_rate(*call, *rate) for call, rate in rates.items())),
     }
+
+
+def _call_rate(operation: str, target: str | None, rate: float | None, waiting: int) -> tuple[str, dict[str, object]]:
+    """Return the name of a kind of call, and how fast it is called."""
+    pace: dict[str, object] = {"perSecond": rate, "waiting": waiting}
+    return (operation, pace) if target is None else (f"{operation} in {target}", pace | {"target": target})
 
 
 def _of_site(site: TargetRuntime) -> dict[str, object]:

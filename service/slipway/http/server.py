@@ -19,7 +19,7 @@ from slipway.core.scheduling.backoff import pause_seconds
 from slipway.http.health import LoopLagMonitor, Readiness, is_alive
 from slipway.http.host_check import check_host
 from slipway.http.page.routes import StatusPage
-from slipway.http.requests_api import Lines, holdings
+from slipway.http.requests_api import CallRates, holdings
 from slipway.worker.runtime.worker import Worker
 
 LONGEST_PAUSE_SECONDS: Final = 15.0
@@ -126,7 +126,7 @@ def application(
     pulse: LoopLagMonitor,
     readiness: Readiness,
     registry: CollectorRegistry,
-    lines: Callable[[], Lines],
+    lines: Callable[[], CallRates],
     page: StatusPage,
 ) -> web.Application:
     """Return the application that is served while the daemon receives messages."""

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from slipway.core.bedrock.deployments import Deployment, Status
-from slipway.core.diagnostics.audit import Backlog, Evidence, FindingKind, audit
+from slipway.core.diagnostics.audit import Evidence, FindingKind, audit
 from slipway.core.diagnostics.explain import ExistingDeployment
-from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
+from slipway.core.diagnostics.status import Backlog, FinishedRequest, RequestStatus
 from slipway.core.events.parse import ParsedEvent
 from slipway.core.lifecycle.tags import DeploymentTags
 from tests.simulator.simulation import MODEL

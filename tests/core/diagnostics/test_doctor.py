@@ -10,8 +10,8 @@ import pytest
 
 from slipway.core.bedrock.deployments import Deployment, ModelState, Status
 from slipway.core.diagnostics import doctor as diagnosis
-from slipway.core.diagnostics.audit import Backlog
 from slipway.core.diagnostics.doctor import DoctorFinding
+from slipway.core.diagnostics.status import Backlog
 from slipway.core.requests.targets import Home
 from tests.simulator.simulation import MODEL
 

@@ -8,9 +8,8 @@ from dataclasses import replace
 import pytest
 
 from slipway.core.bedrock.deployments import Deployment, Status
-from slipway.core.diagnostics.audit import Backlog
 from slipway.core.diagnostics.explain import NEXT, ExistingDeployment, ExplainFacts, explain
-from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
+from slipway.core.diagnostics.status import Backlog, FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.scheduling.eta import Eta
@@ -83,6 +82,12 @@ def test_a_call_that_waits_for_its_turn_is_throttled() -> None:
     explanation = explain(ExplainFacts(word="r-1", held=(HELD,), lines=line))
     assert explanation.reason == "Throttled"
     assert "calls of CreateCustomModelDeployment in line: 7 at 0.5 calls a second" in "\n".join(explanation.lines)
+
+
+@pytest.mark.parametrize(("target", "reason"), [(None, None), ("eu", "Throttled"), ("us", None)])
+def test_calls_that_wait_in_another_target_delay_nothing(target: str | None, reason: str | None) -> None:
+    rates = {"List in eu": {"perSecond": 0.5, "waiting": 7, "target": "eu"}}
+    assert explain(ExplainFacts(word="r-1", held=(replace(HELD, target=target),), lines=rates)).reason == reason
 
 
 def test_of_several_for_one_name_the_one_that_is_worked_on_comes_first() -> None:

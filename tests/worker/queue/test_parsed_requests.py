@@ -18,7 +18,8 @@ from tests.simulator.wire_faults import Fault
 
 
 def page(world: World, **asked: str) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(json.dumps(holdings(world.replicas["a"].slipway, {"List": (None, 0)}, **asked)))
+    rates = {("List", None): (None, 0), ("Get", "eu"): (0.5, 1)}
+    made: dict[str, Any] = json.loads(json.dumps(holdings(world.replicas["a"].slipway, rates, **asked)))
     return made
 
 

@@ -12,7 +12,7 @@ from slipway.aws.adapters.retry import Caller
 from slipway.aws.operator.permission_check import denied
 from slipway.core.bedrock.deployments import Pager
 from slipway.core.bedrock.errors import Denied
-from slipway.core.diagnostics.audit import Backlog
+from slipway.core.diagnostics.status import Backlog
 
 
 class QueueInspector:

@@ -1,4 +1,4 @@
-"""What is not right with a queue, a topic, an account: from what they say of themselves, with the remedy for each."""
+"""The checks of `slipway doctor`: problems of queues, topic, account, clock, model and rules, each with its remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from slipway.core.bedrock.deployments import Deployment, ModelState, Status
-from slipway.core.diagnostics.audit import Backlog
+from slipway.core.diagnostics.status import Backlog
 from slipway.core.requests.targets import Home
 from slipway.core.rules.permissions import PermissionRule
 from slipway.core.rules.triggers import Trigger
@@ -18,18 +18,18 @@ from slipway.core.schema.rejection import quote
 LONGEST_RETENTION: Final = 14 * 86_400
 FEWEST_RECEIVES: Final = 3
 LARGEST_REQUEST: Final = 256 * 1024
-"""Bytes of the largest body that is taken."""
+"""Bytes of the largest body that Slipway accepts."""
 LARGEST_SKEW_SECONDS: Final = 60.0
 """AWS refuses calls from a clock that is five minutes wrong."""
 REGIONS: Final = frozenset({"us-east-1", "us-west-2"})
-"""Where AWS documents custom model deployments. It may have more by now: then this is the finding to pass over."""
+"""Regions for which AWS documents custom model deployments. Ignore the finding in a Region that was added later."""
 
 Attributes = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """One thing that is not right: about what, what is so, and what to do."""
+    """One problem: its subject, the problem and the remedy."""
 
     about: str
     text: str
@@ -43,7 +43,7 @@ def of_sentence(about: str, sentence: str) -> DoctorFinding:
 
 
 def of_queue(attributes: Attributes, timeout: float) -> Iterator[DoctorFinding]:
-    """Look at the request queue. `timeout` is how long a request is tried by the settings."""
+    """Check the request queue. `timeout` is the setting, in seconds."""
     retention = int(attributes["MessageRetentionPeriod"])
     if retention < LONGEST_RETENTION:
         danger = "shorter than SLIPWAY_TIMEOUT, so requests are lost while they wait" if retention < timeout else "not 14 days"
@@ -55,30 +55,33 @@ def of_queue(attributes: Attributes, timeout: float) -> Iterator[DoctorFinding]:
             "queue encryption", "messages are not encrypted at rest", "set SqsManagedSseEnabled, or KmsMasterKeyId"
         )
     if (largest := int(attributes.get("MaximumMessageSize", LARGEST_REQUEST))) < LARGEST_REQUEST:
-        text = f"{largest} bytes: a request near that size cannot be tried again, nor continued in a new message"
+        text = f"{largest} bytes: a request near that size cannot be continued in a new message"
         yield DoctorFinding("queue message size", text, "set MaximumMessageSize to 1048576")
     redrive = redrive_of(attributes)
     if not redrive.get("deadLetterTargetArn"):
-        text = "it has none: a body that is rejected is not kept, and one that kills its reader comes for ever"
+        text = (
+            "the queue has no dead-letter queue: rejected messages are lost, and a message that crashes its consumer is "
+            "redelivered indefinitely"
+        )
         yield DoctorFinding("dead-letter queue", text, "give the queue a RedrivePolicy with maxReceiveCount 5")
     elif (most := int(redrive.get("maxReceiveCount", 0))) < FEWEST_RECEIVES:
-        text = f"{most}: a restart or two send a healthy request to the dead-letter queue"
+        text = f"{most}: one or two restarts send a healthy request to the dead-letter queue"
         yield DoctorFinding("maxReceiveCount", text, "set it to 5 in the RedrivePolicy, not below 3")
 
 
 def redrive_of(attributes: Attributes) -> dict[str, Any]:
-    """Answer a queue's redrive policy; empty without one."""
+    """Return a queue's redrive policy; empty without one."""
     policy: dict[str, Any] = json.loads(attributes.get("RedrivePolicy") or "{}")
     return policy
 
 
 def of_dead_letters(attributes: Attributes, queue: Attributes) -> Iterator[DoctorFinding]:
-    """Look at the dead-letter queue, beside the queue whose it is."""
-    retention, feeding = int(attributes["MessageRetentionPeriod"]), int(queue["MessageRetentionPeriod"])
-    if retention < feeding:
-        text = f"{retention} s, shorter than the queue's {feeding} s: ages go on counting, and a dead letter may expire at once"
+    """Check the dead-letter queue against the queue that it belongs to."""
+    retention, queue_retention = int(attributes["MessageRetentionPeriod"]), int(queue["MessageRetentionPeriod"])
+    if retention < queue_retention:
+        text = f"{retention} s, shorter than the queue's {queue_retention} s: a message keeps its age, so it may expire at once"
         yield DoctorFinding("dead-letter retention", text, "set its MessageRetentionPeriod to 1209600")
-    sizes = [int(each.get("MaximumMessageSize", LARGEST_REQUEST)) for each in (attributes, queue)]
+    sizes = [int(queue_attributes.get("MaximumMessageSize", LARGEST_REQUEST)) for queue_attributes in (attributes, queue)]
     if sizes[0] < sizes[1]:
         text = f"{sizes[0]} bytes, smaller than the queue's {sizes[1]}: a copy of a large message is refused"
         yield DoctorFinding("dead-letter message size", text, "set its MaximumMessageSize to the queue's")
@@ -86,18 +89,18 @@ def of_dead_letters(attributes: Attributes, queue: Attributes) -> Iterator[Docto
         text = "one of the queue and its dead-letter queue is FIFO, and the other is not: every copy is refused"
         yield DoctorFinding("dead-letter type", text, "use a dead-letter queue of the same type")
     if (count := int(attributes["ApproximateNumberOfMessages"])) > 0:
-        yield DoctorFinding("dead letters", f"waiting for somebody to look: {count}", "look at them: slipway dlq list")
+        yield DoctorFinding("dead letters", f"messages in the dead-letter queue: {count}", "inspect them: slipway dlq list")
 
 
 def of_subscribers(confirmed: int) -> Iterator[DoctorFinding]:
-    """Look at who hears the topic."""
+    """Check the topic's number of confirmed subscriptions."""
     if not confirmed:
-        text = "nobody is subscribed: results are announced, and nobody hears"
+        text = "there is no confirmed subscription: events are published and lost"
         yield DoctorFinding("topic", text, "subscribe a queue or a function, and confirm the subscription")
 
 
 def of_place(home: Home, account: str) -> Iterator[DoctorFinding]:
-    """Look at where a target is: the Region, and the account of the credentials, which for a role is always the role's."""
+    """Check a target's Region and the account of the credentials, which for a role is the role's account."""
     if home.region not in REGIONS:
         text = f"{home.region} is not among those that AWS documents for custom model deployments"
         yield DoctorFinding("Region", text, f"set AWS_REGION to one of {', '.join(sorted(REGIONS))}, where the models are")
@@ -107,20 +110,20 @@ def of_place(home: Home, account: str) -> Iterator[DoctorFinding]:
 
 
 def of_clock(skew: float) -> Iterator[DoctorFinding]:
-    """Look at this machine's clock: so many seconds ahead of AWS's."""
+    """Check this machine's clock, which is `skew` seconds ahead of AWS's."""
     if abs(skew) > LARGEST_SKEW_SECONDS:
         text = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} AWS's: at 300 s AWS refuses every call"
         yield DoctorFinding("clock", text, "let NTP or chrony set this machine's clock")
 
 
 def of_fullness(deployments: Sequence[Deployment], max_creating: int, max_total: int) -> Iterator[DoctorFinding]:
-    """Look at the slots, as far as the settings say how many there are."""
-    creating = sum(one.status is Status.CREATING for one in deployments)
-    failed = sum(one.status is Status.FAILED for one in deployments)
+    """Check the slots, if the settings have the quotas."""
+    creating = sum(deployment.status is Status.CREATING for deployment in deployments)
+    failed = sum(deployment.status is Status.FAILED for deployment in deployments)
     if max_total and len(deployments) >= max_total:
         text = f"{len(deployments)} of max_total {max_total} exist, {failed} of them Failed: every request waits"
         yield DoctorFinding(
-            "slots", text, "delete what nobody needs (slipway list --status failed), or raise quota and setting"
+            "slots", text, "delete unused deployments (slipway list --status failed), or raise quota and setting"
         )
     elif max_creating and creating > max_creating:
         text = f"{creating} are in creation, more than max_creating {max_creating}"
@@ -128,7 +131,7 @@ def of_fullness(deployments: Sequence[Deployment], max_creating: int, max_total:
 
 
 def of_model(model_arn: str, state: ModelState) -> Iterator[DoctorFinding]:
-    """Look at a model that is to be deployed."""
+    """Check a model before it is deployed."""
     if state in {ModelState.MISSING, ModelState.FAILED}:
         yield DoctorFinding(
             "model", f"{model_arn} is {state.value}", "name a custom model of this account and Region that is Active"
@@ -138,45 +141,45 @@ def of_model(model_arn: str, state: ModelState) -> Iterator[DoctorFinding]:
 
 
 def of_backlog(backlog: Backlog) -> Iterator[DoctorFinding]:
-    """Look at what waits in the queue."""
+    """Check that the waiting requests are received."""
     if backlog.visible and not backlog.in_flight:
-        text = f"requests that wait in the queue: {backlog.visible}, and nobody works on any"
+        text = f"{backlog.visible} messages wait in the queue, and none is being received"
         yield DoctorFinding(
-            "daemon", text, "start slipway serve, or look at why it does not receive: slipway doctor --daemon URL"
+            "daemon", text, "start slipway serve, or check why it does not receive: slipway doctor --daemon URL"
         )
 
 
 def of_permissions(rules: Sequence[PermissionRule], targets: Iterable[str]) -> Iterator[DoctorFinding]:
-    """Look at rules that can be read, and that mean something else than whoever wrote them may think."""
+    """Check valid permission rules for patterns and orders that have no effect."""
     names = tuple(targets)
-    for_all: str | None = None
+    rule_for_all: str | None = None
     for rule in rules:
-        said = f"rule {quote(rule.name)}"
-        if for_all is not None:
-            text = f"{said} is never asked, since rule {quote(for_all)} before it is for everybody"
-            yield DoctorFinding("permission rules", text, "put it before that one, or leave it away")
+        label = f"rule {quote(rule.name)}"
+        if rule_for_all is not None:
+            text = f"{label} has no effect, since rule {quote(rule_for_all)} before it is for all senders"
+            yield DoctorFinding("permission rules", text, "move it before that one, or remove it")
         elif not rule.senders or "*" in rule.senders:
-            for_all = rule.name
+            rule_for_all = rule.name
         for pattern in rule.targets:
             if not any(map(wildcard(pattern), names)):
-                text = f"{said} has the target {quote(pattern)}, and the targets are {', '.join(names)}"
-                yield DoctorFinding("permission rules", text, "name targets of the settings")
+                text = f"{label} has the target {quote(pattern)}, and the targets are {', '.join(names)}"
+                yield DoctorFinding("permission rules", text, "use targets of the settings")
         for sender in rule.senders:
             if sender.startswith("arn:"):
-                text = f"{said} has the sender {quote(sender)}, and SQS names nobody by an ARN"
+                text = f"{label} has the sender {quote(sender)}, and a SenderId is never an ARN"
                 yield DoctorFinding(
                     "permission rules", text, "use the unique id of the role or user, like AROAEXAMPLEROLEID0001:*"
                 )
             elif sender.startswith("AROA") and not {":", "*"} & set(sender):
-                text = f"{said} has the sender {quote(sender)}, and SQS names a role with its session"
+                text = f"{label} has the sender {quote(sender)}, and the SenderId of a role has a session name"
                 yield DoctorFinding("permission rules", text, f"use {sender}:*")
 
 
 def of_triggers(triggers: Sequence[Trigger], targets: Iterable[str]) -> Iterator[DoctorFinding]:
-    """Look at where the requests go that rules make of events, as far as that stands in the rule itself."""
+    """Check the targets that triggers set for their requests."""
     names = tuple(targets)
     for trigger in triggers:
-        asked = trigger.target
-        if asked is not None and asked not in names:
-            text = f"trigger {quote(trigger.name)} asks for the target {quote(asked)}, and the targets are {', '.join(names)}"
-            yield DoctorFinding("trigger rules", text, "name a target of the settings, or leave the key out")
+        target = trigger.target
+        if target is not None and target not in names:
+            text = f"trigger {quote(trigger.name)} has the target {quote(target)}, and the targets are {', '.join(names)}"
+            yield DoctorFinding("trigger rules", text, "use a target of the settings, or leave the key out")

@@ -1,4 +1,4 @@
-"""Why a request is not ready yet, or how it ended: from what was found out about it, in sentences for a person."""
+"""The explanation of a request for `slipway explain`: why it waits or how it ended, and what a deployment means for it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from slipway.core.bedrock.deployments import Deployment
-from slipway.core.diagnostics.audit import Backlog
-from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
+from slipway.core.diagnostics.status import Backlog, FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.deploy import DeployFacts, decide
 from slipway.core.lifecycle.outcomes import Outcome, Reason
 from slipway.core.lifecycle.steps import ABSENCES_TO_BELIEVE, Finish, Found
@@ -20,58 +19,58 @@ from slipway.core.time_format import format_time
 
 @dataclass(frozen=True, slots=True)
 class ExistingDeployment:
-    """A deployment, and what its tags say of it."""
+    """A deployment with its Slipway tags."""
 
     deployment: Deployment
     slipway_tags: DeploymentTags
 
     @property
     def request_tag(self) -> str | None:
-        """The request that it was made for; None where Slipway did not make it."""
+        """Return the request that created it; None if Slipway did not create it."""
         return self.slipway_tags.request
 
 
-def predict_outcome(request: Deploy, received: float, there: ExistingDeployment) -> Outcome | None:
-    """Answer the outcome that a request first received then has at once for what is there; None where something is done.
+def predict_outcome(request: Deploy, received: float, existing: ExistingDeployment) -> Outcome | None:
+    """Return the outcome that a request, first received then, has at once for an existing deployment; None if it would act.
 
-    Where only the job is known that makes its model, nothing is said of what another request made: it may be adopted.
+    None, too, for another request's deployment if only the customization job is known: it may be adopted.
     """
-    if not request.model_arn and there.request_tag not in {None, request.request_id}:
+    if not request.model_arn and existing.request_tag not in {None, request.request_id}:
         return None
     step = decide(
         request,
         DeployFacts(
-            observation=Found(there.deployment, there.slipway_tags), received=received, times_found=ABSENCES_TO_BELIEVE
+            observation=Found(existing.deployment, existing.slipway_tags), received=received, times_found=ABSENCES_TO_BELIEVE
         ),
     )
     return step.outcome if isinstance(step, Finish) else None
 
 
 NEXT: Final[Mapping[str, str]] = {
-    Reason.NO_SLOT: "it is created as soon as there is a slot and it is its turn; raise the quota or delete what nobody needs",
-    Reason.IN_CREATION: "Bedrock is creating it; when that has ended, it is announced within a sweep",
-    Reason.MODEL_NOT_ACTIVE: "it is tried again, at growing intervals, until the model is Active",
-    Reason.THROTTLED: "it is tried again, more slowly; nothing need be done",
-    Reason.NAME_RESERVED: "it is tried again until Bedrock lets go of the name, minutes after what had it was deleted",
-    Reason.PREDECESSOR: "it begins when the request before it has ended",
-    Reason.ACCESS_DENIED: "it is tried again; mend the daemon's credentials or permissions, and it goes on by itself",
-    Reason.NO_ANSWER: "it is looked at, and tried again; check the network and the endpoints of the daemon",
-    Reason.BUSY: "it is tried again when what Bedrock is doing with the deployment is done",
-    Reason.RETRYING: "what was decided is done, when one and a half times visibility_timeout have passed since",
-    Reason.UPDATING: "Bedrock is giving it the other model; when it serves that, it is announced",
-    Reason.SMOKE_TEST: "the deployment is invoked, and its outcome is announced when it has answered, or often enough not",
-    Reason.INTERNAL_ERROR: "it is tried again a few times, then it fails; the daemon's log has the traceback: report it",
-    Reason.DEPLOYMENT_MISSING: "it is looked for until the deadline; perhaps somebody has deleted it",
+    Reason.NO_SLOT: "it is created when a slot is free and it is its turn; raise the quota or delete unused deployments",
+    Reason.IN_CREATION: "Bedrock is creating it; its outcome is published within a sweep after that",
+    Reason.MODEL_NOT_ACTIVE: "it is retried, at growing intervals, until the model is Active",
+    Reason.THROTTLED: "it is retried, more slowly; no action is needed",
+    Reason.NAME_RESERVED: "it is retried until Bedrock releases the name, minutes after its deployment was deleted",
+    Reason.PREDECESSOR: "it starts when the request before it has ended",
+    Reason.ACCESS_DENIED: "it is retried; fix the daemon's credentials or permissions, and it continues by itself",
+    Reason.NO_ANSWER: "it is checked and retried; check the network and the endpoints of the daemon",
+    Reason.BUSY: "it is retried when Bedrock's current operation on the deployment has ended",
+    Reason.RETRYING: "the decision is carried out one and a half times visibility_timeout after it was made",
+    Reason.UPDATING: "Bedrock is updating it to the other model; its outcome is published after that",
+    Reason.SMOKE_TEST: "the deployment is invoked; the outcome is published after an answer or several failures",
+    Reason.INTERNAL_ERROR: "it is retried a few times, then it fails; the daemon's log has the traceback: report it",
+    Reason.DEPLOYMENT_MISSING: "it is looked for until the deadline; it may have been deleted",
 }
-"""What Slipway does about each wait, and what a person can do. A test holds it to the reasons that are waits."""
+"""What Slipway does about each wait, and what a person can do. A test compares it with the reasons that are waits."""
 
-_STANDING: Final = frozenset({Reason.NO_SLOT, Reason.IN_CREATION, Reason.UPDATING, Reason.PREDECESSOR})
-"""Waits that are over when they are over. After all others the same thing is tried again, and may fail again."""
+_PASSIVE_WAITS: Final = frozenset({Reason.NO_SLOT, Reason.IN_CREATION, Reason.UPDATING, Reason.PREDECESSOR})
+"""Waits that end by themselves. After every other wait the same call is retried, and may fail again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainFacts:
-    """What was found out about one word: a request's id, or a deployment's name or ARN."""
+    """Everything found about one word: a request's id, or a deployment's name or ARN."""
 
     word: str
     held: tuple[RequestStatus, ...] = ()
@@ -79,16 +78,16 @@ class ExplainFacts:
     existing: ExistingDeployment | None = None
     backlog: Backlog | None = None
     lines: Mapping[str, Any] | None = None
-    """How fast the daemons call each operation, and how many calls wait; None where no daemon could be asked."""
+    """Rate and waiting calls of each operation, from the daemons; None if no daemon could be asked."""
     failures: Mapping[str, str] | None = None
-    """What keeps the daemons from their work."""
+    """Why the daemons are not ready."""
     unanswered: tuple[str, ...] = ()
-    """Who did not answer, in sentences."""
+    """Sources that did not answer, in sentences."""
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`reason` is a word for programs; `lines` are for people, the most important first."""
+    """An explanation: `reason` is a word for programs; `lines` are for people, the most important first."""
 
     state: str
     reason: str | None
@@ -96,103 +95,107 @@ class Explanation:
 
     @property
     def is_known(self) -> bool:
-        """Whether anything at all is known of it."""
+        """Return whether anything is known of the request."""
         return self.state != "Unknown"
 
 
-def explain(knowledge: ExplainFacts) -> Explanation:
-    """Say what is so, why, and what will happen next."""
-    tail = [f"not asked: {each}" for each in knowledge.unanswered]
-    if knowledge.held:
-        first = min(knowledge.held, key=lambda held: held.waits_for == Reason.PREDECESSOR.value)
-        others = [f"held, too, for the same deployment: request {one.request_id}" for one in knowledge.held if one is not first]
-        lines = _lines_of(first.target, knowledge.lines or {})
+def explain(facts: ExplainFacts) -> Explanation:
+    """Return the state of a request, its reason, and what happens next."""
+    tail = [f"not asked: {sentence}" for sentence in facts.unanswered]
+    if facts.held:
+        first = min(facts.held, key=lambda held: held.waits_for == Reason.PREDECESSOR.value)
+        others = [
+            f"held, too, for the same deployment: request {other.request_id}" for other in facts.held if other is not first
+        ]
+        lines = _paces_of_target(first.target, facts.lines or {})
         reason = _reason(first, lines)
-        return Explanation(first.state, reason, (*_of_held(first, reason, lines), *others, *tail))
-    if knowledge.finished:
-        last = max(knowledge.finished, key=lambda finished: finished.at)
-        return Explanation(last.outcome, last.reason, (*_of_finished(last), *_of_existing(knowledge.existing), *tail))
-    if knowledge.existing is not None:
-        said = (*_of_existing(knowledge.existing), "no daemon that was asked holds a request for it")
-        return Explanation(knowledge.existing.deployment.status_text, None, (*said, *tail))
-    return Explanation("Unknown", None, (*_of_nothing(knowledge), *tail))
+        return Explanation(first.state, reason, (*_status_lines(first, reason, lines), *others, *tail))
+    if facts.finished:
+        latest = max(facts.finished, key=lambda finished: finished.at)
+        return Explanation(latest.outcome, latest.reason, (*_finished_lines(latest), *_existing_lines(facts.existing), *tail))
+    if facts.existing is not None:
+        known_lines = (*_existing_lines(facts.existing), "no daemon that was asked holds a request for it")
+        return Explanation(facts.existing.deployment.status_text, None, (*known_lines, *tail))
+    return Explanation("Unknown", None, (*_unknown_lines(facts), *tail))
 
 
-def _lines_of(target: str | None, lines: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The daemon writes behind an operation which target's it is, unless it is the default's: others make nobody wait."""
-    return {name: line for name, line in lines.items() if (name.partition(" in ")[2] or None) == target}
+def _paces_of_target(target: str | None, paces: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the rates of the calls in one target: calls in other targets do not delay the request."""
+    return {name: pace for name, pace in paces.items() if pace.get("target") == target}
 
 
 def _reason(held: RequestStatus, lines: Mapping[str, Any]) -> str | None:
-    """What keeps it: its wait; while it is tried again, what it was last tried in vain for; or the line before a call."""
+    """Return what delays a request: its wait, the reason of its last retry, or a call that waits for the rate limit."""
     if held.waits_for is not None:
         return held.waits_for
-    if held.waited and held.waited[-1].reason not in _STANDING:
+    if held.waited and held.waited[-1].reason not in _PASSIVE_WAITS:
         return held.waited[-1].reason
     return Reason.THROTTLED.value if any(line.get("waiting") and line.get("perSecond") for line in lines.values()) else None
 
 
-def _of_held(held: RequestStatus, reason: str | None, lines: Mapping[str, Any]) -> Iterator[str]:
-    where = f" in target {held.target}" if held.target else ""
-    said = f"{held.action} {held.name}{where}, request {held.request_id}" if held.request_id else f"message {held.message_id}"
-    yield f"{said}: {held.waits_for}: {held.why}" if held.waits_for else f"{said}: a call is under way"
+def _status_lines(held: RequestStatus, reason: str | None, lines: Mapping[str, Any]) -> Iterator[str]:
+    in_target = f" in target {held.target}" if held.target else ""
+    subject = (
+        f"{held.action} {held.name}{in_target}, request {held.request_id}" if held.request_id else f"message {held.message_id}"
+    )
+    yield f"{subject}: {held.waits_for}: {held.why}" if held.waits_for else f"{subject}: a call is under way"
     if held.waits_for is None:
-        yield from _of_lines(lines)
-    yield from _of_prospect(held.prospect, "turn" if held.waits_for == Reason.PREDECESSOR else "slot")
+        yield from _rate_lines(lines)
+    yield from _eta_lines(held.prospect, "turn" if held.waits_for == Reason.PREDECESSOR else "slot")
     if reason is not None and reason in NEXT:
         yield f"next: {NEXT[reason]}"
     if held.deadline is not None:
-        left = held.deadline - held.now
-        yield f"deadline: {format_time(held.deadline)}, in {left:.0f} s; then it ends as TimedOut, and what exists is kept"
-    often = f"{held.receive_count} times, first" if held.receive_count > 1 else "once,"
-    yield f"received {often} at {format_time(held.received_at)}; leased for {held.lease_seconds:.0f} s more"
-    yield from (_of_wait(wait) for wait in held.waited)
+        seconds_left = held.deadline - held.now
+        yield f"deadline: {format_time(held.deadline)}, in {seconds_left:.0f} s; then it ends as TimedOut, what exists is kept"
+    times = f"{held.receive_count} times, first" if held.receive_count > 1 else "once,"
+    yield f"received {times} at {format_time(held.received_at)}; leased for {held.lease_seconds:.0f} s more"
+    yield from (_wait_line(wait) for wait in held.waited)
 
 
-def _of_prospect(prospect: Eta, what: str) -> Iterator[str]:
-    if prospect.place is not None:
-        expected = "" if prospect.to_slot is None else f", which it may have in {prospect.to_slot:.0f} s"
-        yield f"place {prospect.place} in the daemon's line for a {what}{expected}"
-    if prospect.to_end is not None:
-        yield f"as creations went lately, it has ended in {prospect.to_end:.0f} s"
+def _eta_lines(eta: Eta, subject: str) -> Iterator[str]:
+    if eta.place is not None:
+        forecast = "" if eta.to_slot is None else f", which it may have in {eta.to_slot:.0f} s"
+        yield f"place {eta.place} in the daemon's line for a {subject}{forecast}"
+    if eta.to_end is not None:
+        yield f"as creations went lately, it has ended in {eta.to_end:.0f} s"
 
 
-def _of_wait(wait: Wait) -> str:
+def _wait_line(wait: Wait) -> str:
     times = f", {wait.times} times" if wait.times > 1 else ""
     return f"since {format_time(wait.since)}: {wait.reason}{times}: {wait.text}"
 
 
-def _of_lines(lines: Mapping[str, Any]) -> Iterator[str]:
-    for operation, line in lines.items():
-        if line.get("waiting"):
-            rate = f" at {line['perSecond']:.2g} calls a second" if line.get("perSecond") else ""
-            yield f"calls of {operation} in line: {line['waiting']}{rate}: AWS throttles, or many are made"
+def _rate_lines(paces: Mapping[str, Any]) -> Iterator[str]:
+    for operation, pace in paces.items():
+        if pace.get("waiting"):
+            rate = f" at {pace['perSecond']:.2g} calls a second" if pace.get("perSecond") else ""
+            yield f"calls of {operation} in line: {pace['waiting']}{rate}: AWS throttles, or many are made"
 
 
-def _of_finished(finished: FinishedRequest) -> Iterator[str]:
+def _finished_lines(finished: FinishedRequest) -> Iterator[str]:
     reason = f", {finished.reason}" if finished.reason else ""
     text = f": {finished.text}" if finished.text else ""
     yield f"request {finished.request_id} ended {finished.outcome}{reason}, at {format_time(finished.at)}{text}"
     yield f"announced as event {finished.event_id}"
 
 
-def _of_existing(existing: ExistingDeployment | None) -> Iterator[str]:
+def _existing_lines(existing: ExistingDeployment | None) -> Iterator[str]:
     if existing is None:
         return
     deployment = existing.deployment
-    whose = f"made for request {existing.request_tag}" if existing.request_tag is not None else "not made by Slipway"
+    origin = f"made for request {existing.request_tag}" if existing.request_tag is not None else "not made by Slipway"
     failure = f": {deployment.failure_message}" if deployment.failure_message else ""
-    yield f"{deployment.name} is {deployment.status_text}, {whose}, at {format_time(deployment.created_at)}{failure}"
+    yield f"{deployment.name} is {deployment.status_text}, {origin}, at {format_time(deployment.created_at)}{failure}"
     yield f"{deployment.arn}, of {deployment.model_arn}"
 
 
-def _of_nothing(knowledge: ExplainFacts) -> Iterator[str]:
-    yield f"nothing is known of {knowledge.word!r}: no daemon that was asked holds it, and Bedrock has no such deployment"
-    if (backlog := knowledge.backlog) is not None and backlog.visible + backlog.delayed:
+def _unknown_lines(facts: ExplainFacts) -> Iterator[str]:
+    yield f"nothing is known of {facts.word!r}: no daemon that was asked holds it, and Bedrock has no such deployment"
+    if (backlog := facts.backlog) is not None and backlog.visible + backlog.delayed:
         yield f"messages in the queue that nobody has received yet: {backlog.visible + backlog.delayed}; it may be among them"
     elif backlog is not None and backlog.in_flight:
         yield f"messages that daemons have received: {backlog.in_flight}; if a daemon was not asked, name it with --daemon"
     elif backlog is not None:
         yield "the queue is empty: it has ended, and its event tells how; or it was never sent, or to another queue"
-    for name, trouble in (knowledge.failures or {}).items():
-        yield f"the daemon is not ready: {name}: {trouble}"
+    for name, failure in (facts.failures or {}).items():
+        yield f"the daemon is not ready: {name}: {failure}"

@@ -1,12 +1,12 @@
-"""How a request is getting on, from all that can be seen of it from outside. Pure: what was seen goes in, news come out.
+"""Progress of a request as a client sees it from outside: from a snapshot of all sources to the next status change.
 
-An end is said only when it is one, by the first of these that knows:
+An end is reported only by one of these sources, in this order:
 
-1. the event, from a queue that is subscribed to the topic: complete, whatever the outcome;
-2. a daemon that has finished the request lately;
-3. Bedrock: a deployment that carries the request's own tag and has ended;
-4. the queue, empty for a minute: every message in it was settled, this one too, and an outcome is published before its
-   message is deleted. What Bedrock shows then is how it ended; where it shows nothing, only the event says more.
+1. the event, from a queue that is subscribed to the topic: complete for every outcome;
+2. a daemon that finished the request recently;
+3. Bedrock: a deployment with the request's own tag whose creation has ended;
+4. the queue, empty for a minute: every message was settled, and an outcome is published before its message is deleted. Then
+   Bedrock shows how the request ended; if it shows nothing, only the event has the outcome.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from slipway.core.requests.models import AnyRequest, Delete, Deploy, Update
 from slipway.core.scheduling.eta import NOTHING_KNOWN, Eta
 
 QUIET_SECONDS: Final = 60.0
-"""SQS's counts are approximate, and right a minute after the last send."""
+"""SQS's counts are approximate, and exact a minute after the last send."""
 MOVED_SECONDS: Final = 5.0
 MOVED_SHARE: Final = 0.25
-"""By how much an estimate must be another one, of what remains, to be news: it is a guess at all times."""
+"""Share of the remaining time by which an estimate must change to be reported."""
 UNAVAILABLE: Final = "Unheard"
-"""The outcome that is none: the request has ended, and how is only in its event."""
+"""The state of a request that has ended with an outcome that only its event has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A request that was put on the queue: under this message, at this time by AWS's clock."""
+    """A request that was sent to the queue, with its message id and the time by AWS's clock."""
 
     request: AnyRequest
     message_id: str
@@ -41,124 +41,124 @@ class Ticket:
 
     @property
     def request_id(self) -> str:
-        """Under which events, tags and daemons know it."""
+        """Return the id that events, tags and daemons use."""
         return self.request.request_id
 
     @property
     def name(self) -> str:
-        """The deployment's name, or its ARN where the request names it by that."""
+        """Return the deployment's name, or its ARN if the request has that."""
         return self.request.name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusSnapshot:
-    """What was seen of one request at one look. None where nobody could be asked, or nothing is known."""
+    """What all sources show of one request at one time. None if a source could not be asked or knows nothing."""
 
     told: ParsedEvent | None = None
-    """The event that ends it."""
+    """The event of its outcome."""
     finished: FinishedRequest | None = None
     held: RequestStatus | None = None
     existing: ExistingDeployment | None = None
-    """What holds the deployment's name in the request's target."""
+    """The deployment with the request's name in its target."""
     is_looked_at: bool = True
-    """Whether Bedrock could be asked about that at all."""
+    """Whether Bedrock could be asked for it."""
     was_otherwise: bool = False
-    """Whether an earlier look has shown that what is asked for was not so yet: so it is this request's doing, if it is."""
+    """Whether an earlier snapshot showed that the requested state was not reached yet: so this request reached it."""
     quiet_seconds: float = 0.0
-    """For how long every look has found the queue empty."""
+    """For how long every snapshot has shown an empty queue."""
     waiting: int = 0
-    """Messages in the queue that nobody has received."""
+    """Messages in the queue that were not received yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusChange:
-    """How far a request is, or how it ended. `reason` is a word for programs, `text` a sentence for people."""
+    """The state or outcome of a request. `reason` is a word for programs, `text` a sentence for people."""
 
     state: str
     reason: str | None = None
     text: str | None = None
     arn: str | None = None
     prospect: Eta = NOTHING_KNOWN
-    """The place in the daemon's line, and what it reckons of how long it will be."""
+    """The daemon's queue position and estimates."""
     is_terminal: bool = False
     source: str = ""
-    """Who says so: event, daemon, Bedrock or queue."""
+    """The source: event, daemon, Bedrock or queue."""
     in_creation_for: float | None = field(default=None, compare=False)
-    """Seconds that its creation has gone on, where the daemon says so."""
+    """Seconds since the creation started, if a daemon reports it."""
 
     @property
     def place(self) -> int | None:
-        """In that line, from 1; None where it waits in none."""
+        """Return the queue position, from 1; None if it does not wait for a slot."""
         return self.prospect.place
 
 
 def is_change(now: StatusChange, last: StatusChange | None, passed: float) -> bool:
-    """Whether something has changed since the last news, so many seconds ago, that the passing of time does not explain."""
+    """Return whether the status differs from the last reported one by more than the `passed` seconds explain."""
     if last is None or replace(now, prospect=last.prospect) != last or now.place != last.place:
         return True
-    then, there = last.prospect, now.prospect
-    return _has_moved(there.to_slot, then.to_slot, passed) or _has_moved(there.to_end, then.to_end, passed)
+    previous, current = last.prospect, now.prospect
+    return _has_moved(current.to_slot, previous.to_slot, passed) or _has_moved(current.to_end, previous.to_end, passed)
 
 
-def _has_moved(now: float | None, then: float | None, passed: float) -> bool:
-    if now is None or then is None:
-        return now is not then
-    return abs(then - passed - now) > max(MOVED_SECONDS, MOVED_SHARE * now)
+def _has_moved(now: float | None, previous: float | None, passed: float) -> bool:
+    if now is None or previous is None:
+        return now is not previous
+    return abs(previous - passed - now) > max(MOVED_SECONDS, MOVED_SHARE * now)
 
 
-def status_change(ticket: Ticket, glimpse: StatusSnapshot) -> StatusChange:
-    """Say how the request is getting on."""
-    if (told := glimpse.told) is not None:
-        return StatusChange(told.outcome, told.reason, told.text, told.arn, is_terminal=True, source="event")
-    if (finished := glimpse.finished) is not None:
+def status_change(ticket: Ticket, snapshot: StatusSnapshot) -> StatusChange:
+    """Return the status of a request from a snapshot."""
+    if (event := snapshot.told) is not None:
+        return StatusChange(event.outcome, event.reason, event.text, event.arn, is_terminal=True, source="event")
+    if (finished := snapshot.finished) is not None:
         return StatusChange(finished.outcome, finished.reason, finished.text, finished.arn, is_terminal=True, source="daemon")
-    if (held := glimpse.held) is not None:
-        is_shown = held.state in {"Waiting", "Working"}  # of the others the state says it all
-        reason, why = (held.waits_for, held.why or None) if is_shown else (None, None)
+    if (held := snapshot.held) is not None:
+        is_shown = held.state in {"Waiting", "Working"}  # the other states have no further reason
+        reason, text = (held.waits_for, held.why or None) if is_shown else (None, None)
         creating = held.waited[-1] if held.waited and held.waits_for == held.waited[-1].reason == Reason.IN_CREATION else None
         passed = None if creating is None else held.now - creating.since
-        return StatusChange(held.state, reason, why, held.arn, held.prospect, source="daemon", in_creation_for=passed)
-    is_quiet = glimpse.quiet_seconds >= QUIET_SECONDS
+        return StatusChange(held.state, reason, text, held.arn, held.prospect, source="daemon", in_creation_for=passed)
+    is_quiet = snapshot.quiet_seconds >= QUIET_SECONDS
     request = ticket.request
-    if isinstance(request, Deploy) and glimpse.existing is not None:
-        is_own = glimpse.existing.request_tag == ticket.request_id
-        seen = _as_bedrock_shows(request, ticket.sent_at, glimpse.existing) if is_own or is_quiet else None
-        if seen is not None and (seen.is_terminal or not is_quiet):
-            return seen
-    if glimpse.is_looked_at and (is_quiet or glimpse.was_otherwise) and is_outcome_true(request, glimpse.existing):
-        kind = OutcomeKind.DELETED if glimpse.existing is None else OutcomeKind.UPDATED
-        return StatusChange(kind.value, None, None, _arn(glimpse.existing), is_terminal=True, source="Bedrock")
+    if isinstance(request, Deploy) and snapshot.existing is not None:
+        is_own = snapshot.existing.request_tag == ticket.request_id
+        change = _status_from_bedrock(request, ticket.sent_at, snapshot.existing) if is_own or is_quiet else None
+        if change is not None and (change.is_terminal or not is_quiet):
+            return change
+    if snapshot.is_looked_at and (is_quiet or snapshot.was_otherwise) and is_outcome_true(request, snapshot.existing):
+        kind = OutcomeKind.DELETED if snapshot.existing is None else OutcomeKind.UPDATED
+        return StatusChange(kind.value, None, None, _arn(snapshot.existing), is_terminal=True, source="Bedrock")
     if is_quiet:
-        text = "the queue is empty, so it has ended; how is in its event on the topic"
-        return StatusChange(UNAVAILABLE, None, text, _arn(glimpse.existing), is_terminal=True, source="queue")
-    text = f"{glimpse.waiting} in the queue that nobody has received" if glimpse.waiting else "received, or about to be"
+        text = "the queue is empty, so the request has ended; its outcome is in its event on the topic"
+        return StatusChange(UNAVAILABLE, None, text, _arn(snapshot.existing), is_terminal=True, source="queue")
+    text = f"{snapshot.waiting} messages in the queue are not received yet" if snapshot.waiting else "received, or about to be"
     return StatusChange("Sent", None, text, source="queue")
 
 
-def is_outcome_true(request: AnyRequest, there: ExistingDeployment | None) -> bool:
-    """Whether what a deletion or an update asks for is what Bedrock shows."""
+def is_outcome_true(request: AnyRequest, existing: ExistingDeployment | None) -> bool:
+    """Return whether Bedrock shows the result of a delete or an update."""
     match request:
         case Delete():
-            return there is None
-        case Update() if there is not None and request.smoke_test is None:  # a test's verdict is not Bedrock's to show
-            update = there.deployment.update
+            return existing is None
+        case Update() if existing is not None and request.smoke_test is None:  # Bedrock does not show a test's result
+            update = existing.deployment.update
             is_done = update is None or update.status is not UpdateStatus.UPDATING
-            return there.deployment.model_arn == request.model_arn and is_done
+            return existing.deployment.model_arn == request.model_arn and is_done
         case _:
             return False
 
 
-def _as_bedrock_shows(request: Deploy, sent_at: float, there: ExistingDeployment) -> StatusChange:
-    outcome = predict_outcome(request, sent_at, there)
+def _status_from_bedrock(request: Deploy, sent_at: float, existing: ExistingDeployment) -> StatusChange:
+    outcome = predict_outcome(request, sent_at, existing)
     if outcome is None:
-        state = "Working" if there.deployment.status.is_terminal else "Creating"
-        return StatusChange(state, None, None, there.deployment.arn, source="Bedrock")
+        state = "Working" if existing.deployment.status.is_terminal else "Creating"
+        return StatusChange(state, None, None, existing.deployment.arn, source="Bedrock")
     text = outcome.message
-    if outcome.kind is OutcomeKind.ACTIVE and there.request_tag != request.request_id:
-        text = f"made for request {there.request_tag!r}, and adopted"
+    if outcome.kind is OutcomeKind.ACTIVE and existing.request_tag != request.request_id:
+        text = f"made for request {existing.request_tag!r}, and adopted"
     reason = outcome.reason.value if outcome.reason else None
-    return StatusChange(outcome.kind.value, reason, text, there.deployment.arn, is_terminal=True, source="Bedrock")
+    return StatusChange(outcome.kind.value, reason, text, existing.deployment.arn, is_terminal=True, source="Bedrock")
 
 
-def _arn(there: ExistingDeployment | None) -> str | None:
-    return None if there is None else there.deployment.arn
+def _arn(existing: ExistingDeployment | None) -> str | None:
+    return None if existing is None else existing.deployment.arn

@@ -1,7 +1,7 @@
-"""What AWS documents nowhere: the questions, the calls that were made to answer them, and what was found.
+"""The probe of undocumented Bedrock behaviour: the questions, the calls that were made, and the findings.
 
-Slipway holds for any answer, as far as anybody could think of one; where it relies on one, an account that answers otherwise
-is `odd`. An answer is also said in the terms of AWS in a box, so that `slipway local` behaves as the account does.
+Slipway handles every answer that its authors foresaw. Where it relies on one, an account with another answer is `odd`. A
+finding also has the matching settings of the local AWS stand-in, so that `slipway local` behaves like the account.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ Terms = Mapping[str, object]
 
 
 class Question(Enum):
-    """What is asked, and what of Slipway the answer touches."""
+    """A question, and the part of Slipway that depends on its answer."""
 
-    LEFTOVER = "Has an earlier probe left anything?", "slots that nobody needs"
-    NOBODY = "What does Get say of a name that nobody has?", "a deployment is gone when Get says so"
+    LEFTOVER = "Has an earlier probe left deployments?", "unused slots"
+    NOBODY = "What does Get return for a name that does not exist?", "a deployment is gone when Get does not find it"
     PAGE = "How many does a page of List hold at most?", "sweep_interval: a sweep is a call for each page"
     WORDS = "Is there a status that Slipway does not know?", "an unknown status is a wait"
     BOUND = "Is a deployment listed that was created just at createdAfter?", "a sweep asks for a little earlier than needed"
@@ -51,7 +51,7 @@ class Question(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ProbeCall:
-    """One call that was made: what was asked, `at` how many seconds since the first one, and what came of it."""
+    """One call: its arguments, the seconds since the first call (`at`), and its result."""
 
     operation: str
     asked: str
@@ -61,92 +61,92 @@ class ProbeCall:
 
     @property
     def text(self) -> str:
-        """Say all that in a line."""
+        """Return the call and its result in one line."""
         answer = f"{self.failed.code}: {self.failed.text}" if self.failed else self.said or "OK"
         return f"{self.operation} ({self.asked}) at {self.at:.1f} s: {answer}"
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeFinding:
-    """One question, and what was seen. Without an answer, `why` says what would have shown it."""
+    """The answer to one question. Without an answer, `why` says why there is none."""
 
     question: Question
     answer: str | None
     evidence: tuple[ProbeCall, ...] = ()
     terms: Terms = field(default_factory=dict)
     is_odd: bool = False
-    """Slipway relies on another answer."""
+    """Slipway expects another answer."""
     why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TimeSpan:
-    """Something became so between two looks, in seconds since it began. `low` is None where it was so at the first."""
+    """A change between two observations, in seconds since the start. `low` is None if the first one showed it."""
 
     low: float | None
     high: float
 
     @property
     def likely(self) -> float:
-        """Answer one number for it: the middle."""
+        """Return the middle of the span."""
         return 0.0 if self.low is None else round((self.low + self.high) / 2, 1)
 
     @property
     def text(self) -> str:
-        """Say it."""
+        """Return the span in words."""
         return f"within {self.high:.1f} s" if self.low is None else f"between {self.low:.1f} and {self.high:.1f} s"
 
 
 def span_of(looks: Sequence[ProbeCall], begun: float, last: ProbeCall) -> TimeSpan:
-    """Answer when it became so: `looks` came before, and showed that it was not; `last` did."""
+    """Return when a change was observed: `looks` did not show it yet, `last` did."""
     return TimeSpan(looks[-1].at - begun if looks else None, last.at - begun)
 
 
 def terms_of(findings: Sequence[ProbeFinding]) -> dict[str, object]:
-    """Answer the terms of AWS in a box that say all that was found; of one that is said twice, the later."""
+    """Return the stand-in's settings from all findings; the later one if two findings have the same."""
     return {term: value for finding in findings for term, value in finding.terms.items()}
 
 
 def unasked(findings: Sequence[ProbeFinding], why: str) -> list[ProbeFinding]:
-    """Answer the questions about which there is no finding."""
+    """Return the questions without a finding."""
     asked = {finding.question for finding in findings}
     return [ProbeFinding(question, None, why=why) for question in Question if question not in asked]
 
 
 def in_order(findings: Sequence[ProbeFinding]) -> list[ProbeFinding]:
-    """Answer them as the questions are listed."""
+    """Return the findings in the order of the questions."""
     places = {question: place for place, question in enumerate(Question)}
     return sorted(findings, key=lambda finding: places[finding.question])
 
 
 MOST_WORDS: Final = 5
-"""Of what is listed in an answer."""
+"""Most names listed in an answer."""
 
 
 def of_span(
     question: Question, span: TimeSpan | None, evidence: Sequence[ProbeCall], *terms: str, why: str = ""
 ) -> ProbeFinding:
-    """Answer how long something took; `terms` are those of the box that say so. No span: it was not seen, and why."""
+    """Return how long a change took. `terms` are the stand-in's settings for it. Without a span it was not observed."""
     if span is None:
         return ProbeFinding(question, None, _ends_of(evidence), why=why)
     return ProbeFinding(question, span.text, _ends_of(evidence), dict.fromkeys(terms, span.likely))
 
 
 def of_leftovers(names: Sequence[str]) -> ProbeFinding:
-    """Look at what earlier probes have left."""
+    """Return whether earlier probes left deployments."""
     said = f"{len(names)}: {_some(names)}" if names else "no"
     return ProbeFinding(Question.LEFTOVER, said, is_odd=bool(names))
 
 
 def of_nobody(call: ProbeCall, *, is_found: bool) -> ProbeFinding:
-    """Look at what Get says of a name that nobody has. `ResourceMissing` comes from the adapter as no deployment."""
+    """Return what Get returns for a name that does not exist. The adapter turns `ResourceMissing` into no deployment."""
     if is_found or call.failed is not None:
         return ProbeFinding(Question.NOBODY, call.text, (call,), is_odd=not isinstance(call.failed, Denied))
     return ProbeFinding(Question.NOBODY, "ResourceNotFoundException, as documented", (call,))
 
 
 def of_pages(asked: int, sizes: Sequence[int], evidence: Sequence[ProbeCall]) -> ProbeFinding:
-    """Look at how many each page had, where so many were asked for."""
+    """Return the page size of List, of which `asked` were requested."""
     full = [size for size in sizes[:-1] if size]
     if not full:
         why = f"one page holds all {sum(sizes)} deployments that there are"
@@ -157,7 +157,7 @@ def of_pages(asked: int, sizes: Sequence[int], evidence: Sequence[ProbeCall]) ->
 
 
 def of_words(deployments: Sequence[Deployment], evidence: Sequence[ProbeCall]) -> ProbeFinding:
-    """Look for a status that nobody knows."""
+    """Return whether there is an unknown status."""
     strange = sorted({one.status_text for one in deployments if one.status is Status.UNKNOWN})
     if strange:
         return ProbeFinding(Question.WORDS, _some(strange), tuple(evidence), {"status_text": strange[0]}, is_odd=True)
@@ -168,7 +168,7 @@ def of_words(deployments: Sequence[Deployment], evidence: Sequence[ProbeCall]) -
 
 
 def of_creations(seconds: Sequence[float], evidence: Sequence[ProbeCall]) -> ProbeFinding:
-    """Look at how long creations took, as createdAt and lastUpdatedAt tell it."""
+    """Return how long creations took, by createdAt and lastUpdatedAt."""
     if not seconds:
         return ProbeFinding(Question.CREATION, None, tuple(evidence), why="no creation was seen to its end")
     low, high = round(min(seconds), 1), round(max(seconds), 1)
@@ -177,7 +177,7 @@ def of_creations(seconds: Sequence[float], evidence: Sequence[ProbeCall]) -> Pro
 
 
 def of_taken(call: ProbeCall) -> ProbeFinding:
-    """Look at a create with a name that is taken, and a new token."""
+    """Return the result of a create with a taken name and a new token."""
     if call.failed is None:
         return ProbeFinding(Question.TAKEN, "nothing: two deployments have one name", (call,), is_odd=True)
     if isinstance(call.failed, QuotaFull):
@@ -190,9 +190,9 @@ def of_taken(call: ProbeCall) -> ProbeFinding:
 
 
 def of_token(taken: ProbeCall, again: ProbeCall, other: ProbeCall, arn: str) -> ProbeFinding:
-    """Look at two repeats with the token of the deployment `arn`: the very same, and one for another name.
+    """Return the result of two repeated creates with the token of the deployment `arn`: the same, and one with another name.
 
-    `taken` is what a create with this name and a new token was answered.
+    `taken` is the result of a create with this name and a new token.
     """
     seen = (again, other)
 
@@ -218,7 +218,7 @@ def of_token(taken: ProbeCall, again: ProbeCall, other: ProbeCall, arn: str) -> 
 
 
 def of_token_age(before: ProbeFinding, call: ProbeCall, taken: ProbeCall, made: ProbeCall) -> ProbeFinding:
-    """Look at one more repeat, after the deployment was deleted. `before` is what the repeats before that had shown."""
+    """Return the result of a repeated create after the delete. `before` is the finding of the repeats before that."""
     if before.terms.get("token_seconds") == 0.0:
         return ProbeFinding(Question.TOKEN_AGE, "no: it never was", before.evidence, before.terms)
     if isinstance(call.failed, QuotaFull):
@@ -232,7 +232,7 @@ def of_token_age(before: ProbeFinding, call: ProbeCall, taken: ProbeCall, made: 
 
 
 def of_busy_delete(call: ProbeCall) -> ProbeFinding:
-    """Look at a delete of what is in creation."""
+    """Return the result of a delete during creation."""
     if call.failed is None:
         return ProbeFinding(Question.DELETE_BUSY, "nothing: it is deleted", (call,), {"delete_conflicts": False})
     is_odd = not isinstance(call.failed, Conflicting | Refused)
@@ -241,9 +241,9 @@ def of_busy_delete(call: ProbeCall) -> ProbeFinding:
 
 
 def of_quota(refused: ProbeCall | None, made: int, creating: int, total: int, later: ProbeCall | None) -> ProbeFinding:
-    """Look at how far the quota let one go: `made` at once, until `refused` with so many in creation, and in all.
+    """Return the quota: `made` creates were accepted, until `refused` with these counts in creation and in total.
 
-    `later` is a create when one of these had ended: if it was taken on, the total was not what was full.
+    `later` is a create after one of the creations had ended: if it was accepted, the limit was not the total.
     """
     if refused is None:
         answer = f"at least {made} at once" if made > 1 else None
@@ -258,7 +258,7 @@ def of_quota(refused: ProbeCall | None, made: int, creating: int, total: int, la
 
 
 def of_quota_first(call: ProbeCall | None) -> ProbeFinding:
-    """Look at a create with a taken name on a full account."""
+    """Return the result of a create with a taken name in a full account."""
     if call is None or call.failed is None:
         return ProbeFinding(Question.QUOTA_FIRST, None, why="the account was not full")
     is_first = isinstance(call.failed, QuotaFull)
@@ -267,7 +267,7 @@ def of_quota_first(call: ProbeCall | None) -> ProbeFinding:
 
 
 def of_model(call: ProbeCall | None, state: ModelState) -> ProbeFinding:
-    """Look at the create, if the model is not Active."""
+    """Return the result of a create with a model that is not Active."""
     if call is None or call.failed is None or state is ModelState.ACTIVE:
         why = "--model named one that is"
         return ProbeFinding(Question.MODEL, None, why=why)
@@ -278,14 +278,14 @@ def of_model(call: ProbeCall | None, state: ModelState) -> ProbeFinding:
 
 
 def of_busy_update(call: ProbeCall) -> ProbeFinding:
-    """Look at a second update beside one that is under way."""
+    """Return the result of a second update during another one."""
     said = "nothing: it is taken on" if call.failed is None else f"{call.failed.code}: {call.failed.text}"
     is_odd = not (call.failed is None or isinstance(call.failed, Refused | Conflicting))
     return ProbeFinding(Question.UPDATE_BUSY, said, (call,), is_odd=is_odd)
 
 
 def of_failed_name(call: ProbeCall) -> ProbeFinding:
-    """Look at a create with the name of a deployment that Failed."""
+    """Return the result of a create with the name of a Failed deployment."""
     if isinstance(call.failed, QuotaFull):
         return ProbeFinding(Question.FAILED_NAME, None, (call,), why="the account is full, and says that first")
     said = "no" if call.failed is None else f"yes: {call.failed.code}: {call.failed.text}"
@@ -293,15 +293,15 @@ def of_failed_name(call: ProbeCall) -> ProbeFinding:
 
 
 def is_same_refusal(one: ProbeCall, other: ProbeCall | None) -> bool:
-    """Answer whether two calls were refused with the same words."""
+    """Return whether two calls failed with the same code and text."""
     if other is None or one.failed is None or other.failed is None:
         return False
     return (one.failed.code, one.failed.text) == (other.failed.code, other.failed.text)
 
 
 def _ends_of(calls: Sequence[ProbeCall]) -> tuple[ProbeCall, ...]:
-    """The first, and the last two: what lies between says the same as the last but one."""
-    return tuple(calls) if len(calls) < 4 else (calls[0], *calls[-2:])  # noqa: PLR2004  as said
+    """Return the first and the last two calls: those between have the same result as the last but one."""
+    return tuple(calls) if len(calls) < 4 else (calls[0], *calls[-2:])  # noqa: PLR2004  one more than these three
 
 
 def _some(words: Sequence[str]) -> str:

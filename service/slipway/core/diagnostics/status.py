@@ -1,4 +1,4 @@
-"""What a daemon says of the requests that it holds, and of those that it has finished: values, and their form as JSON."""
+"""The requests API's values: requests in progress and finished requests, and their JSON."""
 
 from __future__ import annotations
 
@@ -23,61 +23,61 @@ class Wait:
     times: int
 
     def to_json(self) -> dict[str, object]:
-        """Write it."""
+        """Return the JSON object."""
         return {"reason": self.reason, "message": self.text, "since": format_time(self.since), "times": self.times}
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Wait:
-        """Read it."""
-        return cls(given["reason"], given["message"], parse_time(given["since"]), given["times"])
+    def of(cls, fields: Mapping[str, Any]) -> Wait:
+        """Parse the JSON object."""
+        return cls(fields["reason"], fields["message"], parse_time(fields["since"]), fields["times"])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestStatus:
-    """A message that a daemon holds, and the request in it. Times are seconds since the epoch, by the queue's clock."""
+    """A message that a daemon has leased, and the request in it. Times are seconds since the epoch, by the queue's clock."""
 
     message_id: str
     receive_count: int
     received_at: float
-    """When the request was first received, under whatever message."""
+    """When the request was first received, in any of its messages."""
     now: float
     lease_seconds: float
-    """How long the lease still holds, if it is not extended before."""
+    """Remaining time of the lease, if it is not extended."""
     waits_for: str | None = None
-    """The reason of the wait that is going on; None while something is being done, or asked."""
+    """The reason of the current wait; None during a call."""
     why: str = ""
     prospect: Eta = NOTHING_KNOWN
-    """In this daemon's line for a slot, or behind its predecessors here."""
+    """Estimates for this daemon's queue for slots, or for its predecessors here."""
     waited: tuple[Wait, ...] = ()
-    """The latest waits, the last of them last."""
+    """The latest waits, the most recent one last."""
     request_id: str | None = None
-    """None, as all that follows, while the message is not understood."""
+    """None, like all that follows, until the message is parsed."""
     action: str = ""
     name: str = ""
     model_arn: str = ""
     if_exists: str = "adopt"
-    """What a deploy request wants done where its name is taken."""
+    """`ifExists` of a deploy request."""
     tenant: str | None = None
     priority: int = 0
     target: str | None = None
-    """None for the default."""
+    """None for the default target."""
     arn: str | None = None
-    """The deployment that it is about, once it is known."""
+    """The ARN of its deployment, once it is known."""
     deadline: float | None = None
 
     @property
     def state(self) -> str:
-        """How far it is, in one word: Creating, Updating, Waiting, or Working, while it is asked or done."""
+        """Return its state: Creating, Updating, Waiting, or Working during a call."""
         return _STATES.get(self.waits_for or "", "Waiting") if self.waits_for else "Working"
 
     @property
     def place(self) -> int | None:
-        """In that line, from 1."""
+        """Return the queue position, from 1."""
         return self.prospect.place
 
     def to_json(self) -> dict[str, object]:
-        """Write it, with the ages that a person would reckon. Never a body, nor a receipt."""
-        said: dict[str, object] = {
+        """Return the JSON object. It never has a body or a receipt handle."""
+        fields: dict[str, object] = {
             "requestId": self.request_id,
             "messageId": self.message_id,
             "action": self.action or None,
@@ -98,33 +98,33 @@ class RequestStatus:
             "why": self.why,
             **self.prospect.to_json(),
         }
-        return {key: value for key, value in said.items() if value is not None} | {
+        return {key: value for key, value in fields.items() if value is not None} | {
             "waited": [wait.to_json() for wait in self.waited]
         }
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> RequestStatus:
-        """Read it. Raises KeyError, TypeError or ValueError for what no daemon writes."""
+    def of(cls, fields: Mapping[str, Any]) -> RequestStatus:
+        """Parse the JSON object. Raises KeyError, TypeError or ValueError if it is invalid."""
         return cls(
-            message_id=given["messageId"],
-            receive_count=given["receiveCount"],
-            received_at=parse_time(given["receivedAt"]),
-            now=parse_time(given["now"]),
-            lease_seconds=given["leaseSeconds"],
-            waits_for=given.get("waitsFor"),
-            why=given["why"],
-            prospect=Eta(given.get("place"), given.get("secondsToSlot"), given.get("secondsToEnd")),
-            waited=tuple(Wait.of(wait) for wait in given["waited"]),
-            request_id=given.get("requestId"),
-            action=given.get("action", ""),
-            name=given.get("modelDeploymentName", ""),
-            model_arn=given.get("modelArn", ""),
-            if_exists=given["ifExists"],
-            tenant=given.get("tenant"),
-            target=given.get("target"),
-            priority=given["priority"],
-            arn=given.get("customModelDeploymentArn"),
-            deadline=parse_time(given["deadline"]) if "deadline" in given else None,
+            message_id=fields["messageId"],
+            receive_count=fields["receiveCount"],
+            received_at=parse_time(fields["receivedAt"]),
+            now=parse_time(fields["now"]),
+            lease_seconds=fields["leaseSeconds"],
+            waits_for=fields.get("waitsFor"),
+            why=fields["why"],
+            prospect=Eta(fields.get("place"), fields.get("secondsToSlot"), fields.get("secondsToEnd")),
+            waited=tuple(Wait.of(wait) for wait in fields["waited"]),
+            request_id=fields.get("requestId"),
+            action=fields.get("action", ""),
+            name=fields.get("modelDeploymentName", ""),
+            model_arn=fields.get("modelArn", ""),
+            if_exists=fields["ifExists"],
+            tenant=fields.get("tenant"),
+            target=fields.get("target"),
+            priority=fields["priority"],
+            arn=fields.get("customModelDeploymentArn"),
+            deadline=parse_time(fields["deadline"]) if "deadline" in fields else None,
         )
 
 
@@ -134,25 +134,25 @@ class FinishedRequest:
 
     request_id: str
     message_id: str
-    """Of the message that brought the request first."""
+    """Id of the request's first message."""
     outcome: str
     event_id: str
     at: float
     action: str = ""
     name: str = ""
     target: str | None = None
-    """None for the default."""
+    """None for the default target."""
     arn: str | None = None
     reason: str | None = None
     text: str | None = None
 
     def is_about(self, word: str) -> bool:
-        """Whether a person who says this word may mean it."""
+        """Return whether a word is its id, message id, deployment name or ARN."""
         return word in {self.request_id, self.message_id, self.name, self.arn}
 
     def to_json(self) -> dict[str, object]:
-        """Write it, by the names that its event has."""
-        said = {
+        """Return the JSON object, with the keys of its event."""
+        fields = {
             "requestId": self.request_id,
             "messageId": self.message_id,
             "action": self.action or None,
@@ -165,21 +165,34 @@ class FinishedRequest:
             "eventId": self.event_id,
             "finishedAt": format_time(self.at),
         }
-        return {key: value for key, value in said.items() if value is not None}
+        return {key: value for key, value in fields.items() if value is not None}
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> FinishedRequest:
-        """Read it. Raises KeyError, TypeError or ValueError for what no daemon writes."""
+    def of(cls, fields: Mapping[str, Any]) -> FinishedRequest:
+        """Parse the JSON object. Raises KeyError, TypeError or ValueError if it is invalid."""
         return cls(
-            request_id=given["requestId"],
-            message_id=given["messageId"],
-            outcome=given["outcome"],
-            event_id=given["eventId"],
-            at=parse_time(given["finishedAt"]),
-            action=given.get("action", ""),
-            name=given.get("modelDeploymentName", ""),
-            target=given.get("target"),
-            arn=given.get("customModelDeploymentArn"),
-            reason=given.get("reason"),
-            text=given.get("message"),
+            request_id=fields["requestId"],
+            message_id=fields["messageId"],
+            outcome=fields["outcome"],
+            event_id=fields["eventId"],
+            at=parse_time(fields["finishedAt"]),
+            action=fields.get("action", ""),
+            name=fields.get("modelDeploymentName", ""),
+            target=fields.get("target"),
+            arn=fields.get("customModelDeploymentArn"),
+            reason=fields.get("reason"),
+            text=fields.get("message"),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The queue's message counts, approximate like all counts of SQS."""
+
+    visible: int
+    in_flight: int
+    delayed: int
+
+    def unaccounted(self, held: int) -> int:
+        """Return how many requests may be elsewhere than among the `held` ones in progress."""
+        return self.visible + self.delayed + max(0, self.in_flight - held)
