@@ -86,4 +86,4 @@ async def test_what_is_wrong_is_named_by_its_option_and_nothing_is_sent() -> Non
             assert (ran.code, ran.out) == (2, ""), words
             assert said in ran.err
         ran = await typed(box, "cancel", "r-1", "--wait", "--at-most", "1", **NOBODY)
-        assert (ran.code, ran.lines[0][3]) == (6, "1 in the queue that nobody has received")
+        assert (ran.code, ran.lines[0][3]) == (6, "not received yet; messages in the queue: 1")

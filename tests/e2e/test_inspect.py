@@ -177,7 +177,7 @@ async def test_explain_without_a_daemon_says_what_that_hides() -> None:
         bug(box, "made", "r-made")
         ran = await typed(box, "explain", "bot", **NOBODY)
         assert ran.code == 1
-        assert "messages in the queue that nobody has received yet: 1" in ran.out
+        assert "messages in the queue that were not received yet: 1" in ran.out
         ran = await typed(box, "explain", "r-made", **NOBODY)
         assert (ran.code, ran.out.splitlines()[0]) == (0, "Active")
         ran = await typed(box, "explain", "bot", "--daemon", "http://127.0.0.1:9", **NOBODY)

@@ -112,7 +112,7 @@ async def test_at_most_ends_the_waiting_and_says_that_the_request_goes_on() -> N
         ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--at-most", "1", **NOBODY)
         assert ran.code == 6
         assert "the request continues" in ran.err
-        assert ran.lines[0] == ["Sent", "", "", "1 in the queue that nobody has received"]
+        assert ran.lines[0] == ["Sent", "", "", "not received yet; messages in the queue: 1"]
 
 
 async def test_who_can_no_longer_follow_says_that_the_request_goes_on() -> None:
@@ -192,7 +192,7 @@ async def test_what_is_wrong_is_named_by_its_option_and_nothing_is_sent() -> Non
             assert (ran.code, ran.out) == (2, "")
             assert said in ran.err
         ran = await typed(box, "deploy", "ok", MODEL, "--wait", "--at-most", "1", **NOBODY)
-        assert ran.lines[0][3] == "1 in the queue that nobody has received", "its own"
+        assert ran.lines[0][3] == "not received yet; messages in the queue: 1", "its own"
 
 
 async def test_a_tag_without_a_value_is_named() -> None:
@@ -227,7 +227,7 @@ async def test_a_dry_run_prints_the_request_which_can_be_given_as_a_file(tmp_pat
         ran = await typed(box, "deploy", "-f", "-", "--query", "modelDeploymentName", stdin=body, **NOBODY)
         assert (ran.code, ran.out) == (0, '"bot"\n')
         ran = await typed(box, "deploy", "late", MODEL, "--wait", "--at-most", "1s", **NOBODY)
-        assert ran.lines[0] == ["Sent", "", "", "2 in the queue that nobody has received"], "a dry run sends nothing"
+        assert ran.lines[0] == ["Sent", "", "", "not received yet; messages in the queue: 2"], "a dry run sends nothing"
 
 
 async def test_a_target_that_nobody_knows_is_refused_before_anything_is_sent(tmp_path: Path) -> None:

@@ -355,8 +355,8 @@ def test_the_default_target_keeps_what_its_own_table_does_not_say(tmp_path: Path
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("targets = 5", "targets is no table of tables; write [targets.NAME], and below it what the target has"),
-        ("targets.eu = 5", "targets.eu is no table; write [targets.eu], and below it what the target has"),
+        ("targets = 5", "targets is not a table of tables; write [targets.NAME], and the target's keys below it"),
+        ("targets.eu = 5", "targets.eu is not a table; write [targets.eu], and the target's keys below it"),
         ('[targets."a b"]', '[targets."a b"]: the name is "a b", whose character 2 (" ", U+0020) is not allowed; use 1 to 32'),
         ("[targets.eu]\nregoin = 'x'", 'in targets.eu, the key "regoin" is unknown; did you mean region?'),
         (
@@ -368,7 +368,7 @@ def test_the_default_target_keeps_what_its_own_table_does_not_say(tmp_path: Path
         ("[targets.eu]\nmodels = ['*', '**']", 'targets.eu.models[1] is "**", which does not have the right form; use a list'),
         ("[targets.eu]\nnames = []", "targets.eu.names is empty; use a list of patterns"),
         ("[targets.eu]\nnames = [5]", "targets.eu.names[0] is the number 5, not a string; use a list of patterns"),
-        ("[targets.eu]\nexternal_id = 'abc'", "targets.eu.external_id is of no use without role_arn; give that too, or leave"),
+        ("[targets.eu]\nexternal_id = 'abc'", "targets.eu.external_id has no effect without role_arn; add that, or leave"),
         ("[target.eu]", '"target" in {} is not a setting; did you mean targets?'),
     ],
 )

@@ -1,4 +1,4 @@
-"""Every setting, once: type, unit, bounds and reasons. The defaults themselves stand in `config/slipway.toml`."""
+"""The settings: type, unit, bounds and reason of each. The defaults are in `config/slipway.toml`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from slipway.core.schema.fields import Field, FieldKind
 PREFIX: Final = "SLIPWAY_"
 _WEIGHT: Final = r"[^,]{1,64}=[1-9][0-9]{0,2}"
 wrapped = TextWrapper(110, initial_indent="# ", subsequent_indent="#   ").fill
-"""Write a line of a settings file as comments."""
+"""Returns a line of a settings file as wrapped comments."""
 _HEAD: Final = """\
-# Slipway's settings and their defaults: this file is where the program reads them from. A file of your own holds
-# only what differs, and is named by SLIPWAY_CONFIG or --config; the environment goes before both.
-# Region, credentials and endpoints are the AWS SDK's: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and their like.
+# Slipway's settings with their defaults, as the program reads them. A file of your own has only what differs, and is
+# named by SLIPWAY_CONFIG or --config; environment variables override both.
+# Region, credentials and endpoints are the AWS SDK's: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and the like.
 """
 
 
@@ -28,7 +28,7 @@ SETTINGS: Final = (
         most=1024,
         letters="!-~",
         pattern=r"https?://[^/?#]+/(?:[^?#]+/)*[A-Za-z0-9_\-]{1,80}(?:\.fifo)?",
-        doc="The SQS queue that requests come from; one whose name ends in .fifo is a FIFO queue.",
+        doc="URL of the SQS queue for requests; a name that ends in .fifo is a FIFO queue.",
         remedy="use the URL of an SQS queue, like https://sqs.us-east-1.amazonaws.com/123456789012/slipway-requests",
         examples=("https://sqs.us-east-1.amazonaws.com/123456789012/slipway-requests",),
     ),
@@ -40,7 +40,7 @@ SETTINGS: Final = (
         most=400,
         letters="!-~",
         pattern=r"arn:aws[a-z\-]*:sns:[a-z0-9\-]{1,20}:[0-9]{12}:[A-Za-z0-9_\-]{1,256}(?:\.fifo)?",
-        doc="The SNS topic that outcomes are announced to; one whose name ends in .fifo is a FIFO topic.",
+        doc="ARN of the SNS topic for outcomes; a name that ends in .fifo is a FIFO topic.",
         remedy="use the ARN of an SNS topic, like arn:aws:sns:us-east-1:123456789012:slipway-events",
         examples=("arn:aws:sns:us-east-1:123456789012:slipway-events",),
     ),
@@ -51,8 +51,8 @@ SETTINGS: Final = (
         most=1024,
         letters="!-~",
         pattern=r"(?:https?://[^/?#]+/(?:[^?#]+/)*[A-Za-z0-9_\-]{1,80})?",
-        doc="A second SQS queue, for deletes, updates and cancels: it is received from even while thousands of deploys are "
-        "ahead in the first one. A standard queue, in the same account and Region; empty for none.",
+        doc="URL of a second SQS queue, for deletes, updates and cancels, which is received from even while thousands of "
+        "deploys wait in the first one. A standard queue in the same account and Region; empty for none.",
         reason="without it a delete is received after the deploys that were sent before it.",
         remedy="use the URL of a standard queue, like https://sqs.us-east-1.amazonaws.com/123456789012/slipway-control",
         examples=("https://sqs.us-east-1.amazonaws.com/123456789012/slipway-control",),
@@ -63,9 +63,9 @@ SETTINGS: Final = (
         unit="messages",
         least=2,
         most=20_000,
-        doc="How many messages are held at once; the queue keeps the rest. A large message takes the place of several, so that "
-        "32 MiB of bodies are held at most, or 16 KiB for each place if that is more.",
-        reason="200 fill the slots of a default account twenty times over, and are few enough to give back in seconds.",
+        doc="Most messages that are leased at once; the queue keeps the rest. A large message counts as several, so at most "
+        "32 MiB of bodies are kept in memory, or 16 KiB for each message if that is more.",
+        reason="200 fill the slots of a default account twenty times, and can be released in seconds.",
     ),
     Field(
         name="sweep_interval",
@@ -73,7 +73,7 @@ SETTINGS: Final = (
         unit="seconds",
         least=0.2,
         most=300,
-        doc="Time between two looks at all deployments in flight.",
+        doc="Time between two sweeps, each of which lists all deployments in flight.",
         reason="a creation takes 8 to 45 minutes: 15 s adds little to that, at four List calls a minute.",
     ),
     Field(
@@ -82,8 +82,8 @@ SETTINGS: Final = (
         unit="seconds",
         least=1,
         most=604_800,
-        doc="How long a request that names no timeout of its own is tried, from when it was first received.",
-        reason="2 hours are more than twice the slowest creation that has been reported.",
+        doc="Longest time for a request without a timeout of its own, from its first receipt.",
+        reason="2 hours are more than twice the slowest reported creation.",
     ),
     Field(
         name="visibility_timeout",
@@ -91,14 +91,14 @@ SETTINGS: Final = (
         unit="seconds",
         least=10,
         most=43_200,
-        doc="How long a message stays hidden from others after its lease was last extended.",
-        reason="a dead process's requests are taken over after 2 minutes, and a live one may miss two extensions.",
+        doc="Visibility timeout of leased messages: how long a message stays hidden after the last extension.",
+        reason="other processes take over a dead process's requests after 2 minutes; a live one may miss two extensions.",
     ),
     Field(
         name="progress_events",
         kind=FieldKind.FLAG,
-        doc="Whether accepted, waiting and creating are announced too, beside the outcomes.",
-        reason="subscribers mostly want the end, and each event costs a publish.",
+        doc="Publish progress events too (accepted, waiting, creating, retrying).",
+        reason="most subscribers only need the outcome, and each event costs a publish.",
     ),
     Field(
         name="max_creating",
@@ -106,7 +106,7 @@ SETTINGS: Final = (
         unit="deployments",
         least=0,
         most=10_000,
-        doc="The account's quota of deployments in creation at once; 0 learns it from Bedrock's answers.",
+        doc="The account's quota of deployments in creation at once; 0 learns it from Bedrock's responses.",
         reason="a learned limit follows the quota when AWS raises it.",
     ),
     Field(
@@ -115,7 +115,7 @@ SETTINGS: Final = (
         unit="deployments",
         least=0,
         most=100_000,
-        doc="The account's quota of deployments in all; 0 learns it from Bedrock's answers.",
+        doc="The account's quota of deployments in total; 0 learns it from Bedrock's responses.",
         reason="a learned limit follows the quota when AWS raises it.",
     ),
     Field(
@@ -124,9 +124,8 @@ SETTINGS: Final = (
         least=0,
         most=4096,
         pattern=rf"(?:{_WEIGHT}(?:,{_WEIGHT})*)?",
-        doc="How many turns a tenant has to another's one in the line for slots, like support=3,search=2; 1 where it is "
-        "not named.",
-        reason="who asks for more than others gets no more slots for it, until somebody decides otherwise.",
+        doc="Weights of tenants in the fair queue for slots, like support=3,search=2; other tenants have 1.",
+        reason="a tenant with more requests gets no more slots, unless the operator gives it a weight.",
         remedy="use tenant=weight, separated by commas, with weights from 1 to 999, like support=3,search=2",
     ),
     Field(
@@ -135,23 +134,23 @@ SETTINGS: Final = (
         unit="seconds",
         least=0,
         most=86_400,
-        doc="Time between two looks for deployments whose time is over (expiresAfter); 0 never looks.",
-        reason="5 minutes late is soon enough for what was wanted for hours, at some ten List calls an hour.",
+        doc="Time between two searches for expired deployments (expiresAfter); 0 never searches.",
+        reason="5 minutes are short against lifetimes of hours, at about ten List calls an hour.",
     ),
     Field(
         name="allow_force",
         kind=FieldKind.FLAG,
-        doc="Whether a request that says force may update or delete what Slipway did not make.",
-        reason="what others made is theirs, until somebody who runs Slipway decides otherwise.",
+        doc="Allow requests with force to update or delete deployments that Slipway did not create.",
+        reason="deployments of others are protected unless the operator decides otherwise.",
     ),
     Field(
         name="reply_to",
         kind=FieldKind.TEXT,
         least=0,
         most=4096,
-        doc="Where replyTo of a request may point: queue URLs and topic ARNs, separated by spaces, * for anything; empty for "
-        "nowhere.",
-        reason="whoever may send a request may not therefore send to any queue that Slipway can.",
+        doc="Allowed values of a request's replyTo: queue URLs and topic ARNs, separated by spaces, with * for any characters; "
+        "empty for none.",
+        reason="a sender of requests must not be able to send to every queue that Slipway can.",
         remedy="use queue URLs and topic ARNs, with * where anything may stand, separated by spaces; 4096 characters at most",
     ),
     Field(
@@ -159,9 +158,9 @@ SETTINGS: Final = (
         kind=FieldKind.TEXT,
         least=0,
         most=4096,
-        doc="The TOML file with the rules that make requests of upstream events, like config/triggers.toml; empty for the "
-        "triggers.toml beside a settings file of your own, if there is one.",
-        reason="without rules nothing but a request is one, and events of AWS itself are rejected.",
+        doc="Path of the TOML file with triggers, which make requests from events, like config/triggers.toml; empty for "
+        "triggers.toml beside your own settings file, if it exists.",
+        reason="without triggers only requests are accepted, and events of AWS are rejected.",
         remedy="use the path of a TOML file, of at most 4096 characters",
     ),
     Field(
@@ -169,9 +168,9 @@ SETTINGS: Final = (
         kind=FieldKind.TEXT,
         least=0,
         most=4096,
-        doc="The TOML file with the rules that say who may ask for what, like config/permissions.toml; empty for the "
-        "permissions.toml beside a settings file of your own, if there is one.",
-        reason="without rules whoever may send to the queue may ask for anything: the queue's policy decides.",
+        doc="Path of the TOML file with permission rules, like config/permissions.toml; empty for permissions.toml beside your "
+        "own settings file, if it exists.",
+        reason="without rules every sender that the queue's policy allows may send any request.",
         remedy="use the path of a TOML file, of at most 4096 characters",
     ),
     Field(
@@ -180,8 +179,8 @@ SETTINGS: Final = (
         least=1,
         most=253,
         letters=r"0-9A-Za-z.:_\-",
-        doc="The address that the page, health and metrics are served on.",
-        reason="loopback shows nothing to a network that nobody meant; in a container use 0.0.0.0.",
+        doc="Address that the page, health and metrics are served on.",
+        reason="binds to loopback so that nothing is exposed by default; in a container use 0.0.0.0.",
         remedy="use an IP address or a host name of this machine, like 127.0.0.1 or 0.0.0.0",
     ),
     Field(
@@ -189,33 +188,33 @@ SETTINGS: Final = (
         kind=FieldKind.WHOLE,
         least=0,
         most=65_535,
-        doc="The port that the page, health and metrics are served on; 0 turns them off.",
-        reason="what most images and probes use for a second, unprivileged port.",
+        doc="Port that the page, health and metrics are served on; 0 turns them off.",
+        reason="a common unprivileged port of images and probes.",
     ),
     Field(
         name="log_level",
         kind=FieldKind.TEXT,
         choices=("debug", "info", "warning", "error"),
-        doc="The least severe log entries that are written.",
-        reason="info has one line per request and per trouble.",
+        doc="Lowest level of log entries that are written.",
+        reason="info has one line per request and per failure.",
     ),
     Field(
         name="log_format",
         kind=FieldKind.TEXT,
         choices=("auto", "json", "console"),
-        doc="JSON lines, or colours for people; auto asks whether the output is a terminal.",
-        reason="both readers get what they can read.",
+        doc="JSON lines, or colours for people; auto depends on whether the output is a terminal.",
+        reason="programs and people each get a format that they can read.",
     ),
 )
 
 
 def variable(name: str) -> str:
-    """Answer the environment variable of a setting."""
+    """Return the environment variable of a setting."""
     return PREFIX + name.upper()
 
 
 def bounds(setting: Field) -> str:
-    """Say what a setting may be, in a few words: for comments, tables and help."""
+    """Return the allowed values of a setting in a few words: for comments, tables and help."""
     if setting.choices:
         return ", ".join(setting.choices[:-1]) + " or " + setting.choices[-1]
     if setting.least is None:
@@ -225,26 +224,26 @@ def bounds(setting: Field) -> str:
 
 
 def remedy(setting: Field) -> str:
-    """Say what somebody who gave a wrong value is to do."""
+    """Return the remedy for an invalid value."""
     return setting.remedy or f"use {setting.kind.value + ', ' if setting.least is not None else ''}{bounds(setting)}"
 
 
 def written(value: object) -> str:
-    """Write a setting's value as TOML."""
+    """Return a setting's value as TOML."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return f"[{', '.join(written(each) for each in value)}]"
+        return f"[{', '.join(written(item) for item in value)}]"
     return f"{value:.12g}" if isinstance(value, int | float) else f'"{value}"'
 
 
 def commented(defaults: Mapping[str, object]) -> str:
-    """Answer the whole text of `config/slipway.toml` for these defaults; a test holds the file to it."""
+    """Return the whole text of `config/slipway.toml` for these defaults. A test compares the file with it."""
     parts = [_HEAD]
     for setting in SETTINGS:
         default = written(defaults[setting.name]) if setting.name in defaults else None
-        known = "required" if default is None else f"default {default}"
-        lines = [setting.doc, f"{variable(setting.name)}: {bounds(setting)}; {known}."]
+        default_text = "required" if default is None else f"default {default}"
+        lines = [setting.doc, f"{variable(setting.name)}: {bounds(setting)}; {default_text}."]
         if setting.reason:
             lines.append(f"Why: {setting.reason}")
         text = "".join(f"{wrapped(line)}\n" for line in lines)

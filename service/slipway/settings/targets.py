@@ -1,4 +1,4 @@
-"""Further targets, as a settings file has them: a table each. What may be given, read, and written as the example."""
+"""The tables of further targets in a settings file: their fields, their parsing, and the example in the shipped file."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from slipway.settings.fields import wrapped, written
 
 TABLE: Final = "targets"
 _HEAD: Final = (
-    "Targets: further accounts and Regions that deployments are made in, each a table with a name of your own. A request "
-    "names one as its target, or gets the default: the topic's account and the SDK's Region, unless [targets.default] "
-    "says otherwise. In a settings file only."
+    "Targets: further accounts and Regions for deployments, each a table with a name of your choice. A request has the name "
+    "of one as its target; the default target is the topic's account and the SDK's Region, unless [targets.default] sets "
+    "others. Only in a settings file."
 )
 _DEFAULT_SESSION: Final = "slipway"
 _STS_LETTERS: Final = r"0-9A-Za-z_+=,.@\-"
 
 
-def _patterns(what: str) -> Field:
+def _patterns(subject: str) -> Field:
     return Field(
         name="pattern",
         kind=FieldKind.TEXT,
@@ -29,7 +29,7 @@ def _patterns(what: str) -> Field:
         most=1011,
         letters=r"0-9A-Za-z_:/.*\-",
         pattern=r"\*?(?:[^*]+\*)*[^*]*",
-        doc=f"A pattern of {what}, with * for any characters; never two in a row.",
+        doc=f"A pattern of {subject}, with * for any characters; never two in a row.",
     )
 
 
@@ -41,7 +41,7 @@ FIELDS: Final = (
         most=20,
         letters=r"a-z0-9\-",
         pattern=r"[a-z]{2,}(?:-[a-z]+)+-[0-9]+",
-        doc="The Region. Left out, it is the SDK's.",
+        doc="Region. Without it: the SDK's.",
         remedy="use the name of a Region, like us-west-2, or leave the key out",
         examples=("us-west-2",),
     ),
@@ -52,7 +52,7 @@ FIELDS: Final = (
         most=2048,
         letters="!-~",
         pattern=r"arn:aws(?:-[a-z0-9\-]+)?:iam::[0-9]{12}:role/[!-~]+",
-        doc="The role that is assumed to work there; its account is the target's. Left out: Slipway's own credentials.",
+        doc="IAM role to assume; its account is the target's. Without it: Slipway's own credentials.",
         remedy="use the ARN of a role, like arn:aws:iam::210987654321:role/slipway, or leave the key out",
         examples=("arn:aws:iam::210987654321:role/slipway",),
     ),
@@ -62,7 +62,7 @@ FIELDS: Final = (
         least=2,
         most=1224,
         letters=_STS_LETTERS + ":/",
-        doc="What the role's trust policy may ask for.",
+        doc="External id, if the role's trust policy requires one.",
         remedy=r"use 2 to 1224 letters, digits and _+=,.@:/-, or leave the key out",
         examples=("slipway-research",),
     ),
@@ -72,7 +72,7 @@ FIELDS: Final = (
         least=2,
         most=64,
         letters=_STS_LETTERS,
-        doc=f"The name of the role's session, for CloudTrail. Left out: {_DEFAULT_SESSION}.",
+        doc=f"Session name of the role, shown in CloudTrail. Without it: {_DEFAULT_SESSION}.",
         remedy="use 2 to 64 letters, digits and _+=,.@-, or leave the key out",
         examples=(_DEFAULT_SESSION,),
     ),
@@ -81,7 +81,7 @@ FIELDS: Final = (
         kind=FieldKind.WHOLE,
         least=0,
         most=10_000,
-        doc="That account's quota of deployments in creation at once. Left out, or 0: learned from Bedrock's answers.",
+        doc="The account's quota of deployments in creation at once. Without it, or 0: learned from Bedrock's responses.",
         remedy="use a whole number, 0 to 10000, or leave the key out",
         examples=(2,),
     ),
@@ -90,7 +90,7 @@ FIELDS: Final = (
         kind=FieldKind.WHOLE,
         least=0,
         most=100_000,
-        doc="That account's quota of deployments in all. Left out, or 0: learned from Bedrock's answers.",
+        doc="The account's quota of deployments in total. Without it, or 0: learned from Bedrock's responses.",
         remedy="use a whole number, 0 to 100000, or leave the key out",
         examples=(10,),
     ),
@@ -100,7 +100,7 @@ FIELDS: Final = (
         each=_patterns("models' ARNs"),
         least=1,
         most=100,
-        doc="Models that may be served: patterns of their whole ARNs, with * for any characters. Left out: any.",
+        doc="Models that may be deployed: patterns of their whole ARNs, with * for any characters. Without it: any.",
         remedy='use a list of patterns, like ["*:custom-model/amazon.nova-lite-v1:*"], or leave the key out',
         examples=(["*:custom-model/amazon.nova-lite-v1:*"],),
     ),
@@ -110,7 +110,7 @@ FIELDS: Final = (
         each=_patterns("deployments' names"),
         least=1,
         most=100,
-        doc="Deployments that may be made, updated or deleted: patterns of their whole names. Left out: any.",
+        doc="Deployments that may be created, updated or deleted: patterns of their whole names. Without it: any.",
         remedy='use a list of patterns, like ["research-*"], or leave the key out',
         examples=(["research-*"],),
     ),
@@ -118,48 +118,48 @@ FIELDS: Final = (
 
 
 class WrongTarget(Exception):
-    """A target that cannot be used: a sentence names it, its key, what is wrong, and the remedy."""
+    """A target is invalid. The message has its name, the key, the problem and the remedy."""
 
 
-def read_targets(given: object, usual: TargetRules) -> tuple[TargetSettings, ...]:
-    """Read the tables; the default is always there, and first. `usual` has the quotas that are set for it elsewhere.
+def read_targets(given: object, default_rules: TargetRules) -> tuple[TargetSettings, ...]:
+    """Return the targets of a settings file, the default first. `default_rules` has the quotas of the default target.
 
     Raises `WrongTarget`.
     """
     if not isinstance(given, Mapping):
-        raise WrongTarget(f"{TABLE} is no table of tables; write [{TABLE}.NAME], and below it what the target has")
-    found = {DEFAULT: TargetSettings(DEFAULT, rules=usual)}
+        raise WrongTarget(f"{TABLE} is not a table of tables; write [{TABLE}.NAME], and the target's keys below it")
+    targets = {DEFAULT: TargetSettings(DEFAULT, rules=default_rules)}
     for name, table in given.items():
-        if wrong := value_problem(TARGET, name):
+        if fault := value_problem(TARGET, name):
             raise WrongTarget(
-                f"[{TABLE}.{quote(name)}]: the name {wrong}; use 1 to 32 letters, digits, and - _ after the first"
+                f"[{TABLE}.{quote(name)}]: the name {fault}; use 1 to 32 letters, digits, and - _ after the first"
             )
-        found[name] = _wanted(name, table, usual if name == DEFAULT else TargetRules())
-    return tuple(found.values())
+        targets[name] = _target(name, table, default_rules if name == DEFAULT else TargetRules())
+    return tuple(targets.values())
 
 
-def _wanted(name: str, table: object, usual: TargetRules) -> TargetSettings:
+def _target(name: str, table: object, default_rules: TargetRules) -> TargetSettings:
     if not isinstance(table, Mapping):
-        raise WrongTarget(f"{TABLE}.{name} is no table; write [{TABLE}.{name}], and below it what the target has")
+        raise WrongTarget(f"{TABLE}.{name} is not a table; write [{TABLE}.{name}], and the target's keys below it")
     for problem in problems(FIELDS, table, f"{TABLE}.{name}."):
         raise WrongTarget(problem.text)
     role = None
     if "role_arn" in table:
         role = Role(table["role_arn"], table.get("session_name", _DEFAULT_SESSION), table.get("external_id", ""))
-    elif lonely := next((key for key in ("external_id", "session_name") if key in table), None):
-        raise WrongTarget(f"{TABLE}.{name}.{lonely} is of no use without role_arn; give that too, or leave this out")
+    elif unused_key := next((key for key in ("external_id", "session_name") if key in table), None):
+        raise WrongTarget(f"{TABLE}.{name}.{unused_key} has no effect without role_arn; add that, or leave this out")
     rules = TargetRules(
         models=tuple(table.get("models", ())),
         names=tuple(table.get("names", ())),
-        max_creating=table.get("max_creating", usual.max_creating),
-        max_total=table.get("max_total", usual.max_total),
+        max_creating=table.get("max_creating", default_rules.max_creating),
+        max_total=table.get("max_total", default_rules.max_total),
     )
     return TargetSettings(name, table.get("region", ""), role, rules)
 
 
 def example() -> str:
-    """Answer the end of `config/slipway.toml`: a target in comments, which is what the file says with the marks taken away."""
+    """Return the end of `config/slipway.toml`: a commented-out example of a target, valid without the comment marks."""
     lines = [wrapped(_HEAD), f"# [{TABLE}.research]"]
-    for each in FIELDS:
-        lines += [wrapped(each.doc), f"# {each.name} = {written(each.examples[0])}"]
+    for key in FIELDS:
+        lines += [wrapped(key.doc), f"# {key.name} = {written(key.examples[0])}"]
     return "\n".join(lines) + "\n"

@@ -122,7 +122,7 @@ def test_what_only_bedrock_knows_is_said_as_that() -> None:
 @pytest.mark.parametrize(
     ("backlog", "said"),
     [
-        (Backlog(2, 0, 1), "messages in the queue that nobody has received yet: 3"),
+        (Backlog(2, 0, 1), "messages in the queue that were not received yet: 3"),
         (Backlog(0, 4, 0), "messages that daemons have received: 4"),
         (Backlog(0, 0, 0), "the queue is empty: it has ended"),
     ],

@@ -172,5 +172,5 @@ def test_of_a_job_whose_model_is_not_known_only_its_own_deployment_is_the_end() 
 
 
 def test_before_anybody_has_it_the_queue_is_what_is_said() -> None:
-    assert "3 messages in the queue are not received yet" in str(status_change(TICKET, StatusSnapshot(waiting=3)).text)
+    assert "not received yet; messages in the queue: 3" in str(status_change(TICKET, StatusSnapshot(waiting=3)).text)
     assert not status_change(TICKET, StatusSnapshot(waiting=3)).is_terminal

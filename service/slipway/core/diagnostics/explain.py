@@ -192,7 +192,7 @@ def _existing_lines(existing: ExistingDeployment | None) -> Iterator[str]:
 def _unknown_lines(facts: ExplainFacts) -> Iterator[str]:
     yield f"nothing is known of {facts.word!r}: no daemon that was asked holds it, and Bedrock has no such deployment"
     if (backlog := facts.backlog) is not None and backlog.visible + backlog.delayed:
-        yield f"messages in the queue that nobody has received yet: {backlog.visible + backlog.delayed}; it may be among them"
+        yield f"messages in the queue that were not received yet: {backlog.visible + backlog.delayed}; it may be among them"
     elif backlog is not None and backlog.in_flight:
         yield f"messages that daemons have received: {backlog.in_flight}; if a daemon was not asked, name it with --daemon"
     elif backlog is not None:

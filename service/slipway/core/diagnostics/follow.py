@@ -131,7 +131,7 @@ def status_change(ticket: Ticket, snapshot: StatusSnapshot) -> StatusChange:
     if is_quiet:
         text = "the queue is empty, so the request has ended; its outcome is in its event on the topic"
         return StatusChange(UNAVAILABLE, None, text, _arn(snapshot.existing), is_terminal=True, source="queue")
-    text = f"{snapshot.waiting} messages in the queue are not received yet" if snapshot.waiting else "received, or about to be"
+    text = f"not received yet; messages in the queue: {snapshot.waiting}" if snapshot.waiting else "received, or about to be"
     return StatusChange("Sent", None, text, source="queue")
 
 
