@@ -322,7 +322,7 @@ def test_weights_of_tenants() -> None:
     [
         ("support", ("SLIPWAY_TENANT_WEIGHTS is", "right form", "like support=3,search=2")),
         ("support=0", ("right form", "weights from 1 to 999")),
-        ("support=3,support=1", ("tenant_weights (SLIPWAY_TENANT_WEIGHTS)", "named twice", "'support'")),
+        ("support=3,support=1", ("tenant_weights (SLIPWAY_TENANT_WEIGHTS)", "occurs twice", '"support"')),
         ("support =3", ("tenant_weights (SLIPWAY_TENANT_WEIGHTS)", "'support '", "no space at either end")),
     ],
 )

@@ -1,4 +1,4 @@
-"""The adapters, put together: everything that the daemon needs of AWS, opened and closed in one place."""
+"""The assembly of all adapters that the daemon needs, opened and closed in one place."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ OPERATIONS: Final = (
     *("SendTaskSuccess", "SendTaskFailure", "SendTaskHeartbeat"),
     *("SendPipelineExecutionStepSuccess", "SendPipelineExecutionStepFailure"),
 )
-"""Every call that the daemon makes."""
+"""All operations that the daemon calls."""
 ANSWERS: Final = (APPLIED, *sorted(kind.__name__ for kind in CallFailed.__subclasses__()))
-"""How a call may be answered."""
+"""All results of a call."""
 MOST_OPEN_BEDROCK: Final = 32
 MOST_OPEN_LEASES: Final = 16
 MOST_OPEN_TOPIC: Final = 16
@@ -43,25 +43,25 @@ MOST_OPEN_CALLBACKS: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Aws:
-    """AWS, as far as Slipway knows it."""
+    """All adapters of a daemon."""
 
     bedrocks: Mapping[str, Bedrock]
     """By target."""
     queue: Queue
     control: Queue | None
-    """The queue that is received from even while all places are taken, if there is one."""
+    """The control queue, if there is one."""
     topic: Topic
     replies: CallbackSender
     identity: Identity
     targets: Targets
     tally: Tally
-    """How often each operation was answered how, since the start; grows as calls are answered."""
+    """Number of calls by operation and result since the start; a live counter."""
     limiters: tuple[Mapping[str, Limiter], ...]
-    """By operation, as they come into use: their rates and lines, for metrics."""
+    """Rate limiters by operation, added with the first call of each."""
     keeper: CredentialRefresher | None
-    """Knows how long credentials that run out last yet."""
+    """Refreshes credentials that expire; None if they do not."""
     elsewhere: Mapping[str, Mapping[str, Limiter]]
-    """The same of the targets beside the default, by their names."""
+    """Rate limiters by operation of each other target, by its name."""
 
 
 @asynccontextmanager
@@ -77,9 +77,9 @@ async def connect(  # noqa: PLR0913  all that an operator sets
     rng: random.Random,
     wanted: Sequence[TargetSettings] = (TargetSettings(DEFAULT),),
 ) -> AsyncIterator[Aws]:
-    """Open everything, and close it at the end. Raises what `open_clients` raises.
+    """Open all clients and close them at the end. Raises what `open_clients` raises.
 
-    `call_timeout`, in seconds, bounds each attempt of a call; a long poll has its own time on top. `wanted` are the targets.
+    `call_timeout`, in seconds, bounds each attempt; a long poll has its wait in addition. `wanted` are the targets.
     """
     polls = most_polls * 2 if control_queue_url else most_polls
     clients_of = open_clients(queue_url=queue_url, topic_arn=topic_arn, version=version, most_polls=polls, wanted=wanted)
@@ -108,9 +108,9 @@ def assemble(  # noqa: PLR0913  as above
     rng: random.Random,
     machine: Clock = time.time,
 ) -> Aws:
-    """Answer the adapters over open clients, each with a caller of its own: one target's limits slow down no other.
+    """Return the adapters for open clients. Each target has its own rate limits, which do not slow down another.
 
-    `machine`, in seconds since the epoch, is asked only until the first answer that has a `Date`.
+    `machine` returns seconds since the epoch, and is used only until the first response with a `Date`.
     """
     tally: Tally = Counter()
     clock = AwsClock(machine)

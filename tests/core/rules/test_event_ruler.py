@@ -237,7 +237,7 @@ def test_entries_that_are_refused(entry: object, said: str) -> None:
     ids=json.dumps,
 )
 def test_a_path_again_inside_of_or_is_refused(pattern: dict[str, Any]) -> None:
-    with pytest.raises(WrongPattern, match="is named already"):
+    with pytest.raises(WrongPattern, match="is given twice"):
         Pattern(pattern)
 
 

@@ -186,13 +186,13 @@ def test_a_step_into_a_list_is_an_index_or_the_key_of_a_tag(keys: tuple[str, str
 
 
 def test_an_object_cannot_stand_within_a_text() -> None:
-    with pytest.raises(MissingPlaceholder, match=r"an object for \{detail\}, which cannot stand within a text"):
+    with pytest.raises(MissingPlaceholder, match=r"an object for \{detail\}, which cannot be part of a text"):
         Template("x{detail}").fill(event())
 
 
 @pytest.mark.parametrize("text", ["{", "a}", "{a", "{}", "{a..b}", "{ a}", "{a{b}}"])
 def test_what_is_no_template(text: str) -> None:
-    with pytest.raises(WrongTemplate, match=r"brace|no path"):
+    with pytest.raises(WrongTemplate, match=r"brace|not a path"):
         Template(text)
 
 
@@ -210,7 +210,7 @@ HEAD = "[[trigger]]\nname = 'a'\npattern = '{\"source\": [\"s\"]}'\n[trigger.req
         ("[[trigger]]\nname = 'a b'\n", 'rule 1: name is "a b"; use'),
         (GOOD_RULE * 2, 'rule 2: name "a" is used by an earlier rule'),
         ("[[trigger]]\nname = 'a'\npatern = ''\n", 'rule "a": the key "patern" is unknown; did you mean pattern?'),
-        ("[[trigger]]\nname = 'a'\n", 'rule "a": pattern: a pattern is an object'),
+        ("[[trigger]]\nname = 'a'\n", 'rule "a": pattern: is not an object'),
         ("[[trigger]]\nname = 'a'\npattern = '{'\n", 'rule "a": pattern: is not JSON'),
         ("[[trigger]]\nname = 'a'\npattern = {source = 's'}\n", 'rule "a": pattern: source: is "s", not a list'),
         ("[[trigger]]\nname = 'a'\npattern = {source = ['s']}\n", 'rule "a": request is missing'),

@@ -1,4 +1,4 @@
-"""Bedrock's custom model deployments, in Slipway's words. Every failure is a `CallFailed`."""
+"""Calls of Bedrock for custom model deployments. Every failure is a `CallFailed`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from slipway.core.bedrock.errors import Refused, ResourceMissing
 from slipway.core.lifecycle.model_job import CustomizationJob, JobStatus
 
 CONVERSE_SECONDS: Final = 60.0
-"""How long a model may take to answer a smoke test."""
+"""Timeout of a smoke test's answer, in seconds."""
 PAGE_SIZE: Final = 1000
 READ_AT_ONCE: Final = 200
-"""Of a page; then everybody else has a turn."""
+"""Deployments parsed at once; then other tasks run."""
 _ARN = re.compile(r"arn:aws[a-z-]*:bedrock:[a-z0-9-]+:\d{12}:custom-model-deployment/[a-z0-9]+")
 _MODEL_STATES = {state.value.lower(): state for state in (ModelState.CREATING, ModelState.ACTIVE, ModelState.FAILED)}
 
 
 class Bedrock:
-    """One target: an account and a Region. `wait` is where a call may be interrupted: never within an attempt."""
+    """Bedrock in one target. A call can be interrupted only in its `wait`, never during an attempt."""
 
     def __init__(
         self,
@@ -51,9 +51,9 @@ class Bedrock:
         token: str,
         wait: Wait = simply,
     ) -> Created:
-        """Begin a deployment. Repeated here only while it is surely not applied, and then with the same token.
+        """Create a deployment. Retried only if it was certainly not applied, with the same token.
 
-        Raises `Unknown` also for a success without a well-formed ARN: look before creating again.
+        Raises `UnknownResult` also for a success without a valid ARN: observe before creating again.
         """
         operation = "CreateCustomModelDeployment"
         parameters: dict[str, Any] = {"modelDeploymentName": name, "modelArn": model_arn, "clientRequestToken": token}
@@ -73,7 +73,7 @@ class Bedrock:
         return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait)
 
     async def get(self, identifier: str, *, wait: Wait = simply) -> Deployment | None:
-        """Look at a deployment, by name or ARN; None when Bedrock says that there is none."""
+        """Return a deployment by name or ARN; None if it does not exist."""
         operation = "GetCustomModelDeployment"
 
         async def send() -> Deployment:
@@ -86,7 +86,7 @@ class Bedrock:
             return None
 
     async def tags(self, arn: str, *, wait: Wait = simply) -> dict[str, str] | None:
-        """Answer a deployment's tags; None when Bedrock says that there is no such deployment."""
+        """Return a deployment's tags; None if it does not exist."""
         operation = "ListTagsForResource"
 
         async def send() -> dict[str, str]:
@@ -102,9 +102,9 @@ class Bedrock:
             return None
 
     async def delete(self, arn: str, *, wait: Wait = simply) -> None:
-        """Delete a deployment. It is gone when Get says so, and not before. Harmless when repeated.
+        """Delete a deployment. It is gone only when Get no longer finds it. Safe to repeat.
 
-        Raises `ResourceMissing` where there is none, and `Conflicting` while it is being created or updated.
+        Raises `ResourceMissing` if it does not exist, and `Conflicting` while it is being created or updated.
         """
 
         async def send() -> None:
@@ -114,9 +114,9 @@ class Bedrock:
         await self._call(operation, send, wait=wait)
 
     async def update(self, arn: str, model_arn: str, *, wait: Wait = simply) -> None:
-        """Begin to let a deployment serve another model. Harmless when repeated.
+        """Start the update of a deployment to another model. Safe to repeat.
 
-        Raises `ResourceMissing` where the deployment or the model does not exist, and `Refused` also while it is being updated.
+        Raises `ResourceMissing` if the deployment or the model does not exist, and `Refused` also while it is being updated.
         """
 
         async def send() -> None:
@@ -126,7 +126,7 @@ class Bedrock:
         await self._call(operation, send, wait=wait)
 
     async def tag(self, arn: str, tags: Mapping[str, str], *, wait: Wait = simply) -> None:
-        """Write tags over those of the same keys. Harmless when repeated."""
+        """Write tags, replacing those with the same keys. Safe to repeat."""
         said = [{"key": key, "value": value} for key, value in tags.items()]
 
         async def send() -> None:
@@ -136,9 +136,9 @@ class Bedrock:
         await self._call(operation, send, wait=wait)
 
     async def converse(self, arn: str, prompt: str, max_tokens: int, *, wait: Wait = simply) -> str:
-        """Ask a deployment one thing, and answer its words. Opens a client of its own when it is first called.
+        """Send a prompt to a deployment and return its answer. The first call opens a client of its own.
 
-        Raises `Conflicting` while the deployment is not ready yet.
+        Raises `Conflicting` while the deployment is not ready.
         """
         operation = "Converse"
         if self._open_client is None:
@@ -163,7 +163,7 @@ class Bedrock:
         return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait, call_timeout=CONVERSE_SECONDS)
 
     async def model_state(self, model_arn: str, *, wait: Wait = simply) -> ModelState:
-        """Answer whether a custom model can be deployed. One without a status, as older ones are, is Active."""
+        """Return the state of a custom model. A model without a status, as older ones, is Active."""
         operation = "GetCustomModel"
 
         async def send() -> ModelState:
@@ -178,7 +178,7 @@ class Bedrock:
             return ModelState.MISSING
 
     async def job(self, identifier: str, *, wait: Wait = simply) -> CustomizationJob | None:
-        """Look at a customization job, by ARN or name; None when Bedrock says that there is none."""
+        """Return a customization job by ARN or name; None if it does not exist."""
         operation = "GetModelCustomizationJob"
 
         async def send() -> CustomizationJob:
@@ -193,16 +193,16 @@ class Bedrock:
             return None
 
     def now(self) -> float:
-        """Answer the present by AWS's clock, in seconds since the epoch: as its answers let it be reckoned."""
+        """Return the current time by AWS's clock, in seconds since the epoch, as estimated from its responses."""
         return self._clock.now()
 
     async def page(
         self, *, created_after: float | None, status: Status | None, token: str | None, size: int = PAGE_SIZE
     ) -> Page:
-        """List one page of deployments, oldest first, so that one made while paging comes on a page yet to be read.
+        """Return one page of deployments, oldest first, so that a deployment created meanwhile is on a later page.
 
-        `created_after` is in seconds since the epoch: ask for a little earlier than needed, since whether the bound
-        itself is included is documented nowhere. `token` is the last page's `next_token`, or None for the first page.
+        `created_after` is in seconds since the epoch. Pass a slightly earlier time than needed: AWS does not document whether
+        the bound itself is included. `token` is the previous page's `next_token`, or None for the first page.
         """
         operation = "ListCustomModelDeployments"
         parameters: dict[str, Any] = {"maxResults": size, "sortBy": "CreationTime", "sortOrder": "Ascending"}
@@ -227,10 +227,10 @@ class Bedrock:
 
 
 def read_deployment(answer: Parsed, name: str, operation: str) -> Deployment:
-    """Read a deployment as Get tells it, or as List does, which calls its name differently.
+    """Return the deployment in a response of Get, or of List, where its name has another key.
 
-    Raises for a field that must be there and is not what it must be, which is `Unknown`: the SDK hands through whatever
-    JSON there is, and a model that is no text would be another model than the request's.
+    Raises `UnknownResult` if a required field is absent or invalid: the SDK passes any JSON on, and a model that is not a text
+    would be another model than the request's.
     """
     status = text_of(answer, "status", operation)
     failure = answer.get("failureMessage")

@@ -1,4 +1,4 @@
-"""AWS's clock, learned from the `Date` of its answers and carried on by the event loop's clock."""
+"""AWS's clock, estimated from the `Date` of its responses and continued by the event loop's clock."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from slipway.aws.sdk.response_parsing import read_http_date
 Clock = Callable[[], float]
 
 DATE_SECONDS: Final = 1.0
-"""A `Date` has whole seconds: the instant that it names is up to this much later."""
+"""A `Date` has whole seconds: the actual time is up to this much later."""
 DRIFT: Final = 1e-4
-"""How many seconds a machine's clock gains or loses in one, at worst."""
+"""Largest drift of a machine's clock, in seconds per second."""
 RIVALS_TO_BELIEVE: Final = 3
 RIVAL_SECONDS: Final = 2.0
 """If so many answers in a row, for so long, agree with each other and not with what is known, the offset has changed, as after
@@ -23,7 +23,7 @@ a suspended machine. Fewer, or a `Date` that stands still, are wrong answers, as
 
 @dataclass(frozen=True, slots=True)
 class _Bounds:
-    """How far AWS's clock is ahead of the event loop's, at least and at most."""
+    """Least and most seconds that AWS's clock is ahead of the event loop's."""
 
     low: float
     high: float
@@ -36,17 +36,17 @@ class _Bounds:
         return _Bounds(self.low - seconds, self.high + seconds)
 
     def within(self, other: _Bounds) -> _Bounds | None:
-        """Return what both allow; None if they contradict each other."""
+        """Return the intersection of two bounds; None if it is empty."""
         low, high = max(self.low, other.low), min(self.high, other.high)
         return _Bounds(low, high) if low <= high else None
 
 
 class AwsClock:
-    """One clock for everything that is compared with a time of AWS: what was received when, deadlines, expiry.
+    """The clock for everything that is compared with a time of AWS: receipts, deadlines, expiry.
 
-    The server set the `Date` at some moment between request and answer, which moment is not documented. So each answer bounds
-    the offset: within its round trip and a second. All bounds hold at once, so the shortest round trip decides, and a long poll
-    says next to nothing. Before the first `Date` the machine's clock is used, which may be wrong.
+    The server sets the `Date` at an undocumented time between request and response. So each response bounds the offset to its
+    round trip and a second. All bounds hold at once, so the shortest round trip decides, and a long poll adds nothing. Before
+    the first `Date` the machine's clock is used, which may be wrong.
     """
 
     def __init__(self, machine: Clock) -> None:
@@ -58,19 +58,19 @@ class AwsClock:
         self._rival_since = 0.0
 
     def now(self) -> float:
-        """Return the present, in seconds since the epoch."""
+        """Return the current time in seconds since the epoch."""
         return self._machine() if self._known is None else self._known.middle + asyncio.get_running_loop().time()
 
     def error(self) -> float:
-        """Return by how many seconds `now` may be wrong, as far as the answers say."""
+        """Return the largest error of `now` in seconds, as far as the responses show."""
         return DATE_SECONDS if self._known is None else (self._known.high - self._known.low) / 2
 
     def skew(self) -> float | None:
-        """Return by how many seconds the machine's clock is ahead now; None before the first answer with a `Date`."""
+        """Return by how many seconds the machine's clock is ahead; None before the first response with a `Date`."""
         return None if self._known is None else self._machine() - self.now()
 
     async def learn(self, call: Awaitable[Mapping[str, Any]]) -> Mapping[str, Any]:
-        """Return the answer of a call, and learn from its `Date`. One that is absent or unreadable teaches nothing."""
+        """Return the response of a call after learning from its `Date`. An absent or invalid one is ignored."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         answer = await call

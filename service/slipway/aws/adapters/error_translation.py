@@ -1,11 +1,11 @@
-"""Translation at the seam, once: whatever a call to AWS raised becomes a `CallFailed` that says what to do about it.
+"""Translation of SDK errors: everything that a call to AWS raises becomes a `CallFailed`, sorted by remedy.
 
-Only a *parsed* error document with HTTP 4xx says that a call was not applied. Everything else may have been: a
-connection error (also "could not connect" is said when the connection broke after the request was sent), a time-out, 5xx,
-3xx, garbage, an answer without the fields it must have.
+Only a *parsed* error document with HTTP 4xx proves that a call was not applied. After anything else it may have been: a
+connection error ("could not connect" is also raised if the connection broke after the request was sent), a timeout, 5xx,
+3xx, an unreadable response, a response without its required fields.
 
-That holds for what the network, aiohttp and the SDK raise. Any other exception (a TypeError of something that wraps the SDK,
-say) is a programming error: it is not translated, and never reported as trouble of the network.
+This is for what the network, aiohttp and the SDK raise. Any other exception, such as a TypeError of a library that wraps the
+SDK, is a programming error: it is not translated, and never reported as a network failure.
 """
 
 from __future__ import annotations
@@ -55,9 +55,9 @@ _NO_CREDENTIALS = (
     SSOError,
 )
 _OUTSIDE = (OSError, aiohttp.ClientError, HttpProcessingError, BotoCoreError, UnreadableAnswer)
-"""What goes wrong outside this program: the connection, or what came over it. `TimeoutError` is an OSError, too."""
+"""Failures outside this program: of the connection or of the received data. `TimeoutError` is an OSError."""
 _SECRET = re.compile(r"[A-Za-z0-9+/=_-]{100,}")
-"""A receipt handle, or a session token: SQS and signature errors quote them."""
+"""Receipt handles and session tokens, which SQS and signature errors quote."""
 
 _BY_CODE: Final[Mapping[str, type[CallFailed]]] = {
     code: kind
@@ -90,9 +90,9 @@ _BY_STATUS: Final[Mapping[int, type[CallFailed]]] = {
 
 
 def translate(operation: str, exc: Exception) -> CallFailed | None:
-    """Return what a failure of this operation means: what is not known to be harmless is `UnknownResult`.
+    """Return the failure of an operation. If it may have been applied, it is `UnknownResult`.
 
-    None for a programming error, which is nothing that a call can mean.
+    Return None for a programming error.
     """
     if isinstance(exc, CallFailed):
         return exc
@@ -115,7 +115,7 @@ def translate(operation: str, exc: Exception) -> CallFailed | None:
 
 
 def translate_entry(operation: str, entry: Mapping[str, Any]) -> CallFailed:
-    """Answer what one entry of a batch's `Failed` list means. AWS's own faults may have been applied all the same."""
+    """Return the failure of one entry in a batch's `Failed` list. One that is AWS's fault may have been applied."""
     code, text = str(entry.get("Code", "")), _clean(str(entry.get("Message", "")))
     kind = _kind(code, text, None)
     if kind is Refused and not (code and entry.get("SenderFault", True)):
@@ -124,12 +124,12 @@ def translate_entry(operation: str, entry: Mapping[str, Any]) -> CallFailed:
 
 
 def is_too_fast(failed: CallFailed) -> bool:
-    """Whether to slow down: also for what came with a 5xx, so that nobody knows whether it was applied."""
+    """Return whether a failure is a throttle, also one with a 5xx, after which the call may have been applied."""
     return isinstance(failed, Throttled) or _named(failed.code) is Throttled
 
 
 def translate_document(operation: str, exc: ClientError) -> CallFailed:
-    """Return what an error document means."""
+    """Return the failure in an error document."""
     error = exc.response.get("Error", {})
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code, text = str(error.get("Code") or ""), _clean(str(error.get("Message") or ""))
@@ -161,6 +161,6 @@ def _named(code: str) -> type[CallFailed] | None:
 
 
 def _clean(text: str) -> str:
-    """Keep the first line, short, and without secrets: a signature error quotes the session token in what follows."""
+    """Return the first line, cut and without secrets: a signature error quotes the session token in later lines."""
     first = text.strip().partition("\n")[0]
     return _SECRET.sub("…", first)[:LONGEST_TEXT]

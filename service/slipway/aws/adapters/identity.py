@@ -1,4 +1,4 @@
-"""Who Slipway itself is to AWS."""
+"""Slipway's own identity at AWS."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from slipway.aws.adapters.retry import Caller
 
 STS: Final = "sts"
 _OPERATION: Final = "GetCallerIdentity"
-"""Everybody may ask that, whatever a policy says."""
+"""A call that no policy can deny."""
 
 
 class Identity:
-    """Asks STS, whose client is opened when it is first wanted. Every failure is a `CallFailed`."""
+    """Calls of STS, with a client that the first call opens. Every failure is a `CallFailed`."""
 
     def __init__(self, open_client: Open, caller: Caller) -> None:
         self._open = open_client
         self._call = caller.call
 
     async def own_sender(self) -> str:
-        """Answer what SQS calls the sender of the messages that Slipway sends. Safe to repeat."""
+        """Return the `SenderId` of messages that Slipway sends. Safe to repeat."""
         sts = await self._open(STS)
 
         async def send() -> str:

@@ -1,7 +1,7 @@
-"""The line before one operation: first come, first served, no faster than the service takes it.
+"""The rate limiter of one operation: calls start in order, no faster than the service accepts them.
 
-`slipway.core.scheduling.rate_limit` learns the rate from the answers. One limiter for each operation of a target, so that a
-throttled Create leaves List, SQS and SNS alone.
+`slipway.core.scheduling.rate_limit` learns the rate from the results. Each operation of a target has its own limiter, so that a
+throttled Create does not slow down List, SQS and SNS.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from slipway.core.scheduling.rate_limit import Paced, RateState, Unlimited
 T = TypeVar("T")
 
 TIMER_SECONDS: Final = 0.001
-"""Timers of an event loop may come this much early."""
+"""Seconds by which timers of an event loop may be early."""
 
 
 HELD_BACK: Final = Throttled("its call is held back", "no more are made at once than AWS takes")
-"""Why a call waits for its turn that has not been sent yet."""
+"""The reason of a wait for the rate limit."""
 
 
 class Wait(Protocol):
-    """Awaits a future, or raises instead when the caller must not go on. `failed` says why the call waits."""
+    """Await a future, or raise if the caller must stop. `failed` is the reason of the wait."""
 
     async def __call__(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
-        """Answer the future's result."""
+        """Return the future's result."""
 
 
 async def simply(future: asyncio.Future[T], _: CallFailed, /) -> T:
-    """Await a future: the `Wait` of who is never interrupted."""
+    """Await a future: a `Wait` that is never interrupted."""
     return await future
 
 
 class Answer(Enum):
-    """What a call's end says about the rate."""
+    """Result of a call for the rate limit."""
 
     LET_IN = "let in"
     TOO_FAST = "too fast"
     SILENCE = "silence"
-    """No answer: says nothing."""
+    """No response: no information."""
 
 
 class Limiter:
-    """Who has got a `turn` must say when the call is `done`, whatever came of it."""
+    """The rate limiter of one operation. After `turn`, the caller must call `done` when the call has ended."""
 
     def __init__(self, most_open: int) -> None:
         self._most_open = most_open
@@ -58,18 +58,18 @@ class Limiter:
 
     @property
     def rate(self) -> float | None:
-        """Calls a second, as things stand; None while there is no limit."""
+        """Return the current limit in calls per second; None without a limit."""
         return self._pace.rate if isinstance(self._pace, Paced) else None
 
     @property
     def waiting(self) -> int:
-        """How many stand in line."""
+        """Return the number of waiting calls."""
         return len(self._line) + len(self._repeats)
 
     async def turn(self, wait: Wait = simply, *, after: CallFailed | None = None) -> float:
-        """Return when a call may be begun, with the time by the loop's clock; `after` a failed attempt at the line's front.
+        """Wait until a call may start, and return the time by the loop's clock. With `after`, a retry goes first.
 
-        What `wait` raises goes through; the place in line is then given up, and no turn is lost to the others.
+        Errors of `wait` are passed on; the call then leaves the queue, and the next one takes its turn.
         """
         loop = asyncio.get_running_loop()
         if not self.waiting and self._has_room() and self._pace.ready_at(now := loop.time()) <= now:
@@ -91,7 +91,7 @@ class Limiter:
         return loop.time()
 
     def done(self, began: float, answer: Answer) -> None:
-        """A call that began at `began` has ended."""
+        """Record the result of a call that started at `began`."""
         self._open -= 1
         if answer is Answer.LET_IN:
             self._pace = self._pace.after_accepted(asyncio.get_running_loop().time())
@@ -121,7 +121,7 @@ class Limiter:
             place.set_result(None)
 
     def _first(self) -> asyncio.Future[None] | None:
-        """The next in line; whoever was interrupted, and so is done with waiting, is passed over."""
+        """Return the next waiting call that was not interrupted."""
         for line in (self._repeats, self._line):
             while line:
                 place = next(iter(line))

@@ -1,4 +1,4 @@
-"""Message attributes, as SQS and SNS take them and SQS hands them over: every data type is kept."""
+"""Message attributes of SQS and SNS, with every data type."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from slipway.core.sqs.messages import TEXT, AnyAttribute, Attribute
 
 
 def read_attributes(message: Parsed) -> dict[str, AnyAttribute]:
-    """Return the attributes of a received message. One that cannot be read, or sent on, is left out."""
+    """Return the attributes of a received message, without those that cannot be read or sent again."""
     given = message.get("MessageAttributes")
     return {name: read for name, value in given.items() if (read := _read(value))} if isinstance(given, Mapping) else {}
 
 
 def write_attributes(attributes: Mapping[str, AnyAttribute]) -> dict[str, dict[str, str | bytes]]:
-    """Return the attributes of a message to send. An empty value, which SQS and SNS refuse, is left out."""
+    """Return the attributes of a message to send, without empty values, which SQS and SNS refuse."""
     written: dict[str, dict[str, str | bytes]] = {}
     for name, attribute in attributes.items():
         data_type, value = (TEXT, attribute) if isinstance(attribute, str) else (attribute.data_type, attribute.value)

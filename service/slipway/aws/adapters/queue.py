@@ -1,4 +1,4 @@
-"""One SQS queue, and its dead-letter queue, in Slipway's words. Every failure is a `CallFailed`."""
+"""Calls of SQS for one queue and its dead-letter queue. Every failure is a `CallFailed`."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ log = structlog.get_logger()
 
 _QUEUE_ARN = re.compile(r"arn:[^:]+:sqs:[^:]*:\d+:[^:]+")
 _NO_ATTRIBUTES: Final[Mapping[str, AnyAttribute]] = MappingProxyType({})
-"""One for all messages that come without: most do."""
+"""The attributes of a message without any."""
 _LATEST: Final = 1e11
-"""Seconds since the epoch that a calendar has a date for."""
+"""The latest time in seconds since the epoch that `datetime` supports."""
 
 SENDER: Final = "SenderId"
 _SYSTEM_ATTRIBUTES: Final = [
@@ -39,7 +39,7 @@ _SYSTEM_ATTRIBUTES: Final = [
 
 
 class Queue:
-    """The queue with this URL. Receiving has a client, and so a pool, of its own."""
+    """The queue with this URL. Receives have their own client and connection pool."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class Queue:
         self._dead_letter_url: str | None = None
 
     async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait = simply) -> list[Message]:
-        """Answer at most `limit` (1 to 10) messages, waiting so long for the first.
+        """Return at most `limit` (1 to 10) messages, after a long poll of `wait_seconds` for the first.
 
         Each is held for the visibility timeout. Not repeated here, and its turn is waited for through `wait`, so that who
         stops receives nothing more. On FIFO, repeat it with the same `attempt` after `UnknownResult`: nothing that it
@@ -96,7 +96,7 @@ class Queue:
         )
 
     async def extend(self, receipts: Sequence[str], seconds: int) -> list[CallFailed | None]:
-        """Make at most ten messages invisible for so long from now; 0 gives them back at once. Safe to repeat.
+        """Set the visibility timeout of at most ten messages, from now; 0 releases them at once. Safe to repeat.
 
         Answers for each; raises `CallFailed` when the whole call failed.
         """
@@ -130,7 +130,7 @@ class Queue:
         return await self._custody.call(operation, send)
 
     async def send_dead_letter(self, outgoing: Outgoing) -> None:
-        """Send one message to the dead-letter queue, at least once. Raises `ResourceMissing` where there is none."""
+        """Send one message to the dead-letter queue, at least once. Raises `ResourceMissing` if there is none."""
         operation = "SendMessage"
         url = self._dead_letter_url = self._dead_letter_url or await self._find_dead_letter_url()
 
@@ -140,7 +140,7 @@ class Queue:
         await self._custody.call(operation, send)
 
     async def traits(self) -> QueueTraits:
-        """Ask the queue about itself."""
+        """Return the queue's traits."""
         most, dead_letters = await self._redrive()
         return QueueTraits(
             is_fifo=self._url.endswith(".fifo"),
@@ -161,7 +161,7 @@ class Queue:
         return [answers[receipt] for receipt in receipts]
 
     async def _redrive(self) -> tuple[int | None, str | None]:
-        """Ask how often a message may be received, and which queue it goes to then: None for what the queue does not say."""
+        """Return `maxReceiveCount` and the dead-letter queue's ARN; None for what the queue does not have."""
         operation = "GetQueueAttributes"
 
         async def send() -> tuple[int | None, str | None]:
@@ -215,7 +215,7 @@ def _outgoing(outgoing: Outgoing) -> dict[str, Any]:
 
 
 def _message_or_none(message: Parsed, received_at: float, error: float, operation: str) -> Message | None:
-    """Return a message; None for one that cannot be read, which must not spoil the others of its batch."""
+    """Return a message; None if it cannot be read, so that the others of its batch can."""
     try:
         return _message(message, received_at, error, operation)
     except UnknownResult as failed:
@@ -226,7 +226,7 @@ def _message_or_none(message: Parsed, received_at: float, error: float, operatio
 def _message(message: Parsed, received_at: float, error: float, operation: str) -> Message:
     """Return a message. Raises `UnknownResult` without an id, a receipt handle or a body.
 
-    Queues that resemble SQS may leave system attributes out: then it is received for the first time, now.
+    Emulators of SQS may omit system attributes: then the message counts as first received now.
     """
     if not isinstance(message, Mapping):
         raise unreadable(operation, "a message that is none")
@@ -254,7 +254,7 @@ def _message(message: Parsed, received_at: float, error: float, operation: str) 
 
 
 def _number(given: object, otherwise: float) -> float:
-    """Return a number of SQS, which it writes as a text; `otherwise` for what is not one, or no time of this age."""
+    """Return a number that SQS writes as text; `otherwise` if it is invalid or out of range."""
     try:
         number = float(given) if isinstance(given, str | int) else otherwise
     except (ValueError, OverflowError):

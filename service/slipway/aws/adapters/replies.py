@@ -1,6 +1,6 @@
-"""Step Functions, SageMaker Pipelines, and the queues and topics of others, as far as answering goes.
+"""Callbacks to Step Functions, SageMaker Pipelines, and other queues and topics.
 
-Every failure is a `CallFailed`. A token that nobody waits at any more is `Refused`, `Missing` or `Conflicting`.
+Every failure is a `CallFailed`. A token that is no longer valid is `Refused`, `ResourceMissing` or `Conflicting`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from slipway.core.events.callbacks import Callback, EventCopy, StepFailed, StepS
 STEP_FUNCTIONS: Final = "stepfunctions"
 SAGEMAKER: Final = "sagemaker"
 Open = Callable[[str], Awaitable[Any]]
-"""Answers the client of a service, opened when it is first wanted."""
+"""Returns the client of a service, opened at the first call."""
 
 
 class CallbackSender:
-    """Says each reply where it belongs. Safe to repeat: an asker that knows the answer refuses to hear it again."""
+    """Sends callbacks. Safe to repeat: a receiver that has the result refuses it."""
 
     def __init__(self, open_client: Open, *, queues: Any, topics: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
         self._open = open_client
@@ -29,7 +29,7 @@ class CallbackSender:
         self._call = caller.call
 
     async def reply(self, reply: Callback) -> None:
-        """Say it."""
+        """Send one callback."""
         match reply:
             case TaskSucceeded(token=token, output=output):
                 operation = "SendTaskSuccess"
@@ -47,7 +47,7 @@ class CallbackSender:
                 assert_never(reply)
 
     async def heartbeat(self, task_token: str) -> None:
-        """Tell Step Functions that the task is being worked on."""
+        """Send a heartbeat for a Step Functions task."""
         operation = "SendTaskHeartbeat"
         states = await self._open(STEP_FUNCTIONS)
         await self._call(operation, lambda: states.send_task_heartbeat(taskToken=task_token))

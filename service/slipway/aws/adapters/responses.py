@@ -1,4 +1,4 @@
-"""Reading answers: from AWS's dictionaries to plain values, or `UnknownResult` where something that must be there is not."""
+"""Reading of responses: from AWS's dictionaries to plain values, or `UnknownResult` if a required field is absent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Parsed = Mapping[str, Any]
 
 
 def text_of(answer: Parsed, key: str, operation: str) -> str:
-    """Answer a text that must be there."""
+    """Return a required text."""
     value = answer.get(key)
     if not isinstance(value, str) or not value:
         raise unreadable(operation, f"an answer without {key}")
@@ -20,12 +20,12 @@ def text_of(answer: Parsed, key: str, operation: str) -> str:
 
 
 def unreadable(operation: str, said: str) -> UnknownResult:
-    """Return the failure of a call whose answer is not what it must be."""
+    """Return the failure of a call whose response is invalid."""
     return UnknownResult(operation, "UnreadableAnswer", said)
 
 
 def texts_of(answer: Parsed, key: str, operation: str) -> dict[str, str]:
-    """Return an object that must be there, of texts alone."""
+    """Return a required object whose values are texts."""
     value = answer.get(key)
     if not isinstance(value, Mapping) or not all(isinstance(text, str) for text in value.values()):
         raise unreadable(operation, f"an answer without {key}")
@@ -33,7 +33,7 @@ def texts_of(answer: Parsed, key: str, operation: str) -> dict[str, str]:
 
 
 def objects_of(answer: Parsed, key: str, operation: str, *, may_lack: bool = False) -> list[Parsed]:
-    """Return a list of objects that must be there, unless it `may_lack`, as lists do that AWS leaves out when empty."""
+    """Return a required list of objects. With `may_lack` it may be absent, as AWS omits some empty lists."""
     value = answer.get(key)
     if value is None and may_lack:
         return []
@@ -43,7 +43,7 @@ def objects_of(answer: Parsed, key: str, operation: str, *, may_lack: bool = Fal
 
 
 def number_of(value: object, operation: str) -> int:
-    """Return a whole number, which AWS writes as a text."""
+    """Return an integer that AWS writes as text."""
     try:
         return int(value)  # type: ignore[call-overload, no-any-return]  # what is none is told by trying
     except (TypeError, ValueError, OverflowError) as exc:
@@ -51,9 +51,9 @@ def number_of(value: object, operation: str) -> int:
 
 
 def batch_of(answer: Parsed, size: int, operation: str) -> list[CallFailed | None]:
-    """Answer for each entry of a batch, whose id is its place, None where it was applied, else what it met.
+    """Return for each entry of a batch, whose id is its index, None if it was applied, else its failure.
 
-    A batch partly fails with HTTP 200; an entry that is in neither list is `UnknownResult`.
+    A batch can partly fail with HTTP 200. An entry in neither list is `UnknownResult`.
     """
     applied, failed = (objects_of(answer, key, operation, may_lack=True) for key in ("Successful", "Failed"))
     answers: dict[str, CallFailed | None] = {text_of(entry, "Id", operation): None for entry in applied}

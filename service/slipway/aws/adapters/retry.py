@@ -1,7 +1,7 @@
-"""The one retry layer: every call to AWS is paced, bounded, translated, counted, and repeated where that is safe.
+"""The one retry layer: every call to AWS is rate-limited, bounded, translated, counted, and retried where that is safe.
 
-botocore's own retries are off. A call waits (for its turn, between attempts) only through the `Wait` it is given, so
-that its caller can be interrupted there; once begun, an attempt is never interrupted, and ends by its own time-out.
+botocore's own retries are off. A call waits for the rate limit and between attempts only through the `Wait` it is given, so
+that its caller can be interrupted there. An attempt is never interrupted, and ends by its own timeout.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 5.0
 
 Repeat = tuple[type[CallFailed], ...]
-"""The failures after which a call is repeated."""
+"""Failures after which a call is retried."""
 SAFE_TO_REPEAT: Final[Repeat] = (Throttled, UnknownResult)
-"""For a read, and for what is the same done twice."""
+"""For reads and idempotent calls."""
 ONLY_IF_NOT_APPLIED: Final[Repeat] = (Throttled,)
-"""For a call after whose lost answer one must look first."""
+"""For calls after whose lost response the caller must observe first."""
 NEVER: Final[Repeat] = ()
-"""For a call whose caller repeats it."""
+"""For calls that their caller retries."""
 
 APPLIED: Final = "Applied"
 FAULT: Final = "Fault"
-"""A programming error within the call, which goes through as it is, and is not repeated."""
+"""A programming error in the call, which is passed on and not retried."""
 Tally = Counter[tuple[str, str]]
-"""How often each operation was answered how: by `Applied`, the name of the `CallFailed`, or `Fault`."""
+"""Number of calls by operation and result: `Applied`, the name of the `CallFailed`, or `Fault`."""
 
 log = structlog.get_logger()
 
 
 class Caller:
-    """Makes the calls of one client. `most_open` bounds how many of one operation are open at once.
+    """Makes the calls of one client. `most_open` bounds the open calls of one operation.
 
     `call_timeout` is in seconds and bounds an attempt from its turn to its last byte: aiobotocore itself has no
     time-out for a body that trickles, nor for a connection from the pool.
@@ -76,7 +76,7 @@ class Caller:
         wait: Wait = simply,
         call_timeout: float | None = None,
     ) -> T:
-        """Answer what `send` answers, which makes the call and reads what comes back. Safe to interrupt through `wait`.
+        """Return the result of `send`, which makes one attempt and reads the response. Can be interrupted through `wait`.
 
         Raises `CallFailed`, the last real one. What `wait` raises goes through, when no attempt is under way; so does an
         exception that is a programming error, after which the call may have been applied.

@@ -1,4 +1,4 @@
-"""One SNS topic, in Slipway's words. Every failure is a `CallFailed`."""
+"""Calls of SNS for one topic. Every failure is a `CallFailed`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Topic:
         return answers
 
     async def check(self) -> None:
-        """Return when the topic can be reached and seen; raise `CallFailed` otherwise."""
+        """Check that the topic can be reached and read. Raises `CallFailed`."""
         operation = "GetTopicAttributes"
 
         async def send() -> None:

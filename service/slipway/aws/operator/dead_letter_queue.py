@@ -1,4 +1,4 @@
-"""The dead-letter queue, as a person looks through it, and sends letters of it back."""
+"""The dead-letter queue for an operator's commands: listing, redrive, deletion."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from slipway.core.diagnostics.doctor import redrive_of
 from slipway.core.sqs.messages import Outgoing
 
 HIDDEN_SECONDS: Final = 120
-"""For how long what is looked at is hidden from others, if it is not given back before."""
+"""Visibility timeout of listed messages, in seconds, unless they are released before."""
 BATCH: Final = 10
 SPARE_RECEIVES: Final = 10
-"""How many receives may bring nothing new, beside those that letters left behind take up."""
+"""Receives without a new message after which the listing ends, not counting those of messages left in the queue."""
 MOST_BYTES: Final = 200_000
-"""Of one batch, with room for attributes: SQS takes 256 KiB."""
+"""Most bytes of one batch, with room for attributes: SQS accepts 256 KiB."""
 _SYSTEM: Final = ["SentTimestamp", "MessageGroupId"]
 
 
@@ -37,9 +37,9 @@ class DeadLetters:
 
     @asynccontextmanager
     async def looking(self, most: int) -> AsyncIterator[list[DeadLetter]]:
-        """Within, at most so many letters are in hand; what is still there afterwards is given back at once.
+        """Bound the number of leased messages in a context; release those left at its end.
 
-        Looking counts as a receive, which matters only if the dead-letter queue has one of its own.
+        Listing counts as a receive, which matters only if the dead-letter queue has a dead-letter queue of its own.
         """
         url = await self.url()
         letters: dict[str, DeadLetter] = {}
@@ -54,7 +54,7 @@ class DeadLetters:
             await self._release(url, list(letters.values()))
 
     async def url(self) -> str:
-        """Return the queue's own URL. Raises `ResourceMissing` where there is none."""
+        """Return the URL of the dead-letter queue. Raises `ResourceMissing` if there is none."""
         if self._url is None:
             self._url = await self._find_url()
         return self._url
@@ -66,9 +66,9 @@ class DeadLetters:
         return await self._inspector.queue_url(arn)
 
     async def batches(self) -> AsyncIterator[list[DeadLetter]]:
-        """Yield the letters as they are received, until none is left or only those come that came before.
+        """Yield batches of messages until none is left, or only messages come that came before.
 
-        A letter that is neither deleted nor released comes again when it is no longer hidden.
+        A message that is neither deleted nor released can be received again after its visibility timeout.
         """
         url, seen, in_vain = await self.url(), set[str](), 0
         while in_vain <= SPARE_RECEIVES + len(seen) // BATCH:
@@ -80,9 +80,9 @@ class DeadLetters:
             yield found
 
     async def send_back(self, letters: Sequence[tuple[DeadLetter, Outgoing]]) -> list[str | CallFailed]:
-        """Send at most `BATCH` letters to the request queue; return the new message id of each, or why it was not sent.
+        """Send at most `BATCH` messages to the request queue; return the new message id of each, or why it was not sent.
 
-        The letters are still there: delete them next. Twice there is better than nowhere.
+        Delete the messages after that: a duplicate is better than a loss.
         """
         answers: list[str | CallFailed] = []
         for part in _parts(letters):
@@ -111,7 +111,7 @@ class DeadLetters:
             return [failed] * len(entries)
 
     async def delete(self, letters: Sequence[DeadLetter]) -> None:
-        """Delete at most `BATCH` letters. What cannot be deleted is left, and comes again."""
+        """Delete at most `BATCH` messages. One that cannot be deleted is received again later."""
         operation, url = "DeleteMessageBatch", await self.url()
         entries = [{"Id": str(place), "ReceiptHandle": one.receipt} for place, one in enumerate(letters)]
 
@@ -122,7 +122,7 @@ class DeadLetters:
             await self._call(operation, send)
 
     async def release(self, letters: Sequence[DeadLetter]) -> None:
-        """Show letters to others again at once."""
+        """Release messages at once."""
         await self._release(await self.url(), letters)
 
     async def _receive(self, url: str, most: int) -> list[DeadLetter]:
@@ -157,7 +157,7 @@ class DeadLetters:
 
 
 def _parts(letters: Sequence[tuple[DeadLetter, Outgoing]]) -> Iterator[list[Outgoing]]:
-    """Yield what is sent in batches that are not too large; one that is larger by itself goes alone."""
+    """Yield batches of bounded size; a message that is larger is a batch by itself."""
     part, size = list[Outgoing](), 0
     for _, each in letters:
         length = len(each.body.encode())

@@ -1,4 +1,4 @@
-"""The account's deployments, as a person looks through them: by every filter that List has, with their tags."""
+"""Listing of an account's deployments for an operator's commands, by every filter of List, with tags."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LARGEST_PAGE = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which deployments, and in which order. Times are seconds since the epoch."""
+    """Filters and order of a listing. Times are seconds since the epoch."""
 
     name_contains: str | None = None
     status: Status | None = None
@@ -33,7 +33,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """All that Bedrock says of one deployment."""
+    """All details of one deployment."""
 
     deployment: Deployment
     description: str | None
@@ -41,7 +41,7 @@ class Details:
 
     @property
     def slipway_tags(self) -> DeploymentTags:
-        """What its tags say to Slipway."""
+        """Return its Slipway tags."""
         return DeploymentTags.of(self.tags)
 
 
@@ -54,7 +54,7 @@ class DeploymentListing:
         self._bedrock = Bedrock(client, caller)
 
     async def page(self, filters: Filters, *, token: str | None = None, size: int = LARGEST_PAGE) -> Page:
-        """Answer one page. `token` is the last page's `next_token`, or None for the first."""
+        """Return one page. `token` is the previous page's `next_token`, or None for the first page."""
         operation = "ListCustomModelDeployments"
         parameters: dict[str, Any] = {
             "maxResults": size,
@@ -78,7 +78,7 @@ class DeploymentListing:
         return await self._call(operation, send)
 
     async def all(self, filters: Filters | None = None) -> list[Deployment]:
-        """Answer every deployment that the filters let through, each once, though pages may shift meanwhile."""
+        """Return all deployments that match the filters, each once, even if pages shift meanwhile."""
         found: dict[str, Deployment] = {}
         wanted = filters or Filters(oldest_first=True)
         async for page in deployment_pages(lambda token: self.page(wanted, token=token)):
@@ -86,14 +86,14 @@ class DeploymentListing:
         return list(found.values())
 
     async def with_tags(self, deployments: Iterable[Deployment]) -> list[ExistingDeployment]:
-        """Answer whose each deployment is, by one call each; without those that are gone meanwhile."""
+        """Return the deployments with their tags, by one call each; without those deleted meanwhile."""
         listed = list(deployments)
         tags = await asyncio.gather(*(self._bedrock.tags(deployment.arn) for deployment in listed))
         pairs = zip(listed, tags, strict=True)
         return [ExistingDeployment(deployment, DeploymentTags.of(found)) for deployment, found in pairs if found is not None]
 
     async def details(self, identifier: str) -> Details | None:
-        """Answer all about one deployment, by name or ARN; None when there is none."""
+        """Return the details of a deployment by name or ARN; None if it does not exist."""
         operation = "GetCustomModelDeployment"
 
         async def send() -> tuple[Deployment, str | None]:

@@ -1,4 +1,4 @@
-"""Hearing events from a queue that is subscribed to the topic. It is its owner's: what is heard is left in it."""
+"""Reading of events from a queue that is subscribed to the topic. It belongs to its owner: messages stay in it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from slipway.aws.adapters.retry import NEVER, Caller
 from slipway.aws.sdk.clients import POLL_GRACE_SECONDS
 
 HIDDEN_SECONDS: Final = 30
-"""How long what was received stays hidden from the next look, so that a queue with more than ten events is read through."""
+"""Visibility timeout of received events, in seconds, so that a queue with more than ten events is read completely."""
 
 
 class EventListener:
-    """Reads one queue, and takes nothing away. Every failure is a `CallFailed`."""
+    """Reads one queue without deleting. Every failure is a `CallFailed`."""
 
     def __init__(self, queue_url: str, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
         self._url = queue_url
@@ -21,7 +21,7 @@ class EventListener:
         self._call = caller.call
 
     async def listen(self, seconds: int) -> list[str]:
-        """Answer at most ten bodies, waiting so long for the first. Each comes again after a while."""
+        """Return at most ten bodies after a long poll for the first. Each can be received again later."""
         parameters: dict[str, Any] = {
             "QueueUrl": self._url,
             "MaxNumberOfMessages": 10,

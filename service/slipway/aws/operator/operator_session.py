@@ -1,4 +1,4 @@
-"""AWS as somebody at the command line asks it: a few calls, patient for seconds only, then gone."""
+"""AWS sessions of an operator's commands: a few calls with short timeouts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ATTEMPTS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class OperatorSettings:
-    """One target, as a command looks at it."""
+    """The adapters of one target for commands."""
 
     target: Target
     bedrock: Bedrock
@@ -38,10 +38,10 @@ class OperatorSettings:
 
 @dataclass(frozen=True, slots=True)
 class OperatorSession:
-    """What a command asks AWS through."""
+    """All adapters of a command."""
 
     here: OperatorSettings
-    """The target that the command is about."""
+    """The target of the command."""
     places: Mapping[str, OperatorSettings]
     """Every target of the settings, by name."""
     inspector: QueueInspector
@@ -49,11 +49,11 @@ class OperatorSession:
     dead_letters: DeadLetters
     identity: Identity
     listen_to: Callable[[str], EventListener]
-    """Answers what hears the events in the queue with this URL."""
+    """Returns the listener for the events in the queue with a URL."""
 
     @property
     def targets(self) -> Targets:
-        """The targets as the settings have them."""
+        """Return the targets of the settings."""
         return {name: place.target for name, place in self.places.items()}
 
 
@@ -66,9 +66,9 @@ async def open_operator_session(
     wanted: Sequence[TargetSettings] = (TargetSettings(DEFAULT),),
     about: str = DEFAULT,
 ) -> AsyncIterator[OperatorSession]:
-    """Open everything, and close it at the end; `about` is one of the targets that are `wanted`.
+    """Open all clients and close them at the end. `about` is one of the `wanted` targets.
 
-    No role is assumed before the first call that needs it. Raises `NotConfigured` with a sentence for the operator.
+    No role is assumed before the first call that needs it. Raises `NotConfigured` with problem and remedy.
     """
     tally: Tally = Counter()
 

@@ -1,4 +1,4 @@
-"""Who Slipway is in a target, and what it may not do there, of what can be tried without doing it."""
+"""Check of IAM permissions in a target, by calls that change nothing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from slipway.core.bedrock.errors import CallFailed, Denied
 from slipway.core.requests.targets import Home
 
 _IMPOSSIBLE_NAME: Final = "slipway--doctor"
-"""No deployment can have it, by Bedrock's own pattern: a call about it is refused, if not denied, and does nothing."""
+"""A name that Bedrock's pattern forbids: a call with it is refused if it is not denied, and changes nothing."""
 
 Tries = Mapping[str, Callable[[], Awaitable[object]]]
-"""By operation: a call that the service must refuse for what it asks."""
+"""Calls by operation that the service must refuse as invalid."""
 
 
 class PermissionCheck:
-    """The credentials of one target. Every failure is a `CallFailed`."""
+    """Checks the permissions of one target's credentials. Every failure is a `CallFailed`."""
 
     def __init__(self, home: Home, bedrock: Any, open_client: Open, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
         self._home = home
@@ -29,7 +29,7 @@ class PermissionCheck:
         self._caller = caller
 
     async def account(self) -> str:
-        """Answer the account that the credentials belong to: the role's, where one is assumed."""
+        """Return the account of the credentials: the role's, if one is assumed."""
         operation = "GetCallerIdentity"
         sts = await self._open(STS)
 
@@ -39,7 +39,7 @@ class PermissionCheck:
         return await self._caller.call(operation, send)
 
     async def denials(self) -> list[Denied]:
-        """Answer what the credentials may not do of Bedrock. Changes nothing."""
+        """Return the Bedrock operations that are denied. Changes nothing."""
         bedrock, home, name = self._bedrock, self._home, _IMPOSSIBLE_NAME
         arn = f"arn:{home.partition}:bedrock:{home.region}:{home.account}:custom-model-deployment/{'0' * 12}"
         model = f"arn:{home.partition}:bedrock:{home.region}:{home.account}:custom-model/imported/{'0' * 12}"
@@ -64,7 +64,7 @@ class PermissionCheck:
 
 
 async def denied(caller: Caller, tries: Tries) -> list[Denied]:
-    """Answer which of these calls are denied. Any other refusal is as good as a permission."""
+    """Return which of these calls are denied. Any other refusal counts as permitted."""
     found = [await _try(caller, operation, send) for operation, send in tries.items()]
     return [each for each in found if each is not None]
 

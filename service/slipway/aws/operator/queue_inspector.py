@@ -1,4 +1,4 @@
-"""Queues and the topic, as a person looks at them: what they say of themselves. Nothing is changed."""
+"""Attributes of queues and the topic for an operator's commands. Changes nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slipway.core.diagnostics.status import Backlog
 
 
 class QueueInspector:
-    """Asks SQS and SNS about themselves. Every failure is a `CallFailed`."""
+    """Reads attributes from SQS and SNS. Every failure is a `CallFailed`."""
 
     def __init__(self, sqs: Any, sns: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
         self._sqs = sqs
@@ -26,11 +26,11 @@ class QueueInspector:
         self._clock = AwsClock(time.time)
 
     async def queue(self, url: str) -> dict[str, str]:
-        """Answer all attributes of a queue."""
+        """Return all attributes of a queue."""
         return (await self.queue_and_skew(url))[0]
 
     async def queue_and_skew(self, url: str) -> tuple[dict[str, str], float]:
-        """Answer all attributes of a queue, and how many seconds this machine's clock is ahead of AWS's."""
+        """Return all attributes of a queue, and how many seconds this machine's clock is ahead of AWS's."""
         operation = "GetQueueAttributes"
 
         async def send() -> tuple[dict[str, str], float]:
@@ -40,11 +40,11 @@ class QueueInspector:
         return await self._call(operation, send)
 
     async def backlog(self, url: str) -> Backlog:
-        """Answer how many messages a queue has, as far as SQS knows."""
+        """Return a queue's approximate message counts."""
         return backlog_of(await self.queue(url))
 
     async def queue_url(self, arn: str) -> str:
-        """Answer the URL of the queue with this ARN. Raises `Missing` where there is none."""
+        """Return the URL of the queue with this ARN. Raises `ResourceMissing` if there is none."""
         operation = "GetQueueUrl"
         account, name = arn.split(":")[-2:]
 
@@ -55,7 +55,7 @@ class QueueInspector:
         return await self._call(operation, send)
 
     async def subscribers(self, topic_arn: str) -> int:
-        """Return how many confirmed subscriptions the first page with any shows; 0 if no page shows one."""
+        """Return the number of confirmed subscriptions on the first page that has any; 0 if none has."""
         operation = "ListSubscriptionsByTopic"
 
         async def fetch(token: str | None) -> tuple[int, str | None]:
@@ -75,7 +75,7 @@ class QueueInspector:
         return 0
 
     async def denials(self, queue_url: str, topic_arn: str | None = None) -> list[Denied]:
-        """Answer what the credentials may not do, of what can be tried without doing it. Sending and receiving are not."""
+        """Return the denied operations among those that can be tried without effect. Send and receive cannot."""
         receipt = {"QueueUrl": queue_url, "ReceiptHandle": "none"}
         calls = {
             "ChangeMessageVisibility": lambda: self._sqs.change_message_visibility(VisibilityTimeout=0, **receipt),
@@ -87,7 +87,7 @@ class QueueInspector:
 
 
 def backlog_of(attributes: Mapping[str, str]) -> Backlog:
-    """Read how many messages a queue has from its attributes."""
+    """Return the message counts in a queue's attributes."""
     return Backlog(
         int(attributes["ApproximateNumberOfMessages"]),
         int(attributes["ApproximateNumberOfMessagesNotVisible"]),

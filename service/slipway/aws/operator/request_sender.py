@@ -1,4 +1,4 @@
-"""Putting requests on the queue, as an asker does."""
+"""Sending of requests to the request queue, for commands and clients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slipway.aws.adapters.retry import Caller
 
 
 class RequestSender:
-    """Sends to the queues of one Region. Every failure is a `CallFailed`."""
+    """Sends messages to the queues of one Region. Every failure is a `CallFailed`."""
 
     def __init__(self, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
         self._client = client
@@ -19,10 +19,10 @@ class RequestSender:
         self._clock = AwsClock(time.time)
 
     async def send(self, queue_url: str, body: str, *, group: str, deduplication_id: str) -> tuple[str, float]:
-        """Send one message; answer its id, and when it was sent, by AWS's clock.
+        """Send one message and return its id and the time by AWS's clock.
 
-        Repeated after a lost answer, so it may be there twice: harmless, as both ask for the same under one request id.
-        `group` and `deduplication_id` are for a FIFO queue, and not used on another.
+        Retried after a lost response, so it may be sent twice: harmless, as both are the same request.
+        `group` and `deduplication_id` are used only on a FIFO queue.
         """
         operation = "SendMessage"
         parameters: dict[str, Any] = {"QueueUrl": queue_url, "MessageBody": body}

@@ -1,7 +1,7 @@
-"""Opening the clients: one session, a client and a pool for each purpose, nothing of the SDK's that would surprise.
+"""Opening of the SDK's clients: one session, and a client with its own connection pool for each purpose.
 
-Credentials, profile and endpoints are the SDK's own business (`AWS_PROFILE`, `AWS_ENDPOINT_URL`,
-`AWS_ENDPOINT_URL_BEDROCK`, …). Retries are off: `calling` is the one retry layer.
+Credentials, profile and endpoints are the SDK's own settings (`AWS_PROFILE`, `AWS_ENDPOINT_URL`,
+`AWS_ENDPOINT_URL_BEDROCK`, …). Retries are off: `adapters.retry` is the one retry layer.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from slipway.core.requests.targets import DEFAULT, Home, Role, Targets, TargetSe
 
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 15.0
-"""The longest silence within an answer."""
+"""Read timeout: the longest pause within a response, in seconds."""
 LONGEST_POLL_SECONDS: Final = 20
 POLL_GRACE_SECONDS: Final = 10.0
-"""What an attempt to receive may take beyond its long poll."""
+"""Timeout of a receive in addition to its long poll, in seconds."""
 
 BEDROCK_POOL: Final = 96
 LEASES_POOL: Final = 32
@@ -45,7 +45,7 @@ Open = Callable[[str], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Clients:
-    """Open clients. Each has a pool of its own, so that no heartbeat waits behind a parked long poll."""
+    """The open clients. Each has its own connection pool, so that no lease extension waits behind a long poll."""
 
     receive: Any
     leases: Any
@@ -54,20 +54,20 @@ class Clients:
     topic: Any
     targets: Targets
     open: Open
-    """Answers the client of another service, opened when it is first wanted: most of them never are."""
+    """Returns the client of another service, opened at the first call."""
     open_in: Mapping[str, Open]
     """The same, by target."""
     keeper: CredentialRefresher | None = None
-    """Keeps credentials that run out; None where they do not."""
+    """Refreshes credentials that expire; None if they do not."""
 
     @property
     def bedrock(self) -> Any:  # noqa: ANN401  aioboto3 has no types
-        """The default target's."""
+        """Return the default target's client."""
         return self.bedrocks[DEFAULT]
 
     @property
     def home(self) -> Home:
-        """Where the default target is."""
+        """Return the home of the default target."""
         return self.targets[DEFAULT].home
 
 
@@ -82,7 +82,7 @@ async def open_clients(
     sdk: Callable[[], AioSession] = AioSession,
     transport: type[StrictHttpSession] = StrictHttpSession,
 ) -> AsyncIterator[Clients]:
-    """Open the clients, and close them at the end. No call is made, except one for credentials where they need it.
+    """Open the clients and close them at the end. The only call is the one that credentials may need.
 
     `wanted` are the targets, the default first; each has a client of its own. `sdk` is where settings and credentials come
     from, `transport` what carries HTTP: others than AWS's run in memory. Raises `NotConfigured` with a sentence for the
@@ -154,7 +154,7 @@ async def open_clients(
 
 
 async def _read_models(session: AioSession, service: str) -> None:
-    """Read what the SDK knows of a service, away from the event loop: SageMaker's is a large book."""
+    """Load the SDK's models in a thread: SageMaker's is large."""
     loader = session.get_component("data_loader")
     for kind in ("service-2", "endpoint-rule-set-1"):
         await asyncio.to_thread(loader.load_service_model, service, kind)
@@ -163,7 +163,7 @@ async def _read_models(session: AioSession, service: str) -> None:
 def _config(
     user_agent: str, pool: int, read_seconds: float, transport: type[StrictHttpSession], signature: str | None = None
 ) -> AioConfig:
-    """Never set as the session's default: aiobotocore then drops `http_session_cls` without a word.
+    """Return the clients' configuration, for each client: a session's default would silently lose `http_session_cls`.
 
     `user_agent` whole, not `user_agent_extra`: botocore would put that together anew for each call, 12 % of its CPU.
     """
@@ -181,7 +181,7 @@ def _config(
 
 @contextmanager
 def _said_in_a_sentence() -> Iterator[None]:
-    """Within, what the SDK says against its own settings is for the operator: a Region or an endpoint that cannot be one."""
+    """Turn the SDK's errors about its own settings, like an invalid Region or endpoint, into `NotConfigured`."""
     try:
         yield
     except (BotoCoreError, ValueError) as exc:
@@ -194,9 +194,9 @@ _MODELS: Final = Path(__file__).parent / "models"
 
 
 def register_update_operation(loader: Any) -> None:  # noqa: ANN401  botocore has no types
-    """Let clients made from this loader know UpdateCustomModelDeployment; a botocore that has it already keeps its own.
+    """Add UpdateCustomModelDeployment to a loader, unless its botocore has that operation.
 
-    Before the first client is made. What is looked at to see whether it is there the loader keeps, for the client to use.
+    Call it before the first client is created. The loader keeps the model that this reads, for the client to use.
     """
     version = loader.determine_latest_version("bedrock", "service-2")
     known = loader.load_data(f"bedrock/{version}/service-2")["operations"]

@@ -1,4 +1,4 @@
-"""Credentials: finding them, refusing those that no header can carry, and keeping them fresh beside the calls.
+"""Credentials: search, check that headers can carry them, and refresh beside the calls.
 
 botocore refreshes within whichever call comes first when they last for less than a quarter of an hour: a refresh that
 takes long fails that call, and one that takes longer than any call may is cut off each time, and never ends. Here it is a
@@ -37,12 +37,12 @@ from slipway.core.bedrock.errors import Denied
 from slipway.core.scheduling.backoff import pause_seconds
 
 MANDATORY_REFRESH_SECONDS: Final = 30
-"""While credentials are valid for longer, no call waits for new ones, nor fails for want of them."""
+"""While credentials are valid for longer than this, in seconds, no call waits for new ones or fails without them."""
 LONGEST_REFRESH_SECONDS: Final = 60.0
 PAUSE_SECONDS: Final = 15.0
-"""Between two refreshes while nobody has to wait for them, and the longest between two that failed."""
+"""Seconds between two refreshes while no call waits for one, and the longest pause after a failed one."""
 OPERATION: Final = "GetCredentials"
-"""What the search for credentials is called where it fails as a call does."""
+"""Operation name of the search for credentials in a `CallFailed`."""
 
 _WRONG: Final = (
     ConfigParseError,
@@ -52,18 +52,18 @@ _WRONG: Final = (
     ProfileNotFound,
     UnknownCredentialError,
 )
-"""What the SDK raises for its own settings. Everything else may pass: an endpoint that does not answer yet, a late file."""
+"""SDK errors about its own settings. All others may be temporary, like an endpoint or file that is not there yet."""
 _MAY_PASS: Final = (BotoCoreError, ClientError, JSONDecodeError, KeyError, OSError)
 _IN_HEADERS: Final = re.compile(
     r"AWS_(?:ACCESS_KEY_ID|SECRET_ACCESS_KEY|SESSION_TOKEN|SECURITY_TOKEN|REGION|DEFAULT_REGION|ENDPOINT_URL(?:_\w+)?|ROLE_ARN"
     r"|ROLE_SESSION_NAME|CONTAINER_CREDENTIALS_(?:FULL|RELATIVE)_URI|BEARER_TOKEN_\w+|EC2_METADATA_SERVICE_ENDPOINT)"
 )
-"""Variables that go into headers and URLs as they are."""
+"""Variables that are copied into headers and URLs."""
 _NAMES: Final = re.compile(
     r"AWS_(?:PROFILE|DEFAULT_PROFILE|CONFIG_FILE|SHARED_CREDENTIALS_FILE|WEB_IDENTITY_TOKEN_FILE|CA_BUNDLE"
     r"|CONTAINER_AUTHORIZATION_TOKEN(?:_FILE)?)"
 )
-"""Variables that name a file or a profile, or are words: a space within them may be right."""
+"""Variables with a path, a profile or a word, in which a space may be right."""
 _SOURCES: Final[Mapping[str, str]] = {
     "env": "the environment",
     "shared-credentials-file": "the shared credentials file (AWS_SHARED_CREDENTIALS_FILE)",
@@ -78,7 +78,7 @@ log = structlog.get_logger()
 
 
 class CredentialRefresher:
-    """Stands in for how these credentials refresh themselves."""
+    """Refreshes credentials in a task of its own, in place of their own refresh."""
 
     def __init__(self, credentials: AioRefreshableCredentials) -> None:
         self._credentials = credentials
@@ -93,9 +93,9 @@ class CredentialRefresher:
         logging.getLogger("aiobotocore.credentials").setLevel(logging.ERROR)
 
     async def refresh(self) -> None:
-        """Return when there are credentials to sign with. Raises `CredentialRetrievalError` when there are none.
+        """Wait until there are valid credentials. Raises `CredentialRetrievalError` if there are none.
 
-        After a failure the source is asked again only after a pause, which grows, however many calls want credentials.
+        After a failure the source is asked again only after a growing pause, however many calls need credentials.
         """
         if not self._credentials.refresh_needed():
             return
@@ -130,16 +130,16 @@ class CredentialRefresher:
         self._not_before = loop.time() + max(PAUSE_SECONDS, self.seconds_left() / 3)
 
     def seconds_left(self) -> float:
-        """Answer how long the credentials in hand are valid yet; 0 before the first ones."""
+        """Return the remaining validity of the credentials in seconds; 0 before the first ones."""
         expiry = self._credentials._expiry_time  # noqa: SLF001  as above
         return 0.0 if expiry is None else float(self._credentials._seconds_remaining())  # noqa: SLF001  as above
 
 
 async def find_credentials(session: AioSession) -> CredentialRefresher | None:
-    """Find credentials, and return what keeps them fresh; None for those that do not run out.
+    """Find credentials and return their refresher; None if they do not expire.
 
-    Raises `NotConfigured` for what only the operator can fix, and `Denied` for what may pass: also where none are found, as
-    instance metadata that does not answer yet looks the same.
+    Raises `NotConfigured` for what only the operator can fix, and `Denied` for what may be temporary, also if none are found:
+    instance metadata that does not respond yet looks the same.
     """
     try:
         credentials = await session.get_credentials()
@@ -161,7 +161,7 @@ async def find_credentials(session: AioSession) -> CredentialRefresher | None:
 
 
 def check_variables(environ: Mapping[str, str]) -> None:
-    """Raise `NotConfigured` for a variable of the SDK's that no header, URL or path can carry: `echo` adds line breaks."""
+    """Raise `NotConfigured` for a variable of the SDK that no header, URL or path can carry, like one with a line break."""
     for name, value in sorted(environ.items()):
         is_strict = _IN_HEADERS.fullmatch(name) is not None
         if (is_strict or _NAMES.fullmatch(name)) and (wrong := _fault(value, is_strict=is_strict)):
@@ -169,7 +169,7 @@ def check_variables(environ: Mapping[str, str]) -> None:
 
 
 def check_authorities(path: str | None) -> None:
-    """Raise `NotConfigured` for a file of certificate authorities that cannot be used."""
+    """Raise `NotConfigured` for an invalid file of certificate authorities."""
     if not path:
         return
     try:
@@ -201,7 +201,7 @@ def _fault_of_keys(keys: Mapping[str, Any], method: str) -> str | None:
 
 
 def _fault(value: str, *, is_strict: bool) -> str | None:
-    """Say what is wrong with a value, without showing it: it may be a secret."""
+    """Return the problem of a value without the value, which may be a secret."""
     for where, letter in (("ends", value[-1:]), ("begins", value[:1])):
         if letter.isspace() or (letter and not letter.isprintable()):
             return f"{where} with {_kind(letter)}"
@@ -220,6 +220,6 @@ def _kind(letter: str) -> str:
 
 
 def _looked_at(task: asyncio.Task[None]) -> None:
-    """A refresh that nobody waits for fails without a word: it has said it itself."""
+    """Retrieve the error of a background refresh, which has logged it."""
     if not task.cancelled():
         task.exception()

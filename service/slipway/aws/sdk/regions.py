@@ -1,4 +1,4 @@
-"""Where things are: the Regions and the account, from the SDK's own settings and the two that Slipway must be given."""
+"""Regions and accounts, from the SDK's settings, the queue's URL and the topic's ARN."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _QUEUE_OLDEST: Final = "https://queue.amazonaws.com/"
 
 
 class NotConfigured(Exception):
-    """Something that must be set is not. The message is a sentence for the operator."""
+    """A setting of the SDK is missing or invalid. The message has the problem and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Regions:
-    """Where each service is called."""
+    """The Region of each service's calls."""
 
     bedrock: str
     queue: str
@@ -31,7 +31,7 @@ class Regions:
 
 
 def find_home(topic_arn: str, regions: Regions) -> Home:
-    """Return the account and partition that the topic belongs to, with Bedrock's Region; no account without a topic."""
+    """Return the topic's account and partition with Bedrock's Region; no account without a topic."""
     if not topic_arn:
         return Home("aws", "", regions.bedrock)
     topic = _topic(topic_arn)
@@ -39,9 +39,9 @@ def find_home(topic_arn: str, regions: Regions) -> Home:
 
 
 def find_targets(wanted: Sequence[TargetSettings], home: Home) -> dict[str, Target]:
-    """Answer the targets by name, with where each is.
+    """Return the targets by name, with their homes.
 
-    Each has an account and Region of its own, since two would watch the same deployments, and fill the same slots. Raises
+    Two targets must not share an account and Region: they would watch the same deployments and use the same slots. Raises
     `NotConfigured`.
     """
     found: dict[str, Target] = {}
@@ -55,17 +55,17 @@ def find_targets(wanted: Sequence[TargetSettings], home: Home) -> dict[str, Targ
 
 
 def find_place(wanted: TargetSettings, home: Home) -> Home:
-    """Answer where a target is: a role says whose account it is, and of which partition; what nothing says is as at home."""
+    """Return a target's home: account and partition are those of its role; what it does not set is the default's."""
     role = _ROLE.fullmatch(wanted.role.arn) if wanted.role else None
     partition, account = (role["partition"], role["account"]) if role else (home.partition, home.account)
     return Home(partition, account, wanted.region or home.region)
 
 
 def find_regions(environ: Mapping[str, str], profile_region: str | None, queue_url: str, topic_arn: str) -> Regions:
-    """Answer the Regions: AWS_REGION, AWS_DEFAULT_REGION, the profile's, then the queue's, decide for Bedrock.
+    """Return the Regions. Bedrock's is AWS_REGION, else AWS_DEFAULT_REGION, the profile's, or the queue's.
 
-    botocore 1.40 itself does not read AWS_REGION, which is what every AWS compute service sets. The queue and the topic
-    say themselves where they are; a command that calls Bedrock alone has neither. Raises `NotConfigured`.
+    botocore 1.40 does not read AWS_REGION, which every AWS compute service sets. Queue and topic have their Regions in URL and
+    ARN; a command that only calls Bedrock has neither. Raises `NotConfigured`.
     """
     topic = _topic(topic_arn)["region"] if topic_arn else None
     queue = _queue(queue_url)

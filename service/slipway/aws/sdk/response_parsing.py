@@ -1,7 +1,7 @@
-"""The seam at which the SDK reads an answer: whatever its parsers raise, the answer could not be read.
+"""Guards around the SDK's response parsers: whatever they raise means that the response is unreadable.
 
-A JSON list where an object must be, for example, is an AttributeError within botocore's parser. That says something about
-the answer, and not about this program: outside the parser, the same error would be a bug (see `errors`).
+A JSON list instead of an object, for example, is an AttributeError in botocore's parser. That is a property of the response,
+not of this program: outside the parser, the same error would be a bug (see `error_translation`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _FACTORY = "response_parser_factory"
 
 
 class UnreadableAnswer(Exception):
-    """An answer that is not the document that it must be."""
+    """A response is not the expected document."""
 
 
 def guard_parsers(session: AioSession) -> None:
-    """Let the clients of this session read timestamps fast, and raise `UnreadableAnswer` for what they cannot read."""
+    """Make a session's clients parse timestamps fast, and raise `UnreadableAnswer` for unreadable responses."""
     factory = session.get_component(_FACTORY)
     factory.set_parser_defaults(timestamp_parser=read_timestamp)
     session.register_component(_FACTORY, _Parsers(factory))
 
 
 class _Parsers:
-    """The session's own parsers, each made once: they keep nothing between two answers."""
+    """The session's parsers, each created once: they keep no state between responses."""
 
     def __init__(self, factory: Any) -> None:  # noqa: ANN401  the SDK's own object, here and below
         self._factory = factory
@@ -47,7 +47,7 @@ class _Parser:
         self._parser = parser
 
     async def parse(self, response: Any, shape: Any) -> Any:  # noqa: ANN401  as above
-        """Return what an answer says. Raises `UnreadableAnswer`."""
+        """Return the parsed response. Raises `UnreadableAnswer`."""
         try:
             parsed = await self._parser.parse(response, shape)
         except Exception as exc:
@@ -58,9 +58,9 @@ class _Parser:
 
 
 def read_timestamp(value: str | float) -> datetime:
-    """Answer the same instant as botocore's own parser, always with a time zone (UTC where none is said).
+    """Return the same time as botocore's parser, always with a time zone, UTC by default.
 
-    Raises ValueError for what is no time. ISO 8601 and numbers, which are all that SQS, SNS and Bedrock send, are fast.
+    Raises ValueError. ISO 8601 and numbers, the only forms that SQS, SNS and Bedrock send, are fast.
     """
     if isinstance(value, str):
         if value[4:5] == "-" == value[7:8] and value[10:11] == "T":
@@ -78,7 +78,7 @@ def read_timestamp(value: str | float) -> datetime:
 
 @lru_cache(maxsize=4)
 def read_http_date(value: str) -> float:
-    """Answer the seconds since the epoch of an HTTP `Date`. Raises ValueError for what is none."""
+    """Return the seconds since the epoch of an HTTP `Date`. Raises ValueError."""
     return parsedate_to_datetime(value).timestamp()
 
 

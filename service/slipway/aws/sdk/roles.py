@@ -1,7 +1,7 @@
-"""Working in another account: a session whose credentials are those of a role that is assumed there.
+"""Sessions with the credentials of a role in another account.
 
-Nothing is asked of STS before the first call that needs it: a role that cannot be assumed fails that call, and delays no
-other. From then on the credentials are kept fresh beside the calls, as all others are.
+STS is not called before the first call that needs it: a role that cannot be assumed fails that call, and delays no
+other. From then on the credentials are refreshed beside the calls, like all others.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from slipway.core.requests.targets import Role
 
 
 async def assume(role: Role, session: AioSession, *, sts: AioSession, region: str, config: AioConfig) -> None:
-    """Give a session a role's credentials. It is assumed with the credentials of `sts`, by its client in this Region.
+    """Give a session the credentials of a role, assumed with the credentials of `sts` by its client in this Region.
 
-    Named a Region, STS is called at its endpoint there: what that gives out is good in every Region, opt-in ones too.
+    Credentials of a regional STS endpoint are valid in every Region, opt-in Regions included.
     """
     extra = {"RoleSessionName": role.session_name} | ({"ExternalId": role.external_id} if role.external_id else {})
     client = partial(sts.create_client, region_name=region, config=config)

@@ -1,7 +1,7 @@
-"""HTTP for the SDK: host names are verified, a redirect is an answer, and nothing is sent a second time.
+"""HTTP transport for the SDK: host names are verified, redirects are not followed, nothing is sent twice.
 
-aiobotocore follows redirects, and the session token would go to wherever they point; and its older versions do not check
-that a certificate is the host's. botocore reads an empty, HTML or truncated 200 as a success without fields, which for a
+aiobotocore follows redirects, which would send the session token wherever they point, and its older versions do not check
+that a certificate belongs to the host. botocore parses an empty, HTML or truncated 200 as a success without fields, which for a
 receive looks the same as an empty queue.
 """
 
@@ -22,13 +22,13 @@ from yarl import URL
 from slipway.aws.sdk.response_parsing import UnreadableAnswer
 
 LARGEST_CHECKED: Final = 64 * 1024
-"""Beyond this only the ends of a body are looked at: reading a List of 1,000 twice would cost 4 ms."""
+"""Bytes. Of a longer body only both ends are checked: parsing a large List response twice is slow."""
 
 
 class StrictHttpSession:
-    """An HTTP session as `AioConfig(http_session_cls=...)` takes it. What aiohttp raises goes through as it is.
+    """An HTTP session for `AioConfig(http_session_cls=...)`. Errors of aiohttp are passed on.
 
-    A class of its own, since aiobotocore's has no public switch for redirects, nor (before 3.9) for the host's name.
+    aiobotocore's own class has no public switch for redirects, nor (before 3.9) for the check of the host name.
     """
 
     _session: ClientSession
@@ -73,7 +73,7 @@ class StrictHttpSession:
         return TCPConnector(ssl=trust(self._certificates), **how)
 
     async def send(self, request: Any) -> AioAWSResponse:  # noqa: ANN401  botocore's prepared request
-        """Send a request, and return its response once all of it has come, unless it is to be streamed."""
+        """Send a request and return its complete response, unless it is streamed."""
         headers = CIMultiDict((name, _text(value)) for name, value in request.headers.items())
         headers["Accept-Encoding"] = "identity"
         response = await self._session.request(
@@ -94,7 +94,7 @@ class StrictHttpSession:
 
 @cache
 def trust(certificates: str) -> SSLContext:
-    """Return the TLS context for these authorities: one for all clients, as reading them blocks for 35 ms."""
+    """Return the TLS context for these authorities: one for all clients, as loading them blocks the event loop."""
     context: SSLContext = create_urllib3_context()
     context.check_hostname = True  # urllib3, whose context it is, checks the name elsewhere
     context.load_verify_locations(certificates)
@@ -106,7 +106,7 @@ def _text(value: str | bytes) -> str:
 
 
 def check_body(response_dict: dict[str, Any], operation_model: Any, **_: object) -> None:  # noqa: ANN401  SDK objects
-    """Raise `UnreadableAnswer` for a success that is no JSON object, or empty and to have fields. A `before-parse` hook."""
+    """Raise `UnreadableAnswer` for a success that is not a JSON object, or is empty but must have fields (`before-parse`)."""
     shape = operation_model.output_shape
     if response_dict["status_code"] >= HTTPStatus.MULTIPLE_CHOICES or shape is None:
         return
