@@ -1,5 +1,5 @@
-// Keeps the page up to date: what the daemon says has changed is laid into what is there, so that focus, selection and what is
-// unfolded stay. Nothing is computed here, and while nobody looks at the page, nothing is asked for.
+// Updates the page: changed sections are merged into the document, so that focus, selection and open details are kept. Nothing is
+// computed here. While the page is hidden, the stream is closed.
 "use strict";
 
 (() => {
@@ -7,7 +7,7 @@
   const parser = new DOMParser();
   let source = null;
 
-  function lay(old, fresh) {
+  function merge(old, fresh) {
     if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName || old.id !== fresh.id) {
       old.replaceWith(fresh);
       return;
@@ -22,7 +22,7 @@
     for (const { name, value } of fresh.attributes) {
       if (old.getAttribute(name) !== value) old.setAttribute(name, value);
     }
-    // What has gone is taken away first, so that what stays need not be moved, and keeps the focus.
+    // Remove first: the remaining elements then need not move, and keep the focus.
     const wanted = new Set([...fresh.children].map((child) => child.id));
     const kept = new Map();
     for (const child of [...old.children]) {
@@ -39,7 +39,7 @@
       }
       if (same !== at) old.insertBefore(same, at);
       else at = at.nextSibling;
-      lay(same, child);
+      merge(same, child);
     }
     while (at) {
       const next = at.nextSibling;
@@ -53,22 +53,22 @@
     body.classList.toggle("is-lost", state === "lost");
   }
 
-  function hear(event) {
+  function receive(event) {
     show("live");
     for (const [name, markup] of Object.entries(JSON.parse(event.data))) {
       const old = document.getElementById(name);
       const fresh = parser.parseFromString(markup, "text/html").body.firstElementChild;
-      if (old && fresh && !old.hasAttribute("data-still")) lay(old, document.adoptNode(fresh));
+      if (old && fresh && !old.hasAttribute("data-still")) merge(old, document.adoptNode(fresh));
     }
   }
 
   function open() {
     if (source || document.hidden || !body.dataset.live) return;
     source = new EventSource(body.dataset.live);
-    source.onmessage = hear;
+    source.onmessage = receive;
     source.onerror = () => {
       show("lost");
-      // A refusal ends an EventSource for good; a lost connection it mends itself.
+      // An EventSource reconnects after a lost connection, but not after a refusal.
       if (source && source.readyState === EventSource.CLOSED) {
         source = null;
         setTimeout(open, 5000);
