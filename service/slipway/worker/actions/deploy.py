@@ -37,7 +37,7 @@ from slipway.worker.actions.update import UpdateAction
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import LONG_SECONDS, Lease
-from slipway.worker.kernel.observe import ReportProgress, timed_out
+from slipway.worker.kernel.observe import ReportProgress, no_progress, timed_out
 from slipway.worker.kernel.tracing import CREATE
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
@@ -248,6 +248,9 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
 @contextmanager
 def report_rate_limit(lease: Lease, report_progress: ReportProgress) -> Iterator[None]:
     """Within, a create is made. Report that it waits for the rate of calls, if that takes long."""
+    if report_progress is no_progress:
+        yield
+        return
 
     def report() -> None:
         if lease.why is Reason.THROTTLED:
