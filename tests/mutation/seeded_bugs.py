@@ -171,8 +171,8 @@ SEEDED_BUGS = (
     SeededBug(
         "a duplicate of the last life is held on to",
         "slipway.worker.queue.leases",
-        "                    held.interrupt(TooLongHeld)  # were",
-        "                    pass  # were",
+        "                    held.interrupt(TooLongHeld)  # if this",
+        "                    pass  # if this",
     ),
     SeededBug(
         "an unknown status is Active",

@@ -1,7 +1,7 @@
-"""One cancel request: find the request that it is about among those held here, and let that be handed on as cancelled.
+"""Cancel requests: find the request among the leases of this process, and continue it as cancelled.
 
-A request is only in the memory of whoever holds it, and SQS decides who receives the cancel: where the request is not held
-here, the cancel is given back, for another replica to receive, until its deadline: ever more rarely, the older it is.
+Only the replica that leases a request knows it, and SQS decides which replica receives the cancel. If the request is not leased
+here, the cancel is released for another replica, until its deadline, with growing delays.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ log = structlog.get_logger()
 
 BACK_SECONDS: Final = 10
 LONGEST_BACK_SECONDS: Final = 60
-"""How long a cancel stays invisible, at most, when what it is about is not held here: at first, and when it is old."""
+"""The longest delay of a cancel whose request is not leased here: at first, and when it is old."""
 MOST_REMEMBERED: Final = 1000
 
 
 class CancelAction:
-    """Passes cancels on to what is held."""
+    """Applies cancels to leased requests."""
 
     def __init__(
         self, held: Callable[[], Iterable[Lease]], history: History, rules: Sequence[PermissionRule] = (), *, rng: random.Random
@@ -40,16 +40,16 @@ class CancelAction:
         self._history = history
         self._rng = rng
         self._hops: dict[tuple[str, str, str], int] = {}
-        """How often each cancel had been handed on when it was here last. Whose it is counts: an origin may be forged."""
+        """The hop count of each cancel at its last delivery here. The owner is part of the key: an origin may be forged."""
         self._pending: dict[str, tuple[Cancel, float]] = {}
-        """By what they are about: cancels that found nothing here, and their deadlines."""
+        """Cancels that found no request here, by the name of the request, and their deadlines."""
         self._applied_to_later_requests: set[tuple[str, str]] = set()
-        """The cancels whose request came afterwards, was not held, and was handed on as cancelled."""
+        """The cancels that were applied to a request which arrived later and was postponed."""
         self._in_progress: set[tuple[str, str, str]] = set()
-        """The cancels that wait for what they are about to be handed on: their own ids, of what, and whose they are."""
+        """The cancels that wait until their request has continued as cancelled: request id, name and owner."""
 
     async def cancel(self, request: Cancel, lease: Lease, deadline: float) -> Outcome | Release | Done:
-        """Answer how the cancel ended, or that another replica is to have it, or has. Raises `Interrupted`."""
+        """Return the cancel's outcome, or the settlement that leaves it to another replica. Raises `Interrupted`."""
         if self._is_outdated_copy(request, lease):
             log.info("cancel.outrun", cancels=request.name)
             return Done()
@@ -59,7 +59,7 @@ class CancelAction:
             if await self._cancel_found(request, lease, found):
                 return Outcome(OutcomeKind.CANCEL_TAKEN, message=f"{request.name} is handed on as cancelled")
         elif (request.request_id, request.name, request.owner) in self._in_progress:
-            return Release(BACK_SECONDS)  # a copy: the other one knows soon, and this one then knows from it
+            return Release(BACK_SECONDS)  # a copy of a cancel that is in progress: its result is known soon
         if self._was_taken(request) or (request.request_id, request.name) in self._applied_to_later_requests:
             return Outcome(
                 OutcomeKind.CANCEL_TAKEN, message=f"{request.name} was handed on as cancelled, for this very request"
@@ -81,14 +81,14 @@ class CancelAction:
         return Release(1 + self._rng.randrange(int(longest)))
 
     def _applies_to(self, request: Cancel, lease: Lease) -> bool:
-        """Return whether what is held is what the cancel is about, has not ended, and may be cancelled by its sender."""
+        """Return whether a leased request is the one to cancel, has no outcome, and may be cancelled by this sender."""
         asked = lease.request
         return asked is not None and lease.can_be_cancelled(request) and may_cancel(request, asked, self._rules)
 
     def apply_pending_cancel(self, lease: Lease) -> None:
-        """Raise `Cancelled` where a cancel has been here for a request that there is no place for now.
+        """Raise `Cancelled` if an earlier cancel applies to a request that is about to be postponed.
 
-        The two are never held at the same time where each goes away when it comes. The cancel learns of it when it comes next.
+        The two may never be leased at the same time. The cancel gets its outcome when it is received next.
         """
         request = lease.request
         names = (request.request_id, request.reply_target.callback_token) if request is not None else ()
@@ -108,7 +108,7 @@ class CancelAction:
                 self._applied_to_later_requests.pop()
 
     async def _cancel_found(self, request: Cancel, lease: Lease, found: Iterable[Lease]) -> bool:
-        """Ask for what was found to be handed on as cancelled; answer whether any of it was."""
+        """Interrupt the found requests so that they continue as cancelled; return whether any did."""
         which = (request.request_id, request.name, request.owner)
         self._in_progress.add(which)
         try:
@@ -118,16 +118,16 @@ class CancelAction:
             self._in_progress.discard(which)
 
     def _was_taken(self, request: Cancel) -> bool:
-        """Whether this cancel was answered here before: a copy of it, or its message is received again."""
+        """Return whether this cancel has an outcome here already: its message is a copy, or received again."""
         return any(
             each.outcome == OutcomeKind.CANCEL_TAKEN and (each.request_id, each.name) == (request.request_id, request.name)
             for each in (story.finished for story in self._history)
         )
 
     def _ended_as(self, request: Cancel) -> str | None:
-        """Answer how the request that it is about ended here; None where that is not known.
+        """Return the outcome of the request to cancel; None if it is not known here.
 
-        What was rejected was no request: one that was understood may have the same id.
+        A rejected message is ignored: a valid request may have the same id.
         """
         if request.step is not None:
             return None
@@ -135,10 +135,10 @@ class CancelAction:
         return next((each.outcome for each in ends if each.outcome != OutcomeKind.REJECTED), None)
 
     def _is_outdated_copy(self, request: Cancel, lease: Lease) -> bool:
-        """Whether the same cancel was here in a message that it was handed on in later.
+        """Return whether a later continuation of the same cancel was received here.
 
-        A hand-over whose answer is lost is sent again, and then there are two: both go on for as long as nothing is found,
-        and are handed on often. Were the slower ones not dropped, they would become more and more.
+        A continuation whose response is lost is sent again, and both copies continue for as long as no request is found.
+        Copies with fewer hops are dropped, so that they do not multiply.
         """
         which = (lease.delivery.origin, request.name, request.owner)
         hops, most = lease.delivery.hops, self._hops.pop(which, 0)

@@ -52,7 +52,7 @@ _Step = Observe | GetModel | Create | UseNextToken | Watch | RunSmokeTest | Dele
 
 
 class DeployBedrock(DeleteBedrock, SmokeTestBedrock, Protocol):
-    """What a lifecycle calls of Bedrock. Every wait between attempts goes through `wait`."""
+    """The Bedrock calls of a deploy request. Every wait between attempts goes through `wait`."""
 
     async def create(
         self,
@@ -64,10 +64,10 @@ class DeployBedrock(DeleteBedrock, SmokeTestBedrock, Protocol):
         token: str,
         wait: Wait,
     ) -> Created:
-        """Begin a deployment."""
+        """Create a deployment."""
 
     async def model_state(self, model_arn: str, *, wait: Wait) -> ModelState:
-        """Answer whether the model can be deployed."""
+        """Return whether the model can be deployed."""
 
 
 class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
@@ -200,7 +200,7 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
                 return outcome
 
     async def _observe_again(self, facts: DeployFacts, run: Run[Deploy]) -> DeployFacts | None:
-        """Answer what is known after a wait in line, when that is more than before it; None while still nothing is seen."""
+        """Return the facts if a deployment appeared during the wait for a slot; None if there is none yet."""
         try:
             observation = await self.observer.look(run.request.name, run.lease)
         except CallFailed:

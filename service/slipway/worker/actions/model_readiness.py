@@ -1,4 +1,4 @@
-"""Before a model is deployed that may still be on its way: find out which it is, and wait until it is Active."""
+"""Model readiness: find the model of a customization job, and wait until it is Active."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from slipway.worker.kernel.observe import Observer, ObserverBedrock, ReportProgr
 
 
 class ModelSource(ObserverBedrock, Protocol):
-    """What is asked of Bedrock about models, and the jobs that make them."""
+    """The Bedrock calls about models and their customization jobs."""
 
     async def job(self, identifier: str, *, wait: Wait) -> CustomizationJob | None:
-        """Answer the customization job of this ARN or name; None when there is none."""
+        """Return the customization job of this ARN or name; None if there is none."""
 
     async def model_state(self, model_arn: str, *, wait: Wait) -> ModelState:
-        """Answer whether the model can be deployed."""
+        """Return whether the model can be deployed."""
 
 
 class ModelReadiness:
-    """Waits for models, by their requests' deadlines."""
+    """Waits for models until their requests' deadlines."""
 
     def __init__(self, bedrock: ModelSource, *, rng: random.Random) -> None:
         self._bedrock = bedrock
         self._observer = Observer(bedrock, rng)
 
     async def ready(self, request: Deploy, lease: Lease, deadline: float, report_progress: ReportProgress) -> Deploy | Outcome:
-        """Answer the request, with its model known and Active; or how it ended, where there will be none.
+        """Return the request with its model known and Active; or its outcome, if there will be no model.
 
-        `deadline` is by the event loop's clock. One that passes leaves the request as far as it has come: what is to be
-        said of it then, the lifecycle knows. Raises `Interrupted`.
+        `deadline` is by the event loop's clock. When it passes, the request is returned as it is, and the deploy action
+        reports the timeout. Raises `Interrupted`.
         """
         if not request.needs_model_status:
             return request

@@ -1,4 +1,4 @@
-"""A pipeline that is being stopped: its step is answered at once, and what the step had asked for is cancelled."""
+"""SageMaker pipelines that are stopped: the step gets its callback at once, and the step's request is cancelled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class PipelineStops:
-    """Lets pipelines stop."""
+    """Handles the stop messages of SageMaker pipelines."""
 
     def __init__(self, policy: WorkerPolicy, callbacks: CallbackSender, cancel_action: CancelAction) -> None:
         self._policy = policy
@@ -29,9 +29,9 @@ class PipelineStops:
         self._cancel_action = cancel_action
 
     async def stop(self, stopping: PipelineStopping, lease: Lease) -> Done | Release:
-        """Say the one word that the pipeline waits for, and let what the step had asked for be handed on as cancelled.
+        """Send the callback that the pipeline waits for, and cancel the step's request.
 
-        That has a message, and an event, of its own. Where it is not held here, this message is given back, as a cancel is.
+        That request has a message and an event of its own. If it is not leased here, this message is released, like a cancel.
         Raises `Interrupted`.
         """
         callback = callbacks_for_stop(stopping.callback_token)
@@ -42,7 +42,7 @@ class PipelineStops:
         if isinstance(ended, Release | Done):
             return ended
         if not is_first:
-            await self._callbacks.say(callback, lease)  # whoever had the message before may have died before it did
+            await self._callbacks.say(callback, lease)  # an earlier consumer may have died before it sent it
         log.info("pipeline.stopped", outcome=ended.kind.value, reason=ended.reason and ended.reason.value, error=ended.message)
         return Done()
 
@@ -54,7 +54,9 @@ class PipelineStops:
             try:
                 request = check_permission(asked, sender, rules, own)
             except RequestRejected:
-                request = check_permission(replace(asked, delete=False), sender, rules, own)  # a rule that lets it cancel only
+                request = check_permission(
+                    replace(asked, delete=False), sender, rules, own
+                )  # the rules may permit a cancel without a delete
         except RequestRejected as rejected:
             return Outcome(OutcomeKind.REJECTED, Reason.NOT_ALLOWED, rejected.reason)
         received = lease.delivery.first_received_at

@@ -1,4 +1,4 @@
-"""Asking a deployment that has become Active one question, patiently, and writing down what came of it."""
+"""Smoke tests: send one prompt to an Active deployment, and record the result in its tags."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ log = structlog.get_logger()
 
 
 class SmokeTestBedrock(ObserverBedrock, Protocol):
-    """What a smoke test calls of Bedrock. Every wait between attempts goes through `wait`."""
+    """The Bedrock calls of a smoke test. Every wait between attempts goes through `wait`."""
 
     async def converse(self, arn: str, prompt: str, max_tokens: int, *, wait: Wait) -> str:
-        """Ask a deployment one thing, and answer its words."""
+        """Send a prompt to a deployment and return the text of its answer."""
 
     async def tag(self, arn: str, tags: Mapping[str, str], *, wait: Wait) -> None:
-        """Write tags over those of the same keys. Harmless when repeated."""
+        """Write tags, replacing those of the same keys. Harmless when repeated."""
 
 
 class SmokeTester:
-    """Tests deployments, for as long as their requests have."""
+    """Tests deployments until their requests' deadlines."""
 
     def __init__(self, bedrock: SmokeTestBedrock, rng: random.Random) -> None:
         self._bedrock = bedrock
@@ -48,7 +48,7 @@ class SmokeTester:
         *,
         is_written: bool = True,
     ) -> SmokeTestResult:
-        """Return what came of it, when that is written on the deployment, if it is to be. Raises `Interrupted`."""
+        """Return the result, after it was written to the tags if `is_written`. Raises `Interrupted`."""
         smoke_result = await self._ask(test, arn, lease, report_progress)
         log.info("deployment.tested", arn=arn, passed=smoke_result.passed)
         if is_written:
@@ -77,4 +77,4 @@ class SmokeTester:
         try:
             await self._bedrock.tag(arn, mark.tags, wait=lease.wait_to_call)
         except ResourceMissing:
-            log.info("deployment.vanished", arn=arn)  # a look will find that out
+            log.info("deployment.vanished", arn=arn)  # the next observation shows that

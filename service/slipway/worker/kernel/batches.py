@@ -1,4 +1,4 @@
-"""Many small things sent as few calls: entries wait a moment for company, and each gets its own answer."""
+"""Batched calls: entries are collected for a moment and sent together, and each gets its own result."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ Send = Callable[[Sequence[E]], Awaitable[Sequence[CallFailed | None]]]
 class Batches(Generic[E]):
     """Collects entries into calls of at most ten, `linger` seconds after the first one or when full.
 
-    The answer to an entry is None when it was applied, else the failure that it alone, or the whole call, met. A programming
-    error within the call is raised to each.
-    At most `parallel` calls are under way at once; what comes meanwhile makes the next batches fuller.
+    The result of an entry is None if it was applied, else the failure of the entry or of the whole call. A programming error in
+    the call is raised to each. At most `parallel` calls are in flight; entries that arrive meanwhile fill the next batches.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class Batches(Generic[E]):
         self._calls: set[asyncio.Task[None]] = set()
 
     def put(self, entry: E) -> asyncio.Future[CallFailed | None]:
-        """Stand an entry in line; its answer comes through the future. An entry whose future is done is not sent."""
+        """Add an entry; return a future for its result. An entry whose future is done is not sent."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[CallFailed | None] = loop.create_future()
         self._pending.append((entry, answer))
@@ -55,7 +54,7 @@ class Batches(Generic[E]):
         return answer
 
     async def drain(self) -> None:
-        """Return when everything in line has been answered."""
+        """Return when every entry has its result."""
         self._flush()
         while self._calls:
             await asyncio.wait(self._calls)
@@ -92,7 +91,7 @@ class Batches(Generic[E]):
             answers = await self._send([entry for entry, _ in batch])
         except CallFailed as failed:
             answers = [failed] * len(batch)
-        except Exception as bug:  # noqa: BLE001  every entry must be answered: it is the fault of whoever waits for it
+        except Exception as bug:  # noqa: BLE001  every entry must get its result
             for _, future in batch:
                 if not future.done():
                     future.set_exception(bug)

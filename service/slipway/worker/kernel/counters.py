@@ -1,4 +1,4 @@
-"""What is counted, in plain numbers: cheap to add to, and read by whoever shows them (metrics, health, tests)."""
+"""Counters and histograms of the worker, read by metrics and health."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 LATEST: Final = 64
-"""How many of the latest are remembered one by one."""
+"""How many of the latest values are kept."""
 
 
 @dataclass(slots=True)
 class Histogram:
-    """How often a number of seconds fell within each bound."""
+    """A histogram of durations in seconds."""
 
     bounds: tuple[float, ...]
     counts: list[int] = field(default_factory=list)
@@ -47,27 +47,27 @@ class Counters:
     events_unmatched: int = 0
     """Upstream events that no trigger matches."""
     replies: Counter[str] = field(default_factory=Counter)
-    """By what became of them."""
+    """Callbacks by result."""
     events_given_up: int = 0
-    """Outcomes that SNS refuses in every form; each is in the dead-letter queue instead."""
+    """Outcomes that SNS refused in every form; each is in the dead-letter queue instead."""
     put_off: int = 0
     """Requests continued later because their outcome could not be published."""
     dead_letters: Counter[str] = field(default_factory=Counter)
-    """By whether they were sent."""
+    """Dead letters by result."""
     adoptions: int = 0
     unknown_answers: int = 0
     quota_refusals: int = 0
     expiries: int = 0
-    """Deletes that were asked for because a deployment's time was over."""
+    """Delete requests for expired deployments."""
     postponed: int = 0
-    """Requests that went back to the queue for a while, so that others had their places."""
+    """Requests that were returned to the queue for a while, so that others got their places."""
     sweeps: int = 0
     sweeps_failed: int = 0
     settlements: Counter[str] = field(default_factory=Counter)
     faults: int = 0
-    """Exceptions nobody expected: each is a bug of Slipway's."""
+    """Unexpected exceptions: each is a bug in Slipway."""
     request_seconds: Histogram = field(default_factory=lambda: Histogram(_MINUTES))
     """From the first receipt to the published outcome."""
     creation_seconds: Histogram = field(default_factory=lambda: Histogram(_MINUTES))
-    """From a deployment's creation to its end, by AWS's clock."""
+    """From a deployment's creation to its terminal status, by AWS's clock."""
     sweep_seconds: Histogram = field(default_factory=lambda: Histogram(_SECONDS))

@@ -1,7 +1,7 @@
-"""The only place where a coroutine of Slipway may be interrupted.
+"""Interruptible waits: the only points at which the coroutine of a request may be interrupted.
 
-Nothing is cancelled. A coroutine waits through `Waits`, and a wait (never a call) is what an interruption ends: the lease
-was lost, the daemon stops, the twelve hours of SQS run out, or the request's deadline has come.
+No task is cancelled. A coroutine waits through `Waits`, and an interruption ends a wait, never a call: the lease was lost, the
+daemon stops, the twelve hours of SQS are nearly over, or the request's deadline has passed.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ T = TypeVar("T")
 
 
 class Interrupted(Exception):
-    """A wait was ended; the class says why."""
+    """A wait was ended. The class gives the cause."""
 
 
 class LeaseLost(Interrupted):
-    """Somebody else has, or may have, the message: no further create or announcement for this delivery."""
+    """Another consumer has, or may have, the message: no further create or event for this delivery."""
 
 
 class Stopping(Interrupted):
-    """The daemon is to end: give back what is held."""
+    """The daemon shuts down: release the message."""
 
 
 class Superseded(Interrupted):
-    """Another message of the same request carries it on: this one is to be deleted."""
+    """Another message continues the same request: delete this one."""
 
 
 class TooLongHeld(Interrupted):
-    """SQS lets nobody hold this message for longer (twelve hours), or hand it out once more: hand the request on."""
+    """SQS allows no longer lease (twelve hours) or no further receive: continue in a new message."""
 
 
 class Cancelled(Interrupted):
-    """Somebody wants the request no more: hand it on as cancelled."""
+    """A cancel request applies: continue in a new message as cancelled."""
 
 
 class Postponed(Interrupted):
-    """The request is to go back to the queue for a while, so that others have its place."""
+    """Return the request to the queue for a while, so that others get its place."""
 
 
 class DeadlinePassed(Interrupted):
-    """The request's own time is over."""
+    """The request's timeout is over."""
 
 
 _URGENCY: Final[tuple[type[Interrupted], ...]] = (
@@ -62,10 +62,10 @@ _URGENCY: Final[tuple[type[Interrupted], ...]] = (
 
 
 class Wait(Protocol):
-    """Awaits a future, or raises `Interrupted` instead: what a call is given for its waits. `failed` says why it waits."""
+    """Awaits a future or raises `Interrupted`. Every AWS call waits through one. `failed` is the cause of the wait."""
 
     async def __call__(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
-        """Answer the future's result."""
+        """Return the result of the future."""
 
 
 class Waits:
@@ -80,20 +80,20 @@ class Waits:
         self._waiting: asyncio.Future[object] | None = None
 
     def interrupt(self, why: type[Interrupted]) -> None:
-        """End the wait that is going on, or else the next one, and every one after it. Safe to repeat."""
+        """End the current wait, or the next one, and every one after it. Safe to repeat."""
         self._due.add(why)
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(self._most_urgent())
 
     def check(self) -> None:
-        """Raise if the coroutine must not go on: for just before anything that cannot be taken back."""
+        """Raise `Interrupted` if the coroutine must stop. To be called before anything that cannot be undone."""
         if self._due:
             raise self._most_urgent()
 
     async def wait(self, future: asyncio.Future[T]) -> T:
-        """Await a future; raise `Interrupted` instead, before or meanwhile, when the coroutine must not go on.
+        """Await a future; raise `Interrupted` as soon as the coroutine must stop.
 
-        An interruption completes the future with that exception, so whoever was to complete it sees that it is done.
+        An interruption completes the future with that exception, so that its producer sees that it is done.
         """
         self.check()
         self._waiting = future  # type: ignore[assignment]  # only done() and set_exception() are used
@@ -105,11 +105,11 @@ class Waits:
         return answer
 
     async def wait_to_call(self, future: asyncio.Future[T], _: CallFailed, /) -> T:
-        """Await what a call waits for before its next attempt, as `wait` does."""
+        """Await what a call waits for before its next attempt, like `wait`."""
         return await self.wait(future)
 
     async def pause(self, seconds: float) -> None:
-        """Let time pass; raise `Interrupted` as soon as the coroutine must not go on."""
+        """Pause; raise `Interrupted` as soon as the coroutine must stop."""
         future: asyncio.Future[None] = self._loop.create_future()
         timer = self._loop.call_later(seconds, complete, future)
         try:
@@ -118,11 +118,11 @@ class Waits:
             timer.cancel()
 
     def until(self, deadline: float) -> Until:
-        """Within, waits end with `DeadlinePassed` at this time; afterwards they no longer do."""
+        """Return a context in which waits end with `DeadlinePassed` at this time."""
         return Until(self, deadline, self._deadlines)
 
     def clear(self, why: type[Interrupted]) -> None:
-        """What was to end every wait is no reason any more. Safe to repeat."""
+        """Remove a cause of interruption. Safe to repeat."""
         self._due.discard(why)
 
     def _most_urgent(self) -> Interrupted:
@@ -135,30 +135,30 @@ class Deadlines:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._heap: list[Until] = []
-        """A heap: the earliest is on top. Those that are over stay until they come up, or are half of it."""
+        """A heap by deadline. Entries that have ended are dropped when they reach the top, or are half of it."""
         self._over = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
 
     def __len__(self) -> int:
-        """How many are in line; those that are over are never the most."""
+        """Return the number of entries; ended ones are never the majority."""
         return len(self._heap)
 
     def add(self, until: Until) -> None:
-        """Interrupt its waits when its time has come, unless it is over by then."""
+        """Interrupt its waits at its deadline, unless it has ended by then."""
         heapq.heappush(self._heap, until)
         self._set_timer()
 
     def end(self, until: Until) -> None:
-        """It is over before its time."""
+        """Remove a deadline that has ended early."""
         if self._heap[-1] is until:
-            self._heap.pop()  # the last leaf of a heap: what began last, and most often ends at once
+            self._heap.pop()  # the last leaf of a heap may be removed directly
         else:
             self._over += 1
         self._tidy()
 
     def _tidy(self) -> None:
-        """Drop those that are over, where they are the most; and the timer, where nothing is left."""
+        """Drop ended entries if they are the majority, and the timer if nothing is left."""
         if self._over * 2 > len(self._heap):
             self._heap = [each for each in self._heap if not each.is_over]
             heapq.heapify(self._heap)
@@ -168,7 +168,7 @@ class Deadlines:
             self._timer, self._timer_at = None, math.inf
 
     def _set_timer(self) -> None:
-        """Let the timer ring for the earliest. It may ring for one that is over: it is then wound again."""
+        """Set the timer to the earliest deadline. It may fire for one that has ended, and is then set again."""
         if self._heap and self._heap[0].deadline < self._timer_at:
             if self._timer is not None:
                 self._timer.cancel()
@@ -186,7 +186,7 @@ class Deadlines:
 
 
 class Until:
-    """A deadline for the waits within."""
+    """A context in which waits end at a deadline."""
 
     __slots__ = ("_deadlines", "_is_in_heap", "_waits", "deadline")
 
@@ -198,7 +198,7 @@ class Until:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing waits for it any more."""
+        """Return whether the context was left."""
         return self._waits is None
 
     def __lt__(self, other: Until) -> bool:
@@ -214,25 +214,25 @@ class Until:
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
         if self._waits is not None:
             self._waits.clear(DeadlinePassed)
-            self._waits = None  # it may stay in line for long: what it was for does not
+            self._waits = None  # it may stay in the heap for long, the lease must not
         if self._is_in_heap:
             self._deadlines.end(self)
 
     def pass_(self) -> None:
-        """The time has come."""
+        """Interrupt the waits: the deadline has passed."""
         self._is_in_heap = False
         if self._waits is not None:
             self._waits.interrupt(DeadlinePassed)
 
 
 async def rest(seconds: float, unless: asyncio.Event) -> None:
-    """Let time pass, or return as soon as the event is set."""
+    """Sleep, or return as soon as the event is set."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await unless.wait()
 
 
 def complete(future: asyncio.Future[None]) -> None:
-    """Complete a future that may have been completed, or interrupted, before."""
+    """Complete a future, unless it was completed or interrupted before."""
     if not future.done():
         future.set_result(None)

@@ -1,4 +1,4 @@
-"""One message held: its lease, its clock, and what its request waits for."""
+"""A leased message: its lease, its clock, and what its request waits for."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from slipway.worker.kernel.interrupts import Cancelled, Deadlines, LeaseLost, Po
 from slipway.worker.kernel.tracing import UNTRACED, WAIT, Trace, Tracer
 
 LONGEST_MEMORY: Final = 8
-"""How many waits of a request are remembered, for whoever asks why it takes so long."""
+"""How many past waits of a request are kept for the status page and the requests API."""
 LONG_SECONDS: Final = 10.0
-"""From when on a wait for the rate of calls is worth remembering: most are over in a moment."""
+"""A wait for the rate limit is recorded from this duration on."""
 
 T = TypeVar("T")
 
@@ -36,7 +36,7 @@ class PastWait:
 
 
 class Lease(Waits):
-    """A message, and everything this process knows about holding it. Times are the event loop's, unless said."""
+    """A leased message and the state of its request in this process. Times are the event loop's unless stated."""
 
     __slots__ = (
         "arn",
@@ -62,44 +62,44 @@ class Lease(Waits):
     )  # fmt: skip
 
     trace: Trace = UNTRACED
-    """What is told of it to whoever traces: of the class, and no slot, for usually nobody does."""
+    """The request's trace. A `TracedLease` has its own."""
 
     def __init__(self, delivery: Delivery, lease_seconds: float, deadlines: Deadlines | None = None) -> None:
         super().__init__(deadlines)
         self.delivery = delivery
         self.places = 1
-        """How many places it takes of those that there are for messages."""
+        """How many of the `max_held` places it takes: more than one if the message is large."""
         self.taken_at = self._loop.time()
         self.lease_until = self.taken_at + lease_seconds
         self.is_extending = False
         self.has_begun = False
-        """Whether calls for it were made in this delivery."""
+        """Calls for the request were made in this delivery."""
         self.begun_at: float | None = None
         """When this process began to process the request."""
         self.faults = 0
-        """Unexpected exceptions that processing it has met here."""
+        """Unexpected exceptions while processing it in this process."""
         self.refused: CallFailed | None = None
         """Why it cannot be continued in a new message."""
         self.is_announced = False
         """Its outcome is published."""
         self.is_ending = False
-        """How the request ended is decided: nobody can cancel it any more."""
+        """The outcome is decided: the request can no longer be cancelled."""
         self.cancelled: str | None = None
-        """What is to become of its deployment, where somebody wants the request no more."""
+        """`keep` or `delete` for its deployment, once a cancel applies to the request."""
         self.cancellers: tuple[asyncio.Future[bool], ...] = ()
         self.arn: str | None = None
         """The deployment that the request is about, once it is known."""
         self.watched: str | None = None
-        """The deployment that the watcher looks after for this request, and for no other."""
+        """The deployment that the watcher watches for this request, and for no other."""
         self.request: AnyRequest | None = None
-        """What the message asks for, once it is understood."""
+        """The request in the message, once it is parsed."""
         self.what = ""
-        """What the request is about (a deployment's name), for people."""
+        """The deployment name, for logs and the status page."""
         self.why: Reason | None = None
-        """What the request waits for at this moment."""
+        """What the request waits for now."""
         self.wait_text = ""
         self.waited: tuple[PastWait, ...] = ()
-        """What it has waited for, the latest last."""
+        """Its past waits, the latest last."""
 
     @property
     def message(self) -> Message:
@@ -113,16 +113,16 @@ class Lease(Waits):
 
     @property
     def is_lost(self) -> bool:
-        """Whether the lease is known to be lost."""
+        """Return whether the lease is known to be lost."""
         return LeaseLost in self._due
 
     @property
     def is_leaving(self) -> bool:
-        """Whether its wait is to end, or has, without an outcome."""
+        """Return whether it was interrupted, and is about to be settled without an outcome."""
         return bool(self._due)
 
     def renew(self, delivery: Delivery, lease_seconds: float) -> bool:
-        """The same message was received again, here: what came with it counts. False when this lease is lost already."""
+        """Take over a new delivery of the same message. Return False if this lease is lost already."""
         if self.is_lost:
             return False
         self.delivery = delivery
@@ -131,11 +131,11 @@ class Lease(Waits):
         return True
 
     def can_be_cancelled(self, by: Cancel) -> bool:
-        """Whether this is what the cancel is about, and has not ended."""
+        """Return whether the cancel request is about this request, which has no outcome yet."""
         return self.request is not None and by.is_about(self.request) and not self.is_ending and not self.is_lost
 
     def cancel(self, *, delete: bool) -> asyncio.Future[bool]:
-        """Ask for the request to be handed on as cancelled; answer a future for whether it was."""
+        """Interrupt the request so that it continues as cancelled; return a future for whether it did."""
         taken: asyncio.Future[bool] = self._loop.create_future()
         self.cancellers += (taken,)
         self.cancelled = DELETE if delete else KEEP
@@ -143,36 +143,36 @@ class Lease(Waits):
         return taken
 
     def end(self) -> None:
-        """How the request ended is decided."""
+        """Note that the outcome is decided."""
         self.is_ending = True
         self.clear(Cancelled)
         self.clear(Postponed)
         self.clear(Superseded)
 
     def settled(self, *, as_cancelled: bool) -> None:
-        """Tell those who wanted it cancelled what became of that."""
+        """Complete the futures of `cancel`."""
         for taken in self.cancellers:
             if not taken.done():
                 taken.set_result(as_cancelled)
 
     def now(self) -> float:
-        """Answer the present by the queue's own clock, in seconds since the epoch."""
+        """Return the time by the queue's clock, in seconds since the epoch."""
         return self.message.received_at + self._loop.time() - self.taken_at
 
     def loop_time(self, epoch: float) -> float:
-        """Turn a time by the queue's clock into one by the event loop's."""
+        """Convert a time by the queue's clock to one by the event loop's."""
         return epoch - self.message.received_at + self.taken_at
 
     def check(self) -> None:
-        """Raise if the request must not go on.
+        """Raise `Interrupted` if the request must stop.
 
-        The lease is lost, too, when this process slept through its end (stopped, swapped out): the clock tells.
+        A lease that ran out while this process was stopped or swapped out is lost, too: the clock shows it.
         """
         self._look_at_clock()
         super().check()
 
     def check_lease(self) -> None:
-        """Raise `LeaseLost` if it is; any other interruption does not matter: what was begun is to be finished."""
+        """Raise `LeaseLost` if the lease is lost. Other interruptions do not stop an outcome from being published."""
         self._look_at_clock()
         if self.is_lost:
             raise LeaseLost
@@ -191,9 +191,9 @@ class Lease(Waits):
         self.why, self.wait_text = before
 
     async def wait_to_call(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
-        """Await what a call waits for before its next attempt, as `wait` does; that is then what the request waits for.
+        """Await what a call waits for before its next attempt, and record that as what the request waits for.
 
-        Every call for a request waits through this, so that a request whose deadline passes meanwhile can say for what.
+        Every call for a request waits through this, so that a request that times out meanwhile can report the cause.
         """
         before, since = (self.why, self.wait_text), self.now()
         self.why, self.wait_text = reason_for(failed), str(failed)
@@ -205,11 +205,11 @@ class Lease(Waits):
 
     @property
     def is_in_doubt(self) -> bool:
-        """Whether calls may have been applied before: in another delivery, or before an exception in this one."""
+        """Return whether earlier calls may have been applied: in another delivery, or before an exception in this one."""
         return self.has_begun or self.delivery.is_in_doubt
 
     def cause(self) -> tuple[Reason | None, str]:
-        """Return what the request waits for, or waited for when it was interrupted; with its words."""
+        """Return what the request waits for, or waited for when it was interrupted, and the text for people."""
         if self.why is not None:
             return self.why, self.wait_text
         if self.is_in_doubt:
@@ -226,7 +226,7 @@ class Lease(Waits):
 
 
 class TracedLease(Lease):
-    """A message held, and its trace."""
+    """A lease with a trace."""
 
     __slots__ = ("trace",)
 
@@ -241,6 +241,6 @@ class TracedLease(Lease):
             yield
 
     async def wait_to_call(self, future: asyncio.Future[T], failed: CallFailed, /) -> T:
-        """Await what a call waits for; the trace shows how long that took, within the call."""
+        """Await what a call waits for, in a span of its own."""
         with self.trace.span(f"{WAIT} {reason_for(failed).value}"):
             return await super().wait_to_call(future, failed)

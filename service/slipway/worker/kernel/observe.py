@@ -1,4 +1,4 @@
-"""Looking at one deployment, and asking again for as long as it takes: what the lives of all requests have in common."""
+"""Observation of a deployment, and the pauses in between, for all actions."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from slipway.worker.kernel.retry import Retries
 log = structlog.get_logger()
 
 LAST_OBSERVATION_SECONDS: Final = 15.0
-"""A request whose deadline has passed is looked at once more, for no longer than this."""
+"""The time limit of the last observation after the deadline."""
 
 T = TypeVar("T")
 
 
 class ReportProgress(Protocol):
-    """Announces progress, where the settings ask for it."""
+    """Publishes progress events, if the settings ask for them."""
 
     def __call__(
         self, progress: Progress, reason: Reason | None, message: str | None, place: Callable[[], int] | None = None, /
     ) -> None:
-        """Announce how far a request is, and why it waits. `place` answers where in its line, from 1, if it is asked."""
+        """Publish a progress event with the reason of a wait. `place` returns the queue position, from 1."""
 
 
 def no_progress(*_: object) -> None:
@@ -41,13 +41,13 @@ def no_progress(*_: object) -> None:
 
 
 class ObserverBedrock(Protocol):
-    """What looking calls of Bedrock. Every wait between attempts goes through `wait`."""
+    """The Bedrock calls of an observation. Every wait between attempts goes through `wait`."""
 
     async def get(self, identifier: str, *, wait: Wait = ...) -> Deployment | None:
-        """Answer the deployment of this name or ARN; None when there is none now."""
+        """Return the deployment of this name or ARN; None if there is none now."""
 
     async def tags(self, arn: str, *, wait: Wait = ...) -> Mapping[str, str] | None:
-        """Answer a deployment's tags; None when there is no such deployment now."""
+        """Return a deployment's tags; None if there is no such deployment now."""
 
 
 class Observer:
@@ -69,7 +69,7 @@ class Observer:
         return Found(deployment, DeploymentTags.of(tags))
 
     async def last_observation(self, identifier: str, lease: Lease) -> Found | NotFound | str:
-        """Look once more when the deadline has passed; answer in words why nothing was seen, where nothing was."""
+        """Observe once more after the deadline; return a text for people if that failed."""
         try:
             with lease.until(lease.loop_time(lease.now()) + LAST_OBSERVATION_SECONDS):
                 return await self.look(identifier, lease)
@@ -89,7 +89,7 @@ class Observer:
         return answer
 
     async def pause(self, step: Pause, failures: int, lease: Lease, report_progress: ReportProgress) -> None:
-        """Let time pass, longer with each trouble in a row; it is known why."""
+        """Pause, longer with each failure in a row, and report why."""
         log.info("request.paused", reason=step.reason.value, message=step.message, failures=failures)
         with lease.waiting_for(step.reason, step.message):
             report_progress(Progress.WAITING, step.reason, step.message)
@@ -101,6 +101,6 @@ def _log_failure(failed: CallFailed) -> None:
 
 
 def timed_out(timeout: float, reason: Reason | None, text: str, deployment: Deployment | None) -> Outcome:
-    """Answer the outcome of a request that was not done by its deadline, and what it waited for."""
+    """Return the outcome of a request whose deadline has passed, with what it waited for."""
     said = f"not done {timeout:g} s after it was first received: {text.rstrip('.')}; what exists is kept"
     return Outcome(OutcomeKind.TIMED_OUT, reason, said, deployment)

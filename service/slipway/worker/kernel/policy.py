@@ -1,4 +1,4 @@
-"""What the operator has decided, as far as the flow needs it."""
+"""The settings that the worker needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slipway.core.rules.triggers import Trigger
 
 @dataclass(frozen=True, slots=True)
 class WorkerPolicy:
-    """What the operator has decided. Times in seconds."""
+    """The settings that the worker needs. Times in seconds."""
 
     targets: Targets
     max_held: int
@@ -23,17 +23,17 @@ class WorkerPolicy:
     allow_force: bool
     is_topic_fifo: bool
     reap_interval: float = 0.0
-    """Time between two looks for what has expired; 0 for none."""
+    """Time between two searches for expired deployments; 0 for none."""
     reply_to: tuple[str, ...] = ()
-    """Where `replyTo` may point: queue URLs and topic ARNs, a star for anything."""
+    """Allowed `replyTo` targets: queue URLs and topic ARNs, `*` for any."""
     tenant_weights: Mapping[str, int] = field(default_factory=dict)
-    """How many turns each tenant has to another's one, in the line for slots; 1 where it is not named."""
+    """The weight of each tenant in the fair queue; 1 if it is not listed."""
     triggers: tuple[Trigger, ...] = ()
     """Rules that make requests of upstream events; without any, events of AWS itself are rejected."""
     permissions: tuple[PermissionRule, ...] = ()
-    """Who may ask for what; without any rule, everybody for anything."""
+    """Permission rules; without any, every sender may request anything."""
     own_sender: str | None = None
-    """Slipway's own `SenderId`; None where there are no permissions and STS did not tell it."""
+    """Slipway's own `SenderId`; None without permission rules if STS did not return it."""
 
     @property
     def home(self) -> Target:

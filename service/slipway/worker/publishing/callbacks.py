@@ -1,7 +1,7 @@
-"""Answering whoever waits: a heartbeat while a request is worked on, one word when it has ended.
+"""Callbacks to the client that waits for a request: heartbeats while it is in progress, one callback when it has ended.
 
-A reply comes strictly after the event was published and before the message is deleted: a crash between them says it again,
-never not at all. Whoever does not wait any more (a token that timed out, a queue that is gone) changes nothing for the request.
+A callback is sent after the event was published and before the message is deleted: a crash in between sends it twice, never
+not at all. A recipient that no longer waits (an expired token, a deleted queue) changes nothing for the request.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ log = structlog.get_logger()
 HEARTBEAT_SECONDS: Final = 30.0
 TICK_SECONDS: Final = 1.0
 MOST_HEARTBEATS: Final = 8
-"""Under way at once; the next follows when one is answered."""
+"""The limit of heartbeat calls in flight."""
 RETRY_SECONDS: Final = 900.0
 """How long a failing callback is retried: its event is on the topic anyway. Less while all places for messages are taken,
 since a request keeps its place until its callbacks are sent."""
 UNDELIVERED: Final = ("NobodyThere", "GivenUp")
-"""What else becomes of a reply, as it is counted."""
+"""The other results of a callback in its metric."""
 _NOBODY_THERE: Final = (Refused, ResourceMissing, Conflicting)
 
 
 class CallbackTargets(Protocol):
-    """What replying calls of AWS."""
+    """The AWS calls of callbacks."""
 
     async def reply(self, reply: Callback) -> None:
-        """Say it. Safe to repeat."""
+        """Send a callback. Safe to repeat."""
 
     async def heartbeat(self, task_token: str) -> None:
-        """Tell Step Functions that the task is being worked on."""
+        """Send a heartbeat for a Step Functions task."""
 
 
 @dataclass(slots=True, order=True)
 class _Beat:
-    """One task that is being worked on, in the order in which they are due, by the event loop's clock."""
+    """The next heartbeat of a task, ordered by due time on the event loop's clock."""
 
     due: float
     number: int
@@ -62,7 +62,7 @@ class _Beat:
 
 
 class CallbackSender:
-    """Answers askers, by whatever they can be reached by."""
+    """Sends callbacks and heartbeats."""
 
     def __init__(
         self,
@@ -77,14 +77,14 @@ class CallbackSender:
         self._rng = rng
         self._counters = counters
         self._beats: list[_Beat] = []
-        """A heap: the one that is due first is on top."""
+        """A heap by due time."""
         self._numbers = itertools.count()
         self._under_way: set[asyncio.Task[None]] = set()
         self._is_stopped = False
         self._changed = asyncio.Event()
 
     async def reply(self, reply_target: ReplyTo, publication: Publication, lease: Lease) -> None:
-        """Tell whoever asked how it ended; return when they know, or cannot be told. Raises `Interrupted` between attempts."""
+        """Send all callbacks of an outcome until each is accepted or given up. Raises `Interrupted` between attempts."""
         for reply in callbacks_for(reply_target, publication):
             with lease.trace.span(REPLY, type(reply).__name__):
                 await self.say(reply, lease)
@@ -127,7 +127,7 @@ class CallbackSender:
             beat.is_over = True
 
     async def run(self) -> None:
-        """Send the heartbeats that are due, for all requests together, until stopped."""
+        """Send due heartbeats of all requests until stopped."""
         while not self._is_stopped:
             self._changed.clear()
             self._send_due()

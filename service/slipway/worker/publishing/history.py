@@ -1,4 +1,4 @@
-"""How the latest requests came to their ends, and how long that takes here. A convenience: the events are the record."""
+"""The latest finished requests of this process, for the status page. The events are the record."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.worker.kernel.lease import Lease
 
 ENTRIES: Final = 1000
-"""About 2 MB at most. What another replica finished, or this one before it was restarted, is not among them."""
+"""Of this process since its start; other replicas keep their own."""
 TIMES: Final = 500
-"""Enough to know what is usual, and few enough that what was usual last month is forgotten."""
+"""The number of durations from which the typical one is computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class HistoryEntry:
 
 
 class History:
-    """What has ended here, the latest last. However much that is, only so much is kept."""
+    """The latest finished requests, the latest last; their number is bounded."""
 
     def __init__(self) -> None:
         self._entries: deque[HistoryEntry] = deque(maxlen=ENTRIES)
@@ -43,19 +43,16 @@ class History:
 
     @property
     def active_seconds(self) -> tuple[float, ...]:
-        """How long the latest requests took that became Active, from the first receipt to the published outcome."""
+        """The seconds that the latest `Active` requests took, from first receipt to published outcome."""
         return tuple(self._active_seconds)
 
     def name_of(self, arn: str) -> str:
-        """Answer the name of a deployment that was announced here; its ARN where it is not known.
-
-        Whoever asks by ARN has it from an event, mostly.
-        """
+        """Return the name of a deployment whose outcome was published here; its ARN if it is not known."""
         known = (story.finished for story in reversed(self._entries) if story.finished.arn == arn)
         return next((finished.name for finished in known if finished.name not in {"", arn}), arn)
 
     def add(self, finished: FinishedRequest, lease: Lease) -> None:
-        """Keep how a request ended."""
+        """Add a finished request."""
         received_at = lease.delivery.first_received_at
         waited = tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in lease.waited)
         self._entries.append(HistoryEntry(finished, received_at, lease.message.receive_count, waited))

@@ -1,4 +1,4 @@
-"""Publishing: an event is announced when SNS has said so for this very entry, and not before."""
+"""Publishing to SNS: an event is published once SNS has accepted its entry of the batch."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ LARGEST_BATCH_BYTES: Final = 240 * 1024
 
 
 class PublishInterrupted(Exception):
-    """The topic takes nothing at the moment: what is to be published is published later."""
+    """The topic accepts nothing at the moment: publish later."""
 
 
 class PublishRefused(Exception):
-    """SNS refuses this event in every form."""
+    """SNS refuses this event in full and minimal form."""
 
 
 class Topic(Protocol):
-    """What announcing calls of SNS."""
+    """The SNS call of the publisher."""
 
     async def publish(self, batch: Sequence[Publication]) -> Sequence[CallFailed | None]:
-        """Publish at most ten events, once; answer for each whether it was."""
+        """Publish at most ten events, once; return a failure or None for each."""
 
 
 class Publisher:
@@ -56,10 +56,10 @@ class Publisher:
         )
 
     async def publish_until_done(self, publication: Publication, lease: Lease) -> None:
-        """Publish; return when SNS has acknowledged it. Raises `Interrupted` between attempts, never within one.
+        """Publish; return when SNS has accepted the event. Raises `Interrupted` between attempts, never within one.
 
-        Safe to repeat: the event keeps its id. An event that SNS refuses for what is in it is tried in its smallest form.
-        Raises `PublishRefused` where that is refused, too, and `PublishInterrupted` where the topic takes nothing.
+        Safe to repeat: the event keeps its id. An event that SNS refuses for its content is retried in minimal form.
+        Raises `PublishRefused` if that is refused, too, and `PublishInterrupted` if the topic accepts nothing.
         """
         retries, is_minimal = Retries(lease, self._rng), False
         while True:
@@ -76,12 +76,12 @@ class Publisher:
             await retries.pause(failed)
 
     def publish_best_effort(self, publication: Publication, tries: int = BEST_EFFORT_ATTEMPTS) -> None:
-        """Publish progress: in order, without waiting for it, and without fuss when it fails again and again."""
+        """Publish progress in order, without waiting. A progress event that fails repeatedly is dropped."""
         answer = self._batches.put(publication)
         answer.add_done_callback(lambda answer: self._published_best_effort(publication, answer, tries - 1))
 
     async def drain(self) -> None:
-        """Return when everything in line has been answered."""
+        """Return when every pending event was accepted or refused."""
         await self._batches.drain()
 
     def _published_best_effort(self, publication: Publication, answer: asyncio.Future[CallFailed | None], tries: int) -> None:

@@ -1,4 +1,4 @@
-"""Dead letters: a copy of what ends without having been processed goes to the dead-letter queue, for a person to look at."""
+"""Dead letters: a copy of each message that could not be processed, for the operator."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ GIVEN_UP: Final = "GivenUp"
 
 
 class DeadLetterQueue(Protocol):
-    """Where the copies go."""
+    """The dead-letter queue."""
 
     async def send_dead_letter(self, outgoing: Outgoing) -> None:
         """Send one message to the dead-letter queue."""

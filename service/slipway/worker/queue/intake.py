@@ -1,4 +1,4 @@
-"""Receiving: as many long polls as there is work for, never for more messages than there is room for."""
+"""Receiving: as many long polls as there is work for, never for more messages than there are free places."""
 
 from __future__ import annotations
 
@@ -22,31 +22,30 @@ from slipway.worker.queue.leases import Leases
 log = structlog.get_logger()
 
 POLL_SECONDS: Final = 20
-"""The longest long poll that SQS has: an idle daemon makes three calls a minute."""
+"""The longest long poll of SQS: an idle daemon makes three calls a minute."""
 POLL_SIZE: Final = 10
 MOST_POLLS: Final = 8
 MOST_RESERVED: Final = 10
 CROWDED_POLL_SECONDS: Final = 5.0
-"""Time between two polls while what they bring is mostly sent back: each costs a send and two deletes more, the second
-delete for the message before a continuation."""
+"""Time between two polls while most of their messages are returned: each return costs a send and two deletes."""
 BUSY_POLL_SECONDS: Final = 1.5
-"""The same, while each poll brings as much as it may: then more is behind."""
+"""The same while every poll is full: then the queue has more."""
 
 
 def reserved_places(max_held: int) -> int:
-    """Answer how many places deploys may not take: a quarter, at most ten."""
+    """Return how many places are reserved for other requests than deploys: a quarter, at most ten."""
     return min(MOST_RESERVED, max(max_held // 4, int(max_held > 1)))
 
 
 class Source(Protocol):
-    """What intake calls of SQS."""
+    """The SQS call of intake."""
 
     async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
-        """Answer at most so many messages, waiting so long for the first. Until it is sent it waits through `wait`."""
+        """Return at most `limit` messages, after at most `wait_seconds`. Until it is sent it waits through `wait`."""
 
 
 class Intake:
-    """Polls the queue. A poll in flight is never cancelled: SQS would hand its messages to nobody."""
+    """Polls the queue. A poll in flight is never cancelled: its messages would stay hidden until their visibility timeout."""
 
     def __init__(
         self,
@@ -72,9 +71,9 @@ class Intake:
         self._counters = counters
         self._reserved = 0
         self._usual_places = 1
-        """How many places the largest message of the latest receive takes: the next may bring as large ones."""
+        """How many places the largest message of the latest receive takes: the next receive may bring messages as large."""
         self.when_full: Callable[[], None] = lambda: None
-        """Called every few seconds while there is no room."""
+        """Called every few seconds while all places are taken."""
         self._polls: set[asyncio.Task[None]] = set()
         self._waits: set[Waits] = set()
         self._wanted_polls = 1
@@ -84,34 +83,34 @@ class Intake:
         self._stopped = asyncio.Event()
         self._fault: BaseException | None = None
         self.last_ended_at: float | None = None
-        """When a receive last ended, well or badly, or began where there was none, by the event loop's clock."""
+        """When a receive last ended, or started after a time without any, by the event loop's clock."""
 
     @property
     def is_polling(self) -> bool:
-        """Whether a receive is under way."""
+        """Return whether a receive is in flight."""
         return bool(self._polls)
 
     @property
     def needs_poll(self) -> bool:
-        """Whether there is room for more messages, so that a poll should be going on."""
+        """Return whether there are free places, so that a poll should be in flight."""
         return self._reserved > 0 or self._room() >= self._smallest_poll()
 
     def stop(self) -> None:
-        """Begin no further poll; `run` ends when those in flight have, and what they bring is begun as always."""
+        """Start no further poll; `run` ends when those in flight have, and their messages are processed as usual."""
         self._stopped.set()
         for waits in self._waits:
             waits.interrupt(Stopping)
         self._changed.set()
 
     def shorten_shutdown(self) -> None:
-        """Do not even wait for the polls in flight: what they bring stays invisible until its lease runs out."""
+        """Cancel the polls in flight: their messages stay hidden until the visibility timeout."""
         for poll in self._polls:
             poll.cancel()
 
     async def run(self) -> None:
-        """Keep the right number of polls going, until stopped.
+        """Keep the right number of polls in flight until stopped.
 
-        What nobody expected of a poll is raised here: better to begin anew as another process than to go on deaf.
+        An unexpected exception of a poll is raised here: a new process is better than one that receives nothing.
         """
         while not self._stopped.is_set():
             while len(self._polls) < self._wanted_polls and self._may_poll():
@@ -127,7 +126,7 @@ class Intake:
         return self._max_held - self._leases.places - self._reserved
 
     def _may_poll(self) -> bool:
-        """Whether there is room for a poll, and time: polls are paced while requests are sent back, or the places are taken."""
+        """Return whether to poll now. Polls are paced while requests are returned or few places are free."""
         room, now = self._room(), asyncio.get_running_loop().time()
         if room > self._reserved_places and now - self._leases.postponed_at >= CROWDED_POLL_SECONDS:
             return room >= self._smallest_poll()
@@ -155,18 +154,18 @@ class Intake:
         self._changed.set()
 
     def _smallest_poll(self) -> int:
-        """Where much may be held, do not make a call for each single place that falls free."""
+        """Return how many free places justify a call."""
         return max(1, min(POLL_SIZE, self._max_held // 20))
 
     def _poll(self) -> None:
         room = self._room()
-        # For the reserved places as many messages as places: most of them go back at once, however large they are.
+        # The reserved places: one place for each message, as most of them are returned at once, however large they are.
         places = self._usual_places if room > self._reserved_places else 1
         limit = max(1, min(POLL_SIZE, room // places))
         reserved = limit * places
         self._reserved += reserved
         if not self._polls:
-            self._ended()  # what was full for long has been silent for long, and that is nothing wrong
+            self._ended()  # a worker without free places does not receive, and is healthy
         poll = asyncio.get_running_loop().create_task(self._receive(limit, reserved))
         self._polls.add(poll)
         poll.add_done_callback(self._polled)
@@ -196,7 +195,7 @@ class Intake:
             self._begin(lease)
 
     async def _receive_until_answered(self, limit: int, attempt: str | None, wait: Wait) -> Sequence[Message]:
-        """Receive; on trouble wait and try again. On FIFO under the same attempt id, so that no answer is lost."""
+        """Receive; after a failure, pause and try again. On FIFO with the same attempt id, so that no response is lost."""
         while not self._stopped.is_set():
             try:
                 messages = await self._queue.receive(limit, wait_seconds=POLL_SECONDS, attempt=attempt, wait=wait)

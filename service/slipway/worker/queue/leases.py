@@ -1,7 +1,7 @@
-"""Keeping what is held: one loop extends all leases, and each message is settled exactly once.
+"""The leases of all messages: one loop extends them, and each message is settled exactly once.
 
-The message is the lease and the journal: as long as it is held nobody else sees it, and if this process dies, the lease
-runs out and another one receives the same message.
+While a message is leased no other consumer receives it. If this process dies, its visibility timeout ends and another
+consumer receives the same message.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from slipway.worker.kernel.retry import Retries
 log = structlog.get_logger()
 
 LONGEST_HOLD_SECONDS: Final = 11 * 3600.0
-"""SQS ends every hold twelve hours after the receive; an hour is left for handing on."""
+"""SQS ends every lease twelve hours after the receive; an hour is left to send the continuation."""
 LEASE_LIMIT_SECONDS: Final = 12 * 3600.0 - 60.0
-"""A lease that would end later, counted from the receive, is refused by SQS; a minute is for clocks and calls."""
+"""The latest end of a lease after the receive that SQS accepts, less a minute for clocks and calls."""
 LONGEST_ROUND_SECONDS: Final = 600.0
 LONGEST_VISIBILITY_SECONDS: Final = 12 * 3600 - 120
-"""Twelve hours after the receive, less what clocks and calls may take."""
+"""Twelve hours after the receive, less two minutes for clocks and calls."""
 SAME_SECONDS: Final = 60
 """Messages are hidden for whole minutes, so that several share a call."""
 STOPPING_PATIENCE_SECONDS: Final = 5.0
 LINGER_SECONDS: Final = 0.05
 LOOKED_AFTER_AT_ONCE: Final = 250
-"""Then everybody else has a turn: to begin extending ten thousand leases at once would stop the event loop for 0.1 s."""
+"""How many leases one step of the loop looks at, so that other coroutines can run in between."""
 PARALLEL_CALLS: Final = 8
 SMALLEST_BUDGET_BYTES: Final = 32 * 1024 * 1024
 SMALLEST_PLACE_BYTES: Final = 16 * 1024
-"""Several times a usual request: where very many are held, a place has no more than that."""
+"""Several times a usual request: the size of a place if `max_held` is large."""
 LARGEST_BATCH_BYTES: Final = 1000 * 1024
 """SQS takes 1 MiB in one batch, ids and attribute types counted."""
 
@@ -59,10 +59,10 @@ def bytes_of_place(max_held: int) -> int:
 
 
 class LeaseCalls(Protocol):
-    """What custody calls of SQS."""
+    """The SQS calls of leases."""
 
     async def extend(self, receipts: Sequence[str], seconds: int) -> Sequence[CallFailed | None]:
-        """Make at most ten messages invisible for so long from now; 0 gives them back at once."""
+        """Hide at most ten messages for so many seconds from now; 0 releases them at once."""
 
     async def delete(self, receipts: Sequence[str]) -> Sequence[CallFailed | None]:
         """Delete at most ten messages."""
@@ -72,7 +72,7 @@ class LeaseCalls(Protocol):
 
 
 class Leases:
-    """Everything that is held, by message id."""
+    """The leases of one queue, by message id."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Leases:
         self._queue = queue
         self._place_bytes = bytes_of_place(max_held)
         self.places = 0
-        """How many places are taken: one for each message, and more for a large one."""
+        """The number of places taken: one for each message, more for a large one."""
         self._lease_seconds = lease_seconds
         self._traits = traits
         self._rng = rng
@@ -99,14 +99,14 @@ class Leases:
         self._patience_ends = math.inf
         self.make_lease: Callable[[Delivery, float, Deadlines], Lease] = Lease
         self.changed = asyncio.Event()
-        """Set when something has been let go: there is room again."""
+        """Set when a lease has ended and its places are free."""
         self.postponed_at = -math.inf
         """When a request last gave its place up, by the event loop's clock."""
         self._extends = Batches[Lease](self._extend, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._deletes = Batches[Lease](self._delete, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._releases = Batches[Lease](self._release, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._hides = Batches(self._hide_each, linger=0.0, parallel=PARALLEL_CALLS)
-        # At once: until it is sent, a kill costs one of the message's last receives.
+        # Without linger: until it is sent, a kill costs one of the message's last receives.
         self._finishes = Batches(queue.delete, linger=0.0, parallel=PARALLEL_CALLS)
         self._sends = Batches(queue.send, linger=0.0, parallel=PARALLEL_CALLS, size=_size_of, largest=LARGEST_BATCH_BYTES)
 
@@ -117,9 +117,9 @@ class Leases:
         return iter(list(self._by_message_id.values()))
 
     def take(self, message: Message) -> Lease | None:
-        """Hold a message from now on; None when it is held already, and this is the same piece of work again.
+        """Return a lease on a message; None if it is leased already and this is another delivery of it.
 
-        The newer receipt handle is the one that counts from then on, and with it the lease begins anew.
+        The lease then continues with the newer receipt handle, and is as long as a new one.
         """
         delivery = Delivery.of(message.packed())
         message = delivery.message
@@ -129,7 +129,7 @@ class Leases:
             if held.renew(delivery, self._lease_seconds):
                 log.info("message.duplicated", message_id=message.message_id, receive_count=message.receive_count)
                 if self._traits.should_continue(message.receive_count):
-                    held.interrupt(TooLongHeld)  # were this process to die now, nobody would receive it again
+                    held.interrupt(TooLongHeld)  # if this process died now, SQS would move it to the dead-letter queue
                 return None
             self.places -= held.places
         lease = self._by_message_id[message.message_id] = self.make_lease(delivery, self._lease_seconds, self._deadlines)
@@ -145,7 +145,7 @@ class Leases:
             self.changed.set()
 
     async def run(self) -> None:
-        """Look at every lease several times in its life, and extend what is past its half, until stopped."""
+        """Extend every lease that is past its half, until stopped."""
         while not self._stopped.is_set():
             for number, lease in enumerate(self, 1):
                 if self._by_message_id.get(lease.message.message_id) is lease:
@@ -155,7 +155,7 @@ class Leases:
             await rest(min(self._lease_seconds / 12, LONGEST_ROUND_SECONDS), unless=self._stopped)
 
     def shorten_shutdown(self) -> None:
-        """The daemon is to end: do not try for long to settle what cannot be settled."""
+        """Retry failing settlements only briefly: the daemon shuts down."""
         self._patience_ends = self._loop.time() + STOPPING_PATIENCE_SECONDS
 
     def stop(self) -> None:
@@ -163,12 +163,12 @@ class Leases:
         self._stopped.set()
 
     async def delete(self, lease: Lease) -> None:
-        """Delete the message, whose outcome is published. Gives up when the lease is over: it will be received again."""
+        """Delete a message whose outcome is published. Give up when the lease is over: it is then received again."""
         self.discard(lease)
         await self._settle(self._deletes, lease, "delete")
 
     async def release(self, lease: Lease, after: int = 0) -> None:
-        """Make the message visible again, at once or after so many seconds. Gives up when the lease is over."""
+        """Make a message visible again, at once or after so many seconds. Give up when the lease is over."""
         self.discard(lease)
         if lease.is_lost:
             return None
@@ -183,9 +183,9 @@ class Leases:
         return None
 
     def finish(self, receipt: str) -> asyncio.Future[CallFailed | None]:
-        """Delete the message before this one, whose owner may have died before it did so. Safe to repeat.
+        """Delete the previous message, in case its consumer died before it did so. Safe to repeat.
 
-        The future's result is why that failed; None where SQS took the call.
+        The result of the future is the failure; None if SQS accepted the call.
         """
         return self._finishes.put(receipt)
 
@@ -194,11 +194,11 @@ class Leases:
         return self._by_message_id.get(lease.message.message_id) is lease
 
     async def send_continuation(self, lease: Lease, continuation: Outgoing) -> CallFailed | None:
-        """Send the request on under a new message; return what made that impossible. The caller then deletes this one.
+        """Send the continuation of a message; return the failure if it cannot be sent. The caller then deletes the message.
 
-        A crash between the two leaves both: the same request twice, which is harmless. It is never left without one.
-        This message is hidden before for so long that the new one's readers delete it, or use up their receives: so it
-        is not continued once more meanwhile, and a request never has more than three messages.
+        A crash in between leaves both messages: the same request twice, which is harmless. Before, this message is hidden
+        until the consumers of the new one have deleted it or used up their receives: it is not continued again meanwhile,
+        and a request never has more than three messages.
         """
         retries, failures, is_hidden = Retries(lease, self._rng), count(1), self._traits.is_fifo
         while True:
@@ -211,10 +211,10 @@ class Leases:
                 return None
             log.warning("continue.failed", code=failed.code, error=str(failed))
             if isinstance(failed, ReceiptExpired) and lease.receipt != receipt:
-                continue  # received again meanwhile, here: it was the older receipt that is gone
+                continue  # received again here meanwhile: only the older receipt has expired
             is_over = isinstance(failed, Refused | ReceiptExpired) or retries.is_over(failed)
             if is_over or not await self._may_try_again(lease, next(failures)):
-                # Its lease is as short as before again, as soon as it is extended.
+                # The next extension makes its lease as short as before again.
                 lease.lease_until = min(lease.lease_until, self._loop.time() + self._lease_seconds / 2)
                 return failed
 
@@ -256,7 +256,7 @@ class Leases:
             self._extends.put(lease).add_done_callback(lambda answer: self._extended(lease, receipt, now, answer))
 
     def _extendable_until(self, lease: Lease, now: float) -> float:
-        """Answer until when a lease that is extended now may last: SQS ends it twelve hours after the receive."""
+        """Return the end of a lease that is extended now: SQS ends it twelve hours after the receive."""
         return min(now + self._lease_seconds, lease.taken_at + LEASE_LIMIT_SECONDS)
 
     def _extended(self, lease: Lease, receipt: str, asked_at: float, answer: asyncio.Future[CallFailed | None]) -> None:
@@ -267,7 +267,7 @@ class Leases:
             return
         failed = answer.result()
         if isinstance(failed, ReceiptExpired) and lease.receipt != receipt:
-            return  # received again meanwhile, here: it was the older receipt that is gone
+            return  # received again here meanwhile: only the older receipt has expired
         if failed is None:
             self._counters.leases_extended += 1
             lease.lease_until = max(lease.lease_until, self._extendable_until(lease, asked_at))
@@ -294,7 +294,7 @@ class Leases:
         return not lease.is_lost and self._loop.time() < min(lease.lease_until, self._patience_ends)
 
     async def _extend(self, held_leases: Sequence[Lease]) -> Sequence[CallFailed | None]:
-        """Extend each for a whole lease; near the limit of SQS for what is left, and those of one length in one call."""
+        """Extend each by a whole lease, or less near the twelve hours of SQS; leases of one length share a call."""
         now = self._loop.time()
         seconds = [int(self._extendable_until(lease, now) - now) for lease in held_leases]
         answers: list[CallFailed | None] = [None] * len(held_leases)

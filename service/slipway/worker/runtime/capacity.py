@@ -1,4 +1,4 @@
-"""Keep room for what frees room: when the places are taken, a request that waits goes back to the queue for a while."""
+"""Places for messages: when they are taken, a waiting request returns to the queue for a while."""
 
 from __future__ import annotations
 
@@ -27,33 +27,33 @@ SHORTEST_DELAY_SECONDS: Final = 30.0
 LONGEST_DELAY_SECONDS: Final = 900.0
 """SQS delays a new message by 15 minutes at most."""
 SECONDS_IN_LINE: Final = 10.0
-"""How much longer a delay may be for each request that waits for a slot here: those have work for the slots meanwhile."""
+"""How much longer a delay may be for each request in the fair queue here."""
 SHORTEST_FIFO_DELAY_SECONDS: Final = 300.0
 LONGEST_FIFO_DELAY_SECONDS: Final = 3600.0
-"""On FIFO each return costs one of the message's receives: it comes back more rarely."""
+"""On FIFO each return costs one of the message's receives, so delays are longer."""
 FIFO_SECONDS_ALONE: Final = 900.0
 """The longest delay on FIFO while no request waits for a slot here."""
 FIFO_SECONDS_IN_LINE: Final = 300.0
 """How much longer a delay on FIFO may be for each request that waits for a slot here."""
 MOST_RETURNS: Final = MOST_DEATHS // 2
 RETURN_SECONDS: Final = 60.0
-"""How long what can be received again may take to be: as long later requests for the same deployment wait for it."""
+"""How long after its delay a message may arrive: until then later requests for the same deployment wait for it."""
 
 _TROUBLES: Final = frozenset({Reason.THROTTLED, Reason.ACCESS_DENIED, Reason.NO_ANSWER})
 _WAITS: Final = _TROUBLES | {Reason.PREDECESSOR, Reason.NO_SLOT, Reason.MODEL_NOT_ACTIVE, Reason.NAME_RESERVED}
-"""What a deploy may wait for that has nothing in creation."""
+"""What a deploy without a deployment in creation may wait for."""
 _CONTROL_WAITS: Final = _WAITS | {Reason.BUSY, Reason.DEPLOYMENT_MISSING, Reason.UPDATING}
 
 
 class Capacity:
-    """Decides, when a request comes, whether it stays, and which other one gives its place up for it.
+    """Decides whether a request that arrives stays, and which other one gives up its place for it.
 
-    Deploys take all places but the reserved ones. One more deploy costs a place of the target whose requests wait most;
-    there, of what waits for a slot, whoever is last in the fair queue; else whoever has the lowest priority and came last.
-    That may be the newcomer itself. So a broken target's requests never take the places of a healthy one.
+    Deploys take all places but the reserved ones. For one more deploy a request of the target with the most waiting requests
+    gives up its place: the last one in the fair queue, else the one of lowest priority that arrived last. That may be the new
+    request itself. So the requests of a failing target never take the places of a healthy one.
 
-    What gives its place up comes back after a delay, with its clock, age and count of receives as if it had stayed: in a new
-    message on a standard queue; on FIFO, where that would change the order, as the same one.
+    A request that gives up its place returns after a delay with its deadline, age and receive count unchanged: in a new message
+    on a standard queue; on FIFO, where that would change the order, in the same one.
     """
 
     def __init__(
@@ -76,16 +76,16 @@ class Capacity:
         reserved = reserved_places(max_held)
         self._most_deploys = max_held - reserved
         self._comfortable = max_held - max(1, reserved // 2)
-        """Above this, also what is no deploy costs a waiting request its place: some are free for the next receive."""
+        """Above this, other requests than deploys cost a waiting request its place, too: some places stay free."""
         self._is_fifo = is_fifo
         self._rng = rng
         self._counters = counters
         self._away: dict[str, dict[float, float]] = {}
-        """By key of `RequestOrder`: when what was postponed was first received, and until when it is away."""
+        """Postponed requests by key of `RequestOrder`: first receipt, and the latest time of return."""
         self._loop = asyncio.get_running_loop()
 
     def admit(self, request: AnyRequest, lease: Lease) -> bool:
-        """Answer whether a request that has just come may stay; make another one give its place up where that is needed."""
+        """Return whether a new request may stay; make another one give up its place if necessary."""
         if self._left(request, lease) <= 0 or self._is_worn(lease):
             return True
         if self._is_behind(request, lease):
@@ -96,7 +96,7 @@ class Capacity:
         return may_stay
 
     def _find_place(self, request: AnyRequest, lease: Lease) -> bool:
-        """Answer whether a request may stay although the places for deploys may be taken."""
+        """Return whether a request may stay when the places for deploys are taken."""
         held = [each for each in self._leases if each.request is not None and not each.is_leaving and each is not lease]
         deploys = [each for each in held if isinstance(each.request, Deploy)]
         if isinstance(request, Deploy) and not lease.delivery.decisions.allows_delete:
@@ -110,16 +110,16 @@ class Capacity:
         return True
 
     def free_one_place(self) -> None:
-        """Let a request that waits go where all places are taken: when the last one came, none may have waited yet.
+        """Postpone a waiting request if all places are taken: none may have been waiting when the last one arrived.
 
-        Nothing is received while all places are taken, so nothing else would make room for what frees something.
+        Nothing is received while all places are taken, so nothing else would make room for a delete.
         """
         held = [each for each in self._leases if not each.is_leaving]
         if _places(held) >= self._max_held > self._most_deploys:
             self._free(1, held)
 
     def _free(self, places: int, held: Sequence[Lease]) -> None:
-        """Let as many requests go as take so many places: deploys that wait, or else others that wait."""
+        """Postpone waiting requests until so many places are free: deploys, or else others."""
         waiting = [each for each in held if isinstance(each.request, Deploy) and self._may_go(each, _WAITS)]
         waiting = waiting or [each for each in held if self._may_go(each, _CONTROL_WAITS)]
         freed = 0
@@ -129,7 +129,7 @@ class Capacity:
                 self._send_away(each)
 
     def postpone(self, request: AnyRequest, lease: Lease) -> Continue | Release:
-        """Answer how a request that gives its place up is settled."""
+        """Return the settlement of a request that gives up its place."""
         after = self._delay(request, lease)
         self._remember_away(request, lease, after)
         self._leases.postponed_at = self._loop.time()
@@ -138,13 +138,13 @@ class Capacity:
         return Release(after) if self._is_fifo else Continue(after=after)
 
     def _send_away(self, lease: Lease) -> None:
-        """Interrupt a request that gives its place up; what comes for the same deployment is behind it from now on."""
+        """Interrupt a request that gives up its place; later requests for the same deployment are behind it from now on."""
         if lease.request is not None:
             self._remember_away(lease.request, lease, 0)
         lease.interrupt(Postponed)
 
     def _remember_away(self, request: AnyRequest, lease: Lease, after: int) -> None:
-        """Remember that a request comes back after so many seconds."""
+        """Remember that a request returns after so many seconds."""
         first, now = lease.delivery.first_received_at, self._loop.time()
         until = now + after + RETURN_SECONDS
         if len(self._away) > self._max_held:
@@ -154,7 +154,7 @@ class Capacity:
             self._away[key] = {each: ends for each, ends in away.items() if ends > now} | {first: until}
 
     def _note_returned(self, request: AnyRequest, lease: Lease) -> None:
-        """It is no longer away, where it was."""
+        """Note that a postponed request has returned."""
         for key in self._keys_of(request, lease) if self._away else ():
             away = self._away.get(key, {})
             away.pop(lease.delivery.first_received_at, None)
@@ -162,7 +162,7 @@ class Capacity:
                 self._away.pop(key, None)
 
     def _is_behind(self, request: AnyRequest, lease: Lease) -> bool:
-        """Whether an earlier request, for the same deployment or of the same FIFO group, is away: it is to come first."""
+        """Return whether an earlier request for the same deployment or FIFO group is postponed: it goes first."""
         first, now = lease.delivery.first_received_at, self._loop.time()
         return any(
             earlier < first and until > now
@@ -171,7 +171,7 @@ class Capacity:
         )
 
     def _make_room(self, deploys: Sequence[Lease], request: Deploy, lease: Lease) -> bool:
-        """Let as many go of those that wait as take the newcomer's places; answer whether it is not the newcomer that goes."""
+        """Postpone waiting requests to free the new one's places; return False if the new one is to be postponed."""
         waiting = [each for each in deploys if self._may_go(each, _WAITS)]
         going: list[Lease] = []
         while _places(going) < lease.places:
@@ -185,7 +185,7 @@ class Capacity:
         return True
 
     def _first_to_go(self, those: Sequence[Lease], request: Deploy, lease: Lease) -> Lease | None:
-        """Return which of those that wait gives its place up for the newcomer; None where that is the newcomer itself."""
+        """Return which waiting request gives up its place for the new one; None if that is the new one itself."""
         waiting: dict[str, list[Lease]] = {}
         for each in those:
             waiting.setdefault(each.request.target if each.request else "", []).append(each)
@@ -213,7 +213,7 @@ class Capacity:
         return goes
 
     def _may_go(self, lease: Lease, waits: frozenset[Reason]) -> bool:
-        """Whether a request only waits, and nobody is behind it or hears its heartbeat: to begin it again costs nothing."""
+        """Return whether a request only waits, with none behind it and no heartbeats: starting again costs it nothing."""
         request = lease.request
         return (
             request is not None
@@ -228,15 +228,15 @@ class Capacity:
         )
 
     def _is_worn(self, lease: Lease) -> bool:
-        """Whether it has been given back so often that it would soon look like one that ends its readers: only on FIFO."""
+        """Return whether more returns would make it look like a request whose consumers die: only on FIFO."""
         return self._is_fifo and lease.delivery.lineage.deaths + lease.message.receive_count >= MOST_RETURNS
 
     def _left(self, request: AnyRequest, lease: Lease) -> float:
-        """Answer how many seconds a request has left."""
+        """Return how many seconds a request has left."""
         return lease.delivery.first_received_at + request.timeout - lease.now()
 
     def _delay(self, request: AnyRequest, lease: Lease) -> int:
-        """Answer for how long a request goes away: the older, the longer, while others wait here; not past its deadline."""
+        """Return the delay of a request: longer with its age while others wait for slots, and not past its deadline."""
         age = lease.now() - lease.delivery.first_received_at
         in_line = self._runtimes[request.target].slots.waiting
         if self._is_fifo:
@@ -254,7 +254,7 @@ def _places(held_leases: Sequence[Lease]) -> int:
 
 
 def _standing(lease: Lease) -> tuple[int, float]:
-    """Answer a key by which the lowest is to go: the priority, then the age."""
+    """Return the sort key for giving up a place, the lowest first: priority, then age."""
     return (0, 0.0) if lease.request is None else _standing_of(lease.request, lease)
 
 

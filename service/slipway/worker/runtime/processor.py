@@ -1,4 +1,4 @@
-"""What becomes of one message: understand it, take turns, do what it asks, announce, reply."""
+"""From a leased message to its settlement: parse, wait for its turn, act, publish, send callbacks."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ log = structlog.get_logger()
 
 
 class MessageProcessor:
-    """Brings each message to its settlement. Read `answer` first."""
+    """Takes each message to its settlement. `answer` is the main path."""
 
     def __init__(  # noqa: PLR0913  all that a message may need
         self,
@@ -111,7 +111,7 @@ class MessageProcessor:
         self._counters = counters
 
     async def answer(self, lease: Lease) -> Settlement:
-        """What becomes of one message: understand, take turns, do what it asks, announce, reply."""
+        """Return the settlement of one message: parse, wait for its turn, act, publish, send callbacks."""
         try:
             request = self._admission.admit(lease.message, lease.delivery.first_sender)
         except RequestRejected as rejected:
@@ -177,7 +177,7 @@ class MessageProcessor:
         return Done()
 
     async def fail(self, lease: Lease, text: str, *, may_read: bool = True) -> Settlement:
-        """End a request that cannot be processed: with an event, a reply and a dead letter.
+        """End a request that cannot be processed, with an event, a callback and a dead letter.
 
         What is not understood here by now (`lease.request`) is read only if it may be: that may be what kills its readers.
         """
@@ -208,7 +208,7 @@ class MessageProcessor:
         return Done()
 
     async def give_up_event(self, lease: Lease, text: str) -> Settlement:
-        """End a request whose outcome SNS refuses in every form, or for two weeks: the dead letter is all that tells of it.
+        """End a request whose outcome SNS refuses in every form, or for two weeks: only the dead letter reports it.
 
         Where that is refused, too, it is put off, and ends after two weeks.
         """
@@ -224,14 +224,14 @@ class MessageProcessor:
         )
 
     async def _announce(self, publication: Publication, lease: Lease) -> Publication:
-        """Publish; answer what was published, with its place in the trace where there is one."""
+        """Publish an event; return it with its trace context, if there is one."""
         with lease.trace.span(PUBLISH):
             publication = with_trace(publication, lease.trace.traceparent)
             await self._publisher.publish_until_done(publication, lease)
         return publication
 
     def _continue(self, step: SendContinuation, report_progress: ReportProgress) -> Settlement:
-        """What was decided is written down, in the message that carries it on, before anything is done about it."""
+        """Return the settlement that writes the decisions into a continuation, before they are acted on."""
         otherwise = step.outcome_at_deadline
         if step.decisions.tested is not None:
             return Continue(step.decisions)
@@ -241,7 +241,7 @@ class MessageProcessor:
         return Continue(step.decisions)
 
     def _give_back(self, request: AnyRequest, lease: Lease, runtime: TargetRuntime) -> Settlement | None:
-        """Return how a request that must not take a place now is settled; None where it stays."""
+        """Return the settlement of a request that must not take a place now; None if it stays."""
         if (seconds := self._seconds_hidden(request, lease)) > 0:
             if lease.delivery.decisions.cancelled is None:
                 runtime.actions.cancel_action.apply_pending_cancel(lease)
@@ -252,7 +252,7 @@ class MessageProcessor:
         return None
 
     def _seconds_hidden(self, request: AnyRequest, lease: Lease) -> int:
-        """Return for how long the message is hidden before what was decided is acted on: until then it takes no place.
+        """Return for how long the message is hidden before its decisions are acted on: until then it takes no place.
 
         Not where a Step Functions task expects heartbeats: they are sent only for what is leased.
         """
@@ -263,7 +263,7 @@ class MessageProcessor:
         return max(0, min(LONGEST_DELAY_SECONDS, math.ceil(until - now)))
 
     async def _wait_for_earlier_messages(self, lease: Lease) -> None:
-        """Wait until what was decided may be acted on."""
+        """Wait until the decisions of the continuation may be acted on."""
         seconds = self._not_before(lease) - lease.now()
         if seconds > 0:
             decided = lease.delivery.decisions.description
@@ -274,11 +274,11 @@ class MessageProcessor:
         return lease.delivery.not_before(self._policy.visibility_timeout)
 
     def _order_position(self, request: AnyRequest, lease: Lease) -> OrderPosition:
-        """Answer the turn behind those before this one."""
+        """Return the request's position in the order."""
         return self.request_order.position(self._keys(request, lease), lease)
 
     def _keys(self, request: AnyRequest, lease: Lease) -> list[str]:
-        """Answer what it must be alone with: its FIFO group, and its deployment."""
+        """Return the keys of the request order: the FIFO group and the deployment."""
         elsewhere = f" in {request.target_label}" if request.target_label else ""  # another one, of the same name
         name = self.history.name_of(request.name) if request.is_by_arn else request.name
         keys = [f"{'cancel' if isinstance(request, Cancel) else 'deployment'} {name}{elsewhere}"]
@@ -287,7 +287,7 @@ class MessageProcessor:
         return keys
 
     def _progress_reporter(self, request: AnyRequest, lease: Lease) -> ReportProgress:
-        """Answer what announces progress: each kind and reason once, and nothing unless the settings ask for it."""
+        """Return a function that publishes each kind and reason of progress once, or nothing if progress events are off."""
         if not self._policy.progress_events:
             return no_progress
         told: set[tuple[Progress, Reason | None]] = set()
@@ -308,7 +308,7 @@ class MessageProcessor:
         return report_progress
 
     def _ignore_event(self, unmatched: NoMatchingTrigger) -> Settlement:
-        """An event that asks for nothing: counted, and done with."""
+        """Count an upstream event that no trigger matches."""
         self._counters.events_unmatched += 1
         log.info("event.unmatched", source=unmatched.source, detail_type=unmatched.detail_type)
         return Done()
@@ -340,7 +340,7 @@ class MessageProcessor:
         return Done()
 
     def _record_end(self, request: AnyRequest, outcome: Outcome, lease: Lease, event_id: str) -> None:
-        """The one line that says everything about a request that has ended."""
+        """Record a finished request: history, counters, trace and one log line."""
         times = times_of(lease, request)
         seconds = max(0.0, times.now - times.received)
         self._counters.endings[outcome.kind.value] += 1
@@ -380,12 +380,12 @@ class MessageProcessor:
 
 
 def _not_continued(outcome: Outcome, refused: CallFailed) -> Outcome:
-    """Return the outcome of an attempt after which there is no other, because the queue does not take the continuation."""
+    """Return the outcome of a last attempt, if the queue refuses the continuation for another one."""
     text = f"{outcome.message or outcome.kind.value}; not tried again: it cannot be continued in a new message ({refused})"
     return replace(outcome, message=text)
 
 
 def times_of(lease: Lease, request: AnyRequest | None = None) -> Times:
-    """Answer when things happened to what is held, by the queue's own clock."""
+    """Return the times of a leased request by the queue's clock."""
     received = lease.delivery.first_received_at
     return Times(lease.now(), received, received + request.timeout if request else None)

@@ -1,4 +1,4 @@
-"""A target at work: what each has of its own, so that a broken one, or a slow one, is no other's trouble."""
+"""The runtime of one target. Each has its own parts, so that a failing or slow target does not affect another one."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from slipway.worker.scheduling.watcher import Watcher
 
 
 class TargetBedrock(actions.ActionBedrock, watcher.WatcherBedrock, ReaperBedrock, Protocol):
-    """Everything that is called of Bedrock, in one account and Region."""
+    """All Bedrock calls in one account and Region."""
 
 
 class TargetRuntime:
-    """One target's watcher, slots and reaper, and the lives of requests there."""
+    """The watcher, slots, reaper and actions of one target."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class TargetRuntime:
     ) -> None:
         self.target = target
         self.counters = counters
-        """What is counted here: the sweeps, the quota's refusals, how long creation takes."""
+        """The target's sweeps, quota refusals and creation times."""
         self.watcher = Watcher(
             bedrock,
             interval=policy.sweep_interval,
@@ -75,7 +75,7 @@ class TargetRuntime:
         )
 
     async def run(self) -> None:
-        """Watch what is in flight here, and find what has expired, until stopped."""
+        """Watch deployments in creation and find expired ones, until stopped."""
         if self.target.name != DEFAULT:
             bind_contextvars(target=self.target.name)  # the task's own, and that of those which it starts
         async with asyncio.TaskGroup() as group:
@@ -83,6 +83,6 @@ class TargetRuntime:
             group.create_task(self._reaper.run())
 
     def stop(self) -> None:
-        """End `run` after the calls that are under way."""
+        """End `run` after the calls in flight."""
         self.watcher.stop()
         self._reaper.stop()

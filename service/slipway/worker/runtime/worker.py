@@ -1,6 +1,6 @@
-"""The one file that runs the rest: a coroutine per held message, and how it all begins and ends.
+"""The worker: one coroutine for each leased message, start and shutdown.
 
-What becomes of a message is in `answer`; here it is begun, settled, and given back when the daemon is to end.
+`processor.py` decides how a message is settled; here its coroutine is started, and its settlement carried out.
 """
 
 from __future__ import annotations
@@ -64,20 +64,20 @@ FAULT_PAUSE_SECONDS: Final = 1.0
 LONGEST_FAULT_PAUSE_SECONDS: Final = 60.0
 _CONTINUE_REMEDY: Final = "raise the queue's MaximumMessageSize, or let Slipway send to it: slipway doctor"
 CONTROL_PLACES: Final = 20
-"""How many messages of the control queue are held at once, beside `max_held`; deploys leave a quarter of them free, too."""
+"""How many messages of the control queue are leased at once, in addition to `max_held`; a quarter is reserved, too."""
 LONGEST_SHUTDOWN_SECONDS: Final = 24.5
 """A long poll in flight takes at most 20 s. ECS and Kubernetes kill 30 s after SIGTERM."""
 
 HURRIED_SHUTDOWN_SECONDS: Final = 2.0
-"""How long what is under way may still take after a second signal."""
+"""How long calls in flight may still take after a second signal."""
 
 
 class Queue(LeaseCalls, DeadLetterQueue, Protocol):
-    """The queue, as far as custody needs it: apart from receiving, which has connections of its own."""
+    """The queue calls other than receiving, which has connections of its own."""
 
 
 class Worker:
-    """The daemon without its process: runs until `stop`, and leaves nothing held behind."""
+    """Serves a queue until `stop`, and leaves no message leased."""
 
     def __init__(  # noqa: PLR0913  everything outside of it
         self,
@@ -92,7 +92,7 @@ class Worker:
         rng: random.Random,
         primary: Worker | None = None,
     ) -> None:
-        """Serve one queue; with `beside`, the control queue of that one, which runs and stops both.
+        """Serve one queue; with `primary`, the control queue of that worker, which runs and stops both.
 
         The two share everything that is about Bedrock, SNS and the order per deployment. What is about messages (leases,
         places, settlements, continuations, dead letters) is with the queue that a message came from.
@@ -102,7 +102,7 @@ class Worker:
             primary.control = self
         self._primary = primary
         self.control: Worker | None = None
-        """What serves the control queue, if there is one."""
+        """The worker of the control queue, if there is one."""
         self._policy = policy
         self._traits = traits
         self._queue = queue
@@ -112,7 +112,7 @@ class Worker:
         self._shutdown_ends_at: float | None = None
         self._vital_tasks: dict[str, asyncio.Task[object]] = {}
         self.has_left_early = False
-        """Something was left, to be received again."""
+        """Messages were left leased at shutdown; they are received again."""
         counters = Counters() if primary is None else primary.counters
         self.counters: Counters = counters
         self.leases = Leases(
@@ -177,50 +177,50 @@ class Worker:
 
     @property
     def dead_task(self) -> str | None:
-        """The name of a task that ended although it must run until `stop`; None as long as there is none."""
+        """The name of a task that ended before `stop`; None if all run."""
         dead = (name for name, task in self._vital_tasks.items() if task.done())
         return None if self.is_stopping else next(dead, None)
 
     @property
     def is_stopping(self) -> bool:
-        """Whether `stop` was said."""
+        """Return whether `stop` was called."""
         return (self._primary or self)._shutdown_ends_at is not None  # noqa: SLF001  as above
 
     @property
     def held_leases(self) -> list[Lease]:
-        """Return what is held, of all queues."""
+        """Return the leases of all queues."""
         return [lease for each in self.queues for lease in each.leases]
 
     @property
     def queues(self) -> tuple[Worker, ...]:
-        """Return this one, and what serves the control queue, if there is one."""
+        """Return this worker, and that of the control queue if there is one."""
         return (self,) if self.control is None else (self, self.control)
 
     @property
     def watcher(self) -> Watcher:
-        """The default target's."""
+        """That of the default target."""
         return self.runtimes[DEFAULT].watcher
 
     @property
     def slots(self) -> Slots:
-        """The default target's."""
+        """That of the default target."""
         return self.runtimes[DEFAULT].slots
 
     def runtime_of(self, lease: Lease) -> TargetRuntime:
-        """Answer the target that a message is about; the default as long as it is not understood."""
+        """Return the target runtime of a lease's request; the default one until the request is parsed."""
         return self.runtimes[lease.request.target if lease.request else DEFAULT]
 
     def slot_places(self) -> dict[str, int]:
-        """Answer the place, from 1, in its target's line for a slot, of each message whose request waits in one."""
+        """Return the queue position, from 1, of each message whose request waits for a slot of its target."""
         return {message: place for runtime in self.runtimes.values() for message, place in runtime.slots.places().items()}
 
     def trace(self, tracer: Tracer) -> None:
-        """From now on let what is received be traced."""
+        """Trace every message that is received from now on."""
         for each in self.queues:
             each.leases.make_lease = partial(TracedLease, tracer)
 
     async def run(self) -> None:
-        """Serve the queue until `stop`; return when everything held has been settled or given back, or 24.5 s after `stop`.
+        """Serve the queue until `stop`; return when every message is settled or released, or 24.5 s after `stop`.
 
         What cannot be given back by then, since AWS takes no call, is left: its lease runs out, and it is received again.
         """
@@ -232,7 +232,7 @@ class Worker:
             log.warning("daemon.left_early", held=len(self.held_leases), remedy="what is held comes back by itself")
 
     def stop(self) -> None:
-        """Receive nothing new and give back everything held; what is being announced or deleted is finished. Repeatable."""
+        """Receive no more and release every message; publishing and deleting in progress is finished. Safe to repeat."""
         is_first, held = not self.is_stopping, self.held_leases
         if is_first:
             self._shutdown_ends_at = asyncio.get_running_loop().time() + LONGEST_SHUTDOWN_SECONDS
@@ -248,7 +248,7 @@ class Worker:
             log.info("daemon.stopping", held=len(held))
 
     def shorten_shutdown(self) -> None:
-        """End almost at once: do not wait for the long polls in flight, and for other calls only a moment."""
+        """Shut down within two seconds, without waiting for the long polls in flight."""
         self.stop()
         for each in self.queues:
             each.intake.shorten_shutdown()
@@ -258,11 +258,11 @@ class Worker:
             self._shutdown_timeout.reschedule(self._shutdown_ends_at)
 
     def oldest_seconds(self) -> float:
-        """Answer how long ago the oldest request that is held was first received; 0 when none is held."""
+        """Return the seconds since the oldest leased request was first received; 0 if there is none."""
         return max((_age(lease) for lease in self.held_leases), default=0.0)
 
     def waits(self) -> Counter[Reason]:
-        """Answer how many of the requests held wait for what at this moment."""
+        """Return the number of leased requests by what they wait for now."""
         counts = Counter(lease.why for lease in self.held_leases if lease.why is not None)
         other = {name: why for name, runtime in self.runtimes.items() if (why := runtime.slots.why()[0]) is not Reason.NO_SLOT}
         if other and counts[Reason.NO_SLOT]:
@@ -273,7 +273,7 @@ class Worker:
         return +counts
 
     def lease_margin(self) -> float:
-        """Answer the shortest time in seconds for which a lease still holds; a whole lease when nothing is held."""
+        """Return the seconds until the first lease ends; a whole lease if there is none."""
         now = asyncio.get_running_loop().time()
         return min((lease.lease_until - now for lease in self.held_leases), default=float(self._policy.visibility_timeout))
 
@@ -308,7 +308,7 @@ class Worker:
         self._tasks.add(asyncio.get_running_loop().create_task(self._serve(lease)))
 
     async def _serve(self, lease: Lease) -> None:
-        """Answer one message and settle it. The one place where an exception of any kind ends.
+        """Process one message and settle it. Every exception ends here.
 
         Whatever ends it without a settlement lets go of the lease, so that the message is received again, and is a fault.
         """
@@ -343,7 +343,7 @@ class Worker:
             lease.trace.end("Fault" if settlement is None else type(settlement).__name__)
 
     async def _settlement(self, lease: Lease) -> Settlement:
-        """Return what becomes of one message. An exception that nobody expected is tried again, a few times."""
+        """Return the settlement of one message. After an unexpected exception it is processed again, a few times."""
         while lease.faults < 2 * MOST_FAULTS:
             try:
                 return await self._process(lease)
@@ -370,7 +370,7 @@ class Worker:
         return Release(LONGEST_DELAY_SECONDS)  # even ending it raises
 
     async def _process(self, lease: Lease) -> Settlement:
-        """Process the request once. Raises `Interrupted`, or anything."""
+        """Process the request once. Raises `Interrupted`, or any exception."""
         try:
             return await self._attempt(lease)
         except Superseded:
@@ -383,7 +383,7 @@ class Worker:
             return await self._processor.give_up_event(lease, str(failed))
 
     async def _attempt(self, lease: Lease) -> Settlement:
-        """Process the request, unless enough of its readers have died or raised."""
+        """Process the request, unless too many of its consumers have died or raised."""
         # Before anything else: a message is continued only when the one before it is gone.
         previous_receipt = lease.delivery.previous_receipt
         is_last = previous_receipt is None or await self.leases.finish(previous_receipt) is None
@@ -414,7 +414,7 @@ class Worker:
         return await self._processor.answer(lease)
 
     def _finish_earlier(self, lease: Lease, failures: int = 1) -> None:
-        """Try again to delete the message before this one, as long as this one is leased; then continue this one."""
+        """Retry the delete of the previous message as long as this one is leased; then continue this one."""
         previous_receipt = lease.delivery.previous_receipt
         if previous_receipt is None or self.is_stopping or not self.leases.is_leased(lease):
             return
@@ -433,7 +433,7 @@ class Worker:
         return Done()
 
     def _continue_survivor(self, lease: Lease) -> None:
-        """Let a request that did not end its reader be continued with no deaths. Not after its deadline, which ends it."""
+        """Continue a request whose consumer survived it with a death count of zero. Not after its deadline, which ends it."""
         is_late = lease.request is not None and lease.now() >= (times_of(lease, lease.request).deadline or 0.0)
         if not is_late and not lease.is_ending and not self._traits.is_fifo and lease.refused is None:
             lease.interrupt(TooLongHeld)
@@ -446,14 +446,14 @@ class Worker:
         return lineage.deaths + here
 
     def _seconds_to_wait(self, lease: Lease) -> int:
-        """Return for how long this message of a FIFO queue is to be given back before anything is done about it."""
+        """Return for how many seconds this message of a FIFO queue is to be released before it is processed."""
         if lease.message.receive_count > 1 or self._traits.max_receive_count == 1 or lease.refused is not None:
             return 0
         seconds = int(lease.delivery.lineage.until - lease.now())
         return min(seconds, LONGEST_DELAY_SECONDS) if self._traits.is_fifo else 0
 
     async def _settle(self, lease: Lease, settlement: Settlement) -> bool:
-        """Do what the settlement says; answer whether the request was handed on."""
+        """Carry out a settlement; return whether the request was continued in a new message."""
         self.counters.settlements[type(settlement).__name__] += 1
         match settlement:
             case Done():
@@ -472,12 +472,12 @@ class Worker:
         return False
 
     def _is_last_receive(self, lease: Lease) -> bool:
-        """Whether SQS would move it to the dead-letter queue if it were given back. Where even ending it raises, it is to."""
+        """Return whether SQS would dead-letter a released message. It may do so if even ending the request raises."""
         most = self._traits.max_receive_count
         return most is not None and lease.message.receive_count >= most and lease.faults < 2 * MOST_FAULTS
 
     def _has_counts(self, lease: Lease, after: int) -> bool:
-        """Whether what is counted of it would be lost, or be wrong, if it were given back for `after` seconds.
+        """Return whether the failure counts would be lost or wrong if the message were released for `after` seconds.
 
         Hidden for so long, it looks as if its reader had died: a continuation says that it did not. On a FIFO queue only
         that of a cancel, which is in no order. Not where even ending it raises: SQS ends that.
@@ -487,7 +487,7 @@ class Worker:
         return is_counted and lease.faults < 2 * MOST_FAULTS and has_no_order
 
     async def _postpone(self, lease: Lease) -> None:
-        """Continue later, under a new message, so that no place is kept and no receive is spent meanwhile.
+        """Continue later in a new message, so that no place is taken and no receive is spent meanwhile.
 
         FIFO queues delay no single message: there the new one says until when its first reader is to hide it.
         """
@@ -546,13 +546,13 @@ class Worker:
         return False
 
     def _not_before(self, lease: Lease, decided: Decisions | None) -> float:
-        """Return when what was decided may be acted on, under the continuation of a message; 0 if nothing is deleted for it."""
+        """Return the earliest time at which the decisions in a continuation may be acted on; 0 if they delete nothing."""
         if decided is not None and decided.allows_delete:
             return lease.now() + continuations.OLDER_VISIBILITIES * self._policy.visibility_timeout
         return lease.delivery.not_before(self._policy.visibility_timeout)
 
     def _seconds_delayed(self, lease: Lease, not_before: float) -> int:
-        """Return for how long SQS is to keep a continuation back, until what was decided may be acted on.
+        """Return the seconds for which SQS delays a continuation until its decisions may be acted on.
 
         Not where a Step Functions task expects heartbeats. FIFO queues delay no single message: its reader hides that.
         """
@@ -568,7 +568,7 @@ def _age(lease: Lease) -> float:
 
 
 def _is_of_close(fault: BaseException) -> bool:
-    """Whether an exception was raised while the coroutine was being closed: then it must not await anything more."""
+    """Return whether an exception was raised while the coroutine was closed: then it must not await anything."""
     context: BaseException | None = fault
     while context is not None:
         if isinstance(context, GeneratorExit):

@@ -1,4 +1,4 @@
-"""One after the other: requests for the same thing take turns, in the order in which they were first received."""
+"""The order of requests for the same deployment or FIFO group: one at a time, by first receipt."""
 
 from __future__ import annotations
 
@@ -16,48 +16,44 @@ from slipway.worker.kernel.observe import ReportProgress
 
 
 class _Lines(dict[str, list["OrderPosition"]]):
-    """By key: who stands in line, the head first. No line is empty."""
+    """By key: the positions in order, the first one working. No list is empty."""
 
     waiting = 0
-    """In all of them. Counted and not summed up: whoever looks at the page asks each second."""
+    """The number of positions in all lists."""
 
 
 class RequestOrder:
-    """A line for each key; whoever is at its head has the turn."""
+    """An ordered list of requests for each key; the first of each list may work."""
 
     def __init__(self) -> None:
         self._lines = _Lines()
 
     def position(self, keys: Sequence[str], lease: Lease) -> OrderPosition:
-        """Answer a turn that is yet to be taken: alone with each of these keys, in this order.
+        """Return a position that is yet to be taken in the list of each of these keys, one after the other.
 
-        For the last key, who was first received earlier goes before; for those before it, who comes earlier. (Within a
-        FIFO group SQS itself keeps the order; elsewhere a message that is received again may come after younger ones.)
+        For the last key the order is that of first receipt; for those before it, of arrival. (SQS itself keeps the order
+        in a FIFO group; otherwise a message that is received again may arrive after younger ones.)
         """
         return OrderPosition(self._lines, keys, lease)
 
     def places(self) -> dict[str, int]:
-        """Answer how many go before each message whose request waits behind others."""
+        """Return the number of requests before each message whose request waits behind others."""
         waiting = (enumerate(line[1:], 1) for line in self._lines.values() if len(line) > 1)
         return {position.message_id: before for each in waiting for before, position in each}
 
     def is_followed(self, keys: Sequence[str], lease: Lease) -> bool:
-        """Whether somebody stands behind this message's request in the line of any of its keys."""
+        """Return whether a request waits behind this message's request, for any of its keys."""
         mine = lease.message.message_id
         lines = (self._lines[key] for key in keys if key in self._lines)
         return any(line[-1].message_id != mine and any(position.message_id == mine for position in line) for line in lines)
 
     def __len__(self) -> int:
-        """How many wait behind another."""
+        """Return the number of requests that wait behind another."""
         return self._lines.waiting - len(self._lines)
 
 
 class OrderPosition:
-    """A place in some lines, all of which are left in the end.
-
-    Every request that is held has one. It is kept small: a line is a list, since a deque takes 600 bytes for its one
-    place, and there is a future only for who really waits.
-    """
+    """The position of one request in the list of each of its keys; leaving the context leaves all lists."""
 
     __slots__ = ("_first_received", "_is_first", "_joined", "_keys", "_lease", "_lines")
 
@@ -67,12 +63,12 @@ class OrderPosition:
         self._lease = lease
         self._first_received = lease.delivery.first_received_at
         self._joined = 0
-        """In how many of the lines it stands: in those of the first keys."""
+        """In how many lists it is: those of the first keys."""
         self._is_first: asyncio.Future[None] | None = None
 
     @property
     def message_id(self) -> str:
-        """Whose turn it is."""
+        """The message of the request."""
         return self._lease.message.message_id
 
     def __enter__(self) -> Self:
@@ -83,13 +79,13 @@ class OrderPosition:
             self._leave()
 
     async def wait_until_first(self, report_progress: ReportProgress) -> None:
-        """Return when no other holder of the keys is at work. Raises `Interrupted` while waiting; that line closes up."""
+        """Return when the request is first in every list. Raises `Interrupted` while waiting, and leaves that list."""
         for key in self._keys:
             line = self._lines.setdefault(key, [])
             self._joined += 1
             self._lines.waiting += 1
             if key == self._keys[-1]:
-                insort(line, self, lo=1, key=_age)  # never before the head, who has the turn
+                insort(line, self, lo=1, key=_age)  # never before the first one, which is at work
             else:
                 line.append(self)
             if line[0] is not self:
@@ -107,7 +103,7 @@ class OrderPosition:
             raise
 
     def _leave(self) -> None:
-        """Leave the last line that was joined; who is next there, if this one was at its head, has the turn."""
+        """Leave the list that was joined last; the next request there may work if this one was first."""
         self._joined -= 1
         self._lines.waiting -= 1
         key = self._keys[self._joined]

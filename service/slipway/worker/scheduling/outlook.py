@@ -1,4 +1,4 @@
-"""What those who wait can be told of how long it will be, as this process sees it."""
+"""Estimates of when a waiting request will get its slot and its deployment, as this process sees it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
 
 FRESH_SECONDS: Final = 1.0
-"""For how long one view is used again: thousands may come to wait at once."""
+"""How long one view is reused: thousands of requests may start to wait at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How things stand at one moment."""
+    """What estimates are based on at one moment."""
 
     times: tuple[float, ...]
     """How long the latest creations took, in seconds."""
     slots: SlotForecast | None
 
     def of(self, reason: Reason | None, place: int | None, in_creation_for: float | None = None) -> Eta:
-        """Say what is known for a request that waits for this, at this place; or whose deployment is in creation."""
+        """Return the estimate for a request that waits at this queue position, or whose deployment is in creation."""
         if reason is Reason.NO_SLOT and place is not None and self.slots is not None:
             to_slot = self.slots.to_slot(place)
             return Eta(place, to_slot, to_slot + self.slots.typical)
@@ -36,7 +36,7 @@ class View:
 
 
 class EtaEstimator:
-    """Looks at what is in creation, and foresees what comes of it."""
+    """Estimates waiting times from the deployments in creation."""
 
     def __init__(self, slots: Slots, watcher: Watcher, counters: Counters) -> None:
         self._slots = slots
@@ -47,7 +47,7 @@ class EtaEstimator:
         self._view = View((), None)
 
     def view(self, lease: Lease) -> View:
-        """Answer how things stand now. The hold is there for its clock, which is AWS's."""
+        """Return the current view. The lease provides AWS's clock."""
         if self._loop.time() - self._seen_at >= FRESH_SECONDS:
             self._seen_at, self._view = self._loop.time(), self._look(lease.now())
         return self._view

@@ -1,4 +1,4 @@
-"""Find deployments whose time is over, every few minutes, and delete them."""
+"""Expiry: find expired deployments every few minutes, and delete them."""
 
 from __future__ import annotations
 
@@ -37,30 +37,30 @@ _BEGINNING: Final[_Position] = (-math.inf, "")
 
 
 class ReaperBedrock(Protocol):
-    """What the reaper calls of Bedrock."""
+    """The Bedrock calls of the reaper."""
 
     async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
-        """Answer one page of the account's deployments, oldest first."""
+        """Return one page of the account's deployments, oldest first."""
 
     async def tags(self, arn: str, *, wait: Wait = ...) -> Mapping[str, str] | None:
-        """Answer a deployment's tags; None when there is no such deployment now."""
+        """Return a deployment's tags; None when there is no such deployment now."""
 
     async def delete(self, arn: str, *, wait: Wait) -> None:
         """Delete a deployment. Harmless where there is none, or when repeated."""
 
     def now(self) -> float:
-        """Answer the present by AWS's clock, in seconds since the epoch."""
+        """Return the present by AWS's clock, in seconds since the epoch."""
 
 
 class ReaperQueue(Protocol):
-    """What the reaper calls of SQS."""
+    """The SQS call of the reaper."""
 
     async def send(self, batch: Sequence[Outgoing]) -> Sequence[CallFailed | None]:
         """Send at most ten messages to this queue."""
 
 
 class Reaper:
-    """Read the tags of every deployment now and then, and delete what has expired. Several replicas do no harm.
+    """Reads the tags of every deployment regularly, and deletes expired ones. Several replicas do no harm.
 
     A round costs as many calls as List has pages, and one for each deployment that is new, that is due, or whose tags are
     read again. Only deployments that have an expiry time are remembered; pages are dropped once they are read.
@@ -90,7 +90,7 @@ class Reaper:
         self._counters = counters
         self._expires: dict[str, float] = {}
         self._recorded: dict[str, float] = {}
-        """When the delete request of each was last put on the queue, by the event loop's clock."""
+        """When the delete request of each was last sent, by the event loop's clock."""
         self._deleted = deleted
         """What was deleted here, by ARN: the event, published later, says what it was."""
         self._newest = self._read_up_to = _BEGINNING
@@ -101,12 +101,12 @@ class Reaper:
         self._loop = asyncio.get_running_loop()
 
     def stop(self) -> None:
-        """End `run` after the call that is under way."""
+        """End `run` after the call in flight."""
         self._stopped.set()
         self._waits.interrupt(Stopping)
 
     async def run(self) -> None:
-        """Go round every so often, until stopped; never where the settings say 0."""
+        """Search at every interval until stopped; never if the interval is 0."""
         if not self._interval:
             return
         while not self._stopped.is_set():
@@ -128,7 +128,7 @@ class Reaper:
         return await self._waits.wait(future)
 
     async def _round(self) -> None:
-        """Read all pages, and the tags of some. What was read counts, whatever fails afterwards."""
+        """Read all pages, and the tags of some deployments. A later failure does not undo what was read."""
         again = max(TAGS_EACH_ROUND, math.ceil(self._count * self._interval / TAGS_READ_WITHIN_SECONDS))
         there, count = set[str](), 0
         self._failures, is_complete = 0, True
@@ -157,7 +157,7 @@ class Reaper:
         self._recorded = {arn: time for arn, time in self._recorded.items() if arn in there}
 
     async def _read(self, deployment: Deployment) -> bool:
-        """Read a deployment's tags, and delete it if it has expired; answer whether the tags are known now.
+        """Read a deployment's tags, and delete it if it has expired; return whether the tags are known now.
 
         A refusal or denial may be about this one alone: the round goes on. Raises `CallFailed` after many others in a row.
         """

@@ -1,4 +1,4 @@
-"""The line for a slot: a full quota is a wait with a place in line, never a failure."""
+"""Creation slots: a full quota is a wait in the fair queue, never a failure."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Waiter(NamedTuple):
 
     lease: Lease
     grant: asyncio.Future[bool]
-    """False where there is a deployment of its name: then no slot is what it waits for."""
+    """Completed with False if a deployment of its name exists: then the request does not wait for a slot."""
 
 
 class Slots:
-    """Hands out the right to create, by priority, tenant and age, as far as the account's quotas allow.
+    """Grants creates by priority, tenant and age, as far as the account's quotas allow.
 
-    What others made is known from sweeps; what this process has in creation it knows itself.
+    Deployments of others are counted by sweeps; this process knows its own in creation.
     """
 
     def __init__(
@@ -57,21 +57,21 @@ class Slots:
         self._others: Counts | None = None
         self._fair_queue: FairQueue[Waiter] = FairQueue(weights)
         self._granted: dict[QueueEntry[Waiter], float] = {}
-        """Who has the right to create, since when, and has not yet said what came of it. The oldest first."""
+        """Grants whose create has not been answered yet, and since when. The oldest first."""
         self._loop = asyncio.get_running_loop()
 
     @property
     def waiting(self) -> int:
-        """How many requests are in line."""
+        """The number of requests in the fair queue."""
         return len(self._fair_queue)
 
     @property
     def under_way(self) -> int:
-        """How many creates have been granted and not yet answered."""
+        """The number of creates that are granted and not answered yet."""
         return len(self._granted)
 
     def why(self) -> tuple[Reason, str]:
-        """Answer what those in line wait for now: a slot; or the rate of creates, where that has long held up the first."""
+        """Return what the fair queue waits for now: a slot; or the create rate, if that has long delayed the first grant."""
         for place, since in islice(self._granted.items(), 1):
             is_held_back = place.waiter.lease.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
             if is_held_back and not self.quota.is_full(self.counts, self.under_way):
@@ -80,37 +80,37 @@ class Slots:
 
     @property
     def counts(self) -> Counts:
-        """Deployments in creation and in total, as far as this process knows now."""
+        """The deployments in creation and in total, as far as this process knows."""
         others = self._others or Counts(0, 0)
         mine = self._in_creation()
         return Counts(others.creating + mine, others.total + mine)
 
     def places(self) -> dict[str, int]:
-        """Answer the place in line, from 1, of each message whose request waits for a slot here."""
+        """Return the queue position, from 1, of each message whose request waits for a slot."""
         return {place.waiter.lease.message.message_id: number for number, place in enumerate(self._fair_queue.in_order(), 1)}
 
     def first(self, most: int) -> list[Lease]:
-        """Answer the first so many in line."""
+        """Return the leases of the first `most` requests in the fair queue."""
         return [place.waiter.lease for place in self._fair_queue.in_order(most)]
 
     def last(self, may_go: Callable[[Lease], bool], newcomer: tuple[int, str | None, float] | None) -> Lease | None:
-        """Answer who of those that may go is last in line; None where that is nobody, or the newcomer would come after."""
+        """Return the last lease in the fair queue that may go; None if there is none, or the newcomer would be behind it."""
         last = self._fair_queue.last(lambda waiter: may_go(waiter.lease), newcomer)
         return None if last is None else last.lease
 
     def needs_counts(self) -> bool:
-        """Whether the next sweep should count what others made: only while somebody waits for a slot."""
+        """Return whether the next sweep should count the deployments of others: only while a request waits for a slot."""
         return bool(self._fair_queue) and self.quota.is_limiting()
 
     def has_room(self) -> bool:
-        """Whether a request that came now would be let through at once."""
+        """Return whether a new request would get a slot at once."""
         return not self._fair_queue and self._room() > 0
 
     async def grant(self, lease: Lease, request: Request, report_progress: ReportProgress) -> Grant | None:
-        """Return the right to make one create, when it is this request's turn. Raises `Interrupted` while waiting.
+        """Return the grant of one create, when it is this request's turn. Raises `Interrupted` while waiting.
 
-        Return None as soon as a sweep shows a deployment of the request's name: what is about that deployment, and may
-        free a slot, waits for this request.
+        Return None as soon as a sweep shows a deployment of the request's name: a request that deletes it, and so frees a
+        slot, may wait for this one.
         """
         grant: asyncio.Future[bool] = self._loop.create_future()
         first_received = lease.delivery.first_received_at
@@ -137,7 +137,7 @@ class Slots:
         return Grant(self._finished, place)
 
     def _behind(self, place: QueueEntry[Waiter], report_progress: ReportProgress) -> AbstractContextManager[None]:
-        """Say that somebody must wait, and for what; answer what keeps that known for as long as it does."""
+        """Report that the request waits, and return the context of that wait."""
         if len(self._fair_queue) == 1:
             self._request_sweep()
         why, text = self.why()
@@ -145,7 +145,7 @@ class Slots:
         return place.waiter.lease.waiting_for(why, text)
 
     def swept(self, others: Counts, names: AbstractSet[str] = frozenset()) -> None:
-        """Note how many deployments exist beside this process's own in creation, and their names, as a sweep has shown."""
+        """Take over what a sweep has counted: other deployments than this process's own in creation, and their names."""
         for place in self._fair_queue.in_order():
             if place.waiter.lease.what in names and not place.waiter.grant.done():
                 place.waiter.grant.set_result(False)
@@ -154,7 +154,7 @@ class Slots:
         self._pump(probe=True)
 
     def _finished(self, place: QueueEntry[Waiter], answer: Created | CallFailed | None) -> None:
-        """A granted create is over: taken on (and watched already), failed, or never sent (None)."""
+        """Close a grant whose create was accepted (and is watched already), failed, or was never sent (None)."""
         del self._granted[place]
         match answer:
             case Created():
@@ -187,7 +187,7 @@ class Slots:
 
 
 class Grant:
-    """The right to make one create. Leaving it without an answer gives it back."""
+    """The right to make one create. Leaving the context without an answer gives it back."""
 
     __slots__ = ("_finished", "_place", "answer")
 

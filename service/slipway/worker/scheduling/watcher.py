@@ -22,29 +22,29 @@ from slipway.worker.kernel.interrupts import Wait, rest
 log = structlog.get_logger()
 
 UNSEEN_MARGIN_SECONDS: Final = 5.0
-"""How much earlier than the answer to its Create a deployment may say it was created: the `Date` of an answer has whole
+"""A deployment may have been created this much before its create call was answered: the `Date` header has whole
 seconds, and AWS's servers do not share one clock."""
 MISSES_BEFORE_ASKING: Final = 2
 ASKED_AT_ONCE: Final = 10
 WOKEN_AT_ONCE: Final = 25
-"""Then everybody else has a turn: a thousand that end within one sweep would stop the event loop for 0.2 s."""
+"""How many coroutines are resumed before other ones can run."""
 
 
 class WatcherBedrock(Protocol):
-    """What the watcher calls of Bedrock."""
+    """The Bedrock calls of the watcher."""
 
     async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
-        """Answer one page of the account's deployments, oldest first."""
+        """Return one page of the account's deployments, oldest first."""
 
     async def get(self, identifier: str, *, wait: Wait = ...) -> Deployment | None:
-        """Answer one deployment by name or ARN; None when there is none now."""
+        """Return one deployment by name or ARN; None when there is none now."""
 
 
 @dataclass(slots=True)
 class _Watched:
     created_at: float
     added: int
-    """The sweep that was the last when this one was added: only a later one can miss it."""
+    """The last sweep when it was added: only later ones count as misses."""
     ended: asyncio.Future[Deployment | None] | None = None
     is_seen: bool = False
     misses: int = 0
@@ -54,24 +54,24 @@ class _Watched:
 
 @dataclass(slots=True)
 class _Sight:
-    """What one sweep has seen so far."""
+    """The counts of one sweep so far."""
 
     oldest: float
     found: set[str] = field(default_factory=set)
     since_oldest: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
-    """How many, of those created since the oldest one in flight."""
+    """Deployments by status, of those created since the oldest one in flight."""
     names: set[str] = field(default_factory=set)
-    """Of what is not in flight here, or not any more."""
+    """The names of deployments that are not in flight here."""
     others: int = 0
-    """Those that are not in flight here, or not any more."""
+    """The number of deployments that are not in flight here."""
     others_creating: int = 0
 
 
 class Watcher:
-    """Looks at everything in flight once per tick, and wakes whoever waits for a deployment that has ended.
+    """Observes all deployments in flight once per tick, and resumes the requests whose deployment has ended.
 
-    Absence is never an outcome: what two sweeps in a row do not show is asked for by Get, and if Get does not find it
-    either, it is waited for all the same. `trouble` is the failure of the last sweep; None when it succeeded.
+    Absence is never an outcome: a deployment that two sweeps in a row do not show is got by ARN, and if Get does not find it
+    either, its request waits on. `trouble` is the failure of the last sweep; None when it succeeded.
     """
 
     def __init__(
@@ -104,15 +104,15 @@ class Watcher:
 
     @property
     def in_flight(self) -> int:
-        """How many deployments are in creation, as far as this process knows."""
+        """The number of deployments in creation, as far as this process knows."""
         return len(self._watched)
 
     def began(self) -> list[float]:
-        """Answer when each deployment in flight was created, by AWS's clock."""
+        """Return when each deployment in flight was created, by AWS's clock."""
         return [watched.created_at for watched in self._watched.values()]
 
     def oldest(self, most: int) -> set[str]:
-        """Answer the ARNs of the oldest in flight: of so many, and of those that are as old as the last of them."""
+        """Return the ARNs of the oldest in flight: of so many, and of those that are as old as the last of them."""
         latest = max(sorted(self.began())[:most], default=-math.inf)  # they are nearly in order, so sorting is cheap
         return {arn for arn, watched in self._watched.items() if watched.created_at <= latest}
 
@@ -125,9 +125,9 @@ class Watcher:
             self._nudge.set()
 
     def ended(self, arn: str, created_at: float, *, is_seen: bool) -> asyncio.Future[Deployment | None]:
-        """Answer a future for how the deployment ends. One waits for a deployment at a time: requests take turns.
+        """Return a future for the deployment in its terminal status. One request at a time waits for a deployment.
 
-        None where it was never seen, and Get does not show it: what a create is answered with may be long gone.
+        Its result is None if the deployment was never shown, nor by Get: the answer to a create may name a deleted one.
         """
         self.expect(arn, created_at)
         future: asyncio.Future[Deployment | None] = asyncio.get_running_loop().create_future()
@@ -137,31 +137,31 @@ class Watcher:
         return future
 
     def forget(self, arn: str) -> None:
-        """Nobody waits for it any more. Safe to repeat."""
+        """Stop watching a deployment. Safe to repeat."""
         self._watched.pop(arn, None)
 
     def is_missing(self, arn: str) -> bool:
-        """Whether neither List nor Get showed it when last asked."""
+        """Return whether neither List nor Get showed it when last asked."""
         watched = self._watched.get(arn)
         return watched is not None and watched.is_missing
 
     def created_at(self, arn: str) -> float | None:
-        """Answer when a deployment in flight was created, by AWS's clock; None when it is not in flight."""
+        """Return when a deployment in flight was created, by AWS's clock; None when it is not in flight."""
         watched = self._watched.get(arn)
         return None if watched is None else watched.created_at
 
     def request_sweep(self) -> None:
-        """Do the next sweep early: somebody needs fresh counts. However often it is asked, sweeps keep some distance."""
+        """Do the next sweep early, as fresh counts are needed. Sweeps keep a minimum distance."""
         self._due_at = min(self._due_at, max(self._loop.time(), self._began + self._interval / 5))
         self._nudge.set()
 
     def stop(self) -> None:
-        """End `run` after the call that is under way."""
+        """End `run` after the call in flight."""
         self._is_stopping = True
         self._nudge.set()
 
     async def run(self) -> None:
-        """Sweep at every tick as long as there is something to look for, until stopped."""
+        """Sweep at every tick while a deployment is in flight or counts are needed, until stopped."""
         while not self._is_stopping:
             self._nudge.clear()
             has_work = bool(self._watched) or self._needs_counts()
@@ -177,7 +177,7 @@ class Watcher:
             self._counters.sweep_seconds.add(self._loop.time() - self._began)
 
     def _next_tick(self) -> float:
-        """Jittered, so that replicas do not march in step; never later than the interval."""
+        """Return the time of the next tick, with jitter so that replicas do not sweep together; at most one interval away."""
         return self._loop.time() + self._interval * (0.8 + self._rng.random() / 5)
 
     async def _sweep_once(self) -> None:
@@ -264,7 +264,7 @@ class Watcher:
         )
 
     def _missed(self, found: Iterable[str], number: int) -> list[str]:
-        """Note what this sweep should have shown and did not; answer what it is time to ask for by Get."""
+        """Count the misses of this sweep; return the ARNs to get."""
         absent = [arn for arn in self._watched.keys() - set(found) if self._watched[arn].added < number]
         ask: list[str] = []
         for arn in sorted(absent):
@@ -291,7 +291,7 @@ class Watcher:
                     watched.ended.set_result(None)
 
     def _note(self, deployment: Deployment) -> bool:
-        """Take note of one deployment in flight; answer whether it has ended, and so is in flight no more."""
+        """Update a deployment in flight; return whether it has ended."""
         watched = self._watched.get(deployment.arn)
         if watched is None:
             return True
