@@ -290,7 +290,7 @@ def _call_rates(aws: Aws) -> CallRates:
 
 
 def _warn(traits: QueueTraits) -> None:
-    """What is allowed, and yet not good."""
+    """Warn of allowed settings of a queue that risk requests."""
     if not traits.has_dead_letter_queue:
         log.warning("queue.without_dead_letters", remedy="give the queue a redrive policy: rejected bodies are kept there")
     elif traits.max_receive_count == 1:

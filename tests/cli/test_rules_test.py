@@ -102,7 +102,7 @@ target = "research"
     code, _, err = ran("-", "--config", str(settings), given=of("other", **here))
     assert (code, "is not allowed by the rule names of target research" in err) == (1, True)
     code, _, err = ran("-", "--triggers", str(rules), given=of("bot-1", **here))
-    assert (code, "the targets are default" in err) == (1, True)
+    assert (code, "use one of default" in err) == (1, True)
     topic = "arn:aws:sns:us-west-2:210987654321:events"
     code, _, err = ran("-", "--config", str(settings), given=of("bot-1", **here), SLIPWAY_TOPIC_ARN=topic)
     assert (code, "target research is account 210987654321 in Region us-west-2, as target default is" in err) == (2, True)
