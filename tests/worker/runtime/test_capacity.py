@@ -201,7 +201,7 @@ def test_what_is_away_and_never_comes_back_holds_up_nobody_for_ever() -> None:
 
 
 @pytest.mark.parametrize("fifo", [False, True])
-def test_what_waits_to_act_on_a_decision_takes_no_place(fifo: bool) -> None:  # noqa: FBT001  a parameter
+def test_what_waits_to_act_on_a_decision_takes_no_place(*, fifo: bool) -> None:
     async def main() -> None:
         world = full(deploys=0, fifo=fifo, max_receive_count=10, terms={"max_held": 2, "visibility_timeout": 120})
         world.account.rule(max_total=10, max_creating=10, creation_seconds=(3000.0, 3000.0))

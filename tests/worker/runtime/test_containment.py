@@ -8,12 +8,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from slipway.core.events.callbacks import Callback
+from slipway.core.events.publish import Publication
+from slipway.core.lifecycle.outcomes import OutcomeKind
+from slipway.core.lifecycle.tags import RECEIVED_TAG, REQUEST_TAG
 from slipway.core.sqs.lineage import MOST_COPIES, MOST_DEATHS, MOST_FAULTS
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute
 from tests.simulation.containment import Killer, raising
+from tests.simulation.environment import COPIES
 from tests.simulation.quiet_logs import quietly
 from tests.simulator.bedrock import Rules
-from tests.simulator.simulation import World
+from tests.simulator.observer import Watching
+from tests.simulator.simulation import MODEL, OTHER_MODEL, World
 from tests.simulator.sqs import OWN_ROLE, Letter
 from tests.simulator.virtual_loop import run
 from tests.simulator.wire_faults import Fault
@@ -96,6 +102,61 @@ def test_a_message_whose_reader_dies_while_it_is_processed_ends_with_an_event() 
         data = notice.event["data"]
         assert (data["requestId"], data["outcome"], data["reason"]) == ("r-1", "Failed", "InternalError")
         assert [one.attributes["SlipwayCode"] for one in world.dead.all] == ["InternalError"]
+
+    run(main())
+
+
+class _KillsWhatPublishes(Watching):
+    """Ends each process as soon as it has published, or replied, so often; another one starts at once."""
+
+    def __init__(self, world: World, *, on_reply: bool, most: int) -> None:
+        self._world = world
+        self._on_reply = on_reply
+        self._most = most
+        self.kills = 0
+
+    def published(self, publication: Publication, process: str | None) -> None:
+        if not self._on_reply and publication.data["outcome"] in frozenset(OutcomeKind):
+            self._kill(process)
+
+    def replied(self, reply: Callback, process: str | None) -> None:
+        if self._on_reply:
+            self._kill(process)
+
+    def _kill(self, process: str | None) -> None:
+        if process in self._world.replicas and self.kills < self._most:
+            self.kills += 1
+            self._world.kill(process)
+            self._world.start(f"p{self.kills}")
+
+
+@pytest.mark.parametrize("fifo", [False, True])
+@pytest.mark.parametrize("on_reply", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "outcome"),
+    [
+        ({"modelDeploymentName": "new", "modelArn": MODEL}, "Active"),
+        ({"action": "update", "customModelDeploymentIdentifier": "old", "modelArn": OTHER_MODEL}, "Updated"),
+        ({"action": "delete", "customModelDeploymentIdentifier": "old"}, "Deleted"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_a_request_whose_readers_die_after_its_outcome_is_published_gets_no_second_outcome(
+    asked: dict[str, object], outcome: str, *, on_reply: bool, fifo: bool
+) -> None:
+    async def main() -> None:
+        world = World(fifo=fifo, max_receive_count=100, terms={"reply_to": (COPIES,)})
+        world.account.add("old", MODEL, {REQUEST_TAG: "r-0", RECEIVED_TAG: "2025-01-01T00:00:00.000Z"})
+        # A reply kills every process; a publication all but those that give the request up.
+        killer = _KillsWhatPublishes(world, on_reply=on_reply, most=2 * MOST_DEATHS if on_reply else MOST_DEATHS)
+        world.watch(killer)
+        world.start("p0")
+        world.send(asked | {"requestId": "r-1", "replyTo": COPIES, "timeout": 172_800})
+        await world.until(lambda: not world.sqs.letters)
+        assert killer.kills >= MOST_DEATHS
+        ends = {(notice.event["id"], notice.event["data"]["outcome"]) for notice in world.topic.terminal()}
+        assert [kind for _, kind in ends] == [outcome]
+        await world.stop(f"p{killer.kills}")
 
     run(main())
 

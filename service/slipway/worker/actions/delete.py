@@ -15,6 +15,7 @@ from slipway.core.lifecycle.delete import DeleteFacts, decide
 from slipway.core.lifecycle.outcomes import Outcome
 from slipway.core.lifecycle.steps import DeleteDeployment, DeleteSent, Finish, Found, NotFound, Observe
 from slipway.core.requests.models import Delete
+from slipway.core.scheduling.backoff import pause_seconds
 from slipway.worker.actions.driver import ActionDriver, Run
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import Lease
@@ -82,13 +83,19 @@ class DeleteAction(ActionDriver[Delete, DeleteFacts, Observe | DeleteDeployment]
         return facts.after_observation(observation, run.lease.now())
 
     async def at_deadline(self, facts: DeleteFacts, run: Run[Delete]) -> Outcome:
-        """Return `TimedOut`, unless a last observation shows that the deployment is gone, or not Slipway's."""
+        """Return `TimedOut`, unless last observations show that the deployment is gone, or not Slipway's."""
         request, (reason, text) = run.request, run.lease.cause()
-        observation = await self.observer.last_observation(_identifier(request, facts), run.lease)
-        if isinstance(observation, str):
-            return timed_out(request.timeout, reason, text + observation, facts.target)
-        last = decide(request, self._after_observation(facts, observation, run))
-        return last.outcome if isinstance(last, Finish) else timed_out(request.timeout, reason, text, facts.target)
+        while True:
+            observation = await self.observer.last_observation(_identifier(request, facts), run.lease)
+            if isinstance(observation, str):
+                return timed_out(request.timeout, reason, text + observation, facts.target)
+            facts = self._after_observation(facts, observation, run)
+            last = decide(request, facts)
+            if isinstance(last, Finish):
+                return last.outcome
+            if isinstance(observation, Found):
+                return timed_out(request.timeout, reason, text, facts.target)
+            await run.lease.pause(pause_seconds(facts.absences, self._rng))  # one absence is not believed
 
 
 def _identifier(request: Delete, facts: DeleteFacts) -> str:

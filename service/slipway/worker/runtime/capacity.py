@@ -42,7 +42,7 @@ RETURN_SECONDS: Final = 60.0
 _TROUBLES: Final = frozenset({Reason.THROTTLED, Reason.ACCESS_DENIED, Reason.NO_ANSWER})
 _WAITS: Final = _TROUBLES | {Reason.PREDECESSOR, Reason.NO_SLOT, Reason.MODEL_NOT_ACTIVE, Reason.NAME_RESERVED}
 """What a deploy without a deployment in creation may wait for."""
-_CONTROL_WAITS: Final = _WAITS | {Reason.BUSY, Reason.DEPLOYMENT_MISSING, Reason.UPDATING}
+_CONTROL_WAITS: Final = _WAITS | {Reason.BUSY, Reason.DEPLOYMENT_MISSING, Reason.UPDATING, Reason.RETRYING}
 
 
 class Capacity:
@@ -213,7 +213,10 @@ class Capacity:
         return goes
 
     def _may_go(self, lease: Lease, waits: frozenset[Reason]) -> bool:
-        """Return whether a request only waits, with none behind it and no heartbeats: starting again costs it nothing."""
+        """Return whether a request only waits, nothing is behind it, and it may be started again at no cost.
+
+        A Step Functions task that expects heartbeats keeps its place, unless what was decided is only to be carried out.
+        """
         request = lease.request
         return (
             request is not None
@@ -221,7 +224,7 @@ class Capacity:
             and lease.watched is None
             and not lease.is_ending
             and not lease.is_leaving
-            and request.reply_target.task_token is None
+            and (request.reply_target.task_token is None or lease.delivery.decisions.allows_delete)
             and not self._is_worn(lease)
             and not self._request_order.is_followed(self._keys_of(request, lease), lease)
             and self._left(request, lease) > SHORTEST_DELAY_SECONDS
@@ -239,7 +242,9 @@ class Capacity:
         """Return the delay of a request: longer with its age while others wait for slots, and not past its deadline."""
         age = lease.now() - lease.delivery.first_received_at
         in_line = self._runtimes[request.target].slots.waiting
-        if self._is_fifo:
+        if lease.delivery.decisions.allows_delete or not isinstance(request, Deploy):
+            delay = SHORTEST_DELAY_SECONDS  # it may free what others wait for
+        elif self._is_fifo:
             longest = min(FIFO_SECONDS_ALONE + FIFO_SECONDS_IN_LINE * in_line, LONGEST_FIFO_DELAY_SECONDS)
             delay = min(max(age, SHORTEST_FIFO_DELAY_SECONDS), longest)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import random
 from collections.abc import Callable, Mapping
@@ -46,7 +47,7 @@ from slipway.core.sqs.lineage import LONGEST_DELAY_SECONDS, MOST_DELAYS
 from slipway.core.sqs.messages import QueueTraits
 from slipway.worker.actions.sagemaker_stop import PipelineStops
 from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.interrupts import DeadlinePassed
+from slipway.worker.kernel.interrupts import DeadlinePassed, Interrupted
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.observe import ReportProgress, no_progress
 from slipway.worker.kernel.policy import WorkerPolicy
@@ -168,18 +169,21 @@ class MessageProcessor:
                         RejectionCode.REQUEST_ID_REUSED, text, REQUEST_ID.name, request.request_id, request.reply_target
                     )
                     return await self._reject(lease, reused)
-                asked = replace(request, owner="") if outcome.is_of_former_version else request
-                publication = announce_outcome(asked, outcome, times_of(lease, request), runtime.target.source)
+                publication = announce_outcome(
+                    _as_announced(request, outcome), outcome, times_of(lease, request), runtime.target.source
+                )
                 publication = await self._announce(publication, lease)
                 lease.is_announced = True
             await self._callbacks.reply(request.reply_target, publication, lease)
         self._record_end(request, outcome, lease, publication.event_id)
         return Done()
 
-    async def fail(self, lease: Lease, text: str, *, may_read: bool = True) -> Settlement:
+    async def fail(self, lease: Lease, text: str, *, may_read: bool = True, may_reply: bool = True) -> Settlement:
         """End a request that cannot be processed, with an event, a callback and a dead letter.
 
-        What is not understood here by now (`lease.request`) is read only if it may be: that may be what kills its readers.
+        If Bedrock shows how it ended, that is its outcome: an earlier reader may have published it and died before it
+        deleted the message. A message that may be what kills its readers is not read, if it is not understood by now
+        (`lease.request`); a reply that may be is not sent.
         """
         reply_target, is_there = None, False
         if lease.request is None and may_read:
@@ -192,20 +196,37 @@ class MessageProcessor:
         if not lease.is_announced:
             if request is None:
                 publication = announce_failure(origin, text, times_of(lease), self._policy.home.source)
+                self._counters.endings[OutcomeKind.FAILED.value] += 1
             else:
-                outcome = Outcome(OutcomeKind.FAILED, Reason.INTERNAL_ERROR, text)
+                reply_target = request.reply_target
+                outcome = await self._outcome_shown(request, lease) or Outcome(OutcomeKind.FAILED, Reason.INTERNAL_ERROR, text)
                 source = self._runtimes[request.target].target.source
-                publication = announce_outcome(request, outcome, times_of(lease, request), source)
+                publication = announce_outcome(_as_announced(request, outcome), outcome, times_of(lease, request), source)
+                self._counters.endings[outcome.kind.value] += 1
             await self._announce(publication, lease)
             lease.is_announced = True
-            self._counters.endings[OutcomeKind.FAILED.value] += 1
-            if (reply_target := request.reply_target if request else reply_target) is not None:
+            if reply_target is not None and may_reply:
                 with suppress(Exception):  # replying may be what has failed
                     await self._callbacks.reply(reply_target, publication, lease)
         if self._traits.has_dead_letter_queue:
             is_there = await self._send_dead_letter(lease, Reason.INTERNAL_ERROR.value, text)
         log.error("request.given_up", error=text, is_dead_letter=is_there)
         return Done()
+
+    async def _outcome_shown(self, request: AnyRequest, lease: Lease) -> Outcome | None:
+        """Return the outcome that one observation of Bedrock shows, as at a deadline; None if it shows none, or fails."""
+        if isinstance(request, Cancel):
+            return None
+        now = asyncio.get_running_loop().time()
+        try:
+            outcome = await self._runtimes[request.target].actions.run(request, lease, now, no_progress)
+        except Interrupted:
+            raise
+        except Exception:
+            log.exception("request.faulted")  # as before: that is why it is given up
+            return None
+        is_known = isinstance(outcome, Outcome) and outcome.kind not in {OutcomeKind.TIMED_OUT, OutcomeKind.REJECTED}
+        return outcome if isinstance(outcome, Outcome) and is_known else None
 
     async def give_up_event(self, lease: Lease, text: str) -> Settlement:
         """End a request whose outcome SNS refuses in every form, or for two weeks: only the dead letter reports it.
@@ -377,6 +398,11 @@ class MessageProcessor:
             event_id=event_id,
             error=outcome.log_message,
         )
+
+
+def _as_announced(request: AnyRequest, outcome: Outcome) -> AnyRequest:
+    """Return the request as it is announced: what a former version made has the event id of that version."""
+    return replace(request, owner="") if outcome.is_of_former_version else request
 
 
 def _not_continued(outcome: Outcome, refused: CallFailed) -> Outcome:

@@ -399,7 +399,8 @@ class Worker:
             return await self._processor.fail(lease, f"processing it failed {faults} times with an exception that is a bug")
         if (deaths := self._deaths(lease)) >= MOST_DEATHS:
             text = f"{deaths} processes in a row have ended as soon as they had received it"
-            return await self._processor.fail(lease, text, may_read=deaths < MOST_DEATHS + READ_AT_THE_END)
+            left = MOST_DEATHS + READ_AT_THE_END - deaths
+            return await self._processor.fail(lease, text, may_read=left > 0, may_reply=left > 1)
         near_max_receives = lease.refused is None and self._traits.should_continue(lease.message.receive_count)
         most = self._traits.max_receive_count or 0
         # At once only where it is the first death, or nearly too late: a reader that dies just after sending leaves a copy.
