@@ -20,9 +20,10 @@ import structlog
 
 from slipway import __version__, logs
 from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.adapters.identity import CallerIdentity
 from slipway.aws.adapters.limiter import Limiter
 from slipway.aws.connect import Aws, connect
-from slipway.aws.sdk.regions import NotConfigured
+from slipway.aws.sdk.regions import NotConfigured, learn_account
 from slipway.core.bedrock.errors import CallFailed, Refused, ResourceMissing
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.rules.permissions import PermissionRule
@@ -52,6 +53,8 @@ DROPPED_SECONDS: Final = 1.0
 """How long a call that was dropped before anything was received has to end."""
 CLOSING_SECONDS: Final = 3.0
 """How long connections and traces may take to close after the longest shutdown."""
+LONGEST_STS_PAUSE_SECONDS: Final = 300.0
+"""Between two questions to STS about who the daemon is, as long as it does not answer."""
 AGAIN_SECONDS: Final = 4.0
 """After a second signal: two for what is under way, the rest for closing."""
 
@@ -137,8 +140,8 @@ async def _serve(
         control = await start.insist(aws.control.traits, "control queue", named)
         if control is None:
             return
-    terms = await _permitting(permissions, _terms(settings, aws, triggers), aws, start)
-    if terms is not None:
+    terms = replace(_terms(settings, aws, triggers), permissions=permissions)
+    if await _identify(terms, aws, start):
         await _run(settings, terms, aws, traits, control, endpoint, start)
 
 
@@ -189,27 +192,58 @@ async def _unless(said: asyncio.Event, asked: Awaitable[T]) -> T | None:
     return None
 
 
-async def _permitting(
-    permissions: tuple[PermissionRule, ...], terms: WorkerPolicy, aws: Aws, start: _Start
-) -> WorkerPolicy | None:
-    """Learn who Slipway itself is to SQS, before anything is received; None when a signal came first.
+async def _identify(terms: WorkerPolicy, aws: Aws, start: _Start) -> bool:
+    """Ask STS who the daemon itself is before anything is received; False when a signal came first.
 
-    Permissions need it. Without them it is asked for once: without an answer, a request that is continued in a new message
-    no longer owns what it has made, and so neither deletes that nor tries again.
+    Permission rules need the answer, and wait for it. Without rules the daemon starts without it, and `_keep_asking` goes on:
+    until then no request is judged by its account, and what is continued in a new message owns nothing that it has created.
     """
-    if not permissions:
+    if terms.permissions:
+        own = await start.insist(aws.identity.get, "STS", "the rules in SLIPWAY_PERMISSIONS need its answer")
+    else:
         try:
-            own = await _unless(start.goodbye.is_said, aws.identity.own_sender())
+            own = await _unless(start.goodbye.is_said, aws.identity.get())
         except CallFailed as failed:
-            remedy = "let the daemon reach STS; until then, what is continued in a new message is only awaited and announced"
-            log.warning("sender.unknown", code=failed.code, error=str(failed), remedy=remedy)
-            return terms
-        return None if own is None else replace(terms, own_sender=own)
-    own = await start.insist(aws.identity.own_sender, "STS", "the rules in SLIPWAY_PERMISSIONS need its answer")
+            _warn_unknown(failed)
+            return True
     if own is None:
-        return None
-    log.info("permissions.loaded", rules=[rule.name for rule in permissions], own_sender=own)
-    return replace(terms, permissions=permissions, own_sender=own)
+        return False
+    _learn(own, terms)
+    if terms.permissions:
+        log.info("permissions.loaded", rules=[rule.name for rule in terms.permissions], own_sender=own.sender)
+    return True
+
+
+def _learn(own: CallerIdentity, terms: WorkerPolicy) -> None:
+    """Let the worker know who the daemon is. Raises `NotConfigured` if two targets turn out to be in one place."""
+    learn_account(own.account, terms.targets)
+    terms.own.sender = own.sender
+
+
+def _warn_unknown(failed: CallFailed) -> None:
+    remedy = (
+        "let the daemon reach STS, which is asked again; until then no request is rejected for its account, and what is"
+        " continued in a new message is only awaited and announced"
+    )
+    log.warning("sender.unknown", code=failed.code, error=str(failed), remedy=remedy)
+
+
+async def _keep_asking(terms: WorkerPolicy, aws: Aws, rng: random.Random) -> None:
+    """Ask STS who the daemon is until it answers."""
+    failures = 0
+    while not terms.own_sender:
+        failures += 1
+        await asyncio.sleep(pause_seconds(failures, rng, longest=LONGEST_STS_PAUSE_SECONDS))
+        try:
+            _learn(await aws.identity.get(), terms)
+        except CallFailed as failed:
+            _warn_unknown(failed)
+        except NotConfigured as wrong:
+            log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  the sentence is all there is to know
+            signal.raise_signal(signal.SIGTERM)
+            return
+        else:
+            log.info("sender.known", own_sender=terms.own_sender)
 
 
 async def _run(
@@ -229,9 +263,8 @@ async def _run(
     measures = Measures(
         slipway, pulse, aws.tally, logs.LOST, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws)
     )
-    home = terms.home.home
     queue = settings.queue_url.rpartition("/")[2]
-    place = DaemonIdentity(queue, home.account, home.region)
+    place = DaemonIdentity(queue, terms.home.shown_account, terms.home.home.region)
     page = StatusPage(slipway, aws.tally, place)
     lines, registry = partial(_call_rates, aws), registry_of(measures)
     async with tracing(slipway, os.environ, queue=queue, version=__version__):
@@ -241,11 +274,13 @@ async def _run(
                 _warn(each)
         log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)
         pulse.beside["pulse"] = beating = asyncio.create_task(pulse.run())
+        asking = asyncio.create_task(_keep_asking(terms, aws, start.rng))
         try:
             start.goodbye.report_progress(slipway)
             await slipway.run()
         finally:
             beating.cancel()
+            asking.cancel()
 
 
 def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> WorkerPolicy:

@@ -36,7 +36,7 @@ class Server:
             said = formatdate((arrived if self._on_arrival else self.now()) - old, usegmt=True) if date is None else date
             return {"ResponseMetadata": {"HTTPHeaders": {"date": said} if said else {}}}
 
-        await self.clock.learn(answer())
+        await self.clock.learn(answer(), "SQS")
 
     @property
     def wrong_by(self) -> float:
@@ -148,5 +148,113 @@ def test_a_machine_that_is_ahead_is_known_to_be_and_by_how_much() -> None:
         await server.call(0.02)
         await asyncio.sleep(100)
         assert server.clock.skew() == pytest.approx(40.0, abs=0.6)
+
+    run(main())
+
+
+class Hosts:
+    """Several hosts that answer within 20 ms, each with a `Date` that is so many seconds old in every answer."""
+
+    def __init__(self, *, machine_ahead: float = 0.0, **old: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._epoch = DATE_SECONDS + 0.371 - self._loop.time()
+        self._old = old
+        self.clock = AwsClock(lambda: self.now() + machine_ahead)
+
+    def now(self) -> float:
+        return self._epoch + self._loop.time()
+
+    async def call(self, host: str) -> None:
+        async def answer() -> Parsed:
+            await asyncio.sleep(0.02)
+            return {"ResponseMetadata": {"HTTPHeaders": {"date": formatdate(self.now() - self._old[host], usegmt=True)}}}
+
+        await self.clock.learn(answer(), host)
+
+    def jump(self, seconds: float) -> None:
+        self._epoch += seconds
+
+    async def receive(self, *, count: int = 1) -> None:
+        """Receive a message at the end of a long poll of 20 s."""
+        began = self._loop.time()
+        await asyncio.sleep(20.0)
+        for _ in range(count):
+            self.clock.learn_receipt(round(self.now() - 0.01, 3), began)
+
+    @property
+    def wrong_by(self) -> float:
+        return abs(self.clock.now() - self.now())
+
+
+@pytest.mark.parametrize("old", [3600.0, -3600.0, 120.0, 20.0])
+@pytest.mark.parametrize("liar", ["SQS", "SNS", "Bedrock"])
+def test_one_host_whose_date_is_always_old_does_not_move_the_clock_that_the_others_share(liar: str, old: float) -> None:
+    """It was believed after three answers within two seconds, and the others again after three of theirs."""
+
+    async def main() -> None:
+        hosts = Hosts(**({"SQS": 0.0, "SNS": 0.0, "Bedrock": 0.0} | {liar: old}))
+        for host in ("SQS", "SNS", "Bedrock"):
+            await hosts.call(host)
+        for _ in range(50):
+            for host in (liar, liar, liar, "SQS", "SNS", "Bedrock"):
+                await asyncio.sleep(1.0)
+                await hosts.call(host)
+                assert hosts.wrong_by <= 0.6
+
+    run(main())
+
+
+@pytest.mark.parametrize("liar", ["SQS", "Bedrock"])
+def test_of_two_hosts_the_one_that_agrees_with_the_machine_is_believed(liar: str) -> None:
+    async def main() -> None:
+        hosts = Hosts(machine_ahead=40.0, **({"SQS": 0.0, "Bedrock": 0.0} | {liar: 3600.0}))
+        await hosts.call("SQS")
+        await hosts.call("Bedrock")
+        assert hosts.wrong_by <= 0.6
+
+    run(main())
+
+
+@pytest.mark.parametrize("machine_ahead", [0.0, 30.0])
+def test_dates_that_are_old_wherever_one_asks_yield_to_the_times_in_messages(machine_ahead: float) -> None:
+    """As through a proxy; what a deadline is compared with is in the messages."""
+
+    async def main() -> None:
+        hosts = Hosts(machine_ahead=machine_ahead, SQS=3600.0, SNS=3600.0, Bedrock=3600.0)
+        for host in ("SQS", "SNS", "Bedrock"):
+            await hosts.call(host)
+        await hosts.receive()
+        for host in ("SQS", "SNS", "Bedrock") * 10:
+            await hosts.call(host)
+            assert hosts.wrong_by <= max(0.6, machine_ahead)
+
+    run(main())
+
+
+def test_a_machine_that_is_two_days_ahead_is_right_about_nothing() -> None:
+    async def main() -> None:
+        hosts = Hosts(machine_ahead=172_800.0, SQS=0.0, Bedrock=3600.0)
+        await hosts.receive()
+        await hosts.call("Bedrock")
+        assert hosts.wrong_by <= 12.0, "as long a poll as it was"
+        await hosts.call("SQS")
+        assert hosts.wrong_by <= 0.6
+
+    run(main())
+
+
+def test_after_a_suspended_machine_messages_of_before_do_not_hold_the_clock_back() -> None:
+    async def main() -> None:
+        hosts = Hosts(SQS=0.0, Bedrock=0.0)
+        await hosts.receive(count=3)
+        await hosts.call("SQS")
+        hosts.jump(7200.0)
+        for _ in range(RIVALS_TO_BELIEVE):
+            await asyncio.sleep(RIVAL_SECONDS)
+            await hosts.call("SQS")
+            await hosts.call("Bedrock")
+        assert hosts.wrong_by <= 0.6
+        await hosts.receive()
+        assert hosts.wrong_by <= 0.6
 
     run(main())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.aws.adapters.identity import STS, Identity
+from slipway.aws.adapters.identity import STS, CallerIdentity, Identity
 from slipway.aws.adapters.queue import SENDER
 from slipway.aws.sdk.clients import Clients
 from slipway.core.bedrock.errors import CallFailed, Denied, UnknownResult
@@ -43,7 +43,7 @@ def identity(clients: Clients) -> Identity:
 
 async def test_slipway_learns_who_it_is_with_one_call_in_the_form_that_sts_reads(clients_at: Open) -> None:
     async with serving(caller_is(OWN)) as server, clients_at(server.url) as clients:
-        assert await identity(clients).own_sender() == OWN
+        assert await identity(clients).get() == CallerIdentity(OWN, "123456789012")
         (seen,) = server.seen
         assert seen.body == b"Action=GetCallerIdentity&Version=2011-06-15"
         assert "/sts/aws4_request" in seen.headers["authorization"]
@@ -65,12 +65,12 @@ async def test_slipway_learns_who_it_is_with_one_call_in_the_form_that_sts_reads
 async def test_who_cannot_learn_who_it_is_is_nobody(clients_at: Open, behaviour: Behaviour, kind: type[CallFailed]) -> None:
     async with serving(behaviour) as server, clients_at(server.url) as clients:
         with pytest.raises(kind):
-            await identity(clients).own_sender()
+            await identity(clients).get()
 
 
 async def test_after_a_lost_answer_it_is_asked_again(clients_at: Open) -> None:
     async with serving(raw(b"", then="reset"), caller_is(OWN)) as server, clients_at(server.url) as clients:
-        assert await identity(clients).own_sender() == OWN
+        assert await identity(clients).get() == CallerIdentity(OWN, "123456789012")
         assert await clients.open(STS) is await clients.open(STS)
 
 

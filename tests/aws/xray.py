@@ -81,7 +81,7 @@ async def main() -> None:
         async with serving(answer(200, ANY)) as server, with_clients(server.url, monkeypatch) as clients:
             told["others"] = await others(clients)
         async with serving(answer(200, IDENTITY)) as server, with_clients(server.url, monkeypatch) as clients:
-            told["sender"] = await Identity(clients.open, make_caller()).own_sender()
+            told["sender"] = (await Identity(clients.open, make_caller()).get()).sender
     told["recorded"] = emitter.names
     print(json.dumps(told, default=repr))  # noqa: T201  it is what this process is for
 

@@ -27,7 +27,7 @@ async def skew_of(process: Daemon) -> float:
     return float(found[1])
 
 
-@pytest.mark.parametrize("dates", ["arrival", "none"])
+@pytest.mark.parametrize("dates", ["arrival", "none", "old"])
 async def test_whatever_the_date_of_a_long_poll_is_time_is_kept(dates: Dates) -> None:
     async with LocalAws(terms=QUICK, dates=dates) as box, daemon(box) as process, listening(box) as results:
         await process.until(lambda: bool(process.lines("daemon.started")))

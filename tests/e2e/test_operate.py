@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import signal
 from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aioboto3
+import pytest
 
 from slipway.local.behaviour import Behaviour
 from slipway.local.stack import LocalAws
-from tests.e2e.commands import at_terminal, slipway, typed
+from tests.e2e.commands import Terminal, at_terminal, slipway, typed
 from tests.e2e.daemons import MODEL, a_request, daemon, listening
 
 QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(0.0, 0.0))
@@ -80,7 +82,6 @@ async def test_what_is_not_there_is_found_one_at_a_time() -> None:
         for seeded_bugs, about in (
             ({"SLIPWAY_QUEUE_URL": box.queue_url + "x"}, "queue"),
             ({"SLIPWAY_TOPIC_ARN": box.topic_arn + "x"}, "topic"),
-            ({"SLIPWAY_TOPIC_ARN": box.topic_arn.replace("123456789012", "210987654321")}, "account"),
             ({"AWS_REGION": "eu-west-1"}, "Region"),
             ({"SLIPWAY_TIMEOUTT": "1"}, "settings"),
             ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "settings"),
@@ -215,6 +216,19 @@ external_id = "hush-hush"
         ran = await typed(box, "config", "--json", SLIPWAY_HTTP_PORT="x")
         assert (ran.code, ran.out) == (2, "")
         assert "SLIPWAY_HTTP_PORT" in ran.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+async def test_a_probe_that_loses_its_terminal_takes_away_what_it_made(number: int) -> None:
+    async with LocalAws(terms=replace(QUICK, creation_seconds=(600.0, 600.0), delete_conflicts=False)) as box:
+        terminal = Terminal(box, "probe", "--model", MODEL, "--yes")
+        await terminal.start()
+        try:
+            await terminal.until(lambda _: bool(box.bedrock.account().made))
+            assert await terminal.end(number) == 130
+        finally:
+            await terminal.kill()
+        assert not [one for one in box.bedrock.account().made if one.exists(box.bedrock.now())]
 
 
 async def test_a_probe_says_what_it_saw_and_takes_away_what_it_made() -> None:

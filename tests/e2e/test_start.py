@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -199,10 +198,13 @@ async def test_keys_from_an_endpoint_that_no_header_can_carry_exit_with_2_and_na
             assert "example" not in str(process.entries).replace("AKIDEXAMPLE", ""), "it may be a secret"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on any port")
-async def test_a_privileged_port_exits_with_2() -> None:
-    async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_PORT="80") as process:
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
+async def test_an_address_that_is_not_of_this_machine_exits_with_2(host: str) -> None:
+    """Whoever runs the daemon, root too, cannot listen there."""
+    async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_HOST=host) as process:
         assert (await process.end(signal.SIGCONT))[0] == 2
+        (line,) = process.lines("daemon.refused")
+        assert host in line["error"]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "::", "0.0.0.0", "localhost"])  # noqa: S104  loopback is asked

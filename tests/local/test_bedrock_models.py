@@ -22,7 +22,7 @@ async def test_a_model_is_created_found_and_deployed(bedrock: Any) -> None:
     arn = (
         await bedrock.create_custom_model(
             modelName="bot",
-            modelSourceConfig={"s3DataSource": {"s3Uri": "s3://bucket/model"}},
+            modelSourceConfig=SOURCE,
             modelTags=[{"key": "a", "value": "b"}],
         )
     )["modelArn"]
@@ -35,7 +35,39 @@ async def test_a_model_is_created_found_and_deployed(bedrock: Any) -> None:
     await bedrock.untag_resource(resourceARN=arn, tagKeys=["a", "none"])
     assert (await bedrock.list_tags_for_resource(resourceARN=arn))["tags"] == []
     with pytest.raises(ClientError, match="ConflictException"):
-        await bedrock.create_custom_model(modelName="bot", modelSourceConfig={"s3DataSource": {"s3Uri": "s3://bucket/model"}})
+        await bedrock.create_custom_model(modelName="bot", modelSourceConfig=SOURCE)
+
+
+SOURCE = {"s3DataSource": {"s3Uri": "s3://bucket/model"}}
+BASE = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0"
+
+
+async def _names(bedrock: Any, **filters: object) -> list[str]:
+    """Answer the names on all pages, in order."""
+    pages = bedrock.get_paginator("list_custom_models").paginate(**filters)
+    return [model["modelName"] async for page in pages for model in page["modelSummaries"]]
+
+
+async def test_models_are_listed_in_pages_and_by_every_filter_of_the_api(bedrock: Any) -> None:
+    """It answered everything in one page, and took no filter but the name and the status."""
+    names = ["bot-a", "bot-b", "other", "bot-c"]
+    arns = {name: (await bedrock.create_custom_model(modelName=name, modelSourceConfig=SOURCE))["modelArn"] for name in names}
+    first = await bedrock.list_custom_models(maxResults=3)
+    assert [model["modelName"] for model in first["modelSummaries"]] == ["bot-c", "other", "bot-b"]
+    last = await bedrock.list_custom_models(maxResults=3, nextToken=first["nextToken"])
+    assert [model["modelName"] for model in last["modelSummaries"]] == ["bot-a"]
+    assert "nextToken" not in last
+    assert await _names(bedrock, sortOrder="Ascending", PaginationConfig={"PageSize": 1}) == names
+    assert await _names(bedrock, nameContains="bot", PaginationConfig={"PageSize": 2}) == ["bot-c", "bot-b", "bot-a"]
+    created = {model["modelName"]: model["creationTime"] for model in (await bedrock.list_custom_models())["modelSummaries"]}
+    assert await _names(bedrock, creationTimeAfter=created["bot-c"]) == []
+    assert await _names(bedrock, creationTimeBefore=created["bot-a"]) == []
+    assert await _names(bedrock, baseModelArnEquals=BASE) == await _names(bedrock, foundationModelArnEquals=BASE) == names[::-1]
+    assert await _names(bedrock, baseModelArnEquals=arns["bot-a"]) == await _names(bedrock, isOwned=False) == []
+    assert await _names(bedrock, isOwned=True, modelStatus="Active") == names[::-1]
+    assert await _names(bedrock, modelStatus="Failed") == []
+    with pytest.raises(ClientError, match="nextToken is not valid"):
+        await bedrock.list_custom_models(nextToken="nonsense")
 
 
 async def test_an_operation_that_is_not_known_answers_an_error_document(bedrock: Any) -> None:

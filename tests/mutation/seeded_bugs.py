@@ -474,14 +474,14 @@ SEEDED_BUGS = (
     SeededBug(
         "an old Date is believed",
         "slipway.aws.adapters.clock",
-        "        if self._rivals >= RIVALS_TO_BELIEVE and now - self._rival_since >= RIVAL_SECONDS:\n",
+        "        if at_once or (self._rivals >= RIVALS_TO_BELIEVE and now - self._rival_since >= RIVAL_SECONDS):\n",
         "        if True:\n",
     ),
     SeededBug(
         "the latest Date is the present",
         "slipway.aws.adapters.clock",
-        "        if self._known is None:\n            self._known, self._learned_at = told, now\n            return\n",
-        "        self._known, self._learned_at = told, now\n        return\n",
+        "        if (both := self.bounds(now).within(told)) is not None:\n",
+        "        if both := told:\n",
     ),
     SeededBug(
         "a request that timed out forgets what it waited for",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -277,9 +277,9 @@ class _WatchedClock(AwsClock):
         self._wire = wire
         self._answers = 0
 
-    async def learn(self, call: Awaitable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    async def learn(self, call: Awaitable[Mapping[str, Any]], host: Hashable) -> Mapping[str, Any]:
         """Learn from an answer."""
-        answer = await super().learn(call)
+        answer = await super().learn(call, host)
         self._answers += 1
         if self._answers >= ANSWERS_BEFORE_RECKONED:
             self._wire.watching.reckoned(self.now() - self._account.now(), PROCESS.get())

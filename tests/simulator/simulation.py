@@ -15,7 +15,7 @@ from slipway.aws.adapters.retry import Tally
 from slipway.core.requests.targets import DEFAULT, Home, Target, home_only
 from slipway.core.requests.targets import TargetRules as Allowed
 from slipway.settings.load import LONGEST_CALL_SECONDS
-from slipway.worker.kernel.policy import WorkerPolicy
+from slipway.worker.kernel.policy import OwnSender, WorkerPolicy
 from slipway.worker.runtime.worker import Worker
 from tests.simulator.bedrock import HOME as PLACE
 from tests.simulator.bedrock import USUAL, Account, Rules, WatchedBedrock, of_reaper
@@ -122,7 +122,7 @@ class World:
 
         def begin() -> Replica:
             rng = random.Random(f"{self.seed} {name}")
-            wanted = self._terms(own_sender=f"{OWN_ROLE}:{name}", **terms)
+            wanted = self._terms(own=OwnSender(f"{OWN_ROLE}:{name}"), **terms)
             call_timeout = min(LONGEST_CALL_SECONDS, wanted.visibility_timeout / 3)
             callers = Callers(rng, call_timeout)
             queue = Queue(self.sqs, self.wire, callers)

@@ -139,7 +139,7 @@ def assemble(  # noqa: PLR0913  as above
         },
         queue=queue(queue_url, receiving),
         control=queue(control_queue_url, caller(most_polls)) if control_queue_url else None,
-        topic=Topic(topic_arn, clients.topic, publishing),
+        topic=Topic(topic_arn, clients.topic, publishing, clock),
         replies=CallbackSender(clients.open, queues=clients.leases, topics=clients.topic, caller=replying),
         identity=Identity(clients.open, leases),
         targets=clients.targets,

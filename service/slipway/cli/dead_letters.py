@@ -8,8 +8,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from slipway.aws.adapters.identity import CallerIdentity
 from slipway.aws.operator.dead_letter_queue import DeadLetters
 from slipway.aws.operator.operator_session import OperatorSession
+from slipway.aws.sdk.regions import learn_account
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import Output, age_since, print_facts, print_line
 from slipway.cli.runner import say
@@ -165,15 +167,31 @@ async def _cause_reader(session: OperatorSession, settings: Settings) -> Callabl
 
     After a redrive the operator is the sender. If there are permission rules, AWS is asked for the operator's identity.
     """
+    permissions = load_permissions(settings.permissions)
+    own = await _own_identity(session, is_needed=bool(permissions))
     admission = Admission(
         targets=session.targets,
         timeout=settings.timeout,
         triggers=load_triggers(settings.triggers),
         reply_to=settings.reply_to,
-        permissions=load_permissions(settings.permissions),
+        permissions=permissions,
     )
-    sender = await session.identity.own_sender() if admission.permissions else None
-    return partial(dead_letter_cause, admission=admission, sender=sender)
+    return partial(dead_letter_cause, admission=admission, sender=own.sender if own else None)
+
+
+async def _own_identity(session: OperatorSession, *, is_needed: bool) -> CallerIdentity | None:
+    """Return whose credentials these are; None if STS does not answer and `is_needed` is not set.
+
+    Without an answer no message is judged by its account.
+    """
+    try:
+        own = await session.identity.get()
+    except CallFailed:
+        if is_needed:
+            raise
+        return None
+    learn_account(own.account, session.targets)
+    return own
 
 
 def _not_found(message_id: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
 from slipway.aws.operator.operator_session import OperatorSession, OperatorSettings
 from slipway.aws.operator.queue_inspector import backlog_of
+from slipway.aws.sdk.regions import NotConfigured, check_distinct
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import Output, print_finding, print_line
 from slipway.cli.runner import error_text
@@ -17,6 +18,7 @@ from slipway.core.bedrock.deployments import Deployment
 from slipway.core.bedrock.errors import CallFailed, Denied
 from slipway.core.diagnostics import doctor as diagnosis
 from slipway.core.diagnostics.doctor import DoctorFinding, redrive_of
+from slipway.core.requests.targets import Targets
 from slipway.settings.load import Settings, WrongSetting, load_permissions, load_triggers
 
 T = TypeVar("T")
@@ -57,7 +59,7 @@ async def run_doctor(
     """Check all of it, and print what was found."""
     run = DoctorRun()
     here = session.here
-    await run.ask("credentials", here.rights.account(), lambda account: diagnosis.of_place(here.target.home, account))
+    await run.ask("credentials", here.rights.account(), lambda _: diagnosis.of_place(here.target.home))
     _rules(run, session, settings)
     await _queues(run, session, settings)
     await run.ask("topic", session.inspector.subscribers(settings.topic_arn), diagnosis.of_subscribers)
@@ -69,16 +71,26 @@ async def run_doctor(
     if model is not None:
         place = next((each for each in session.places.values() if each.target.is_home_of(model)), here)
         await run.ask("model", place.bedrock.model_state(model), lambda state: diagnosis.of_model(model, state))
+    run.findings += _same_places(session.targets)
     for url in daemons:
         await _daemon(run, url)
     return report(run.findings, run.checked, output)
 
 
+def _same_places(targets: Targets) -> Iterator[DoctorFinding]:
+    """Yield a finding if two targets are in one account and Region, which the daemon refuses."""
+    for target in targets.values():
+        try:
+            check_distinct(target, targets)
+        except NotConfigured as error:
+            yield diagnosis.of_sentence("targets", str(error))
+            return
+
+
 async def _elsewhere(run: DoctorRun, place: OperatorSettings) -> None:
     """Check another target, if its credentials work."""
     where, home = f" in {place.target.name}", place.target.home
-    asked = place.rights.account()
-    if await run.ask("credentials", asked, lambda account: diagnosis.of_place(home, account), where) is not None:
+    if await run.ask("credentials", place.rights.account(), lambda _: diagnosis.of_place(home), where) is not None:
         await run.ask("permissions", place.rights.denials(), _of_denials, where)
         await run.ask("deployments", place.catalogue.all(), partial(_of_deployments, place), where)
 

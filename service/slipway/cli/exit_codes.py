@@ -17,6 +17,7 @@ class Exit(IntEnum):
     REJECTED = 4
     CANCELLED = 5
     UNAVAILABLE = 6
+    OUTPUT_LOST = 7
     STOPPED_WATCHING = 130
 
 
@@ -29,6 +30,7 @@ MEANINGS: Final[Mapping[Exit, str]] = {
     Exit.REJECTED: "`--wait`: the outcome is `Rejected`",
     Exit.CANCELLED: "`--wait`: the outcome is `Cancelled` (a `cancel` that succeeds exits with 0)",
     Exit.UNAVAILABLE: "`--wait`: the request has ended and only its event has the outcome, or the time of `--at-most` is over",
+    Exit.OUTPUT_LOST: "standard output cannot be written (a full disk, a closed pipe): what was done is done",
     Exit.STOPPED_WATCHING: "Ctrl-C: watching has stopped, and the request continues; `probe` has deleted what it created",
 }
 """The table in docs/reference/commands.md is generated from these."""

@@ -22,6 +22,7 @@ from slipway.cli.commands import operate as operate_commands
 from slipway.cli.commands import submit as submit_commands
 from slipway.cli.options import Config, choice, share, whole_number, with_connection, with_output
 from slipway.cli.output import CommandError, Form, Output, print_line
+from slipway.cli.streams import checked_streams
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -48,9 +49,10 @@ class Document(StrEnum):
 
 def run() -> None:
     """Run a command. Its help is drawn with colours at a terminal, and is plain in a pipe."""
-    if sys.stdout.isatty() and sys.stderr.isatty():
-        app.rich_markup_mode = "markdown"
-    app()
+    with checked_streams():
+        if sys.stdout.isatty() and sys.stderr.isatty():
+            app.rich_markup_mode = "markdown"
+        app()
 
 
 def _show_version(value: bool) -> None:  # noqa: FBT001  the form that typer calls

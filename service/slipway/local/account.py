@@ -240,6 +240,34 @@ class Account:
         self.models[model.arn] = model
         return model
 
+    def list_models(
+        self,
+        *,
+        created_before: float | None,
+        created_after: float | None,
+        name_contains: str,
+        status: str | None,
+        max_results: int,
+        next_token: str | None,
+        ascending: bool,
+    ) -> tuple[list[Model], str | None]:
+        """Return a page of the models that were created here, and the token of the next, which names the page's last model."""
+        if next_token is not None and next_token not in self.models:
+            raise invalid("nextToken is not valid")
+        models = list(self.models.values()) if ascending else list(reversed(self.models.values()))
+        begin = models.index(self.models[next_token]) + 1 if next_token is not None else 0
+        wanted = (
+            model
+            for model in models[begin:]
+            if (created_before is None or model.created < created_before)
+            and (created_after is None or model.created > created_after)
+            and name_contains in model.name
+            and self.terms.models.get(model.arn) != "Missing"
+            and status in {None, self.model_status(model.arn)}
+        )
+        page = list(islice(wanted, min(max_results, max(1, self.terms.page_size))))
+        return page, page[-1].arn if next(wanted, None) is not None else None
+
     def _tagged(self, now: float, arn: str) -> StandInDeployment | Model:
         if (model := self.models.get(arn)) is not None:
             return model

@@ -18,6 +18,7 @@ from werkzeug.serving import make_server
 from slipway.local.moto_answers import AwsAnswers
 from slipway.local.moto_identity import patch_roles
 from slipway.local.moto_queues import patch_moto
+from slipway.local.queues import OLD_SECONDS
 
 
 class _Brief(MotoRequestHandler):
@@ -40,6 +41,8 @@ class _Brief(MotoRequestHandler):
         if self.dates == "none":
             return
         at = self._arrived if self.dates == "arrival" else time.time()
+        if self.dates == "old":
+            at -= OLD_SECONDS
         self.send_header("Date", self.date_time_string(int(at)))
 
 

@@ -128,18 +128,30 @@ def get_model(account: Account, now: float, asked: Asked) -> Document:
 
 
 def list_models(account: Account, _: float, asked: Asked) -> Document:
-    """ListCustomModels: the models that were created here, the newest first."""
-    contains, status = asked.query.get("nameContains", ""), asked.query.get("modelStatus")
+    """ListCustomModels: the models that were created here."""
+    query = asked.query
+    page, following = account.list_models(
+        created_before=_seconds(query.get("creationTimeBefore")),
+        created_after=_seconds(query.get("creationTimeAfter")),
+        name_contains=query.get("nameContains", ""),
+        status=query.get("modelStatus"),
+        max_results=int(query.get("maxResults", LARGEST_PAGE)),
+        next_token=query.get("nextToken"),
+        ascending=query.get("sortOrder") == "Ascending",
+    )
+    base = f"arn:{account.partition}:bedrock:{account.region}::foundation-model/amazon.nova-lite-v1:0"
+    is_shown = query.get("isOwned", "true").lower() == "true" and all(
+        query.get(name, base) == base for name in ("baseModelArnEquals", "foundationModelArnEquals")
+    )
     shown = [
         {
             "modelArn": one.arn, "modelName": one.name, "creationTime": _iso(one.created), "ownerAccountId": account.account_id,
-            "baseModelArn": f"arn:{account.partition}:bedrock:{account.region}::foundation-model/amazon.nova-lite-v1:0",
-            "baseModelName": "Nova Lite", "customizationType": "IMPORTED", "modelStatus": account.model_status(one.arn),
+            "baseModelArn": base, "baseModelName": "Nova Lite", "customizationType": "IMPORTED",
+            "modelStatus": account.model_status(one.arn),
         }
-        for one in reversed(account.models.values())
-        if contains in one.name and status in {None, account.model_status(one.arn)}
+        for one in page
     ]  # fmt: skip
-    return {"modelSummaries": shown}
+    return {"modelSummaries": shown if is_shown else []} | ({"nextToken": following} if following and is_shown else {})
 
 
 def get_job(account: Account, now: float, asked: Asked) -> Document:

@@ -14,9 +14,10 @@ from typing import Final, Literal, Self
 
 LONGEST_START_SECONDS: Final = 60.0
 
-Dates = Literal["answer", "arrival", "none"]
-"""The `Date` of an answer: when it leaves, when its call arrived (LocalStack's habit, also with a long poll), or none. What SQS
-does is not documented."""
+Dates = Literal["answer", "arrival", "none", "old"]
+"""The `Date` of an answer: when it leaves, when its call arrived (LocalStack does so, also with a long poll), none, or an hour
+before it leaves (as through a proxy). What SQS does is not documented."""
+OLD_SECONDS: Final = 3600.0
 
 
 class Queues:

@@ -14,7 +14,7 @@ from slipway.settings.fields import wrapped, written
 TABLE: Final = "targets"
 _HEAD: Final = (
     "Targets: further accounts and Regions for deployments, each a table with a name of your choice. A request has the name "
-    "of one as its target; the default target is the topic's account and the SDK's Region, unless [targets.default] sets "
+    "of one as its target; the default target is the daemon's own account and the SDK's Region, unless [targets.default] sets "
     "others. Only in a settings file."
 )
 _DEFAULT_SESSION: Final = "slipway"

@@ -64,7 +64,7 @@ class Bedrock:
 
         async def send() -> Created:
             began = asyncio.get_running_loop().time()
-            answer = await self._clock.learn(self._client.create_custom_model_deployment(**parameters))
+            answer = await self._clock.learn(self._client.create_custom_model_deployment(**parameters), self)
             arn = text_of(answer, "customModelDeploymentArn", operation)
             if not _ARN.fullmatch(arn):
                 raise unreadable(operation, f"{arn[:100]!r} is no ARN of a deployment")
@@ -214,7 +214,7 @@ class Bedrock:
             parameters["nextToken"] = token
 
         async def send() -> Page:
-            answer = await self._clock.learn(self._client.list_custom_model_deployments(**parameters))
+            answer = await self._clock.learn(self._client.list_custom_model_deployments(**parameters), self)
             summaries = objects_of(answer, "modelDeploymentSummaries", operation, may_lack=True)
             deployments: list[Deployment] = []
             for number, summary in enumerate(summaries, 1):

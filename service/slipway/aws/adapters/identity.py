@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-from slipway.aws.adapters.replies import Open
 from slipway.aws.adapters.responses import text_of
 from slipway.aws.adapters.retry import Caller
+from slipway.aws.sdk.clients import Open
 
 STS: Final = "sts"
 _OPERATION: Final = "GetCallerIdentity"
 """A call that no policy can deny."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerIdentity:
+    """Who calls AWS with the daemon's credentials."""
+
+    sender: str
+    """What SQS calls the sender of its messages."""
+    account: str
 
 
 class Identity:
@@ -20,11 +30,12 @@ class Identity:
         self._open = open_client
         self._call = caller.call
 
-    async def own_sender(self) -> str:
-        """Return the `SenderId` of messages that Slipway sends. Safe to repeat."""
+    async def get(self) -> CallerIdentity:
+        """Return whose credentials these are. Safe to repeat."""
         sts = await self._open(STS)
 
-        async def send() -> str:
-            return text_of(await sts.get_caller_identity(), "UserId", _OPERATION)
+        async def send() -> CallerIdentity:
+            answer = await sts.get_caller_identity()
+            return CallerIdentity(text_of(answer, "UserId", _OPERATION), text_of(answer, "Account", _OPERATION))
 
         return await self._call(_OPERATION, send)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import time
@@ -28,6 +29,8 @@ _NO_ATTRIBUTES: Final[Mapping[str, AnyAttribute]] = MappingProxyType({})
 _LATEST: Final = 1e11
 """The latest time in seconds since the epoch that `datetime` supports."""
 
+SQS: Final = "SQS"
+"""The host whose clock it is, for both queues."""
 SENDER: Final = "SenderId"
 _SYSTEM_ATTRIBUTES: Final = [
     "ApproximateReceiveCount",
@@ -81,7 +84,9 @@ class Queue:
             parameters["ReceiveRequestAttemptId"] = attempt
 
         async def send() -> list[Message]:
-            answer = await self.clock.learn(self._receiver.receive_message(**parameters))
+            began = asyncio.get_running_loop().time()
+            answer = await self.clock.learn(self._receiver.receive_message(**parameters), SQS)
+            self._learn_receipts(answer, began)
             received_at, error = self.clock.now(), max(1.0, self.clock.error())
             given = answer.get("Messages") or []
             if not isinstance(given, list):
@@ -94,6 +99,16 @@ class Queue:
         return await self._receiving.call(
             operation, send, repeat=NEVER, wait=wait, call_timeout=wait_seconds + POLL_GRACE_SECONDS
         )
+
+    def _learn_receipts(self, answer: Parsed, began: float) -> None:
+        """Learn the present from messages that this call is the first to receive."""
+        given = answer.get("Messages")
+        for message in given if isinstance(given, list) else ():
+            system = message.get("Attributes") if isinstance(message, Mapping) else None
+            if isinstance(system, Mapping) and system.get("ApproximateReceiveCount") == "1":
+                received_at = _number(system.get("ApproximateFirstReceiveTimestamp"), 0) / 1000
+                if received_at:
+                    self.clock.learn_receipt(received_at, began)
 
     async def extend(self, receipts: Sequence[str], seconds: int) -> list[CallFailed | None]:
         """Set the visibility timeout of at most ten messages, from now; 0 releases them at once. Safe to repeat.
@@ -125,7 +140,7 @@ class Queue:
 
         async def send() -> list[CallFailed | None]:
             sending = self._custodian.send_message_batch(QueueUrl=self._url, Entries=entries)
-            return batch_of(await self.clock.learn(sending), len(batch), operation)
+            return batch_of(await self.clock.learn(sending, SQS), len(batch), operation)
 
         return await self._custody.call(operation, send)
 
@@ -155,7 +170,7 @@ class Queue:
         entries = [{"Id": str(place), "ReceiptHandle": receipt, **extra} for place, receipt in enumerate(once)]
 
         async def send() -> list[CallFailed | None]:
-            return batch_of(await self.clock.learn(call(QueueUrl=self._url, Entries=entries)), len(once), operation)
+            return batch_of(await self.clock.learn(call(QueueUrl=self._url, Entries=entries), SQS), len(once), operation)
 
         answers = dict(zip(once, await self._custody.call(operation, send), strict=True))
         return [answers[receipt] for receipt in receipts]
@@ -166,7 +181,7 @@ class Queue:
 
         async def send() -> tuple[int | None, str | None]:
             asked = self._custodian.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn", "RedrivePolicy"])
-            answer = await self.clock.learn(asked)  # asked before anything is received, and a short call
+            answer = await self.clock.learn(asked, SQS)  # asked before anything is received, and a short call
             policy = _policy(texts_of(answer, "Attributes", operation).get("RedrivePolicy") or "{}", operation)
             most, arn = policy.get("maxReceiveCount"), policy.get("deadLetterTargetArn")
             if arn is not None and not (isinstance(arn, str) and _QUEUE_ARN.fullmatch(arn)):

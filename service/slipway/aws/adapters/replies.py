@@ -5,22 +5,24 @@ Every failure is a `CallFailed`. A token that is no longer valid is `Refused`, `
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Final, assert_never
 
 from slipway.aws.adapters.message_attributes import write_attributes
 from slipway.aws.adapters.responses import Parsed, text_of
 from slipway.aws.adapters.retry import Caller
+from slipway.aws.sdk.clients import Open
+from slipway.aws.sdk.regions import reply_region
 from slipway.core.events.callbacks import Callback, EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 
 STEP_FUNCTIONS: Final = "stepfunctions"
 SAGEMAKER: Final = "sagemaker"
-Open = Callable[[str], Awaitable[Any]]
-"""Returns the client of a service, opened at the first call."""
 
 
 class CallbackSender:
-    """Sends callbacks. Safe to repeat: a receiver that has the result refuses it."""
+    """Sends callbacks. Safe to repeat: a receiver that has the result refuses it.
+
+    Queues and topics may be in any Region that their address names. Tokens name none: theirs is the daemon's Region.
+    """
 
     def __init__(self, open_client: Open, *, queues: Any, topics: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
         self._open = open_client
@@ -69,12 +71,18 @@ class CallbackSender:
 
         await self._call(operation, say)
 
+    async def _client(self, service: str, own: Any, address: str) -> Any:  # noqa: ANN401  as above
+        """Return a client for the Region in an address; the daemon's own one for an address that names no Region."""
+        region = reply_region(address)
+        return own if region in {None, own.meta.region_name} else await self._open(service, region)
+
     async def _copy(self, reply: EventCopy) -> None:
         publication = reply.publication
         given: dict[str, Any] = {"MessageAttributes": write_attributes(publication.attributes)}
         if reply.address.endswith(".fifo"):
             given |= {"MessageGroupId": publication.group, "MessageDeduplicationId": publication.event_id}
         is_topic = reply.address.startswith("arn:")
+        client = await self._client("sns" if is_topic else "sqs", self._topics if is_topic else self._queues, reply.address)
         operation = "Publish"
         if is_topic:
             given |= {"TopicArn": reply.address, "Message": publication.body}
@@ -83,7 +91,7 @@ class CallbackSender:
             given |= {"QueueUrl": reply.address, "MessageBody": publication.body}
 
         async def send() -> str:
-            answer: Parsed = await (self._topics.publish(**given) if is_topic else self._queues.send_message(**given))
+            answer: Parsed = await (client.publish(**given) if is_topic else client.send_message(**given))
             return text_of(answer, "MessageId", operation)
 
         await self._call(operation, send)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from slipway.aws.adapters.clock import AwsClock
 from slipway.aws.adapters.message_attributes import write_attributes
 from slipway.aws.adapters.responses import Parsed, batch_of, unreadable
 from slipway.aws.adapters.retry import NEVER, Caller
@@ -19,9 +21,16 @@ LARGEST_BATCH: Final = 10
 class Topic:
     """The topic with this ARN."""
 
-    def __init__(self, topic_arn: str, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+    def __init__(
+        self,
+        topic_arn: str,
+        client: Any,  # noqa: ANN401  aioboto3 has no types
+        caller: Caller,
+        clock: AwsClock | None = None,
+    ) -> None:
         self._arn = topic_arn
         self._client = client
+        self._clock = clock or AwsClock(time.time)
         self._call = caller.call
         self._is_fifo = topic_arn.endswith(".fifo")
 
@@ -44,7 +53,7 @@ class Topic:
         operation = "GetTopicAttributes"
 
         async def send() -> None:
-            answer = await self._client.get_topic_attributes(TopicArn=self._arn)
+            answer = await self._clock.learn(self._client.get_topic_attributes(TopicArn=self._arn), self)
             if not answer.get("Attributes"):
                 raise unreadable(operation, "an answer without Attributes")
 
@@ -55,7 +64,8 @@ class Topic:
         entries = [self._entry(place, publication) for place, publication in enumerate(part)]
 
         async def send() -> list[CallFailed | None]:
-            answer = await self._client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
+            publishing = self._client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
+            answer = await self._clock.learn(publishing, self)
             return batch_of(answer, len(entries), operation)
 
         return await self._call(operation, send, repeat=NEVER)

@@ -83,7 +83,7 @@ async def open_operator_session(
                 target=target,
                 bedrock=Bedrock(clients.bedrocks[name], caller(), open_client=clients.open_in[name]),
                 catalogue=DeploymentListing(clients.bedrocks[name], caller()),
-                rights=PermissionCheck(target.home, clients.bedrocks[name], clients.open_in[name], caller()),
+                rights=PermissionCheck(target, clients.bedrocks[name], clients.open_in[name], caller()),
             )
             for name, target in clients.targets.items()
         }

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from slipway.aws.adapters.identity import STS
-from slipway.aws.adapters.replies import Open
-from slipway.aws.adapters.responses import text_of
+from slipway.aws.adapters.identity import Identity
 from slipway.aws.adapters.retry import NEVER, Caller
+from slipway.aws.sdk.clients import Open
+from slipway.aws.sdk.regions import learn_account
 from slipway.core.bedrock.errors import CallFailed, Denied
-from slipway.core.requests.targets import Home
+from slipway.core.requests.targets import Target
 
 _IMPOSSIBLE_NAME: Final = "slipway--doctor"
 """A name that Bedrock's pattern forbids: a call with it is refused if it is not denied, and changes nothing."""
@@ -22,25 +22,22 @@ Tries = Mapping[str, Callable[[], Awaitable[object]]]
 class PermissionCheck:
     """Checks the permissions of one target's credentials. Every failure is a `CallFailed`."""
 
-    def __init__(self, home: Home, bedrock: Any, open_client: Open, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
-        self._home = home
+    def __init__(self, target: Target, bedrock: Any, open_client: Open, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._target = target
         self._bedrock = bedrock
         self._open = open_client
         self._caller = caller
 
     async def account(self) -> str:
-        """Return the account of the credentials: the role's, if one is assumed."""
-        operation = "GetCallerIdentity"
-        sts = await self._open(STS)
-
-        async def send() -> str:
-            return text_of(await sts.get_caller_identity(), "Account", operation)
-
-        return await self._caller.call(operation, send)
+        """Return the account of the credentials, the role's if one is assumed, and set it as the target's."""
+        account = (await Identity(self._open, self._caller).get()).account
+        if not self._target.is_account_known:
+            learn_account(account, {self._target.name: self._target})
+        return account
 
     async def denials(self) -> list[Denied]:
         """Return the Bedrock operations that are denied. Changes nothing."""
-        bedrock, home, name = self._bedrock, self._home, _IMPOSSIBLE_NAME
+        bedrock, home, name = self._bedrock, self._target.home, _IMPOSSIBLE_NAME
         arn = f"arn:{home.partition}:bedrock:{home.region}:{home.account}:custom-model-deployment/{'0' * 12}"
         model = f"arn:{home.partition}:bedrock:{home.region}:{home.account}:custom-model/imported/{'0' * 12}"
         return await denied(

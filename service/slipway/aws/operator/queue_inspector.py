@@ -34,7 +34,7 @@ class QueueInspector:
         operation = "GetQueueAttributes"
 
         async def send() -> tuple[dict[str, str], float]:
-            answer = await self._clock.learn(self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]))
+            answer = await self._clock.learn(self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"]), self)
             return texts_of(answer, "Attributes", operation), time.time() - self._clock.now()
 
         return await self._call(operation, send)

@@ -30,7 +30,7 @@ class RequestSender:
             parameters |= {"MessageGroupId": group, "MessageDeduplicationId": deduplication_id}
 
         async def send() -> tuple[str, float]:
-            answer = await self._clock.learn(self._client.send_message(**parameters))
+            answer = await self._clock.learn(self._client.send_message(**parameters), self)
             return text_of(answer, "MessageId", operation), self._clock.now()
 
         return await self._call(operation, send)

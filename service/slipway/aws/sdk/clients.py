@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aioboto3
 from aiobotocore.config import AioConfig
@@ -40,7 +40,12 @@ TOPIC_POOL: Final = 16
 OTHERS_POOL: Final = 16
 STS_POOL: Final = 1
 
-Open = Callable[[str], Awaitable[Any]]
+
+class Open(Protocol):
+    """Opens clients on first use."""
+
+    def __call__(self, service: str, region: str | None = None) -> Awaitable[Any]:
+        """Return the client of a service: in the target's Region, or in another one if AWS has the service there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Clients:
     topic: Any
     targets: Targets
     open: Open
-    """Returns the client of another service, opened at the first call."""
+    """Returns the client of another service or Region, opened at the first call."""
     open_in: Mapping[str, Open]
     """The same, by target."""
     keeper: CredentialRefresher | None = None
@@ -124,16 +129,19 @@ async def open_clients(
                 client.meta.events.register(f"before-parse.{name}.*", check_body)
             return client
 
-        def opener(within: aioboto3.Session, region: str) -> Open:
-            others: dict[str, Any] = {}
+        def opener(within: aioboto3.Session, own_region: str) -> Open:
+            others: dict[tuple[str, str], Any] = {}
             opening = asyncio.Lock()
 
-            async def open_other(service: str) -> Any:  # noqa: ANN401  as above
+            async def open_other(service: str, region: str | None = None) -> Any:  # noqa: ANN401  as above
+                # A sender chooses the Region of a reply: only real ones open a client, so that there are not ever more.
+                is_real = region in await session.get_available_regions(service, targets[DEFAULT].home.partition)
+                where = (service, region if region and is_real else own_region)
                 async with opening:
-                    if service not in others:
+                    if where not in others:
                         await _read_models(session, service)
-                        others[service] = await open_one(service, region, OTHERS_POOL, within=within)
-                return others[service]
+                        others[where] = await open_one(*where, OTHERS_POOL, within=within)
+                return others[where]
 
             return open_other
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from slipway.core.requests.targets import Home, Target, TargetSettings
+from slipway.core.requests.targets import Home, Target, Targets, TargetSettings
 
 _TOPIC: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):sns:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):[\w.-]+")
 _ROLE: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/.+")
@@ -31,7 +31,10 @@ class Regions:
 
 
 def find_home(topic_arn: str, regions: Regions) -> Home:
-    """Return the topic's account and partition with Bedrock's Region; no account without a topic."""
+    """Return the topic's account and partition with Bedrock's Region; no account without a topic.
+
+    The topic may be in a central account: `learn_account` sets the daemon's own account, which STS returns.
+    """
     if not topic_arn:
         return Home("aws", "", regions.bedrock)
     topic = _topic(topic_arn)
@@ -46,12 +49,30 @@ def find_targets(wanted: Sequence[TargetSettings], home: Home) -> dict[str, Targ
     """
     found: dict[str, Target] = {}
     for each in wanted:
-        place = find_place(each, home)
-        if twin := next((other for other in found.values() if other.home == place), None):
-            said = f"target {each.name} is account {place.account} in Region {place.region}, as target {twin.name} is"
-            raise NotConfigured(f"{said}; give it another region or role_arn, or leave one of the two out")
-        found[each.name] = Target(each.name, place, each.rules)
+        found[each.name] = target = Target(
+            each.name, find_place(each, home), each.rules, is_account_known=each.role is not None
+        )
+        check_distinct(target, found)
     return found
+
+
+def check_distinct(target: Target, targets: Targets) -> None:
+    """Raise `NotConfigured` if another target is in the same account and Region, as far as accounts are known."""
+    for other in targets.values():
+        if other is not target and (other.home, other.is_account_known) == (target.home, target.is_account_known):
+            account = f"account {target.home.account}" if target.is_account_known else "the daemon's own account"
+            text = f"target {target.name} is {account} in Region {target.home.region}, as target {other.name} is"
+            raise NotConfigured(f"{text}; give it another region or role_arn, or omit one of the two")
+
+
+def learn_account(account: str, targets: Targets) -> None:
+    """Set the account of every target that has no role to the daemon's own. Raises `NotConfigured`, as `find_targets` does."""
+    own = [target for target in targets.values() if not target.is_account_known]
+    for target in own:
+        target.home = replace(target.home, account=account)
+        target.is_account_known = True
+    for target in own:
+        check_distinct(target, targets)
 
 
 def find_place(wanted: TargetSettings, home: Home) -> Home:
@@ -74,6 +95,12 @@ def find_regions(environ: Mapping[str, str], profile_region: str | None, queue_u
     if bedrock is None:
         raise NotConfigured("no AWS Region is set; set AWS_REGION, a Region in the profile, or use --region")
     return Regions(bedrock=bedrock, queue=queue or bedrock, topic=topic or bedrock)
+
+
+def reply_region(address: str) -> str | None:
+    """Return the Region in the URL of a queue or the ARN of a topic; None if a URL does not name one."""
+    topic = _TOPIC.fullmatch(address)
+    return topic["region"] if topic else _queue(address)
 
 
 def _queue(url: str) -> str | None:

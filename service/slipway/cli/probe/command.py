@@ -30,9 +30,10 @@ async def probe_account(session: OperatorSession, plan: Plan | None, *, is_sure:
     if plan is None:
         show([*found, *unasked(found, "it makes deployments: --model says of what")], [], output)
         return smoke_result(found, [])
-    home = session.here.target.home
-    if not is_sure and not _is_confirmed(describe_plan(plan, existing, f"{home.account} {home.region}")):
-        return Exit.USAGE
+    if not is_sure:
+        where = f"{await session.here.rights.account()} {session.here.target.home.region}"
+        if not _is_confirmed(describe_plan(plan, existing, where)):
+            return Exit.USAGE
     probe_run = await run_probe(session.here.bedrock, plan)
     every = list(({finding.question: finding for finding in found} | probe_run.found).values())
     show(in_order([*every, *unasked(every, "the probe ended before it")]), probe_run.left, output)

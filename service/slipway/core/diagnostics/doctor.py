@@ -99,14 +99,11 @@ def of_subscribers(confirmed: int) -> Iterator[DoctorFinding]:
         yield DoctorFinding("topic", text, "subscribe a queue or a function, and confirm the subscription")
 
 
-def of_place(home: Home, account: str) -> Iterator[DoctorFinding]:
-    """Check a target's Region and the account of the credentials, which for a role is the role's account."""
+def of_place(home: Home) -> Iterator[DoctorFinding]:
+    """Check the Region of a target."""
     if home.region not in REGIONS:
         text = f"{home.region} is not among those that AWS documents for custom model deployments"
         yield DoctorFinding("Region", text, f"set AWS_REGION to one of {', '.join(sorted(REGIONS))}, where the models are")
-    if account != home.account:
-        text = f"the credentials are of account {account}, and the topic is in {home.account}"
-        yield DoctorFinding("account", text, "use credentials of the topic's account, or that account's topic")
 
 
 def of_clock(skew: float) -> Iterator[DoctorFinding]:

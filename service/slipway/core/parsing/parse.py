@@ -40,7 +40,7 @@ from slipway.core.requests.models import (
     Update,
 )
 from slipway.core.requests.ownership import owner_of
-from slipway.core.requests.targets import DEFAULT, Home, Target, Targets
+from slipway.core.requests.targets import DEFAULT, Target, Targets
 from slipway.core.rules.permissions import PermissionRule, check_permission
 from slipway.core.rules.triggers import NoMatchingTrigger, Trigger, first_match
 from slipway.core.schema.fields import Field, Problem, compiled, duration_seconds, problems, value_problem
@@ -141,13 +141,11 @@ def _foreign_arns(field: Field, pattern: str, arn: object, target: Target, targe
     partition, region, account = match.groups()
     rows = (
         (RejectionCode.WRONG_PARTITION, "partition", partition, home.partition),
-        (RejectionCode.WRONG_ACCOUNT, "account", account, home.account),
+        (RejectionCode.WRONG_ACCOUNT, "account", account, home.account if target.is_account_known else account),
         (RejectionCode.WRONG_REGION, "Region", region, home.region),
     )
     owner = "this Slipway" if target.name == DEFAULT else f"target {target.name}"
-    other_target = next(
-        (candidate.name for candidate in targets.values() if candidate.home == Home(partition, account, region)), None
-    )
+    other_target = next((candidate.name for candidate in targets.values() if candidate.is_home_of(str(arn))), None)
     for code, part, given, expected in rows:
         if given != expected:
             noun = {MODEL.name: "model", JOB.name: "job"}.get(field.name, "deployment")

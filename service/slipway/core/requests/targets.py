@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from slipway.core.schema.pattern_operators import wildcard
@@ -48,7 +48,7 @@ class TargetRules:
 
 @dataclass(frozen=True, slots=True)
 class TargetSettings:
-    """A target in the settings. Without `region` it is in the SDK's Region, without `role` in the account of the topic."""
+    """A target in the settings. Without `region` it is in the SDK's Region, without `role` in the daemon's own account."""
 
     name: str
     region: str = ""
@@ -56,13 +56,15 @@ class TargetSettings:
     rules: TargetRules = TargetRules()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
-    """A target whose account and Region are known."""
+    """A target and its account and Region."""
 
     name: str
     home: Home
     rules: TargetRules = TargetRules()
+    is_account_known: bool = True
+    """Whether `home.account` is a fact. Until STS has answered it is the topic's: a label, by which no request is judged."""
 
     @property
     def label(self) -> str | None:
@@ -70,14 +72,22 @@ class Target:
         return None if self.name == DEFAULT else self.name
 
     @property
+    def shown_account(self) -> str:
+        """Its account as it is shown."""
+        return self.home.account if self.is_account_known else "account unknown"
+
+    @property
     def source(self) -> str:
         """Return the CloudEvents source. Source and id identify an event: both are the same for every replica."""
         return f"urn:slipway:{self.home.account}:{self.home.region}"
 
     def is_home_of(self, arn: str) -> bool:
-        """Return whether an ARN is in the target's account and Region."""
+        """Return whether an ARN is in the target's Region, and in its account if that is known."""
         match = _BEDROCK_ARN.match(arn)
-        return match is not None and self.home == Home(match[1], match[3], match[2])
+        if match is None:
+            return False
+        account = match[3] if self.is_account_known else self.home.account
+        return self.home == Home(match[1], account, match[2])
 
     def model_fault(self, arn: str) -> str | None:
         """Return why a model may not be deployed here, as the predicate of a sentence; None if it may."""
@@ -112,4 +122,6 @@ def with_assumed_target(targets: Targets, body: Mapping[str, object]) -> Targets
     if len(targets) > 1 or not isinstance(name, str) or name in targets:
         return targets
     match = next((arn for value in body.values() if isinstance(value, str) and (arn := _BEDROCK_ARN.match(value))), None)
-    return {**targets, name: Target(name, Home(match[1], match[3], match[2]) if match else targets[DEFAULT].home)}
+    if match:
+        return {**targets, name: Target(name, Home(match[1], match[3], match[2]))}
+    return {**targets, name: replace(targets[DEFAULT], name=name, rules=TargetRules())}

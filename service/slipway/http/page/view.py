@@ -161,7 +161,7 @@ def _account(site: TargetRuntime) -> Account:
     home, trouble, latest = site.target.home, site.watcher.trouble, site.counters.creation_seconds.latest
     return Account(
         name=site.target.name,
-        where=f"{home.region} · {home.account}",
+        where=f"{home.region} · {site.target.shown_account}",
         own=site.watcher.in_flight,
         counts=site.slots.counts,
         quota=site.slots.quota,

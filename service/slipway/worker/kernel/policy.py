@@ -10,6 +10,13 @@ from slipway.core.rules.permissions import PermissionRule
 from slipway.core.rules.triggers import Trigger
 
 
+@dataclass(slots=True)
+class OwnSender:
+    """The daemon's own `SenderId`, which may become known while the worker runs; None as long as STS has not answered."""
+
+    sender: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class WorkerPolicy:
     """The settings that the worker needs. Times in seconds."""
@@ -32,8 +39,13 @@ class WorkerPolicy:
     """Rules that make requests of upstream events; without any, events of AWS itself are rejected."""
     permissions: tuple[PermissionRule, ...] = ()
     """Permission rules; without any, every sender may request anything."""
-    own_sender: str | None = None
-    """Slipway's own `SenderId`; None without permission rules if STS did not return it."""
+    own: OwnSender = field(default_factory=OwnSender)
+    """Known from the start if there are permission rules."""
+
+    @property
+    def own_sender(self) -> str | None:
+        """Slipway's own `SenderId`; None as long as STS has not returned it."""
+        return self.own.sender
 
     @property
     def home(self) -> Target:

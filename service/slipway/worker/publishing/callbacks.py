@@ -18,7 +18,7 @@ from typing import Final, Protocol
 import structlog
 
 from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
-from slipway.core.events.callbacks import Callback, callbacks_for
+from slipway.core.events.callbacks import Callback, EventCopy, callbacks_for
 from slipway.core.events.publish import Publication
 from slipway.core.schema.rejection import ReplyTo
 from slipway.worker.kernel.counters import Counters
@@ -38,6 +38,8 @@ RETRY_SECONDS: Final = 900.0
 since a request keeps its place until its callbacks are sent."""
 UNDELIVERED: Final = ("NobodyThere", "GivenUp")
 """The other results of a callback in its metric."""
+_TASK_REMEDY: Final = "nothing, if its task has ended or timed out; a token of another Region cannot be answered"
+_ADDRESS_REMEDY: Final = "correct replyTo, or the policy of the queue or topic; the event is on the topic"
 _NOBODY_THERE: Final = (Refused, ResourceMissing, Conflicting)
 
 
@@ -105,7 +107,8 @@ class CallbackSender:
             await retries.until_done(attempt, log_failure, final=_NOBODY_THERE)
         except _NOBODY_THERE as failed:
             self._counters.replies["NobodyThere"] += 1
-            log.info("reply.unheard", reply=how, code=failed.code, error=str(failed))
+            remedy = _ADDRESS_REMEDY if isinstance(reply, EventCopy) else _TASK_REMEDY
+            log.warning("reply.unheard", reply=how, code=failed.code, error=str(failed), remedy=remedy)
         except CallFailed as failed:
             self._counters.replies["GivenUp"] += 1
             remedy = "its event was published"

@@ -130,8 +130,8 @@ class Worker:
             self._begin,
             max_held=policy.max_held,
             is_fifo=traits.is_fifo,
-            verify=partial(
-                continuations.without_forged_continuation, own=policy.own_sender, has_rules=bool(policy.permissions)
+            verify=lambda message: continuations.without_forged_continuation(
+                message, policy.own_sender, has_rules=bool(policy.permissions)
             ),
             rng=rng,
             counters=counters,
