@@ -135,8 +135,8 @@ SEEDED_BUGS = (
     SeededBug(
         "a failed batch is taken for done",
         "slipway.worker.kernel.batches",
-        "            answers = [failed] * len(batch)\n",
-        "            answers = [None] * len(batch)\n",
+        "            answers = [failed.with_traceback(None)] * len(batch)",
+        "            answers = [None] * len(batch)",
     ),
     SeededBug(
         "an entry that failed alone is taken for published",
@@ -566,6 +566,48 @@ SEEDED_BUGS = (
         "slipway.worker.queue.dead_letter",
         "await Retries(lease, self._rng).until_done(",
         "await Retries.without_limit(lease, self._rng).until_done(",
+    ),
+    SeededBug(
+        "deploys take every place",
+        "slipway.worker.runtime.capacity",
+        "        self._most_deploys = max_held - reserved\n",
+        "        self._most_deploys = 10 * max_held\n",
+    ),
+    SeededBug(
+        "the control queue is not received from",
+        "slipway.worker.runtime.worker",
+        "group.create_task(self.control.intake.run())\n",
+        "group.create_task(self.control.intake._stopped.wait())\n",
+    ),
+    SeededBug(
+        "a denied reply keeps its place",
+        "slipway.worker.publishing.callbacks",
+        ", is_short=self._is_full)",
+        ")",
+    ),
+    SeededBug(
+        "a log line that cannot be written ends the request",
+        "slipway.logs",
+        "            except Exception:  # noqa: BLE001  whatever a processor or a stream raises\n",
+        "            except ZeroDivisionError:\n",
+    ),
+    SeededBug(
+        "a request that raises is tried without end",
+        "slipway.worker.runtime.worker",
+        "        if (faults := lineage.faults + lease.faults) >= MOST_FAULTS or (lease.is_announced and lease.faults):\n",
+        "        if (faults := lineage.faults + lease.faults) < 0:\n",
+    ),
+    SeededBug(
+        "a programming error is taken for the network's",
+        "slipway.aws.adapters.error_translation",
+        "    return UnknownResult(operation, name, text) if isinstance(exc, _OUTSIDE) else None\n",
+        "    return UnknownResult(operation, name, text)\n",
+    ),
+    SeededBug(
+        "an event that SNS refuses is dropped",
+        "slipway.worker.runtime.processor",
+        'is_there = self._traits.has_dead_letter_queue and await self._bury(lease, "Unpublishable", text)\n',
+        "is_there = True\n",
     ),
 )
 BY_NAME = {bug.name: bug for bug in SEEDED_BUGS}

@@ -41,6 +41,12 @@ FAULTS = tuple(fault for fault in Fault if fault is not Fault.PARTIAL)
 MOST_BYTES_GROWN = 16 * 1024
 """What the code of Slipway may hold more at the end than after the warm-up: 240 requests later, each of which takes
 8 KiB while it is held: two that stay are seen."""
+MANY = 30_000
+WAVE = 250
+FAILING_SHARE = 0.02
+FAILING = (Fault.THROTTLED, Fault.ERROR_BEFORE, Fault.RESPONSE_LOST, Fault.ERROR_AFTER)
+MOST_BYTES_BY_FAILURES = 6 * 1024 * 1024
+"""How much the memory may grow over the latter two thirds of `MANY` requests."""
 FLOOD = 20_000
 MAX_HELD = 200
 LARGE = 1_000
@@ -106,6 +112,47 @@ def soak(seed: int = 1, hours: int = HOURS) -> Report:
         grown = bytes_now - bytes_then
         report.expect(grown < MOST_BYTES_GROWN, f"{grown} bytes more at the end than after {WARM_HOURS} h")
         report.expect(tasks_now <= tasks_then + 3, f"{tasks_now} tasks at the end, {tasks_then} before")
+        report.expect(replica.slipway.counters.faults == 0, f"{replica.slipway.counters.faults} exceptions nobody expected")
+        await world.stop()
+
+    tracemalloc.start()
+    try:
+        with quietly():
+            run(main())
+    finally:
+        tracemalloc.stop()
+    return report
+
+
+def failures(requests: int = MANY, seed: int = 1) -> Report:
+    """Process many requests while 2 % of the calls fail, and collect no garbage: what failed calls leave behind must be little.
+
+    Python's own collector would end reference cycles at some time; a failure that leaves none needs no collector.
+    """
+    report = Report(f"failures {requests}")
+
+    def plan(operation: str, number: int) -> Fault | None:
+        return FAILING[number % len(FAILING)] if chance(seed, "fails", operation, number) < FAILING_SHARE else None
+
+    async def main() -> None:
+        rules = replace(USUAL, max_creating=100, max_total=1000, creation_seconds=(20.0, 40.0))
+        world = World(seed=seed, plan=plan, rules=rules, terms={"max_held": MAX_HELD, "timeout": 86_400.0})
+        replica = world.start()
+        said: dict[str, set[tuple[str, str]]] = {}
+        asked, warm_bytes, warm_requests = 0, 0, 0
+        while asked < requests:
+            for _ in range(WAVE):
+                asked += 1
+                world.ask(f"bot-{asked}", requestId=f"r-{asked}")
+            await world.all_answered()
+            _forget(world, said)
+            if not warm_requests and asked >= requests / 3:
+                warm_bytes, warm_requests = _held_bytes(replica), asked
+        grown = _held_bytes(replica) - warm_bytes
+        most = MOST_BYTES_BY_FAILURES * (asked - warm_requests) // (MANY * 2 // 3) + MOST_BYTES_GROWN
+        report.facts = {"requests": asked, "faults": world.wire.fired.total(), "bytes grown": grown, "said": _endings(said)}
+        report.expect(_endings(said) == {("Active",): asked}, f"{asked} requests ended as {_endings(said)}")
+        report.expect(grown < most, f"{grown} bytes more after {asked - warm_requests} requests, over {most}")
         report.expect(replica.slipway.counters.faults == 0, f"{replica.slipway.counters.faults} exceptions nobody expected")
         await world.stop()
 
@@ -313,15 +360,19 @@ def _now() -> float:
 
 def _measure(replica: Replica) -> tuple[int, int]:
     """Answer the bytes that the code of Slipway holds, and the tasks that it has."""
+    gc.collect()
+    return _held_bytes(replica), len(replica.slipway._tasks)  # noqa: SLF001  what is left over is the point
+
+
+def _held_bytes(replica: Replica) -> int:
+    """Return the bytes that the code of Slipway holds, garbage that was not collected among them."""
     bedrock: Any = replica.slipway.watcher._bedrock  # noqa: SLF001  the world's, which remembers whose creates it was sent
     bedrock._fake.holds.clear()  # noqa: SLF001  as above
     history = replica.slipway.history
     for ring in (history._entries, history._active_seconds):  # noqa: SLF001  full at the most
         ring.clear()
-    gc.collect()
     snapshot = tracemalloc.take_snapshot().filter_traces([_OF_SLIPWAY, _OF_WORLD])
-    held = sum(one.size for one in snapshot.statistics("filename"))
-    return held, len(replica.slipway._tasks)  # noqa: SLF001  what is left over is the point
+    return sum(one.size for one in snapshot.statistics("filename"))
 
 
 def _endings(said: dict[str, set[tuple[str, str]]]) -> dict[tuple[str, ...], int]:
@@ -354,15 +405,17 @@ def _living_tasks() -> int:
 
 def prove(seed: int = 1) -> list[Report]:
     """Live through all of it."""
-    return [soak(seed), flood(), large(), same_name(), hung_call()]
+    return [soak(seed), failures(seed=seed), flood(), large(), same_name(), hung_call()]
 
 
 def main(arguments: list[str]) -> int:
-    """`soak SEED HOURS`, `flood`, `same-name`, `hung-call`, or all of them; say what came of it."""
+    """`soak SEED HOURS`, `failures`, `flood`, `same-name`, `hung-call`, or all of them; say what came of it."""
     began = time.monotonic()
     match arguments:
         case ["soak", *numbers]:
             reports = [soak(*map(int, numbers))]
+        case ["failures", *numbers]:
+            reports = [failures(*map(int, numbers))]
         case ["flood", *numbers]:
             reports = [flood(*map(int, numbers))]
         case ["same-name", *numbers]:

@@ -8,6 +8,8 @@ from slipway.worker.kernel.lease import Lease
 from slipway.worker.queue.leases import Leases
 from tests.simulation import soak as bounded
 
+QUICK = 1000
+"""Requests; `make prove` makes 30,000."""
 SEED = 0
 """Always the same: no commit is to fail for what another seed finds. `make prove` tries others."""
 
@@ -29,6 +31,12 @@ def test_a_leak_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Leases, "discard", forgetful)
     assert any("bytes more" in violation for violation in bounded.soak(1, 30).violations)
+
+
+def test_failed_calls_leave_no_garbage_behind() -> None:
+    report = bounded.failures(QUICK)
+    assert not report.violations, (report.violations, report.facts)
+    assert report.facts["faults"] > 0
 
 
 def test_a_flood_stays_in_the_queue() -> None:

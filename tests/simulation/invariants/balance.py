@@ -32,11 +32,13 @@ def check_end(books: Recorder, announced: Outcomes, leases: Leases, last: Replic
 
 def _check_processes(books: Recorder, last: Replica) -> None:
     for life in books.lives.values():
-        faults = life.replica.slipway.counters.faults
-        if faults > MOST_AT_ONCE * books.raised[life.replica.name]:
+        slipway, raised = life.replica.slipway, books.raised[life.replica.name]
+        of_targets = {id(site.counters): site.counters for site in slipway.sites.values()}
+        faults = sum(each.faults for each in (of_targets | {id(slipway.counters): slipway.counters}).values())
+        if faults > MOST_AT_ONCE * raised:
             books.breaks("I11", f"{life.replica.name} met {faults} exceptions nobody expected")
-        if books.raised[life.replica.name] and not faults and life.killed_at is None and life.stopping_at is None:
-            books.breaks("I14", f"{life.replica.name} has not counted an exception that nobody expected")
+        if raised and not faults and life.killed_at is None:
+            books.breaks("I16", f"{life.replica.name} has not counted {raised} exceptions that nobody expected")
     for life in books.lives.values():
         ended_well = life.replica.task.done() and not life.replica.slipway.has_left_early
         if life.killed_at is None and ended_well and not life.is_hurried:

@@ -165,7 +165,7 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
                         wait=lease.wait_to_call,
                     )
             except CallFailed as failed:
-                answer = failed
+                answer = failed.with_traceback(None)  # a traceback would hold this frame, which holds the failure
             else:
                 lease.arn = lease.watched = answer.arn
                 self._watcher.expect(answer.arn, answer.at)

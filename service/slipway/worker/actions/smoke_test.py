@@ -67,7 +67,7 @@ class SmokeTester:
                 with lease.waiting_for(Reason.SMOKE_TEST, "the deployment has not answered its smoke test"):
                     answer = await self._bedrock.converse(arn, test.prompt, test.max_tokens, wait=lease.wait_to_call)
             except CallFailed as failed:
-                answer = failed
+                answer = failed.with_traceback(None)
                 refusals += isinstance(failed, Refused | ResourceMissing)
             return judge(test, answer, refusals)
 

@@ -90,7 +90,7 @@ class Batches(Generic[E]):
         try:
             answers = await self._send([entry for entry, _ in batch])
         except CallFailed as failed:
-            answers = [failed] * len(batch)
+            answers = [failed.with_traceback(None)] * len(batch)  # a traceback would hold this frame, which holds the failure
         except Exception as bug:  # noqa: BLE001  every entry must get its result
             for _, future in batch:
                 if not future.done():

@@ -177,7 +177,7 @@ class Leases:
         try:
             (failed,) = await self._queue.extend([lease.receipt], after)
         except CallFailed as whole:
-            failed = whole
+            failed = whole.with_traceback(None)
         if failed is not None:
             log.info("release.failed", code=failed.code, remedy="its lease runs out by itself")
         return None
@@ -239,7 +239,7 @@ class Leases:
             try:
                 failed = await self._queue.extend(receipts, seconds)
             except CallFailed as whole:
-                failed = [whole] * len(receipts)
+                failed = [whole.with_traceback(None)] * len(receipts)
             answers |= zip(receipts, failed, strict=True)
         return [answers[receipt] for receipt, _ in entries]
 
