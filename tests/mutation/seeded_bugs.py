@@ -606,7 +606,7 @@ SEEDED_BUGS = (
     SeededBug(
         "an event that SNS refuses is dropped",
         "slipway.worker.runtime.processor",
-        'is_there = self._traits.has_dead_letter_queue and await self._bury(lease, "Unpublishable", text)\n',
+        'is_there = self._traits.has_dead_letter_queue and await self._send_dead_letter(lease, "Unpublishable", text)\n',
         "is_there = True\n",
     ),
 )

@@ -33,7 +33,7 @@ def check_end(books: Recorder, announced: Outcomes, leases: Leases, last: Replic
 def _check_processes(books: Recorder, last: Replica) -> None:
     for life in books.lives.values():
         slipway, raised = life.replica.slipway, books.raised[life.replica.name]
-        of_targets = {id(site.counters): site.counters for site in slipway.sites.values()}
+        of_targets = {id(site.counters): site.counters for site in slipway.runtimes.values()}
         faults = sum(each.faults for each in (of_targets | {id(slipway.counters): slipway.counters}).values())
         if faults > MOST_AT_ONCE * raised:
             books.breaks("I11", f"{life.replica.name} met {faults} exceptions nobody expected")
