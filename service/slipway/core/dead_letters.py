@@ -53,7 +53,7 @@ def dead_letter_cause(letter: DeadLetter, admission: Admission, sender: str | No
     text = "a valid request, received more often than maxReceiveCount allows: its consumers died or were stopped"
     try:
         message = Message(letter.message_id, letter.body, "", 1, letter.sent_at, letter.sent_at)
-        request = admission.admit(message, sender)
+        request = admission.admit(Delivery.of(message), sender)
         target = [f"target {request.target_label}"] if request.target_label else []
         about = " ".join([request.request_id, request.name, *target])
     except RequestRejected as rejected:

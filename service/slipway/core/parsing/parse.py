@@ -68,13 +68,19 @@ _LONGEST_TAG_VALUE: Final = 256
 def parse_request(
     message: Message, targets: Targets, default_timeout: float = DEFAULT_TIMEOUT_SECONDS, triggers: Sequence[Trigger] = ()
 ) -> AnyRequest:
-    """Return the request in a message after every check that needs no call to AWS.
+    """Return the request in a message, as `parse_delivery` does."""
+    return parse_delivery(Delivery.of(message), targets, default_timeout, triggers)
+
+
+def parse_delivery(
+    delivery: Delivery, targets: Targets, default_timeout: float = DEFAULT_TIMEOUT_SECONDS, triggers: Sequence[Trigger] = ()
+) -> AnyRequest:
+    """Return the request in a delivery after every check that needs no call to AWS.
 
     With `triggers`, the first matching trigger makes a request from an upstream event. The same message always gives the same
     result. Raises `RequestRejected`, `NoMatchingTrigger` or `PipelineStopping`, and nothing else, whatever the message holds.
     """
-    delivery = Delivery.of(message)
-    body, trigger, event = _read(message.body, triggers)
+    body, trigger, event = _read(delivery.message.body, triggers)
     faults = list(islice(_request_problems(body, targets), _MOST_PROBLEMS))
     if faults:
         prefix = f"trigger {quote(trigger.name)} made an invalid request: " if trigger else ""
@@ -278,11 +284,11 @@ class Admission:
     permissions: Sequence[PermissionRule] = ()
     own_sender: str | None = None
 
-    def admit(self, message: Message, sender: str | None) -> AnyRequest:
-        """Return the accepted request in a message from this sender.
+    def admit(self, delivery: Delivery, sender: str | None) -> AnyRequest:
+        """Return the accepted request in a delivery from this sender.
 
         Raises `RequestRejected`, `NoMatchingTrigger` and `PipelineStopping`.
         """
-        request = parse_request(message, self.targets, self.timeout, self.triggers)
+        request = parse_delivery(delivery, self.targets, self.timeout, self.triggers)
         check_reply_target(request.reply_target, self.reply_to, request.request_id)
         return check_permission(request, sender, self.permissions, self.own_sender)

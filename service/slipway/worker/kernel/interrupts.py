@@ -76,12 +76,12 @@ class Waits:
     def __init__(self, deadlines: Deadlines | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines() if deadlines is None else deadlines
-        self._due: set[type[Interrupted]] = set()
+        self._due: frozenset[type[Interrupted]] = frozenset()
         self._waiting: asyncio.Future[object] | None = None
 
     def interrupt(self, why: type[Interrupted]) -> None:
         """End the current wait, or the next one, and every one after it. Safe to repeat."""
-        self._due.add(why)
+        self._due |= {why}
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(self._most_urgent())
 
@@ -123,7 +123,7 @@ class Waits:
 
     def clear(self, why: type[Interrupted]) -> None:
         """Remove a cause of interruption. Safe to repeat."""
-        self._due.discard(why)
+        self._due -= {why}
 
     def _most_urgent(self) -> Interrupted:
         return next(kind for kind in _URGENCY if kind in self._due)()

@@ -11,7 +11,7 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -116,13 +116,13 @@ class CallbackSender:
         else:
             self._counters.replies[how] += 1
 
-    @contextmanager
-    def heartbeats(self, reply_target: ReplyTo) -> Iterator[None]:
+    def heartbeats(self, reply_target: ReplyTo) -> AbstractContextManager[None]:
         """Within, heartbeats are sent to the Step Functions task that waits for the request, if there is one."""
-        if reply_target.task_token is None:
-            yield
-            return
-        beat = _Beat(asyncio.get_running_loop().time(), next(self._numbers), reply_target.task_token)
+        return nullcontext() if reply_target.task_token is None else self._heartbeats(reply_target.task_token)
+
+    @contextmanager
+    def _heartbeats(self, task_token: str) -> Iterator[None]:
+        beat = _Beat(asyncio.get_running_loop().time(), next(self._numbers), task_token)
         self._put(beat)
         try:
             yield

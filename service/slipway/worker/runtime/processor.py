@@ -114,7 +114,7 @@ class MessageProcessor:
     async def answer(self, lease: Lease) -> Settlement:
         """Return the settlement of one message: parse, wait for its turn, act, publish, send callbacks."""
         try:
-            request = self._admission.admit(lease.message, lease.delivery.first_sender)
+            request = self._admission.admit(lease.delivery, lease.delivery.first_sender)
         except RequestRejected as rejected:
             return await self._reject(lease, rejected)
         except NoMatchingTrigger as unmatched:
@@ -189,7 +189,7 @@ class MessageProcessor:
         if lease.request is None and may_read:
             with suppress(Exception):  # reading it may be what has failed
                 try:
-                    lease.request = self._admission.admit(lease.message, lease.delivery.first_sender)
+                    lease.request = self._admission.admit(lease.delivery, lease.delivery.first_sender)
                 except RequestRejected as rejected:
                     reply_target = permitted_reply_target(rejected.reply_target, self._policy.reply_to)
         origin, request = lease.delivery.origin, lease.request
