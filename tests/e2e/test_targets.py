@@ -98,7 +98,7 @@ async def test_a_role_that_cannot_be_assumed_stops_no_start_and_what_is_not_allo
         data = {event["data"]["requestId"]: event["data"] for event in results.events}
         assert (data["bot"]["outcome"], data["train-research-3"]["outcome"]) == ("Active", "Active")
         assert (data["other in research"]["code"], data["bot in nowhere"]["code"]) == ("NotAllowed", "InvalidField")
-        assert "the targets are default, broken, slow, research" in data["bot in nowhere"]["message"]
+        assert "use one of default, broken, slow, research" in data["bot in nowhere"]["message"]
         assert [one.name for one in box.bedrock.account(*RESEARCH).made] == ["research-bot-v3"]
 
 

@@ -98,8 +98,8 @@ def _judge_refusal(message: Message, refused: RequestRejected) -> object:
         is_duration = refused.field == "timeout" and "number of seconds" not in reason
         is_twice = bool(re.fullmatch(r"tags\[\d+\]\.key", refused.field or "")) and ", as in tags[" in reason
         is_fraction = "not a whole number" in reason and ".0, " in reason
-        is_unheard_of = "there is no such target" in reason  # which targets there are is no matter of the schema
-        _expect(is_duration or is_twice or is_fraction or is_unheard_of, f"the schema takes what is refused: {reason}")
+        is_unknown_target = " is not a target; " in reason  # the schema does not have the names of the targets
+        _expect(is_duration or is_twice or is_fraction or is_unknown_target, f"the schema takes what is refused: {reason}")
     return refused.code, refused.field and re.sub(r"\d+", "0", refused.field), _QUOTED.sub("_", reason)[:200]
 
 

@@ -58,7 +58,7 @@ def test_what_the_step_of_a_stopped_pipeline_waits_for_is_cancelled_and_makes_no
         await asyncio.sleep(60)
         world.send(STOPPING)
         await world.until(lambda: world.askers.steps[STEP].heard is not None, 5)
-        assert heard(world).startswith("Stopping: the pipeline is being stopped; what the step asked for is cancelled")
+        assert heard(world).startswith("Stopping: the pipeline is being stopped; the step's request is cancelled")
         await world.all_answered(7200)
         assert (world.outcome_of("r-1")["outcome"], world.outcome_of("r-2")["outcome"]) == ("Cancelled", "TimedOut")
         assert len({each.event_id for each in world.topic.terminal()}) == 2, "the stopping itself has no event"
