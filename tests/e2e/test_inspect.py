@@ -145,6 +145,8 @@ async def test_explain_knows_predecessors_models_names_and_slots() -> None:
         await process.until(lambda: {"early", "reserved"} <= {each["deployment"] for each in process.lines("request.paused")})
         ran = await explained(box, process, "r-1")
         assert (ran.code, ran.json["state"], ran.json["reason"]) == (0, "Creating", "InCreation")
+        assert ran.json["requests"][0]["requestId"] == "r-1"
+        assert ran.json["requests"][0]["deadline"]
         ran = await explained(box, process, "r-2")
         assert (ran.json["state"], ran.json["reason"]) == ("Waiting", "PredecessorRunning")
         assert (await explained(box, process, "early")).json["reason"] == "ModelNotActive"

@@ -40,7 +40,9 @@ async def test_nothing_is_wrong_with_a_good_box() -> None:
             assert (ran.code, ran.err, ran.json["findings"]) == (0, "", [])
             assert len(ran.json["checked"]) == 10
             assert box.bedrock.account().made == []
-            assert (await typed(box, "doctor")).out.startswith("✓ credentials\n✓ queue\n")
+            ran = await typed(box, "doctor", SLIPWAY_HTTP_PORT=str(process.port))
+            assert ran.out.startswith("✓ credentials\n✓ queue\n")
+            assert ran.out.endswith(f"✓ daemon http://127.0.0.1:{process.port}\n")
 
 
 async def test_at_a_terminal_a_good_box_is_said_to_be_well() -> None:
@@ -92,7 +94,8 @@ async def test_what_is_not_there_is_found_one_at_a_time() -> None:
             assert about in [finding["about"] for finding in ran.json["findings"]], seeded_bugs
         async with client(box, "sqs") as sqs:
             await sqs.delete_queue(QueueUrl=box.dead_letter_url)
-        ran = await typed(box, "doctor")
+        ran = await typed(box, "doctor", SLIPWAY_HTTP_PORT="9")
+        assert "- no daemon answers at http://127.0.0.1:9 (Connection refused)" in ran.out
         assert [line for line in ran.out.splitlines() if line.startswith("✗")] == ["✗ dead-letter queue"]
 
 

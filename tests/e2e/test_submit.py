@@ -112,7 +112,15 @@ async def test_at_most_ends_the_waiting_and_says_that_the_request_goes_on() -> N
         ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--at-most", "1", **NOBODY)
         assert ran.code == 6
         assert "the request continues" in ran.err
+        assert "no daemon" not in ran.err, "the settings say that there is none"
         assert ran.lines[0] == ["Sent", "", "", "not received yet; messages in the queue: 1"]
+
+
+async def test_waiting_without_a_daemon_says_so() -> None:
+    async with LocalAws(terms=QUICK) as box:
+        ran = await typed(box, "deploy", "bot", MODEL, "--wait", "--at-most", "1", SLIPWAY_HTTP_PORT="9")
+        assert ran.code == 6
+        assert ran.err.startswith("slipway: no daemon answers at http://127.0.0.1:9 (Connection refused); start it")
 
 
 async def test_who_can_no_longer_follow_says_that_the_request_goes_on() -> None:

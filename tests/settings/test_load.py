@@ -14,6 +14,8 @@ from slipway.core.requests.targets import DEFAULT, Role, TargetRules, TargetSett
 from slipway.core.schema.fields import Field, FieldKind
 from slipway.settings.fields import SETTINGS, commented, variable
 from slipway.settings.load import (
+    NO_QUEUE,
+    NOT_SET,
     Settings,
     WrongSetting,
     default_values,
@@ -163,6 +165,17 @@ def test_a_named_file_goes_before_the_variable(tmp_path: Path) -> None:
 def test_the_two_that_must_be_set(missing: str) -> None:
     with pytest.raises(WrongSetting, match=f"^{missing} is not set; use the [UA]R[LN] of an S[QN]S"):
         load({name: value for name, value in LEAST.items() if name != missing})
+
+
+def test_all_that_is_missing_is_named_at_once_and_nothing_is_if_it_is_not_needed() -> None:
+    with pytest.raises(
+        WrongSetting, match=r"^SLIPWAY_QUEUE_URL and SLIPWAY_TOPIC_ARN are not set; use the URL .* and use the ARN"
+    ):
+        load({})
+    with pytest.raises(WrongSetting, match=r"^SLIPWAY_TOPIC_ARN is not set"):
+        load({}, optional={"queue_url"})
+    found = load({}, optional=NO_QUEUE)
+    assert (found.queue_url, found.topic_arn, found.provenance["queue_url"]) == ("", "", NOT_SET)
 
 
 @pytest.mark.parametrize("setting", NUMBERS, ids=lambda setting: setting.name)

@@ -30,6 +30,8 @@ class DoctorRun:
     def __init__(self) -> None:
         self.findings: list[DoctorFinding] = []
         self.checked: list[str] = []
+        self.notes: list[str] = []
+        """What an operator should know, and what is not a problem in itself."""
 
     async def ask(
         self, about: str, asked: Awaitable[T], judge: Callable[[T], Iterable[DoctorFinding]], where: str = ""
@@ -74,7 +76,9 @@ async def run_doctor(
     run.findings += _same_places(session.targets)
     for url in daemons:
         await _daemon(run, url)
-    return report(run.findings, run.checked, output)
+    for url in () if daemons else settings.own_daemon:
+        await _own_daemon(run, url)
+    return report(run.findings, run.checked, output, run.notes)
 
 
 def _same_places(targets: Targets) -> Iterator[DoctorFinding]:
@@ -158,16 +162,28 @@ async def _daemon(run: DoctorRun, url: str) -> None:
     run.findings += [DoctorFinding("daemon", f"{url}: {name}: {text}", "read its log") for name, text in failures.items()]
 
 
-def report(findings: Sequence[DoctorFinding], checked: Sequence[str], output: Output) -> Exit:
+async def _own_daemon(run: DoctorRun, url: str) -> None:
+    """Check the daemon on this machine. None may be meant to run here."""
+    try:
+        await query_failures(url)
+    except DaemonUnreachable as unreachable:
+        run.notes.append(f"{unreachable}, with --daemon")
+    else:
+        await _daemon(run, url)
+
+
+def report(findings: Sequence[DoctorFinding], checked: Sequence[str], output: Output, notes: Sequence[str] = ()) -> Exit:
     """Print every check and every problem; return whether there is a problem."""
     if output.is_document:
         found = [{"about": one.about, "message": one.text, "remedy": one.remedy} for one in findings]
-        output.print_document({"findings": found, "checked": list(checked)})
+        output.print_document({"findings": found, "checked": list(checked), "notes": list(notes)})
         return Exit.FAILURE if findings else Exit.OK
     troubled = {one.about for one in findings}
     for name in checked:
         if name not in troubled:
             print_line(f"✓ {name}")
+    for note in notes:
+        print_line(f"- {note}")
     for one in findings:
         print_finding(f"✗ {one.about}", text=one.text, remedy=one.remedy)
     return Exit.FAILURE if findings else Exit.OK

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from slipway.aws.operator.deployment_listing import DeploymentListing
 from slipway.aws.operator.operator_session import OperatorSession
 from slipway.cli.exit_codes import Exit
+from slipway.cli.listing import deployment_json
 from slipway.cli.output import CommandError, Output, print_line, print_sentence
 from slipway.client.daemons import DaemonUnreachable, query_failures, query_requests
 from slipway.core.bedrock.errors import CallFailed, Refused
@@ -23,9 +24,19 @@ async def explain_word(
     session: OperatorSession, settings: Settings, word: str, daemons: Sequence[str], target: str | None, output: Output
 ) -> Exit:
     """Print the explanation; return whether anything is known. `target` restricts it to one target."""
-    explanation = explain(await _facts(session, settings, word, daemons, target))
+    facts = await _facts(session, settings, word, daemons, target)
+    explanation = explain(facts)
     if output.is_document:
-        output.print_document({"state": explanation.state, "reason": explanation.reason, "lines": list(explanation.lines)})
+        output.print_document(
+            {
+                "state": explanation.state,
+                "reason": explanation.reason,
+                "requests": [one.to_json() for one in facts.held],
+                "finished": [one.to_json() for one in facts.finished],
+                "deployment": facts.existing and deployment_json(facts.existing),
+                "lines": list(explanation.lines),
+            }
+        )
     else:
         _print(explanation)
     return Exit.OK if explanation.is_known else Exit.FAILURE

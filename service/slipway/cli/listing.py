@@ -31,7 +31,7 @@ async def list_deployments(
     page = await session.here.catalogue.page(filters, token=token, size=limit)
     existing = await session.here.catalogue.with_tags(page.deployments)
     if output.is_document:
-        output.print_document({"deployments": [_json(one) for one in existing], "nextToken": page.next_token})
+        output.print_document({"deployments": [deployment_json(one) for one in existing], "nextToken": page.next_token})
         return Exit.OK
     rows = [_row(one, is_wide=output.is_wide) for one in existing]
     output.print_table(WIDE_COLUMNS if output.is_wide else COLUMNS, rows)
@@ -48,7 +48,9 @@ async def get_deployment(session: OperatorSession, identifier: str, output: Outp
         return Exit.FAILURE
     if output.is_document:
         described = {} if details.description is None else {"description": details.description}
-        document = _json(ExistingDeployment(details.deployment, details.slipway_tags)) | described | {"tags": details.tags}
+        document = (
+            deployment_json(ExistingDeployment(details.deployment, details.slipway_tags)) | described | {"tags": details.tags}
+        )
         output.print_document(document)
     else:
         print_facts(_facts(details))
@@ -125,7 +127,11 @@ def _screen(output: Output) -> Iterator[Show]:
     if output.is_document or not is_terminal():
         stream = output if output.is_document else Output(Form.JSON)
         yield lambda existing, slots: stream.print_document(
-            {"at": format_time(time.time()), "slots": slots._asdict(), "deployments": [_json(one) for one in existing]},
+            {
+                "at": format_time(time.time()),
+                "slots": slots._asdict(),
+                "deployments": [deployment_json(one) for one in existing],
+            },
             is_one_of_many=True,
         )
         return
@@ -151,7 +157,8 @@ def _row(one: ExistingDeployment, *, is_wide: bool) -> tuple[str, ...]:
     return (*row, short_time(deployment.created_at), deployment.arn, deployment.failure_message or "")
 
 
-def _json(one: ExistingDeployment) -> dict[str, object]:
+def deployment_json(one: ExistingDeployment) -> dict[str, object]:
+    """Return a deployment as documents show it."""
     deployment = one.deployment
     update = deployment.update
     document = {
@@ -169,7 +176,9 @@ def _json(one: ExistingDeployment) -> dict[str, object]:
 
 
 def _facts(details: Details) -> dict[str, str]:
-    document = _json(ExistingDeployment(details.deployment, details.slipway_tags)) | {"description": details.description}
+    document = deployment_json(ExistingDeployment(details.deployment, details.slipway_tags)) | {
+        "description": details.description
+    }
     update = details.deployment.update
     document |= {"updateDetails": update and f"{update.status.value} to {update.model_arn}"}
     facts = {key: str(value) for key, value in document.items() if value is not None}

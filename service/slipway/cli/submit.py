@@ -92,7 +92,7 @@ async def send_request(
     session: OperatorSession, settings: Settings, body: Mapping[str, object], follow: FollowOptions, output: Output
 ) -> Exit:
     """Check the request and send it; follow it if that is wanted. With `dry_run` print it instead."""
-    daemons = await _daemons(settings, follow.daemons)
+    daemons = await _daemons(settings, follow)
     await _check_target(body.get("target"), settings, daemons)
     listener = await _listener(session, follow.events_queue) if follow.events_queue else None
     client = Client(session, settings, daemons, listener)
@@ -124,11 +124,18 @@ def _rejection_text(wrong: RequestRejected) -> str:
     return f"{option_of(field)}: {wrong.reason.removeprefix(f'{field} ')}" if field else wrong.reason
 
 
-async def _daemons(settings: Settings, named: Sequence[str]) -> Sequence[str]:
-    """Return the daemons that were named, each of which must answer; else the one on this machine, if it answers or not."""
-    for url in named:
+async def _daemons(settings: Settings, follow: FollowOptions) -> Sequence[str]:
+    """Return the daemons that were named, each of which must answer; else the one on this machine, which may start later."""
+    for url in follow.daemons:
         await query_failures(url)
-    return named or list(settings.own_daemon)
+    if follow.daemons or not follow.wait or follow.events_queue:
+        return follow.daemons or list(settings.own_daemon)
+    for url in settings.own_daemon:
+        try:
+            await query_failures(url)
+        except DaemonUnreachable as unreachable:
+            say(f"{unreachable}, with --daemon; without a daemon the outcome is known later, and not why the request waits")
+    return list(settings.own_daemon)
 
 
 async def _check_target(target: object, settings: Settings, daemons: Sequence[str]) -> None:

@@ -86,7 +86,7 @@ def detach_local_aws(words: Sequence[str], *, env_file: Path | None) -> int:
     if (code := process.poll()) is not None:
         sys.stderr.write(text)
         return code
-    sys.stdout.write(f"{text}# It serves in the background, as process {process.pid}. To stop it: kill {process.pid}\n")
+    sys.stdout.write(f"{text}# It serves in the background and logs to {log}. To stop it: kill {process.pid}\n")
     return 0
 
 
