@@ -69,7 +69,7 @@ class Tab:
         await self.do("Emulation.setEmulatedMedia", features=[wish])
         await self.do("Emulation.setScriptExecutionDisabled", value=not scripts)
 
-    async def report_progress(self, expression: str) -> Any:
+    async def evaluate(self, expression: str) -> Any:
         """Answer what an expression comes to in the page."""
         told = await self.do("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told
@@ -84,7 +84,7 @@ class Tab:
                 .observe(document.documentElement, {{subtree: true, childList: true, characterData: true, attributes: true}});
             setTimeout(() => late(new Error("it never happened")), {seconds * 1000});
         }})"""
-        await self.report_progress(promise)
+        await self.evaluate(promise)
 
     async def press(self, key: str) -> None:
         """Press a key, and let it go."""

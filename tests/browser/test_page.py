@@ -62,17 +62,17 @@ async def test_the_page_lives_and_the_focus_stays_where_it_is() -> None:
         await at.tab.open(at.address)
         await at.tab.until("document.querySelectorAll('#flights li').length === 2 && document.body.className === 'is-live'")
         await at.tab.until("document.querySelectorAll('#waiting li').length === 4")
-        assert "onerror" in await at.tab.report_progress("document.querySelector('#finished').innerText")
-        assert await at.tab.report_progress("document.querySelectorAll('main img, main script').length") == 0
-        await at.tab.report_progress("document.querySelector('#waiting li:nth-child(3) a').focus()")
-        name = await at.tab.report_progress("document.activeElement.textContent")
-        await at.tab.report_progress("document.querySelector('#operations').open = true")
+        assert "onerror" in await at.tab.evaluate("document.querySelector('#finished').innerText")
+        assert await at.tab.evaluate("document.querySelectorAll('main img, main script').length") == 0
+        await at.tab.evaluate("document.querySelector('#waiting li:nth-child(3) a').focus()")
+        name = await at.tab.evaluate("document.activeElement.textContent")
+        await at.tab.evaluate("document.querySelector('#operations').open = true")
         at.end_all()
         await at.tab.until("document.querySelectorAll('#finished li').length === 3")
         await at.tab.until("document.querySelectorAll('#waiting li').length === 2")
-        assert await at.tab.report_progress("document.activeElement.textContent") == name, "it is the first in line now"
-        assert await at.tab.report_progress("document.querySelector('#operations').open")
-        assert await at.tab.report_progress("document.querySelector('#waiting li').contains(document.activeElement)")
+        assert await at.tab.evaluate("document.activeElement.textContent") == name, "it is the first in line now"
+        assert await at.tab.evaluate("document.querySelector('#operations').open")
+        assert await at.tab.evaluate("document.querySelector('#waiting li').contains(document.activeElement)")
 
 
 async def test_by_keyboard_from_the_page_to_a_request_and_back() -> None:
@@ -81,20 +81,20 @@ async def test_by_keyboard_from_the_page_to_a_request_and_back() -> None:
         await at.tab.open(at.address)
         await at.tab.until("document.querySelectorAll('#flights li').length === 2")
         await at.tab.press("Tab")
-        assert await at.tab.report_progress("document.activeElement.className") == "skip"
-        assert await at.tab.report_progress("document.activeElement.getBoundingClientRect().left >= 0"), (
+        assert await at.tab.evaluate("document.activeElement.className") == "skip"
+        assert await at.tab.evaluate("document.activeElement.getBoundingClientRect().left >= 0"), (
             "it is seen while it has the focus"
         )
         await at.tab.press("Enter")
         seen = []
         while "bot-0" not in seen:
             await at.tab.press("Tab")
-            seen.append(await at.tab.report_progress("document.activeElement.textContent"))
-            assert await at.tab.report_progress("getComputedStyle(document.activeElement).outlineStyle") != "none"
+            seen.append(await at.tab.evaluate("document.activeElement.textContent"))
+            assert await at.tab.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
             assert len(seen) < 20
         await at.tab.enter()
         await at.tab.until("location.pathname === '/request' && document.querySelector('.timeline') !== null")
-        assert "In creation" in await at.tab.report_progress("document.querySelector('main').innerText")
+        assert "In creation" in await at.tab.evaluate("document.querySelector('main').innerText")
         at.end_all()
         await at.tab.until("document.querySelector('.chip').innerText === 'Active'")
 
@@ -104,11 +104,11 @@ async def test_it_fits_is_readable_in_the_dark_and_whole_without_scripts() -> No
         for path, width, dark in product(("/", "/request?about=bot-0"), (375, 1280), (False, True)):
             await at.tab.look(width=width, dark=dark, scripts=False)
             await at.tab.open(at.address + path)
-            assert await at.tab.report_progress("document.documentElement.scrollWidth") == width
-            text = await at.tab.report_progress("document.querySelector('main').innerText")
+            assert await at.tab.evaluate("document.documentElement.scrollWidth") == width
+            text = await at.tab.evaluate("document.querySelector('main').innerText")
             assert "bot-0" in text
-            assert "Without JavaScript" in await at.tab.report_progress("document.querySelector('footer').innerText")
-            assert await at.tab.report_progress(LEAST_CONTRAST) >= 4.5
+            assert "Without JavaScript" in await at.tab.evaluate("document.querySelector('footer').innerText")
+            assert await at.tab.evaluate(LEAST_CONTRAST) >= 4.5
 
 
 async def test_the_demo_has_a_page_to_look_at_while_it_runs() -> None:
@@ -121,6 +121,7 @@ async def test_the_demo_has_a_page_to_look_at_while_it_runs() -> None:
             found = ADDRESS.search(demo.screen)
             assert found
             await tab.open(found[0])
+            await tab.until("document.querySelectorAll('#flights li').length > 0", 60.0)
             await tab.until("document.querySelectorAll('#finished li').length > 1", 60.0)
             assert not tab.complaints
         finally:
