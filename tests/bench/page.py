@@ -89,7 +89,7 @@ async def first_paints(port: int) -> list[float]:
         for _ in range(PAINTS):
             await tab.open(f"http://127.0.0.1:{port}/")
             await tab.until(f"{PAINTED} > 0")
-            taken.append(float(await tab.report_progress(PAINTED)))
+            taken.append(float(await tab.evaluate(PAINTED)))
             await tab.open("about:blank")
         return taken
 
