@@ -105,7 +105,7 @@ target = "research"
     assert (code, "use one of default" in err) == (1, True)
     topic = "arn:aws:sns:us-west-2:210987654321:events"
     code, _, err = ran("-", "--config", str(settings), given=of("bot-1", **here), SLIPWAY_TOPIC_ARN=topic)
-    assert (code, "target research is account 210987654321 in Region us-west-2, as target default is" in err) == (2, True)
+    assert code == 0, f"the topic may be in a central account, which says nothing of the default target: {err}"
 
 
 PERMISSIONS = str(ROOT / "config" / "permissions.toml")
