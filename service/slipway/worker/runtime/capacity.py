@@ -97,15 +97,21 @@ class Capacity:
 
     def _find_place(self, request: AnyRequest, lease: Lease) -> bool:
         """Return whether a request may stay when the places for deploys are taken."""
-        held = [each for each in self._leases if each.request is not None and not each.is_leaving and each is not lease]
-        deploys = [each for each in held if isinstance(each.request, Deploy)]
+        others_leased = [
+            other for other in self._leases if other.request is not None and not other.is_leaving and other is not lease
+        ]
+        deploys = [other for other in others_leased if isinstance(other.request, Deploy)]
         if isinstance(request, Deploy) and not lease.delivery.decisions.allows_delete:
             is_room = _places(deploys) + lease.places <= self._most_deploys
-            is_room &= _places(held) + lease.places <= self._comfortable
+            is_room &= _places(others_leased) + lease.places <= self._comfortable
             return is_room or self._make_room(deploys, request, lease)
-        if _places(held) + lease.places > self._comfortable:
+        if _places(others_leased) + lease.places > self._comfortable:
             keys = set(self._keys_of(request, lease))
-            others = [each for each in held if each.request is None or keys.isdisjoint(self._keys_of(each.request, each))]
+            others = [
+                other
+                for other in others_leased
+                if other.request is None or keys.isdisjoint(self._keys_of(other.request, other))
+            ]
             self._free(lease.places, others)
         return True
 
@@ -114,19 +120,19 @@ class Capacity:
 
         Nothing is received while all places are taken, so nothing else would make room for a delete.
         """
-        held = [each for each in self._leases if not each.is_leaving]
-        if _places(held) >= self._max_held > self._most_deploys:
-            self._free(1, held)
+        others_leased = [other for other in self._leases if not other.is_leaving]
+        if _places(others_leased) >= self._max_held > self._most_deploys:
+            self._free(1, others_leased)
 
-    def _free(self, places: int, held: Sequence[Lease]) -> None:
+    def _free(self, places: int, others_leased: Sequence[Lease]) -> None:
         """Postpone waiting requests until so many places are free: deploys, or else others."""
-        waiting = [each for each in held if isinstance(each.request, Deploy) and self._may_go(each, _WAITS)]
-        waiting = waiting or [each for each in held if self._may_go(each, _CONTROL_WAITS)]
+        waiting = [other for other in others_leased if isinstance(other.request, Deploy) and self._may_go(other, _WAITS)]
+        waiting = waiting or [other for other in others_leased if self._may_go(other, _CONTROL_WAITS)]
         freed = 0
-        for each in sorted(waiting, key=_standing):
+        for other in sorted(waiting, key=_standing):
             if freed < places:
-                freed += each.places
-                self._send_away(each)
+                freed += other.places
+                self._send_away(other)
 
     def postpone(self, request: AnyRequest, lease: Lease) -> Continue | Release:
         """Return the settlement of a request that gives up its place."""
@@ -151,7 +157,7 @@ class Capacity:
             self._away = {key: away for key, away in self._away.items() if max(away.values()) > now}
         for key in self._keys_of(request, lease):
             away = self._away.get(key, {})
-            self._away[key] = {each: ends for each, ends in away.items() if ends > now} | {first: until}
+            self._away[key] = {received: ends for received, ends in away.items() if ends > now} | {first: until}
 
     def _note_returned(self, request: AnyRequest, lease: Lease) -> None:
         """Note that a postponed request has returned."""
@@ -172,45 +178,45 @@ class Capacity:
 
     def _make_room(self, deploys: Sequence[Lease], request: Deploy, lease: Lease) -> bool:
         """Postpone waiting requests to free the new one's places; return False if the new one is to be postponed."""
-        waiting = [each for each in deploys if self._may_go(each, _WAITS)]
-        going: list[Lease] = []
-        while _places(going) < lease.places:
-            goes = self._first_to_go(waiting, request, lease)
-            if goes is None:
+        waiting = [other for other in deploys if self._may_go(other, _WAITS)]
+        to_postpone: list[Lease] = []
+        while _places(to_postpone) < lease.places:
+            chosen = self._first_to_go(waiting, request, lease)
+            if chosen is None:
                 return False
-            waiting.remove(goes)
-            going.append(goes)
-        for each in going:
-            self._send_away(each)
+            waiting.remove(chosen)
+            to_postpone.append(chosen)
+        for other in to_postpone:
+            self._send_away(other)
         return True
 
-    def _first_to_go(self, those: Sequence[Lease], request: Deploy, lease: Lease) -> Lease | None:
+    def _first_to_go(self, candidates: Sequence[Lease], request: Deploy, lease: Lease) -> Lease | None:
         """Return which waiting request gives up its place for the new one; None if that is the new one itself."""
         waiting: dict[str, list[Lease]] = {}
-        for each in those:
-            waiting.setdefault(each.request.target if each.request else "", []).append(each)
-        counts = Counter({target: len(those) for target, those in waiting.items()})
+        for other in candidates:
+            waiting.setdefault(other.request.target if other.request else "", []).append(other)
+        counts = Counter({target: len(leases) for target, leases in waiting.items()})
         counts[request.target] += 1
-        target = max(counts, key=lambda each: (counts[each], each == request.target))
-        there = waiting.get(target, [])
-        if not there:
+        target = max(counts, key=lambda name: (counts[name], name == request.target))
+        waiting_there = waiting.get(target, [])
+        if not waiting_there:
             return None
         slots = self._runtimes[target].slots
-        in_line = [each for each in there if each.why is Reason.NO_SLOT]
-        others = [each for each in there if each.why is not Reason.NO_SLOT]
+        in_fair_queue = [other for other in waiting_there if other.why is Reason.NO_SLOT]
+        others = [other for other in waiting_there if other.why is not Reason.NO_SLOT]
         is_own = target == request.target
-        if len(others) > len(in_line):
-            goes = min(others, key=_standing)
-            is_broken = sum(each.why in _TROUBLES for each in others) * 2 >= len(others)
-            if is_own and (is_broken or not slots.has_room()) and _standing_of(request, lease) <= _standing(goes):
+        if len(others) > len(in_fair_queue):
+            chosen = min(others, key=_standing)
+            is_broken = sum(other.why in _TROUBLES for other in others) * 2 >= len(others)
+            if is_own and (is_broken or not slots.has_room()) and _standing_of(request, lease) <= _standing(chosen):
                 return None
         else:
             newcomer = (request.priority, request.tenant, lease.delivery.first_received_at) if is_own else None
-            last = slots.last(set(in_line).__contains__, newcomer)
+            last = slots.last(set(in_fair_queue).__contains__, newcomer)
             if last is None:
                 return None
-            goes = last
-        return goes
+            chosen = last
+        return chosen
 
     def _may_go(self, lease: Lease, waits: frozenset[Reason]) -> bool:
         """Return whether a request only waits, nothing is behind it, and it may be started again at no cost.
@@ -241,21 +247,21 @@ class Capacity:
     def _delay(self, request: AnyRequest, lease: Lease) -> int:
         """Return the delay of a request: longer with its age while others wait for slots, and not past its deadline."""
         age = lease.now() - lease.delivery.first_received_at
-        in_line = self._runtimes[request.target].slots.waiting
+        in_fair_queue = self._runtimes[request.target].slots.waiting
         if lease.delivery.decisions.allows_delete or not isinstance(request, Deploy):
             delay = SHORTEST_DELAY_SECONDS  # it may free what others wait for
         elif self._is_fifo:
-            longest = min(FIFO_SECONDS_ALONE + FIFO_SECONDS_IN_LINE * in_line, LONGEST_FIFO_DELAY_SECONDS)
+            longest = min(FIFO_SECONDS_ALONE + FIFO_SECONDS_IN_LINE * in_fair_queue, LONGEST_FIFO_DELAY_SECONDS)
             delay = min(max(age, SHORTEST_FIFO_DELAY_SECONDS), longest)
         else:
-            longest = SHORTEST_DELAY_SECONDS + SECONDS_IN_LINE * in_line
+            longest = SHORTEST_DELAY_SECONDS + SECONDS_IN_LINE * in_fair_queue
             delay = min(max(age / 2, SHORTEST_DELAY_SECONDS), longest, LONGEST_DELAY_SECONDS)
         delay *= 0.5 + self._rng.random() / 2
         return max(1, int(min(delay, self._left(request, lease))))
 
 
 def _places(held_leases: Sequence[Lease]) -> int:
-    return sum(each.places for each in held_leases)
+    return sum(other.places for other in held_leases)
 
 
 def _standing(lease: Lease) -> tuple[int, float]:
