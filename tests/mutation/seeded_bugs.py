@@ -480,8 +480,8 @@ SEEDED_BUGS = (
     SeededBug(
         "the latest Date is the present",
         "slipway.aws.adapters.clock",
-        "        if (both := self.bounds(now).within(told)) is not None:\n",
-        "        if both := told:\n",
+        "        if (both := self.bounds(now).within(bounds)) is not None:\n",
+        "        if both := bounds:\n",
     ),
     SeededBug(
         "a request that timed out forgets what it waited for",

@@ -144,7 +144,7 @@ def assemble(  # noqa: PLR0913  as above
         identity=Identity(clients.open, leases),
         targets=clients.targets,
         tally=tally,
-        limiters=tuple(each.limiters for each in (receiving, leases, deploying[DEFAULT], publishing, replying)),
+        limiters=tuple(adapters.limiters for adapters in (receiving, leases, deploying[DEFAULT], publishing, replying)),
         keeper=clients.keeper,
-        elsewhere={name: each.limiters for name, each in deploying.items() if name != DEFAULT},
+        elsewhere={name: adapters.limiters for name, adapters in deploying.items() if name != DEFAULT},
     )

@@ -44,8 +44,8 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?")
 CONTROL_ACTIONS: Final = frozenset({"cancel", "delete", "update"})
 """Actions whose requests the client sends to the control queue, if there is one."""
 _FLAGS: Final = {"true": True, "false": False}
-_BY_NAME: Final = {each.name: each for each in SETTINGS}
-_BY_VARIABLE: Final = {variable(each.name): each for each in SETTINGS}
+_BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+_BY_VARIABLE: Final = {variable(setting.name): setting for setting in SETTINGS}
 
 
 class WrongSetting(Exception):

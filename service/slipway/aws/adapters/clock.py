@@ -48,10 +48,10 @@ class _Bounds:
 
 
 class _Source:
-    """What one witness says of AWS's clock: all its bounds hold at once."""
+    """Bounds of one source for AWS's clock: all of them hold at once."""
 
-    def __init__(self, told: _Bounds, now: float) -> None:
-        self._known, self._learned_at = told, now
+    def __init__(self, bounds: _Bounds, now: float) -> None:
+        self._known, self._learned_at = bounds, now
         self._rival: _Bounds | None = None
         self._rivals = 0
         self._rival_since = 0.0
@@ -60,14 +60,14 @@ class _Source:
         """Return what is known, with the drift since then."""
         return self._known.widened(DRIFT * (now - self._learned_at))
 
-    def learn(self, told: _Bounds, now: float, *, at_once: bool) -> None:
+    def learn(self, bounds: _Bounds, now: float, *, at_once: bool) -> None:
         """Take one more bound in. One that contradicts is believed `at_once`, or after several that agree."""
-        if (both := self.bounds(now).within(told)) is not None:
+        if (both := self.bounds(now).within(bounds)) is not None:
             self._known, self._learned_at, self._rival = both, now, None
             return
-        agreed = self._rival.within(told) if self._rival is not None else None
+        agreed = self._rival.within(bounds) if self._rival is not None else None
         self._rivals, self._rival_since = (1, now) if agreed is None else (self._rivals + 1, self._rival_since)
-        self._rival = agreed or told
+        self._rival = agreed or bounds
         if at_once or (self._rivals >= RIVALS_TO_BELIEVE and now - self._rival_since >= RIVAL_SECONDS):
             self._known, self._learned_at, self._rival = self._rival, now, None
 
@@ -112,11 +112,11 @@ class AwsClock:
         except (ValueError, TypeError, OverflowError):
             return answer
         now = loop.time()
-        told = _Bounds(date - now, date + DATE_SECONDS - began)
+        bounds = _Bounds(date - now, date + DATE_SECONDS - began)
         if (source := self._dates.get(host)) is None:
-            self._dates[host] = _Source(told, now)
+            self._dates[host] = _Source(bounds, now)
         else:
-            source.learn(told, now, at_once=False)
+            source.learn(bounds, now, at_once=False)
         self._decide(now)
         return answer
 
@@ -126,11 +126,11 @@ class AwsClock:
         `began`, by the event loop's clock, is when the call began.
         """
         now = asyncio.get_running_loop().time()
-        told = _Bounds(received_at - now, received_at - began).widened(RECEIPT_SECONDS)
+        bounds = _Bounds(received_at - now, received_at - began).widened(RECEIPT_SECONDS)
         if self._messages is None:
-            self._messages = _Source(told, now)
+            self._messages = _Source(bounds, now)
         else:
-            self._messages.learn(told, now, at_once=True)
+            self._messages.learn(bounds, now, at_once=True)
         self._decide(now)
 
     def _decide(self, now: float) -> None:

@@ -91,7 +91,7 @@ class Queue:
             given = answer.get("Messages") or []
             if not isinstance(given, list):
                 raise unreadable(operation, "an answer without Messages")
-            messages = [read for each in given if (read := _message_or_none(each, received_at, error, operation)) is not None]
+            messages = [read for entry in given if (read := _message_or_none(entry, received_at, error, operation)) is not None]
             if given and not messages:
                 raise unreadable(operation, "none of the messages can be read")
             return messages

@@ -149,11 +149,11 @@ class _Attempt:
     async def make(self, send: Callable[[], Awaitable[T]]) -> T | CallFailed:
         """Attempt the call once, and return its answer or its failure. Between the turn and sending nothing is awaited."""
         began = await self._limiter.turn(self._wait, after=self.failed)
-        said = Answer.SILENCE
+        outcome = Answer.SILENCE
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await send()
-            said = Answer.LET_IN
+            outcome = Answer.LET_IN
         except Exception as exc:
             failed = translate(self._operation, exc)
             if failed is None:
@@ -161,16 +161,16 @@ class _Attempt:
                 raise
             self.failed = failed
             if is_too_fast(failed):
-                said = Answer.TOO_FAST
+                outcome = Answer.TOO_FAST
             elif not failed.may_have_applied:
-                said = Answer.LET_IN
+                outcome = Answer.LET_IN
             self._tally[self._operation, type(failed).__name__] += 1
             if failed is not exc:
                 failed.__cause__ = exc
             _let_frames_go(failed)
             return failed
         finally:
-            self._limiter.done(began, said)
+            self._limiter.done(began, outcome)
         self._tally[self._operation, APPLIED] += 1
         return answer
 

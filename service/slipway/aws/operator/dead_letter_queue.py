@@ -45,10 +45,10 @@ class DeadLetters:
         letters: dict[str, DeadLetter] = {}
         try:
             while len(letters) < most:
-                found = [one for one in await self._receive(url, most - len(letters)) if one.message_id not in letters]
+                found = [letter for letter in await self._receive(url, most - len(letters)) if letter.message_id not in letters]
                 if not found:
                     break
-                letters |= {one.message_id: one for one in found}
+                letters |= {letter.message_id: letter for letter in found}
             yield list(letters.values())
         finally:
             await self._release(url, list(letters.values()))
@@ -75,8 +75,8 @@ class DeadLetters:
             found = await self._receive(url, BATCH)
             if not found:
                 return
-            in_vain = in_vain + 1 if seen.issuperset(one.message_id for one in found) else 0
-            seen.update(one.message_id for one in found)
+            in_vain = in_vain + 1 if seen.issuperset(letter.message_id for letter in found) else 0
+            seen.update(letter.message_id for letter in found)
             yield found
 
     async def send_back(self, letters: Sequence[tuple[DeadLetter, Outgoing]]) -> list[str | CallFailed]:
@@ -92,16 +92,19 @@ class DeadLetters:
     async def _send(self, outgoing: Sequence[Outgoing]) -> list[str | CallFailed]:
         operation = "SendMessageBatch"
         entries: list[dict[str, Any]] = []
-        for place, each in enumerate(outgoing):
-            entry: dict[str, Any] = {"Id": str(place), "MessageBody": each.body}
-            entry["MessageAttributes"] = write_attributes(each.attributes)
-            if each.deduplication_id is not None:
-                entry |= {"MessageGroupId": each.group, "MessageDeduplicationId": each.deduplication_id}
+        for place, item in enumerate(outgoing):
+            entry: dict[str, Any] = {"Id": str(place), "MessageBody": item.body}
+            entry["MessageAttributes"] = write_attributes(item.attributes)
+            if item.deduplication_id is not None:
+                entry |= {"MessageGroupId": item.group, "MessageDeduplicationId": item.deduplication_id}
             entries.append(entry)
 
         async def send() -> list[str | CallFailed]:
             answer = await self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
-            sent = {text_of(one, "Id", operation): one for one in objects_of(answer, "Successful", operation, may_lack=True)}
+            sent = {
+                text_of(letter, "Id", operation): letter
+                for letter in objects_of(answer, "Successful", operation, may_lack=True)
+            }
             failed = batch_of(answer, len(entries), operation)
             return [wrong or text_of(sent[str(place)], "MessageId", operation) for place, wrong in enumerate(failed)]
 
@@ -113,7 +116,7 @@ class DeadLetters:
     async def delete(self, letters: Sequence[DeadLetter]) -> None:
         """Delete at most `BATCH` messages. One that cannot be deleted is received again later."""
         operation, url = "DeleteMessageBatch", await self.url()
-        entries = [{"Id": str(place), "ReceiptHandle": one.receipt} for place, one in enumerate(letters)]
+        entries = [{"Id": str(place), "ReceiptHandle": letter.receipt} for place, letter in enumerate(letters)]
 
         async def send() -> None:
             batch_of(await self._client.delete_message_batch(QueueUrl=url, Entries=entries), len(entries), operation)
@@ -137,7 +140,7 @@ class DeadLetters:
                 MessageSystemAttributeNames=_SYSTEM,
                 MessageAttributeNames=["All"],
             )
-            return [_letter(each, operation) for each in objects_of(answer, "Messages", operation, may_lack=True)]
+            return [_letter(item, operation) for item in objects_of(answer, "Messages", operation, may_lack=True)]
 
         return await self._call(operation, send)
 
@@ -146,7 +149,7 @@ class DeadLetters:
         for begin in range(0, len(letters), BATCH):
             part = letters[begin : begin + BATCH]
             entries = [
-                {"Id": str(place), "ReceiptHandle": one.receipt, "VisibilityTimeout": 0} for place, one in enumerate(part)
+                {"Id": str(place), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0} for place, letter in enumerate(part)
             ]
 
             async def send(entries: list[dict[str, object]] = entries) -> None:
@@ -159,12 +162,12 @@ class DeadLetters:
 def _parts(letters: Sequence[tuple[DeadLetter, Outgoing]]) -> Iterator[list[Outgoing]]:
     """Yield batches of bounded size; a message that is larger is a batch by itself."""
     part, size = list[Outgoing](), 0
-    for _, each in letters:
-        length = len(each.body.encode())
+    for _, item in letters:
+        length = len(item.body.encode())
         if part and size + length > MOST_BYTES:
             yield part
             part, size = [], 0
-        part.append(each)
+        part.append(item)
         size += length
     if part:
         yield part

@@ -145,7 +145,7 @@ async def open_clients(
 
             return open_other
 
-        places = {each.name: (await working_as(each.role), targets[each.name].home.region) for each in wanted}
+        places = {settings.name: (await working_as(settings.role), targets[settings.name].home.region) for settings in wanted}
         yield Clients(
             receive=await open_one("sqs", regions.queue, most_polls + 1, LONGEST_POLL_SECONDS + POLL_GRACE_SECONDS),
             leases=await open_one("sqs", regions.queue, LEASES_POOL),
@@ -193,8 +193,8 @@ def _said_in_a_sentence() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ValueError) as exc:
-        said = f"AWS's own settings are not right: {str(exc).rstrip('.')}"
-        raise NotConfigured(f"{said}; look at AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL") from exc
+        problem = f"AWS's own settings are not right: {str(exc).rstrip('.')}"
+        raise NotConfigured(f"{problem}; look at AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL") from exc
 
 
 UPDATE: Final = "UpdateCustomModelDeployment"
@@ -207,6 +207,6 @@ def register_update_operation(loader: Any) -> None:  # noqa: ANN401  botocore ha
     Call it before the first client is created. The loader keeps the model that this reads, for the client to use.
     """
     version = loader.determine_latest_version("bedrock", "service-2")
-    known = loader.load_data(f"bedrock/{version}/service-2")["operations"]
-    if UPDATE not in known:
+    operations = loader.load_data(f"bedrock/{version}/service-2")["operations"]
+    if UPDATE not in operations:
         loader.search_paths.append(str(_MODELS))

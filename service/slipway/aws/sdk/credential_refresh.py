@@ -148,8 +148,8 @@ async def find_credentials(session: AioSession) -> CredentialRefresher | None:
             raise
         raise Denied(OPERATION, type(exc).__name__, str(exc)) from exc
     if credentials is None:
-        said = "no AWS credentials were found; set AWS_PROFILE, or give this task or host a role"
-        raise Denied(OPERATION, "NoCredentials", said)
+        problem = "no AWS credentials were found; set AWS_PROFILE, or give this task or host a role"
+        raise Denied(OPERATION, "NoCredentials", problem)
     if isinstance(credentials, AioRefreshableCredentials):
         keys = {name: getattr(credentials, f"_{name}") for name in _KEYS}  # as they are: to read them might refresh them
         keeper: CredentialRefresher | None = CredentialRefresher(credentials)
@@ -176,8 +176,8 @@ def check_authorities(path: str | None) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
     except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
         why = getattr(exc, "strerror", None) or str(exc)
-        said = f"AWS_CA_BUNDLE (ca_bundle in a profile) names {path!r}, which cannot be used: {why}"
-        raise NotConfigured(f"{said}; name a file of certificates in PEM form") from exc
+        problem = f"AWS_CA_BUNDLE (ca_bundle in a profile) names {path!r}, which cannot be used: {why}"
+        raise NotConfigured(f"{problem}; name a file of certificates in PEM form") from exc
 
 
 def _checking(refresh: Callable[[], Awaitable[dict[str, Any]]], method: str) -> Callable[[], Awaitable[dict[str, Any]]]:

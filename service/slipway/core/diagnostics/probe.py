@@ -134,8 +134,8 @@ def of_span(
 
 def of_leftovers(names: Sequence[str]) -> ProbeFinding:
     """Return whether earlier probes left deployments."""
-    said = f"{len(names)}: {_some(names)}" if names else "no"
-    return ProbeFinding(Question.LEFTOVER, said, is_odd=bool(names))
+    answer = f"{len(names)}: {_some(names)}" if names else "no"
+    return ProbeFinding(Question.LEFTOVER, answer, is_odd=bool(names))
 
 
 def of_nobody(call: ProbeCall, *, is_found: bool) -> ProbeFinding:
@@ -152,19 +152,19 @@ def of_pages(asked: int, sizes: Sequence[int], evidence: Sequence[ProbeCall]) ->
         why = f"one page holds all {sum(sizes)} deployments that there are"
         return ProbeFinding(Question.PAGE, None, tuple(evidence), why=why)
     least, most = min(full), max(full)
-    said = f"{most}, where {asked} were asked for" if least == most else f"{least} to {most}, where {asked} were asked for"
-    return ProbeFinding(Question.PAGE, said, tuple(evidence), {"page_size": most})
+    answer = f"{most}, where {asked} were asked for" if least == most else f"{least} to {most}, where {asked} were asked for"
+    return ProbeFinding(Question.PAGE, answer, tuple(evidence), {"page_size": most})
 
 
 def of_words(deployments: Sequence[Deployment], evidence: Sequence[ProbeCall]) -> ProbeFinding:
     """Return whether there is an unknown status."""
-    strange = sorted({one.status_text for one in deployments if one.status is Status.UNKNOWN})
-    if strange:
-        return ProbeFinding(Question.WORDS, _some(strange), tuple(evidence), {"status_text": strange[0]}, is_odd=True)
+    unknown = sorted({deployment.status_text for deployment in deployments if deployment.status is Status.UNKNOWN})
+    if unknown:
+        return ProbeFinding(Question.WORDS, _some(unknown), tuple(evidence), {"status_text": unknown[0]}, is_odd=True)
     if not deployments:
         return ProbeFinding(Question.WORDS, None, tuple(evidence), why="there is no deployment")
-    known = sorted({one.status_text for one in deployments})
-    return ProbeFinding(Question.WORDS, f"no: {_some(known)}", tuple(evidence))
+    words = sorted({deployment.status_text for deployment in deployments})
+    return ProbeFinding(Question.WORDS, f"no: {_some(words)}", tuple(evidence))
 
 
 def of_creations(seconds: Sequence[float], evidence: Sequence[ProbeCall]) -> ProbeFinding:
@@ -172,8 +172,8 @@ def of_creations(seconds: Sequence[float], evidence: Sequence[ProbeCall]) -> Pro
     if not seconds:
         return ProbeFinding(Question.CREATION, None, tuple(evidence), why="no creation was seen to its end")
     low, high = round(min(seconds), 1), round(max(seconds), 1)
-    said = f"{low:.0f} to {high:.0f} s, of {len(seconds)}" if len(seconds) > 1 else f"{low:.1f} s"
-    return ProbeFinding(Question.CREATION, said, tuple(evidence), {"creation_seconds": [low, high]})
+    answer = f"{low:.0f} to {high:.0f} s, of {len(seconds)}" if len(seconds) > 1 else f"{low:.1f} s"
+    return ProbeFinding(Question.CREATION, answer, tuple(evidence), {"creation_seconds": [low, high]})
 
 
 def of_taken(call: ProbeCall) -> ProbeFinding:
@@ -184,9 +184,9 @@ def of_taken(call: ProbeCall) -> ProbeFinding:
         return ProbeFinding(Question.TAKEN, None, (call,), why="the account is full, and says that first")
     is_known = is_name_taken(call.failed)
     terms = {"taken_code": call.failed.code, "taken_text": call.failed.text}
-    said = "" if is_known else "; Slipway does not take it for a taken name, where it does not see what has it"
+    note = "" if is_known else "; Slipway does not take it for a taken name, where it does not see what has it"
     is_odd = not is_known or not isinstance(call.failed, Refused | Conflicting)
-    return ProbeFinding(Question.TAKEN, f"{call.failed.code}: {call.failed.text}{said}", (call,), terms, is_odd)
+    return ProbeFinding(Question.TAKEN, f"{call.failed.code}: {call.failed.text}{note}", (call,), terms, is_odd)
 
 
 def of_token(taken: ProbeCall, again: ProbeCall, other: ProbeCall, arn: str) -> ProbeFinding:
@@ -205,13 +205,13 @@ def of_token(taken: ProbeCall, again: ProbeCall, other: ProbeCall, arn: str) -> 
         return ProbeFinding(Question.TOKEN, None, seen, why="the account is full, and says that first")
     if again.failed is not None:
         is_known = isinstance(again.failed, Conflicting) or TOKEN_KNOWN.search(again.failed.text) is not None
-        said = "" if is_known else "; Slipway does not take it for a known token"
-        return found(f"{again.failed.code}: {again.failed.text}{said}", {"token_answer": "error"}, is_odd=not is_known)
+        text = "" if is_known else "; Slipway does not take it for a known token"
+        return found(f"{again.failed.code}: {again.failed.text}{text}", {"token_answer": "error"}, is_odd=not is_known)
     if again.said != arn:
         return found("another deployment: one token made two", {}, is_odd=True)
     if other.failed is not None:
-        said = f"the same ARN; with another name {other.failed.code}: {other.failed.text}"
-        return found(said, {} if isinstance(other.failed, QuotaFull) else {"token_answer": "same"})
+        text = f"the same ARN; with another name {other.failed.code}: {other.failed.text}"
+        return found(text, {} if isinstance(other.failed, QuotaFull) else {"token_answer": "same"})
     if other.said == arn:
         return found("the earlier ARN, whatever else is asked for", {"token_answer": "any"})
     return found("the same ARN; with another name it is as if there were no token", {})
@@ -225,10 +225,10 @@ def of_token_age(before: ProbeFinding, call: ProbeCall, taken: ProbeCall, made: 
         return ProbeFinding(Question.TOKEN_AGE, None, (call,), why="the account is full, and says that first")
     since = span_of(before.evidence, made.at, call)
     if is_same_refusal(call, taken) or (call.failed is None and call.said != made.said):
-        said = f"no: it was forgotten {since.text} after the create"
-        return ProbeFinding(Question.TOKEN_AGE, said, (*before.evidence, call), {"token_seconds": since.likely})
-    said = f"with {call.failed.code}" if call.failed else "with the ARN of what is gone"
-    return ProbeFinding(Question.TOKEN_AGE, f"yes, for {since.high:.0f} s at least, and answered {said}", (call,))
+        text = f"no: it was forgotten {since.text} after the create"
+        return ProbeFinding(Question.TOKEN_AGE, text, (*before.evidence, call), {"token_seconds": since.likely})
+    text = f"with {call.failed.code}" if call.failed else "with the ARN of what is gone"
+    return ProbeFinding(Question.TOKEN_AGE, f"yes, for {since.high:.0f} s at least, and answered {text}", (call,))
 
 
 def of_busy_delete(call: ProbeCall) -> ProbeFinding:
@@ -236,8 +236,8 @@ def of_busy_delete(call: ProbeCall) -> ProbeFinding:
     if call.failed is None:
         return ProbeFinding(Question.DELETE_BUSY, "nothing: it is deleted", (call,), {"delete_conflicts": False})
     is_odd = not isinstance(call.failed, Conflicting | Refused)
-    said = f"{call.failed.code}: {call.failed.text}"
-    return ProbeFinding(Question.DELETE_BUSY, said, (call,), {} if is_odd else {"delete_conflicts": True}, is_odd)
+    answer = f"{call.failed.code}: {call.failed.text}"
+    return ProbeFinding(Question.DELETE_BUSY, answer, (call,), {} if is_odd else {"delete_conflicts": True}, is_odd)
 
 
 def of_quota(refused: ProbeCall | None, made: int, creating: int, total: int, later: ProbeCall | None) -> ProbeFinding:
@@ -262,8 +262,8 @@ def of_quota_first(call: ProbeCall | None) -> ProbeFinding:
     if call is None or call.failed is None:
         return ProbeFinding(Question.QUOTA_FIRST, None, why="the account was not full")
     is_first = isinstance(call.failed, QuotaFull)
-    said = "yes" if is_first else f"no: {call.failed.code}: {call.failed.text}"
-    return ProbeFinding(Question.QUOTA_FIRST, said, (call,), {"quota_first": is_first})
+    answer = "yes" if is_first else f"no: {call.failed.code}: {call.failed.text}"
+    return ProbeFinding(Question.QUOTA_FIRST, answer, (call,), {"quota_first": is_first})
 
 
 def of_model(call: ProbeCall | None, state: ModelState) -> ProbeFinding:
@@ -271,32 +271,32 @@ def of_model(call: ProbeCall | None, state: ModelState) -> ProbeFinding:
     if call is None or call.failed is None or state is ModelState.ACTIVE:
         why = "--model named one that is"
         return ProbeFinding(Question.MODEL, None, why=why)
-    said = f"of one that is {state.value}: {call.failed.code}: {call.failed.text}"
+    answer = f"of one that is {state.value}: {call.failed.code}: {call.failed.text}"
     is_odd = not isinstance(call.failed, Refused | ResourceMissing | Conflicting)
     terms = {} if state is ModelState.MISSING else {"model_code": call.failed.code, "model_text": call.failed.text}
-    return ProbeFinding(Question.MODEL, said, (call,), terms, is_odd)
+    return ProbeFinding(Question.MODEL, answer, (call,), terms, is_odd)
 
 
 def of_busy_update(call: ProbeCall) -> ProbeFinding:
     """Return the result of a second update during another one."""
-    said = "nothing: it is taken on" if call.failed is None else f"{call.failed.code}: {call.failed.text}"
+    answer = "nothing: it is taken on" if call.failed is None else f"{call.failed.code}: {call.failed.text}"
     is_odd = not (call.failed is None or isinstance(call.failed, Refused | Conflicting))
-    return ProbeFinding(Question.UPDATE_BUSY, said, (call,), is_odd=is_odd)
+    return ProbeFinding(Question.UPDATE_BUSY, answer, (call,), is_odd=is_odd)
 
 
 def of_failed_name(call: ProbeCall) -> ProbeFinding:
     """Return the result of a create with the name of a Failed deployment."""
     if isinstance(call.failed, QuotaFull):
         return ProbeFinding(Question.FAILED_NAME, None, (call,), why="the account is full, and says that first")
-    said = "no" if call.failed is None else f"yes: {call.failed.code}: {call.failed.text}"
-    return ProbeFinding(Question.FAILED_NAME, said, (call,), {"failed_holds_name": call.failed is not None})
+    answer = "no" if call.failed is None else f"yes: {call.failed.code}: {call.failed.text}"
+    return ProbeFinding(Question.FAILED_NAME, answer, (call,), {"failed_holds_name": call.failed is not None})
 
 
-def is_same_refusal(one: ProbeCall, other: ProbeCall | None) -> bool:
+def is_same_refusal(call: ProbeCall, other: ProbeCall | None) -> bool:
     """Return whether two calls failed with the same code and text."""
-    if other is None or one.failed is None or other.failed is None:
+    if other is None or call.failed is None or other.failed is None:
         return False
-    return (one.failed.code, one.failed.text) == (other.failed.code, other.failed.text)
+    return (call.failed.code, call.failed.text) == (other.failed.code, other.failed.text)
 
 
 def _ends_of(calls: Sequence[ProbeCall]) -> tuple[ProbeCall, ...]:

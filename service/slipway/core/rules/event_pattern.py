@@ -126,7 +126,7 @@ class _Node:
             else:
                 parts.append((key, key, leaf))
         parts += [(f"{key}.", key, _Node(rules)) for key, rules in children.items()]
-        self._parts = [(key, part) for _, key, part in sorted(parts, key=lambda each: each[0])]
+        self._parts = [(key, part) for _, key, part in sorted(parts, key=lambda part: part[0])]
 
     def outcomes(self, value: object, candidates: _Candidates) -> set[bool]:
         """Return the ways in which a value matches: whether a value settled the array elements; empty if it does not match.

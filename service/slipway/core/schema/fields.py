@@ -213,19 +213,19 @@ def duration_seconds(value: object) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def closest_match(word: str, known: Iterable[str]) -> str | None:
+def closest_match(word: str, known_words: Iterable[str]) -> str | None:
     """Return the known word that was probably meant: one that contains the word, else one that is spelled alike."""
-    by_letters = {_letters(each): each for each in known}
+    by_letters = {_letters(candidate): candidate for candidate in known_words}
     ends = min(by_letters, default=""), max(by_letters, default="")
-    common = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False)))
+    common = "".join(letter for letter, _ in takewhile(lambda pair: pair[0] == pair[1], zip(*ends, strict=False)))
     prefix = _MARKED_PREFIX.match(common)
     start = len(prefix[0]) if prefix and _letters(word).startswith(prefix[0]) else 0
     letters = _letters(word)[start:_LONGEST_GUESSED]
-    rests = {each[start:]: each for each in by_letters}
-    if len(letters) >= _LEAST_CONTAINED and (longer := [each for each in rests if letters in each]):
+    rests = {candidate[start:]: candidate for candidate in by_letters}
+    if len(letters) >= _LEAST_CONTAINED and (longer := [candidate for candidate in rests if letters in candidate]):
         return by_letters[rests[min(longer, key=len)]]
-    found = difflib.get_close_matches(letters, rests, n=1, cutoff=_LEAST_ALIKE)
-    return by_letters[rests[found[0]]] if found else None
+    matches = difflib.get_close_matches(letters, rests, n=1, cutoff=_LEAST_ALIKE)
+    return by_letters[rests[matches[0]]] if matches else None
 
 
 def _letters(word: str) -> str:
