@@ -51,7 +51,7 @@ def test_a_safe_call_is_repeated_until_it_is_applied() -> None:
         ("retry.scheduled", "Op", "ThrottlingException", 2),
         ("retry.scheduled", "Op", "ConnectionResetError", 3),
     ]
-    assert dict(caller._tally) == {("Op", "Unknown"): 2, ("Op", "Throttled"): 1, ("Op", "Applied"): 1}  # noqa: SLF001
+    assert dict(caller._tally) == {("Op", "UnknownResult"): 2, ("Op", "Throttled"): 1, ("Op", "Applied"): 1}  # noqa: SLF001
 
 
 def test_the_last_real_failure_comes_out_with_its_cause() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
+from slipway.core.bedrock.errors import CallFailed, Denied, ResourceMissing, Throttled, UnknownResult
 from slipway.http.page.call_history import ANSWERED, FAILED, MINUTES, THROTTLED, CallHistory
 
 
@@ -53,3 +56,14 @@ def test_days_of_calls_are_kept_as_one_hour() -> None:
     hour = minutes.hour()
     assert len(hour.minutes) == MINUTES
     assert MINUTES - 2 <= hour.total(ANSWERED) <= MINUTES
+
+
+@pytest.mark.parametrize(
+    ("failure", "kind"),
+    [(Throttled, "throttled"), (Denied, "failed"), (UnknownResult, "failed"), (ResourceMissing, "answered")],
+)
+def test_a_failure_is_counted_under_the_name_that_the_retry_layer_gives_it(failure: type[CallFailed], kind: str) -> None:
+    counted: Counter[tuple[str, str]] = Counter()
+    history = CallHistory(counted, lambda: 30.0)
+    counted["Get", failure.__name__] += 2
+    assert history.hour().total(kind) == 2

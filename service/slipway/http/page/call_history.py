@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from slipway.core.bedrock.errors import Denied, Throttled, UnknownResult
+
 MINUTES: Final = 60
 _MINUTE_SECONDS: Final = 60.0
 
@@ -14,7 +16,7 @@ ANSWERED: Final = "answered"
 THROTTLED: Final = "throttled"
 FAILED: Final = "failed"
 KINDS: Final = (ANSWERED, THROTTLED, FAILED)
-_KINDS_OF: Final = {"Throttled": THROTTLED, "Denied": FAILED, "Unknown": FAILED}
+_KINDS_OF: Final = {Throttled.__name__: THROTTLED, Denied.__name__: FAILED, UnknownResult.__name__: FAILED}
 
 
 @dataclass(frozen=True, slots=True)
