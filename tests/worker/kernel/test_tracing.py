@@ -8,17 +8,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jsonschema
+import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
+from structlog.testing import capture_logs
 
 from slipway.core.events.schema import event_schema
 from slipway.core.events.trace_context import TRACEPARENT
+from slipway.core.lifecycle.tags import REQUEST_TAG
 from slipway.telemetry.opentelemetry import Spans
 from slipway.worker.kernel.tracing import UNTRACED
 from tests.simulator.bedrock import USUAL
-from tests.simulator.simulation import MODEL, Replica, World
+from tests.simulator.simulation import MODEL, OTHER_MODEL, Replica, World
 from tests.simulator.virtual_loop import run
 from tests.worker.kills import Story
 
@@ -231,3 +234,27 @@ def test_a_kill_before_any_step_breaks_no_trace() -> None:
 
     rules = replace(USUAL, failing_attempts=1, creation_seconds=(60.0, 60.0))
     assert Story(lambda: Traced(rules=rules), ask, check).survives_every_kill(stride=5) > 30
+
+
+@pytest.mark.parametrize("answer", ["sesame", "sesame " * 100], ids=["short", "longer than a continuation carries"])
+@pytest.mark.parametrize("request_keys", [{}, {"onFailure": "delete"}, {"retries": 1}, {"action": "update", "rollback": True}])
+def test_neither_span_nor_log_line_holds_the_answer_to_a_smoke_test(request_keys: dict[str, Any], answer: str) -> None:
+    async def main() -> list[str]:
+        world = Traced(rules=replace(USUAL, answer=answer))
+        if "action" in request_keys:
+            world.account.add("bot", MODEL, {REQUEST_TAG: "r-0"})
+            name = {"customModelDeploymentIdentifier": "bot", "modelArn": OTHER_MODEL}
+        else:
+            name = {"modelDeploymentName": "bot", "modelArn": MODEL}
+        world.start()
+        world.send({**name, "requestId": "r-1", "smokeTest": {"prompt": "Say ready.", "expect": "ready"}, **request_keys})
+        await world.all_answered(7200)
+        assert "sesame" in world.outcome_of("r-1")["message"], "the event has the answer"
+        await world.stop()
+        return [span.to_json() for span in world.spans]
+
+    with capture_logs() as lines:
+        spans = run(main())
+    written = [*spans, *map(str, lines)]
+    assert not [each for each in written if "sesame" in each]
+    assert any("the smoke test failed (its answer is in the event)" in each for each in spans)

@@ -385,7 +385,7 @@ class MessageProcessor:
             outcome=outcome.kind.value,
             reason=finished.reason,
             arn=finished.arn,
-            error=(outcome.message or outcome.kind.value) if outcome.kind in UNSUCCESSFUL else None,
+            error=(outcome.log_message or outcome.kind.value) if outcome.kind in UNSUCCESSFUL else None,
         )
         log.info(
             "request.finished",
