@@ -32,6 +32,7 @@ from slipway.core.sqs.messages import CONTINUATION
 from slipway.local.account import StandInDeployment
 from slipway.local.behaviour import Behaviour
 from slipway.local.stack import LocalAws
+from slipway.pauses import rest
 from slipway.settings.fields import variable
 from tests.e2e.daemons import MODEL, Daemon, Results, a_request, listening
 
@@ -480,13 +481,6 @@ def _dealt(these: Sequence[T], rng: random.Random) -> Iterator[T]:
     """Answer all of these in some order, then all again in another, for ever."""
     while True:
         yield from rng.sample(these, len(these))
-
-
-async def rest(seconds: float, *, unless: asyncio.Event) -> None:
-    """Let time pass, until the event is set."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await unless.wait()
 
 
 async def _first_of(*these: Any) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
@@ -16,6 +15,7 @@ from typing import Final, Protocol
 from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Page, Status, deployment_pages
 from slipway.core.bedrock.errors import CallFailed, ResourceMissing
 from slipway.core.diagnostics.probe import ProbeCall
+from slipway.pauses import rest
 
 PREFIX: Final = "slipway-probe-"
 TAG: Final = "slipway:probe"
@@ -122,7 +122,7 @@ class ProbeClient:
 
     async def pause(self, seconds: float) -> None:
         """Wait. Raises `Stopped`."""
-        await _wait(seconds, unless=self._stopping)
+        await rest(seconds, unless=self._stopping)
         self._check_stopped()
 
     async def create(self, asked: str, name: str, token: str) -> ProbeCall:
@@ -200,7 +200,7 @@ class ProbeClient:
                     "deleting what was created, which Bedrock may not permit before its creation ends; Ctrl-C leaves it"
                 )
                 is_reported = True
-            await _wait(POLL_SECONDS, unless=self._hurried)
+            await rest(POLL_SECONDS, unless=self._hurried)
 
     async def _delete_all(self) -> tuple[list[str], bool]:
         """Return what is left, and whether List confirmed it."""
@@ -229,9 +229,3 @@ class ProbeClient:
     def _check_stopped(self) -> None:
         if self._stopping.is_set():
             raise Stopped("stopped; what was created is deleted")
-
-
-async def _wait(seconds: float, unless: asyncio.Event) -> None:
-    """Wait, or return as soon as the event is set."""
-    with suppress(TimeoutError):
-        await asyncio.wait_for(unless.wait(), seconds)

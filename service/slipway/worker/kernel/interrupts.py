@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol, TypeVar
 
@@ -223,13 +222,6 @@ class Until:
         self._is_in_heap = False
         if self._waits is not None:
             self._waits.interrupt(DeadlinePassed)
-
-
-async def rest(seconds: float, unless: asyncio.Event) -> None:
-    """Sleep, or return as soon as the event is set."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await unless.wait()
 
 
 def complete(future: asyncio.Future[None]) -> None:

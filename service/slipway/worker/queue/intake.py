@@ -14,8 +14,9 @@ import structlog
 from slipway.core.bedrock.errors import CallFailed
 from slipway.core.scheduling.backoff import pause_seconds
 from slipway.core.sqs.messages import Message
+from slipway.pauses import rest
 from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.interrupts import Interrupted, Stopping, Wait, Waits, rest
+from slipway.worker.kernel.interrupts import Interrupted, Stopping, Wait, Waits
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.queue.leases import Leases
 

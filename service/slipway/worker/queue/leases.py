@@ -20,9 +20,10 @@ from slipway.core.scheduling.backoff import pause_seconds
 from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.lineage import hidden_seconds
 from slipway.core.sqs.messages import Message, Outgoing, QueueTraits, attribute_bytes
+from slipway.pauses import rest
 from slipway.worker.kernel.batches import Batches
 from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.interrupts import Deadlines, LeaseLost, TooLongHeld, rest
+from slipway.worker.kernel.interrupts import Deadlines, LeaseLost, TooLongHeld
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.retry import Retries
 

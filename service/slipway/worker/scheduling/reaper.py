@@ -16,8 +16,9 @@ from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Refused
 from slipway.core.lifecycle.expiry import AGAIN_SECONDS, delete_of
 from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.sqs.messages import Outgoing
+from slipway.pauses import rest
 from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.interrupts import Stopping, Wait, Waits, rest
+from slipway.worker.kernel.interrupts import Stopping, Wait, Waits
 
 log = structlog.get_logger()
 

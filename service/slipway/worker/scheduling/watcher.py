@@ -16,8 +16,9 @@ from slipway.core.bedrock.deployments import Deployment, Page, Status, deploymen
 from slipway.core.bedrock.errors import CallFailed, EndlessListing
 from slipway.core.scheduling.list_strategy import ListStrategy, SweepEstimate, cheapest
 from slipway.core.scheduling.quota import Counts
+from slipway.pauses import rest
 from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.interrupts import Wait, rest
+from slipway.worker.kernel.interrupts import Wait
 
 log = structlog.get_logger()
 
