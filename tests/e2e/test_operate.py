@@ -168,6 +168,16 @@ async def test_all_of_more_than_a_thousand_dead_letters_are_sent_back() -> None:
         assert (await _count(sqs, box.dead_letter_url), await _count(sqs, box.queue_url)) == (0, 1_205)
 
 
+async def test_each_of_more_than_a_thousand_dead_letters_is_listed_and_shown() -> None:
+    async with LocalAws(terms=QUICK) as box, client(box, "sqs") as sqs:
+        await _fill(sqs, box.dead_letter_url, [a_request(f"bot-{number}") for number in range(1_205)])
+        listed = [letter["messageId"] for letter in (await typed(box, "dlq", "list", "--json")).json]
+        assert (len(listed), len(set(listed))) == (1_205, 1_205)
+        assert (await typed(box, "dlq", "show", listed[-1])).facts["id"] == listed[-1]
+        assert len((await typed(box, "dlq", "list", "--limit", "2")).rows) == 2
+        assert await _count(sqs, box.dead_letter_url) == 1_205, "each is released"
+
+
 async def test_what_would_be_rejected_again_by_the_settings_is_left_and_counted(tmp_path: Path) -> None:
     rules = tmp_path / "permissions.toml"
     rules.write_text('[[rule]]\nname = "all"\nnames = ["bot-*"]\n')

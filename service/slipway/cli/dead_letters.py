@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Final
 
@@ -21,15 +22,18 @@ from slipway.core.parsing.parse import Admission
 from slipway.core.time_format import format_time
 from slipway.settings.load import Settings, load_permissions, load_triggers
 
-MOST: Final = 1000
 COLUMNS: Final = ("id", "code", "age", "request", "reason")
 
 
-async def list_letters(session: OperatorSession, settings: Settings, limit: int, output: Output) -> Exit:
-    """Print the dead-lettered messages, with the reason of each."""
+async def list_letters(session: OperatorSession, settings: Settings, limit: int | None, output: Output) -> Exit:
+    """Print the dead-lettered messages, at most `limit`, with the reason of each."""
     cause_of = await _cause_reader(session, settings)
-    async with session.dead_letters.looking(limit) as letters:
-        pairs = [(letter, cause_of(letter)) for letter in letters]
+    pairs: list[tuple[DeadLetter, DeadLetterCause]] = []
+    async with aclosing(session.dead_letters.each()) as letters:
+        async for letter in letters:
+            pairs.append((letter, cause_of(letter)))
+            if len(pairs) == limit:
+                break
     if output.is_document:
         output.print_document([_json(letter, cause) for letter, cause in pairs])
         return Exit.OK
@@ -40,8 +44,12 @@ async def list_letters(session: OperatorSession, settings: Settings, limit: int,
 
 async def show_letter(session: OperatorSession, settings: Settings, message_id: str, output: Output) -> Exit:
     """Print one dead-lettered message with its body; return whether there is one."""
-    async with session.dead_letters.looking(MOST) as letters:
-        letter = next((one for one in letters if one.message_id == message_id), None)
+    letter: DeadLetter | None = None
+    async with aclosing(session.dead_letters.each()) as letters:
+        async for one in letters:
+            if one.message_id == message_id:
+                letter = one
+                break
     if letter is None:
         say(_not_found(message_id))
         return Exit.FAILURE

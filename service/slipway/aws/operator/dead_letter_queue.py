@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from slipway.aws.adapters.message_attributes import read_attributes, write_attributes
@@ -35,23 +34,21 @@ class DeadLetters:
         self._inspector = inspector
         self._call = caller.call
 
-    @asynccontextmanager
-    async def looking(self, most: int) -> AsyncIterator[list[DeadLetter]]:
-        """Bound the number of leased messages in a context; release those left at its end.
+    async def each(self) -> AsyncGenerator[DeadLetter]:
+        """Yield every message once; release all at the end, or when it is closed.
 
         Listing counts as a receive, which matters only if the dead-letter queue has a dead-letter queue of its own.
         """
         url = await self.url()
-        letters: dict[str, DeadLetter] = {}
+        received: dict[str, DeadLetter] = {}
         try:
-            while len(letters) < most:
-                found = [letter for letter in await self._receive(url, most - len(letters)) if letter.message_id not in letters]
-                if not found:
-                    break
-                letters |= {letter.message_id: letter for letter in found}
-            yield list(letters.values())
+            async for letters in self.batches():
+                new = [one for one in letters if one.message_id not in received]
+                received |= {one.message_id: one for one in letters}
+                for letter in new:
+                    yield letter
         finally:
-            await self._release(url, list(letters.values()))
+            await self._release(url, list(received.values()))
 
     async def url(self) -> str:
         """Return the URL of the dead-letter queue. Raises `ResourceMissing` if there is none."""
@@ -72,7 +69,7 @@ class DeadLetters:
         """
         url, seen, in_vain = await self.url(), set[str](), 0
         while in_vain <= SPARE_RECEIVES + len(seen) // BATCH:
-            found = await self._receive(url, BATCH)
+            found = await self._receive(url)
             if not found:
                 return
             in_vain = in_vain + 1 if seen.issuperset(letter.message_id for letter in found) else 0
@@ -128,13 +125,13 @@ class DeadLetters:
         """Release messages at once."""
         await self._release(await self.url(), letters)
 
-    async def _receive(self, url: str, most: int) -> list[DeadLetter]:
+    async def _receive(self, url: str) -> list[DeadLetter]:
         operation = "ReceiveMessage"
 
         async def send() -> list[DeadLetter]:
             answer = await self._client.receive_message(
                 QueueUrl=url,
-                MaxNumberOfMessages=min(BATCH, most),
+                MaxNumberOfMessages=BATCH,
                 WaitTimeSeconds=1,  # so that all of SQS's machines are asked
                 VisibilityTimeout=HIDDEN_SECONDS,
                 MessageSystemAttributeNames=_SYSTEM,

@@ -154,8 +154,11 @@ def probe(
 def dlq_list(
     *,
     limit: Annotated[
-        int, typer.Option(metavar="NUMBER", parser=whole_number(1, 1000), help="Most messages to list, 1 to 1000.")
-    ] = 100,
+        int | None,
+        typer.Option(
+            metavar="NUMBER", parser=whole_number(1, 120_000), help="Most messages to list, 1 to 120000; default: all."
+        ),
+    ] = None,
     config: Path | None,
     output: Output,
 ) -> None:
