@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from slipway.core.bedrock.errors import Refused
 from slipway.core.lifecycle.tags import EXPIRES_TAG, RECEIVED_TAG, REQUEST_TAG
 from slipway.worker.queue.intake import reserved_places
 from tests.simulator.bedrock import USUAL, Rules
@@ -176,6 +177,27 @@ def test_a_delete_is_received_although_all_places_were_taken_before_anything_wai
         await asyncio.sleep(30)
         world.send(about("delete", "old-0", "d-1"))
         await world.until(lambda: "old-0" not in {one.name for one in world.account.existing()}, SOON_SECONDS)
+        await world.stop()
+
+    run(main())
+
+
+@pytest.mark.parametrize(("name", "outcome"), [("nothing", "Deleted"), ("refused", "Failed")])
+def test_a_delete_that_asks_several_times_is_not_sent_back_before_it_has(name: str, outcome: str) -> None:
+    """As the last to arrive it gave up its place each time, and counted absences or refusals anew."""
+
+    async def main() -> None:
+        world = full(deploys=0, terms={"max_held": 2})
+        world.account.add("refused", MODEL, {REQUEST_TAG: "r-9", RECEIVED_TAG: LONG_AGO})
+        refusal = Refused("DeleteCustomModelDeployment", "ValidationException")
+        world.wire.raises = lambda operation, _number: refusal if operation == refusal.operation else None
+        world.account.rule(update_seconds=(3000.0, 3000.0))
+        for number in range(2):
+            world.send(about("update", f"old-{number}", f"u-{number}", modelArn=MODEL[:-1] + "m"))
+        world.start()
+        await asyncio.sleep(120)
+        world.send(about("delete", name, "d-1"))
+        await world.until(lambda: world.outcomes().get(name) == outcome, 2 * SOON_SECONDS)
         await world.stop()
 
     run(main())

@@ -35,6 +35,9 @@ FIFO_SECONDS_ALONE: Final = 900.0
 """The longest delay on FIFO while no request waits for a slot here."""
 FIFO_SECONDS_IN_LINE: Final = 300.0
 """How much longer a delay on FIFO may be for each request that waits for a slot here."""
+SHORTEST_STAY_SECONDS: Final = 20.0
+"""How long a request that may free something keeps its place, once begun: it counts absences and refusals, which are believed
+only after several observations in one delivery (7 to 15 seconds), and would be counted anew after each return."""
 MOST_RETURNS: Final = MOST_DEATHS // 2
 RETURN_SECONDS: Final = 60.0
 """How long after its delay a message may arrive: until then later requests for the same deployment wait for it."""
@@ -125,9 +128,11 @@ class Capacity:
             self._free(1, others_leased)
 
     def _free(self, places: int, others_leased: Sequence[Lease]) -> None:
-        """Postpone waiting requests until so many places are free: deploys, or else others."""
+        """Postpone waiting requests until so many places are free: deploys, or else others that have had time to act."""
         waiting = [other for other in others_leased if isinstance(other.request, Deploy) and self._may_go(other, _WAITS)]
-        waiting = waiting or [other for other in others_leased if self._may_go(other, _CONTROL_WAITS)]
+        waiting = waiting or [
+            other for other in others_leased if self._has_had_time(other) and self._may_go(other, _CONTROL_WAITS)
+        ]
         freed = 0
         for other in sorted(waiting, key=_standing):
             if freed < places:
@@ -235,6 +240,10 @@ class Capacity:
             and not self._request_order.is_followed(self._keys_of(request, lease), lease)
             and self._left(request, lease) > SHORTEST_DELAY_SECONDS
         )
+
+    def _has_had_time(self, lease: Lease) -> bool:
+        """Return whether a request has had its place for long enough to get something done."""
+        return lease.begun_at is not None and self._loop.time() - lease.begun_at >= SHORTEST_STAY_SECONDS
 
     def _is_worn(self, lease: Lease) -> bool:
         """Return whether more returns would make it look like a request whose consumers die: only on FIFO."""
