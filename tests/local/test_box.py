@@ -98,11 +98,11 @@ async def test_the_queues_die_with_whoever_started_them_even_by_kill_9() -> None
 
 SERVE = """
 import asyncio, sys
-from slipway.local.serve import serve_box
-from slipway.local.behaviour import Terms
+from slipway.local.serve import serve_local_aws
+from slipway.local.behaviour import Behaviour
 
 port = int(sys.argv[1])
-sys.exit(asyncio.run(serve_box(terms=Terms(), port=port, bedrock_port=0)))
+sys.exit(asyncio.run(serve_local_aws(terms=Behaviour(), port=port, bedrock_port=0)))
 """
 
 
@@ -116,6 +116,7 @@ async def test_serving_prints_what_to_export_and_stops_cleanly(number: signal.Si
         lines = [await served.stdout.readline()]
         while b"/_slipway/terms" not in lines[-1]:
             lines.append(await served.stdout.readline())
+            assert lines[-1], "it ended before it printed everything"
         shell = await asyncio.create_subprocess_exec(
             "sh", "-ec", b"".join(lines).decode() + "\nenv", stdout=asyncio.subprocess.PIPE
         )
