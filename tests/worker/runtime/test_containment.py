@@ -106,6 +106,50 @@ def test_a_message_whose_reader_dies_while_it_is_processed_ends_with_an_event() 
     run(main())
 
 
+def test_a_request_that_is_given_up_can_no_longer_be_cancelled() -> None:
+    async def main() -> None:
+        world = World()
+        raising(world.start(), "bad")
+        world.dead.is_denied = True
+        world.ask("bad", requestId="r-1")
+        await world.until(lambda: bool(world.topic.terminal()))
+        world.send({"action": "cancel", "cancels": "r-1", "requestId": "c-1", "timeout": 30})
+        await world.until(lambda: len(world.topic.terminal()) > 1)
+        world.dead.is_denied = False
+        await world.all_answered(3600)
+        ends = [(notice.event["data"]["requestId"], notice.event["data"].get("reason")) for notice in world.topic.terminal()]
+        assert sorted(ends) == [("c-1", "NothingToCancel"), ("r-1", "InternalError")]
+        await world.stop()
+
+    run(main())
+
+
+def test_a_request_whose_reply_raises_can_no_longer_be_cancelled() -> None:
+    async def main() -> None:
+        world, replies = World(terms={"reply_to": (COPIES,)}), 0
+
+        def raises(operation: str, _: int) -> Exception | None:
+            nonlocal replies
+            if operation != "SendMessage" or not world.topic.terminal():
+                return None
+            replies += 1
+            if replies > 1:
+                return None
+            world.send({"action": "cancel", "cancels": "r-1", "requestId": "c-1", "timeout": 30})
+            return ZeroDivisionError()
+
+        world.wire.raises = raises
+        world.start()
+        world.send({"modelDeploymentName": "new", "modelArn": MODEL, "requestId": "r-1", "replyTo": COPIES})
+        await world.all_answered(3600)
+        assert replies > 0
+        ends = sorted((notice.event["data"]["requestId"], notice.event["data"]["outcome"]) for notice in world.topic.terminal())
+        assert ends == [("c-1", "Failed"), ("r-1", "Active")]
+        await world.stop()
+
+    run(main())
+
+
 class _KillsWhatPublishes(Watching):
     """Ends each process as soon as it has published, or replied, so often; another one starts at once."""
 

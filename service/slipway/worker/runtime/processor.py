@@ -200,6 +200,7 @@ class MessageProcessor:
             else:
                 reply_target = request.reply_target
                 outcome = await self._outcome_shown(request, lease) or Outcome(OutcomeKind.FAILED, Reason.INTERNAL_ERROR, text)
+                lease.end()
                 source = self._runtimes[request.target].target.source
                 publication = announce_outcome(_as_announced(request, outcome), outcome, times_of(lease, request), source)
                 self._counters.endings[outcome.kind.value] += 1

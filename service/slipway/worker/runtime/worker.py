@@ -366,7 +366,7 @@ class Worker:
                 self.counters.faults += 1
                 log.exception("request.faulted")
                 lease.faults += 1
-                lease.is_ending = False
+                lease.is_ending = lease.is_announced
         return Release(LONGEST_DELAY_SECONDS)  # even ending it raises
 
     async def _process(self, lease: Lease) -> Settlement:
