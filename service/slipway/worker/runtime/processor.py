@@ -224,7 +224,8 @@ class MessageProcessor:
         except Interrupted:
             raise
         except Exception:
-            log.exception("request.faulted")  # as before: that is why it is given up
+            self._counters.faults += 1  # as before: that is why it is given up
+            log.exception("request.faulted")
             return None
         is_known = isinstance(outcome, Outcome) and outcome.kind not in {OutcomeKind.TIMED_OUT, OutcomeKind.REJECTED}
         return outcome if isinstance(outcome, Outcome) and is_known else None
