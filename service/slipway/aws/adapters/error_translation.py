@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import ssl
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -103,7 +104,8 @@ def translate(operation: str, exc: Exception) -> CallFailed | None:
         return UnknownResult(operation, "Timeout", "no answer in time")
     if isinstance(exc, aiohttp.ClientConnectorError):
         number, why = exc.os_error.errno, exc.os_error.strerror or str(exc.os_error)
-        if number is not None and number in errno.errorcode:  # asyncio's own text repeats the address
+        is_of_tls = isinstance(exc.os_error, ssl.SSLError)  # its numbers are OpenSSL's
+        if number is not None and number in errno.errorcode and not is_of_tls:  # asyncio's own text repeats the address
             why = os.strerror(number)
         return UnknownResult(operation, "ConnectionFailed", f"cannot connect to {exc.host}:{exc.port} ({why})")
     text = _clean(str(exc))
