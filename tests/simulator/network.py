@@ -163,5 +163,6 @@ class InMemory(StrictHttpSession):
         """Tell the connector which call a connection is for."""
         data = request.body or b""
         body = data.encode() if isinstance(data, str) else bytes(data)
-        CALL.set(Call(request.method, request.url, dict(request.headers), body))
+        headers = {name: value.decode() if isinstance(value, bytes) else str(value) for name, value in request.headers.items()}
+        CALL.set(Call(request.method, request.url, headers, body))
         return await super().send(request)
