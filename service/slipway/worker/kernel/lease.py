@@ -49,6 +49,7 @@ class Lease(Waits):
         "is_announced",
         "is_ending",
         "is_extending",
+        "is_received_again",
         "lease_until",
         "places",
         "refused",
@@ -72,6 +73,8 @@ class Lease(Waits):
         self.taken_at = self._loop.time()
         self.lease_until = self.taken_at + lease_seconds
         self.is_extending = False
+        self.is_received_again = False
+        """Whether this process has received the message again since it leased it."""
         self.has_begun = False
         """Calls for the request were made in this delivery."""
         self.begun_at: float | None = None
@@ -126,6 +129,7 @@ class Lease(Waits):
         if self.is_lost:
             return False
         self.delivery = delivery
+        self.is_received_again = True
         self.taken_at = self._loop.time()
         self.lease_until = self.taken_at + lease_seconds
         return True

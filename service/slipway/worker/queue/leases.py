@@ -204,6 +204,8 @@ class Leases:
         retries, failures, is_hidden = Retries(lease, self._rng), count(1), self._traits.is_fifo
         while True:
             receipt = lease.receipt
+            # Received again while this process works on it, it runs out of receives although no consumer dies: be quick.
+            is_hidden = is_hidden or lease.is_received_again
             failed = None if is_hidden else await self._hide(lease, continuation.delay_seconds)
             if failed is None:
                 is_hidden = True
