@@ -226,7 +226,7 @@ class Capacity:
     def _may_go(self, lease: Lease, waits: frozenset[Reason]) -> bool:
         """Return whether a request only waits, nothing is behind it, and it may be started again at no cost.
 
-        A Step Functions task that expects heartbeats keeps its place, unless what was decided is only to be carried out.
+        A Step Functions task that expects heartbeats keeps its place, unless it is away for half a minute at most.
         """
         request = lease.request
         return (
@@ -235,7 +235,7 @@ class Capacity:
             and lease.watched is None
             and not lease.is_ending
             and not lease.is_leaving
-            and (request.reply_target.task_token is None or lease.delivery.decisions.allows_delete)
+            and (request.reply_target.task_token is None or self._returns_soon(request, lease))
             and not self._is_worn(lease)
             and not self._request_order.is_followed(self._keys_of(request, lease), lease)
             and self._left(request, lease) > SHORTEST_DELAY_SECONDS
@@ -243,11 +243,15 @@ class Capacity:
 
     def _has_had_time(self, lease: Lease) -> bool:
         """Return whether a request has had its place for long enough to get something done."""
-        return lease.begun_at is not None and self._loop.time() - lease.begun_at >= SHORTEST_STAY_SECONDS
+        return self._loop.time() - lease.taken_at >= SHORTEST_STAY_SECONDS
 
     def _is_worn(self, lease: Lease) -> bool:
         """Return whether more returns would make it look like a request whose consumers die: only on FIFO."""
         return self._is_fifo and lease.delivery.lineage.deaths + lease.message.receive_count >= MOST_RETURNS
+
+    def _returns_soon(self, request: AnyRequest, lease: Lease) -> bool:
+        """Return whether a request may free what others wait for: it is away only for the shortest delay."""
+        return lease.delivery.decisions.allows_delete or not isinstance(request, Deploy)
 
     def _left(self, request: AnyRequest, lease: Lease) -> float:
         """Return how many seconds a request has left."""
@@ -257,8 +261,8 @@ class Capacity:
         """Return the delay of a request: longer with its age while others wait for slots, and not past its deadline."""
         age = lease.now() - lease.delivery.first_received_at
         in_fair_queue = self._runtimes[request.target].slots.waiting
-        if lease.delivery.decisions.allows_delete or not isinstance(request, Deploy):
-            delay = SHORTEST_DELAY_SECONDS  # it may free what others wait for
+        if self._returns_soon(request, lease):
+            delay = SHORTEST_DELAY_SECONDS
         elif self._is_fifo:
             longest = min(FIFO_SECONDS_ALONE + FIFO_SECONDS_IN_LINE * in_fair_queue, LONGEST_FIFO_DELAY_SECONDS)
             delay = min(max(age, SHORTEST_FIFO_DELAY_SECONDS), longest)
