@@ -19,7 +19,7 @@ from hatch_build import absolute
 from slipway.cli.exit_codes import MEANINGS, Exit
 from slipway.core.events.schema import event_schema
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
-from slipway.core.parsing.parse import RequestRejected, parse_request
+from slipway.core.parsing import RequestRejected, parse_request
 from slipway.core.schema.rejection import RejectionCode
 from slipway.core.sqs.messages import Message
 from slipway.local.behaviour import Behaviour

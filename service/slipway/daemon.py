@@ -24,11 +24,10 @@ from slipway.aws.adapters.identity import CallerIdentity
 from slipway.aws.adapters.limiter import Limiter
 from slipway.aws.connect import Aws, connect
 from slipway.aws.sdk.regions import NotConfigured, learn_account
-from slipway.core.bedrock.errors import CallFailed, Refused, ResourceMissing
+from slipway.core.call_errors import CallFailed, Refused, ResourceMissing, pause_seconds
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.rules.permissions import PermissionRule
 from slipway.core.rules.triggers import Trigger
-from slipway.core.scheduling.backoff import pause_seconds
 from slipway.core.sqs.messages import QueueTraits
 from slipway.http.health import Check, LoopLagMonitor, Readiness
 from slipway.http.metrics import Measures, process_registry, registry_of

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from slipway.core.bedrock.errors import Denied, ReceiptExpired, Refused, ResourceMissing, Throttled, UnknownResult
+from slipway.core.call_errors import Denied, ReceiptExpired, Refused, ResourceMissing, Throttled, UnknownResult
 from slipway.core.events.publish import Publication
 from slipway.core.sqs.messages import Outgoing
 from tests.aws.conftest import Open, make_queue, make_topic

@@ -12,7 +12,7 @@ from slipway.aws.sdk.clients import open_clients
 from slipway.aws.sdk.credential_refresh import CredentialRefresher
 from slipway.aws.sdk.regions import NotConfigured
 from slipway.aws.sdk.transport import StrictHttpSession
-from slipway.core.bedrock.errors import CallFailed, Denied
+from slipway.core.call_errors import CallFailed, Denied
 from slipway.core.requests.targets import DEFAULT, Home, Role, TargetSettings
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_caller, make_queue, make_topic
 from tests.aws.servers import ARN, answer, serving

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from slipway.core.bedrock.errors import CallFailed, Refused, Throttled
+from slipway.core.call_errors import CallFailed, Refused, Throttled
 from tests.aws.conftest import Open, make_bedrock, make_caller
 from tests.aws.servers import Behaviour, answer, error, raw, serving
 from tests.simulator.virtual_loop import run

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from slipway.aws.adapters.error_translation import is_too_fast, translate, translate_document, translate_entry
 from slipway.aws.sdk.response_parsing import UnreadableAnswer
-from slipway.core.bedrock.errors import (
+from slipway.core.call_errors import (
     CallFailed,
     Conflicting,
     Denied,

@@ -7,7 +7,7 @@ import pytest
 from slipway.aws.adapters.identity import STS, CallerIdentity, Identity
 from slipway.aws.adapters.queue import SENDER
 from slipway.aws.sdk.clients import Clients
-from slipway.core.bedrock.errors import CallFailed, Denied, UnknownResult
+from slipway.core.call_errors import CallFailed, Denied, UnknownResult
 from tests.aws.conftest import Open, make_caller, make_queue
 from tests.aws.servers import Behaviour, answer, raw, serving
 

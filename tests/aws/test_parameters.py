@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from aiobotocore.stub import AioStubber
 
-from slipway.core.bedrock.deployments import Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
-from slipway.core.bedrock.errors import Refused, ResourceMissing, UnknownResult
+from slipway.core.bedrock import Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
+from slipway.core.call_errors import Refused, ResourceMissing, UnknownResult
 from slipway.core.events.publish import Publication
 from slipway.core.lifecycle.model_job import CustomizationJob, JobStatus
 from slipway.core.sqs.messages import AnyAttribute, Attribute, Message, Outgoing, QueueTraits

@@ -7,7 +7,7 @@ from aiobotocore.stub import AioStubber
 
 from slipway.aws.adapters.replies import SAGEMAKER, STEP_FUNCTIONS, CallbackSender
 from slipway.aws.sdk.clients import Clients
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing, Throttled
+from slipway.core.call_errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing, Throttled
 from slipway.core.events.callbacks import EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 from slipway.core.events.publish import Publication
 from slipway.local.callbacks import CallbackStandIn

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from slipway.aws.adapters.retry import NEVER, ONLY_IF_NOT_APPLIED, SAFE_TO_REPEAT
-from slipway.core.bedrock.errors import CallFailed, Denied, QuotaFull, Refused, ResourceMissing, Throttled, UnknownResult
+from slipway.core.call_errors import CallFailed, Denied, QuotaFull, Refused, ResourceMissing, Throttled, UnknownResult
 from tests.aws.conftest import make_caller
 from tests.simulator.virtual_loop import run
 

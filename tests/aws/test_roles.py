@@ -12,7 +12,7 @@ import pytest
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.sdk.clients import Clients, open_clients
 from slipway.aws.sdk.credential_refresh import CredentialRefresher
-from slipway.core.bedrock.errors import Denied
+from slipway.core.call_errors import Denied
 from slipway.core.requests.targets import DEFAULT, Home, Role, TargetSettings
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, make_caller
 from tests.aws.servers import Server, answer, serving

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.bedrock.errors import UnknownResult
+from slipway.core.call_errors import UnknownResult
 from tests.aws.conftest import Open, make_bedrock, make_caller, make_queue
 from tests.aws.servers import ARN, answer, serving
 

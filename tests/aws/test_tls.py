@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from slipway.core.bedrock.errors import CallFailed, UnknownResult
+from slipway.core.call_errors import CallFailed, UnknownResult
 from tests.aws.conftest import Open, make_bedrock, make_caller
 from tests.aws.servers import Server, answer, serving
 

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from slipway.aws.sdk.clients import Clients
-from slipway.core.bedrock.deployments import Created, Status
-from slipway.core.bedrock.errors import CallFailed, Denied, QuotaFull, Refused, ResourceMissing, Throttled, UnknownResult
+from slipway.core.bedrock import Created, Status
+from slipway.core.call_errors import CallFailed, Denied, QuotaFull, Refused, ResourceMissing, Throttled, UnknownResult
 from tests.aws.conftest import QUEUE_URL, Open, make_bedrock, make_caller
 from tests.aws.servers import (
     ARN,

@@ -18,8 +18,8 @@ from slipway.aws.adapters.replies import CallbackSender
 from slipway.aws.adapters.retry import Caller
 from slipway.aws.adapters.topic import Topic
 from slipway.aws.sdk.clients import Clients
-from slipway.core.bedrock.deployments import ModelState
-from slipway.core.bedrock.errors import (
+from slipway.core.bedrock import ModelState
+from slipway.core.call_errors import (
     CallFailed,
     Conflicting,
     Denied,

@@ -18,7 +18,7 @@ from aws_xray_sdk.core.async_context import AsyncContext
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.adapters.identity import Identity
 from slipway.aws.sdk.clients import Clients, open_clients
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, make_caller
 from tests.aws.servers import ARN, answer, serving
 from tests.aws.test_wire_matrix import MODEL, Wire, _well, meanings

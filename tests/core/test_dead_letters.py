@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slipway.core.dead_letters import DeadLetter, DeadLetterCause, dead_letter_cause
-from slipway.core.parsing.parse import Admission
+from slipway.core.parsing import Admission
 from slipway.core.requests.targets import Home, Target, Targets
 from slipway.core.rules.permissions import PermissionRule
 from slipway.core.rules.triggers import read_triggers

@@ -20,10 +20,9 @@ from pathlib import Path
 from types import ModuleType
 
 from slipway.aws.sdk import regions
-from slipway.core import dead_letters
+from slipway.core import dead_letters, parsing
 from slipway.core.events import publish
 from slipway.core.lifecycle import tags
-from slipway.core.parsing import callback_tokens, parse
 from slipway.core.requests import envelopes
 from slipway.core.requests.actions import DEPLOY, FIELDS_OF
 from slipway.core.rules import event_pattern, triggers
@@ -41,7 +40,7 @@ from tests.support.bodies import GOOD, MESSAGE_ID, NOW, eventbridge, sns
 from tests.support.poison import POISON
 
 WATCHED: list[ModuleType] = [
-    callback_tokens, continuations, dead_letters, envelopes, event_pattern, fields, parse, pattern_operators, publish,
+    continuations, dead_letters, envelopes, event_pattern, fields, parsing, pattern_operators, publish,
     rejection, tags, triggers, setting_fields, settings, regions,
 ]  # fmt: skip
 SHARES = {"message": 13, "settings": 2, "rules": 2, "answer": 3}

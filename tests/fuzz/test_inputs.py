@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from jsonschema import Draft202012Validator
 
-from slipway.core.parsing.parse import parse_request, request_schema
+from slipway.core.parsing import parse_request, request_schema
 from slipway.core.rules.event_pattern import Pattern
 from slipway.core.schema.pattern_operators import WrongPattern
 from slipway.core.schema.rejection import RequestRejected

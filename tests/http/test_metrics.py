@@ -10,7 +10,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # read as plain values, which are checked
 from prometheus_client import Metric
 
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from tests.support.grafana import COLUMNS, DASHBOARD, FOLDER, dashboard
 from tests.support.measured import measured

@@ -53,7 +53,7 @@ SEEDED_BUGS = (
     ),
     SeededBug(
         "a token for each call",
-        "slipway.core.parsing.parse",
+        "slipway.core.parsing",
         "        [request.identity, request.name, request.requested_model, generation,",
         '        [__import__("uuid").uuid4().hex, request.name, request.requested_model, generation,',
     ),
@@ -176,7 +176,7 @@ SEEDED_BUGS = (
     ),
     SeededBug(
         "an unknown status is Active",
-        "slipway.core.bedrock.deployments",
+        "slipway.core.bedrock",
         "        return _BY_WORD.get(text.lower(), cls.UNKNOWN)\n",
         "        return _BY_WORD.get(text.lower(), cls.ACTIVE)\n",
     ),
@@ -461,7 +461,7 @@ SEEDED_BUGS = (
     ),
     SeededBug(
         "a token that was answered before is asked again",
-        "slipway.core.bedrock.deployments",
+        "slipway.core.bedrock",
         "        elif token in self._seen:\n",
         "        elif False:\n",
     ),
@@ -539,7 +539,7 @@ SEEDED_BUGS = (
     ),
     SeededBug(
         "a spent token is sent again",
-        "slipway.core.parsing.parse",
+        "slipway.core.parsing",
         '    void_part = [f"void {spent_tokens}"] if spent_tokens else []\n',
         "    void_part: list[str] = []\n",
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.parsing.parse import DEFAULT_TIMEOUT_SECONDS
+from slipway.core.parsing import DEFAULT_TIMEOUT_SECONDS
 from slipway.core.requests.targets import DEFAULT, Role, TargetRules, TargetSettings
 from slipway.core.schema.fields import Field, FieldKind
 from slipway.settings.fields import SETTINGS, commented, variable

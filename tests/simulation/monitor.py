@@ -18,7 +18,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.core.events.callbacks import Callback
 from slipway.core.events.publish import Publication
 from slipway.core.requests.targets import DEFAULT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.local.account import StandInDeployment
 from tests.simulation.monitor import Monitor
 from tests.simulator.observer import Watching

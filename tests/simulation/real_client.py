@@ -24,7 +24,7 @@ from aiobotocore.session import AioSession
 from slipway.aws.adapters.queue import Queue
 from slipway.aws.connect import assemble
 from slipway.aws.sdk.clients import Clients, open_clients
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.core.sqs.messages import QueueTraits
 from slipway.local.behaviour import Behaviour
 from slipway.worker.kernel import policy as terms

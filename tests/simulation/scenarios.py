@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from slipway.core.events.callbacks import StepFailed
 from slipway.core.lifecycle.tags import EXPIRES_TAG, OWNER_TAG, RECEIVED_TAG, REQUEST_TAG
-from slipway.core.parsing.parse import client_token, parse_request
+from slipway.core.parsing import client_token, parse_request
 from slipway.core.requests.models import Deploy
 from slipway.core.rules.permissions import PermissionRule
 from slipway.core.sqs.messages import Message
@@ -44,10 +44,10 @@ MODULES = frozenset(
         "slipway.core.lifecycle.deploy",
         "slipway.core.requests.ownership",
         "slipway.core.rules.permissions",
-        "slipway.core.parsing.parse",
+        "slipway.core.parsing",
         "slipway.core.lifecycle.delete",
         "slipway.core.lifecycle.update",
-        "slipway.core.bedrock.deployments",
+        "slipway.core.bedrock",
         "slipway.worker.publishing.publisher",
         "slipway.worker.runtime.processor",
         "slipway.worker.queue.dead_letter",

@@ -15,11 +15,11 @@ from slipway.aws.adapters.clock import AwsClock
 from slipway.aws.adapters.queue import Queue
 from slipway.aws.adapters.retry import Caller
 from slipway.aws.adapters.topic import Topic
-from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Page, Status
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.bedrock import Created, Deployment, ModelState, Page, Status
+from slipway.core.call_errors import CallFailed
 from slipway.core.events.publish import Publication
-from slipway.core.parsing.callback_tokens import PipelineStopping
-from slipway.core.parsing.parse import parse_request
+from slipway.core.parsing import parse_request
+from slipway.core.requests.envelopes import PipelineStopping
 from slipway.core.schema.rejection import RequestRejected
 from slipway.core.sqs.messages import Attribute, Message, Outgoing, QueueTraits
 from tests.fuzz import mutate

@@ -19,8 +19,8 @@ from slipway.aws.adapters.error_translation import translate_document
 from slipway.aws.adapters.limiter import Wait, simply
 from slipway.aws.adapters.retry import Caller
 from slipway.aws.sdk.response_parsing import read_timestamp
-from slipway.core.bedrock.deployments import Created, Page, Status
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.bedrock import Created, Page, Status
+from slipway.core.call_errors import CallFailed
 from slipway.core.lifecycle.tags import REQUEST_TAG
 from slipway.core.requests.targets import Home
 from slipway.local import account as local

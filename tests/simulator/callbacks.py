@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, assert_never
 
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing
+from slipway.core.call_errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing
 from slipway.core.events.callbacks import Callback, EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded
 from tests.simulator.callers import Callers
 from tests.simulator.wire_faults import Wire

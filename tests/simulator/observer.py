@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from slipway.core.bedrock.errors import CallFailed
+    from slipway.core.call_errors import CallFailed
     from slipway.core.events.callbacks import Callback
     from slipway.core.events.publish import Publication
     from slipway.core.sqs.messages import AnyAttribute

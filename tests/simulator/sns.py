@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.aws.adapters.retry import NEVER
-from slipway.core.bedrock.errors import CallFailed, Denied, Refused, Throttled
+from slipway.core.call_errors import CallFailed, Denied, Refused, Throttled
 from slipway.core.events.publish import Publication
 from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.core.sqs.messages import group_of

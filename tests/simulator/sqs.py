@@ -13,7 +13,7 @@ from typing import TypeVar
 from slipway.aws.adapters.limiter import Wait
 from slipway.aws.adapters.retry import NEVER
 from slipway.aws.sdk.clients import POLL_GRACE_SECONDS
-from slipway.core.bedrock.errors import CallFailed, Denied, ReceiptExpired, Refused, Throttled
+from slipway.core.call_errors import CallFailed, Denied, ReceiptExpired, Refused, Throttled
 from slipway.core.sqs.messages import AnyAttribute, Message, Outgoing, QueueTraits, attribute_bytes, group_of
 from tests.simulator.callers import Callers
 from tests.simulator.observer import Watching

@@ -10,7 +10,7 @@ from contextlib import suppress
 from enum import StrEnum
 from typing import TypeVar
 
-from slipway.core.bedrock.errors import CallFailed, Denied, Throttled, UnknownResult
+from slipway.core.call_errors import CallFailed, Denied, Throttled, UnknownResult
 from tests.simulator.observer import Watching
 from tests.simulator.virtual_loop import PROCESS, VirtualLoop, in_process
 

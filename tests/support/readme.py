@@ -14,10 +14,10 @@ import typer
 
 from slipway.cli.exit_codes import MEANINGS, Exit
 from slipway.cli.main import app
-from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.bedrock import Deployment, Status
 from slipway.core.events.publish import Times, announce_outcome
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind
-from slipway.core.parsing.parse import parse_request
+from slipway.core.parsing import parse_request
 from slipway.core.requests.models import Deploy
 from slipway.core.requests.targets import Home, home_only
 from slipway.core.sqs.messages import Message

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Status, UpdateDetails, UpdateStatus
-from slipway.core.bedrock.errors import (
+from slipway.core.bedrock import Created, Deployment, ModelState, Status, UpdateDetails, UpdateStatus
+from slipway.core.call_errors import (
     CallFailed,
     Conflicting,
     Denied,

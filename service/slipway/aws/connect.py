@@ -20,7 +20,7 @@ from slipway.aws.adapters.retry import APPLIED, Caller, Tally
 from slipway.aws.adapters.topic import Topic
 from slipway.aws.sdk.clients import Clients, open_clients
 from slipway.aws.sdk.credential_refresh import CredentialRefresher
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.core.requests.targets import DEFAULT, Targets, TargetSettings
 
 OPERATIONS: Final = (

@@ -16,9 +16,9 @@ from slipway.aws.sdk.regions import learn_account
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import Output, age_since, print_facts, print_line
 from slipway.cli.runner import say
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.core.dead_letters import DeadLetter, DeadLetterCause, dead_letter_cause, redriven_message
-from slipway.core.parsing.parse import Admission
+from slipway.core.parsing import Admission
 from slipway.core.time_format import format_time
 from slipway.settings.load import Settings, load_permissions, load_triggers
 

@@ -14,8 +14,8 @@ from slipway.cli.exit_codes import Exit
 from slipway.cli.output import Output, print_finding, print_line
 from slipway.cli.runner import error_text
 from slipway.client.daemons import DaemonUnreachable, query_failures
-from slipway.core.bedrock.deployments import Deployment
-from slipway.core.bedrock.errors import CallFailed, Denied
+from slipway.core.bedrock import Deployment
+from slipway.core.call_errors import CallFailed, Denied
 from slipway.core.diagnostics import doctor as diagnosis
 from slipway.core.diagnostics.doctor import DoctorFinding, redrive_of
 from slipway.core.requests.targets import Targets

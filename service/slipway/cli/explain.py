@@ -10,7 +10,7 @@ from slipway.cli.exit_codes import Exit
 from slipway.cli.listing import deployment_json
 from slipway.cli.output import CommandError, Output, print_line, print_sentence
 from slipway.client.daemons import DaemonUnreachable, query_failures, query_requests
-from slipway.core.bedrock.errors import CallFailed, Refused
+from slipway.core.call_errors import CallFailed, Refused
 from slipway.core.diagnostics.explain import ExistingDeployment, ExplainFacts, Explanation, explain
 from slipway.core.diagnostics.status import Backlog, FinishedRequest, RequestStatus
 from slipway.core.requests.targets import DEFAULT

@@ -15,7 +15,7 @@ from slipway.cli.exit_codes import Exit
 from slipway.cli.output import Form, Output, age_since, is_terminal, print_facts, short_time
 from slipway.cli.runner import say
 from slipway.client.daemons import DaemonUnreachable, query_all
-from slipway.core.bedrock.deployments import Status
+from slipway.core.bedrock import Status
 from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.time_format import format_time
 from slipway.settings.load import Settings

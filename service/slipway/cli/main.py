@@ -140,7 +140,7 @@ def schema(
     Example: slipway schema request > request.schema.json
     """
     from slipway.core.events.schema import asyncapi_document, event_schema
-    from slipway.core.parsing.parse import request_schema
+    from slipway.core.parsing import request_schema
 
     makers: Mapping[Document, Callable[[], object]] = {
         Document.REQUEST: request_schema,

@@ -13,7 +13,7 @@ from slipway.aws.sdk.regions import NotConfigured, find_home, find_place, find_r
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import CommandError, Form, Output, print_line
 from slipway.cli.runner import say
-from slipway.core.parsing.parse import NoMatchingTrigger, PipelineStopping, body_object, parse_request
+from slipway.core.parsing import NoMatchingTrigger, PipelineStopping, body_object, parse_request
 from slipway.core.requests.models import Deploy
 from slipway.core.requests.targets import Home, Target, Targets, with_assumed_target
 from slipway.core.rules.permissions import check_permission

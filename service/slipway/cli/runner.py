@@ -17,7 +17,7 @@ from slipway.aws.sdk.regions import NotConfigured
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import CommandError, paragraph
 from slipway.client.daemons import DaemonUnreachable
-from slipway.core.bedrock.errors import CallFailed, Denied, Refused, ResourceMissing, Throttled
+from slipway.core.call_errors import CallFailed, Denied, Refused, ResourceMissing, Throttled
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import quote
 from slipway.settings.load import NO_QUEUE, Settings, WrongSetting, load

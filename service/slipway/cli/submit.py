@@ -21,8 +21,8 @@ from slipway.cli.output import CommandError, Form, Output, is_terminal, print_ce
 from slipway.cli.runner import error_text, say, unknown_target
 from slipway.client import Client, RequestRejected, StatusChange, Ticket
 from slipway.client.daemons import DaemonUnreachable, query_failures, query_targets
-from slipway.core.bedrock.deployments import Status
-from slipway.core.bedrock.errors import CallFailed, UnknownResult
+from slipway.core.bedrock import Status
+from slipway.core.call_errors import CallFailed, UnknownResult
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import quote
 from slipway.settings.load import Settings

@@ -15,12 +15,12 @@ from slipway import __version__
 from slipway.aws.operator.event_listener import EventListener
 from slipway.aws.operator.operator_session import OperatorSession, open_operator_session
 from slipway.client.daemons import DaemonAnswer, DaemonUnreachable, query_all
-from slipway.core.bedrock.errors import CallFailed, Throttled, UnknownResult
+from slipway.core.call_errors import CallFailed, Throttled, UnknownResult
 from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.diagnostics.follow import StatusChange, StatusSnapshot, Ticket, is_change, is_outcome_true, status_change
 from slipway.core.diagnostics.status import FinishedRequest
 from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_event
-from slipway.core.parsing.parse import parse_request
+from slipway.core.parsing import parse_request
 from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.requests.targets import with_assumed_target
 from slipway.core.sqs.messages import Message, group_of

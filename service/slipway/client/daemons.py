@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import aiohttp
 
-from slipway.core.bedrock.deployments import Pager
-from slipway.core.bedrock.errors import EndlessListing
+from slipway.core.bedrock import Pager
+from slipway.core.call_errors import EndlessListing
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.core.schema.rejection import quote
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from slipway.core.events.publish import cut
-from slipway.core.parsing.parse import Admission, NoMatchingTrigger, PipelineStopping
+from slipway.core.parsing import Admission, NoMatchingTrigger, PipelineStopping
 from slipway.core.schema.rejection import RequestRejected
 from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute, Message, Outgoing, attribute_bytes, group_of

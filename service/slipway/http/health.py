@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.worker.runtime.worker import Worker
 
 BEAT_SECONDS: Final = 0.05

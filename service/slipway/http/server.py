@@ -15,7 +15,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from slipway.core.scheduling.backoff import pause_seconds
+from slipway.core.call_errors import pause_seconds
 from slipway.http.health import LoopLagMonitor, Readiness, is_alive
 from slipway.http.host_check import check_host
 from slipway.http.page.routes import StatusPage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.bedrock import Deployment, Status
 from slipway.core.diagnostics.audit import Evidence, FindingKind, audit
 from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.diagnostics.status import Backlog, FinishedRequest, RequestStatus

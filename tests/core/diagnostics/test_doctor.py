@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.bedrock.deployments import Deployment, ModelState, Status
+from slipway.core.bedrock import Deployment, ModelState, Status
 from slipway.core.diagnostics import doctor as diagnosis
 from slipway.core.diagnostics.doctor import DoctorFinding
 from slipway.core.diagnostics.status import Backlog

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.bedrock import Deployment, Status
 from slipway.core.diagnostics.explain import NEXT, ExistingDeployment, ExplainFacts, explain
 from slipway.core.diagnostics.status import Backlog, FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason

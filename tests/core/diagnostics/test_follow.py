@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.bedrock.deployments import Deployment, Status, UpdateDetails, UpdateStatus
+from slipway.core.bedrock import Deployment, Status, UpdateDetails, UpdateStatus
 from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.diagnostics.follow import (
     QUIET_SECONDS,

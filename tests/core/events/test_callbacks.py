@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.bedrock import Deployment, Status
 from slipway.core.events.callbacks import (
     BAD,
     GOOD,

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.bedrock import Deployment, Status
 from slipway.core.events.parse import NotAnEvent, read_archive, read_event
 from slipway.core.events.publish import Progress, Times, announce_outcome, announce_progress, announce_rejection
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
-from slipway.core.parsing.parse import parse_request
+from slipway.core.parsing import parse_request
 from slipway.core.requests.models import AnyRequest
 from slipway.core.requests.targets import Home, home_only
 from slipway.core.sqs.messages import Message

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.bedrock import Deployment, Status
 from slipway.core.events.publish import (
     CUT_MARK,
     Progress,

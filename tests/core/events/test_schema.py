@@ -15,7 +15,7 @@ from slipway.cli.main import app
 from slipway.core.events.publish import Progress, Publication, Times, announce_outcome, announce_progress, announce_rejection
 from slipway.core.events.schema import WORDS, asyncapi_document
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
-from slipway.core.parsing.parse import parse_request
+from slipway.core.parsing import parse_request
 from slipway.core.schema.rejection import RejectionCode
 from slipway.core.sqs.messages import Message
 from tests.support.readme import HOME, SAMPLES

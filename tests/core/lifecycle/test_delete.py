@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.core.bedrock.deployments import Deployment, Status
-from slipway.core.bedrock.errors import (
+from slipway.core.bedrock import Deployment, Status
+from slipway.core.call_errors import (
     CallFailed,
     Conflicting,
     Denied,

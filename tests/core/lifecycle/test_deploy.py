@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Status
-from slipway.core.bedrock.errors import (
+from slipway.core.bedrock import Created, Deployment, ModelState, Status
+from slipway.core.call_errors import (
     CallFailed,
     Conflicting,
     Denied,
@@ -43,7 +43,7 @@ from slipway.core.lifecycle.steps import (
     SendContinuation,
 )
 from slipway.core.lifecycle.tags import DeploymentTags, SmokeTestTag, UpdateTag, update_key
-from slipway.core.parsing.parse import client_token
+from slipway.core.parsing import client_token
 from slipway.core.requests.models import Deploy, IfExists, OnFailure, SmokeTest
 from slipway.core.sqs.continuations import Decisions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.core.bedrock.errors import (
+from slipway.core.call_errors import (
     CallFailed,
     Conflicting,
     Denied,

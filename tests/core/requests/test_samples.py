@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slipway.core.parsing.parse import RequestRejected, parse_request
+from slipway.core.parsing import RequestRejected, parse_request
 from slipway.core.requests.actions import DEPLOY, FIELDS_OF
 from slipway.core.requests.fields import CALLBACK_TOKEN, JOB, REPLY_FIELDS, TASK_TOKEN
 from slipway.core.requests.models import Cancel, Delete, Deploy, Update

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.parsing.parse import client_token, parse_request
+from slipway.core.parsing import client_token, parse_request
 from slipway.core.requests.models import Deploy
 from slipway.core.requests.targets import DEFAULT, Home, Target, TargetRules, Targets, with_assumed_target
 from slipway.core.schema.rejection import RequestRejected

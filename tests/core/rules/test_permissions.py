@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from slipway.core.events.publish import Times, announce_outcome
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind
-from slipway.core.parsing.parse import client_token, parse_request
+from slipway.core.parsing import client_token, parse_request
 from slipway.core.requests.fields import ACTIONS, MOST_TAGS, OWN_TAGS
 from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy
 from slipway.core.rules.permissions import FIELDS, PermissionRule, WrongPermissions, check_permission, read_permissions

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.core.parsing.parse import NoMatchingTrigger, client_token, parse_request
+from slipway.core.parsing import NoMatchingTrigger, client_token, parse_request
 from slipway.core.requests.fields import NAME
 from slipway.core.requests.models import Deploy
 from slipway.core.rules.triggers import (

@@ -10,8 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.core.schema.fields import DURATION, Field, FieldKind, closest_match, duration_seconds, problems, value_problem
-from slipway.core.schema.json_schema import object_schema
+from slipway.core.schema.fields import (
+    DURATION,
+    Field,
+    FieldKind,
+    closest_match,
+    duration_seconds,
+    object_schema,
+    problems,
+    value_problem,
+)
 from slipway.core.schema.rejection import LONGEST_REASON, LONGEST_SHOWN, RejectionCode, RequestRejected, quote
 
 SIZE = Field(name="size", kind=FieldKind.WHOLE, doc="How big.", remedy="use 1 to 9", least=1, most=9, required=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from slipway.core.bedrock.deployments import Status
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.bedrock import Status
+from slipway.core.call_errors import CallFailed
 from slipway.core.lifecycle.tags import EXPIRES_TAG, OWNER_TAG
 from slipway.core.sqs.messages import CONTINUATION
 from slipway.core.time_format import format_time

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
-from slipway.core.bedrock.deployments import Status
+from slipway.core.bedrock import Status
 from slipway.core.lifecycle.tags import EXPIRES_TAG, FORMER_TAG, RECEIVED_TAG, UPDATE_TAG
 from slipway.local.account import NEVER
 from tests.simulation.recorder import Asked, Recorder

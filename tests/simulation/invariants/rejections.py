@@ -13,15 +13,15 @@ import jsonschema
 
 from slipway.aws.sdk import regions
 from slipway.core import dead_letters as burial
-from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.bedrock import Deployment, Status
 from slipway.core.events import publish as events
 from slipway.core.events.publish import Progress, Publication, Times
 from slipway.core.events.schema import event_schema
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.lifecycle.tags import wanted_tags
-from slipway.core.parsing.callback_tokens import PipelineStopping, normalize
-from slipway.core.parsing.parse import client_token, parse_request, request_schema
+from slipway.core.parsing import client_token, parse_request, request_schema
 from slipway.core.requests import envelopes
+from slipway.core.requests.envelopes import PipelineStopping, normalize
 from slipway.core.requests.models import Deploy, Request
 from slipway.core.rules.triggers import NoMatchingTrigger, Trigger
 from slipway.core.schema import fields

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from slipway.core.bedrock.deployments import ModelState, Status
+from slipway.core.bedrock import ModelState, Status
 from slipway.core.lifecycle.tags import EXPIRES_TAG
 from slipway.local.account import NEVER
 from tests.simulation.invariants.ownership import is_dull, received_of, seconds, served

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from slipway.core.bedrock.deployments import ModelState
+from slipway.core.bedrock import ModelState
 from tests.simulator.bedrock import Rules, request_of
 from tests.simulator.simulation import MODEL, OTHER_MODEL, World
 from tests.simulator.virtual_loop import run

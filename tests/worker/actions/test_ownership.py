@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.core.lifecycle.tags import OWNER_TAG, REQUEST_TAG
-from slipway.core.parsing.parse import client_token, parse_request
+from slipway.core.parsing import client_token, parse_request
 from slipway.core.requests.models import Deploy
 from slipway.core.rules.permissions import PermissionRule
 from slipway.core.sqs.messages import CONTINUATION, Message

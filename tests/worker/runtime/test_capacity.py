@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.bedrock.errors import Refused
+from slipway.core.call_errors import Refused
 from slipway.core.lifecycle.tags import EXPIRES_TAG, RECEIVED_TAG, REQUEST_TAG
 from slipway.worker.queue.intake import reserved_places
 from tests.simulator.bedrock import USUAL, Rules

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from slipway.core.bedrock.deployments import ModelState
-from slipway.core.bedrock.errors import Throttled
+from slipway.core.bedrock import ModelState
+from slipway.core.call_errors import Throttled
 from slipway.core.requests.models import Deploy
 from slipway.core.scheduling.quota import Counts, Quota
 from slipway.core.sqs.continuations import Delivery

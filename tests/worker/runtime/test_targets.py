@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slipway.core.parsing.parse import client_token, parse_request
+from slipway.core.parsing import client_token, parse_request
 from slipway.core.requests.targets import DEFAULT, Target, TargetRules
 from tests.simulator.bedrock import USUAL, request_of
 from tests.simulator.simulation import World

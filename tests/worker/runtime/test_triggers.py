@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from slipway.core.bedrock.deployments import ModelState
+from slipway.core.bedrock import ModelState
 from slipway.settings.load import load_triggers
 from tests.simulator.bedrock import USUAL, Rules, request_of
 from tests.simulator.simulation import World

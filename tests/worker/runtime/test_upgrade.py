@@ -11,7 +11,7 @@ import pytest
 from slipway.core.events.publish import Times, announce_outcome
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind
 from slipway.core.lifecycle.tags import EXPIRES_TAG, FORMER_TAG, RECEIVED_TAG, REQUEST_TAG, UPDATE_TAG, former_key
-from slipway.core.parsing.parse import parse_request
+from slipway.core.parsing import parse_request
 from slipway.core.sqs.messages import CONTINUATION, Message
 from slipway.core.time_format import format_time
 from tests.simulator.bedrock import USUAL

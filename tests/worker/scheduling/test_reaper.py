@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from slipway.core.bedrock.errors import Denied
+from slipway.core.call_errors import Denied
 from slipway.core.lifecycle.tags import EXPIRES_TAG, REQUEST_TAG
 from slipway.core.time_format import format_time
 from tests.simulator.bedrock import USUAL

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from slipway.core.bedrock.deployments import Deployment, Page, Status
+from slipway.core.bedrock import Deployment, Page, Status
 from slipway.core.requests.targets import DEFAULT
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Wait

@@ -33,7 +33,7 @@ from botocore.exceptions import (
 )
 
 from slipway.aws.sdk.response_parsing import UnreadableAnswer
-from slipway.core.bedrock.errors import (
+from slipway.core.call_errors import (
     CallFailed,
     Conflicting,
     Denied,

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from enum import Enum
 from typing import Final, Protocol, TypeVar
 
-from slipway.core.bedrock.errors import CallFailed, Throttled
+from slipway.core.call_errors import CallFailed, Throttled
 from slipway.core.scheduling.rate_limit import Paced, RateState, Unlimited
 
 T = TypeVar("T")

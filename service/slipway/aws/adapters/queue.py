@@ -18,7 +18,7 @@ from slipway.aws.adapters.message_attributes import read_attributes, write_attri
 from slipway.aws.adapters.responses import Parsed, batch_of, number_of, text_of, texts_of, unreadable
 from slipway.aws.adapters.retry import NEVER, Caller
 from slipway.aws.sdk.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
-from slipway.core.bedrock.errors import CallFailed, ResourceMissing, UnknownResult
+from slipway.core.call_errors import CallFailed, ResourceMissing, UnknownResult
 from slipway.core.sqs.messages import TRACE_HEADER, AnyAttribute, Message, Outgoing, QueueTraits
 
 log = structlog.get_logger()

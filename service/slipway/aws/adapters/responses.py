@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from slipway.aws.adapters.error_translation import translate_entry
-from slipway.core.bedrock.errors import CallFailed, UnknownResult
+from slipway.core.call_errors import CallFailed, UnknownResult
 
 Parsed = Mapping[str, Any]
 

@@ -18,7 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_
 
 from slipway.aws.adapters.error_translation import is_too_fast, translate
 from slipway.aws.adapters.limiter import HELD_BACK, Answer, Limiter, Wait, simply
-from slipway.core.bedrock.errors import CallFailed, Throttled, UnknownResult
+from slipway.core.call_errors import CallFailed, Throttled, UnknownResult
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from slipway.aws.adapters.clock import AwsClock
 from slipway.aws.adapters.message_attributes import write_attributes
 from slipway.aws.adapters.responses import Parsed, batch_of, unreadable
 from slipway.aws.adapters.retry import NEVER, Caller
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.core.events.publish import Publication
 from slipway.core.sqs.messages import attribute_bytes
 

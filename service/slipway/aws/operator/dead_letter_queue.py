@@ -9,7 +9,7 @@ from slipway.aws.adapters.message_attributes import read_attributes, write_attri
 from slipway.aws.adapters.responses import Parsed, batch_of, number_of, objects_of, text_of, unreadable
 from slipway.aws.adapters.retry import Caller
 from slipway.aws.operator.queue_inspector import QueueInspector
-from slipway.core.bedrock.errors import CallFailed, ResourceMissing
+from slipway.core.call_errors import CallFailed, ResourceMissing
 from slipway.core.dead_letters import DeadLetter
 from slipway.core.diagnostics.doctor import redrive_of
 from slipway.core.sqs.messages import Outgoing

@@ -11,8 +11,8 @@ from typing import Any
 from slipway.aws.adapters.bedrock import Bedrock, read_deployment
 from slipway.aws.adapters.responses import objects_of, text_of
 from slipway.aws.adapters.retry import Caller
-from slipway.core.bedrock.deployments import Deployment, Page, Status, deployment_pages
-from slipway.core.bedrock.errors import ResourceMissing
+from slipway.core.bedrock import Deployment, Page, Status, deployment_pages
+from slipway.core.call_errors import ResourceMissing
 from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.lifecycle.tags import DeploymentTags
 

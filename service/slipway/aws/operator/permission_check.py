@@ -9,7 +9,7 @@ from slipway.aws.adapters.identity import Identity
 from slipway.aws.adapters.retry import NEVER, Caller
 from slipway.aws.sdk.clients import Open
 from slipway.aws.sdk.regions import learn_account
-from slipway.core.bedrock.errors import CallFailed, Denied
+from slipway.core.call_errors import CallFailed, Denied
 from slipway.core.requests.targets import Target
 
 _IMPOSSIBLE_NAME: Final = "slipway--doctor"

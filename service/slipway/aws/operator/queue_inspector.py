@@ -10,8 +10,8 @@ from slipway.aws.adapters.clock import AwsClock
 from slipway.aws.adapters.responses import objects_of, text_of, texts_of
 from slipway.aws.adapters.retry import Caller
 from slipway.aws.operator.permission_check import denied
-from slipway.core.bedrock.deployments import Pager
-from slipway.core.bedrock.errors import Denied
+from slipway.core.bedrock import Pager
+from slipway.core.call_errors import Denied
 from slipway.core.diagnostics.status import Backlog
 
 

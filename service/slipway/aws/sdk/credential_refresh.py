@@ -33,8 +33,7 @@ from botocore.exceptions import (
 )
 
 from slipway.aws.sdk.regions import NotConfigured
-from slipway.core.bedrock.errors import Denied
-from slipway.core.scheduling.backoff import pause_seconds
+from slipway.core.call_errors import Denied, pause_seconds
 
 MANDATORY_REFRESH_SECONDS: Final = 30
 """While credentials are valid for longer than this, in seconds, no call waits for new ones or fails without them."""

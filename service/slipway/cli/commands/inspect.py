@@ -67,7 +67,7 @@ def list_(
     from slipway.aws.operator.deployment_listing import Filters
     from slipway.cli.listing import list_deployments
     from slipway.cli.runner import BEDROCK_ONLY, run_command
-    from slipway.core.bedrock.deployments import Status
+    from slipway.core.bedrock import Status
 
     filters = Filters(
         name_contains=name_contains,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from slipway.cli.probe.client import POLL_SECONDS, ProbeClient, Stopped
-from slipway.core.bedrock.deployments import Deployment, Status, UpdateStatus
-from slipway.core.bedrock.errors import CallFailed, Conflicting, QuotaFull, Refused
+from slipway.core.bedrock import Deployment, Status, UpdateStatus
+from slipway.core.call_errors import CallFailed, Conflicting, QuotaFull, Refused
 from slipway.core.diagnostics import probe as findings
 from slipway.core.diagnostics.probe import ProbeCall, ProbeFinding, Question, of_span, span_of
 

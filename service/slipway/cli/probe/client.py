@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
 
-from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Page, Status, deployment_pages
-from slipway.core.bedrock.errors import CallFailed, ResourceMissing
+from slipway.core.bedrock import Created, Deployment, ModelState, Page, Status, deployment_pages
+from slipway.core.call_errors import CallFailed, ResourceMissing
 from slipway.core.diagnostics.probe import ProbeCall
 from slipway.pauses import rest
 

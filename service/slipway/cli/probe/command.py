@@ -20,7 +20,7 @@ from slipway.cli.probe.account import ProbeRun
 from slipway.cli.probe.client import PREFIX, Plan, ProbeClient, Target
 from slipway.cli.probe.readonly import read_account
 from slipway.cli.runner import say
-from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.bedrock import Deployment, Status
 from slipway.core.diagnostics.probe import ProbeFinding, Question, in_order, terms_of, unasked
 
 

@@ -6,8 +6,8 @@ import asyncio
 from typing import Final
 
 from slipway.cli.probe.client import PREFIX, Target
-from slipway.core.bedrock.deployments import Deployment, Status, deployment_pages
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.bedrock import Deployment, Status, deployment_pages
+from slipway.core.call_errors import CallFailed
 from slipway.core.diagnostics import probe as findings
 from slipway.core.diagnostics.probe import ProbeCall, ProbeFinding, Question
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from slipway.core.bedrock.deployments import Deployment, Status
+from slipway.core.bedrock import Deployment, Status
 from slipway.core.diagnostics.explain import ExistingDeployment, predict_outcome
 from slipway.core.diagnostics.status import Backlog, FinishedRequest, RequestStatus
 from slipway.core.events.parse import ParsedEvent

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from slipway.core.bedrock.deployments import Deployment, ModelState, Status
+from slipway.core.bedrock import Deployment, ModelState, Status
 from slipway.core.diagnostics.status import Backlog
 from slipway.core.requests.targets import Home
 from slipway.core.rules.permissions import PermissionRule

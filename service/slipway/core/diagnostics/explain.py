@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from slipway.core.bedrock.deployments import Deployment
+from slipway.core.bedrock import Deployment
 from slipway.core.diagnostics.status import Backlog, FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.deploy import DeployFacts, decide
 from slipway.core.lifecycle.outcomes import Outcome, Reason

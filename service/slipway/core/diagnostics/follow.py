@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from slipway.core.bedrock.deployments import UpdateStatus
+from slipway.core.bedrock import UpdateStatus
 from slipway.core.diagnostics.explain import ExistingDeployment, predict_outcome
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.core.events.parse import ParsedEvent

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from slipway.core.bedrock.deployments import Deployment, ModelState, Status
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, QuotaFull, Refused, ResourceMissing
+from slipway.core.bedrock import Deployment, ModelState, Status
+from slipway.core.call_errors import CallFailed, Conflicting, Denied, QuotaFull, Refused, ResourceMissing
 from slipway.core.lifecycle.deploy import TOKEN_KNOWN, is_name_taken
 
 Terms = Mapping[str, object]

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
-from slipway.core.bedrock.deployments import Deployment
+from slipway.core.bedrock import Deployment
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.requests.models import Cancel, Delete, Deploy, Request, Update
 from slipway.core.scheduling.eta import NOTHING_KNOWN, Eta

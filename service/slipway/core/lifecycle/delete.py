@@ -22,8 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from slipway.core.bedrock.deployments import Deployment, Status
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
+from slipway.core.bedrock import Deployment, Status
+from slipway.core.call_errors import CallFailed, Conflicting, Refused, ResourceMissing
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.lifecycle.steps import (
     ABSENCES_TO_BELIEVE,

@@ -40,8 +40,8 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, assert_never
 
-from slipway.core.bedrock.deployments import Created, Deployment, ModelState, Status
-from slipway.core.bedrock.errors import CallFailed, Conflicting, QuotaFull, Refused, ResourceMissing
+from slipway.core.bedrock import Created, Deployment, ModelState, Status
+from slipway.core.call_errors import CallFailed, Conflicting, QuotaFull, Refused, ResourceMissing
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason, SmokeTestResult
 from slipway.core.lifecycle.smoke_test import recorded_result
 from slipway.core.lifecycle.steps import (

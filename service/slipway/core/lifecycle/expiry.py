@@ -10,7 +10,7 @@ import hashlib
 import json
 from typing import Final
 
-from slipway.core.bedrock.deployments import Deployment
+from slipway.core.bedrock import Deployment
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs.messages import Outgoing
 

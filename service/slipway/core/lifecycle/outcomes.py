@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from slipway.core.bedrock.deployments import Deployment
+from slipway.core.bedrock import Deployment
 from slipway.core.sqs.continuations import Decisions
 
 

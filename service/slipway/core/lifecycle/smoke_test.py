@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
+from slipway.core.call_errors import CallFailed, Conflicting, Refused, ResourceMissing
 from slipway.core.lifecycle.outcomes import Reason, SmokeTestResult
 from slipway.core.lifecycle.steps import Pause, reason_for
 from slipway.core.lifecycle.tags import DeploymentTags, former_key, update_key

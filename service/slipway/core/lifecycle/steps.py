@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.core.bedrock.deployments import Deployment
-from slipway.core.bedrock.errors import CallFailed, Denied, Throttled
+from slipway.core.bedrock import Deployment
+from slipway.core.call_errors import CallFailed, Denied, Throttled
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.sqs.continuations import Decisions

@@ -28,8 +28,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from slipway.core.bedrock.deployments import Deployment, ModelState, Status, UpdateDetails, UpdateStatus
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
+from slipway.core.bedrock import Deployment, ModelState, Status, UpdateDetails, UpdateStatus
+from slipway.core.call_errors import CallFailed, Conflicting, Refused, ResourceMissing
 from slipway.core.lifecycle.deploy import is_early
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason, SmokeTestResult
 from slipway.core.lifecycle.smoke_test import recorded_result

@@ -29,8 +29,7 @@ from slipway.core.requests.fields import (
     TOKEN,
 )
 from slipway.core.requests.models import IfExists, OnFailure
-from slipway.core.schema.fields import Field, FieldKind
-from slipway.core.schema.json_schema import DRAFT, object_schema
+from slipway.core.schema.fields import DRAFT, Field, FieldKind, object_schema
 
 
 def _only(action: str, *, required: bool = True) -> Field:

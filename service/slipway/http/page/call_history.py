@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.core.bedrock.errors import Denied, Throttled, UnknownResult
+from slipway.core.call_errors import Denied, Throttled, UnknownResult
 
 MINUTES: Final = 60
 _MINUTE_SECONDS: Final = 60.0

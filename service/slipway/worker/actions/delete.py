@@ -9,13 +9,12 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from slipway.core.bedrock.deployments import Deployment
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.bedrock import Deployment
+from slipway.core.call_errors import CallFailed, pause_seconds
 from slipway.core.lifecycle.delete import DeleteFacts, decide
 from slipway.core.lifecycle.outcomes import Outcome
 from slipway.core.lifecycle.steps import DeleteDeployment, DeleteSent, Finish, Found, NotFound, Observe
 from slipway.core.requests.models import Delete
-from slipway.core.scheduling.backoff import pause_seconds
 from slipway.worker.actions.driver import ActionDriver, Run
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import Lease

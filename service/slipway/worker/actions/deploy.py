@@ -11,8 +11,8 @@ from typing import Final, Protocol, assert_never
 
 import structlog
 
-from slipway.core.bedrock.deployments import Created, ModelState
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.bedrock import Created, ModelState
+from slipway.core.call_errors import CallFailed
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.deploy import Create, DeployFacts, UpdateExisting, UseNextToken, Watch, decide
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
@@ -28,7 +28,7 @@ from slipway.core.lifecycle.steps import (
     reason_for,
 )
 from slipway.core.lifecycle.tags import DeploymentTags, wanted_tags
-from slipway.core.parsing.parse import client_token
+from slipway.core.parsing import client_token
 from slipway.core.requests.models import Deploy, Update
 from slipway.worker.actions.delete import DeleteBedrock, delete_deployment
 from slipway.worker.actions.driver import ActionDriver, Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Protocol, assert_never
 
-from slipway.core.bedrock.deployments import Deployment
+from slipway.core.bedrock import Deployment
 from slipway.core.lifecycle.outcomes import Done, Outcome, OutcomeKind, Reason, Release
 from slipway.core.lifecycle.steps import SendContinuation
 from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy, Update

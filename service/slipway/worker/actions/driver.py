@@ -10,11 +10,10 @@ from typing import Generic, Protocol, Self, TypeVar
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed, pause_seconds
 from slipway.core.lifecycle.outcomes import Outcome
 from slipway.core.lifecycle.steps import Finish, Pause, SendContinuation, reason_for
 from slipway.core.requests.models import Request
-from slipway.core.scheduling.backoff import pause_seconds
 from slipway.worker.kernel.interrupts import DeadlinePassed
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.observe import Observer, ObserverBedrock, ReportProgress

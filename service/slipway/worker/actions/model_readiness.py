@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from slipway.core.bedrock.deployments import ModelState
+from slipway.core.bedrock import ModelState
 from slipway.core.lifecycle.model_job import CustomizationJob, ResolvedModel, decide_model
 from slipway.core.lifecycle.outcomes import Outcome, Reason
 from slipway.core.lifecycle.steps import Finish, Pause

@@ -8,7 +8,7 @@ import structlog
 
 from slipway.core.events.callbacks import callbacks_for_stop
 from slipway.core.lifecycle.outcomes import Done, Outcome, OutcomeKind, Reason, Release
-from slipway.core.parsing.callback_tokens import PipelineStopping
+from slipway.core.requests.envelopes import PipelineStopping
 from slipway.core.requests.ownership import owner_of
 from slipway.core.rules.permissions import check_permission
 from slipway.core.schema.rejection import RequestRejected

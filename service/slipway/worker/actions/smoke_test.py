@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed, Refused, ResourceMissing
+from slipway.core.call_errors import CallFailed, Refused, ResourceMissing
 from slipway.core.lifecycle.outcomes import Reason, SmokeTestResult
 from slipway.core.lifecycle.smoke_test import judge
 from slipway.core.lifecycle.steps import Pause

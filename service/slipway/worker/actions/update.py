@@ -7,8 +7,8 @@ from typing import Protocol, assert_never
 
 import structlog
 
-from slipway.core.bedrock.deployments import ModelState
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.bedrock import ModelState
+from slipway.core.call_errors import CallFailed
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.outcomes import Outcome
 from slipway.core.lifecycle.steps import DeleteSent, Finish, Found, GetModel, Observe, Poll, RunSmokeTest

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Generic, TypeVar
 
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 
 E = TypeVar("E")
 

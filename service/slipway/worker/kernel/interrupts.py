@@ -12,7 +12,7 @@ import math
 from types import TracebackType
 from typing import Final, Protocol, TypeVar
 
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.lifecycle.steps import reason_for
 from slipway.core.requests.models import AnyRequest, Cancel

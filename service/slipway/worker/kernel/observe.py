@@ -8,13 +8,12 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from slipway.core.bedrock.deployments import Deployment
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.bedrock import Deployment
+from slipway.core.call_errors import CallFailed, pause_seconds
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.lifecycle.steps import Found, NotFound, Pause
 from slipway.core.lifecycle.tags import DeploymentTags
-from slipway.core.scheduling.backoff import pause_seconds
 from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.retry import Retries

@@ -13,9 +13,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing
+from slipway.core.call_errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing, pause_seconds
 from slipway.core.lifecycle.steps import reason_for
-from slipway.core.scheduling.backoff import pause_seconds
 from slipway.worker.kernel.lease import Lease
 
 REFUSED_SECONDS: Final = 60.0

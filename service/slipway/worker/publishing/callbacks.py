@@ -17,7 +17,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Refused, ResourceMissing
+from slipway.core.call_errors import CallFailed, Conflicting, Refused, ResourceMissing
 from slipway.core.events.callbacks import Callback, EventCopy, callbacks_for
 from slipway.core.events.publish import Publication
 from slipway.core.schema.rejection import ReplyTo

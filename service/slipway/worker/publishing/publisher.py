@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed, Refused
+from slipway.core.call_errors import CallFailed, Refused
 from slipway.core.events.publish import Publication, minimal
 from slipway.worker.kernel.batches import Batches
 from slipway.worker.kernel.counters import Counters

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.core.sqs.messages import Outgoing
 from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.lease import Lease

@@ -11,8 +11,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed
-from slipway.core.scheduling.backoff import pause_seconds
+from slipway.core.call_errors import CallFailed, pause_seconds
 from slipway.core.sqs.messages import Message
 from slipway.pauses import rest
 from slipway.worker.kernel.counters import Counters

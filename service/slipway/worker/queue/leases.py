@@ -15,8 +15,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from slipway.core.bedrock.errors import CallFailed, ReceiptExpired, Refused
-from slipway.core.scheduling.backoff import pause_seconds
+from slipway.core.call_errors import CallFailed, ReceiptExpired, Refused, pause_seconds
 from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.lineage import hidden_seconds
 from slipway.core.sqs.messages import Message, Outgoing, QueueTraits, attribute_bytes

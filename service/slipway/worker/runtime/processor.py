@@ -12,7 +12,7 @@ from dataclasses import replace
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from slipway.core.bedrock.errors import CallFailed
+from slipway.core.call_errors import CallFailed
 from slipway.core.dead_letters import dead_letter_copy, rejected_copy
 from slipway.core.diagnostics.status import FinishedRequest
 from slipway.core.events.publish import (
@@ -37,8 +37,8 @@ from slipway.core.lifecycle.outcomes import (
     Settlement,
 )
 from slipway.core.lifecycle.steps import SendContinuation
-from slipway.core.parsing.callback_tokens import permitted_reply_target
-from slipway.core.parsing.parse import Admission, NoMatchingTrigger, PipelineStopping
+from slipway.core.parsing import Admission, NoMatchingTrigger, PipelineStopping
+from slipway.core.requests.envelopes import permitted_reply_target
 from slipway.core.requests.fields import REQUEST_ID
 from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.requests.targets import DEFAULT

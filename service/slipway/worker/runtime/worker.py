@@ -17,11 +17,10 @@ from typing import Final, Protocol
 import structlog
 from structlog.contextvars import bind_contextvars
 
-from slipway.core.bedrock.errors import CallFailed, Denied, Refused, ResourceMissing
+from slipway.core.call_errors import CallFailed, Denied, Refused, ResourceMissing, pause_seconds
 from slipway.core.lifecycle.outcomes import Abandon, Continue, Done, Postpone, Reason, Release, Settlement
 from slipway.core.requests.models import Cancel
 from slipway.core.requests.targets import DEFAULT
-from slipway.core.scheduling.backoff import pause_seconds
 from slipway.core.sqs import continuations
 from slipway.core.sqs.continuations import Decisions
 from slipway.core.sqs.lineage import (

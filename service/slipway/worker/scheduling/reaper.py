@@ -11,8 +11,8 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from slipway.core.bedrock.deployments import Deployment, Page, Status, deployment_pages
-from slipway.core.bedrock.errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing
+from slipway.core.bedrock import Deployment, Page, Status, deployment_pages
+from slipway.core.call_errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing
 from slipway.core.lifecycle.expiry import AGAIN_SECONDS, delete_of
 from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.sqs.messages import Outgoing

@@ -13,8 +13,8 @@ from typing import NamedTuple, Self
 
 import structlog
 
-from slipway.core.bedrock.deployments import Created
-from slipway.core.bedrock.errors import CallFailed, QuotaFull
+from slipway.core.bedrock import Created
+from slipway.core.call_errors import CallFailed, QuotaFull
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.requests.models import Request

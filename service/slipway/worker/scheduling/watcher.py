@@ -12,9 +12,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from slipway.core.bedrock.deployments import Deployment, Page, Status, deployment_pages
-from slipway.core.bedrock.errors import CallFailed, EndlessListing
-from slipway.core.scheduling.list_strategy import ListStrategy, SweepEstimate, cheapest
+from slipway.core.bedrock import Deployment, ListStrategy, Page, Status, SweepEstimate, cheapest, deployment_pages
+from slipway.core.call_errors import CallFailed, EndlessListing
 from slipway.core.scheduling.quota import Counts
 from slipway.pauses import rest
 from slipway.worker.kernel.counters import Counters

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from slipway.core.parsing.callback_tokens import check_reply_target, permitted_reply_target
-from slipway.core.parsing.parse import PipelineStopping, parse_request
+from slipway.core.parsing import PipelineStopping, parse_request
+from slipway.core.requests.envelopes import check_reply_target, permitted_reply_target
 from slipway.core.requests.models import Deploy, SmokeTest
 from slipway.core.schema.rejection import NO_REPLY, ReplyTo, RequestRejected
 from tests.support.bodies import GOOD, HOME, eventbridge, message, sns

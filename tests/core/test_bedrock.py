@@ -7,8 +7,8 @@ from itertools import count
 
 import pytest
 
-from slipway.core.bedrock.deployments import MOST_PAGES, Pager
-from slipway.core.bedrock.errors import EndlessListing
+from slipway.core.bedrock import MOST_PAGES, Pager
+from slipway.core.call_errors import EndlessListing
 from tests.simulator.virtual_loop import run
 
 

@@ -10,9 +10,8 @@ from dataclasses import astuple, dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
-from slipway.core.parsing.callback_tokens import PipelineStopping, check_reply_target, normalize, read_reply_target
 from slipway.core.requests.actions import FIELDS_OF, request_schema
-from slipway.core.requests.envelopes import is_event, unwrap
+from slipway.core.requests.envelopes import PipelineStopping, check_reply_target, is_event, normalize, read_reply_target, unwrap
 from slipway.core.requests.fields import (
     ACTION,
     CANCELS,

@@ -1,10 +1,13 @@
-"""Failures of calls to AWS, sorted by what a caller does about them.
+"""Failures of calls to AWS, sorted by what a caller does about them, and the backoff between retries.
 
 The class says whether the call may have been applied nevertheless: only with `UnknownResult` (a connection error, timeout, 5xx
 or unreadable response). After it, observe before acting again.
 """
 
 from __future__ import annotations
+
+import random
+from typing import Final
 
 
 class CallFailed(Exception):
@@ -55,3 +58,13 @@ class UnknownResult(CallFailed):
 
 class EndlessListing(UnknownResult):
     """The pages of a listing do not end. What its pages showed is true; an item that they did not show may exist."""
+
+
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 60.0
+
+
+def pause_seconds(failures: int, rng: random.Random, longest: float = LONGEST_PAUSE_SECONDS) -> float:
+    """Return a wait in seconds that doubles with each failure in a row, up to `longest`; half of it is jitter."""
+    full_wait = min(longest, FIRST_PAUSE_SECONDS * 2.0 ** min(max(failures, 0), 30))
+    return full_wait * (0.5 + rng.random() / 2)

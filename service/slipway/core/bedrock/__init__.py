@@ -1,1 +1,0 @@
-"""What Bedrock says: deployments, and what a failed call means."""

@@ -1,1 +1,0 @@
-"""From a message body to a validated request."""
