@@ -11,9 +11,9 @@ import pytest
 
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.adapters.clock import AwsClock
+from slipway.aws.adapters.publishing import Topic
 from slipway.aws.adapters.queue import Queue
 from slipway.aws.adapters.retry import Caller, Tally
-from slipway.aws.adapters.topic import Topic
 from slipway.aws.sdk.clients import Clients, open_clients
 
 QUEUE_URL = "https://sqs.us-east-1.amazonaws.com/123456789012/requests"

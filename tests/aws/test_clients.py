@@ -9,7 +9,7 @@ from aiobotocore.credentials import AioRefreshableCredentials
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.connect import connect
 from slipway.aws.sdk.clients import open_clients
-from slipway.aws.sdk.credential_refresh import CredentialRefresher
+from slipway.aws.sdk.credentials import CredentialRefresher
 from slipway.aws.sdk.regions import NotConfigured
 from slipway.aws.sdk.transport import StrictHttpSession
 from slipway.core.call_errors import CallFailed, Denied

@@ -9,7 +9,7 @@ from email.utils import formatdate
 import pytest
 
 from slipway.aws.adapters.clock import RIVAL_SECONDS, RIVALS_TO_BELIEVE, AwsClock
-from slipway.aws.adapters.responses import Parsed
+from slipway.aws.adapters.serialization import Parsed
 from tests.aws.servers import DATE_SECONDS
 from tests.simulator.virtual_loop import run
 

@@ -13,10 +13,9 @@ from urllib.parse import parse_qs
 import pytest
 
 from slipway.aws.adapters.bedrock import Bedrock
+from slipway.aws.adapters.publishing import CallbackSender, Topic
 from slipway.aws.adapters.queue import Queue
-from slipway.aws.adapters.replies import CallbackSender
 from slipway.aws.adapters.retry import Caller
-from slipway.aws.adapters.topic import Topic
 from slipway.aws.sdk.clients import Clients
 from slipway.core.bedrock import ModelState
 from slipway.core.call_errors import (

@@ -12,9 +12,9 @@ from typing import Any
 
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.adapters.clock import AwsClock
+from slipway.aws.adapters.publishing import Topic
 from slipway.aws.adapters.queue import Queue
 from slipway.aws.adapters.retry import Caller
-from slipway.aws.adapters.topic import Topic
 from slipway.core.bedrock import Created, Deployment, ModelState, Page, Status
 from slipway.core.call_errors import CallFailed
 from slipway.core.events.publish import Publication

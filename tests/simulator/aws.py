@@ -13,7 +13,7 @@ from email.utils import formatdate
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 
-from slipway.aws.adapters.message_attributes import read_attributes, write_attributes
+from slipway.aws.adapters.serialization import read_attributes, write_attributes
 from slipway.core.call_errors import CallFailed, ReceiptExpired
 from slipway.core.sqs.messages import Message
 from slipway.local import operations

@@ -14,12 +14,11 @@ from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.adapters.clock import AwsClock, Clock
 from slipway.aws.adapters.identity import Identity
 from slipway.aws.adapters.limiter import Limiter
+from slipway.aws.adapters.publishing import CallbackSender, Topic
 from slipway.aws.adapters.queue import Queue
-from slipway.aws.adapters.replies import CallbackSender
 from slipway.aws.adapters.retry import APPLIED, Caller, Tally
-from slipway.aws.adapters.topic import Topic
 from slipway.aws.sdk.clients import Clients, open_clients
-from slipway.aws.sdk.credential_refresh import CredentialRefresher
+from slipway.aws.sdk.credentials import CredentialRefresher
 from slipway.core.call_errors import CallFailed
 from slipway.core.requests.targets import DEFAULT, Targets, TargetSettings
 

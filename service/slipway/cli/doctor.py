@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from slipway.aws.operator.operator_session import OperatorSession, OperatorSettings
-from slipway.aws.operator.queue_inspector import backlog_of
+from slipway.aws.operator.queues import backlog_of
 from slipway.aws.sdk.regions import NotConfigured, check_distinct
 from slipway.cli.exit_codes import Exit
 from slipway.cli.output import Output, print_finding, print_line

@@ -13,8 +13,8 @@ from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from slipway.aws.operator.deployment_listing import Filters
-from slipway.aws.operator.event_listener import EventListener
 from slipway.aws.operator.operator_session import OperatorSession, OperatorSettings
+from slipway.aws.operator.queues import EventListener
 from slipway.cli.exit_codes import Exit
 from slipway.cli.options import option_of
 from slipway.cli.output import CommandError, Form, Output, is_terminal, print_cells, print_line

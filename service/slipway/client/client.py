@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from slipway import __version__
-from slipway.aws.operator.event_listener import EventListener
 from slipway.aws.operator.operator_session import OperatorSession, open_operator_session
+from slipway.aws.operator.queues import EventListener
 from slipway.client.daemons import DaemonAnswer, DaemonUnreachable, query_all
 from slipway.core.call_errors import CallFailed, Throttled, UnknownResult
 from slipway.core.diagnostics.explain import ExistingDeployment

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from slipway.aws.adapters.clock import AwsClock
 from slipway.aws.adapters.limiter import Wait, simply
-from slipway.aws.adapters.responses import Parsed, objects_of, text_of, unreadable
 from slipway.aws.adapters.retry import ONLY_IF_NOT_APPLIED, Caller
+from slipway.aws.adapters.serialization import Parsed, objects_of, text_of, unreadable
 from slipway.core.bedrock import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
 from slipway.core.call_errors import Refused, ResourceMissing
 from slipway.core.lifecycle.model_job import CustomizationJob, JobStatus

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from slipway.aws.adapters.responses import text_of
 from slipway.aws.adapters.retry import Caller
+from slipway.aws.adapters.serialization import text_of
 from slipway.aws.sdk.clients import Open
 
 STS: Final = "sts"

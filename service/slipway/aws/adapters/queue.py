@@ -14,9 +14,17 @@ import structlog
 
 from slipway.aws.adapters.clock import AwsClock
 from slipway.aws.adapters.limiter import Wait, simply
-from slipway.aws.adapters.message_attributes import read_attributes, write_attributes
-from slipway.aws.adapters.responses import Parsed, batch_of, number_of, text_of, texts_of, unreadable
 from slipway.aws.adapters.retry import NEVER, Caller
+from slipway.aws.adapters.serialization import (
+    Parsed,
+    batch_of,
+    number_of,
+    read_attributes,
+    text_of,
+    texts_of,
+    unreadable,
+    write_attributes,
+)
 from slipway.aws.sdk.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
 from slipway.core.call_errors import CallFailed, ResourceMissing, UnknownResult
 from slipway.core.sqs.messages import TRACE_HEADER, AnyAttribute, Message, Outgoing, QueueTraits

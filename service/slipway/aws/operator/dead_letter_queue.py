@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from slipway.aws.adapters.message_attributes import read_attributes, write_attributes
-from slipway.aws.adapters.responses import Parsed, batch_of, number_of, objects_of, text_of, unreadable
 from slipway.aws.adapters.retry import Caller
-from slipway.aws.operator.queue_inspector import QueueInspector
+from slipway.aws.adapters.serialization import (
+    Parsed,
+    batch_of,
+    number_of,
+    objects_of,
+    read_attributes,
+    text_of,
+    unreadable,
+    write_attributes,
+)
+from slipway.aws.operator.queues import QueueInspector
 from slipway.core.call_errors import CallFailed, ResourceMissing
 from slipway.core.dead_letters import DeadLetter
 from slipway.core.diagnostics.doctor import redrive_of

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipway.aws.adapters.bedrock import Bedrock, read_deployment
-from slipway.aws.adapters.responses import objects_of, text_of
 from slipway.aws.adapters.retry import Caller
+from slipway.aws.adapters.serialization import objects_of, text_of
 from slipway.core.bedrock import Deployment, Page, Status, deployment_pages
 from slipway.core.call_errors import ResourceMissing
 from slipway.core.diagnostics.explain import ExistingDeployment

@@ -14,10 +14,8 @@ from slipway.aws.adapters.identity import Identity
 from slipway.aws.adapters.retry import Caller, Tally
 from slipway.aws.operator.dead_letter_queue import DeadLetters
 from slipway.aws.operator.deployment_listing import DeploymentListing
-from slipway.aws.operator.event_listener import EventListener
 from slipway.aws.operator.permission_check import PermissionCheck
-from slipway.aws.operator.queue_inspector import QueueInspector
-from slipway.aws.operator.request_sender import RequestSender
+from slipway.aws.operator.queues import EventListener, QueueInspector, RequestSender
 from slipway.aws.sdk.clients import open_clients
 from slipway.core.requests.targets import DEFAULT, Target, Targets, TargetSettings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from aiobotocore.stub import AioStubber
 
-from slipway.aws.adapters.replies import SAGEMAKER, STEP_FUNCTIONS, CallbackSender
+from slipway.aws.adapters.publishing import SAGEMAKER, STEP_FUNCTIONS, CallbackSender
 from slipway.aws.sdk.clients import Clients
 from slipway.core.call_errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing, Throttled
 from slipway.core.events.callbacks import EventCopy, StepFailed, StepSucceeded, TaskFailed, TaskSucceeded

@@ -1,15 +1,19 @@
-"""Attributes of queues and the topic for an operator's commands. Changes nothing."""
+"""Queues and the topic for an operator's commands and clients: their attributes, sending a request, reading events.
+
+A queue that is subscribed to the topic belongs to its owner: events are read, and stay in it.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from slipway.aws.adapters.clock import AwsClock
-from slipway.aws.adapters.responses import objects_of, text_of, texts_of
-from slipway.aws.adapters.retry import Caller
+from slipway.aws.adapters.retry import NEVER, Caller
+from slipway.aws.adapters.serialization import objects_of, text_of, texts_of
 from slipway.aws.operator.permission_check import denied
+from slipway.aws.sdk.clients import POLL_GRACE_SECONDS
 from slipway.core.bedrock import Pager
 from slipway.core.call_errors import Denied
 from slipway.core.diagnostics.status import Backlog
@@ -93,3 +97,60 @@ def backlog_of(attributes: Mapping[str, str]) -> Backlog:
         int(attributes["ApproximateNumberOfMessagesNotVisible"]),
         int(attributes["ApproximateNumberOfMessagesDelayed"]),
     )
+
+
+class RequestSender:
+    """Sends messages to the queues of one Region. Every failure is a `CallFailed`."""
+
+    def __init__(self, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._client = client
+        self._call = caller.call
+        self._clock = AwsClock(time.time)
+
+    async def send(self, queue_url: str, body: str, *, group: str, deduplication_id: str) -> tuple[str, float]:
+        """Send one message and return its id and the time by AWS's clock.
+
+        Retried after a lost response, so it may be sent twice: harmless, as both are the same request.
+        `group` and `deduplication_id` are used only on a FIFO queue.
+        """
+        operation = "SendMessage"
+        parameters: dict[str, Any] = {"QueueUrl": queue_url, "MessageBody": body}
+        if queue_url.endswith(".fifo"):
+            parameters |= {"MessageGroupId": group, "MessageDeduplicationId": deduplication_id}
+
+        async def send() -> tuple[str, float]:
+            answer = await self._clock.learn(self._client.send_message(**parameters), self)
+            return text_of(answer, "MessageId", operation), self._clock.now()
+
+        return await self._call(operation, send)
+
+
+EVENT_HIDDEN_SECONDS: Final = 30
+"""Visibility timeout of received events, in seconds, so that a queue with more than ten events is read completely."""
+
+
+class EventListener:
+    """Reads one queue without deleting. Every failure is a `CallFailed`."""
+
+    def __init__(self, queue_url: str, client: Any, caller: Caller) -> None:  # noqa: ANN401  aioboto3 has no types
+        self._url = queue_url
+        self._client = client
+        self._call = caller.call
+
+    async def listen(self, seconds: int) -> list[str]:
+        """Return at most ten bodies after a long poll for the first. Each can be received again later."""
+        parameters: dict[str, Any] = {
+            "QueueUrl": self._url,
+            "MaxNumberOfMessages": 10,
+            "WaitTimeSeconds": seconds,
+            "VisibilityTimeout": EVENT_HIDDEN_SECONDS,
+        }
+
+        operation = "ReceiveMessage"
+
+        async def send() -> list[str]:
+            answer = await self._client.receive_message(**parameters)
+            messages = objects_of(answer, "Messages", operation, may_lack=True)
+            return [text_of(message, "Body", operation) for message in messages]
+
+        return await self._call(operation, send, repeat=NEVER, call_timeout=seconds + POLL_GRACE_SECONDS)

@@ -1,4 +1,7 @@
-"""Reading of responses: from AWS's dictionaries to plain values, or `UnknownResult` if a required field is absent."""
+"""Serialization: from AWS's dictionaries to plain values, and message attributes of SQS and SNS in both directions.
+
+A response without a required field is `UnknownResult`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 
 from slipway.aws.adapters.error_translation import translate_entry
 from slipway.core.call_errors import CallFailed, UnknownResult
+from slipway.core.sqs.messages import TEXT, AnyAttribute, Attribute
 
 Parsed = Mapping[str, Any]
 
@@ -60,3 +64,32 @@ def batch_of(answer: Parsed, size: int, operation: str) -> list[CallFailed | Non
     answers |= {text_of(entry, "Id", operation): translate_entry(operation, entry) for entry in failed}
     missing = unreadable(operation, "an answer without this entry")
     return [answers.get(str(place), missing) for place in range(size)]
+
+
+def read_attributes(message: Parsed) -> dict[str, AnyAttribute]:
+    """Return the attributes of a received message, without those that cannot be read or sent again."""
+    given = message.get("MessageAttributes")
+    return {name: read for name, value in given.items() if (read := _read(value))} if isinstance(given, Mapping) else {}
+
+
+def write_attributes(attributes: Mapping[str, AnyAttribute]) -> dict[str, dict[str, str | bytes]]:
+    """Return the attributes of a message to send, without empty values, which SQS and SNS refuse."""
+    written: dict[str, dict[str, str | bytes]] = {}
+    for name, attribute in attributes.items():
+        data_type, value = (TEXT, attribute) if isinstance(attribute, str) else (attribute.data_type, attribute.value)
+        if value:
+            written[name] = {"DataType": data_type, "BinaryValue" if isinstance(value, bytes) else "StringValue": value}
+    return written
+
+
+def _read(value: object) -> AnyAttribute | None:
+    match value:
+        case {"BinaryValue": bytes(data), "DataType": str(data_type)} if data_type.startswith("Binary"):
+            return Attribute(data_type, data)
+        case {"StringValue": str(text), "DataType": str(data_type)} if not data_type.startswith((TEXT, "Number")):
+            return None
+        case {"StringValue": str(text), "DataType": str(data_type)} if data_type != TEXT:
+            return Attribute(data_type, text)
+        case {"StringValue": str(text)}:
+            return text
+    return None

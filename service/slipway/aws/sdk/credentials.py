@@ -1,8 +1,10 @@
-"""Credentials: search, check that headers can carry them, and refresh beside the calls.
+"""Credentials: search, roles in other accounts, check that headers can carry them, and refresh beside the calls.
 
-botocore refreshes within whichever call comes first when they last for less than a quarter of an hour: a refresh that
-takes long fails that call, and one that takes longer than any call may is cut off each time, and never ends. Here it is a
-task of its own. Calls go on with the credentials in hand while these are valid, and wait for it only when they are not.
+botocore refreshes credentials inside a call when they are valid for less than 15 minutes: a slow refresh fails that call, and
+one that takes longer than the call's timeout is cancelled each time and never ends. Here the refresh is a separate task. Calls
+use the present credentials while these are valid, and wait for the refresh only when they are not.
+
+A role is assumed only by the first call that needs it: a role that cannot be assumed fails that call and delays no other.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ import random
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from functools import wraps
+from functools import partial, wraps
 from json import JSONDecodeError
 from typing import Any, Final
 
 import structlog
-from aiobotocore.credentials import AioRefreshableCredentials
+from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioAssumeRoleCredentialFetcher, AioDeferredRefreshableCredentials, AioRefreshableCredentials
 from aiobotocore.session import AioSession
 from aiohttp import ClientError
 from botocore.exceptions import (
@@ -34,6 +37,7 @@ from botocore.exceptions import (
 
 from slipway.aws.sdk.regions import NotConfigured
 from slipway.core.call_errors import Denied, pause_seconds
+from slipway.core.requests.targets import Role
 
 MANDATORY_REFRESH_SECONDS: Final = 30
 """While credentials are valid for longer than this, in seconds, no call waits for new ones or fails without them."""
@@ -222,3 +226,17 @@ def _looked_at(task: asyncio.Task[None]) -> None:
     """Retrieve the error of a background refresh, which has logged it."""
     if not task.cancelled():
         task.exception()
+
+
+async def assume(role: Role, session: AioSession, *, sts: AioSession, region: str, config: AioConfig) -> None:
+    """Give a session the credentials of a role, assumed with the credentials of `sts` by its client in this Region.
+
+    Credentials of a regional STS endpoint are valid in every Region, opt-in Regions included.
+    """
+    extra = {"RoleSessionName": role.session_name} | ({"ExternalId": role.external_id} if role.external_id else {})
+    client = partial(sts.create_client, region_name=region, config=config)
+    own = await sts.get_credentials()
+    fetcher = AioAssumeRoleCredentialFetcher(client, own, role.arn, extra_args=extra)
+    credentials = AioDeferredRefreshableCredentials(fetcher.fetch_credentials, f"AssumeRole of {role.arn}")
+    CredentialRefresher(credentials)
+    session._credentials = credentials  # noqa: SLF001  it has no other way in for what refreshes itself
