@@ -22,8 +22,7 @@ from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.parsing import RequestRejected, parse_request
 from slipway.core.schema.rejection import RejectionCode
 from slipway.core.sqs.messages import Message
-from slipway.local.behaviour import Behaviour
-from slipway.local.faults import FaultRule
+from slipway.local.behaviour import Behaviour, FaultRule
 from slipway.settings.load import load_triggers
 from tests.support import figures
 from tests.support.bodies import TARGETS

@@ -17,9 +17,8 @@ import pytest
 
 from slipway.core.events.schema import event_schema
 from slipway.core.lifecycle.tags import OWNER_TAG, RECEIVED_TAG, REQUEST_TAG
-from slipway.local.behaviour import Behaviour
+from slipway.local.behaviour import Behaviour, FaultRule
 from slipway.local.demo import sample
-from slipway.local.faults import FaultRule
 from slipway.local.stack import LocalAws
 from tests.e2e.daemons import MODEL, a_request, daemon, listening
 from tests.support.poison import POISON, is_sendable

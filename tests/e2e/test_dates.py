@@ -10,8 +10,7 @@ from datetime import datetime
 import pytest
 
 from slipway.local.behaviour import Behaviour
-from slipway.local.queues import Dates
-from slipway.local.stack import LocalAws
+from slipway.local.stack import Dates, LocalAws
 from tests.e2e.commands import typed
 from tests.e2e.daemons import MODEL, Daemon, a_request, daemon, listening
 

@@ -6,8 +6,7 @@ import json
 from dataclasses import replace
 
 from slipway.core.lifecycle.tags import REQUEST_TAG
-from slipway.local.behaviour import Behaviour
-from slipway.local.faults import FaultRule
+from slipway.local.behaviour import Behaviour, FaultRule
 from slipway.local.stack import LocalAws
 from tests.e2e.commands import Ran, Terminal, at_terminal, typed
 from tests.e2e.daemons import MODEL, Daemon, a_request, daemon

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from slipway.local.behaviour import Behaviour
+from slipway.local.behaviour import Behaviour, FaultRule
 from slipway.local.demo import sample
-from slipway.local.faults import FaultRule
 from slipway.local.stack import LocalAws
 from tests.e2e.daemons import MODEL, a_request, daemon, listening
 

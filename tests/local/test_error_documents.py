@@ -14,7 +14,7 @@ import pytest_asyncio
 from botocore.exceptions import ClientError
 
 from slipway.local.callbacks import CallbackStandIn
-from slipway.local.moto_answers import AwsAnswers
+from slipway.local.moto_protocol import AwsAnswers
 from slipway.local.stack import LocalAws
 from tests.local.conftest import fresh, open_client
 

@@ -21,8 +21,7 @@ from slipway.core.parsing import parse_request
 from slipway.core.requests.models import Deploy
 from slipway.core.requests.targets import Home, home_only
 from slipway.core.sqs.messages import Message
-from slipway.local.behaviour import Behaviour
-from slipway.local.faults import FaultRule
+from slipway.local.behaviour import Behaviour, FaultRule
 from slipway.settings.fields import SETTINGS, bounds, variable, written
 from slipway.settings.load import default_values
 from tests.bench.table import tables

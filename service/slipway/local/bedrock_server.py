@@ -20,11 +20,9 @@ from aiohttp import web
 
 from slipway.local import operations
 from slipway.local.account import Account
-from slipway.local.behaviour import Behaviour, WrongBehaviour
-from slipway.local.faults import BEFORE, FaultRule, Faults, Kind
-from slipway.local.inputs import check_input
+from slipway.local.behaviour import BEFORE, Behaviour, FaultRule, Faults, Kind, WrongBehaviour
 from slipway.local.operations import ACCOUNT_ID, REGION, Asked, Document, Place, named_in, partition_of, signed_for, summarise
-from slipway.local.validation import Refusal
+from slipway.local.validation import Refusal, check_input
 
 DEPLOYMENTS: Final = "/model-customization/custom-model-deployments"
 _SERVICES: Final = {"Converse": "bedrock-runtime"}

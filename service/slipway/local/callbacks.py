@@ -17,8 +17,7 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from slipway.local.inputs import check_input
-from slipway.local.validation import Refusal, invalid
+from slipway.local.validation import Refusal, check_input, invalid
 
 _OPERATIONS: Final = {
     "stepfunctions": frozenset({"SendTaskHeartbeat", "SendTaskSuccess", "SendTaskFailure"}),

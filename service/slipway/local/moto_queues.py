@@ -49,7 +49,7 @@ from moto.sns.exceptions import InvalidParameterValue as SnsInvalidParameterValu
 from moto.sqs import models
 from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid
 
-from slipway.local.moto_identity import identify_callers, sender_id
+from slipway.local.moto_protocol import identify_callers, sender_id
 
 IsGone = Callable[[], bool]
 """Answers whether the client that waits for the answer has gone away."""

@@ -1,7 +1,7 @@
-"""SQS and SNS as a process of their own: what `queues` starts, and what ends when its standard input does.
+"""SQS and SNS as a separate process, started by `stack.Queues`. It ends when its standard input is closed.
 
-So it dies with whoever started it, however that one died, kill -9 included. It is a process because moto answers in
-threads: in the process of a demonstration or a test they would take turns with what is being watched.
+So it ends with its parent, also after kill -9. It is a separate process because moto responds in threads, which would compete
+with the code under test for the interpreter.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import sys
 import threading
 import time
 from functools import cache
+from typing import Final
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from slipway.local.moto_answers import AwsAnswers
-from slipway.local.moto_identity import patch_roles
+from slipway.local.moto_protocol import AwsAnswers, patch_roles
 from slipway.local.moto_queues import patch_moto
-from slipway.local.queues import OLD_SECONDS
+
+OLD_SECONDS: Final = 3600.0
+"""Age of a `Date` in the mode `old`."""
 
 
 class _Brief(MotoRequestHandler):
@@ -27,7 +29,7 @@ class _Brief(MotoRequestHandler):
     disable_nagle_algorithm = True
     wbufsize = -1
     dates = "answer"
-    """When the `Date` was: see `queues.Dates`."""
+    """When the `Date` was: see `stack.Dates`."""
     _arrived = 0.0
 
     def parse_request(self) -> bool:
@@ -47,7 +49,7 @@ class _Brief(MotoRequestHandler):
 
 
 def main() -> None:
-    """Serve until standard input ends. Arguments: the descriptor of the listening socket, and a habit of `queues.Dates`."""
+    """Serve until standard input ends. Arguments: the descriptor of the listening socket, and one of `stack.Dates`."""
     patch_moto()
     patch_roles()
     application = DomainDispatcherApplication(create_backend_app)

@@ -1,13 +1,21 @@
-"""AWS in a box: Bedrock, SQS and SNS on loopback, with the queues and the topic that Slipway wants."""
+"""The local AWS stand-in: Bedrock, SQS and SNS on loopback, with the queues and the topic that Slipway needs.
+
+SQS and SNS are moto's, in a process of their own (`moto_server`). Of the available emulators, moto is the one whose tested
+version pip resolves beside aioboto3 15.5.0.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import socket
+import sys
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import aioboto3
 from aiobotocore.config import AioConfig
@@ -15,7 +23,66 @@ from aiobotocore.config import AioConfig
 from slipway.local.bedrock_server import BedrockStandIn
 from slipway.local.behaviour import Behaviour
 from slipway.local.callbacks import CallbackStandIn
-from slipway.local.queues import Dates, Queues
+
+LONGEST_START_SECONDS: Final = 60.0
+
+Dates = Literal["answer", "arrival", "none", "old"]
+"""The `Date` of an answer: when it leaves, when its call arrived (LocalStack does so, also with a long poll), none, or an hour
+before it leaves (as through a proxy). What SQS does is not documented."""
+
+
+class Queues:
+    """`async with Queues() as queues`: SQS and SNS answer at `queues.url` until it is left, or this process ends.
+
+    The socket is opened here, so that a port that is taken is an OSError here, and before anything is started.
+    """
+
+    def __init__(self, port: int = 0, *, dates: Dates = "answer") -> None:
+        self._port = port
+        self._dates = dates
+        self._process: asyncio.subprocess.Process | None = None
+        self.url = ""
+
+    async def __aenter__(self) -> Self:
+        with socket.create_server(("127.0.0.1", self._port), backlog=1024) as listener:
+            self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            descriptor = listener.fileno()
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "slipway.local.moto_server",
+                str(descriptor),
+                self._dates,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                pass_fds=[descriptor],
+                env={name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))},
+                start_new_session=True,  # Ctrl-C is for the parent, which ends this one when it is done with it
+            )
+        try:
+            async with asyncio.timeout(LONGEST_START_SECONDS):
+                await self._until_it_serves()
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    async def _until_it_serves(self) -> None:
+        process = self._process
+        if process is None or process.stdout is None or await process.stdout.readline() != b"serving\n":
+            raise RuntimeError("SQS and SNS did not start; what they said is above")
+
+    async def _end(self) -> None:
+        process = self._process
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
+            await process.wait()
+
 
 VISIBILITY_SECONDS: Final = 120
 MAX_RECEIVE_COUNT: Final = 5

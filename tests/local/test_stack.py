@@ -70,7 +70,7 @@ async def test_a_port_that_is_taken_is_said_and_nothing_stays(taken_port: int, w
 
 OWNER = """
 import asyncio
-from slipway.local.queues import Queues
+from slipway.local.stack import Queues
 
 async def main():
     async with Queues() as queues:

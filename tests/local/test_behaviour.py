@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
 from slipway.local.bedrock_server import BedrockStandIn
-from slipway.local.faults import BEFORE, FaultRule, Faults, Kind
+from slipway.local.behaviour import BEFORE, FaultRule, Faults, Kind
 from tests.local.conftest import CREATE, MODEL, Clock
 
 

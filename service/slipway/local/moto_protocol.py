@@ -1,8 +1,11 @@
-"""Every answer of SQS, SNS and their like is AWS's, in the protocol of the call and with a request id.
+"""AWS's protocols in front of moto: every response has the protocol of the call and a request id; every access key is a caller.
 
-moto answers an operation that it does not know, a body that it cannot read, a parameter that is absent, and its own errors with
-a page of HTML, which no SDK can parse. A call is held against botocore's service model before moto sees it, and whatever moto
-answers that is no document of the protocol is replaced by one that is.
+moto responds with an HTML page, which no SDK can parse, to an unknown operation, an unreadable body, an absent parameter, and
+its own errors. A call is checked against botocore's service model before moto sees it, and any response of moto that is not a
+document of the protocol is replaced by one that is.
+
+moto reports one and the same user for all access keys that it did not create, and SNS as the sender of all messages. Here a
+message has the `SenderId` that AWS would set: the `UserId` that STS returns to its sender, or SNS's own if a topic sent it.
 """
 
 from __future__ import annotations
@@ -20,10 +23,15 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+import flask
 from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import OperationNotFoundError, ServiceModel
 from botocore.validate import ParamValidator
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.sts import models
+from moto.sts.exceptions import STSClientError
+from moto.sts.models import AssumedRole, STSBackend
 
 Start = Callable[..., Any]
 Application = Callable[[dict[str, Any], Start], Iterable[bytes]]
@@ -223,3 +231,57 @@ def _answer(call: Call, wrong: Wrong, start_response: Start) -> list[bytes]:
     headers += [("Content-Type", kind), ("Content-Length", str(len(document)))]
     start_response(f"{wrong.status} {HTTPStatus(wrong.status).phrase}", headers)
     return [document]
+
+
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/[^/]*/([^/]*)/([^/]*)/")
+_UNKNOWN_TO_MOTO: Final = "AKIAIOSFODNN7EXAMPLE"
+
+
+class CallersBackend(models.STSBackend):
+    """STS, to which keys that nobody has made are users with ids of their own."""
+
+    __module__ = models.__name__  # moto finds a backend's addresses beside its module
+
+    def get_caller_identity(self, access_key_id: str, region: str) -> tuple[str, str, str]:
+        """Answer id, ARN and account of whoever has signed the request."""
+        found = _credential()
+        key = found[1] if found else access_key_id
+        user_id, arn, account = super().get_caller_identity(key, region)
+        if user_id != _UNKNOWN_TO_MOTO:
+            return user_id, arn, account
+        return f"AIDA{key}", f"arn:aws:iam::{account}:user/{key}", account
+
+
+def identify_callers() -> None:
+    """Make moto's STS use what stands here. To be called before its first request."""
+    models.sts_backends.backend = CallersBackend
+
+
+def sender_id() -> str | None:
+    """Answer the `SenderId` of whoever sends a message by the request that is being answered; None if that is SNS."""
+    found = _credential()
+    if found is None or found[3] != "sqs":
+        return None
+    backend: models.STSBackend = models.sts_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    return backend.get_caller_identity(found[1], found[2])[0]
+
+
+def _credential() -> re.Match[str] | None:
+    return _CREDENTIAL.search(flask.request.headers.get("Authorization", "")) if flask.has_request_context() else None
+
+
+_REFUSED: Final = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:.*/)?denied-[^/]*")
+"""Roles whose name begins with denied-."""
+
+
+def patch_roles() -> None:
+    """Refuse such roles as STS does, whether one does not exist or does not trust its caller."""
+    assume = STSBackend.assume_role
+
+    def assume_role(self: STSBackend, *, role_arn: str, **others: Any) -> AssumedRole:  # noqa: ANN401  moto's, handed through
+        if _REFUSED.fullmatch(role_arn):
+            text = f"User: arn:aws:iam::123456789012:user/local is not authorized to perform: sts:AssumeRole on {role_arn}"
+            raise STSClientError("AccessDenied", text)
+        return assume(self, role_arn=role_arn, **others)
+
+    STSBackend.assume_role = assume_role  # type: ignore[assignment,method-assign]
