@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from email.utils import formatdate
 
@@ -256,5 +257,76 @@ def test_after_a_suspended_machine_messages_of_before_do_not_hold_the_clock_back
         assert hosts.wrong_by <= 0.6
         await hosts.receive()
         assert hosts.wrong_by <= 0.6
+
+    run(main())
+
+
+@pytest.mark.parametrize("old", [-40.0, -7200.0, 40.0])
+def test_a_first_date_that_is_wrong_makes_nothing_certain_and_yields_to_two_that_agree(old: float) -> None:
+    """A deployment was deleted 24 s before it expired: a process had its time from one `Date`, which was 40 s ahead."""
+
+    async def main() -> None:
+        server = Server(on_arrival=False)
+        assert server.clock.earliest() == -math.inf
+        await server.call(0.02, old=old)
+        assert server.clock.earliest() == -math.inf
+        await asyncio.sleep(RIVAL_SECONDS)
+        await server.call(0.02)
+        assert server.clock.earliest() == -math.inf
+        await asyncio.sleep(RIVAL_SECONDS)
+        await server.call(0.02)
+        assert server.now() - 1.1 <= server.clock.earliest() <= server.now()
+        assert server.wrong_by <= 0.6
+
+    run(main())
+
+
+def test_a_date_that_stands_still_from_the_first_answer_makes_nothing_certain() -> None:
+    async def main() -> None:
+        server = Server(on_arrival=False)
+        still = formatdate(server.now() + 60.0, usegmt=True)
+        for _ in range(100):
+            await server.call(0.3, date=still)
+            assert server.clock.earliest() == -math.inf
+            await asyncio.sleep(1.0)
+
+    run(main())
+
+
+def test_no_answer_makes_more_certain_than_its_round_trip_allows() -> None:
+    async def main() -> None:
+        for on_arrival in (True, False):
+            server = Server(on_arrival=on_arrival)
+            for _ in range(10):
+                await server.call(20.0)
+                assert server.clock.earliest() <= server.now()
+            assert server.clock.earliest() >= server.now() - 21.1
+
+    run(main())
+
+
+@pytest.mark.parametrize("hosts", [("SQS", "Bedrock"), ("messages",), ("messages", "SQS")])
+def test_two_hosts_that_agree_or_the_time_in_a_message_make_the_clock_certain(hosts: tuple[str, ...]) -> None:
+    """Messages alone, as from an emulator that sends no `Date`."""
+
+    async def main() -> None:
+        server = Hosts(machine_ahead=30.0, SQS=0.0, Bedrock=0.0)
+        for host in hosts:
+            assert server.clock.earliest() == -math.inf or host == "SQS"
+            await (server.receive() if host == "messages" else server.call(host))
+        assert server.now() - 2.1 <= server.clock.earliest() <= server.now()
+
+    run(main())
+
+
+def test_hosts_that_contradict_each_other_make_nothing_certain_until_one_has_proof() -> None:
+    async def main() -> None:
+        hosts = Hosts(SQS=0.0, Bedrock=-3600.0)
+        await hosts.call("Bedrock")
+        await hosts.call("SQS")
+        assert hosts.clock.earliest() == -math.inf
+        await asyncio.sleep(RIVAL_SECONDS)
+        await hosts.call("SQS")
+        assert hosts.now() - 1.1 <= hosts.clock.earliest() <= hosts.now()
 
     run(main())

@@ -474,8 +474,14 @@ SEEDED_BUGS = (
     SeededBug(
         "an old Date is believed",
         "slipway.aws.adapters.clock",
-        "        if at_once or (self._rivals >= RIVALS_TO_BELIEVE and now - self._rival_since >= RIVAL_SECONDS):\n",
+        "        if at_once or (self._rivals >= enough and now - self._rival_since >= RIVAL_SECONDS):\n",
         "        if True:\n",
+    ),
+    SeededBug(
+        "a first Date is certain",
+        "slipway.aws.adapters.clock",
+        "        dates = [_Witness(source.bounds(now), 1.0, 1 + source.is_confirmed) for source in self._dates.values()]\n",
+        "        dates = [_Witness(source.bounds(now), 1.0, 2) for source in self._dates.values()]\n",
     ),
     SeededBug(
         "the latest Date is the present",

@@ -15,6 +15,7 @@ from slipway.core.parsing import client_token, parse_request
 from slipway.core.requests.models import Deploy
 from slipway.core.rules.permissions import PermissionRule
 from slipway.core.sqs.messages import Message
+from slipway.core.time_format import format_time
 from tests.simulation.containment import SCENARIOS, Scenario
 from tests.simulation.quiet_logs import quietly
 from tests.simulator.bedrock import USUAL, Rules, request_of
@@ -38,6 +39,7 @@ LONG = frozenset(
 """Killed before every third step only."""
 MODULES = frozenset(
     {
+        "slipway.aws.adapters.clock",
         "slipway.core.scheduling.fair_queue",
         "slipway.core.lifecycle.tags",
         "slipway.core.sqs.continuations",
@@ -317,11 +319,25 @@ async def _a_deadline_ends_no_other_watch() -> None:
     await world.stop("b")
 
 
+async def _nothing_expires_early() -> None:
+    """The first answers that show a process the time are wrong, each by its own error."""
+    world = _with({}, replace(USUAL, creation_seconds=(0.0, 0.0)), reap_interval=10.0)
+    world.wire.plan = lambda operation, number: Fault.OLD_DATE if number < 3 else None
+    world.wire.seconds_old = lambda number: -40.0 * number
+    expires = world.account.now() + 60.0
+    world.account.add("cat", MODEL, OURS | {EXPIRES_TAG: format_time(expires)})
+    world.start()
+    await world.until(lambda: len(world.account.existing()) < 2, 300)
+    assert expires <= world.account.now() <= expires + 60.0
+    await world.stop()
+
+
 STORIES: dict[str, Story | Scenario] = {
     **SCENARIOS,
     "tenants take turns": Scenario(_tenants_take_turns),
     "sweeps that keep their distance": Scenario(_sweeps_keep_their_distance),
     "a deadline behind another request": Scenario(_a_deadline_ends_no_other_watch),
+    "a first Date that is wrong": Scenario(_nothing_expires_early),
     "a copied id": Story(
         lambda: _with({REQUEST_TAG: "r-1", OWNER_TAG: "somebody.else"}),
         lambda world: world.ask("bot", OTHER_MODEL, requestId="r-1", ifExists="replace"),

@@ -41,8 +41,6 @@ HOME = Home("aws", "123456789012", "us-east-1")
 USUAL = Rules(creation_seconds=(300.0, 900.0), token_seconds=600.0)
 OF_REAPER: ContextVar[bool] = ContextVar("OF_REAPER", default=False)
 """Whether it is a reaper that lists: its rounds are no sweeps."""
-OLD_SECONDS = (20.0, 7200.0, 59.0, 172_800.0, -40.0)
-"""How old the `Date` of an answer may be."""
 ANSWERS_BEFORE_RECKONED = 20
 """The first answer may have a wrong `Date`: from this answer on the clock is to be right."""
 _TIMES = ("createdAt", "lastUpdatedAt")
@@ -188,7 +186,7 @@ class _Client:
                 if on_refusal is not None:
                     on_refusal(asked, refusal)
                 raise translate_document(operation, _document_of(operation, refusal)) from refusal
-            said = now - OLD_SECONDS[wire.calls[operation] % len(OLD_SECONDS)] if wire.fault is Fault.OLD_DATE else now
+            said = now - wire.seconds_old(wire.calls[operation]) if wire.fault is Fault.OLD_DATE else now
             headers = {} if wire.fault is Fault.DATELESS else {"date": formatdate(said, usegmt=True)}
             fields = {} if wire.fault is Fault.EMPTY else _read(answer)
             return fields | {"ResponseMetadata": {"HTTPHeaders": headers}}
@@ -319,7 +317,7 @@ def of_reaper(bedrock: Bedrock) -> Bedrock:
 class _Reapers:
     def __init__(self, bedrock: Bedrock) -> None:
         self._bedrock = bedrock
-        self.tags, self.delete, self.now = bedrock.tags, bedrock.delete, bedrock.now
+        self.tags, self.delete, self.earliest = bedrock.tags, bedrock.delete, bedrock.earliest
 
     async def page(self, *, created_after: float | None, status: Status | None, token: str | None) -> Page:
         mark = OF_REAPER.set(True)

@@ -41,6 +41,8 @@ Plan = Callable[[str, int], Fault | None]
 TIMEOUT_SECONDS = 10.0
 SLOW_SECONDS = 8.0
 ZOMBIE_SECONDS = 60.0
+OLD_SECONDS = (20.0, 7200.0, 59.0, 172_800.0, -40.0)
+"""How old the `Date` of an answer may be."""
 
 _NEVER_APPLIED: dict[Fault | None, tuple[type[CallFailed], str, float | None]] = {
     Fault.THROTTLED: (Throttled, "ThrottlingException", None),
@@ -73,6 +75,8 @@ class Wire:
         self.watching = Watching()
         self.raises: Callable[[str, int], Exception | None] = lambda _operation, _number: None
         """What the n-th call of an operation raises in the process itself, before anything is sent."""
+        self.seconds_old: Callable[[int], float] = lambda number: OLD_SECONDS[number % len(OLD_SECONDS)]
+        """How old the `Date` of the n-th call of an operation is, where the plan has it old."""
         self.sender: str | None = None
         """Whose call is being applied at this moment."""
         self.fault: Fault | None = None

@@ -196,6 +196,10 @@ class Bedrock:
         """Return the current time by AWS's clock, in seconds since the epoch, as estimated from its responses."""
         return self._clock.now()
 
+    def earliest(self) -> float:
+        """Return the earliest that the current time can be, in seconds since the epoch; -inf while nothing confirms it."""
+        return self._clock.earliest()
+
     async def page(
         self, *, created_after: float | None, status: Status | None, token: str | None, size: int = PAGE_SIZE
     ) -> Page:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from slipway.aws.sdk.response_parsing import read_http_date
 
@@ -16,13 +17,17 @@ DATE_SECONDS: Final = 1.0
 DRIFT: Final = 1e-4
 """Largest drift of a machine's clock, in seconds per second."""
 RIVALS_TO_BELIEVE: Final = 3
+RIVALS_OF_UNCONFIRMED: Final = 2
 RIVAL_SECONDS: Final = 2.0
 """If so many answers in a row, for so long, agree with each other and not with what is known, the offset has changed, as after
-a suspended machine. Fewer, or a `Date` that stands still, are wrong answers, as from a cache."""
+a suspended machine. Fewer, or a `Date` that stands still, are wrong answers, as from a cache. A first answer that no later one
+confirmed yields to two."""
 
 RECEIPT_SECONDS: Final = 1.0
 """How far the time in a message may be off: SQS calls it approximate."""
 RECEIPT_WEIGHT: Final = 3.0
+ANSWERS_TO_BE_CERTAIN: Final = 2
+"""How many answers must agree before the time is certain enough for what cannot be undone."""
 MACHINE_SECONDS: Final = 300.0
 """How far the machine's clock may be off: AWS refuses calls that are signed so much earlier or later."""
 
@@ -52,6 +57,9 @@ class _Source:
 
     def __init__(self, bounds: _Bounds, now: float) -> None:
         self._known, self._learned_at = bounds, now
+        self._first_at = now
+        self.is_confirmed = False
+        """Whether an answer that came `RIVAL_SECONDS` after the first, or later, agrees with it."""
         self._rival: _Bounds | None = None
         self._rivals = 0
         self._rival_since = 0.0
@@ -64,12 +72,23 @@ class _Source:
         """Take one more bound in. One that contradicts is believed `at_once`, or after several that agree."""
         if (both := self.bounds(now).within(bounds)) is not None:
             self._known, self._learned_at, self._rival = both, now, None
+            self.is_confirmed = self.is_confirmed or now - self._first_at >= RIVAL_SECONDS
             return
         agreed = self._rival.within(bounds) if self._rival is not None else None
         self._rivals, self._rival_since = (1, now) if agreed is None else (self._rivals + 1, self._rival_since)
         self._rival = agreed or bounds
-        if at_once or (self._rivals >= RIVALS_TO_BELIEVE and now - self._rival_since >= RIVAL_SECONDS):
+        enough = RIVALS_TO_BELIEVE if self.is_confirmed else RIVALS_OF_UNCONFIRMED
+        if at_once or (self._rivals >= enough and now - self._rival_since >= RIVAL_SECONDS):
             self._known, self._learned_at, self._rival = self._rival, now, None
+            self._first_at, self.is_confirmed = self._rival_since, not at_once
+
+
+class _Witness(NamedTuple):
+    """Bounds for AWS's clock, their weight, and from how many answers of AWS they are known, as far as that matters."""
+
+    bounds: _Bounds
+    weight: float
+    answers: int
 
 
 class AwsClock:
@@ -82,6 +101,9 @@ class AwsClock:
     A host may send a wrong `Date` in every response, as through a proxy. So each host is one source, the machine's clock is
     another, and the offset that most sources allow is used; of as many, that of the first host. The times that SQS writes into
     messages count as three sources, since deadlines are compared with them.
+
+    The first answer of a process may be wrong. So the time is certain only once two answers agree: of two hosts, or of one host
+    `RIVAL_SECONDS` apart; a message's time, of SQS's own making, is enough. The machine's clock confirms nothing.
     """
 
     def __init__(self, machine: Clock) -> None:
@@ -89,10 +111,15 @@ class AwsClock:
         self._dates: dict[Hashable, _Source] = {}
         self._messages: _Source | None = None
         self._known: _Bounds | None = None
+        self._certain: _Bounds | None = None
 
     def now(self) -> float:
         """Return the current time in seconds since the epoch."""
         return self._machine() if self._known is None else self._known.middle + asyncio.get_running_loop().time()
+
+    def earliest(self) -> float:
+        """Return the earliest that the current time can be; -inf while it is not certain. For what must not happen early."""
+        return -math.inf if self._certain is None else self._certain.low + asyncio.get_running_loop().time()
 
     def error(self) -> float:
         """Return the largest error of `now` in seconds, as far as the responses show."""
@@ -135,18 +162,21 @@ class AwsClock:
 
     def _decide(self, now: float) -> None:
         """Find the offset that most witnesses allow. Without any `Date` among these, the machine's clock is as good."""
-        dates = [source.bounds(now) for source in self._dates.values()]
-        receipts = [self._messages.bounds(now)] if self._messages is not None else []
+        dates = [_Witness(source.bounds(now), 1.0, 1 + source.is_confirmed) for source in self._dates.values()]
+        receipts = self._messages
+        messages = [_Witness(receipts.bounds(now), RECEIPT_WEIGHT, ANSWERS_TO_BE_CERTAIN)] if receipts is not None else []
         offset = self._machine() - now
-        machine = _Bounds(offset, offset).widened(MACHINE_SECONDS)
-        weights = [(bounds, 1.0) for bounds in dates] + [(bounds, RECEIPT_WEIGHT) for bounds in receipts] + [(machine, 1.0)]
+        machine = _Witness(_Bounds(offset, offset).widened(MACHINE_SECONDS), 1.0, 0)
+        witnesses = [*dates, *messages, machine]
 
-        def agreed(place: float) -> list[tuple[_Bounds, float]]:
-            return [pair for pair in weights if pair[0].low <= place <= pair[0].high]
+        def agreed(place: float) -> list[_Witness]:
+            return [witness for witness in witnesses if witness.bounds.low <= place <= witness.bounds.high]
 
-        best = max((agreed(bounds.low) for bounds, _ in weights), key=lambda pairs: sum(weight for _, weight in pairs))
-        chosen = [bounds for bounds, _ in best if bounds is not machine]
-        if not chosen or (machine in (bounds for bounds, _ in best) and not any(bounds in dates for bounds in chosen)):
-            self._known = None
-            return
-        self._known = _Bounds(max(bounds.low for bounds in chosen), min(bounds.high for bounds in chosen))
+        best = max((agreed(witness.bounds.low) for witness in witnesses), key=lambda all_: sum(each.weight for each in all_))
+        chosen = [witness for witness in best if witness is not machine]
+        known = None
+        if chosen:
+            known = _Bounds(max(each.bounds.low for each in chosen), min(each.bounds.high for each in chosen))
+        self._certain = known if sum(each.answers for each in chosen) >= ANSWERS_TO_BE_CERTAIN else None
+        has_date = any(witness in dates for witness in chosen)
+        self._known = known if has_date or machine not in best else None

@@ -49,8 +49,8 @@ class ReaperBedrock(Protocol):
     async def delete(self, arn: str, *, wait: Wait) -> None:
         """Delete a deployment. Harmless where there is none, or when repeated."""
 
-    def now(self) -> float:
-        """Return the present by AWS's clock, in seconds since the epoch."""
+    def earliest(self) -> float:
+        """Return the earliest that the current time can be, in seconds since the epoch; -inf while nothing confirms it."""
 
 
 class ReaperQueue(Protocol):
@@ -68,6 +68,7 @@ class Reaper:
 
     An expiry is two steps. First a delete request is put on the queue: the record from which the event is published, by any
     replica and after any crash. Then the deployment is deleted here, at once, so that nothing waits for that message.
+    A deployment has expired when its time has passed by the earliest time that AWS's clock can show.
     """
 
     def __init__(
@@ -142,7 +143,7 @@ class Reaper:
                 if is_next:
                     again -= 1
                     self._read_up_to = position
-                is_due = self._expires.get(deployment.arn, math.inf) <= self._bedrock.now()
+                is_due = self._expires.get(deployment.arn, math.inf) <= self._bedrock.earliest()
                 if is_next or is_due or position > newest:
                     is_complete &= await self._read(deployment)
                 if deployment.arn in self._expires:
@@ -170,7 +171,7 @@ class Reaper:
                 self._expires.pop(arn, None)
             else:
                 self._expires[arn] = slipway_tags.expires
-                if slipway_tags.expires <= self._bedrock.now():
+                if slipway_tags.expires <= self._bedrock.earliest():
                     await self._expire(deployment)
         except (Refused, Denied, Conflicting) as refused:
             log.info("reaper.refused", arn=arn, code=refused.code, error=str(refused))
