@@ -31,8 +31,7 @@ from slipway.core.rules.triggers import Trigger
 from slipway.core.sqs.messages import QueueTraits
 from slipway.http.health import Check, LoopLagMonitor, Readiness
 from slipway.http.metrics import Measures, process_registry, registry_of
-from slipway.http.page.layout import DaemonIdentity
-from slipway.http.page.routes import StatusPage
+from slipway.http.page.routes import DaemonIdentity, StatusPage
 from slipway.http.requests_api import CallRates
 from slipway.http.server import CannotListen, Endpoint, application, starting_application
 from slipway.pauses import rest
@@ -81,7 +80,7 @@ async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissi
     """
     rng = random.Random()  # noqa: S311  jitter, no secret
     start = _Start(ShutdownSignals(), rng)
-    endpoint = Endpoint(settings.http_host, settings.http_port)
+    endpoint = Endpoint(settings.http_host, settings.http_port, settings.http_token)
     await endpoint.show(starting_application(endpoint, process_registry(logs.LOST), start.waits))
     try:
         async with endpoint.listening(rng), AsyncExitStack() as stack:

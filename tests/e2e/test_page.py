@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from slipway.http.page.layout import POLICY
+from slipway.http.access import POLICY
 from slipway.http.page.routes import MOST_VIEWERS
 from slipway.local.behaviour import Behaviour
 from slipway.local.stack import LocalAws

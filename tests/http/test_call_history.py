@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from slipway.core.call_errors import CallFailed, Denied, ResourceMissing, Throttled, UnknownResult
-from slipway.http.page.call_history import ANSWERED, FAILED, MINUTES, THROTTLED, CallHistory
+from slipway.http.page.snapshot import ANSWERED, FAILED, MINUTES, THROTTLED, CallHistory
 
 
 class Clock:

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.http.page.markup import Html, el, join
+from slipway.http.page.elements import Html, el, join
 
 
 class Reader(HTMLParser):

@@ -15,13 +15,22 @@ from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.eta import Eta
 from slipway.core.scheduling.quota import Counts, Quota
-from slipway.http.page.call_history import CallHistory, LastHour
-from slipway.http.page.labels import FOR, address
-from slipway.http.page.layout import DaemonIdentity, DocumentBuilder, assets
-from slipway.http.page.routes import OLDEST_ROWS_SECONDS, StatusPage
-from slipway.http.page.sections import SECTIONS
-from slipway.http.page.timeline import FoundRequests, find_requests, request
-from slipway.http.page.view import FINISHED_ROWS, FLIGHT_ROWS, WAITING_ROWS, Account, Flight, View, rows_of, view_of
+from slipway.http.page.elements import FOR, address
+from slipway.http.page.overview import SECTIONS
+from slipway.http.page.request_page import FoundRequests, find_requests, request
+from slipway.http.page.routes import OLDEST_ROWS_SECONDS, DaemonIdentity, DocumentBuilder, StatusPage, assets
+from slipway.http.page.snapshot import (
+    FINISHED_ROWS,
+    FLIGHT_ROWS,
+    WAITING_ROWS,
+    Account,
+    CallHistory,
+    Flight,
+    LastHour,
+    View,
+    rows_of,
+    view_of,
+)
 from slipway.worker.publishing.history import HistoryEntry
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World

@@ -77,6 +77,7 @@ def test_the_defaults() -> None:
         permissions="",
         http_host="127.0.0.1",
         http_port=8080,
+        http_token="",
         log_level="info",
         log_format="auto",
         targets=(TargetSettings(DEFAULT),),

@@ -56,7 +56,7 @@ async def _evidence(
     """
     catalogue, target = session.here.catalogue, session.here.target.label
     existing = await catalogue.with_tags(await catalogue.all())
-    reported = await query_all(daemons)
+    reported = await query_all(daemons, token=settings.http_token)
     held = [one for one in reported.held if one.target == target]
     backlog = await session.inspector.backlog(settings.queue_url)
     return Evidence(

@@ -27,7 +27,9 @@ def print_config(config: Path | None, output: Output) -> Exit:
     except WrongSetting as wrong:
         say(str(wrong))
         return Exit.USAGE
-    own = [(each.name, getattr(settings, each.name), settings.provenance[each.name]) for each in SETTINGS]
+    own: list[tuple[str, object, str]] = [
+        (each.name, _shown(each.name, getattr(settings, each.name)), settings.provenance[each.name]) for each in SETTINGS
+    ]
     own += [
         (name, value, settings.provenance[TABLE])
         for target in settings.targets
@@ -58,6 +60,10 @@ def _target_settings(target: TargetSettings, settings: Settings) -> Iterator[tup
     for key, value in values.items():
         if value or value == 0:
             yield f"{TABLE}.{target.name}.{key}", value
+
+
+def _shown(name: str, value: object) -> object:
+    return HIDDEN if value and any(word in name.upper() for word in _SECRET_WORDS) else value
 
 
 def masked(name: str, value: str) -> str:

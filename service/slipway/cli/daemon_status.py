@@ -52,8 +52,9 @@ def list_requests(config: str | None, daemons: Sequence[str], output: Output) ->
     from slipway.settings.load import NO_QUEUE, load
 
     try:
-        urls = daemons or load(os.environ, config, optional=NO_QUEUE).own_daemon
-        reported = asyncio.run(query_all(urls))
+        settings = load(os.environ, config, optional=NO_QUEUE)
+        urls = daemons or settings.own_daemon
+        reported = asyncio.run(query_all(urls, token=settings.http_token))
     except WrongSetting as wrong:
         raise CommandError(str(wrong)) from wrong
     except DaemonUnreachable as wrong:

@@ -75,9 +75,9 @@ async def run_doctor(
         await run.ask("model", place.bedrock.model_state(model), lambda state: diagnosis.of_model(model, state))
     run.findings += _same_places(session.targets)
     for url in daemons:
-        await _daemon(run, url)
+        await _daemon(run, url, settings.http_token)
     for url in () if daemons else settings.own_daemon:
-        await _own_daemon(run, url)
+        await _own_daemon(run, url, settings.http_token)
     return report(run.findings, run.checked, output, run.notes)
 
 
@@ -152,24 +152,24 @@ async def _queue(
             await run.ask(f"{which}dead letters", dead, lambda dead: named(diagnosis.of_dead_letters(dead, queue)))
 
 
-async def _daemon(run: DoctorRun, url: str) -> None:
+async def _daemon(run: DoctorRun, url: str, token: str) -> None:
     run.checked.append(f"daemon {url}")
     try:
-        failures = await query_failures(url)
+        failures = await query_failures(url, token=token)
     except DaemonUnreachable as wrong:
         run.findings.append(diagnosis.of_sentence("daemon", str(wrong)))
         return
     run.findings += [DoctorFinding("daemon", f"{url}: {name}: {text}", "read its log") for name, text in failures.items()]
 
 
-async def _own_daemon(run: DoctorRun, url: str) -> None:
+async def _own_daemon(run: DoctorRun, url: str, token: str) -> None:
     """Check the daemon on this machine. None may be meant to run here."""
     try:
-        await query_failures(url)
+        await query_failures(url, token=token)
     except DaemonUnreachable as unreachable:
         run.notes.append(f"{unreachable}, with --daemon")
     else:
-        await _daemon(run, url)
+        await _daemon(run, url, token)
 
 
 def report(findings: Sequence[DoctorFinding], checked: Sequence[str], output: Output, notes: Sequence[str] = ()) -> Exit:

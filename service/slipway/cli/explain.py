@@ -61,8 +61,8 @@ async def _facts(
     answered = 0
     for url in urls:
         try:
-            reported = await query_requests(url, word)
-            failures |= await query_failures(url)
+            reported = await query_requests(url, word, token=settings.http_token)
+            failures |= await query_failures(url, token=settings.http_token)
         except DaemonUnreachable as wrong:
             if named:
                 raise

@@ -89,6 +89,7 @@ class _TargetObserver:
     def __init__(self, session: OperatorSession, settings: Settings, daemons: Sequence[str]) -> None:
         self._session = session
         self._daemons = daemons or list(settings.own_daemon)
+        self._token = settings.http_token
         self._is_named = bool(daemons)
         self._known: dict[str, ExistingDeployment] = {}
 
@@ -110,7 +111,7 @@ class _TargetObserver:
 
     async def _with_requests(self, slots: Slots) -> Slots:
         """Add what the daemons report of the target."""
-        reported, target = await query_all(self._daemons), self._session.here.target.label
+        reported, target = await query_all(self._daemons, token=self._token), self._session.here.target.label
         site = reported.extras if target is None else reported.extras.get("targets", {}).get(target)
         if site is None:
             raise DaemonUnreachable(f"{self._daemons[-1]} has no target {target!r}; name a daemon with the same settings file")

@@ -127,12 +127,12 @@ def _rejection_text(wrong: RequestRejected) -> str:
 async def _daemons(settings: Settings, follow: FollowOptions) -> Sequence[str]:
     """Return the daemons that were named, each of which must answer; else the one on this machine, which may start later."""
     for url in follow.daemons:
-        await query_failures(url)
+        await query_failures(url, token=settings.http_token)
     if follow.daemons or not follow.wait or follow.events_queue:
         return follow.daemons or list(settings.own_daemon)
     for url in settings.own_daemon:
         try:
-            await query_failures(url)
+            await query_failures(url, token=settings.http_token)
         except DaemonUnreachable as unreachable:
             say(f"{unreachable}, with --daemon; without a daemon the outcome is known later, and not why the request waits")
     return list(settings.own_daemon)
@@ -145,7 +145,7 @@ async def _check_target(target: object, settings: Settings, daemons: Sequence[st
         return
     for url in daemons if names == [DEFAULT] else ():
         try:
-            if target in (names := [DEFAULT, *await query_targets(url)]):
+            if target in (names := [DEFAULT, *await query_targets(url, token=settings.http_token)]):
                 return
         except DaemonUnreachable:
             continue

@@ -107,7 +107,7 @@ class Client:
         reported: DaemonAnswer | None = None
         try:
             following.has_daemons = False
-            reported = await query_all(self.daemons, ticket.request_id)
+            reported = await query_all(self.daemons, ticket.request_id, token=self.settings.http_token)
             following.has_daemons = bool(self.daemons)
             held = next((one for one in reported.held if one.request_id == ticket.request_id), None)
             finished = next((one for one in reported.finished if _is_end_of(one, ticket)), None)

@@ -32,7 +32,7 @@ class DaemonAnswer:
     extras: Mapping[str, Any]
 
 
-async def query_requests(url: str, about: str | None = None) -> DaemonAnswer:
+async def query_requests(url: str, about: str | None = None, *, token: str = "") -> DaemonAnswer:
     """Return the requests that a daemon has in progress or finished lately, all or those `about` one id, name or ARN.
 
     Raises `DaemonUnreachable`.
@@ -42,7 +42,7 @@ async def query_requests(url: str, about: str | None = None) -> DaemonAnswer:
 
     async def fetch(after: str | None) -> Mapping[str, Any]:
         given = {name: value for name, value in (("about", about), ("after", after)) if value is not None}
-        return await _get(url, "requests", given)
+        return await _get(url, "requests", given, token)
 
     try:
         async for page in Pager("/requests", fetch, lambda page: page["next"]):
@@ -54,32 +54,35 @@ async def query_requests(url: str, about: str | None = None) -> DaemonAnswer:
     return reported
 
 
-async def query_all(urls: Sequence[str], about: str | None = None) -> DaemonAnswer:
+async def query_all(urls: Sequence[str], about: str | None = None, *, token: str = "") -> DaemonAnswer:
     """Return the answers of several daemons together; `extras` is the last one's. Raises `DaemonUnreachable`."""
-    answers = [await query_requests(url, about) for url in urls]
+    answers = [await query_requests(url, about, token=token) for url in urls]
     held = {one.message_id: one for reported in answers for one in reported.held}
     finished = tuple(one for reported in answers for one in reported.finished)
     return DaemonAnswer(tuple(held.values()), finished, answers[-1].extras if answers else {})
 
 
-async def query_targets(url: str) -> Sequence[str]:
+async def query_targets(url: str, *, token: str = "") -> Sequence[str]:
     """Return the targets of a daemon beside the default. Raises `DaemonUnreachable`."""
-    return list((await query_requests(url, "")).extras.get("targets", {}))
+    return list((await query_requests(url, "", token=token)).extras.get("targets", {}))
 
 
-async def query_failures(url: str) -> Mapping[str, str]:
+async def query_failures(url: str, *, token: str = "") -> Mapping[str, str]:
     """Return the failures that a daemon reports by name; none if it is ready. Raises `DaemonUnreachable`."""
-    page = await _get(url, "readyz", {}, HTTPStatus.SERVICE_UNAVAILABLE)
+    page = await _get(url, "readyz", {}, token, HTTPStatus.SERVICE_UNAVAILABLE)
     failures = page.get("troubles")
     return failures if isinstance(failures, dict) else {}
 
 
-async def _get(url: str, page_name: str, given: Mapping[str, str], *also: HTTPStatus) -> Mapping[str, Any]:
+async def _get(url: str, page_name: str, given: Mapping[str, str], token: str, *also: HTTPStatus) -> Mapping[str, Any]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=SECONDS)) as session,
-            session.get(f"{url.rstrip('/')}/{page_name}", params=given, allow_redirects=False) as answer,
+            session.get(f"{url.rstrip('/')}/{page_name}", params=given, headers=headers, allow_redirects=False) as answer,
         ):
+            if answer.status == HTTPStatus.UNAUTHORIZED:
+                raise DaemonUnreachable(f"{url} wants another token; set SLIPWAY_HTTP_TOKEN to that of the daemon")
             if answer.status not in {HTTPStatus.OK, *also}:
                 raise DaemonUnreachable(
                     f"{url} answers HTTP {answer.status}; give the address of a daemon's health and metrics"

@@ -16,8 +16,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from slipway.core.call_errors import pause_seconds
+from slipway.http.access import RequestHandler, add_security_headers, check_host, check_token, is_authorized
 from slipway.http.health import LoopLagMonitor, Readiness, is_alive
-from slipway.http.host_check import check_host
 from slipway.http.page.routes import StatusPage
 from slipway.http.requests_api import CallRates, holdings
 from slipway.worker.runtime.worker import Worker
@@ -37,8 +37,9 @@ class CannotListen(Exception):
 class Endpoint:
     """Listens from the start of the daemon until its end, and serves the application that was set last."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, token: str = "") -> None:
         self.host = host
+        self.token = token
         self._port = port
         self._runner: web.AppRunner | None = None
         self._face: web.Server | None = None
@@ -85,7 +86,9 @@ class Endpoint:
         self._server = await loop.create_server(self._protocol, self.host, self._port, backlog=128)
 
     def _protocol(self) -> asyncio.BaseProtocol:
-        return asyncio.Protocol() if self._face is None else self._face()
+        if self._face is None:
+            return asyncio.Protocol()
+        return RequestHandler(self._face, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type]
 
     async def _keep_trying(self, failed: OSError, rng: random.Random) -> None:
         failures = 0
@@ -107,15 +110,14 @@ def starting_application(endpoint: Endpoint, registry: CollectorRegistry, waits:
     async def livez(_: web.Request) -> web.Response:
         return web.json_response({"alive": True, "why": "starting"})
 
-    async def readyz(_: web.Request) -> web.Response:
-        failures = dict(waits) or {"daemon": "starting"}
-        return web.json_response({"ready": False, "troubles": failures}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+    async def readyz(request: web.Request) -> web.Response:
+        return _readiness(request, endpoint, dict(waits) or {"daemon": "starting"}, is_ready=False)
 
     async def otherwise(_: web.Request) -> web.Response:
         said = "".join(f"{name}: {text}\n" for name, text in waits.items())
         return web.Response(text=f"Slipway is starting.\n{said}", status=HTTPStatus.SERVICE_UNAVAILABLE)
 
-    app = web.Application(middlewares=[check_host(endpoint.host, endpoint.addresses)])
+    app = _application(endpoint)
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), _metrics(registry), web.get("/{path:.*}", otherwise)])
     return app
 
@@ -136,19 +138,35 @@ def application(
         is_well, sentence = is_alive(slipway, pulse, started_at)
         return web.json_response({"alive": is_well, "why": sentence}, status=200 if is_well else 503)
 
-    async def readyz(_: web.Request) -> web.Response:
+    async def readyz(request: web.Request) -> web.Response:
         failures = {"daemon": "stopping"} if slipway.is_stopping else await readiness.failures()
         is_ready = not slipway.is_stopping and readiness.is_ready(failures)
-        return web.json_response({"ready": is_ready, "troubles": failures}, status=200 if is_ready else 503)
+        return _readiness(request, endpoint, failures, is_ready=is_ready)
 
     async def requests(request: web.Request) -> web.Response:
         asked = request.query
         return web.json_response(holdings(slipway, lines(), asked.get("about"), asked.get("after")))
 
-    app = web.Application(middlewares=[check_host(endpoint.host, endpoint.addresses)])
+    app = _application(endpoint)
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), _metrics(registry), web.get("/requests", requests)])
     page.join(app)
     return app
+
+
+def _application(endpoint: Endpoint) -> web.Application:
+    """Return an application without routes, whose every response has the security headers."""
+    checks = [check_host(endpoint.host, endpoint.addresses), *([check_token(endpoint.token)] if endpoint.token else [])]
+    app = web.Application(middlewares=checks)
+    app.on_response_prepare.append(add_security_headers)
+    return app
+
+
+def _readiness(request: web.Request, endpoint: Endpoint, failures: Mapping[str, str], *, is_ready: bool) -> web.Response:
+    """Answer a readiness probe. Without the token, if there is one, the texts are not shown."""
+    if endpoint.token and not is_authorized(request.headers.get("Authorization"), endpoint.token):
+        failures = dict.fromkeys(failures, "shown with the token")
+    status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
+    return web.json_response({"ready": is_ready, "troubles": failures}, status=status)
 
 
 def _metrics(registry: CollectorRegistry) -> web.RouteDef:

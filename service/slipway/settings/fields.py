@@ -192,6 +192,18 @@ SETTINGS: Final = (
         reason="a common unprivileged port of images and probes.",
     ),
     Field(
+        name="http_token",
+        kind=FieldKind.TEXT,
+        least=0,
+        most=4096,
+        letters="!-~",
+        pattern=r"(?:.{16,4096})?",
+        doc="Token that every HTTP request must present, except to /livez and /readyz: as a bearer token, or as the password "
+        "of HTTP basic authentication; empty for none. Set it as a variable, from a secret.",
+        reason="on loopback only this machine can read the page; set a token if others can reach it.",
+        remedy="use at least 16 printable ASCII characters without spaces, like the output of: openssl rand -hex 32",
+    ),
+    Field(
         name="log_level",
         kind=FieldKind.TEXT,
         choices=("debug", "info", "warning", "error"),

@@ -78,6 +78,8 @@ class Settings:
     """Path of a file; empty without permission rules."""
     http_host: str
     http_port: int
+    http_token: str = field(repr=False)
+    """Empty for none."""
     log_level: str
     log_format: str
     targets: tuple[TargetSettings, ...]

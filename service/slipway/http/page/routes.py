@@ -1,4 +1,4 @@
-"""Routes of the status page: `/`, `/request?about=`, `/live`, and the files that pages load."""
+"""Routes of the status page: `/`, `/request?about=`, `/live`, and files; and the document around the sections."""
 
 from __future__ import annotations
 
@@ -6,22 +6,99 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
+from importlib import resources
 from typing import Final
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from slipway.aws.adapters.retry import APPLIED
-from slipway.http.page.call_history import CallHistory
-from slipway.http.page.labels import format_clock
-from slipway.http.page.layout import HEADERS, DaemonIdentity, DocumentBuilder, assets
+from slipway.http.page.elements import Html, el, format_clock, join
 from slipway.http.page.live_stream import LiveView
-from slipway.http.page.markup import Html, el
-from slipway.http.page.sections import SECTIONS, waiting
-from slipway.http.page.timeline import find_requests, request
-from slipway.http.page.view import Rows, rows_of, view_of
+from slipway.http.page.overview import SECTIONS, waiting
+from slipway.http.page.request_page import find_requests, request
+from slipway.http.page.snapshot import CallHistory, Rows, rows_of, view_of
 from slipway.worker.runtime.worker import Worker
+
+_KINDS: Final = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A file of the package. Its path changes with its content, so that browsers may cache it indefinitely."""
+
+    name: str
+    kind: str
+    content: bytes
+
+    @property
+    def address(self) -> str:
+        """The path at which it is served."""
+        stem, _, kind = self.name.partition(".")
+        return f"/assets/{stem}.{sha256(self.content).hexdigest()[:12]}.{kind}"
+
+
+def assets() -> dict[str, Asset]:
+    """Return the page's files by name."""
+    files = resources.files(__package__)
+    return {name: Asset(name, kind, (files / name).read_bytes()) for name, kind in _KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonIdentity:
+    """The queue, account and Region of this daemon, shown at the top of every page."""
+
+    queue: str
+    account: str
+    region: str
+
+
+class DocumentBuilder:
+    """Builds documents."""
+
+    def __init__(self, place: DaemonIdentity, files: Mapping[str, Asset]) -> None:
+        self._place = place
+        self._addresses = {name: asset.address for name, asset in files.items()}
+
+    def document(self, title: str, sections: Mapping[str, Html], live: str, kind: str) -> str:
+        """Return a document that is complete without JavaScript. With it, the stream at `live` updates the document."""
+        at = self._addresses
+        head = el(
+            "head",
+            el("meta", charset="utf-8"),
+            el("title", title),
+            el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            el("meta", name="color-scheme", content="light dark"),
+            el("link", rel="icon", href=at["mark.svg"], type="image/svg+xml"),
+            el("link", rel="stylesheet", href=at["page.css"]),
+            el("script", src=at["page.js"], defer=True),
+        )
+        skip = el("a", "Skip to content", href="#main", class_="skip")
+        main = el("main", *sections.values(), id="main", tabindex=-1, class_=kind)
+        body = el("body", skip, self._top(), main, self._foot(), data_live=live)
+        return f"<!doctype html>{el('html', head, body, lang='en')}"
+
+    def _top(self) -> Html:
+        place = self._place
+        mark = join(el("img", src=self._addresses["mark.svg"], alt="", width=22, height=22), el("span", "Slipway"))
+        where = (el("span", place.queue, class_="queue"), el("span", f"{place.region} · {place.account}"))
+        find = el("input", type="search", name="about", placeholder="Request id, deployment, ARN", aria_label="Find a request",
+                  required=True, autocomplete="off", spellcheck="false")  # fmt: skip
+        search = el("form", find, el("button", "Find"), action="/request", method="get", role="search")
+        return el("header", el("a", mark, href="/", class_="mark"), el("p", *where, class_="where"), search, class_="top")
+
+    def _foot(self) -> Html:
+        quiet = el("noscript", "Without JavaScript, reload this page to update it. ")
+        links = [el("a", path, href=path) for path in ("/livez", "/readyz", "/metrics", "/requests")]
+        return el("footer", el("p", quiet, "Read-only. As data: ", *_between(links, ", "), "."), class_="foot")
+
+
+def _between(parts: list[Html], word: str) -> list[Html | str]:
+    return [each for part in parts for each in (word, part)][1:]
+
 
 MOST_VIEWERS: Final = 32
 NOTING_SECONDS: Final = 5.0
@@ -40,8 +117,8 @@ ROUTINE: Final = frozenset(
 )
 """Calls that are made while nothing happens."""
 
-_STREAM: Final = HEADERS | {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
-_FOR_EVER: Final = HEADERS | {"Cache-Control": "public, max-age=31536000, immutable"}
+_STREAM: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+_FOREVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 
 class StatusPage:
@@ -85,7 +162,7 @@ class StatusPage:
     async def _live(self, asked: web.Request) -> web.StreamResponse:
         if sum(screen.viewers for screen in self._screens.values()) >= MOST_VIEWERS:
             text = f"too many live viewers, the limit is {MOST_VIEWERS}. Reload the page instead\n"
-            return web.Response(status=503, text=text, headers=HEADERS | {"Retry-After": "30"})
+            return web.Response(status=503, text=text, headers={"Retry-After": "30"})
         about = asked.query.get("about")
         response = web.StreamResponse(headers=_STREAM)
         await response.prepare(asked)
@@ -146,11 +223,11 @@ class StatusPage:
 
 
 async def _file(content: bytes, kind: str, _: web.Request) -> web.Response:
-    return web.Response(body=content, content_type=kind, charset="utf-8", headers=_FOR_EVER)
+    return web.Response(body=content, content_type=kind, charset="utf-8", headers=_FOREVER)
 
 
 def _page(text: str, status: int = 200) -> web.Response:
-    return web.Response(text=text, content_type="text/html", charset="utf-8", status=status, headers=HEADERS)
+    return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
 
 
 def _moment() -> Html:

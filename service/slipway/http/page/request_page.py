@@ -9,9 +9,8 @@ from typing import Final
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.time_format import format_duration, format_duration_roughly
-from slipway.http.page.labels import count, format_clock, named, waits_for
-from slipway.http.page.markup import Child, Html, el, join
-from slipway.http.page.sections import LOOKS
+from slipway.http.page.elements import Child, Html, count, el, format_clock, join, named, waits_for
+from slipway.http.page.overview import LOOKS
 from slipway.http.requests_api import is_about, request_status
 from slipway.worker.publishing.history import HistoryEntry
 from slipway.worker.runtime.worker import Worker

@@ -1,4 +1,4 @@
-"""Sections of the status page, each a function of the view and the calls of the last hour."""
+"""Sections of the overview, each a function of the snapshot and the calls of the last hour."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.quota import Counts
 from slipway.core.time_format import columns, format_duration, format_duration_roughly
-from slipway.http.page.call_history import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, LastHour
-from slipway.http.page.charts import bars, cells
-from slipway.http.page.labels import count, format_clock, link, waits_for
-from slipway.http.page.markup import Child, Html, el, join
-from slipway.http.page.view import WAITING_ROWS, Account, Flight, View
+from slipway.http.page.elements import Child, Html, bars, cells, count, el, format_clock, join, link, waits_for
+from slipway.http.page.snapshot import (
+    ANSWERED,
+    FAILED,
+    KINDS,
+    MINUTES,
+    THROTTLED,
+    WAITING_ROWS,
+    Account,
+    Flight,
+    LastHour,
+    View,
+)
 from slipway.worker.publishing.history import HistoryEntry
 
 Section = Callable[[View, LastHour], Html]
