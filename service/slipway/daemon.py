@@ -34,9 +34,9 @@ from slipway.http.metrics import Measures, process_registry, registry_of
 from slipway.http.page.routes import DaemonIdentity, StatusPage
 from slipway.http.requests_api import CallRates
 from slipway.http.server import CannotListen, Endpoint, application, starting_application
-from slipway.pauses import rest
 from slipway.settings.load import Settings, WrongSetting, load, load_permissions, load_triggers
 from slipway.telemetry.setup import tracing
+from slipway.worker.kernel.interrupts import rest
 from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.queue.intake import MOST_POLLS
 from slipway.worker.runtime.worker import LONGEST_SHUTDOWN_SECONDS, Worker

@@ -242,7 +242,7 @@ SEEDED_BUGS = (
     ),
     SeededBug(
         "a refusal is tried again at once",
-        "slipway.worker.kernel.observe",
+        "slipway.worker.kernel.retry",
         "            report_progress(Progress.WAITING, step.reason, step.message)\n"
         "            await lease.pause(pause_seconds(failures, self._rng))\n",
         "            report_progress(Progress.WAITING, step.reason, step.message)\n            await lease.pause(0.0)\n",
@@ -443,13 +443,13 @@ SEEDED_BUGS = (
     ),
     SeededBug(
         "the end of a pipeline cancels nothing",
-        "slipway.worker.actions.sagemaker_stop",
+        "slipway.worker.actions.cancel",
         "        ended = await self._cancel(stopping, lease)\n",
         "        ended = Outcome(OutcomeKind.CANCEL_TAKEN)\n",
     ),
     SeededBug(
         "whoever died with the end of a pipeline has answered it",
-        "slipway.worker.actions.sagemaker_stop",
+        "slipway.worker.actions.cancel",
         "        if not is_first:\n",
         "        if False:\n",
     ),

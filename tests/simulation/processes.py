@@ -32,8 +32,8 @@ from slipway.core.sqs.messages import CONTINUATION
 from slipway.local.account import StandInDeployment
 from slipway.local.behaviour import Behaviour
 from slipway.local.stack import LocalAws
-from slipway.pauses import rest
 from slipway.settings.fields import variable
+from slipway.worker.kernel.interrupts import rest
 from tests.e2e.daemons import MODEL, Daemon, Results, a_request, listening
 
 T = TypeVar("T")

@@ -56,7 +56,7 @@ MODULES = frozenset(
         "slipway.worker.queue.leases",
         "slipway.worker.kernel.lease",
         "slipway.worker.actions.deploy",
-        "slipway.worker.actions.sagemaker_stop",
+        "slipway.worker.actions.cancel",
         "slipway.worker.queue.intake",
         "slipway.worker.scheduling.reaper",
         "slipway.worker.runtime.capacity",

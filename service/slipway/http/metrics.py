@@ -21,7 +21,7 @@ from slipway.core.events.callbacks import Callback
 from slipway.core.lifecycle.outcomes import OutcomeKind, Settlement
 from slipway.http.health import LoopLagMonitor
 from slipway.logs import Losses
-from slipway.worker.kernel.counters import Histogram
+from slipway.worker.kernel.telemetry import Histogram
 from slipway.worker.publishing.callbacks import UNDELIVERED
 from slipway.worker.runtime.target_runtime import TargetRuntime
 from slipway.worker.runtime.worker import Worker

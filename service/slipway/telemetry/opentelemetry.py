@@ -31,7 +31,7 @@ from slipway.core.events.trace_context import TraceParent, trace_start
 from slipway.core.sqs.continuations import Delivery
 from slipway.core.time_format import format_time
 from slipway.worker.kernel.interrupts import Interrupted
-from slipway.worker.kernel.tracing import CREATE, DELETE, PUBLISH, REPLY, UPDATE
+from slipway.worker.kernel.telemetry import CREATE, DELETE, PUBLISH, REPLY, UPDATE
 
 EXPORT_ON_SHUTDOWN_SECONDS: Final = 3.0
 """Longest time for sending the last spans at shutdown."""

@@ -11,7 +11,7 @@ from slipway.core.sqs.messages import Message
 from slipway.worker.kernel.batches import Batches
 from slipway.worker.kernel.interrupts import DeadlinePassed, LeaseLost, Stopping, Waits
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import no_progress
+from slipway.worker.kernel.retry import no_progress
 from slipway.worker.scheduling.ordering import RequestOrder
 from tests.simulator.virtual_loop import Deadlock, run
 

@@ -11,9 +11,9 @@ import pytest
 
 from slipway.core.sqs import continuations
 from slipway.core.sqs.messages import Message, QueueTraits
-from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import LeaseLost, TooLongHeld
 from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.telemetry import Counters
 from slipway.worker.queue.intake import BUSY_POLL_SECONDS, Intake
 from slipway.worker.queue.leases import LONGEST_HOLD_SECONDS, LOOKED_AFTER_AT_ONCE, Leases
 from tests.simulator.callers import Callers

@@ -14,10 +14,10 @@ from slipway.core.requests.models import Deploy
 from slipway.core.scheduling.quota import Counts, Quota
 from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import Message, QueueTraits
-from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import LeaseLost, Stopping, Wait, complete
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import no_progress
+from slipway.worker.kernel.retry import no_progress
+from slipway.worker.kernel.telemetry import Counters
 from slipway.worker.queue.intake import Intake
 from slipway.worker.queue.leases import Leases
 from slipway.worker.scheduling.slots import Slots

@@ -17,7 +17,7 @@ from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import Message
 from slipway.http.requests_api import holdings
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import no_progress
+from slipway.worker.kernel.retry import no_progress
 from slipway.worker.scheduling.ordering import RequestOrder
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World

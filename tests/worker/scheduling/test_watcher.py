@@ -9,8 +9,8 @@ import pytest
 
 from slipway.core.bedrock import Deployment, Page, Status
 from slipway.core.requests.targets import DEFAULT
-from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Wait
+from slipway.worker.kernel.telemetry import Counters
 from slipway.worker.scheduling.watcher import WOKEN_AT_ONCE, Watcher
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import Final, Protocol
@@ -15,7 +16,6 @@ from typing import Final, Protocol
 from slipway.core.bedrock import Created, Deployment, ModelState, Page, Status, deployment_pages
 from slipway.core.call_errors import CallFailed, ResourceMissing
 from slipway.core.diagnostics.probe import ProbeCall
-from slipway.pauses import rest
 
 PREFIX: Final = "slipway-probe-"
 TAG: Final = "slipway:probe"
@@ -122,7 +122,8 @@ class ProbeClient:
 
     async def pause(self, seconds: float) -> None:
         """Wait. Raises `Stopped`."""
-        await rest(seconds, unless=self._stopping)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
         self._check_stopped()
 
     async def create(self, asked: str, name: str, token: str) -> ProbeCall:
@@ -200,7 +201,8 @@ class ProbeClient:
                     "deleting what was created, which Bedrock may not permit before its creation ends; Ctrl-C leaves it"
                 )
                 is_reported = True
-            await rest(POLL_SECONDS, unless=self._hurried)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), POLL_SECONDS)
 
     async def _delete_all(self) -> tuple[list[str], bool]:
         """Return what is left, and whether List confirmed it."""

@@ -18,8 +18,8 @@ from slipway.core.requests.models import Delete
 from slipway.worker.actions.driver import ActionDriver, Run
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import ObserverBedrock, timed_out
-from slipway.worker.kernel.tracing import DELETE
+from slipway.worker.kernel.retry import ObserverBedrock, timed_out
+from slipway.worker.kernel.telemetry import DELETE
 
 log = structlog.get_logger()
 
@@ -94,7 +94,7 @@ class DeleteAction(ActionDriver[Delete, DeleteFacts, Observe | DeleteDeployment]
                 return last.outcome
             if isinstance(observation, Found):
                 return timed_out(request.timeout, reason, text, facts.target)
-            await run.lease.pause(pause_seconds(facts.absences, self._rng))  # one absence is not believed
+            await run.lease.pause(pause_seconds(facts.absences, self.rng))  # one absence is not believed
 
 
 def _identifier(request: Delete, facts: DeleteFacts) -> str:

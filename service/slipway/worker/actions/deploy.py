@@ -34,11 +34,10 @@ from slipway.worker.actions.delete import DeleteBedrock, delete_deployment
 from slipway.worker.actions.driver import ActionDriver, Run
 from slipway.worker.actions.smoke_test import SmokeTestBedrock, SmokeTester
 from slipway.worker.actions.update import UpdateAction
-from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import LONG_SECONDS, Lease
-from slipway.worker.kernel.observe import ReportProgress, no_progress, timed_out
-from slipway.worker.kernel.tracing import CREATE
+from slipway.worker.kernel.retry import ReportProgress, no_progress, timed_out
+from slipway.worker.kernel.telemetry import CREATE, Counters
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
 

@@ -8,17 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, Self, TypeVar
 
-import structlog
-
-from slipway.core.call_errors import CallFailed, pause_seconds
+from slipway.core.call_errors import CallFailed
 from slipway.core.lifecycle.outcomes import Outcome
-from slipway.core.lifecycle.steps import Finish, Pause, SendContinuation, reason_for
+from slipway.core.lifecycle.steps import Finish, Pause, SendContinuation
 from slipway.core.requests.models import Request
 from slipway.worker.kernel.interrupts import DeadlinePassed
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import Observer, ObserverBedrock, ReportProgress
-
-log = structlog.get_logger()
+from slipway.worker.kernel.retry import Observer, ObserverBedrock, ReportProgress
 
 
 class RequestFacts(Protocol):
@@ -62,7 +58,7 @@ class ActionDriver(ABC, Generic[RequestT, FactsT, StepT]):
     ) -> None:
         self.decide = decide
         self.observer = Observer(bedrock, rng)
-        self._rng = rng
+        self.rng = rng
 
     async def run(self, run: Run[RequestT]) -> Outcome | SendContinuation:
         """Return the request's outcome, or the continuation to send. Raises `Interrupted`."""
@@ -85,9 +81,7 @@ class ActionDriver(ABC, Generic[RequestT, FactsT, StepT]):
                     try:
                         result = await self.act(step, facts, run)
                     except CallFailed as failed:
-                        log.info("look.failed", code=failed.code, error=str(failed))
-                        with lease.waiting_for(reason_for(failed), str(failed)):
-                            await lease.pause(pause_seconds(facts.failures, self._rng))
+                        await self.observer.pause_after(failed, facts.failures, lease)
                         facts = facts.after_failure()
                         continue
                     if isinstance(result, Outcome | SendContinuation):

@@ -14,7 +14,7 @@ from slipway.core.lifecycle.steps import Finish, Pause
 from slipway.core.requests.models import Deploy
 from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import Observer, ObserverBedrock, ReportProgress
+from slipway.worker.kernel.retry import Observer, ObserverBedrock, ReportProgress
 
 
 class ModelSource(ObserverBedrock, Protocol):

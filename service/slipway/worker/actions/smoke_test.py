@@ -16,7 +16,7 @@ from slipway.core.lifecycle.tags import SmokeTestTag, update_key
 from slipway.core.requests.models import Request, SmokeTest
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import Observer, ObserverBedrock, ReportProgress
+from slipway.worker.kernel.retry import Observer, ObserverBedrock, ReportProgress
 
 log = structlog.get_logger()
 

@@ -18,8 +18,8 @@ from slipway.worker.actions.driver import ActionDriver, Run
 from slipway.worker.actions.smoke_test import SmokeTestBedrock, SmokeTester
 from slipway.worker.kernel.interrupts import Wait
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import timed_out
-from slipway.worker.kernel.tracing import UPDATE
+from slipway.worker.kernel.retry import timed_out
+from slipway.worker.kernel.telemetry import UPDATE
 
 log = structlog.get_logger()
 
@@ -47,7 +47,6 @@ class UpdateAction(ActionDriver[Update, UpdateFacts, _Step]):
         self._bedrock = bedrock
         self._may_force = may_force
         self._poll_seconds = poll_seconds
-        self._rng = rng
         self._smoke_tester = SmokeTester(bedrock, rng)
 
     def initial_facts(self, lease: Lease) -> UpdateFacts:
@@ -99,7 +98,7 @@ class UpdateAction(ActionDriver[Update, UpdateFacts, _Step]):
         lease = run.lease
         with lease.waiting_for(step.reason, step.message):
             run.report_progress(Progress.WAITING, step.reason, step.message)
-            await lease.pause(self._poll_seconds * (0.8 + self._rng.random() / 5))
+            await lease.pause(self._poll_seconds * (0.8 + self.rng.random() / 5))
         arn = facts.observation.deployment.arn if isinstance(facts.observation, Found) else run.request.name
         return facts.after_poll(await self._bedrock.get(arn, wait=lease.wait_to_call))
 

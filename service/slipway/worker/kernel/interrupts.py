@@ -1,7 +1,8 @@
 """Interruptible waits: the only points at which the coroutine of a request may be interrupted.
 
 No task is cancelled. A coroutine waits through `Waits`, and an interruption ends a wait, never a call: the lease was lost, the
-daemon stops, the twelve hours of SQS are nearly over, or the request's deadline has passed.
+daemon stops, the twelve hours of SQS are nearly over, or the request's deadline has passed. `rest` is the pause of a loop that
+belongs to no request.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Protocol, TypeVar
 
@@ -228,3 +230,10 @@ def complete(future: asyncio.Future[None]) -> None:
     """Complete a future, unless it was completed or interrupted before."""
     if not future.done():
         future.set_result(None)
+
+
+async def rest(seconds: float, unless: asyncio.Event) -> None:
+    """Sleep, or return as soon as the event is set."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await unless.wait()

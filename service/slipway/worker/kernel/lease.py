@@ -15,7 +15,7 @@ from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.sqs.continuations import DELETE, KEEP, Delivery
 from slipway.core.sqs.messages import Message
 from slipway.worker.kernel.interrupts import Cancelled, Deadlines, LeaseLost, Postponed, Superseded, Waits
-from slipway.worker.kernel.tracing import UNTRACED, WAIT, Trace, Tracer
+from slipway.worker.kernel.telemetry import UNTRACED, WAIT, Trace, Tracer
 
 LONGEST_MEMORY: Final = 8
 """How many past waits of a request are kept for the status page and the requests API."""

@@ -21,11 +21,10 @@ from slipway.core.call_errors import CallFailed, Conflicting, Refused, ResourceM
 from slipway.core.events.callbacks import Callback, EventCopy, callbacks_for
 from slipway.core.events.publish import Publication
 from slipway.core.schema.rejection import ReplyTo
-from slipway.pauses import rest
-from slipway.worker.kernel.counters import Counters
+from slipway.worker.kernel.interrupts import rest
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.retry import Retries
-from slipway.worker.kernel.tracing import REPLY
+from slipway.worker.kernel.telemetry import REPLY, Counters
 
 log = structlog.get_logger()
 

@@ -12,9 +12,9 @@ import structlog
 from slipway.core.call_errors import CallFailed, Refused
 from slipway.core.events.publish import Publication, minimal
 from slipway.worker.kernel.batches import Batches
-from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.retry import Retries
+from slipway.worker.kernel.telemetry import Counters
 
 log = structlog.get_logger()
 

@@ -9,9 +9,9 @@ import structlog
 
 from slipway.core.call_errors import CallFailed
 from slipway.core.sqs.messages import Outgoing
-from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.retry import Retries
+from slipway.worker.kernel.telemetry import Counters
 
 log = structlog.get_logger()
 

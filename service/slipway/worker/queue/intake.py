@@ -13,10 +13,9 @@ import structlog
 
 from slipway.core.call_errors import CallFailed, pause_seconds
 from slipway.core.sqs.messages import Message
-from slipway.pauses import rest
-from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.interrupts import Interrupted, Stopping, Wait, Waits
+from slipway.worker.kernel.interrupts import Interrupted, Stopping, Wait, Waits, rest
 from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.telemetry import Counters
 from slipway.worker.queue.leases import Leases
 
 log = structlog.get_logger()

@@ -19,12 +19,11 @@ from slipway.core.call_errors import CallFailed, ReceiptExpired, Refused, pause_
 from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.lineage import hidden_seconds
 from slipway.core.sqs.messages import Message, Outgoing, QueueTraits, attribute_bytes
-from slipway.pauses import rest
 from slipway.worker.kernel.batches import Batches
-from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.interrupts import Deadlines, LeaseLost, TooLongHeld
+from slipway.worker.kernel.interrupts import Deadlines, LeaseLost, TooLongHeld, rest
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.retry import Retries
+from slipway.worker.kernel.telemetry import Counters
 
 log = structlog.get_logger()
 

@@ -13,9 +13,9 @@ import structlog
 from slipway.core.lifecycle.outcomes import Continue, Reason, Release
 from slipway.core.requests.models import AnyRequest, Deploy
 from slipway.core.sqs.lineage import MOST_DEATHS
-from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Postponed
 from slipway.worker.kernel.lease import Lease
+from slipway.worker.kernel.telemetry import Counters
 from slipway.worker.queue.intake import reserved_places
 from slipway.worker.queue.leases import Leases
 from slipway.worker.runtime.target_runtime import TargetRuntime
@@ -104,7 +104,7 @@ class Capacity:
             other for other in self._leases if other.request is not None and not other.is_leaving and other is not lease
         ]
         deploys = [other for other in others_leased if isinstance(other.request, Deploy)]
-        if isinstance(request, Deploy) and not lease.delivery.decisions.allows_delete:
+        if not self._returns_soon(request, lease):
             is_room = _places(deploys) + lease.places <= self._most_deploys
             is_room &= _places(others_leased) + lease.places <= self._comfortable
             return is_room or self._make_room(deploys, request, lease)
@@ -181,7 +181,7 @@ class Capacity:
             for earlier, until in self._away.get(key, {}).items()
         )
 
-    def _make_room(self, deploys: Sequence[Lease], request: Deploy, lease: Lease) -> bool:
+    def _make_room(self, deploys: Sequence[Lease], request: AnyRequest, lease: Lease) -> bool:
         """Postpone waiting requests to free the new one's places; return False if the new one is to be postponed."""
         waiting = [other for other in deploys if self._may_go(other, _WAITS)]
         to_postpone: list[Lease] = []
@@ -195,7 +195,7 @@ class Capacity:
             self._send_away(other)
         return True
 
-    def _first_to_go(self, candidates: Sequence[Lease], request: Deploy, lease: Lease) -> Lease | None:
+    def _first_to_go(self, candidates: Sequence[Lease], request: AnyRequest, lease: Lease) -> Lease | None:
         """Return which waiting request gives up its place for the new one; None if that is the new one itself."""
         waiting: dict[str, list[Lease]] = {}
         for other in candidates:

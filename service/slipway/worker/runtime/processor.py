@@ -45,13 +45,12 @@ from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import RejectionCode, RequestRejected
 from slipway.core.sqs.lineage import LONGEST_DELAY_SECONDS, MOST_DELAYS
 from slipway.core.sqs.messages import QueueTraits
-from slipway.worker.actions.sagemaker_stop import PipelineStops
-from slipway.worker.kernel.counters import Counters
+from slipway.worker.actions.cancel import PipelineStops
 from slipway.worker.kernel.interrupts import DeadlinePassed, Interrupted
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import ReportProgress, no_progress
 from slipway.worker.kernel.policy import WorkerPolicy
-from slipway.worker.kernel.tracing import PUBLISH
+from slipway.worker.kernel.retry import ReportProgress, no_progress
+from slipway.worker.kernel.telemetry import PUBLISH, Counters
 from slipway.worker.publishing.callbacks import CallbackSender
 from slipway.worker.publishing.history import History
 from slipway.worker.publishing.publisher import Publisher
@@ -265,7 +264,7 @@ class MessageProcessor:
 
     def _give_back(self, request: AnyRequest, lease: Lease, runtime: TargetRuntime) -> Settlement | None:
         """Return the settlement of a request that must not take a place now; None if it stays."""
-        if (seconds := self._seconds_hidden(request, lease)) > 0:
+        if (seconds := seconds_until_decisions(request, lease, self._not_before(lease))) > 0:
             if lease.delivery.decisions.cancelled is None:
                 runtime.actions.cancel_action.apply_pending_cancel(lease)
             return Release(seconds)
@@ -273,17 +272,6 @@ class MessageProcessor:
             runtime.actions.cancel_action.apply_pending_cancel(lease)
             return self.capacity.postpone(request, lease)
         return None
-
-    def _seconds_hidden(self, request: AnyRequest, lease: Lease) -> int:
-        """Return for how long the message is hidden before its decisions are acted on: until then it takes no place.
-
-        Not where a Step Functions task expects heartbeats: they are sent only for what is leased.
-        """
-        if request.reply_target.task_token is not None:
-            return 0
-        now, times = lease.now(), times_of(lease, request)
-        until = min(self._not_before(lease), times.deadline or 0.0)
-        return max(0, min(LONGEST_DELAY_SECONDS, math.ceil(until - now)))
 
     async def _wait_for_earlier_messages(self, lease: Lease) -> None:
         """Wait until the decisions of the continuation may be acted on."""
@@ -417,3 +405,14 @@ def times_of(lease: Lease, request: AnyRequest | None = None) -> Times:
     """Return the times of a leased request by the queue's clock."""
     received = lease.delivery.first_received_at
     return Times(lease.now(), received, received + request.timeout if request else None)
+
+
+def seconds_until_decisions(request: AnyRequest, lease: Lease, not_before: float) -> int:
+    """Return for how long a message is hidden before its decisions are acted on: until then it takes no place.
+
+    Not where a Step Functions task expects heartbeats: they are sent only for what is leased.
+    """
+    if request.reply_target.task_token is not None:
+        return 0
+    until = min(not_before, times_of(lease, request).deadline or 0.0)
+    return max(0, min(LONGEST_DELAY_SECONDS, math.ceil(until - lease.now())))

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 from collections import Counter
 from collections.abc import Mapping
@@ -38,11 +37,10 @@ from slipway.core.sqs.lineage import (
 )
 from slipway.core.sqs.messages import QueueTraits
 from slipway.worker.actions.cancel import CancelAction
-from slipway.worker.kernel.counters import Counters
 from slipway.worker.kernel.interrupts import Cancelled, LeaseLost, Postponed, Stopping, Superseded, TooLongHeld
 from slipway.worker.kernel.lease import Lease, TracedLease
 from slipway.worker.kernel.policy import WorkerPolicy
-from slipway.worker.kernel.tracing import Tracer
+from slipway.worker.kernel.telemetry import Counters, Tracer
 from slipway.worker.publishing.callbacks import CallbackSender, CallbackTargets
 from slipway.worker.publishing.history import History
 from slipway.worker.publishing.publisher import Publisher, PublishInterrupted, PublishRefused, Topic
@@ -50,7 +48,7 @@ from slipway.worker.queue import intake
 from slipway.worker.queue.copies import Copies
 from slipway.worker.queue.dead_letter import DeadLetterQueue, DeadLetterSender
 from slipway.worker.queue.leases import LeaseCalls, Leases
-from slipway.worker.runtime.processor import MessageProcessor, times_of
+from slipway.worker.runtime.processor import MessageProcessor, seconds_until_decisions, times_of
 from slipway.worker.runtime.target_runtime import TargetBedrock, TargetRuntime
 from slipway.worker.scheduling.ordering import RequestOrder
 from slipway.worker.scheduling.slots import Slots
@@ -508,7 +506,8 @@ class Worker:
             await self.leases.delete(lease)
             return False
         not_before = self._not_before(lease, decided)
-        delay_seconds = max(delay_seconds, self._seconds_delayed(lease, not_before))
+        if lease.request is not None and not self._traits.is_fifo:  # FIFO queues delay no single message: its reader hides it
+            delay_seconds = max(delay_seconds, seconds_until_decisions(lease.request, lease, not_before))
         before, now = lease.delivery.lineage, asyncio.get_running_loop().time()
         has_survived = has_survived or (lease.begun_at is not None and now - lease.begun_at >= SURVIVAL_SECONDS)
         lineage = Lineage(
@@ -550,17 +549,6 @@ class Worker:
         if decided is not None and decided.allows_delete:
             return lease.now() + continuations.OLDER_VISIBILITIES * self._policy.visibility_timeout
         return lease.delivery.not_before(self._policy.visibility_timeout)
-
-    def _seconds_delayed(self, lease: Lease, not_before: float) -> int:
-        """Return the seconds for which SQS delays a continuation until its decisions may be acted on.
-
-        Not where a Step Functions task expects heartbeats. FIFO queues delay no single message: its reader hides that.
-        """
-        request = lease.request
-        if request is None or self._traits.is_fifo or request.reply_target.task_token is not None:
-            return 0
-        until = min(not_before, times_of(lease, request).deadline or 0.0)
-        return max(0, min(LONGEST_DELAY_SECONDS, math.ceil(until - lease.now())))
 
 
 def _age(lease: Lease) -> float:

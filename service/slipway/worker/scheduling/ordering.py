@@ -12,7 +12,7 @@ from typing import Self
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.kernel.observe import ReportProgress
+from slipway.worker.kernel.retry import ReportProgress
 
 
 class _Lines(dict[str, list["OrderPosition"]]):

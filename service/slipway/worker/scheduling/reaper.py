@@ -16,9 +16,8 @@ from slipway.core.call_errors import CallFailed, Conflicting, Denied, Refused, R
 from slipway.core.lifecycle.expiry import AGAIN_SECONDS, delete_of
 from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.sqs.messages import Outgoing
-from slipway.pauses import rest
-from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.interrupts import Stopping, Wait, Waits
+from slipway.worker.kernel.interrupts import Stopping, Wait, Waits, rest
+from slipway.worker.kernel.telemetry import Counters
 
 log = structlog.get_logger()
 

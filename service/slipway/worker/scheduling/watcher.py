@@ -15,9 +15,8 @@ import structlog
 from slipway.core.bedrock import Deployment, ListStrategy, Page, Status, SweepEstimate, cheapest, deployment_pages
 from slipway.core.call_errors import CallFailed, EndlessListing
 from slipway.core.scheduling.quota import Counts
-from slipway.pauses import rest
-from slipway.worker.kernel.counters import Counters
-from slipway.worker.kernel.interrupts import Wait
+from slipway.worker.kernel.interrupts import Wait, rest
+from slipway.worker.kernel.telemetry import Counters
 
 log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ from slipway.core.events.schema import event_schema
 from slipway.core.events.trace_context import TRACEPARENT
 from slipway.core.lifecycle.tags import REQUEST_TAG
 from slipway.telemetry.opentelemetry import Spans
-from slipway.worker.kernel.tracing import UNTRACED
+from slipway.worker.kernel.telemetry import UNTRACED
 from tests.simulator.bedrock import USUAL
 from tests.simulator.simulation import MODEL, OTHER_MODEL, Replica, World
 from tests.simulator.virtual_loop import run
