@@ -18,6 +18,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from pathlib import Path
 
 SLIPWAY = Path(sys.executable).with_name("slipway")
 MASK = "123456789012"
+START_SECONDS = 60
 STOP_SECONDS = 60
 OK, FOUND, USAGE = 0, 1, 2
 
@@ -143,8 +145,10 @@ def daemon(report: Report) -> Iterator[str]:
             env=os.environ | {"SLIPWAY_HTTP_HOST": "127.0.0.1", "SLIPWAY_HTTP_PORT": str(port), "SLIPWAY_LOG_FORMAT": "json"},
             start_new_session=True,
         )
+        url = f"http://127.0.0.1:{port}"
         try:
-            yield f"http://127.0.0.1:{port}"
+            await_answer(url, process)
+            yield url
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -155,6 +159,17 @@ def daemon(report: Report) -> Iterator[str]:
             own = [line for line in log.read_text("utf-8").splitlines() if report.name in line or '"daemon.' in line]
             report.add("slipway serve", code, time.monotonic() - begun, "\n".join(own))
     log.unlink()
+
+
+def await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
+    """Wait until the daemon answers, for START_SECONDS; what it says, or that it ended, the next command tells."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"{url}/livez"):  # noqa: S310  the daemon that was started here
+                return
+        except OSError:
+            time.sleep(0.2)
 
 
 def free_port() -> int:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.local.demo import sample
 
+LONGEST_SECONDS = 90.0
 ENDS = frozenset(OutcomeKind)
 MODEL = json.loads(sample("plain.json"))["modelArn"]
 
@@ -90,11 +91,12 @@ class Daemon:
             self._changed.set()
 
     async def end(self, number: int = signal.SIGTERM) -> tuple[int, float]:
-        """Send a signal, and wait for the end; answer the exit code, and how many seconds it took."""
+        """Send a signal, and wait for the end; return the exit code and the seconds that it took."""
         began = time.monotonic()
         if self.process.returncode is None:
             self.process.send_signal(number)
-        code = await self.process.wait()
+        async with asyncio.timeout(LONGEST_SECONDS):
+            code = await self.process.wait()
         took = time.monotonic() - began
         if self._reading is not None:
             await self._reading

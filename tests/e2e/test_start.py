@@ -198,13 +198,24 @@ async def test_keys_from_an_endpoint_that_no_header_can_carry_exit_with_2_and_na
             assert "example" not in str(process.entries).replace("AKIDEXAMPLE", ""), "it may be a secret"
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])
-async def test_an_address_that_is_not_of_this_machine_exits_with_2(host: str) -> None:
-    """Whoever runs the daemon, root too, cannot listen there."""
-    async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_HOST=host) as process:
+async def test_an_address_that_only_another_setting_makes_usable_exits_with_2() -> None:
+    """A link-local address without an interface: whoever runs the daemon, root too, cannot listen there."""
+    async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_HOST="fe80::1") as process:
         assert (await process.end(signal.SIGCONT))[0] == 2
         (line,) = process.lines("daemon.refused")
+        assert "fe80::1" in line["error"]
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "2001:db8::1"])
+async def test_an_address_that_this_machine_does_not_have_is_waited_for_and_requests_are_served(host: str) -> None:
+    """A virtual address may appear later."""
+    async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_HOST=host) as process:
+        await process.until(lambda: bool(process.lines("endpoint.waiting")))
+        line = process.lines("endpoint.waiting")[0]
         assert host in line["error"]
+        assert "SLIPWAY_HTTP_HOST" in line["remedy"]
+        await box.send(a_request("bot"))
+        await process.until(lambda: [one["outcome"] for one in process.lines("request.finished")] == ["Active"])
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "::", "0.0.0.0", "localhost"])  # noqa: S104  loopback is asked

@@ -24,8 +24,15 @@ from slipway.worker.runtime.worker import Worker
 
 LONGEST_PAUSE_SECONDS: Final = 15.0
 """Longest pause between two attempts to listen."""
-_NEVER_PASSES: Final = frozenset({errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT})
-"""Errors that only another setting can fix. A port in use may become free, and an address may appear later."""
+_NEVER_PASSES: Final = frozenset({errno.EACCES, errno.EPERM, errno.EAFNOSUPPORT, errno.EINVAL})
+"""Errors that only another setting can fix: no privilege for the port, no such address family, a link-local address without its
+interface. A port in use may become free, and an address may appear later, as a virtual one does.
+"""
+
+_FREE_PORT: Final = "free the port, or set SLIPWAY_HTTP_PORT; 0 for no endpoint"
+_REMEDIES: Final = {
+    errno.EADDRNOTAVAIL: "set SLIPWAY_HTTP_HOST to an address of this machine; 0.0.0.0 for all of them",
+}
 
 log = structlog.get_logger()
 
@@ -95,7 +102,7 @@ class Endpoint:
         while self._server is None:
             failures += 1
             why = f"{self.host} port {self._port}: {failed.strerror or failed}"
-            log.warning("endpoint.waiting", error=why, remedy="free the port, or set SLIPWAY_HTTP_PORT; 0 for no endpoint")
+            log.warning("endpoint.waiting", error=why, remedy=_REMEDIES.get(failed.errno or 0, _FREE_PORT))
             await asyncio.sleep(pause_seconds(failures, rng, longest=LONGEST_PAUSE_SECONDS))
             try:
                 await self._listen()
