@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from hatch_build import absolute
-from slipway.cli.exit_codes import MEANINGS, Exit
+from slipway.cli.output import EXIT_MEANINGS, Exit
 from slipway.core.events.schema import event_schema
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.parsing import RequestRejected, parse_request
@@ -81,7 +81,7 @@ def test_commands_and_options_are_completed(shell: str) -> None:
 
 
 def test_every_exit_code_has_a_meaning() -> None:
-    assert set(MEANINGS) == set(Exit)
+    assert set(EXIT_MEANINGS) == set(Exit)
 
 
 @pytest.mark.parametrize("page", TEXTS)

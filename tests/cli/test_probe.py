@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from slipway.aws.adapters.retry import Caller
-from slipway.cli.exit_codes import Exit
-from slipway.cli.probe.account import SHARE, ProbeRun
+from slipway.cli.output import Exit
 from slipway.cli.probe.client import PREFIX, TAG, Plan, ProbeClient
 from slipway.cli.probe.command import describe_plan, smoke_result
-from slipway.cli.probe.readonly import read_account
+from slipway.cli.probe.questions import SHARE, ProbeRun, read_account
 from slipway.core.diagnostics.probe import ProbeFinding, Question, terms_of, unasked
 from tests.simulator.bedrock import Account, Rules, WatchedBedrock
 from tests.simulator.simulation import MODEL

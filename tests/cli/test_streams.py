@@ -11,7 +11,7 @@ from typing import IO
 
 import pytest
 
-from slipway.cli.exit_codes import Exit
+from slipway.cli.output import Exit
 from tests.e2e.commands import environment
 
 SETTINGS = {

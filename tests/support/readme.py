@@ -12,8 +12,8 @@ from pathlib import Path
 
 import typer
 
-from slipway.cli.exit_codes import MEANINGS, Exit
 from slipway.cli.main import app
+from slipway.cli.output import EXIT_MEANINGS, Exit
 from slipway.core.bedrock import Deployment, Status
 from slipway.core.events.publish import Times, announce_outcome
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind
@@ -97,7 +97,7 @@ def _commands() -> str:
     """What there is to type, by the first sentence of its help; and what it exits with."""
     rows = ["| command | what it does |", "|---|---|"]
     rows += [f"| `slipway {name}` | {_first_sentence(command.help or '')} |" for name, command in commands()]
-    exits = [f"| {exit_.value} | {MEANINGS[exit_]} |" for exit_ in Exit]
+    exits = [f"| {exit_.value} | {EXIT_MEANINGS[exit_]} |" for exit_ in Exit]
     return "\n".join([*rows, "", "| exit code | means |", "|---|---|", *exits]) + "\n"
 
 

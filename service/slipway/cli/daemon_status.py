@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from slipway.cli.exit_codes import Exit
+from slipway.cli.output import Exit
 from slipway.settings.load import WrongSetting, find_endpoint
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def check_health(config: str | None, port: int | None) -> int:
 def list_requests(config: str | None, daemons: Sequence[str], output: Output) -> Exit:
     """Print the requests in progress of some daemons, else of the one on this machine, the oldest first."""
     from slipway.cli.output import CommandError
-    from slipway.client.daemons import DaemonUnreachable, query_all
+    from slipway.client import DaemonUnreachable, query_all
     from slipway.settings.load import NO_QUEUE, load
 
     try:

@@ -13,8 +13,7 @@ from slipway.aws.adapters.identity import CallerIdentity
 from slipway.aws.operator.dead_letter_queue import DeadLetters
 from slipway.aws.operator.operator_session import OperatorSession
 from slipway.aws.sdk.regions import learn_account
-from slipway.cli.exit_codes import Exit
-from slipway.cli.output import Output, age_since, print_facts, print_line
+from slipway.cli.output import Exit, Output, age_since, print_facts, print_line
 from slipway.cli.runner import say
 from slipway.core.call_errors import CallFailed
 from slipway.core.dead_letters import DeadLetter, DeadLetterCause, dead_letter_cause, redriven_message

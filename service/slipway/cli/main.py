@@ -16,13 +16,11 @@ from typing import Annotated
 import typer
 
 from slipway import __version__
-from slipway.cli.command_group import CommandGroup
 from slipway.cli.commands import inspect as inspect_commands
 from slipway.cli.commands import operate as operate_commands
 from slipway.cli.commands import submit as submit_commands
-from slipway.cli.options import Config, choice, share, whole_number, with_connection, with_output
-from slipway.cli.output import CommandError, Form, Output, print_line
-from slipway.cli.streams import checked_streams
+from slipway.cli.options import CommandGroup, Config, choice, share, whole_number, with_connection, with_output
+from slipway.cli.output import CommandError, Form, Output, checked_streams, print_line
 
 app = typer.Typer(
     cls=CommandGroup,
@@ -175,7 +173,7 @@ def triggers_test(
 
     Example: slipway triggers test event.json --triggers triggers.toml
     """
-    from slipway.cli.rules_test import try_triggers
+    from slipway.cli.config import try_triggers
 
     raise typer.Exit(try_triggers(file, rules, str(config) if config else None, output))
 
@@ -205,7 +203,7 @@ def permissions_test(
 
     Example: slipway permissions test request.json --sender AROAEXAMPLEROLEID0001:ci --permissions permissions.toml
     """
-    from slipway.cli.rules_test import try_permissions
+    from slipway.cli.config import try_permissions
 
     raise typer.Exit(try_permissions(file, sender, rules, str(config) if config else None, output))
 

@@ -1,21 +1,25 @@
-"""Output of commands: tables and facts for a person; JSON and YAML, filtered by a JMESPath expression, for a program.
+"""Output and exit codes of commands: tables and facts for a person; JSON and YAML, filtered by JMESPath, for a program.
 
 A table has one line for each row. At a terminal the longest cells are shortened until a row fits; in a pipe, and with
-`-o wide`, nothing is shortened. Texts that come from AWS or from a sender never act on a terminal.
+`-o wide`, nothing is shortened. Texts that come from AWS or from a sender never act on a terminal. A full disk or a closed pipe
+ends a command without a traceback.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO, cast
 
 from slipway.core.time_format import format_time
 
@@ -245,3 +249,102 @@ def _columns() -> int:
 
 def _write(line: str) -> None:
     sys.stdout.write(line + "\n")
+
+
+class Exit(IntEnum):
+    """How a command ended."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    TIMED_OUT = 3
+    REJECTED = 4
+    CANCELLED = 5
+    UNAVAILABLE = 6
+    OUTPUT_LOST = 7
+    STOPPED_WATCHING = 130
+
+
+EXIT_MEANINGS: Final[Mapping[Exit, str]] = {
+    Exit.OK: "success, healthy, or nothing to report",
+    Exit.FAILURE: "the outcome is `Failed` or `RolledBack`, the daemon is not healthy, something was found, no rule "
+    "matches, or what was named does not exist",
+    Exit.USAGE: "an option, an argument or a setting is wrong, or AWS or a daemon did not answer",
+    Exit.TIMED_OUT: "`--wait`: the outcome is `TimedOut`",
+    Exit.REJECTED: "`--wait`: the outcome is `Rejected`",
+    Exit.CANCELLED: "`--wait`: the outcome is `Cancelled` (a `cancel` that succeeds exits with 0)",
+    Exit.UNAVAILABLE: "`--wait`: the request has ended and only its event has the outcome, or the time of `--at-most` is over",
+    Exit.OUTPUT_LOST: "standard output cannot be written (a full disk, a closed pipe): what was done is done",
+    Exit.STOPPED_WATCHING: "Ctrl-C: watching has stopped, and the request continues; `probe` has deleted what it created",
+}
+"""The table in docs/reference/commands.md is generated from these."""
+
+
+CLOSED_BY_READER: Final = (errno.EPIPE, errno.ECONNRESET)
+"""The reader has what it wants, like `head`: nothing to report."""
+
+
+@contextmanager
+def checked_streams() -> Iterator[None]:
+    """Within, a failed write to standard output ends the command with `Exit.OUTPUT_LOST`; to standard error it is dropped."""
+    sys.stdout, sys.stderr = cast("TextIO", _Output(sys.stdout)), cast("TextIO", _Errors(sys.stderr))
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        sys.stdout.flush()
+
+
+class _Stream:
+    """A text stream whose failures are handled where they occur, whatever writes to it."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        # A stream that was closed before the start takes nothing, as one that is open for reading only.
+        self._stream = stream or open(os.devnull, encoding="utf-8")  # noqa: PTH123,SIM115  open until the process ends
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  whatever the stream has
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text; return its length."""
+        try:
+            return self._stream.write(text)
+        except OSError as failed:
+            self._lose(failed)
+            return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        try:
+            self._stream.flush()
+        except OSError as failed:
+            self._lose(failed)
+
+    def _lose(self, failed: OSError) -> None:
+        raise NotImplementedError
+
+    def _discard(self) -> None:
+        """Drop what is buffered, so that the end of the process does not write it again."""
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
+        with suppress(OSError):
+            self._stream.flush()
+
+
+class _Errors(_Stream):
+    """Standard error: what cannot be written changes nothing."""
+
+    def _lose(self, failed: OSError) -> None:  # noqa: ARG002  there is nobody left to report it to
+        self._discard()
+
+
+class _Output(_Stream):
+    """Standard output: what cannot be written ends the command."""
+
+    def _lose(self, failed: OSError) -> NoReturn:
+        self._discard()
+        if failed.errno not in CLOSED_BY_READER:
+            why = failed.strerror or "it is closed"
+            sys.stderr.write(f"slipway: standard output cannot be written ({why}); what was done is done\n")
+        raise SystemExit(Exit.OUTPUT_LOST) from failed

@@ -14,9 +14,8 @@ import typer
 from slipway import __version__, logs
 from slipway.aws.operator.operator_session import OperatorSession, open_operator_session
 from slipway.aws.sdk.regions import NotConfigured
-from slipway.cli.exit_codes import Exit
-from slipway.cli.output import CommandError, paragraph
-from slipway.client.daemons import DaemonUnreachable
+from slipway.cli.output import CommandError, Exit, paragraph
+from slipway.client import DaemonUnreachable
 from slipway.core.call_errors import CallFailed, Denied, Refused, ResourceMissing, Throttled
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import quote

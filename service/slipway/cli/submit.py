@@ -15,12 +15,10 @@ from typing import TYPE_CHECKING, Final
 from slipway.aws.operator.deployment_listing import Filters
 from slipway.aws.operator.operator_session import OperatorSession, OperatorSettings
 from slipway.aws.operator.queues import EventListener
-from slipway.cli.exit_codes import Exit
 from slipway.cli.options import option_of
-from slipway.cli.output import CommandError, Form, Output, is_terminal, print_cells, print_line
+from slipway.cli.output import CommandError, Exit, Form, Output, is_terminal, print_cells, print_line
 from slipway.cli.runner import error_text, say, unknown_target
-from slipway.client import Client, RequestRejected, StatusChange, Ticket
-from slipway.client.daemons import DaemonUnreachable, query_failures, query_targets
+from slipway.client import Client, DaemonUnreachable, RequestRejected, StatusChange, Ticket, query_failures, query_targets
 from slipway.core.bedrock import Status
 from slipway.core.call_errors import CallFailed, UnknownResult
 from slipway.core.requests.targets import DEFAULT

@@ -65,7 +65,7 @@ def list_(
     Examples: slipway list --status failed --name-contains support -o json; slipway list --target research
     """
     from slipway.aws.operator.deployment_listing import Filters
-    from slipway.cli.listing import list_deployments
+    from slipway.cli.deployments import list_deployments
     from slipway.cli.runner import BEDROCK_ONLY, run_command
     from slipway.core.bedrock import Status
 
@@ -103,7 +103,7 @@ def get(
 
     Example: slipway get support-bot-v42
     """
-    from slipway.cli.listing import get_deployment
+    from slipway.cli.deployments import get_deployment
     from slipway.cli.runner import BEDROCK_ONLY, run_command
 
     raise run_command(
@@ -131,7 +131,7 @@ def watch(
 
     Examples: slipway watch; slipway watch --count 1 -o json --query slots
     """
-    from slipway.cli.listing import watch_target
+    from slipway.cli.deployments import watch_target
     from slipway.cli.runner import BEDROCK_ONLY, run_command
 
     raise run_command(
@@ -178,7 +178,7 @@ def explain(
 
     Example: slipway explain support-bot-v42 --daemon http://10.0.0.1:8080
     """
-    from slipway.cli.explain import explain_word
+    from slipway.cli.deployments import explain_word
     from slipway.cli.runner import run_command
 
     raise run_command(

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from slipway.cli.command_group import CommandGroup
-from slipway.cli.exit_codes import Exit
 from slipway.cli.options import (
+    CommandGroup,
     Config,
     Daemons,
     Target,
@@ -20,7 +19,7 @@ from slipway.cli.options import (
     with_connection,
     with_output,
 )
-from slipway.cli.output import Output
+from slipway.cli.output import Exit, Output
 
 app = typer.Typer()
 dlq = typer.Typer(cls=CommandGroup)
@@ -53,7 +52,7 @@ def audit(
 
     Example: slipway audit --daemon http://10.0.0.1:8080 --daemon http://10.0.0.2:8080 --events events.jsonl
     """
-    from slipway.cli.audit import audit_account, read_events
+    from slipway.cli.checks import audit_account, read_events
     from slipway.cli.runner import run_command
 
     archived = None if events is None else read_events(events)
@@ -84,7 +83,7 @@ def doctor(
 
     Example: slipway doctor --daemon http://127.0.0.1:8080
     """
-    from slipway.cli.doctor import report, run_doctor
+    from slipway.cli.checks import report, run_doctor
     from slipway.cli.runner import run_command
     from slipway.core.diagnostics.doctor import of_sentence
 

@@ -14,11 +14,9 @@ from contextlib import contextmanager
 import typer
 
 from slipway.aws.operator.operator_session import OperatorSession
-from slipway.cli.exit_codes import Exit
-from slipway.cli.output import CommandError, Output, paragraph, print_line, print_sentence
-from slipway.cli.probe.account import ProbeRun
+from slipway.cli.output import CommandError, Exit, Output, paragraph, print_line, print_sentence
 from slipway.cli.probe.client import PREFIX, Plan, ProbeClient, Target
-from slipway.cli.probe.readonly import read_account
+from slipway.cli.probe.questions import ProbeRun, read_account
 from slipway.cli.runner import say
 from slipway.core.bedrock import Deployment, Status
 from slipway.core.diagnostics.probe import ProbeFinding, Question, in_order, terms_of, unasked

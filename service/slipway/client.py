@@ -1,4 +1,12 @@
-"""The client: submits requests and follows them. `slipway.core.diagnostics.follow` says how it knows an outcome."""
+"""Slipway's client: submit a request, and follow it to its outcome.
+
+async with open_client() as client:
+    ticket = await client.submit({"modelDeploymentName": "bot", "modelArn": "arn:aws:bedrock:…"})
+    async for change in client.follow(ticket):
+        print(change.state, change.text)
+
+`slipway.core.diagnostics.follow` says how an outcome is known. The queries of running daemons over HTTP are for the commands.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +18,123 @@ import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
 
 from slipway import __version__
 from slipway.aws.operator.operator_session import OperatorSession, open_operator_session
 from slipway.aws.operator.queues import EventListener
-from slipway.client.daemons import DaemonAnswer, DaemonUnreachable, query_all
-from slipway.core.call_errors import CallFailed, Throttled, UnknownResult
+from slipway.core.bedrock import Pager
+from slipway.core.call_errors import CallFailed, EndlessListing, Throttled, UnknownResult
 from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.diagnostics.follow import StatusChange, StatusSnapshot, Ticket, is_change, is_outcome_true, status_change
-from slipway.core.diagnostics.status import FinishedRequest
+from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_event
 from slipway.core.parsing import parse_request
 from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.requests.targets import with_assumed_target
+from slipway.core.schema.rejection import RequestRejected, quote
 from slipway.core.sqs.messages import Message, group_of
 from slipway.settings.load import Settings, load
+
+__all__ = ["Client", "RequestRejected", "StatusChange", "Ticket", "open_client"]
+
+QUERY_TIMEOUT_SECONDS: Final = 5.0
+"""Timeout of one query."""
+
+
+class DaemonUnreachable(Exception):
+    """A daemon did not answer, or the answer is not Slipway's. The message names its URL and the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonAnswer:
+    """The answer of one daemon, or of several. `extras` is the rest of it: slots, calls, failures."""
+
+    held: tuple[RequestStatus, ...]
+    finished: tuple[FinishedRequest, ...]
+    extras: Mapping[str, Any]
+
+
+async def query_requests(url: str, about: str | None = None, *, token: str = "") -> DaemonAnswer:
+    """Return the requests that a daemon has in progress or finished lately, all or those `about` one id, name or ARN.
+
+    Raises `DaemonUnreachable`.
+    """
+    held: dict[str, RequestStatus] = {}
+    reported = DaemonAnswer((), (), {})
+
+    async def fetch(after: str | None) -> Mapping[str, Any]:
+        given = {name: value for name, value in (("about", about), ("after", after)) if value is not None}
+        return await _get(url, "requests", given, token)
+
+    try:
+        async for page in Pager("/requests", fetch, lambda page: page["next"]):
+            held |= {one.message_id: one for one in map(RequestStatus.of, page["requests"])}
+            reported = DaemonAnswer(tuple(held.values()), tuple(map(FinishedRequest.of, page["finished"])), page)
+    except (KeyError, TypeError, ValueError, EndlessListing) as wrong:
+        text = f"{url} is not a Slipway daemon of this version ({wrong!r}); give a daemon's own address"
+        raise DaemonUnreachable(text) from wrong
+    return reported
+
+
+async def query_all(urls: Sequence[str], about: str | None = None, *, token: str = "") -> DaemonAnswer:
+    """Return the answers of several daemons together; `extras` is the last one's. Raises `DaemonUnreachable`."""
+    answers = [await query_requests(url, about, token=token) for url in urls]
+    held = {one.message_id: one for reported in answers for one in reported.held}
+    finished = tuple(one for reported in answers for one in reported.finished)
+    return DaemonAnswer(tuple(held.values()), finished, answers[-1].extras if answers else {})
+
+
+async def query_targets(url: str, *, token: str = "") -> Sequence[str]:
+    """Return the targets of a daemon beside the default. Raises `DaemonUnreachable`."""
+    return list((await query_requests(url, "", token=token)).extras.get("targets", {}))
+
+
+async def query_failures(url: str, *, token: str = "") -> Mapping[str, str]:
+    """Return the failures that a daemon reports by name; none if it is ready. Raises `DaemonUnreachable`."""
+    page = await _get(url, "readyz", {}, token, HTTPStatus.SERVICE_UNAVAILABLE)
+    failures = page.get("troubles")
+    return failures if isinstance(failures, dict) else {}
+
+
+async def _get(url: str, page_name: str, given: Mapping[str, str], token: str, *also: HTTPStatus) -> Mapping[str, Any]:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=QUERY_TIMEOUT_SECONDS)) as session,
+            session.get(f"{url.rstrip('/')}/{page_name}", params=given, headers=headers, allow_redirects=False) as answer,
+        ):
+            if answer.status == HTTPStatus.UNAUTHORIZED:
+                raise DaemonUnreachable(f"{url} wants another token; set SLIPWAY_HTTP_TOKEN to that of the daemon")
+            if answer.status not in {HTTPStatus.OK, *also}:
+                raise DaemonUnreachable(
+                    f"{url} answers HTTP {answer.status}; give the address of a daemon's health and metrics"
+                )
+            page = await answer.json()
+    except TimeoutError as wrong:
+        remedy = "read its log, or give its own address"
+        raise DaemonUnreachable(f"no daemon answers at {url} within {QUERY_TIMEOUT_SECONDS:g} s; {remedy}") from wrong
+    except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as wrong:
+        raise DaemonUnreachable(f"{quote(url)} is not a daemon's address; give one like http://127.0.0.1:8080") from wrong
+    except (aiohttp.ClientError, ValueError, OSError) as wrong:
+        raise DaemonUnreachable(f"no daemon answers at {url} ({_why(wrong)}); start it, or give its own address") from wrong
+    if not isinstance(page, dict):
+        raise DaemonUnreachable(f"{url} is not a Slipway daemon; give the address of a daemon's health and metrics")
+    return page
+
+
+def _why(wrong: Exception) -> str:
+    """Return the system's own text, without what aiohttp adds."""
+    cause = wrong.os_error if isinstance(wrong, aiohttp.ClientConnectorError) else wrong
+    if not isinstance(cause, OSError):
+        return str(cause) or type(cause).__name__
+    if cause.errno is not None and cause.errno > 0:  # of an unknown host it is negative
+        return os.strerror(cause.errno)
+    return cause.strerror or str(cause)
+
 
 SHORTEST_POLL_SECONDS = 1.0
 LONGEST_POLL_SECONDS = 15.0
