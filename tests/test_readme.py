@@ -166,7 +166,7 @@ def test_every_setting_of_the_stand_in_is_described(kind: type) -> None:
 def test_every_line_for_the_aws_cli_that_the_stand_in_prints_names_its_endpoint() -> None:
     lines = [
         line
-        for line in (ROOT / "service/slipway/local/serve.py").read_text("utf-8").splitlines()
+        for line in (ROOT / "service/slipway/local/stack.py").read_text("utf-8").splitlines()
         if line.startswith("#   aws ")
     ]
     assert len(lines) == 3

@@ -20,9 +20,8 @@ import structlog
 
 from slipway import __version__, logs
 from slipway.aws.adapters.bedrock import Bedrock
-from slipway.aws.adapters.identity import CallerIdentity
-from slipway.aws.adapters.limiter import Limiter
-from slipway.aws.connect import Aws, connect
+from slipway.aws.adapters.retry import Limiter
+from slipway.aws.connect import Aws, CallerIdentity, connect
 from slipway.aws.sdk.regions import NotConfigured, learn_account
 from slipway.core.call_errors import CallFailed, Refused, ResourceMissing, pause_seconds
 from slipway.core.requests.targets import DEFAULT

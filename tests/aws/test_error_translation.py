@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipway.aws.adapters.error_translation import is_too_fast, translate, translate_document, translate_entry
-from slipway.aws.sdk.response_parsing import UnreadableAnswer
+from slipway.aws.sdk.transport import UnreadableAnswer
 from slipway.core.call_errors import (
     CallFailed,
     Conflicting,

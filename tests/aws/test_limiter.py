@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 
-from slipway.aws.adapters.limiter import HELD_BACK, Answer, Limiter
+from slipway.aws.adapters.retry import HELD_BACK, Answer, Limiter
 from slipway.core.call_errors import CallFailed
 from tests.simulator.virtual_loop import run
 

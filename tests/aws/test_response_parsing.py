@@ -8,7 +8,7 @@ from botocore.utils import parse_timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.aws.sdk.response_parsing import read_http_date, read_timestamp
+from slipway.aws.sdk.transport import read_http_date, read_timestamp
 from tests.aws.servers import DATE, DATE_SECONDS
 
 offsets = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

@@ -16,7 +16,7 @@ from aws_xray_sdk.core import patch, xray_recorder
 from aws_xray_sdk.core.async_context import AsyncContext
 
 from slipway.aws.adapters.bedrock import Bedrock
-from slipway.aws.adapters.identity import Identity
+from slipway.aws.connect import Identity
 from slipway.aws.sdk.clients import Clients, open_clients
 from slipway.core.call_errors import CallFailed
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, make_caller

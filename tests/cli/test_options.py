@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from slipway.cli.main import app
 from slipway.cli.options import connect_as, option_of
-from slipway.core.requests.actions import FIELDS_OF
+from slipway.core.requests.models import FIELDS_OF
 from slipway.core.schema.fields import Field
 
 NEVER_TYPED = {"action", "ifExpired"}

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from slipway.core.lifecycle.tags import OWNER_TAG, RECEIVED_TAG, REQUEST_TAG, wanted_tags
 from slipway.core.parsing import RequestRejected, client_token, parse_request, request_schema
-from slipway.core.requests.actions import DEPLOY, FIELDS_OF
 from slipway.core.requests.fields import MOST_TAGS, OWN_TAGS
-from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy, Update
+from slipway.core.requests.models import DEPLOY, FIELDS_OF, AnyRequest, Cancel, Delete, Deploy, Update
 from slipway.core.requests.targets import Home, home_only
 from slipway.core.schema.fields import value_problem
 from slipway.core.schema.rejection import LONGEST_REASON

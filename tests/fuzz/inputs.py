@@ -24,7 +24,7 @@ from slipway.core import dead_letters, parsing
 from slipway.core.events import publish
 from slipway.core.lifecycle import tags
 from slipway.core.requests import envelopes
-from slipway.core.requests.actions import DEPLOY, FIELDS_OF
+from slipway.core.requests.models import DEPLOY, FIELDS_OF
 from slipway.core.rules import event_pattern, triggers
 from slipway.core.schema import fields, pattern_operators, rejection
 from slipway.core.sqs import continuations

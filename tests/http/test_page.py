@@ -31,7 +31,7 @@ from slipway.http.page.snapshot import (
     rows_of,
     view_of,
 )
-from slipway.worker.publishing.history import HistoryEntry
+from slipway.worker.publishing.publisher import HistoryEntry
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World
 from tests.simulator.virtual_loop import run

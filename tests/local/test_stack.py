@@ -98,7 +98,7 @@ async def test_the_queues_die_with_whoever_started_them_even_by_kill_9() -> None
 
 SERVE = """
 import asyncio, sys
-from slipway.local.serve import serve_local_aws
+from slipway.local.stack import serve_local_aws
 from slipway.local.behaviour import Behaviour
 
 port = int(sys.argv[1])

@@ -16,7 +16,7 @@ from botocore.exceptions import NoCredentialsError
 
 from slipway.core.lifecycle.tags import EXPIRES_TAG, RECEIVED_TAG, REQUEST_TAG
 from slipway.core.requests.targets import DEFAULT
-from slipway.core.sqs.lineage import MOST_DEATHS
+from slipway.core.sqs.continuations import MOST_DEATHS
 from slipway.core.time_format import format_time
 from tests.simulation.context import Scene
 from tests.simulation.environment import COPIES, MODELS, WEST

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from slipway.core.requests.targets import DEFAULT
-from slipway.core.sqs.lineage import MOST_COPIES, MOST_DEATHS, MOST_FAULTS
+from slipway.core.sqs.continuations import MOST_COPIES, MOST_DEATHS, MOST_FAULTS
 from slipway.core.sqs.messages import AnyAttribute
 from tests.simulator.observer import Watching
 from tests.simulator.simulation import Replica, World

@@ -16,9 +16,8 @@ from botocore.exceptions import ClientError
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.adapters.clock import AwsClock
 from slipway.aws.adapters.error_translation import translate_document
-from slipway.aws.adapters.limiter import Wait, simply
-from slipway.aws.adapters.retry import Caller
-from slipway.aws.sdk.response_parsing import read_timestamp
+from slipway.aws.adapters.retry import Caller, Wait, simply
+from slipway.aws.sdk.transport import read_timestamp
 from slipway.core.bedrock import Created, Page, Status
 from slipway.core.call_errors import CallFailed
 from slipway.core.lifecycle.tags import REQUEST_TAG

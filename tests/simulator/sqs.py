@@ -10,8 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from slipway.aws.adapters.limiter import Wait
-from slipway.aws.adapters.retry import NEVER
+from slipway.aws.adapters.retry import NEVER, Wait
 from slipway.aws.sdk.clients import POLL_GRACE_SECONDS
 from slipway.core.call_errors import CallFailed, Denied, ReceiptExpired, Refused, Throttled
 from slipway.core.sqs.messages import AnyAttribute, Message, Outgoing, QueueTraits, attribute_bytes, group_of

@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from slipway.core.requests.actions import DEPLOY, FIELDS_OF
 from slipway.core.requests.fields import DEPLOYMENT_ARN, IDENTIFIER, JOB, MODEL, TARGET
+from slipway.core.requests.models import DEPLOY, FIELDS_OF
 from slipway.core.requests.targets import DEFAULT, Home, Target, Targets, home_only
 from slipway.core.schema.fields import Field, FieldKind
 from slipway.core.sqs.messages import AnyAttribute, Message

@@ -1,4 +1,4 @@
-"""The assembly of all adapters that the daemon needs, opened and closed in one place."""
+"""The assembly of all adapters that the daemon needs, opened and closed in one place, and the daemon's identity at AWS."""
 
 from __future__ import annotations
 
@@ -12,15 +12,46 @@ from typing import Final
 
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.adapters.clock import AwsClock, Clock
-from slipway.aws.adapters.identity import Identity
-from slipway.aws.adapters.limiter import Limiter
 from slipway.aws.adapters.publishing import CallbackSender, Topic
 from slipway.aws.adapters.queue import Queue
-from slipway.aws.adapters.retry import APPLIED, Caller, Tally
-from slipway.aws.sdk.clients import Clients, open_clients
+from slipway.aws.adapters.retry import APPLIED, Caller, Limiter, Tally
+from slipway.aws.adapters.serialization import text_of
+from slipway.aws.sdk.clients import Clients, Open, open_clients
 from slipway.aws.sdk.credentials import CredentialRefresher
 from slipway.core.call_errors import CallFailed
 from slipway.core.requests.targets import DEFAULT, Targets, TargetSettings
+
+STS: Final = "sts"
+_OPERATION: Final = "GetCallerIdentity"
+"""A call that no policy can deny."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallerIdentity:
+    """Who calls AWS with the daemon's credentials."""
+
+    sender: str
+    """What SQS calls the sender of its messages."""
+    account: str
+
+
+class Identity:
+    """Calls of STS, with a client that the first call opens. Every failure is a `CallFailed`."""
+
+    def __init__(self, open_client: Open, caller: Caller) -> None:
+        self._open = open_client
+        self._call = caller.call
+
+    async def get(self) -> CallerIdentity:
+        """Return whose credentials these are. Safe to repeat."""
+        sts = await self._open(STS)
+
+        async def send() -> CallerIdentity:
+            answer = await sts.get_caller_identity()
+            return CallerIdentity(text_of(answer, "UserId", _OPERATION), text_of(answer, "Account", _OPERATION))
+
+        return await self._call(_OPERATION, send)
+
 
 OPERATIONS: Final = (
     *("ReceiveMessage", "ChangeMessageVisibilityBatch", "DeleteMessageBatch", "SendMessageBatch", "SendMessage"),

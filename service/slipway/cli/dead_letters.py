@@ -9,9 +9,9 @@ from contextlib import aclosing
 from functools import partial
 from typing import Final
 
-from slipway.aws.adapters.identity import CallerIdentity
-from slipway.aws.operator.dead_letter_queue import DeadLetters
+from slipway.aws.connect import CallerIdentity
 from slipway.aws.operator.operator_session import OperatorSession
+from slipway.aws.operator.queues import DeadLetters
 from slipway.aws.sdk.regions import learn_account
 from slipway.cli.output import Exit, Output, age_since, print_facts, print_line
 from slipway.cli.runner import say

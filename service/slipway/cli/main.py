@@ -244,7 +244,7 @@ def local(
     """
     _require_local()
     from slipway.local.behaviour import Behaviour, WrongBehaviour
-    from slipway.local.serve import detach_local_aws, serve_local_aws
+    from slipway.local.stack import detach_local_aws, serve_local_aws
 
     try:
         seconds = tuple(float(each) for each in creation_seconds)

@@ -10,11 +10,11 @@ from dataclasses import astuple, dataclass, replace
 from itertools import islice
 from typing import Any, Final
 
-from slipway.core.requests.actions import FIELDS_OF, request_schema
 from slipway.core.requests.envelopes import PipelineStopping, check_reply_target, is_event, normalize, read_reply_target, unwrap
 from slipway.core.requests.fields import (
     ACTION,
     CANCELS,
+    DEFAULT_MAX_TOKENS,
     DEPLOYMENT_ARN,
     IDENTIFIER,
     JOB,
@@ -28,7 +28,7 @@ from slipway.core.requests.fields import (
 )
 from slipway.core.requests.models import (
     DEFAULT_CANCEL_SECONDS,
-    DEFAULT_MAX_TOKENS,
+    FIELDS_OF,
     AnyRequest,
     Cancel,
     Delete,
@@ -37,6 +37,7 @@ from slipway.core.requests.models import (
     OnFailure,
     SmokeTest,
     Update,
+    request_schema,
 )
 from slipway.core.requests.ownership import owner_of
 from slipway.core.requests.targets import DEFAULT, Target, Targets

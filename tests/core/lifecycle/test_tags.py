@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from slipway.core.lifecycle.outcomes import SmokeTestResult
 from slipway.core.lifecycle.tags import DeploymentTags, SmokeTestTag, UpdateTag, update_key, wanted_tags
-from slipway.core.requests.actions import DEPLOY
 from slipway.core.requests.fields import OWN_PREFIX, OWN_TAGS
-from slipway.core.requests.models import Deploy
+from slipway.core.requests.models import DEPLOY, Deploy
 from slipway.core.schema.fields import value_problem
 
 MODEL = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipway.aws.sdk import clients as teaching
-from slipway.core.requests.actions import DELETE, DEPLOY, UPDATE
 from slipway.core.requests.fields import IDENTIFIER, REPLY_FIELDS
+from slipway.core.requests.models import DELETE, DEPLOY, UPDATE
 from slipway.core.schema.fields import Field, value_problem
 
 BY_NAME = {field.name: field for field in DEPLOY}

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from slipway.core.parsing import RequestRejected, parse_request
-from slipway.core.requests.actions import DEPLOY, FIELDS_OF
 from slipway.core.requests.fields import CALLBACK_TOKEN, JOB, REPLY_FIELDS, TASK_TOKEN
-from slipway.core.requests.models import Cancel, Delete, Deploy, Update
+from slipway.core.requests.models import DEPLOY, FIELDS_OF, Cancel, Delete, Deploy, Update
 from slipway.core.rules.permissions import check_permission
 from slipway.core.schema.rejection import NO_REPLY
 from slipway.settings.load import load_permissions, load_triggers

@@ -10,7 +10,7 @@ from typing import Any
 from slipway.core.events.callbacks import Callback, EventCopy, StepSucceeded, TaskSucceeded
 from slipway.core.events.publish import Publication
 from slipway.core.lifecycle.outcomes import OutcomeKind
-from slipway.core.sqs.lineage import MOST_COPIES
+from slipway.core.sqs.continuations import MOST_COPIES
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.retry import REFUSED_SECONDS

@@ -10,7 +10,7 @@ from slipway.core.diagnostics.status import FinishedRequest
 from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import Message
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.publishing.history import ENTRIES, TIMES, History
+from slipway.worker.publishing.publisher import ENTRIES, TIMES, History
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World
 from tests.simulator.virtual_loop import run

@@ -12,7 +12,7 @@ from slipway.core.events.callbacks import Callback
 from slipway.core.events.publish import Publication
 from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.core.lifecycle.tags import RECEIVED_TAG, REQUEST_TAG
-from slipway.core.sqs.lineage import MOST_COPIES, MOST_DEATHS, MOST_FAULTS, READ_AT_THE_END
+from slipway.core.sqs.continuations import MOST_COPIES, MOST_DEATHS, MOST_FAULTS, READ_AT_THE_END
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute
 from tests.simulation.containment import Killer, raising
 from tests.simulation.environment import COPIES

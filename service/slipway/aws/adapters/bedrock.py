@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from slipway.aws.adapters.clock import AwsClock
-from slipway.aws.adapters.limiter import Wait, simply
-from slipway.aws.adapters.retry import ONLY_IF_NOT_APPLIED, Caller
+from slipway.aws.adapters.retry import ONLY_IF_NOT_APPLIED, Caller, Wait, simply
 from slipway.aws.adapters.serialization import Parsed, objects_of, text_of, unreadable
 from slipway.core.bedrock import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
 from slipway.core.call_errors import Refused, ResourceMissing

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from slipway.aws.sdk.response_parsing import read_http_date
+from slipway.aws.sdk.transport import read_http_date
 
 Clock = Callable[[], float]
 

@@ -32,7 +32,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
-from slipway.aws.sdk.response_parsing import UnreadableAnswer
+from slipway.aws.sdk.transport import UnreadableAnswer
 from slipway.core.call_errors import (
     CallFailed,
     Conflicting,

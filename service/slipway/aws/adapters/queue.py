@@ -13,8 +13,7 @@ from typing import Any, Final
 import structlog
 
 from slipway.aws.adapters.clock import AwsClock
-from slipway.aws.adapters.limiter import Wait, simply
-from slipway.aws.adapters.retry import NEVER, Caller
+from slipway.aws.adapters.retry import NEVER, Caller, Wait, simply
 from slipway.aws.adapters.serialization import (
     Parsed,
     batch_of,

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from slipway.aws.adapters.bedrock import Bedrock
-from slipway.aws.adapters.identity import Identity
 from slipway.aws.adapters.retry import Caller, Tally
-from slipway.aws.operator.dead_letter_queue import DeadLetters
+from slipway.aws.connect import Identity
 from slipway.aws.operator.deployment_listing import DeploymentListing
 from slipway.aws.operator.permission_check import PermissionCheck
-from slipway.aws.operator.queues import EventListener, QueueInspector, RequestSender
+from slipway.aws.operator.queues import DeadLetters, EventListener, QueueInspector, RequestSender
 from slipway.aws.sdk.clients import open_clients
 from slipway.core.requests.targets import DEFAULT, Target, Targets, TargetSettings
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from slipway.aws.adapters.identity import Identity
 from slipway.aws.adapters.retry import NEVER, Caller
+from slipway.aws.connect import Identity
 from slipway.aws.sdk.clients import Open
 from slipway.aws.sdk.regions import learn_account
 from slipway.core.call_errors import CallFailed, Denied

@@ -22,8 +22,7 @@ from botocore.exceptions import BotoCoreError
 
 from slipway.aws.sdk.credentials import CredentialRefresher, assume, check_authorities, check_variables, find_credentials
 from slipway.aws.sdk.regions import NotConfigured, find_home, find_regions, find_targets
-from slipway.aws.sdk.response_parsing import guard_parsers
-from slipway.aws.sdk.transport import StrictHttpSession, check_body
+from slipway.aws.sdk.transport import StrictHttpSession, check_body, guard_parsers
 from slipway.core.requests.targets import DEFAULT, Home, Role, Targets, TargetSettings
 
 CONNECT_SECONDS: Final = 5.0

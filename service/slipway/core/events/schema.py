@@ -12,8 +12,8 @@ from typing import Final
 from slipway.core.events.publish import LONGEST_ATTRIBUTE, LONGEST_TEXT, Progress, event_type
 from slipway.core.events.trace_context import TRACEPARENT
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
-from slipway.core.requests.actions import request_schema
 from slipway.core.requests.fields import ACTIONS, REPLY_TO
+from slipway.core.requests.models import request_schema
 from slipway.core.schema.rejection import RejectionCode
 
 WORDS: Final = (*(kind.value for kind in OutcomeKind), *(progress.value for progress in Progress))

@@ -21,9 +21,8 @@ from dataclasses import replace
 from itertools import accumulate, chain
 from typing import Final, Never
 
-from slipway.core.requests.actions import FIELDS_OF
 from slipway.core.requests.fields import CALLBACK_TOKEN, REPLY_TO, TASK_TOKEN
-from slipway.core.requests.models import DEFAULT_CANCEL_SECONDS, Cancel
+from slipway.core.requests.models import DEFAULT_CANCEL_SECONDS, FIELDS_OF, Cancel
 from slipway.core.schema.fields import Field, FieldKind, value_problem
 from slipway.core.schema.pattern_operators import wildcard
 from slipway.core.schema.rejection import LONGEST_SHOWN, NO_REPLY, RejectionCode, ReplyTo, RequestRejected, quote

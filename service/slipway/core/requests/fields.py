@@ -1,4 +1,4 @@
-"""The fields of a request, key by key. Which action takes which field: see `actions`.
+"""The fields of a request, key by key. Which action takes which field: see `models`.
 
 Bedrock's keys are those of boto3's `create_…`, `update_…` and `delete_custom_model_deployment`, with botocore's limits and
 patterns. Four patterns are rewritten to match in linear time; a test compares them with botocore's.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from slipway.core.requests.models import DEFAULT_MAX_TOKENS
 from slipway.core.schema.fields import Field, FieldKind
 
+DEFAULT_MAX_TOKENS: Final = 64
 OWN_PREFIX: Final = "slipway:"
 OWN_TAGS: Final = 8
 """Number of a deployment's tags that are reserved for Slipway."""

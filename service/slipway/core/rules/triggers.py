@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from slipway.core.requests.actions import FIELDS_OF
 from slipway.core.requests.envelopes import strict_json
 from slipway.core.requests.fields import ACTION, NAME, REQUEST_ID, TARGET, TOKEN
+from slipway.core.requests.models import FIELDS_OF
 from slipway.core.rules.event_pattern import Pattern
 from slipway.core.schema.fields import Field, closest_match, read_rules, value_problem
 from slipway.core.schema.pattern_operators import WrongPattern

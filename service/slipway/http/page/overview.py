@@ -23,7 +23,7 @@ from slipway.http.page.snapshot import (
     LastHour,
     View,
 )
-from slipway.worker.publishing.history import HistoryEntry
+from slipway.worker.publishing.publisher import HistoryEntry
 
 Section = Callable[[View, LastHour], Html]
 

@@ -12,7 +12,7 @@ from slipway.core.time_format import format_duration, format_duration_roughly
 from slipway.http.page.elements import Child, Html, count, el, format_clock, join, named, waits_for
 from slipway.http.page.overview import LOOKS
 from slipway.http.requests_api import is_about, request_status
-from slipway.worker.publishing.history import HistoryEntry
+from slipway.worker.publishing.publisher import HistoryEntry
 from slipway.worker.runtime.worker import Worker
 
 CODES: Final = frozenset({"Request", "Message", "Deployment", "Model", "Event"})

@@ -19,7 +19,7 @@ from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.quota import Counts, Quota
 from slipway.http.requests_api import request_status
 from slipway.worker.kernel.lease import Lease
-from slipway.worker.publishing.history import HistoryEntry
+from slipway.worker.publishing.publisher import HistoryEntry
 from slipway.worker.runtime.target_runtime import TargetRuntime
 from slipway.worker.runtime.worker import Worker
 

@@ -28,7 +28,7 @@ from slipway.core.schema.rejection import RequestRejected
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.publishing.callbacks import CallbackSender
-from slipway.worker.publishing.history import History
+from slipway.worker.publishing.publisher import History
 
 log = structlog.get_logger()
 

@@ -16,8 +16,7 @@ from typing import Final, Protocol
 import structlog
 
 from slipway.core.call_errors import CallFailed, ReceiptExpired, Refused, pause_seconds
-from slipway.core.sqs.continuations import Delivery
-from slipway.core.sqs.lineage import hidden_seconds
+from slipway.core.sqs.continuations import Delivery, hidden_seconds
 from slipway.core.sqs.messages import Message, Outgoing, QueueTraits, attribute_bytes
 from slipway.worker.kernel.batches import Batches
 from slipway.worker.kernel.interrupts import Deadlines, LeaseLost, TooLongHeld, rest

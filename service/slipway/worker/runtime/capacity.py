@@ -12,7 +12,7 @@ import structlog
 
 from slipway.core.lifecycle.outcomes import Continue, Reason, Release
 from slipway.core.requests.models import AnyRequest, Deploy
-from slipway.core.sqs.lineage import MOST_DEATHS
+from slipway.core.sqs.continuations import MOST_DEATHS
 from slipway.worker.kernel.interrupts import Postponed
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.telemetry import Counters

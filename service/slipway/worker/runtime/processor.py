@@ -43,7 +43,7 @@ from slipway.core.requests.fields import REQUEST_ID
 from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import RejectionCode, RequestRejected
-from slipway.core.sqs.lineage import LONGEST_DELAY_SECONDS, MOST_DELAYS
+from slipway.core.sqs.continuations import LONGEST_DELAY_SECONDS, MOST_DELAYS
 from slipway.core.sqs.messages import QueueTraits
 from slipway.worker.actions.cancel import PipelineStops
 from slipway.worker.kernel.interrupts import DeadlinePassed, Interrupted
@@ -52,8 +52,7 @@ from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.kernel.retry import ReportProgress, no_progress
 from slipway.worker.kernel.telemetry import PUBLISH, Counters
 from slipway.worker.publishing.callbacks import CallbackSender
-from slipway.worker.publishing.history import History
-from slipway.worker.publishing.publisher import Publisher
+from slipway.worker.publishing.publisher import History, Publisher
 from slipway.worker.queue.dead_letter import DeadLetterSender
 from slipway.worker.queue.leases import Leases
 from slipway.worker.runtime.capacity import Capacity

@@ -21,8 +21,7 @@ from slipway.core.lifecycle.outcomes import Abandon, Continue, Done, Postpone, R
 from slipway.core.requests.models import Cancel
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs import continuations
-from slipway.core.sqs.continuations import Decisions
-from slipway.core.sqs.lineage import (
+from slipway.core.sqs.continuations import (
     LONGEST_DELAY_SECONDS,
     MOST_DEATHS,
     MOST_DELAYS,
@@ -32,6 +31,7 @@ from slipway.core.sqs.lineage import (
     STAGGERED_DEATHS,
     SURVIVAL_SECONDS,
     SUSPICIOUS_DEATHS,
+    Decisions,
     Lineage,
     deaths_of,
 )
@@ -42,8 +42,7 @@ from slipway.worker.kernel.lease import Lease, TracedLease
 from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.kernel.telemetry import Counters, Tracer
 from slipway.worker.publishing.callbacks import CallbackSender, CallbackTargets
-from slipway.worker.publishing.history import History
-from slipway.worker.publishing.publisher import Publisher, PublishInterrupted, PublishRefused, Topic
+from slipway.worker.publishing.publisher import History, Publisher, PublishInterrupted, PublishRefused, Topic
 from slipway.worker.queue import intake
 from slipway.worker.queue.copies import Copies
 from slipway.worker.queue.dead_letter import DeadLetterQueue, DeadLetterSender

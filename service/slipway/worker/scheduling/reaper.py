@@ -1,8 +1,14 @@
-"""Expiry: find expired deployments every few minutes, and delete them."""
+"""Expiry: find expired deployments every few minutes, and request their deletion.
+
+The request to delete is sent to the request queue like any other. The tag `slipway:expires` on the deployment decides: the
+delete checks it again. Sent twice, by two replicas or after a restart, it is one request, with one outcome and one event id.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -13,11 +19,36 @@ import structlog
 
 from slipway.core.bedrock import Deployment, Page, Status, deployment_pages
 from slipway.core.call_errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing
-from slipway.core.lifecycle.expiry import AGAIN_SECONDS, delete_of
 from slipway.core.lifecycle.tags import DeploymentTags
+from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs.messages import Outgoing
 from slipway.worker.kernel.interrupts import Stopping, Wait, Waits, rest
 from slipway.worker.kernel.telemetry import Counters
+
+AGAIN_SECONDS: Final = 3600.0
+"""After this time without effect the delete is sent again."""
+
+
+def request_id(arn: str) -> str:
+    """Return the id of the request that deletes an expired deployment."""
+    return f"expired-{arn.rsplit('/', 1)[-1]}"
+
+
+def delete_of(deployment: Deployment, target: str = DEFAULT, *, is_fifo: bool) -> Outgoing:
+    """Return the message with the request to delete a deployment if it has expired."""
+    body = {
+        "action": "delete",
+        "customModelDeploymentIdentifier": deployment.arn,
+        "ifExpired": True,
+        "requestId": request_id(deployment.arn),
+    }
+    if target != DEFAULT:
+        body["target"] = target
+    deduplication_id = hashlib.sha256(f"expired {deployment.arn}".encode()).hexdigest()
+    return Outgoing(
+        json.dumps(body), group=deployment.name if is_fifo else None, deduplication_id=deduplication_id if is_fifo else None
+    )
+
 
 log = structlog.get_logger()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from slipway.aws.adapters.identity import STS, CallerIdentity, Identity
 from slipway.aws.adapters.queue import SENDER
+from slipway.aws.connect import STS, CallerIdentity, Identity
 from slipway.aws.sdk.clients import Clients
 from slipway.core.call_errors import CallFailed, Denied, UnknownResult
 from tests.aws.conftest import Open, make_caller, make_queue
