@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 from aiobotocore.stub import AioStubber
 
-from slipway.core.bedrock import Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
+from slipway.core.bedrock import CustomizationJob, Deployment, JobStatus, ModelState, Page, Status, UpdateDetails, UpdateStatus
 from slipway.core.call_errors import Refused, ResourceMissing, UnknownResult
 from slipway.core.events.publish import Publication
-from slipway.core.lifecycle.model_job import CustomizationJob, JobStatus
 from slipway.core.sqs.messages import AnyAttribute, Attribute, Message, Outgoing, QueueTraits
 from tests.aws.conftest import QUEUE_URL, TOPIC_ARN, Open, make_bedrock, make_queue, make_topic
 from tests.aws.servers import ARN, DATE, DATE_SECONDS

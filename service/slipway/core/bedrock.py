@@ -1,4 +1,4 @@
-"""Bedrock's deployments, models and listings as values, the reading of a listing's pages, and the List calls of one sweep."""
+"""Bedrock's deployments, models, jobs and listings as values, the reading of a listing's pages, and the List calls of one sweep."""
 
 from __future__ import annotations
 
@@ -105,6 +105,37 @@ class ModelState(StrEnum):
 
 
 P = TypeVar("P")
+
+
+class JobStatus(StrEnum):
+    """Status of a customization job. A status that AWS adds later is `UNKNOWN`, which means: wait."""
+
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+    UNKNOWN = "Unknown"
+
+    @classmethod
+    def of(cls, text: str) -> JobStatus:
+        """Return the status with AWS's name, in upper or lower case."""
+        return _JOB_BY_WORD.get(text.lower(), cls.UNKNOWN)
+
+
+_JOB_BY_WORD: Final = {status.value.lower(): status for status in JobStatus}
+
+
+@dataclass(frozen=True, slots=True)
+class CustomizationJob:
+    """A customization job as GetModelCustomizationJob returned it."""
+
+    arn: str
+    status: JobStatus
+    model_arn: str | None = None
+    """ARN of the model that the job created."""
+    failure_message: str | None = None
+
 
 MOST_PAGES: Final = 1000
 """Most pages of one listing, more than any account has: the limit for tokens that are always new."""

@@ -12,9 +12,18 @@ from typing import Any, Final
 from slipway.aws.adapters.clock import AwsClock
 from slipway.aws.adapters.retry import ONLY_IF_NOT_APPLIED, Caller, Wait, simply
 from slipway.aws.adapters.serialization import Parsed, objects_of, text_of, unreadable
-from slipway.core.bedrock import Created, Deployment, ModelState, Page, Status, UpdateDetails, UpdateStatus
+from slipway.core.bedrock import (
+    Created,
+    CustomizationJob,
+    Deployment,
+    JobStatus,
+    ModelState,
+    Page,
+    Status,
+    UpdateDetails,
+    UpdateStatus,
+)
 from slipway.core.call_errors import Refused, ResourceMissing
-from slipway.core.lifecycle.model_job import CustomizationJob, JobStatus
 
 CONVERSE_SECONDS: Final = 60.0
 """Timeout of a smoke test's answer, in seconds."""

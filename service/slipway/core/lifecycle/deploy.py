@@ -43,7 +43,6 @@ from typing import Final, assert_never
 from slipway.core.bedrock import Created, Deployment, ModelState, Status
 from slipway.core.call_errors import CallFailed, Conflicting, QuotaFull, Refused, ResourceMissing
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason, SmokeTestResult
-from slipway.core.lifecycle.smoke_test import recorded_result
 from slipway.core.lifecycle.steps import (
     ABSENCES_TO_BELIEVE,
     DeleteDeployment,
@@ -58,6 +57,7 @@ from slipway.core.lifecycle.steps import (
     RunSmokeTest,
     SendContinuation,
     reason_for,
+    recorded_result,
     reused,
 )
 from slipway.core.lifecycle.tags import DeploymentTags

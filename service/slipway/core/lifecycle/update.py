@@ -32,7 +32,6 @@ from slipway.core.bedrock import Deployment, ModelState, Status, UpdateDetails, 
 from slipway.core.call_errors import CallFailed, Conflicting, Refused, ResourceMissing
 from slipway.core.lifecycle.deploy import is_early
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason, SmokeTestResult
-from slipway.core.lifecycle.smoke_test import recorded_result
 from slipway.core.lifecycle.steps import (
     ABSENCES_TO_BELIEVE,
     DeleteSent,
@@ -47,6 +46,7 @@ from slipway.core.lifecycle.steps import (
     RunSmokeTest,
     not_created_by_slipway,
     reason_for,
+    recorded_result,
     reused,
 )
 from slipway.core.lifecycle.tags import UpdateTag, former_key, is_same_second, update_key

@@ -7,10 +7,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
-from slipway.core.bedrock import ModelState
-from slipway.core.lifecycle.model_job import CustomizationJob, ResolvedModel, decide_model
+from slipway.core.bedrock import CustomizationJob, ModelState
 from slipway.core.lifecycle.outcomes import Outcome, Reason
-from slipway.core.lifecycle.steps import Finish, Pause
+from slipway.core.lifecycle.steps import Finish, Pause, ResolvedModel, decide_model
 from slipway.core.requests.models import Deploy
 from slipway.worker.kernel.interrupts import DeadlinePassed, Wait
 from slipway.worker.kernel.lease import Lease

@@ -10,8 +10,7 @@ import structlog
 
 from slipway.core.call_errors import CallFailed, Refused, ResourceMissing
 from slipway.core.lifecycle.outcomes import Reason, SmokeTestResult
-from slipway.core.lifecycle.smoke_test import judge
-from slipway.core.lifecycle.steps import Pause
+from slipway.core.lifecycle.steps import Pause, judge
 from slipway.core.lifecycle.tags import SmokeTestTag, update_key
 from slipway.core.requests.models import Request, SmokeTest
 from slipway.worker.kernel.interrupts import Wait
