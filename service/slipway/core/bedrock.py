@@ -1,4 +1,4 @@
-"""Bedrock's deployments, models, jobs and listings as values, the reading of a listing's pages, and the List calls of one sweep."""
+"""Bedrock's deployments, models, jobs and listings as values, the reading of a listing's pages, and a sweep's List calls."""
 
 from __future__ import annotations
 
