@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from slipway.aws.adapters.queue import backlog_of
 from slipway.aws.operator.operator_session import OperatorSession, OperatorSettings
-from slipway.aws.operator.queues import backlog_of
 from slipway.aws.sdk.regions import NotConfigured, check_distinct
 from slipway.cli.output import CommandError, Exit, Output, print_finding, print_line, print_sentence
 from slipway.cli.runner import error_text

@@ -61,7 +61,7 @@ def _of_site(site: TargetRuntime) -> dict[str, object]:
             "creating": slots.counts.creating,
             "total": slots.counts.total,
             "waiting": slots.waiting,
-            "quota": slots.quota.fullness(),
+            "quota": slots.quota.describe(slots.counts),
         },
         "sweepTrouble": str(trouble) if trouble else None,
     }

@@ -63,9 +63,65 @@ def test_the_window_alone_does_not_make_an_account_full() -> None:
 
 
 def test_what_is_known_is_said_in_words() -> None:
-    assert Quota().fullness() == "not known yet"
-    assert "2 in creation (settings)" in Quota(2, 0).fullness()
-    assert "full at 2 in creation, 7 in total" in Quota().after_refusal(Counts(2, 7), 0.0).fullness()
+    assert Quota().describe(Counts(0, 0)) == "the quota is not known yet"
+    assert Quota(2, 0).describe(Counts(1, 7)) == "1 of 2 in creation (limit set), 7 in total"
+    refused = Quota().after_refusal(Counts(2, 7), 0.0)
+    assert refused.describe(Counts(2, 7)) == "Bedrock refused a create at 2 in creation, 7 in total"
+    assert refused.learn(Counts(2, 7)).describe(Counts(2, 7)) == "2 of 2 in creation (limit learned), 7 in total"
+
+
+def refused_at(quota: Quota, creating: int, total: int) -> Quota:
+    return quota.after_refusal(Counts(creating, total), 0.0).learn(Counts(creating, total))
+
+
+def known(quota: Quota) -> tuple[int, int]:
+    return quota.limit_in_creation, quota.limit_in_total
+
+
+def test_one_learned_limit_does_not_forget_the_other() -> None:
+    quota = refused_at(Quota(), 2, 7)
+    assert known(quota) == (2, 0)
+    quota = refused_at(quota, 0, 10)
+    assert known(quota) == (2, 10), "the total was met with none in creation"
+    quota = refused_at(quota, 2, 8)
+    assert known(quota) == (2, 10), "creations were met, after two were deleted"
+    quota = refused_at(quota, 1, 10)
+    assert known(quota) == (2, 10)
+    assert known(refused_at(refused_at(Quota(), 0, 10), 2, 9)) == (2, 10)
+    assert known(refused_at(refused_at(Quota(), 2, 5), 1, 10)) == (2, 10), "fewer than two in creation: it is the total"
+
+
+def test_what_exists_disproves_a_learned_limit_and_no_other() -> None:
+    quota = refused_at(refused_at(Quota(), 2, 7), 0, 10)
+    assert known(quota.learn(Counts(3, 10))) == (0, 10)
+    assert known(quota.learn(Counts(0, 11))) == (2, 0)
+    assert known(refused_at(quota.learn(Counts(3, 10)), 5, 10)) == (0, 10), "the total is full, which explains the refusal"
+    assert known(quota.learn(Counts(0, 0))) == (2, 10)
+
+
+def test_a_set_limit_is_never_shown_as_larger_than_a_learned_one() -> None:
+    assert known(refused_at(Quota(max_creating=5), 2, 4)) == (5, 4)
+    assert known(refused_at(Quota(max_creating=2, max_total=20), 0, 9)) == (2, 9)
+
+
+@given(st.integers(1, 4), st.integers(2, 12), st.integers(0, 2**32))
+def test_what_is_learned_of_an_account_that_nobody_else_uses_is_true(max_creating: int, max_total: int, seed: int) -> None:
+    rng = random.Random(seed)
+    max_creating = min(max_creating, max_total - 1)
+    quota, creating, total = Quota(), 0, 0
+    for sweep in range(60):
+        while quota.room(Counts(creating, total), 0, sweep * 15.0) > 0:
+            if creating < max_creating and total < max_total:
+                creating, total = creating + 1, total + 1
+                quota = quota.after_success(Counts(creating, total))
+            else:
+                quota = quota.after_refusal(Counts(creating, total), sweep * 15.0)
+                break
+        quota = quota.learn(Counts(creating, total))
+        assert quota.learned_creating in {0, max_creating}
+        assert quota.learned_total in {0, max_total}
+        creating -= rng.randint(0, creating)
+        total -= rng.randint(0, total - creating) if rng.random() < 0.2 else 0
 
 
 def test_how_many_may_be_in_creation_is_the_lowest_limit_that_is_known() -> None:

@@ -72,7 +72,7 @@ def in_creation_and_denied_since(world: World) -> None:
 @pytest.mark.parametrize(
     ("ask", "reason", "why"),
     [
-        (full, "NoSlot", "full at 0 in creation"),
+        (full, "NoSlot", "0 in creation"),
         (model_in_creation, "ModelNotActive", "is not Active yet"),
         (throttled, "Throttled", "ThrottlingException"),
         (name_reserved, "NameReserved", "already exists"),

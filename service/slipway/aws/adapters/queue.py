@@ -26,6 +26,7 @@ from slipway.aws.adapters.serialization import (
 )
 from slipway.aws.sdk.clients import LONGEST_POLL_SECONDS, POLL_GRACE_SECONDS
 from slipway.core.call_errors import CallFailed, ResourceMissing, UnknownResult
+from slipway.core.diagnostics.status import Backlog
 from slipway.core.sqs.messages import TRACE_HEADER, AnyAttribute, Message, Outgoing, QueueTraits
 
 log = structlog.get_logger()
@@ -170,6 +171,26 @@ class Queue:
             has_dead_letter_queue=dead_letters is not None,
         )
 
+    async def backlog(self) -> Backlog:
+        """Return the queue's approximate message counts."""
+        return await self._backlog(self._url)
+
+    async def dead_letters(self) -> Backlog | None:
+        """Return the approximate message counts of the dead-letter queue; None if there is none."""
+        if self._dead_letter_url is None and not (await self.traits()).has_dead_letter_queue:
+            return None
+        self._dead_letter_url = self._dead_letter_url or await self._find_dead_letter_url()
+        return await self._backlog(self._dead_letter_url)
+
+    async def _backlog(self, url: str) -> Backlog:
+        operation = "GetQueueAttributes"
+
+        async def send() -> Backlog:
+            asked = self._custodian.get_queue_attributes(QueueUrl=url, AttributeNames=list(COUNTS))
+            return backlog_of(texts_of(await self.clock.learn(asked, SQS), "Attributes", operation))
+
+        return await self._custody.call(operation, send)
+
     async def _each(
         self, operation: str, call: Callable[..., Any], receipts: Sequence[str], extra: Mapping[str, int]
     ) -> list[CallFailed | None]:
@@ -209,6 +230,19 @@ class Queue:
             return text_of(answer, "QueueUrl", operation)
 
         return await self._custody.call(operation, send)
+
+
+COUNTS: Final = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
+"""The attributes of a queue with its message counts."""
+
+
+def backlog_of(attributes: Mapping[str, str]) -> Backlog:
+    """Return the message counts in a queue's attributes. Raises `UnknownResult` if one is missing or no number."""
+    return Backlog(*(number_of(attributes.get(name, ""), "GetQueueAttributes") for name in COUNTS))
 
 
 def _policy(text: str, operation: str) -> Parsed:

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from typing import Any, Final
 
 from slipway.aws.adapters.clock import AwsClock
+from slipway.aws.adapters.queue import backlog_of
 from slipway.aws.adapters.retry import NEVER, Caller
 from slipway.aws.adapters.serialization import (
     Parsed,
@@ -101,15 +102,6 @@ class QueueInspector:
         if topic_arn is not None:
             calls["GetTopicAttributes"] = lambda: self._sns.get_topic_attributes(TopicArn=topic_arn)
         return await denied(self._caller, calls)
-
-
-def backlog_of(attributes: Mapping[str, str]) -> Backlog:
-    """Return the message counts in a queue's attributes."""
-    return Backlog(
-        int(attributes["ApproximateNumberOfMessages"]),
-        int(attributes["ApproximateNumberOfMessagesNotVisible"]),
-        int(attributes["ApproximateNumberOfMessagesDelayed"]),
-    )
 
 
 class RequestSender:

@@ -150,6 +150,8 @@ class TargetRuntime:
             rng=rng,
             counters=counters,
             deleted=self.actions.expired,
+            is_in_flight=lambda arn: self.watcher.created_at(arn) is not None,
+            counted=self.slots.count_others,
         )
 
     async def run(self) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Protocol, TypeVar
 
@@ -21,6 +21,7 @@ from slipway.core.bedrock import Deployment, Page, Status, deployment_pages
 from slipway.core.call_errors import CallFailed, Conflicting, Denied, Refused, ResourceMissing
 from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.requests.targets import DEFAULT
+from slipway.core.scheduling.quota import Counts
 from slipway.core.sqs.messages import Outgoing
 from slipway.worker.kernel.interrupts import Stopping, Wait, Waits, rest
 from slipway.worker.kernel.telemetry import Counters
@@ -101,7 +102,7 @@ class Reaper:
     A deployment has expired when its time has passed by the earliest time that AWS's clock can show.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  everything outside of it
         self,
         bedrock: ReaperBedrock,
         queue: ReaperQueue,
@@ -112,6 +113,8 @@ class Reaper:
         rng: random.Random,
         counters: Counters,
         deleted: dict[str, Deployment],
+        is_in_flight: Callable[[str], bool] = lambda _: False,
+        counted: Callable[[Counts], None] = lambda _: None,
     ) -> None:
         self._bedrock = bedrock
         self._queue = queue
@@ -125,6 +128,9 @@ class Reaper:
         """When the delete request of each was last sent, by the event loop's clock."""
         self._deleted = deleted
         """What was deleted here, by ARN: the event, published later, says what it was."""
+        self._is_in_flight = is_in_flight
+        self._report_counts = counted
+        """Called after each round with the deployments that are not in flight here: those of the pages that are read anyway."""
         self._newest = self._read_up_to = _BEGINNING
         self._count = 0
         self._failures = 0
@@ -162,12 +168,15 @@ class Reaper:
     async def _round(self) -> None:
         """Read all pages, and the tags of some deployments. A later failure does not undo what was read."""
         again = max(TAGS_EACH_ROUND, math.ceil(self._count * self._interval / TAGS_READ_WITHIN_SECONDS))
-        there, count = set[str](), 0
+        there, count, others, others_creating = set[str](), 0, 0, 0
         self._failures, is_complete = 0, True
         newest, start = self._newest, self._read_up_to
         async for page in deployment_pages(lambda token: self._bedrock.page(created_after=None, status=None, token=token)):
             for deployment in page.deployments:
                 count += 1
+                if not self._is_in_flight(deployment.arn):
+                    others += 1
+                    others_creating += deployment.status is Status.CREATING
                 position = (deployment.created_at, deployment.arn)
                 is_next = again > 0 and position > start
                 if is_next:
@@ -185,6 +194,7 @@ class Reaper:
         if again > 0:
             self._read_up_to = _BEGINNING
         self._count = count
+        self._report_counts(Counts(others_creating, others))
         self._expires = {arn: time for arn, time in self._expires.items() if arn in there}
         self._recorded = {arn: time for arn, time in self._recorded.items() if arn in there}
 

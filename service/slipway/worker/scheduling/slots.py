@@ -29,6 +29,9 @@ from slipway.worker.scheduling.watcher import Watcher
 
 log = structlog.get_logger()
 
+KNOWN_SECONDS: Final = 900.0
+"""How long a count of the account is reported as its present one."""
+
 
 class Waiter(NamedTuple):
     """Who stands in line, and what is completed when it is their turn."""
@@ -58,6 +61,9 @@ class Slots:
         self._request_sweep = request_sweep
         self._counters = counters
         self._others: Counts | None = None
+        self._counted: Counts | None = None
+        """Deployments of others at the latest count, by a sweep or by the reaper."""
+        self._counted_at = 0.0
         self._fair_queue: FairQueue[Waiter] = FairQueue(weights)
         self._granted: dict[QueueEntry[Waiter], float] = {}
         """Grants whose create has not been answered yet, and since when. The oldest first."""
@@ -79,7 +85,7 @@ class Slots:
             is_held_back = place.waiter.lease.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
             if is_held_back and not self.quota.is_full(self.counts, self.under_way):
                 return Reason.THROTTLED, f"{self.under_way} creates go before it, and AWS takes no more at once"
-        return Reason.NO_SLOT, f"no slot: {self.quota.fullness()}"
+        return Reason.NO_SLOT, f"no free slot: {self.quota.describe(self.counts)}"
 
     @property
     def counts(self) -> Counts:
@@ -153,8 +159,20 @@ class Slots:
             if place.waiter.lease.what in names and not place.waiter.grant.done():
                 place.waiter.grant.set_result(False)
         self._others = others
-        self.quota = self.quota.after_sweep(self.counts)
+        self.count_others(others)
+        self.quota = self.quota.learn(self.counts)
         self._pump(probe=True)
+
+    def count_others(self, others: Counts) -> None:
+        """Note how many deployments of others exist, for `known_counts`. Decides nothing."""
+        self._counted, self._counted_at = others, self._loop.time()
+
+    def known_counts(self) -> Counts | None:
+        """Return the deployments in creation and in total; None if the account was not counted lately."""
+        if self._counted is None or self._loop.time() - self._counted_at > KNOWN_SECONDS:
+            return None
+        mine = self._in_creation()
+        return Counts(self._counted.creating + mine, self._counted.total + mine)
 
     def _finished(self, place: QueueEntry[Waiter], answer: Created | CallFailed | None) -> None:
         """Close a grant whose create was accepted (and is watched already), failed, or was never sent (None)."""
@@ -219,10 +237,13 @@ class View:
     times: tuple[float, ...]
     """How long the latest creations took, in seconds."""
     slots: SlotForecast | None
+    free_in_total: int | None = None
+    """How many more deployments the account may have; None if not known. Only a delete gives a slot to the requests after."""
 
     def of(self, reason: Reason | None, place: int | None, in_creation_for: float | None = None) -> Eta:
         """Return the estimate for a request that waits at this queue position, or whose deployment is in creation."""
-        if reason is Reason.NO_SLOT and place is not None and self.slots is not None:
+        is_within_total = place is not None and (self.free_in_total is None or place <= self.free_in_total)
+        if reason is Reason.NO_SLOT and place is not None and self.slots is not None and is_within_total:
             to_slot = self.slots.to_slot(place)
             return Eta(place, to_slot, to_slot + self.slots.typical)
         if reason is Reason.IN_CREATION and in_creation_for is not None:
@@ -253,4 +274,6 @@ class EtaEstimator:
         passed = [max(0.0, now - created_at) for created_at in self._watcher.began()]
         others = slots.counts.creating - len(passed)
         limit = slots.quota.creating_limit(slots.counts)
-        return View(times, forecast(times, passed + [0.0] * slots.under_way, others, limit))
+        most = slots.quota.limit_in_total
+        free = max(0, most - slots.counts.total - slots.under_way) if most else None
+        return View(times, forecast(times, passed + [0.0] * slots.under_way, others, limit), free)
