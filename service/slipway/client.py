@@ -30,6 +30,7 @@ from slipway.core.bedrock import Pager
 from slipway.core.call_errors import CallFailed, EndlessListing, Throttled, UnknownResult
 from slipway.core.diagnostics.explain import ExistingDeployment
 from slipway.core.diagnostics.follow import StatusChange, StatusSnapshot, Ticket, is_change, is_outcome_true, status_change
+from slipway.core.diagnostics.severity import Problem, Severity, severity_of
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus
 from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_event
 from slipway.core.parsing import parse_request
@@ -56,6 +57,12 @@ class DaemonAnswer:
     held: tuple[RequestStatus, ...]
     finished: tuple[FinishedRequest, ...]
     extras: Mapping[str, Any]
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def severity(self) -> Severity:
+        """Return the severity of the worst problem."""
+        return severity_of(self.problems)
 
 
 async def query_requests(url: str, about: str | None = None, *, token: str = "") -> DaemonAnswer:
@@ -73,19 +80,26 @@ async def query_requests(url: str, about: str | None = None, *, token: str = "")
     try:
         async for page in Pager("/requests", fetch, lambda page: page["next"]):
             held |= {one.message_id: one for one in map(RequestStatus.of, page["requests"])}
-            reported = DaemonAnswer(tuple(held.values()), tuple(map(FinishedRequest.of, page["finished"])), page)
+            finished, problems = map(FinishedRequest.of, page["finished"]), map(Problem.of, page["problems"])
+            reported = DaemonAnswer(tuple(held.values()), tuple(finished), page, tuple(problems))
     except (KeyError, TypeError, ValueError, EndlessListing) as wrong:
         text = f"{url} is not a Slipway daemon of this version ({wrong!r}); give a daemon's own address"
         raise DaemonUnreachable(text) from wrong
     return reported
 
 
+async def query_each(urls: Sequence[str], about: str | None = None, *, token: str = "") -> list[DaemonAnswer]:
+    """Return the answer of each daemon. Raises `DaemonUnreachable`."""
+    return [await query_requests(url, about, token=token) for url in urls]
+
+
 async def query_all(urls: Sequence[str], about: str | None = None, *, token: str = "") -> DaemonAnswer:
     """Return the answers of several daemons together; `extras` is the last one's. Raises `DaemonUnreachable`."""
-    answers = [await query_requests(url, about, token=token) for url in urls]
+    answers = await query_each(urls, about, token=token)
+    problems = tuple(dict.fromkeys(problem for reported in answers for problem in reported.problems))
     held = {one.message_id: one for reported in answers for one in reported.held}
     finished = tuple(one for reported in answers for one in reported.finished)
-    return DaemonAnswer(tuple(held.values()), finished, answers[-1].extras if answers else {})
+    return DaemonAnswer(tuple(held.values()), finished, answers[-1].extras if answers else {}, problems)
 
 
 async def query_targets(url: str, *, token: str = "") -> Sequence[str]:

@@ -28,7 +28,7 @@ from slipway.core.requests.targets import DEFAULT
 from slipway.core.rules.permissions import PermissionRule
 from slipway.core.rules.triggers import Trigger
 from slipway.core.sqs.messages import QueueTraits
-from slipway.http.health import Check, LoopLagMonitor, Readiness
+from slipway.http.health import DEAD_LETTERS, Backlogs, CallHistory, Check, Diagnosis, LoopLagMonitor, Readiness
 from slipway.http.metrics import Measures, process_registry, registry_of
 from slipway.http.page.routes import DaemonIdentity, StatusPage
 from slipway.http.requests_api import CallRates
@@ -262,10 +262,12 @@ async def _run(
     )
     queue = settings.queue_url.rpartition("/")[2]
     place = DaemonIdentity(queue, terms.home.shown_account, terms.home.home.region)
-    page = StatusPage(slipway, aws.tally, place)
+    history = CallHistory(aws.tally, asyncio.get_running_loop().time)
+    diagnosis = Diagnosis(slipway, history, _readiness(aws), _backlogs(aws))
+    page = StatusPage(diagnosis, aws.tally, place)
     lines, registry = partial(_call_rates, aws), registry_of(measures)
     async with tracing(slipway, os.environ, queue=queue, version=__version__):
-        await endpoint.show(application(endpoint, slipway, pulse, _readiness(aws), registry, lines, page))
+        await endpoint.show(application(endpoint, diagnosis, pulse, registry, lines, page))
         for each in (traits, control):
             if each is not None:
                 _warn(each)
@@ -308,6 +310,13 @@ def _readiness(aws: Aws) -> Readiness:
     targets = {"bedrock" if name == DEFAULT else f"bedrock in {name}": looks(each) for name, each in aws.bedrocks.items()}
     control = {} if aws.control is None else {"control queue": aws.control.traits}
     return Readiness({"queue": aws.queue.traits, **control, "topic": aws.topic.check}, targets)
+
+
+def _backlogs(aws: Aws) -> Backlogs:
+    checks = {"requests": aws.queue.backlog, DEAD_LETTERS: aws.queue.dead_letters}
+    if aws.control is not None:
+        checks |= {"control": aws.control.backlog}
+    return Backlogs(checks)
 
 
 def _call_rates(aws: Aws) -> CallRates:

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from slipway.core.call_errors import CallFailed, Denied, ResourceMissing, Throttled, UnknownResult
-from slipway.http.page.snapshot import ANSWERED, FAILED, MINUTES, THROTTLED, CallHistory
+from slipway.http.health import ANSWERED, DENIED, MINUTES, RECENT_MINUTES, THROTTLED, CallHistory
 
 
 class Clock:
@@ -30,8 +30,8 @@ def test_calls_stand_in_the_minute_in_which_they_were_counted() -> None:
     counted["Create", "Denied"] += 1
     counted["Create", "QuotaFull"] += 1
     hour = minutes.hour()
-    assert [dict(minute) for minute in hour.minutes[-3:]] == [{}, {ANSWERED: 5}, {ANSWERED: 3, THROTTLED: 3, FAILED: 1}]
-    assert hour.operations == {"List": {ANSWERED: 7}, "Create": {ANSWERED: 1, THROTTLED: 3, FAILED: 1}}
+    assert [dict(minute) for minute in hour.minutes[-3:]] == [{}, {ANSWERED: 5}, {ANSWERED: 3, THROTTLED: 3, DENIED: 1}]
+    assert hour.operations == {"List": {ANSWERED: 7}, "Create": {ANSWERED: 1, THROTTLED: 3, DENIED: 1}}
     assert hour.total(THROTTLED) == 3
 
 
@@ -60,10 +60,22 @@ def test_days_of_calls_are_kept_as_one_hour() -> None:
 
 @pytest.mark.parametrize(
     ("failure", "kind"),
-    [(Throttled, "throttled"), (Denied, "failed"), (UnknownResult, "failed"), (ResourceMissing, "answered")],
+    [(Throttled, "throttled"), (Denied, "denied"), (UnknownResult, "failed"), (ResourceMissing, "answered")],
 )
 def test_a_failure_is_counted_under_the_name_that_the_retry_layer_gives_it(failure: type[CallFailed], kind: str) -> None:
     counted: Counter[tuple[str, str]] = Counter()
     history = CallHistory(counted, lambda: 30.0)
     counted["Get", failure.__name__] += 2
     assert history.hour().total(kind) == 2
+
+
+def test_an_operation_is_denied_if_it_was_lately_and_never_answered_otherwise() -> None:
+    clock, counted = Clock(), Counter({("Receive", "Denied"): 1, ("Delete", "Denied"): 1, ("Delete", "Applied"): 1})
+    history = CallHistory(counted, clock)
+    assert history.denied() == ("Receive",), "some deletes are allowed: it is not the operation"
+    clock.now += RECENT_MINUTES * 60
+    assert history.denied() == ()
+    counted["Receive", "Denied"] += 1
+    assert history.denied() == ("Receive",)
+    counted["Receive", "Applied"] += 1
+    assert history.denied() == ()

@@ -11,30 +11,22 @@ from typing import Any
 
 import pytest
 
+from slipway.core.diagnostics.severity import Problem, ProblemKind, Severity
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.eta import Eta
 from slipway.core.scheduling.quota import Counts, Quota
+from slipway.http.health import CallHistory, LastHour
 from slipway.http.page.elements import FOR, address
 from slipway.http.page.overview import SECTIONS
 from slipway.http.page.request_page import FoundRequests, find_requests, request
 from slipway.http.page.routes import OLDEST_ROWS_SECONDS, DaemonIdentity, DocumentBuilder, StatusPage, assets
-from slipway.http.page.snapshot import (
-    FINISHED_ROWS,
-    FLIGHT_ROWS,
-    WAITING_ROWS,
-    Account,
-    CallHistory,
-    Flight,
-    LastHour,
-    View,
-    rows_of,
-    view_of,
-)
+from slipway.http.page.snapshot import FINISHED_ROWS, FLIGHT_ROWS, WAITING_ROWS, Account, Flight, View, rows_of, view_of
 from slipway.worker.publishing.publisher import HistoryEntry
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World
 from tests.simulator.virtual_loop import run
+from tests.support.diagnosis import diagnosis_of
 
 EVIL = "<script>alert(1)</script>\" onload='x' style=x &lt; \x1b[31m"
 QUIET = View(
@@ -233,19 +225,24 @@ def test_few_times_make_no_wall() -> None:
     assert widest < 100
 
 
-def test_each_target_has_its_slots_and_its_troubles() -> None:
-    home, away = QUIET.accounts[0], Account("europe", "eu-west-1 · 222222222222", 1, Counts(1, 1), Quota(), "denied")
+def test_each_target_has_its_slots() -> None:
+    home, away = QUIET.accounts[0], Account("europe", "eu-west-1 · 222222222222", 1, Counts(1, 1), Quota())
     page = shown(replace(QUIET, accounts=(home, away)))
     assert len(page.all("h3")) == 2
-    for said in (
-        "default",
-        "europe",
-        "eu-west-1 · 222222222222",
-        "The last sweep of eu-west-1 · 222222222222 failed.",
-        "denied",
-    ):
+    for said in ("default", "europe", "eu-west-1 · 222222222222"):
         assert said in page.text, said
     assert not shown(QUIET).all("h3"), "one needs no name"
+
+
+def test_every_problem_is_in_the_headline_with_its_remedy() -> None:
+    found = (
+        Problem(ProblemKind.DENIED, Severity.BLOCKED, "AWS denies calls.", "Grant it."),
+        Problem(ProblemKind.DEAD_LETTERS, Severity.DEGRADED, "3 dead letters.", "List them."),
+    )
+    page = shown(replace(QUIET, problems=found))
+    for said in ("Blocked", "AWS denies calls.", "Grant it.", "3 dead letters.", "List them."):
+        assert said in page.text, said
+    assert "OK" in shown(QUIET).text
 
 
 def test_thousands_of_slots_are_one_bar() -> None:
@@ -287,6 +284,33 @@ def test_what_a_world_does_is_what_is_seen() -> None:
     run(main())
 
 
+def test_an_account_that_is_full_blocks_and_no_end_is_estimated() -> None:
+    async def main() -> None:
+        world = World(rules=Rules(max_creating=2, max_total=4, creation_seconds=(600.0, 600.0)))
+        world.start()
+        slipway = world.replicas["a"].slipway
+        for number in range(9):
+            world.ask(f"bot-{number}")
+            await asyncio.sleep(0.1)
+        diagnosis = diagnosis_of(slipway)
+        await asyncio.sleep(300.0)
+        assert diagnosis.problems() == (), "slots become free by themselves"
+        await asyncio.sleep(2400.0)
+        (problem,) = diagnosis.problems()
+        assert (problem.kind, problem.severity) == (ProblemKind.QUOTA_FULL, Severity.BLOCKED)
+        assert "4 of 4 deployments exist, 5 requests wait" in problem.text
+        quota = slipway.slots.quota
+        assert (quota.limit_in_creation, quota.limit_in_total) == (2, 4), "the total does not make the other one forgotten"
+        view = view_of(slipway, rows_of(slipway), diagnosis.problems())
+        assert all(held.prospect.to_slot is None for held in view.waiting_rows)
+        text = shown(view).text
+        assert "Blocked" in text
+        assert problem.remedy in text
+        await world.stop()
+
+    run(main())
+
+
 def test_of_many_in_creation_the_oldest_are_shown_and_they_first() -> None:
     async def main() -> None:
         world = World(rules=Rules(max_creating=500, max_total=500, creation_seconds=(900.0, 900.0)))
@@ -307,7 +331,9 @@ def test_who_is_on_the_page_is_looked_up_again_when_something_has_happened_or_af
     async def main() -> None:
         world = World(rules=Rules(max_creating=50, max_total=50, creation_seconds=(900.0, 900.0)))
         world.start()
-        page = StatusPage(world.replicas["a"].slipway, {}, DaemonIdentity("slipway-requests", "123456789012", "us-east-1"))
+        page = StatusPage(
+            diagnosis_of(world.replicas["a"].slipway), {}, DaemonIdentity("slipway-requests", "123456789012", "us-east-1")
+        )
 
         def flights(*, has_happened: bool) -> str:
             return Reader(page._draw(None, has_happened=has_happened)["flights"]).text  # noqa: SLF001  what it costs is the point

@@ -1,18 +1,22 @@
-"""`slipway health` and `slipway requests`: what running daemons report over HTTP."""
+"""`slipway health`, `status` and `requests`: what running daemons report over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import http.client
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from slipway.cli.output import Exit
+from slipway.core.diagnostics.severity import Severity
 from slipway.settings.load import WrongSetting, find_endpoint
 
 if TYPE_CHECKING:
     from slipway.cli.output import Output
+    from slipway.client import DaemonAnswer
+    from slipway.core.diagnostics.severity import Problem
     from slipway.core.diagnostics.status import RequestStatus
 
 COLUMNS = ("name", "action", "status", "reason", "age", "request")
@@ -43,6 +47,67 @@ def check_health(config: str | None, port: int | None) -> int:
     finally:
         connection.close()
     return 0 if response.status == http.client.OK else 1
+
+
+def show_status(config: str | None, daemons: Sequence[str], output: Output) -> Exit:
+    """Print the severity, problems and slots of each daemon, else of the one on this machine; return 1 if one is blocked."""
+    from slipway.cli.output import CommandError, print_line, print_sentence
+    from slipway.client import DaemonUnreachable, query_each
+    from slipway.settings.load import NO_QUEUE, load
+
+    try:
+        settings = load(os.environ, config, optional=NO_QUEUE)
+        urls = daemons or settings.own_daemon
+        reported = asyncio.run(query_each(urls, token=settings.http_token))
+    except WrongSetting as wrong:
+        raise CommandError(str(wrong)) from wrong
+    except DaemonUnreachable as wrong:
+        raise CommandError(str(wrong) if daemons else f"{wrong}, with --daemon") from wrong
+    if not urls:
+        raise CommandError("http_port is 0, so the daemon has no HTTP endpoint; name a daemon with --daemon")
+    if output.is_document:
+        states = [_state_json(url, answer) for url, answer in zip(urls, reported, strict=True)]
+        output.print_document({"daemons": states})
+    else:
+        for number, (url, answer) in enumerate(zip(urls, reported, strict=True)):
+            if len(urls) > 1:
+                print_line(f"{'' if number == 0 else chr(10)}{url}")
+            for line in status_lines(answer):
+                print_sentence(line)
+    return Exit.FAILURE if any(answer.severity is Severity.BLOCKED for answer in reported) else Exit.OK
+
+
+def _state_json(url: str, answer: DaemonAnswer) -> dict[str, object]:
+    held = Counter(one.state for one in answer.held)
+    return {
+        "daemon": url,
+        "severity": answer.severity.value,
+        "problems": [problem.to_json() for problem in answer.problems],
+        "requests": dict(held),
+        "slots": _slots(answer.extras),
+        "queues": answer.extras.get("queues", {}),
+    }
+
+
+def status_lines(answer: DaemonAnswer) -> list[str]:
+    """Return the state of a daemon in sentences: severity and problems with their remedies, requests, slots, queues."""
+    lines = problem_lines(answer.problems) or ["OK: no problem is known."]
+    held = Counter(one.state for one in answer.held)
+    states = ", ".join(f"{number:,} {state.lower()}" for state, number in sorted(held.items()))
+    lines.append(f"Requests in progress: {len(answer.held):,}{f' ({states})' if states else ''}")
+    for name, slots in _slots(answer.extras).items():
+        if isinstance(slots, Mapping):
+            place = "" if len(_slots(answer.extras)) == 1 else f" in {name}"
+            lines.append(f"Slots{place}: {slots.get('quota')}; waiting for one: {slots.get('waiting')}")
+    queues = answer.extras.get("queues", {})
+    for name, counts in queues.items() if isinstance(queues, Mapping) else ():
+        lines.append(f"Queue {name}: {counts['visible']:,} visible, {counts['inFlight']:,} in flight")
+    return lines
+
+
+def problem_lines(problems: Sequence[Problem]) -> list[str]:
+    """Return the problems in sentences, each with its remedy."""
+    return [line for one in problems for line in (f"{one.severity.value.upper()}: {one.text}", f"  next: {one.remedy}")]
 
 
 def list_requests(config: str | None, daemons: Sequence[str], output: Output) -> Exit:

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 from slipway.aws.operator.deployment_listing import DeploymentListing, Details, Filters
 from slipway.aws.operator.operator_session import OperatorSession
+from slipway.cli.daemon_status import problem_lines
 from slipway.cli.output import (
     CommandError,
     Exit,
@@ -31,6 +32,7 @@ from slipway.client import DaemonUnreachable, query_all, query_failures, query_r
 from slipway.core.bedrock import Status
 from slipway.core.call_errors import CallFailed, Refused
 from slipway.core.diagnostics.explain import ExistingDeployment, ExplainFacts, Explanation, explain
+from slipway.core.diagnostics.severity import Problem, severity_of
 from slipway.core.diagnostics.status import Backlog, FinishedRequest, RequestStatus
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.time_format import format_time
@@ -97,6 +99,7 @@ class Slots(NamedTuple):
     held: int | None = None
     waiting: int | None = None
     quota: str | None = None
+    problems: Sequence[Problem] = ()
 
 
 class _TargetObserver:
@@ -132,7 +135,9 @@ class _TargetObserver:
         if site is None:
             raise DaemonUnreachable(f"{self._daemons[-1]} has no target {target!r}; name a daemon with the same settings file")
         held = sum(one.target == target for one in reported.held)
-        return slots._replace(held=held, waiting=site["slots"]["waiting"], quota=site["slots"]["quota"])
+        return slots._replace(
+            held=held, waiting=site["slots"]["waiting"], quota=site["slots"]["quota"], problems=reported.problems
+        )
 
 
 Show = Callable[[Sequence[ExistingDeployment], Slots], None]
@@ -146,7 +151,9 @@ def _screen(output: Output) -> Iterator[Show]:
         yield lambda existing, slots: stream.print_document(
             {
                 "at": format_time(time.time()),
-                "slots": slots._asdict(),
+                "slots": {key: value for key, value in slots._asdict().items() if key != "problems"},
+                "severity": None if slots.held is None else severity_of(slots.problems).value,
+                "problems": [problem.to_json() for problem in slots.problems],
                 "deployments": [deployment_json(one) for one in existing],
             },
             is_one_of_many=True,
@@ -160,9 +167,10 @@ def _screen(output: Output) -> Iterator[Show]:
 
 def _summary(slots: Slots) -> str:
     text = f"Slots: {slots.creating} in creation, {slots.total} in total"
-    if slots.held is not None:
-        text += f"; quota: {slots.quota}\nRequests in progress: {slots.held}, waiting for a slot: {slots.waiting}"
-    return text
+    if slots.held is None:
+        return text
+    requests = f"Requests in progress: {slots.held}, waiting for a slot: {slots.waiting}"
+    return "\n".join((*problem_lines(slots.problems), f"{text}; quota: {slots.quota}", requests))
 
 
 def _row(one: ExistingDeployment, *, is_wide: bool) -> tuple[str, ...]:

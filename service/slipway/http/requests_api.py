@@ -8,11 +8,13 @@ from dataclasses import replace
 from heapq import nsmallest
 from typing import Final
 
+from slipway.core.diagnostics.severity import severity_of
 from slipway.core.diagnostics.status import RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.lifecycle.steps import reason_for
 from slipway.core.requests.models import Deploy, IfExists, Update
 from slipway.core.requests.targets import DEFAULT
+from slipway.http.health import Diagnosis
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.runtime.target_runtime import TargetRuntime
 from slipway.worker.runtime.worker import Worker
@@ -48,6 +50,19 @@ def holdings(slipway: Worker, rates: CallRates, about: str | None = None, after:
     }
 
 
+def page_state(diagnosis: Diagnosis) -> dict[str, object]:
+    """Return the state of the daemon itself as JSON: severity, problems, and the message counts of the queues, as known."""
+    problems = diagnosis.problems()
+    return {
+        "severity": severity_of(problems).value,
+        "problems": [problem.to_json() for problem in problems],
+        "queues": {
+            name: {"visible": backlog.visible, "inFlight": backlog.in_flight, "delayed": backlog.delayed}
+            for name, backlog in diagnosis.backlogs.known().items()
+        },
+    }
+
+
 def _call_rate(operation: str, target: str | None, rate: float | None, waiting: int) -> tuple[str, dict[str, object]]:
     """Return the name of a kind of call, and how fast it is called."""
     pace: dict[str, object] = {"perSecond": rate, "waiting": waiting}
@@ -55,13 +70,17 @@ def _call_rate(operation: str, target: str | None, rate: float | None, waiting: 
 
 
 def _of_site(site: TargetRuntime) -> dict[str, object]:
-    slots, trouble = site.slots, site.watcher.trouble
+    slots, trouble, quota = site.slots, site.watcher.trouble, site.slots.quota
+    counts = slots.known_counts()
     return {
         "slots": {
-            "creating": slots.counts.creating,
-            "total": slots.counts.total,
+            "own": site.watcher.in_flight,
+            "creating": None if counts is None else counts.creating,
+            "total": None if counts is None else counts.total,
+            "limitCreating": quota.limit_in_creation or None,
+            "limitTotal": quota.limit_in_total or None,
             "waiting": slots.waiting,
-            "quota": slots.quota.describe(slots.counts),
+            "quota": quota.describe(slots.counts),
         },
         "sweepTrouble": str(trouble) if trouble else None,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Final
@@ -16,11 +16,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from slipway.core.call_errors import pause_seconds
+from slipway.core.diagnostics.severity import Problem, severity_of
 from slipway.http.access import RequestHandler, add_security_headers, check_host, check_token, is_authorized
-from slipway.http.health import LoopLagMonitor, Readiness, is_alive
+from slipway.http.health import Diagnosis, LoopLagMonitor, is_alive
 from slipway.http.page.routes import StatusPage
-from slipway.http.requests_api import CallRates, holdings
-from slipway.worker.runtime.worker import Worker
+from slipway.http.requests_api import CallRates, holdings, page_state
 
 LONGEST_PAUSE_SECONDS: Final = 15.0
 """Longest pause between two attempts to listen."""
@@ -131,31 +131,35 @@ def starting_application(endpoint: Endpoint, registry: CollectorRegistry, waits:
 
 def application(
     endpoint: Endpoint,
-    slipway: Worker,
+    diagnosis: Diagnosis,
     pulse: LoopLagMonitor,
-    readiness: Readiness,
     registry: CollectorRegistry,
     lines: Callable[[], CallRates],
     page: StatusPage,
 ) -> web.Application:
     """Return the application that is served while the daemon receives messages."""
     started_at = asyncio.get_running_loop().time()
+    slipway, readiness = diagnosis.slipway, diagnosis.readiness
 
     async def livez(_: web.Request) -> web.Response:
         is_well, sentence = is_alive(slipway, pulse, started_at)
         return web.json_response({"alive": is_well, "why": sentence}, status=200 if is_well else 503)
 
     async def readyz(request: web.Request) -> web.Response:
-        failures = {"daemon": "stopping"} if slipway.is_stopping else await readiness.failures()
+        found, _ = await asyncio.gather(readiness.failures(), diagnosis.backlogs.refresh())
+        failures = {"daemon": "stopping"} if slipway.is_stopping else found
         is_ready = not slipway.is_stopping and readiness.is_ready(failures)
-        return _readiness(request, endpoint, failures, is_ready=is_ready)
+        return _readiness(request, endpoint, failures, diagnosis.problems(), is_ready=is_ready)
 
     async def requests(request: web.Request) -> web.Response:
         asked = request.query
-        return web.json_response(holdings(slipway, lines(), asked.get("about"), asked.get("after")))
+        await diagnosis.backlogs.refresh()
+        page = holdings(slipway, lines(), asked.get("about"), asked.get("after"))
+        return web.json_response(page | page_state(diagnosis))
 
     app = _application(endpoint)
-    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), _metrics(registry), web.get("/requests", requests)])
+    metrics = _metrics(registry, diagnosis.backlogs.refresh)
+    app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), metrics, web.get("/requests", requests)])
     page.join(app)
     return app
 
@@ -168,16 +172,22 @@ def _application(endpoint: Endpoint) -> web.Application:
     return app
 
 
-def _readiness(request: web.Request, endpoint: Endpoint, failures: Mapping[str, str], *, is_ready: bool) -> web.Response:
+def _readiness(
+    request: web.Request, endpoint: Endpoint, failures: Mapping[str, str], problems: Sequence[Problem] = (), *, is_ready: bool
+) -> web.Response:
     """Answer a readiness probe. Without the token, if there is one, the texts are not shown."""
+    document: dict[str, object] = {"ready": is_ready, "severity": severity_of(problems).value}
     if endpoint.token and not is_authorized(request.headers.get("Authorization"), endpoint.token):
-        failures = dict.fromkeys(failures, "shown with the token")
-    status = HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE
-    return web.json_response({"ready": is_ready, "troubles": failures}, status=status)
+        document["troubles"] = dict.fromkeys(failures, "shown with the token")
+    else:
+        document |= {"troubles": failures, "problems": [problem.to_json() for problem in problems]}
+    return web.json_response(document, status=HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE)
 
 
-def _metrics(registry: CollectorRegistry) -> web.RouteDef:
+def _metrics(registry: CollectorRegistry, refresh: Callable[[], Awaitable[None]] | None = None) -> web.RouteDef:
     async def metrics(_: web.Request) -> web.Response:
+        if refresh is not None:
+            await refresh()
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return web.get("/metrics", metrics)

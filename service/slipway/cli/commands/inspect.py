@@ -142,6 +142,21 @@ def watch(
     )
 
 
+@app.command()
+@with_output
+def status(*, daemon: Daemons = None, config: Config = None, output: Output) -> None:
+    """Show whether the daemons get on with their work, and why not.
+
+    Prints the problems with their remedies, the requests in progress, and the slots. Asks the daemons (--daemon, else the one
+    on this machine). Exits 1 if a daemon is blocked: requests wait, and only a person can let them continue.
+
+    Example: slipway status -o json --query 'daemons[0].severity'
+    """
+    from slipway.cli.daemon_status import show_status
+
+    raise typer.Exit(show_status(str(config) if config else None, daemon or [], output))
+
+
 @app.command("requests")
 @with_output
 def requests_(*, daemon: Daemons = None, config: Config = None, output: Output) -> None:

@@ -164,7 +164,7 @@ def _of_daemon(facts: DaemonFacts) -> Iterator[Problem]:
         yield Problem(ProblemKind.DENIED, Severity.BLOCKED if is_essential else Severity.DEGRADED, text, remedy)
     for name, failure in facts.failures.items():
         severity = Severity.BLOCKED if name in _REQUIRED or len(facts.targets) <= 1 else Severity.DEGRADED
-        text, remedy = f"No answer from the {name}: {failure}.", "It is asked again. Check the network path and the endpoint."
+        text, remedy = f"The {name} cannot be used: {failure}.", "It is asked again; slipway doctor checks the installation."
         yield Problem(ProblemKind.UNREACHABLE, severity, text, remedy)
     if facts.dead_letters:
         text = f"{_count(facts.dead_letters, 'message')} in the dead-letter queue."

@@ -6,23 +6,14 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Final
 
+from slipway.core.diagnostics.severity import Problem, Severity, severity_of
 from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.quota import Counts
 from slipway.core.time_format import columns, format_duration, format_duration_roughly
+from slipway.http.health import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, LastHour
 from slipway.http.page.elements import Child, Html, bars, cells, count, el, format_clock, join, link, waits_for
-from slipway.http.page.snapshot import (
-    ANSWERED,
-    FAILED,
-    KINDS,
-    MINUTES,
-    THROTTLED,
-    WAITING_ROWS,
-    Account,
-    Flight,
-    LastHour,
-    View,
-)
+from slipway.http.page.snapshot import WAITING_ROWS, Account, Flight, View
 from slipway.worker.publishing.publisher import HistoryEntry
 
 Section = Callable[[View, LastHour], Html]
@@ -41,25 +32,34 @@ def headline(view: View, _: LastHour) -> Html:
     busy = view.held - view.in_flight - view.waiting
     if not sentence:
         sentence = f"{count(busy, 'request')} being processed" if busy else "No requests"
-    problems = [
-        el(
-            "p",
-            el("strong", "Stopping. "),
-            "Requests in progress go back to the queue; another replica continues them.",
-            class_="worry",
-        )
-        if view.is_stopping
-        else None,
-        *(
-            el("p", el("strong", f"The last sweep of {one.where} failed. "), one.trouble, class_="worry")
-            for one in view.accounts
-            if one.trouble
-        ),
-    ]
+    stopping = el(
+        "p",
+        el("strong", "Stopping. "),
+        "Requests in progress go back to the queue; another replica continues them.",
+        class_="worry",
+    )
     lead = f"{count(view.held, 'request')} in progress in this replica" if view.held else "Waiting for messages from the queue"
     ended = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(view.endings.items()))
     since = f"Finished since the start: {ended}." if ended else "None finished since the start."
-    return el("section", el("h1", f"{sentence}."), el("p", f"{lead}. {since}", class_="lead"), *problems, id="headline")
+    return el(
+        "section",
+        el("h1", _state(view), f"{sentence}."),
+        el("p", f"{lead}. {since}", class_="lead"),
+        stopping if view.is_stopping else None,
+        *map(_problem, view.problems),
+        id="headline",
+    )
+
+
+def _state(view: View) -> Html:
+    severity = severity_of(view.problems)
+    word = "OK" if severity is Severity.OK else severity.value.capitalize()
+    return join(el("span", word, class_=f"state {severity.value}"), " ")
+
+
+def _problem(problem: Problem) -> Html:
+    """Return one problem and its remedy."""
+    return el("p", el("strong", problem.text), " ", problem.remedy, class_=f"worry {problem.severity.value}")
 
 
 def _common(view: View) -> str:
@@ -210,21 +210,24 @@ LOOKS: Final = {
 
 def calls(_: View, hour: LastHour) -> Html:
     """Return the calls to AWS of the last hour."""
-    total, throttled, failed = (hour.total(kind) for kind in KINDS)
-    said = f"{total + throttled + failed:,} calls in the last hour: {throttled:,} throttled, {failed:,} without an answer"
+    total, throttled, denied, failed = (hour.total(kind) for kind in KINDS)
+    said = (
+        f"{total + throttled + denied + failed:,} calls in the last hour: {throttled:,} throttled, {denied:,} denied, "
+        f"{failed:,} without an answer"
+    )
     picture = bars([[(kind, minute.get(kind, 0)) for kind in KINDS] for minute in hour.minutes], said)
     axis = el("p", el("span", f"{MINUTES} min ago"), el("span", "now"), class_="scale")
     rows = [
         el("tr", el("th", operation, scope="row"), *(el("td", f"{counts.get(kind, 0):,}") for kind in KINDS))
         for operation, counts in sorted(hour.operations.items())
     ]
-    heads = (el("th", word, scope="col") for word in ("Operation", "answered", "throttled", "no answer"))
+    heads = (el("th", word, scope="col") for word in ("Operation", "answered", "throttled", "denied", "no answer"))
     table = el("table", el("thead", el("tr", *heads)), el("tbody", *rows))
     by_operation = (
         el("details", el("summary", "By operation"), el("div", table, class_="scroll"), id="operations") if rows else None
     )
     figures = el("p", el("b", f"{total:,}"), " answered, ", _figure(throttled, THROTTLED), " throttled, ",
-                 _figure(failed, FAILED), " without an answer", class_="figures")  # fmt: skip
+                 _figure(denied, FAILED), " denied, ", _figure(failed, FAILED), " unanswered", class_="figures")  # fmt: skip
     return _section("calls", "Calls to AWS", "last hour", figures, picture, axis, by_operation)
 
 

@@ -16,12 +16,13 @@ from urllib.parse import urlencode
 from aiohttp import web
 
 from slipway.aws.adapters.retry import APPLIED
+from slipway.core.diagnostics.severity import Problem
+from slipway.http.health import Diagnosis
 from slipway.http.page.elements import Html, el, format_clock, join
 from slipway.http.page.live_stream import LiveView
 from slipway.http.page.overview import SECTIONS, waiting
 from slipway.http.page.request_page import find_requests, request
-from slipway.http.page.snapshot import CallHistory, Rows, rows_of, view_of
-from slipway.worker.runtime.worker import Worker
+from slipway.http.page.snapshot import Rows, rows_of, view_of
 
 _KINDS: Final = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
 
@@ -124,16 +125,18 @@ _FOREVER: Final = {"Cache-Control": "public, max-age=31536000, immutable"}
 class StatusPage:
     """The status page of one daemon. `calls` counts calls by operation and answer."""
 
-    def __init__(self, slipway: Worker, calls: Mapping[tuple[str, str], int], place: DaemonIdentity) -> None:
-        self._slipway = slipway
+    def __init__(self, diagnosis: Diagnosis, calls: Mapping[tuple[str, str], int], place: DaemonIdentity) -> None:
+        self._diagnosis = diagnosis
+        self._slipway = diagnosis.slipway
         self._calls = calls
-        self._minutes = CallHistory(calls, asyncio.get_running_loop().time)
+        self._minutes = diagnosis.history
         self._assets = assets()
         self._shell = DocumentBuilder(place, self._assets)
         self._screens: dict[str | None, LiveView] = {}
         """Pages with viewers, by the request that they are about; None is the overview."""
         self._rows: Rows | None = None
         """The rows of the overview."""
+        self._problems: tuple[Problem, ...] = ()
         self._looked_at = 0.0
 
     def join(self, app: web.Application) -> None:
@@ -203,14 +206,16 @@ class StatusPage:
             return {"moment": _moment(), "request": request(find_requests(self._slipway, about), about)}
         now = asyncio.get_running_loop().time()
         if has_happened or self._rows is None or now - self._looked_at > OLDEST_ROWS_SECONDS:
-            self._rows, self._looked_at = rows_of(self._slipway), now
-        view, hour = view_of(self._slipway, self._rows), self._minutes.hour()
+            self._rows, self._problems, self._looked_at = rows_of(self._slipway), self._diagnosis.problems(), now
+        view, hour = view_of(self._slipway, self._rows, self._problems), self._minutes.hour()
         return {"moment": _moment()} | {name: section(view, hour) for name, section in SECTIONS.items()}
 
     async def _noting(self, _: web.Application) -> AsyncIterator[None]:
         async def note() -> None:
             while True:
                 self._minutes.note()
+                if any(screen.viewers for screen in self._screens.values()):
+                    await self._diagnosis.backlogs.refresh()
                 await asyncio.sleep(NOTING_SECONDS)
 
         noting = asyncio.create_task(note())

@@ -5,15 +5,14 @@ The cost of a snapshot is linear in the number of requests in progress.
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
 from operator import itemgetter
 from statistics import median
 from typing import Final
 
-from slipway.core.call_errors import Denied, Throttled, UnknownResult
+from slipway.core.diagnostics.severity import Problem
 from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.scheduling.quota import Counts, Quota
@@ -38,8 +37,6 @@ class Account:
     """Deployments in creation by this daemon."""
     counts: Counts
     quota: Quota
-    trouble: str | None = None
-    """The failure of the last sweep."""
     usual_seconds: float | None = None
     """Median duration of the latest creations."""
 
@@ -73,6 +70,8 @@ class View:
     """Number of waiting requests before this page."""
     finished: tuple[HistoryEntry, ...]
     """The newest first."""
+    problems: tuple[Problem, ...] = ()
+    """The most severe first."""
     endings: Mapping[str, int]
     """Number of outcomes by kind since the daemon started."""
     active_seconds: tuple[float, ...]
@@ -113,7 +112,7 @@ def rows_of(slipway: Worker, waiting_from: int = 0) -> Rows:
     )
 
 
-def view_of(slipway: Worker, rows: Rows) -> View:
+def view_of(slipway: Worker, rows: Rows, problems: tuple[Problem, ...] = ()) -> View:
     """Return the current state of these rows."""
     accounts = tuple(_account(site) for site in slipway.runtimes.values())
     usual = {account.name: account.usual_seconds for account in accounts}
@@ -139,6 +138,7 @@ def view_of(slipway: Worker, rows: Rows) -> View:
         finished=tuple(reversed(tuple(slipway.history)[-FINISHED_ROWS:])),
         endings=dict(slipway.counters.endings),
         active_seconds=slipway.history.active_seconds,
+        problems=problems,
     )
 
 
@@ -163,14 +163,13 @@ def _age(lease: Lease) -> float:
 
 
 def _account(site: TargetRuntime) -> Account:
-    home, trouble, latest = site.target.home, site.watcher.trouble, site.counters.creation_seconds.latest
+    home, latest = site.target.home, site.counters.creation_seconds.latest
     return Account(
         name=site.target.name,
         where=f"{home.region} · {site.target.shown_account}",
         own=site.watcher.in_flight,
         counts=site.slots.counts,
         quota=site.slots.quota,
-        trouble=str(trouble) if trouble else None,
         usual_seconds=median(latest) if latest else None,
     )
 
@@ -186,74 +185,3 @@ def _flights(slipway: Worker, flying: Sequence[Lease]) -> tuple[Lease, ...]:
 def _creation_seconds(slipway: Worker, lease: Lease) -> float:
     created_at = slipway.runtime_of(lease).watcher.created_at(lease.arn) if lease.arn is not None else None
     return max(0.0, lease.now() - created_at) if created_at is not None else 0.0
-
-
-MINUTES: Final = 60
-_MINUTE_SECONDS: Final = 60.0
-
-ANSWERED: Final = "answered"
-THROTTLED: Final = "throttled"
-FAILED: Final = "failed"
-KINDS: Final = (ANSWERED, THROTTLED, FAILED)
-_KINDS_OF: Final = {Throttled.__name__: THROTTLED, Denied.__name__: FAILED, UnknownResult.__name__: FAILED}
-
-
-@dataclass(frozen=True, slots=True)
-class LastHour:
-    """Calls of the last hour, by kind: for each minute, the current one last, and for each operation."""
-
-    minutes: tuple[Mapping[str, int], ...]
-    operations: Mapping[str, Mapping[str, int]]
-
-    def total(self, kind: str) -> int:
-        """Return the number of calls of a kind."""
-        return sum(minute.get(kind, 0) for minute in self.minutes)
-
-
-class CallHistory:
-    """Records the counts of each of the last sixty minutes.
-
-    `counted` counts by operation and answer since the start of the process; `clock` is monotonic, in seconds.
-    """
-
-    def __init__(self, counted: Mapping[tuple[str, str], int], clock: Callable[[], float]) -> None:
-        self._counted = counted
-        self._clock = clock
-        self._seen: dict[tuple[str, str], int] = {}
-        self._kept: deque[tuple[int, Counter[tuple[str, str]]]] = deque(maxlen=MINUTES)
-        """Minutes with calls: the minute's number, and the counts by operation and kind."""
-
-    def note(self) -> None:
-        """Assign the calls since the previous call of this method to the current minute. Call it several times a minute."""
-        now = int(self._clock() // _MINUTE_SECONDS)
-        fresh = Counter(
-            {key: count - self._seen.get(key, 0) for key, count in self._counted.items() if count > self._seen.get(key, 0)}
-        )
-        if not fresh:
-            return
-        self._seen = dict(self._counted)
-        if not self._kept or self._kept[-1][0] != now:
-            self._kept.append((now, Counter()))
-        minute = self._kept[-1][1]
-        for (operation, answer), count in fresh.items():
-            minute[operation, _kind(answer)] += count
-
-    def hour(self) -> LastHour:
-        """Return the last hour, up to now."""
-        self.note()
-        now = int(self._clock() // _MINUTE_SECONDS)
-        minutes: list[Counter[str]] = [Counter() for _ in range(MINUTES)]
-        operations: dict[str, Counter[str]] = {}
-        for number, counts in self._kept:
-            at = number - now + MINUTES - 1
-            if at < 0:
-                continue
-            for (operation, kind), count in counts.items():
-                minutes[at][kind] += count
-                operations.setdefault(operation, Counter())[kind] += count
-        return LastHour(tuple(minutes), operations)
-
-
-def _kind(answer: str) -> str:
-    """Return the kind of an answer, which is `Applied` or the class of a failure. A refusal is an answer too."""
-    return _KINDS_OF.get(answer, ANSWERED)
