@@ -478,6 +478,12 @@ SEEDED_BUGS = (
         "        if True:\n",
     ),
     SeededBug(
+        "requests that died together are received together again",
+        "slipway.core.sqs.continuations",
+        "MOST_SECONDS_APART: Final = 60\n",
+        "MOST_SECONDS_APART: Final = 0\n",
+    ),
+    SeededBug(
         "a first Date is certain",
         "slipway.aws.adapters.clock",
         "        dates = [_Witness(source.bounds(now), 1.0, 1 + source.is_confirmed) for source in self._dates.values()]\n",

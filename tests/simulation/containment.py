@@ -10,6 +10,7 @@ from typing import Any
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs.continuations import MOST_COPIES, MOST_DEATHS, MOST_FAULTS
 from slipway.core.sqs.messages import AnyAttribute
+from tests.simulator.bedrock import Rules
 from tests.simulator.observer import Watching
 from tests.simulator.simulation import Replica, World
 from tests.simulator.sqs import Letter
@@ -33,16 +34,18 @@ class Scenario:
 
 
 class Killer(Watching):
-    """Ends each process so many seconds after it has received a message, and starts another one."""
+    """Ends each process so many seconds after it has received a message, of one deployment or any, and starts another one."""
 
-    def __init__(self, world: World, seconds: float) -> None:
+    def __init__(self, world: World, seconds: float, name: str = "") -> None:
         self._world = world
         self._seconds = seconds
+        self._name = name
         self.kills = 0
         self.most_there = 0
 
     def received(self, letter: Letter, process: str | None) -> None:
-        asyncio.get_running_loop().call_later(self._seconds, self._kill, process)
+        if self._name in letter.body:
+            asyncio.get_running_loop().call_later(self._seconds, self._kill, process)
 
     def put(self, letter: Letter | None, body: str, attributes: dict[str, AnyAttribute]) -> None:
         self.most_there = max(self.most_there, len(self._world.sqs.letters))
@@ -94,6 +97,20 @@ async def _kills_its_reader(seconds: float) -> None:
     assert world.dead.all or world.topic.terminal()
 
 
+async def _healthy_beside_a_killer() -> None:
+    """Received in the same batches as a message that ends its reader, requests must not be given up with it."""
+    rules = Rules(max_creating=20, max_total=50, creation_seconds=(60.0, 90.0))
+    world = World(max_receive_count=10, rules=rules)
+    world.sqs.watching = killer = Killer(world, 0.1, "killer")
+    names = {f"bot-{number}" for number in range(8)}
+    for name in ("killer", *sorted(names)):
+        world.ask(name)
+    world.start("p0")
+    await world.until(lambda: not world.sqs.letters, 100_000)
+    assert {name for name in names if world.outcomes().get(name) == "Active"} == names, world.outcomes()
+    await world.stop(f"p{killer.kills}")
+
+
 async def _event_is_refused() -> None:
     world = World()
     world.topic.refuses = lambda _: True
@@ -118,6 +135,7 @@ SCENARIOS = {
     "a request that raises in each process": Scenario(_raises_in_each_process),
     "a message that kills its reader before it is understood": Scenario(lambda: _kills_its_reader(0.05)),
     "a message that kills its reader": Scenario(lambda: _kills_its_reader(0.1)),
+    "healthy requests beside a message that kills its reader": Scenario(_healthy_beside_a_killer),
     "an event that is refused": Scenario(_event_is_refused),
     "a dead letter that is refused": Scenario(_dead_letter_is_refused),
 }

@@ -28,11 +28,13 @@ MOST_COPIES: Final = 3
 """Most messages that carry one request at a time, not counting those that SQS delivered or accepted twice."""
 READ_AT_THE_END: Final = 3
 """Consumers after that which still read the request, to report its id. Reading it may be what kills them."""
-SUSPICIOUS_DEATHS: Final = 10
-"""From here on a request is continued in a new message, whose receive count is zero, once its consumer survived it."""
-STAGGERED_DEATHS: Final = 15
-"""From here on requests of one batch start at different times, so that one that kills its consumer is told from the others."""
-STAGGER_SECONDS: Final = 3.0
+SUSPICIOUS_DEATHS: Final = 3
+"""From here on a request is continued in a new message, whose receive count is zero: before it is started again, and once its
+consumer survived it."""
+SECONDS_APART: Final = 4
+MOST_SECONDS_APART: Final = 60
+"""How long a continuation is delayed at most for each death but the first, and in all. The delay is random, so that a request
+that kills its consumer is no longer received together with the others of its batch, which died with it."""
 SURVIVAL_SECONDS: Final = 1.0
 USUAL_RECEIVES: Final = 10
 """The `maxReceiveCount` assumed for a queue without a redrive policy."""

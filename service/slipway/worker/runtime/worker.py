@@ -26,9 +26,9 @@ from slipway.core.sqs.continuations import (
     MOST_DEATHS,
     MOST_DELAYS,
     MOST_FAULTS,
+    MOST_SECONDS_APART,
     READ_AT_THE_END,
-    STAGGER_SECONDS,
-    STAGGERED_DEATHS,
+    SECONDS_APART,
     SURVIVAL_SECONDS,
     SUSPICIOUS_DEATHS,
     Decisions,
@@ -401,9 +401,9 @@ class Worker:
         most = self._traits.max_receive_count or 0
         # At once only where it is the first death, or nearly too late: a reader that dies just after sending leaves a copy.
         if is_last and near_max_receives and (deaths <= 1 or self._traits.is_fifo or lease.message.receive_count >= most - 1):
-            return Continue()
-        if deaths >= STAGGERED_DEATHS:
-            await lease.pause(self._rng.uniform(0.0, STAGGER_SECONDS))
+            return Continue(after=self._seconds_apart(deaths))
+        if is_last and deaths >= SUSPICIOUS_DEATHS and not self._traits.is_fifo and lease.message.receive_count > 1:
+            return Continue(after=self._seconds_apart(deaths))
         loop = asyncio.get_running_loop()
         lease.begun_at = loop.time()
         if near_max_receives or deaths >= SUSPICIOUS_DEATHS:
@@ -441,6 +441,13 @@ class Worker:
         since = max(message.first_received_at, lineage.until)
         here = deaths_of(max(1, message.receive_count - bool(lineage.until)), max(0.0, message.received_at - since), most)
         return lineage.deaths + here
+
+    def _seconds_apart(self, deaths: int) -> int:
+        """Return a random delay for a continuation, so that it is not received again together with those of its batch.
+
+        FIFO queues delay no single message.
+        """
+        return 0 if self._traits.is_fifo else self._rng.randint(0, min(MOST_SECONDS_APART, SECONDS_APART * max(0, deaths - 1)))
 
     def _seconds_to_wait(self, lease: Lease) -> int:
         """Return for how many seconds this message of a FIFO queue is to be released before it is processed."""
