@@ -127,6 +127,13 @@ SEEDED_BUGS = (
         "str(uuid.uuid4())",
     ),
     SeededBug(
+        "a word of the update tag that the former version does not write is required",
+        "slipway.core.lifecycle.tags",
+        "                return cls(key, received, tags.get(FORMER_TAG) or None, _AGAIN in rest, by)\n",
+        "                if by:\n"
+        "                    return cls(key, received, tags.get(FORMER_TAG) or None, _AGAIN in rest, by)\n",
+    ),
+    SeededBug(
         "anybody's deployment is adopted",
         "slipway.core.lifecycle.deploy",
         "    if tags.request is None:\n        return _name_conflict",

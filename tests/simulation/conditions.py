@@ -32,6 +32,7 @@ from tests.simulation.kinds import (
     RAISING,
     RAISING_CALLS,
     REFUSED_EVENTS,
+    TWO_VERSIONS,
     chance,
 )
 from tests.simulation.recorder import Life, origin
@@ -39,6 +40,7 @@ from tests.simulation.runner import Running
 from tests.simulator.bedrock import StandInDeployment
 from tests.simulator.simulation import Replica
 from tests.simulator.sqs import Letter
+from tests.simulator.versions import Version
 from tests.simulator.virtual_loop import PROCESS
 from tests.simulator.wire_faults import Fault, no_faults
 
@@ -73,6 +75,8 @@ class Conditions:
 
     def begin(self) -> None:
         """Let everything begin that this world has."""
+        if self._has(TWO_VERSIONS):
+            self._world.version_of = self._version_of
         self._deny()
         self._let_fail()
 
@@ -140,6 +144,10 @@ class Conditions:
                 await probe(life.replica)
 
     # Each condition.
+
+    def _version_of(self, process: str) -> Version:
+        """Draw the version of a process; the last one may be of any, as after an upgrade or a rollback."""
+        return list(Version)[int(chance(self._scene.seed, TWO_VERSIONS, process) * len(Version))]
 
     def _deny_topic(self) -> None:
         self._world.topic.is_denied = True

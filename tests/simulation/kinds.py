@@ -41,6 +41,7 @@ KILLER: Final = "a message that ends its readers"
 RAISING_CALLS: Final = "an exception in a call"
 NO_CREDENTIALS: Final = "no credentials"
 FAILING_LOG: Final = "a log line that cannot be written"
+TWO_VERSIONS: Final = "a continuation of another version"
 _SELDOM: Final = 0.02
 """How many of the worlds that aim at nothing have a condition that lasts."""
 _QUICK: Final = {"creation_seconds": (20.0, 40.0), "failing": 0.0, "max_total": 50, "max_creating": 5}
@@ -119,6 +120,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     RAISING_CALLS: Kind(share=_SELDOM),
     NO_CREDENTIALS: Kind(share=_SELDOM),
     FAILING_LOG: Kind(share=_SELDOM),
+    TWO_VERSIONS: Kind(share=0.2, needs=("actions", "update", "cancel", "kill -9", "SIGTERM")),
 }
 """Those that are rare if nothing aims at them."""
 HAPPENINGS: Final = frozenset(

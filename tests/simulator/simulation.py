@@ -18,13 +18,14 @@ from slipway.settings.load import LONGEST_CALL_SECONDS
 from slipway.worker.kernel.policy import OwnSender, WorkerPolicy
 from slipway.worker.runtime.worker import Worker
 from tests.simulator.bedrock import HOME as PLACE
-from tests.simulator.bedrock import USUAL, Account, Rules, WatchedBedrock, of_reaper
+from tests.simulator.bedrock import USUAL, Account, Rules, of_reaper
 from tests.simulator.callbacks import CallbackClient, CallbackServer
 from tests.simulator.callers import Callers
 from tests.simulator.fair_queue_probe import watch_line
 from tests.simulator.observer import Watching
 from tests.simulator.sns import Notice, Publisher, Topic
-from tests.simulator.sqs import OWN_ROLE, SOMEBODY, Letter, Queue, SqsQueue
+from tests.simulator.sqs import OWN_ROLE, SOMEBODY, Letter, SqsQueue
+from tests.simulator.versions import BEDROCK_OF, VersionedQueue, VersionOf, all_of_this_version
 from tests.simulator.virtual_loop import VirtualLoop, in_process
 from tests.simulator.wire_faults import Plan, Wire, no_faults
 
@@ -85,6 +86,7 @@ class World:
         self.askers = CallbackServer(self.sqs.now)
         self.wall_clock_error = 0.0
         """How wrong the clocks of the machines are that Slipway runs on, in seconds."""
+        self.version_of: VersionOf = all_of_this_version
         self.replicas: dict[str, Replica] = {}
         self.later: asyncio.Task[None] | None = None
         """What somebody is yet to do."""
@@ -125,11 +127,12 @@ class World:
             wanted = self._terms(own=OwnSender(f"{OWN_ROLE}:{name}"), **terms)
             call_timeout = min(LONGEST_CALL_SECONDS, wanted.visibility_timeout / 3)
             callers = Callers(rng, call_timeout)
-            queue = Queue(self.sqs, self.wire, callers)
+            version = self.version_of(name)
+            queue = VersionedQueue(self.sqs, self.wire, callers, version, self.version_of)
             bedrocks, tallies = {}, {}
             for target, account in self.accounts.items():
                 own = callers if target == DEFAULT else Callers(rng, call_timeout)
-                bedrocks[target] = WatchedBedrock(account, self.wires[target], own.deploying, self._wall_clock)
+                bedrocks[target] = BEDROCK_OF[version](account, self.wires[target], own.deploying, self._wall_clock)
                 tallies[target] = own.tally
             serving = partial(
                 Worker,
@@ -141,7 +144,8 @@ class World:
             )
             slipway = serving(queue.traits(), source=queue, queue=queue)
             if self.has_control:
-                control = Queue(self.control, self.wire, Callers(rng, call_timeout))
+                controlling = Callers(rng, call_timeout)
+                control = VersionedQueue(self.control, self.wire, controlling, version, self.version_of)
                 serving(control.traits(), source=control, queue=control, primary=slipway)
             for target, site in slipway.runtimes.items():
                 site._reaper._bedrock = of_reaper(bedrocks[target])  # noqa: SLF001  as in `watch_line`
