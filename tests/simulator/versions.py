@@ -14,7 +14,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Final
 
-from slipway.aws.adapters.limiter import Wait, simply
+from slipway.aws.adapters.retry import Wait, simply
 from slipway.core.bedrock import Created
 from slipway.core.lifecycle.tags import UPDATE_TAG
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute, Message, Outgoing
