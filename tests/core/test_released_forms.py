@@ -10,8 +10,7 @@ import pytest
 
 from slipway.core.events.parse import read_event
 from slipway.core.lifecycle.tags import DeploymentTags
-from slipway.core.sqs.continuations import Delivery, read_continuation
-from slipway.core.sqs.lineage import Lineage
+from slipway.core.sqs.continuations import Delivery, Lineage, read_continuation
 from slipway.core.sqs.messages import CONTINUATION, Message
 
 FORMS = sorted(Path(__file__).with_name("released_forms").glob("*.json"))
