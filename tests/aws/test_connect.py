@@ -11,6 +11,7 @@ from slipway.core.call_errors import CallFailed, Denied, UnknownResult
 from tests.aws.conftest import Open, make_caller, make_queue
 from tests.aws.servers import Behaviour, answer, raw, serving
 
+ARN = "arn:aws:sts::123456789012:assumed-role/s/i"
 OWN = "AROASLIPWAYROLEID0001:i-0123456789abcdef0"
 RECEIVED = {
     "MessageId": "m-1",
@@ -21,7 +22,7 @@ RECEIVED = {
 
 
 def caller_is(user_id: str) -> Behaviour:
-    told = f"<UserId>{user_id}</UserId><Account>123456789012</Account><Arn>arn:aws:sts::123456789012:assumed-role/s/i</Arn>"
+    told = f"<UserId>{user_id}</UserId><Account>123456789012</Account><Arn>{ARN}</Arn>"
     return xml(200, f"<GetCallerIdentityResponse {NS}><GetCallerIdentityResult>{told}</GetCallerIdentityResult>{META}")
 
 
@@ -43,7 +44,7 @@ def identity(clients: Clients) -> Identity:
 
 async def test_slipway_learns_who_it_is_with_one_call_in_the_form_that_sts_reads(clients_at: Open) -> None:
     async with serving(caller_is(OWN)) as server, clients_at(server.url) as clients:
-        assert await identity(clients).get() == CallerIdentity(OWN, "123456789012")
+        assert await identity(clients).get() == CallerIdentity(OWN, "123456789012", ARN)
         (seen,) = server.seen
         assert seen.body == b"Action=GetCallerIdentity&Version=2011-06-15"
         assert "/sts/aws4_request" in seen.headers["authorization"]
@@ -70,7 +71,7 @@ async def test_who_cannot_learn_who_it_is_is_nobody(clients_at: Open, behaviour:
 
 async def test_after_a_lost_answer_it_is_asked_again(clients_at: Open) -> None:
     async with serving(raw(b"", then="reset"), caller_is(OWN)) as server, clients_at(server.url) as clients:
-        assert await identity(clients).get() == CallerIdentity(OWN, "123456789012")
+        assert await identity(clients).get() == CallerIdentity(OWN, "123456789012", ARN)
         assert await clients.open(STS) is await clients.open(STS)
 
 

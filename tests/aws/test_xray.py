@@ -16,7 +16,7 @@ def test_every_operation_works_under_the_xray_sdks_patch() -> None:
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"PYTHONPATH": "."},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join((".", "service"))},
     )
     assert run.returncode == 0, run.stderr
     told = json.loads(run.stdout)

@@ -123,7 +123,7 @@ async def test_a_target_that_is_not_there_or_cannot_be_reached_is_said(tmp_path:
         said = " ".join(one["message"] for one in found["findings"])
         for word in ("reserch", "never an ARN", '"finished" has the target "nowhere"', "denied-slipway", "max_total 2"):
             assert word in said
-        assert "permissions in research" in found["checked"]
+        assert "permissions in research" in [check["about"] for check in found["checked"]]
         (tmp_path / "permissions.toml").write_text("[[rule]]\n", "utf-8")
         broken = (await ran("doctor", "--json")).json["findings"][0]
         assert (broken["about"], broken["remedy"][:30]) == ("permission rules", "use 1 to 64 letters, digits, a")

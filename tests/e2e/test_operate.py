@@ -38,18 +38,36 @@ async def test_nothing_is_wrong_with_a_good_box() -> None:
             url = f"http://127.0.0.1:{process.port}"
             ran = await typed(box, "doctor", "--json", "--model", MODEL, "--daemon", url)
             assert (ran.code, ran.err, ran.json["findings"]) == (0, "", [])
-            assert len(ran.json["checked"]) == 10
+            seen = {check["about"]: check["seen"] for check in ran.json["checked"]}
+            assert len(seen) == 10
+            assert all(seen.values()), seen
+            assert seen["credentials"].endswith(" in us-east-1")
+            assert "0 messages, 0 in flight, kept for 14 days" in seen["queue"]
+            assert seen["deployments"] == "0, in creation 0"
             assert box.bedrock.account().made == []
             ran = await typed(box, "doctor", SLIPWAY_HTTP_PORT=str(process.port))
-            assert ran.out.startswith("✓ credentials\n✓ queue\n")
-            assert ran.out.endswith(f"✓ daemon http://127.0.0.1:{process.port}\n")
+            assert [line.split()[1] for line in ran.out.splitlines()[:3]] == ["credentials", "queue", "clock"]
+            assert ran.out.endswith(f"✓ daemon http://127.0.0.1:{process.port}  ready\n")
 
 
 async def test_at_a_terminal_a_good_box_is_said_to_be_well() -> None:
     async with LocalAws(terms=QUICK) as box:
         code, screen = await at_terminal(box, "doctor")
         assert code == 0
-        assert [line.strip() for line in screen.splitlines()][:3] == ["✓ credentials", "✓ queue", "✓ clock"]
+        assert [line.split()[:2] for line in screen.splitlines()][:3] == [["✓", "credentials"], ["✓", "queue"], ["✓", "clock"]]
+
+
+async def test_a_bedrock_api_key_and_kms_keys_are_said() -> None:
+    async with LocalAws(terms=QUICK) as box:
+        async with client(box, "sqs") as sqs:
+            await sqs.set_queue_attributes(QueueUrl=box.queue_url, Attributes={"KmsMasterKeyId": "alias/aws/sqs"})
+            await sqs.set_queue_attributes(QueueUrl=box.dead_letter_url, Attributes={"KmsMasterKeyId": "alias/ours"})
+        ran = await typed(box, "doctor", "--json", AWS_BEARER_TOKEN_BEDROCK="bedrock-api-key-EXAMPLE")
+        assert ran.json["findings"] == []
+        assert "Bedrock API key" in [check["about"] for check in ran.json["checked"]]
+        notes = " ".join(ran.json["notes"])
+        for said in ("AWS_BEARER_TOKEN_BEDROCK is set", "EventBridge and SNS cannot send to it", "kms:Decrypt for alias/ours"):
+            assert said in notes
 
 
 async def test_all_that_was_planted_is_found() -> None:

@@ -33,6 +33,8 @@ class CallerIdentity:
     sender: str
     """What SQS calls the sender of its messages."""
     account: str
+    arn: str
+    """The user's, or the role's with the session's name; for people to read. The account if STS does not say it."""
 
 
 class Identity:
@@ -48,7 +50,8 @@ class Identity:
 
         async def send() -> CallerIdentity:
             answer = await sts.get_caller_identity()
-            return CallerIdentity(text_of(answer, "UserId", _OPERATION), text_of(answer, "Account", _OPERATION))
+            sender, account = (text_of(answer, each, _OPERATION) for each in ("UserId", "Account"))
+            return CallerIdentity(sender, account, str(answer.get("Arn") or account))
 
         return await self._call(_OPERATION, send)
 

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from slipway.aws.adapters.queue import backlog_of
+from slipway.aws.connect import CallerIdentity
 from slipway.aws.operator.operator_session import OperatorSession, OperatorSettings
 from slipway.aws.sdk.regions import NotConfigured, check_distinct
 from slipway.cli.output import CommandError, Exit, Output, print_finding, print_line, print_sentence
@@ -23,9 +25,9 @@ from slipway.core.bedrock import Deployment
 from slipway.core.call_errors import CallFailed, Denied
 from slipway.core.diagnostics import doctor as diagnosis
 from slipway.core.diagnostics.audit import AuditFinding, Evidence, FindingKind, Report, audit
-from slipway.core.diagnostics.doctor import DoctorFinding, redrive_of
+from slipway.core.diagnostics.doctor import Check, DoctorFinding, redrive_of
 from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_archive
-from slipway.core.requests.targets import Targets
+from slipway.core.requests.targets import Home, Targets
 from slipway.settings.load import Settings, WrongSetting, load_permissions, load_triggers
 
 T = TypeVar("T")
@@ -36,26 +38,32 @@ class DoctorRun:
 
     def __init__(self) -> None:
         self.findings: list[DoctorFinding] = []
-        self.checked: list[str] = []
+        self.checked: list[Check] = []
         self.notes: list[str] = []
         """What an operator should know, and what is not a problem in itself."""
 
     async def ask(
-        self, about: str, asked: Awaitable[T], judge: Callable[[T], Iterable[DoctorFinding]], where: str = ""
+        self,
+        about: str,
+        asked: Awaitable[T],
+        judge: Callable[[T], Iterable[DoctorFinding]],
+        seen: Callable[[T], str],
+        where: str = "",
     ) -> T | None:
         """Await an answer and check it; return None if there is none. `where` follows the name of the check."""
-        self.checked.append(about + where)
         try:
             answer = await asked
         except CallFailed as failed:
+            self.checked.append(Check(about + where))
             self.findings.append(DoctorFinding(about + where, *error_text(failed)))
             return None
+        self.checked.append(Check(about + where, seen(answer)))
         self.findings += [replace(one, about=one.about + where) for one in judge(answer)]
         return answer
 
     def read(self, about: str, read: Callable[[], Iterable[DoctorFinding]]) -> None:
         """Read a file of rules and check it; one that cannot be read is a finding too."""
-        self.checked.append(about)
+        self.checked.append(Check(about))
         try:
             self.findings += read()
         except WrongSetting as wrong:
@@ -68,18 +76,29 @@ async def run_doctor(
     """Check all of it, and print what was found."""
     run = DoctorRun()
     here = session.here
-    await run.ask("credentials", here.rights.account(), lambda _: diagnosis.of_place(here.target.home))
+    home = here.target.home
+    identity = await run.ask(
+        "credentials", here.rights.identity(), lambda _: diagnosis.of_place(home), partial(_identity_seen, home)
+    )
     _rules(run, session, settings)
     await _queues(run, session, settings)
-    await run.ask("topic", session.inspector.subscribers(settings.topic_arn), diagnosis.of_subscribers)
-    await run.ask("permissions", _denials(session, settings), _of_denials)
-    await run.ask("deployments", here.catalogue.all(), partial(_of_deployments, here))
+    topic, name = session.inspector.subscribers(settings.topic_arn), settings.topic_arn.rsplit(":", 1)[-1]
+    await run.ask("topic", topic, diagnosis.of_subscribers, lambda _: f"{name}: has a confirmed subscription")
+    await run.ask("permissions", _denials(session, settings), _of_denials, _denials_seen)
+    found = await run.ask("deployments", here.catalogue.all(), partial(_of_deployments, here), partial(_deployments_seen, here))
+    if os.environ.get("AWS_BEARER_TOKEN_BEDROCK") and here.target.label is None:
+        run.checked.append(Check(diagnosis.API_KEY, "AWS_BEARER_TOKEN_BEDROCK"))
+        run.notes.append(diagnosis.API_KEY_NOTE)
+        if identity is not None and found is not None:
+            run.findings += diagnosis.of_api_key(found, identity.account)
     for place in session.places.values():
         if place is not here:
             await _elsewhere(run, place)
     if model is not None:
         place = next((each for each in session.places.values() if each.target.is_home_of(model)), here)
-        await run.ask("model", place.bedrock.model_state(model), lambda state: diagnosis.of_model(model, state))
+        await run.ask(
+            "model", place.bedrock.model_state(model), lambda state: diagnosis.of_model(model, state), lambda state: state.value
+        )
     run.findings += _same_places(session.targets)
     for url in daemons:
         await _daemon(run, url, settings.http_token)
@@ -101,9 +120,26 @@ def _same_places(targets: Targets) -> Iterator[DoctorFinding]:
 async def _elsewhere(run: DoctorRun, place: OperatorSettings) -> None:
     """Check another target, if its credentials work."""
     where, home = f" in {place.target.name}", place.target.home
-    if await run.ask("credentials", place.rights.account(), lambda _: diagnosis.of_place(home), where) is not None:
-        await run.ask("permissions", place.rights.denials(), _of_denials, where)
-        await run.ask("deployments", place.catalogue.all(), partial(_of_deployments, place), where)
+    identity = place.rights.identity()
+    if (
+        await run.ask("credentials", identity, lambda _: diagnosis.of_place(home), partial(_identity_seen, home), where)
+        is not None
+    ):
+        await run.ask("permissions", place.rights.denials(), _of_denials, _denials_seen, where)
+        found = place.catalogue.all()
+        await run.ask("deployments", found, partial(_of_deployments, place), partial(_deployments_seen, place), where)
+
+
+def _identity_seen(home: Home, identity: CallerIdentity) -> str:
+    return f"{identity.arn} in {home.region}"
+
+
+def _denials_seen(denials: Sequence[Denied]) -> str:
+    return f"denied operations: {len(denials)}" if denials else "no operation is denied that can be tried without effect"
+
+
+def _deployments_seen(place: OperatorSettings, found: Sequence[Deployment]) -> str:
+    return diagnosis.deployments_seen(found, place.target.rules.max_creating, place.target.rules.max_total)
 
 
 async def _denials(session: OperatorSession, settings: Settings) -> list[Denied]:
@@ -130,15 +166,19 @@ def _rules(run: DoctorRun, session: OperatorSession, settings: Settings) -> None
 
 
 async def _queues(run: DoctorRun, session: OperatorSession, settings: Settings) -> None:
-    asked = await run.ask("queue", session.inspector.queue_and_skew(settings.queue_url), lambda _: ())
+    asked = await run.ask(
+        "queue", session.inspector.queue_and_skew(settings.queue_url), lambda _: (), lambda seen: diagnosis.queue_seen(seen[0])
+    )
     if asked is not None:
         queue, skew = asked
         run.findings += diagnosis.of_backlog(backlog_of(queue))
-        run.checked.append("clock")
+        run.checked.append(Check("clock", diagnosis.clock_seen(skew)))
         run.findings += diagnosis.of_clock(skew)
         await _queue(run, session, settings, queue)
     if settings.control_queue_url:
-        control = await run.ask("control queue", session.inspector.queue(settings.control_queue_url), lambda _: ())
+        control = await run.ask(
+            "control queue", session.inspector.queue(settings.control_queue_url), lambda _: (), diagnosis.queue_seen
+        )
         if control is not None:
             await _queue(run, session, settings, control, "control ")
 
@@ -151,21 +191,26 @@ async def _queue(
     def named(found: Iterable[DoctorFinding]) -> list[DoctorFinding]:
         return [replace(one, about=f"{which}{one.about}") for one in found]
 
+    def judge(dead: Mapping[str, str]) -> list[DoctorFinding]:
+        return named([*diagnosis.of_dead_letters(dead, queue), *diagnosis.of_redrive_permission(dead, queue)])
+
     run.findings += named(diagnosis.of_queue(queue, settings.timeout))
+    run.notes += filter(None, [diagnosis.of_encryption(queue)])
     if arn := redrive_of(queue).get("deadLetterTargetArn"):
-        url = await run.ask(f"{which}dead-letter queue", session.inspector.queue_url(arn), lambda _: ())
+        url = await run.ask(f"{which}dead-letter queue", session.inspector.queue_url(arn), lambda _: (), lambda _: arn)
         if url is not None:
-            dead = session.inspector.queue(url)
-            await run.ask(f"{which}dead letters", dead, lambda dead: named(diagnosis.of_dead_letters(dead, queue)))
+            dead = await run.ask(f"{which}dead letters", session.inspector.queue(url), judge, diagnosis.queue_seen)
+            run.notes += filter(None, [diagnosis.of_encryption(dead or {})])
 
 
 async def _daemon(run: DoctorRun, url: str, token: str) -> None:
-    run.checked.append(f"daemon {url}")
     try:
         failures = await query_failures(url, token=token)
     except DaemonUnreachable as wrong:
+        run.checked.append(Check(f"daemon {url}"))
         run.findings.append(diagnosis.of_sentence("daemon", str(wrong)))
         return
+    run.checked.append(Check(f"daemon {url}", "ready" if not failures else "not ready"))
     run.findings += [DoctorFinding("daemon", f"{url}: {name}: {text}", "read its log") for name, text in failures.items()]
 
 
@@ -179,18 +224,19 @@ async def _own_daemon(run: DoctorRun, url: str, token: str) -> None:
         await _daemon(run, url, token)
 
 
-def report(findings: Sequence[DoctorFinding], checked: Sequence[str], output: Output, notes: Sequence[str] = ()) -> Exit:
-    """Print every check and every problem; return whether there is a problem."""
+def report(findings: Sequence[DoctorFinding], checked: Sequence[Check], output: Output, notes: Sequence[str] = ()) -> Exit:
+    """Print every check with what was seen, and every problem; return whether there is a problem."""
     if output.is_document:
         found = [{"about": one.about, "message": one.text, "remedy": one.remedy} for one in findings]
-        output.print_document({"findings": found, "checked": list(checked), "notes": list(notes)})
+        output.print_document({"findings": found, "checked": list(map(asdict, checked)), "notes": list(notes)})
         return Exit.FAILURE if findings else Exit.OK
     troubled = {one.about for one in findings}
-    for name in checked:
-        if name not in troubled:
-            print_line(f"✓ {name}")
+    widest = max((len(check.about) for check in checked), default=0)
+    for check in checked:
+        if check.about not in troubled:
+            print_line(f"✓ {check.about:<{widest}}  {check.seen}".rstrip())
     for note in notes:
-        print_line(f"- {note}")
+        print_sentence(f"- {note}")
     for one in findings:
         print_finding(f"✗ {one.about}", text=one.text, remedy=one.remedy)
     return Exit.FAILURE if findings else Exit.OK

@@ -158,3 +158,20 @@ def test_every_finding_says_what_is_so_and_what_to_do() -> None:
         assert finding.text
         assert finding.remedy
         assert str(finding.request_id) in finding.text or finding.kind is FindingKind.LATE
+
+
+def test_an_outcome_under_the_same_request_id_hides_no_orphan_of_another_sender() -> None:
+    made = existing("bot")
+    theirs = existing("theirs").deployment.arn
+    for copy in (told("r-1", "Rejected", reason="RequestIdReused"), told("r-1", arn=theirs)):
+        assert found(made, events=[told("r-0", at=BEFORE), copy]) == [(FindingKind.ORPHAN, "bot")]
+    for own in (told("r-1", arn=made.deployment.arn), told("r-1", "TimedOut")):
+        assert found(made, events=[told("r-0", at=BEFORE), own])[:1] != [(FindingKind.ORPHAN, "bot")]
+
+
+def test_deployments_of_two_senders_under_one_request_id_are_no_twins() -> None:
+    first, second = (
+        replace(existing(name), slipway_tags=DeploymentTags("r-1", owner=owner)) for name, owner in (("a", "s.p"), ("b", "t.p"))
+    )
+    assert found(first, second) == []
+    assert found(first, replace(second, slipway_tags=first.slipway_tags)) == [(FindingKind.TWIN, "b")]

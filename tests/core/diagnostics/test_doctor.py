@@ -84,7 +84,14 @@ def test_a_model_that_cannot_be_deployed(state: ModelState) -> None:
 
 
 def deployment(status: Status) -> Deployment:
-    return Deployment("arn", "bot", MODEL, status, status.value, 0.0)
+    return Deployment(
+        f"arn:aws:bedrock:us-east-1:{HOME.account}:custom-model-deployment/abcdefghijkl",
+        "bot",
+        MODEL,
+        status,
+        status.value,
+        0.0,
+    )
 
 
 def test_queues_that_refuse_what_is_sent_to_them_are_found() -> None:
@@ -95,3 +102,23 @@ def test_queues_that_refuse_what_is_sent_to_them_are_found() -> None:
     found = {one.about for one in diagnosis.of_dead_letters(small | {"FifoQueue": "true"}, usual)}
     assert found == {"dead-letter message size", "dead-letter type"}
     assert not [*diagnosis.of_dead_letters(usual, usual)]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "about"),
+    [
+        ({}, []),
+        ({"redrivePermission": "allowAll"}, []),
+        ({"redrivePermission": "denyAll"}, ["dead-letter permission"]),
+        ({"redrivePermission": "byQueue", "sourceQueueArns": ["arn:other"]}, ["dead-letter permission"]),
+        ({"redrivePermission": "byQueue", "sourceQueueArns": ["arn:other", "arn:requests"]}, []),
+    ],
+)
+def test_a_dead_letter_queue_must_let_sqs_move_messages_there(allowed: dict[str, Any], about: list[str]) -> None:
+    dead = DEAD | ({"RedriveAllowPolicy": json.dumps(allowed)} if allowed else {})
+    assert abouts(diagnosis.of_redrive_permission(dead, queue(QueueArn="arn:requests"))) == about
+
+
+def test_a_bedrock_api_key_of_another_account_is_found_by_what_it_lists() -> None:
+    assert abouts(diagnosis.of_api_key([deployment(Status.ACTIVE)], HOME.account)) == []
+    assert abouts(diagnosis.of_api_key([deployment(Status.ACTIVE)], "210987654321")) == [diagnosis.API_KEY]

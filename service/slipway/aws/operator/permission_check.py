@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from slipway.aws.adapters.retry import NEVER, Caller
-from slipway.aws.connect import Identity
+from slipway.aws.connect import CallerIdentity, Identity
 from slipway.aws.sdk.clients import Open
 from slipway.aws.sdk.regions import learn_account
 from slipway.core.call_errors import CallFailed, Denied
@@ -28,12 +28,12 @@ class PermissionCheck:
         self._open = open_client
         self._caller = caller
 
-    async def account(self) -> str:
-        """Return the account of the credentials, the role's if one is assumed, and set it as the target's."""
-        account = (await Identity(self._open, self._caller).get()).account
+    async def identity(self) -> CallerIdentity:
+        """Return whose the credentials are, the role's if one is assumed, and set their account as the target's."""
+        identity = await Identity(self._open, self._caller).get()
         if not self._target.is_account_known:
-            learn_account(account, {self._target.name: self._target})
-        return account
+            learn_account(identity.account, {self._target.name: self._target})
+        return identity
 
     async def denials(self) -> list[Denied]:
         """Return the Bedrock operations that are denied. Changes nothing."""

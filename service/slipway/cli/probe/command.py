@@ -29,7 +29,7 @@ async def probe_account(session: OperatorSession, plan: Plan | None, *, is_sure:
         show([*found, *unasked(found, "it makes deployments: --model says of what")], [], output)
         return smoke_result(found, [])
     if not is_sure:
-        where = f"{await session.here.rights.account()} {session.here.target.home.region}"
+        where = f"{(await session.here.rights.identity()).account} {session.here.target.home.region}"
         if not _is_confirmed(describe_plan(plan, existing, where)):
             return Exit.USAGE
     probe_run = await run_probe(session.here.bedrock, plan)

@@ -84,13 +84,19 @@ def _orphans(owned: Sequence[ExistingDeployment], evidence: Evidence) -> tuple[l
         return [], ["orphans: name every daemon (--daemon), or give the events (--events)"]
     ended = [event for event in evidence.events or () if event.is_terminal]
     first_event_at = min((event.at for event in evidence.events or ()), default=None)
-    published = {event.request_id for event in ended} | {item.request_id for item in evidence.finished}
-    published |= {event.arn for event in ended if event.arn} | {item.arn for item in evidence.finished if item.arn}
+    # A request id proves nothing: a copy by another sender is Rejected, or has another deployment. What failed is told by the
+    # outcome of its request, which may be that of a later attempt.
+    every: list[ParsedEvent | FinishedRequest] = [*ended, *evidence.finished]
+    outcomes = [one for one in every if one.outcome != OutcomeKind.REJECTED.value]
+    arns, requests = {one.arn for one in outcomes}, {one.request_id for one in outcomes}
+    without_arn = {one.request_id for one in outcomes if not one.arn}
     held = {item.request_id for item in evidence.held or ()}
     unheld = [
         item
         for item in owned
-        if item.request_tag not in held and item.request_tag not in published and item.deployment.arn not in published
+        if item.deployment.arn not in arns
+        and item.request_tag not in held
+        and item.request_tag not in (requests if item.deployment.status is Status.FAILED else without_arn)
     ]
     # An event may be older than the archive; requests in progress are current.
     decidable = [item for item in unheld if _is_decidable(item.deployment, first_event_at, evidence)]
@@ -150,10 +156,11 @@ def _leftovers(owned: Sequence[ExistingDeployment]) -> Iterator[AuditFinding]:
 
 
 def _twins(owned: Sequence[ExistingDeployment]) -> Iterator[AuditFinding]:
-    by_request: dict[str | None, list[ExistingDeployment]] = defaultdict(list)
+    # Two senders may choose the same id: the owner is what tells their requests apart.
+    by_request: dict[tuple[str | None, str | None], list[ExistingDeployment]] = defaultdict(list)
     for existing in owned:
-        by_request[existing.request_tag].append(existing)
-    for request_id, deployments in by_request.items():
+        by_request[existing.request_tag, existing.slipway_tags.owner].append(existing)
+    for (request_id, _), deployments in by_request.items():
         first, *twins = sorted(deployments, key=lambda existing: existing.deployment.created_at)
         for existing in twins:
             text = f"made for request {request_id!r}, as {first.deployment.name!r} was"

@@ -24,6 +24,13 @@ LARGEST_SKEW_SECONDS: Final = 60.0
 REGIONS: Final = frozenset({"us-east-1", "us-west-2"})
 """Regions for which AWS documents custom model deployments. Ignore the finding in a Region that was added later."""
 
+API_KEY: Final = "Bedrock API key"
+"""AWS_BEARER_TOKEN_BEDROCK, which the SDK prefers to the credentials of the daemon's own account."""
+API_KEY_NOTE: Final = (
+    "AWS_BEARER_TOKEN_BEDROCK is set: Bedrock is called with it, and not with the credentials. A short-term key ends within 12 "
+    "hours, after which every request waits with AccessDenied until the daemon is started with another"
+)
+
 Attributes = Mapping[str, str]
 
 
@@ -34,6 +41,14 @@ class DoctorFinding:
     about: str
     text: str
     remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was checked, and what was seen of it; empty if there was no answer."""
+
+    about: str
+    seen: str = ""
 
 
 def of_sentence(about: str, sentence: str) -> DoctorFinding:
@@ -90,6 +105,36 @@ def of_dead_letters(attributes: Attributes, queue: Attributes) -> Iterator[Docto
         yield DoctorFinding("dead-letter type", text, "use a dead-letter queue of the same type")
     if (count := int(attributes["ApproximateNumberOfMessages"])) > 0:
         yield DoctorFinding("dead letters", f"messages in the dead-letter queue: {count}", "inspect them: slipway dlq list")
+
+
+def of_redrive_permission(attributes: Attributes, queue: Attributes) -> Iterator[DoctorFinding]:
+    """Check that the dead-letter queue lets SQS move the queue's messages there."""
+    permission: dict[str, Any] = json.loads(attributes.get("RedriveAllowPolicy") or "{}")
+    kind = permission.get("redrivePermission", "allowAll")
+    if kind == "denyAll" or (kind == "byQueue" and queue.get("QueueArn") not in permission.get("sourceQueueArns", ())):
+        text = f"its RedriveAllowPolicy ({kind}) does not name the request queue: SQS moves no message there"
+        yield DoctorFinding("dead-letter permission", text, "add the request queue's ARN to sourceQueueArns")
+
+
+def of_encryption(attributes: Attributes) -> str:
+    """Say in a note what the queue's KMS key needs; empty without one. No call can check it without sending a message."""
+    key = attributes.get("KmsMasterKeyId")
+    if not key:
+        return ""
+    name = attributes.get("QueueArn", "").rsplit(":", 1)[-1]
+    if key.endswith("alias/aws/sqs"):
+        return (
+            f"queue {name}: EventBridge and SNS cannot send to it: its key is {key}, which only this account's senders may use"
+        )
+    return f"queue {name}: the daemon's role and every sender need kms:GenerateDataKey and kms:Decrypt for {key}"
+
+
+def of_api_key(deployments: Iterable[Deployment], account: str) -> Iterator[DoctorFinding]:
+    """Check that the Bedrock API key, used instead of the credentials, is of the credentials' account."""
+    theirs = {one.arn.split(":")[4] for one in deployments} - {account}
+    for other in sorted(theirs):
+        text = f"it is of account {other}, and the credentials are of {account}: every request is judged by {account}"
+        yield DoctorFinding(API_KEY, text, f"unset AWS_BEARER_TOKEN_BEDROCK, or use a key of {account}")
 
 
 def of_subscribers(confirmed: int) -> Iterator[DoctorFinding]:
@@ -180,3 +225,26 @@ def of_triggers(triggers: Sequence[Trigger], targets: Iterable[str]) -> Iterator
         if target is not None and target not in names:
             text = f"trigger {quote(trigger.name)} has the target {quote(target)}, and the targets are {', '.join(names)}"
             yield DoctorFinding("trigger rules", text, "use a target of the settings, or leave the key out")
+
+
+def queue_seen(attributes: Attributes) -> str:
+    """Say what a queue is called and holds."""
+    backlog = (
+        f"{attributes['ApproximateNumberOfMessages']} messages, {attributes['ApproximateNumberOfMessagesNotVisible']} in flight"
+    )
+    days = int(attributes["MessageRetentionPeriod"]) / 86_400
+    fifo = "FIFO, " if attributes.get("FifoQueue") == "true" else ""
+    return f"{attributes.get('QueueArn', '').rsplit(':', 1)[-1]}: {fifo}{backlog}, kept for {days:g} days"
+
+
+def deployments_seen(found: Sequence[Deployment], max_creating: int, max_total: int) -> str:
+    """Say how many deployments there are, and of how many that there may be."""
+    creating = sum(deployment.status is Status.CREATING for deployment in found)
+    most = f" of max_total {max_total}" if max_total else ""
+    at_once = f" of max_creating {max_creating}" if max_creating else ""
+    return f"{len(found)}{most}, in creation {creating}{at_once}"
+
+
+def clock_seen(skew: float) -> str:
+    """Say how far this machine's clock, which is `skew` seconds ahead, is from AWS's."""
+    return f"{abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} AWS's"
