@@ -51,7 +51,7 @@ async def test_everything_is_found_and_changes_nothing() -> None:
         box.bedrock.terms = replace(QUICK, denied=("CreateCustomModelDeployment",))
         await box.send(a_request("bot-2"))
         await process.until(lambda: bool(process.lines("request.paused")))
-        await process.told("/requests", lambda text: [one["name"] for one in json.loads(text)["requests"]] == ["bot-2"])
+        await process.told("/requests", lambda text: [one["requestId"] for one in json.loads(text)["requests"]] == ["bot-2"])
         bug(box, "bot-2", None)
         account = box.bedrock.account()
         before = len(account.made)
