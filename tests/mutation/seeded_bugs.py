@@ -491,6 +491,18 @@ SEEDED_BUGS = (
         "MOST_SECONDS_APART: Final = 0\n",
     ),
     SeededBug(
+        "the requests of a broken target keep the places of a healthy one",
+        "slipway.worker.runtime.capacity",
+        "        target = max(counts, key=lambda name: (counts[name], name == request.target))\n",
+        "        target = request.target\n",
+    ),
+    SeededBug(
+        "missing credentials are final",
+        "slipway.aws.adapters.error_translation",
+        "        return Denied(operation, name, text)\n",
+        "        return Refused(operation, name, text)\n",
+    ),
+    SeededBug(
         "a first Date is certain",
         "slipway.aws.adapters.clock",
         "        dates = [_Witness(source.bounds(now), 1.0, 1 + source.is_confirmed) for source in self._dates.values()]\n",

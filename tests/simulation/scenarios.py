@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from typing import cast
+
+from botocore.exceptions import NoCredentialsError
 
 from slipway.core.events.callbacks import StepFailed
 from slipway.core.lifecycle.tags import EXPIRES_TAG, OWNER_TAG, RECEIVED_TAG, REQUEST_TAG
@@ -40,6 +43,7 @@ LONG = frozenset(
 MODULES = frozenset(
     {
         "slipway.aws.adapters.clock",
+        "slipway.aws.adapters.error_translation",
         "slipway.core.scheduling.fair_queue",
         "slipway.core.lifecycle.tags",
         "slipway.core.sqs.continuations",
@@ -332,11 +336,45 @@ async def _nothing_expires_early() -> None:
     await world.stop()
 
 
+async def _a_broken_target_leaves_room() -> None:
+    """The requests of a target that denies every call wait; those of the other one are done meanwhile."""
+    rules = replace(USUAL, max_creating=20, creation_seconds=(30.0, 30.0))
+    world = World(rules=rules, terms={"max_held": 20}, targets={"west": USUAL})
+    world.wires["west"].plan = lambda _operation, _number: Fault.DENIED
+    for number in range(60):
+        world.ask(f"west-{number}", world.model_in("west"), target="west")
+    world.start()
+    await asyncio.sleep(300.0)
+    names = {f"bot-{number}" for number in range(8)}
+    for name in sorted(names):
+        world.ask(name)
+    await world.until(lambda: world.outcomes().keys() >= names, 300)
+    assert {world.outcomes()[name] for name in names} == {"Active"}
+    await world.stop()
+
+
+async def _credentials_come_late() -> None:
+    """Calls that change something find no credentials, some times in a row; between them those that only read do."""
+    world = _with(OURS, replace(USUAL, creation_seconds=(60.0, 60.0)))
+    missing, changes = cast("Exception", NoCredentialsError()), ("Create", "Update", "Delete")
+    world.wire.raises = lambda operation, number: missing if operation.startswith(changes) and number <= 6 else None
+    world.start()
+    world.ask("cat", requestId="r-1")
+    world.send(_about("update", "u-1", modelArn=OTHER_MODEL))
+    await world.until(lambda: len(world.topic.terminal()) == 2, 2000)
+    world.send(_about("delete", "d-1"))
+    await world.all_answered(2000.0)
+    assert [world.outcome_of(each)["outcome"] for each in ("r-1", "u-1", "d-1")] == ["Active", "Updated", "Deleted"]
+    await world.stop()
+
+
 STORIES: dict[str, Story | Scenario] = {
     **SCENARIOS,
     "tenants take turns": Scenario(_tenants_take_turns),
     "sweeps that keep their distance": Scenario(_sweeps_keep_their_distance),
     "a deadline behind another request": Scenario(_a_deadline_ends_no_other_watch),
+    "a broken target": Scenario(_a_broken_target_leaves_room),
+    "credentials that come late": Scenario(_credentials_come_late),
     "a first Date that is wrong": Scenario(_nothing_expires_early),
     "a copied id": Story(
         lambda: _with({REQUEST_TAG: "r-1", OWNER_TAG: "somebody.else"}),
