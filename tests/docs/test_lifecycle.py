@@ -39,7 +39,7 @@ def test_every_step_and_every_reason_of_the_code_is_met(module: str) -> None:
     assert steps <= {edge.after for edge in edges}
     assert steps <= {edge.before for edge in edges}, "from every step it goes on"
     endings = {OutcomeKind[name].value for name in re.findall(r"OutcomeKind\.([A-Z_]+)", source)}
-    endings |= {OutcomeKind.REJECTED.value} if module == "decide" and "reused(" in source else set()
+    endings |= {OutcomeKind.REJECTED.value} if "reused(" in source else set()
     assert endings == {edge.after for edge in edges} - steps
     reasons = {Reason[name].value for name in re.findall(r"Reason\.([A-Z_]+)", source)}
     assert reasons <= {edge.reason for edge in edges}

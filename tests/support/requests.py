@@ -204,6 +204,7 @@ def _update_sights(request: Update) -> Iterator[tuple[str, Found]]:
     later = replace(ANOTHERS, update=UpdateTag("another", RECEIVED + 5, OTHER))
     active = Status.ACTIVE
     yield "not Slipway's", Found(_deployment(active, OTHER), NOBODYS)
+    yield "this id with another payload", Found(_deployment(active, OTHER), replace(ANOTHERS, request=request.request_id))
     yield "Creating", Found(_deployment(Status.CREATING, OTHER), ANOTHERS)
     yield "Failed", Found(_deployment(Status.FAILED, OTHER), ANOTHERS)
     yield "updated for a later request", Found(_deployment(active, OTHER), later)
@@ -233,6 +234,7 @@ def _delete_answers(step: Any, request: Delete, facts: removing.DeleteFacts) -> 
 
 def _delete_sights(request: Delete) -> Iterator[tuple[str, Found]]:
     yield "not Slipway's", Found(_deployment(Status.ACTIVE), NOBODYS)
+    yield "this id with another payload", Found(_deployment(Status.ACTIVE), replace(ANOTHERS, request=request.request_id))
     yield "asked for later", Found(_deployment(Status.ACTIVE), LATER)
     updated = replace(ANOTHERS, update=UpdateTag("another", RECEIVED + 5, OTHER))
     yield "updated for a later request", Found(_deployment(Status.ACTIVE), updated)
