@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -51,13 +52,14 @@ async def test_everything_is_found_and_changes_nothing() -> None:
         box.bedrock.terms = replace(QUICK, denied=("CreateCustomModelDeployment",))
         await box.send(a_request("bot-2"))
         await process.until(lambda: bool(process.lines("request.paused")))
-        await process.told("/requests", lambda text: [one["requestId"] for one in json.loads(text)["requests"]] == ["bot-2"])
         bug(box, "bot-2", None)
         account = box.bedrock.account()
         before = len(account.made)
         archive = "".join(json.dumps({"Type": "Notification", "Message": json.dumps(event)}) + "\n" for event in results.events)
         words = ("audit", "--daemon", f"http://127.0.0.1:{process.port}", "--events", "-", "--json")
-        ran = await typed(box, *words, stdin=archive)
+        async with asyncio.timeout(60.0):  # the first request's message may still be on its way out of the queue
+            while "in the queue" in str((ran := await typed(box, *words, stdin=archive)).json["unknown"]):
+                pass
         assert ran.code == 1, ran.err
         found = {(finding["kind"], finding["modelDeploymentName"]) for finding in ran.json["findings"]}
         assert found == {
