@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from slipway.core.bedrock import Deployment, Status
 from slipway.core.diagnostics.explain import ExistingDeployment, predict_outcome
@@ -26,6 +27,10 @@ from slipway.core.events.parse import ParsedEvent
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.requests.models import Deploy, IfExists
 from slipway.core.time_format import format_time
+
+
+EVENT_TIME_SECONDS: Final = 1.0
+"""How far the time of an event may be ahead of Bedrock's: it is learned from `Date` headers, which are in whole seconds."""
 
 
 class FindingKind(StrEnum):
@@ -111,7 +116,7 @@ def _orphans(owned: Sequence[ExistingDeployment], evidence: Evidence) -> tuple[l
 
 
 def _is_decidable(deployment: Deployment, first_event_at: float | None, evidence: Evidence) -> bool:
-    if first_event_at is not None and deployment.created_at >= first_event_at:
+    if first_event_at is not None and deployment.created_at >= first_event_at - EVENT_TIME_SECONDS:
         return True
     return evidence.held is not None and not deployment.status.is_terminal
 
