@@ -28,7 +28,6 @@ from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.requests.models import Deploy, IfExists
 from slipway.core.time_format import format_time
 
-
 EVENT_TIME_SECONDS: Final = 1.0
 """How far the time of an event may be ahead of Bedrock's: it is learned from `Date` headers, which are in whole seconds."""
 
