@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 from botocore.config import Config
 
-from slipway.local.account import Account
+from slipway.local.bedrock_account import Account
 from slipway.local.bedrock_server import BedrockStandIn
 from slipway.local.behaviour import Behaviour
 from slipway.local.stack import LocalAws

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.local.account import StandInDeployment
+from slipway.local.bedrock_account import StandInDeployment
 from tests.local.conftest import MODEL, OTHER_MODEL, code_of, make_account
 
 

@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 from botocore.exceptions import ClientError
 
-from slipway.local.account import Account
+from slipway.local.bedrock_account import Account
+from slipway.local.bedrock_operations import partition_of
 from slipway.local.bedrock_server import BedrockStandIn
 from slipway.local.behaviour import Behaviour
-from slipway.local.operations import partition_of
 from slipway.local.validation import Refusal
 from tests.local.conftest import make_account
 

@@ -15,8 +15,8 @@ from botocore.exceptions import ClientError
 from moto.iam.utils import generate_access_key_id_from_account_id
 
 from slipway.core.requests.fields import MODEL_ARN
+from slipway.local.bedrock_operations import account_of
 from slipway.local.bedrock_server import BedrockStandIn
-from slipway.local.operations import account_of
 from tests.local.conftest import CREATE, MODEL, OTHER_MODEL, Clock, open_boto3
 
 LIST = "ListCustomModelDeployments"

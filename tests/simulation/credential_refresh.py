@@ -25,7 +25,7 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import CredentialRetrievalError
 
 from slipway.aws.connect import assemble
-from slipway.local import operations
+from slipway.local import bedrock_operations
 from slipway.local.behaviour import Behaviour
 from slipway.worker.kernel import policy as terms
 from slipway.worker.queue.intake import MOST_POLLS
@@ -222,7 +222,7 @@ class _Days:
         if account.made and not any(one.exists(self.aws.now()) for one in account.made):
             for kept in (account.made, account._by_name, account._by_arn, account._tokens):  # noqa: SLF001  no account forgets
                 kept.clear()
-            operations._iso.cache_clear()  # noqa: SLF001  as above
+            bedrock_operations._iso.cache_clear()  # noqa: SLF001  as above
 
     def _measure(self, slipway: Worker) -> tuple[int, int]:
         """Answer how much there is when nothing is held or remembered.

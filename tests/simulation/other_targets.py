@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipway.core.call_errors import CallFailed
-from slipway.local.account import StandInDeployment
+from slipway.local.bedrock_account import StandInDeployment
 from tests.simulation.monitor import Monitor
 from tests.simulator.observer import Watching
 

@@ -29,7 +29,7 @@ import aioboto3
 
 from slipway.core.lifecycle.tags import REQUEST_TAG
 from slipway.core.sqs.messages import CONTINUATION
-from slipway.local.account import StandInDeployment
+from slipway.local.bedrock_account import StandInDeployment
 from slipway.local.behaviour import Behaviour
 from slipway.local.stack import LocalAws
 from slipway.settings.fields import variable

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, parse_qsl, unquote, urlsplit
 from slipway.aws.adapters.serialization import read_attributes, write_attributes
 from slipway.core.call_errors import CallFailed, ReceiptExpired
 from slipway.core.sqs.messages import Message
-from slipway.local import operations
-from slipway.local.account import Account
+from slipway.local import bedrock_operations
+from slipway.local.bedrock_account import Account
 from slipway.local.behaviour import Behaviour
 from slipway.local.validation import Refusal
 from tests.simulator.network import Asked, Call
@@ -113,7 +113,7 @@ class Aws:
         identifier = unquote(path.removeprefix(_DEPLOYMENTS).removeprefix("/custom-models")).strip("/")
         body = json.loads(asked.body) if asked.body else {}
         try:
-            document = act(self.account, self.now(), operations.Asked(identifier, dict(parse_qsl(query)), body))
+            document = act(self.account, self.now(), bedrock_operations.Asked(identifier, dict(parse_qsl(query)), body))
         except Refusal as refusal:
             said = json.dumps({"message": refusal.text}).encode()
             return self._dated(refusal.status, said, **{"x-amzn-ErrorType": refusal.code})
@@ -208,15 +208,15 @@ class Aws:
         return self._dated(status, json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": text}).encode())
 
 
-_BEDROCK: dict[str, tuple[Callable[[Account, float, operations.Asked], dict[str, Any]], int]] = {
-    "CreateCustomModelDeployment": (operations.create_deployment, 202),
-    "GetCustomModelDeployment": (operations.get_deployment, 200),
-    "ListCustomModelDeployments": (operations.list_deployments, 200),
-    "ListTagsForResource": (operations.list_tags, 200),
-    "DeleteCustomModelDeployment": (operations.delete_deployment, 200),
-    "UpdateCustomModelDeployment": (operations.update_deployment, 202),
-    "TagResource": (operations.tag_resource, 200),
-    "GetCustomModel": (operations.get_model, 200),
+_BEDROCK: dict[str, tuple[Callable[[Account, float, bedrock_operations.Asked], dict[str, Any]], int]] = {
+    "CreateCustomModelDeployment": (bedrock_operations.create_deployment, 202),
+    "GetCustomModelDeployment": (bedrock_operations.get_deployment, 200),
+    "ListCustomModelDeployments": (bedrock_operations.list_deployments, 200),
+    "ListTagsForResource": (bedrock_operations.list_tags, 200),
+    "DeleteCustomModelDeployment": (bedrock_operations.delete_deployment, 200),
+    "UpdateCustomModelDeployment": (bedrock_operations.update_deployment, 202),
+    "TagResource": (bedrock_operations.tag_resource, 200),
+    "GetCustomModel": (bedrock_operations.get_model, 200),
 }
 
 

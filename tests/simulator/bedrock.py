@@ -22,11 +22,11 @@ from slipway.core.bedrock import Created, Page, Status
 from slipway.core.call_errors import CallFailed
 from slipway.core.lifecycle.tags import REQUEST_TAG
 from slipway.core.requests.targets import Home
-from slipway.local import account as local
-from slipway.local import operations
-from slipway.local.account import StandInDeployment
+from slipway.local import bedrock_account as local
+from slipway.local import bedrock_operations
+from slipway.local.bedrock_account import StandInDeployment
+from slipway.local.bedrock_operations import Asked, Document
 from slipway.local.behaviour import Behaviour as Rules
-from slipway.local.operations import Asked, Document
 from slipway.local.validation import Refusal
 from tests.simulator.observer import Watching
 from tests.simulator.sqs import EPOCH
@@ -128,7 +128,10 @@ class _Client:
     async def get_custom_model_deployment(self, *, customModelDeploymentIdentifier: str) -> Document:  # noqa: N803  AWS's
         self._wire.watching.looking(customModelDeploymentIdentifier, PROCESS.get())
         return await self._call(
-            "GetCustomModelDeployment", operations.get_deployment, Asked(customModelDeploymentIdentifier), self._is_unseen
+            "GetCustomModelDeployment",
+            bedrock_operations.get_deployment,
+            Asked(customModelDeploymentIdentifier),
+            self._is_unseen,
         )
 
     async def delete_custom_model_deployment(self, *, customModelDeploymentIdentifier: str) -> Document:  # noqa: N803  AWS's
@@ -144,10 +147,10 @@ class _Client:
         return await self._call("UpdateCustomModelDeployment", self._update, asked)
 
     async def converse(self, *, modelId: str, **body: Any) -> Document:  # noqa: N803  AWS's name
-        return await self._call("Converse", operations.converse, Asked(modelId, body=body))
+        return await self._call("Converse", bedrock_operations.converse, Asked(modelId, body=body))
 
     async def tag_resource(self, **body: Any) -> Document:
-        return await self._call("TagResource", operations.tag_resource, Asked(body=body))
+        return await self._call("TagResource", bedrock_operations.tag_resource, Asked(body=body))
 
     async def list_custom_model_deployments(self, **query: Any) -> Document:
         said = {key: value.isoformat() if isinstance(value, datetime) else str(value) for key, value in query.items()}
@@ -164,13 +167,13 @@ class _Client:
         return answer | {"modelDeploymentSummaries": [_read(one) for one in answer.get("modelDeploymentSummaries", ())]}
 
     async def list_tags_for_resource(self, *, resourceARN: str) -> Document:  # noqa: N803  AWS's name
-        return await self._call("ListTagsForResource", operations.list_tags, Asked(body={"resourceARN": resourceARN}))
+        return await self._call("ListTagsForResource", bedrock_operations.list_tags, Asked(body={"resourceARN": resourceARN}))
 
     async def get_custom_model(self, *, modelIdentifier: str) -> Document:  # noqa: N803  AWS's name
-        return await self._call("GetCustomModel", operations.get_model, Asked(modelIdentifier))
+        return await self._call("GetCustomModel", bedrock_operations.get_model, Asked(modelIdentifier))
 
     async def get_model_customization_job(self, *, jobIdentifier: str) -> Document:  # noqa: N803  AWS's name
-        return await self._call("GetModelCustomizationJob", operations.get_job, Asked(jobIdentifier))
+        return await self._call("GetModelCustomizationJob", bedrock_operations.get_job, Asked(jobIdentifier))
 
     async def _call(
         self, operation: str, act: Operation, asked: Asked, on_refusal: Callable[[Asked, Refusal], None] | None = None
@@ -199,7 +202,7 @@ class _Client:
         holder = next((one for one in reversed(model.made) if one.name == name), None)
         known = any(one.token == token for one in model.made)
         try:
-            answer = operations.create_deployment(model, now, asked)
+            answer = bedrock_operations.create_deployment(model, now, asked)
         except Refusal as refusal:
             if refusal.text == model.terms.taken_text and holder is not None:
                 who = "us" if holder.token is not None else "others"
@@ -222,7 +225,7 @@ class _Client:
     def _delete(self, model: local.Account, now: float, asked: Asked) -> Document:
         one, watching = self._existing(asked.identifier), self._account.watching
         try:
-            answer = operations.delete_deployment(model, now, asked)
+            answer = bedrock_operations.delete_deployment(model, now, asked)
         except Refusal as refusal:
             if refusal.code == "ConflictException":
                 watching.happened("too busy to be deleted")
@@ -234,7 +237,7 @@ class _Client:
     def _update(self, model: local.Account, now: float, asked: Asked) -> Document:
         one, watching = self._existing(asked.identifier), self._account.watching
         try:
-            answer = operations.update_deployment(model, now, asked)
+            answer = bedrock_operations.update_deployment(model, now, asked)
         except Refusal:
             watching.happened("an update refused")
             raise
@@ -257,7 +260,7 @@ class _Client:
             watching.happened("stale List page, missing item")
         if "nextToken" in asked.query:
             watching.happened("several pages")
-        answer = operations.list_deployments(model, now, asked)
+        answer = bedrock_operations.list_deployments(model, now, asked)
         if "nextToken" in answer and model.terms.list_tokens != "end":
             watching.happened("a token again")
         if any(one["status"] == model.terms.status_text for one in answer["modelDeploymentSummaries"]):

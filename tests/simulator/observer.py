@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from slipway.core.events.callbacks import Callback
     from slipway.core.events.publish import Publication
     from slipway.core.sqs.messages import AnyAttribute
-    from slipway.local.account import StandInDeployment
+    from slipway.local.bedrock_account import StandInDeployment
     from tests.simulator.sqs import Letter
 
 

@@ -18,10 +18,20 @@ from typing import Any, Final
 import structlog
 from aiohttp import web
 
-from slipway.local import operations
-from slipway.local.account import Account
+from slipway.local import bedrock_operations
+from slipway.local.bedrock_account import Account
+from slipway.local.bedrock_operations import (
+    ACCOUNT_ID,
+    REGION,
+    Asked,
+    Document,
+    Place,
+    named_in,
+    partition_of,
+    signed_for,
+    summarise,
+)
 from slipway.local.behaviour import BEFORE, Behaviour, FaultRule, Faults, Kind, WrongBehaviour
-from slipway.local.operations import ACCOUNT_ID, REGION, Asked, Document, Place, named_in, partition_of, signed_for, summarise
 from slipway.local.validation import Refusal, check_input
 
 DEPLOYMENTS: Final = "/model-customization/custom-model-deployments"
@@ -93,20 +103,23 @@ class BedrockStandIn:
         one = DEPLOYMENTS + "/{identifier:.+}"
         app.add_routes(
             [
-                web.post(DEPLOYMENTS, self._face("CreateCustomModelDeployment", operations.create_deployment, 202)),
-                web.get(DEPLOYMENTS, self._face("ListCustomModelDeployments", operations.list_deployments)),
-                web.get(one, self._face("GetCustomModelDeployment", operations.get_deployment)),
-                web.delete(one, self._face("DeleteCustomModelDeployment", operations.delete_deployment)),
-                web.patch(one, self._face("UpdateCustomModelDeployment", operations.update_deployment, 202)),
-                web.post("/listTagsForResource", self._face("ListTagsForResource", operations.list_tags)),
-                web.post("/model/{identifier:.+}/converse", self._face("Converse", operations.converse)),
-                web.post("/tagResource", self._face("TagResource", operations.tag_resource)),
-                web.post("/untagResource", self._face("UntagResource", operations.untag_resource)),
-                web.post("/custom-models/create-custom-model", self._face("CreateCustomModel", operations.create_model, 202)),
-                web.get("/custom-models", self._face("ListCustomModels", operations.list_models)),
-                web.get("/custom-models/{identifier:.+}", self._face("GetCustomModel", operations.get_model)),
+                web.post(DEPLOYMENTS, self._face("CreateCustomModelDeployment", bedrock_operations.create_deployment, 202)),
+                web.get(DEPLOYMENTS, self._face("ListCustomModelDeployments", bedrock_operations.list_deployments)),
+                web.get(one, self._face("GetCustomModelDeployment", bedrock_operations.get_deployment)),
+                web.delete(one, self._face("DeleteCustomModelDeployment", bedrock_operations.delete_deployment)),
+                web.patch(one, self._face("UpdateCustomModelDeployment", bedrock_operations.update_deployment, 202)),
+                web.post("/listTagsForResource", self._face("ListTagsForResource", bedrock_operations.list_tags)),
+                web.post("/model/{identifier:.+}/converse", self._face("Converse", bedrock_operations.converse)),
+                web.post("/tagResource", self._face("TagResource", bedrock_operations.tag_resource)),
+                web.post("/untagResource", self._face("UntagResource", bedrock_operations.untag_resource)),
+                web.post(
+                    "/custom-models/create-custom-model", self._face("CreateCustomModel", bedrock_operations.create_model, 202)
+                ),
+                web.get("/custom-models", self._face("ListCustomModels", bedrock_operations.list_models)),
+                web.get("/custom-models/{identifier:.+}", self._face("GetCustomModel", bedrock_operations.get_model)),
                 web.get(
-                    "/model-customization-jobs/{identifier:.+}", self._face("GetModelCustomizationJob", operations.get_job)
+                    "/model-customization-jobs/{identifier:.+}",
+                    self._face("GetModelCustomizationJob", bedrock_operations.get_job),
                 ),
                 web.get("/_slipway/terms", self._show_terms),
                 web.patch("/_slipway/terms", self._change_terms),

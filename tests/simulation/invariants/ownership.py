@@ -7,7 +7,7 @@ from datetime import datetime
 
 from slipway.core.bedrock import Status
 from slipway.core.lifecycle.tags import EXPIRES_TAG, FORMER_TAG, RECEIVED_TAG, UPDATE_TAG
-from slipway.local.account import NEVER
+from slipway.local.bedrock_account import NEVER
 from tests.simulation.recorder import Asked, Recorder
 from tests.simulator.bedrock import Rules, StandInDeployment, request_of, tag_of
 from tests.simulator.sqs import EPOCH

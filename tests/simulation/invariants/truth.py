@@ -12,7 +12,7 @@ from typing import Any
 
 from slipway.core.bedrock import ModelState, Status
 from slipway.core.lifecycle.tags import EXPIRES_TAG
-from slipway.local.account import NEVER
+from slipway.local.bedrock_account import NEVER
 from tests.simulation.invariants.ownership import is_dull, received_of, seconds, served
 from tests.simulation.recorder import Asked, Recorder, origin
 from tests.simulator.bedrock import StandInDeployment, request_of, tag_of

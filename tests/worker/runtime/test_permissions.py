@@ -12,7 +12,7 @@ from slipway.core.lifecycle.tags import EXPIRES_TAG, REQUEST_TAG
 from slipway.core.requests.models import Deploy
 from slipway.core.rules.permissions import PermissionRule
 from slipway.core.sqs.messages import CONTINUATION
-from slipway.local.account import StandInDeployment
+from slipway.local.bedrock_account import StandInDeployment
 from tests.simulator.bedrock import USUAL, Rules, request_of
 from tests.simulator.simulation import MODEL, World
 from tests.simulator.sqs import EPOCH, OWN_ROLE, SOMEBODY

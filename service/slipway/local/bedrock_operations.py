@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from slipway.local.account import LARGEST_PAGE, Account, StandInDeployment
+from slipway.local.bedrock_account import LARGEST_PAGE, Account, StandInDeployment
 from slipway.local.validation import Refusal, invalid, missing, read_tags
 
 Document = dict[str, Any]
