@@ -36,7 +36,7 @@ from slipway.core.events.parse import NotAnEvent, ParsedEvent, read_event
 from slipway.core.parsing import parse_request
 from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.requests.targets import with_assumed_target
-from slipway.core.schema.rejection import RequestRejected, quote
+from slipway.core.schema.rejection import ErrorWithRemedy, RequestRejected, quote
 from slipway.core.sqs.messages import Message, group_of
 from slipway.settings.load import Settings, load
 
@@ -46,7 +46,7 @@ QUERY_TIMEOUT_SECONDS: Final = 5.0
 """Timeout of one query."""
 
 
-class DaemonUnreachable(Exception):
+class DaemonUnreachable(ErrorWithRemedy):
     """A daemon did not answer, or the answer is not Slipway's. The message names its URL and the remedy."""
 
 
@@ -83,8 +83,8 @@ async def query_requests(url: str, about: str | None = None, *, token: str = "")
             finished, problems = map(FinishedRequest.of, page["finished"]), map(Problem.of, page["problems"])
             reported = DaemonAnswer(tuple(held.values()), tuple(finished), page, tuple(problems))
     except (KeyError, TypeError, ValueError, EndlessListing) as wrong:
-        text = f"{url} is not a Slipway daemon of this version ({wrong!r}); give a daemon's own address"
-        raise DaemonUnreachable(text) from wrong
+        problem = f"{url} is not a Slipway daemon of this version ({wrong!r})"
+        raise DaemonUnreachable(problem, "give a daemon's own address") from wrong
     return reported
 
 
@@ -122,21 +122,21 @@ async def _get(url: str, page_name: str, given: Mapping[str, str], token: str, *
             session.get(f"{url.rstrip('/')}/{page_name}", params=given, headers=headers, allow_redirects=False) as answer,
         ):
             if answer.status == HTTPStatus.UNAUTHORIZED:
-                raise DaemonUnreachable(f"{url} wants another token; set SLIPWAY_HTTP_TOKEN to that of the daemon")
+                raise DaemonUnreachable(f"{url} wants another token", "set SLIPWAY_HTTP_TOKEN to that of the daemon")
             if answer.status not in {HTTPStatus.OK, *also}:
                 raise DaemonUnreachable(
-                    f"{url} answers HTTP {answer.status}; give the address of a daemon's health and metrics"
+                    f"{url} answers HTTP {answer.status}", "give the address of a daemon's health and metrics"
                 )
             page = await answer.json()
     except TimeoutError as wrong:
         remedy = "read its log, or give its own address"
-        raise DaemonUnreachable(f"no daemon answers at {url} within {QUERY_TIMEOUT_SECONDS:g} s; {remedy}") from wrong
+        raise DaemonUnreachable(f"no daemon answers at {url} within {QUERY_TIMEOUT_SECONDS:g} s", remedy) from wrong
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as wrong:
-        raise DaemonUnreachable(f"{quote(url)} is not a daemon's address; give one like http://127.0.0.1:8080") from wrong
+        raise DaemonUnreachable(f"{quote(url)} is not a daemon's address", "give one like http://127.0.0.1:8080") from wrong
     except (aiohttp.ClientError, ValueError, OSError) as wrong:
-        raise DaemonUnreachable(f"no daemon answers at {url} ({_why(wrong)}); start it, or give its own address") from wrong
+        raise DaemonUnreachable(f"no daemon answers at {url} ({_why(wrong)})", "start it, or give its own address") from wrong
     if not isinstance(page, dict):
-        raise DaemonUnreachable(f"{url} is not a Slipway daemon; give the address of a daemon's health and metrics")
+        raise DaemonUnreachable(f"{url} is not a Slipway daemon", "give the address of a daemon's health and metrics")
     return page
 
 

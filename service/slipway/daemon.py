@@ -162,7 +162,7 @@ class _Start:
             try:
                 answer = await _unless(self.goodbye.is_said, ask())
             except (ResourceMissing, Refused) as wrong:
-                raise NotConfigured(f"{wrong}; {named_by}") from wrong
+                raise NotConfigured(str(wrong), named_by) from wrong
             except CallFailed as failed:
                 failures += 1
                 self.waits[what] = str(failed)

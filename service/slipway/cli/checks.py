@@ -67,7 +67,7 @@ class DoctorRun:
         try:
             self.findings += read()
         except WrongSetting as wrong:
-            self.findings.append(diagnosis.of_sentence(about, str(wrong)))
+            self.findings.append(DoctorFinding(about, wrong.problem, wrong.remedy))
 
 
 async def run_doctor(
@@ -113,7 +113,7 @@ def _same_places(targets: Targets) -> Iterator[DoctorFinding]:
         try:
             check_distinct(target, targets)
         except NotConfigured as error:
-            yield diagnosis.of_sentence("targets", str(error))
+            yield DoctorFinding("targets", error.problem, error.remedy)
             return
 
 
@@ -208,7 +208,7 @@ async def _daemon(run: DoctorRun, url: str, token: str) -> None:
         failures = await query_failures(url, token=token)
     except DaemonUnreachable as wrong:
         run.checked.append(Check(f"daemon {url}"))
-        run.findings.append(diagnosis.of_sentence("daemon", str(wrong)))
+        run.findings.append(DoctorFinding("daemon", wrong.problem, wrong.remedy))
         return
     run.checked.append(Check(f"daemon {url}", "ready" if not failures else "not ready"))
     run.findings += [DoctorFinding("daemon", f"{url}: {name}: {text}", "read its log") for name, text in failures.items()]
@@ -269,7 +269,7 @@ def read_events(path: str) -> list[ParsedEvent]:
         raise CommandError(f"--events: {path}: {wrong}") from wrong
     except (OSError, UnicodeDecodeError) as wrong:
         why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-        raise CommandError(f"--events: {path} cannot be read ({why}); name a file of events, one on each line") from wrong
+        raise CommandError(f"--events: {path} cannot be read ({why})", "name a file of events, one on each line") from wrong
 
 
 async def _evidence(

@@ -177,7 +177,7 @@ def _read(sample: str) -> str:
         return sys.stdin.read() if sample == "-" else Path(sample).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as wrong:
         why = wrong.strerror if isinstance(wrong, OSError) else "it is not UTF-8"
-        raise CommandError(f"FILE: {sample} cannot be read ({why}); name a JSON file, or - for standard input") from wrong
+        raise CommandError(f"FILE: {sample} cannot be read ({why})", "name a JSON file, or - for standard input") from wrong
 
 
 def _targets(body: str, config: str | None) -> Targets:

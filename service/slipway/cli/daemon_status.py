@@ -60,11 +60,11 @@ def show_status(config: str | None, daemons: Sequence[str], output: Output) -> E
         urls = daemons or settings.own_daemon
         reported = asyncio.run(query_each(urls, token=settings.http_token))
     except WrongSetting as wrong:
-        raise CommandError(str(wrong)) from wrong
+        raise CommandError(wrong.problem, wrong.remedy) from wrong
     except DaemonUnreachable as wrong:
-        raise CommandError(str(wrong) if daemons else f"{wrong}, with --daemon") from wrong
+        raise CommandError(wrong.problem, wrong.remedy if daemons else f"{wrong.remedy}, with --daemon") from wrong
     if not urls:
-        raise CommandError("http_port is 0, so the daemon has no HTTP endpoint; name a daemon with --daemon")
+        raise CommandError("http_port is 0, so the daemon has no HTTP endpoint", "name a daemon with --daemon")
     if output.is_document:
         states = [_state_json(url, answer) for url, answer in zip(urls, reported, strict=True)]
         output.print_document({"daemons": states})
@@ -121,11 +121,11 @@ def list_requests(config: str | None, daemons: Sequence[str], output: Output) ->
         urls = daemons or settings.own_daemon
         reported = asyncio.run(query_all(urls, token=settings.http_token))
     except WrongSetting as wrong:
-        raise CommandError(str(wrong)) from wrong
+        raise CommandError(wrong.problem, wrong.remedy) from wrong
     except DaemonUnreachable as wrong:
-        raise CommandError(str(wrong) if daemons else f"{wrong}, with --daemon") from wrong
+        raise CommandError(wrong.problem, wrong.remedy if daemons else f"{wrong.remedy}, with --daemon") from wrong
     if not urls:
-        raise CommandError("http_port is 0, so the daemon has no HTTP endpoint; name a daemon with --daemon")
+        raise CommandError("http_port is 0, so the daemon has no HTTP endpoint", "name a daemon with --daemon")
     requests = sorted(reported.held, key=lambda one: one.received_at)
     if output.is_document:
         output.print_document({"requests": [one.to_json() for one in requests], "slots": _slots(reported.extras)})

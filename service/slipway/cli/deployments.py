@@ -133,7 +133,9 @@ class _TargetObserver:
         reported, target = await query_all(self._daemons, token=self._token), self._session.here.target.label
         site = reported.extras if target is None else reported.extras.get("targets", {}).get(target)
         if site is None:
-            raise DaemonUnreachable(f"{self._daemons[-1]} has no target {target!r}; name a daemon with the same settings file")
+            raise DaemonUnreachable(
+                f"{self._daemons[-1]} has no target {target!r}", "name a daemon with the same settings file"
+            )
         held = sum(one.target == target for one in reported.held)
         return slots._replace(
             held=held, waiting=site["slots"]["waiting"], quota=site["slots"]["quota"], problems=reported.problems
@@ -277,7 +279,7 @@ async def _facts(
     except CallFailed as failed:
         if not answered:
             raise CommandError(
-                f"neither a daemon nor AWS answers: {failed}; name a daemon with --daemon, or check the credentials"
+                f"neither a daemon nor AWS answers: {failed}", "name a daemon with --daemon, or check the credentials"
             ) from failed
         unanswered.append(f"AWS, from here: {failed}")
     return ExplainFacts(

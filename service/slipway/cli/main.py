@@ -282,4 +282,4 @@ def _require_local() -> None:
     """Refuse to start a stand-in whose process of SQS and SNS could not import what it needs."""
     missing = [name for name in _OF_LOCAL if find_spec(name) is None]
     if missing:
-        raise CommandError(f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} not installed; {_LOCAL_REMEDY}")
+        raise CommandError(f"{' and '.join(missing)} {'are' if missing[1:] else 'is'} not installed", _LOCAL_REMEDY)

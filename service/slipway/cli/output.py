@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TextIO, cast
 
+from slipway.core.schema.rejection import ErrorWithRemedy
 from slipway.core.time_format import format_time
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ _UNPRINTABLE: Final = re.compile(r"[^\n -~]+")
 _AGE_UNITS: Final = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 
 
-class CommandError(Exception):
+class CommandError(ErrorWithRemedy):
     """A command cannot do what was asked. The message names the option or the place, the problem and the remedy."""
 
 
@@ -110,7 +111,7 @@ class Output:
         try:
             return self.query.search(document)
         except JMESPathError as error:
-            raise CommandError(f"--query: cannot be applied to the result ({error}); see https://jmespath.org") from error
+            raise CommandError(f"--query: cannot be applied to the result ({error})", "see https://jmespath.org") from error
 
 
 def is_terminal() -> bool:
@@ -172,7 +173,8 @@ def print_finding(*heading: str, text: str, remedy: str) -> None:
     """Print what was found about something: a heading, the problem, and the remedy."""
     _print_styled(*((f"{flat(word)}  ", STYLES.get(word, "bold")) for word in heading if word))
     print_sentence(text, indent=4)
-    print_sentence(f"Remedy: {remedy}", indent=4)
+    if remedy:
+        print_sentence(f"Remedy: {remedy}", indent=4)
 
 
 def print_facts(facts: Mapping[str, str]) -> None:

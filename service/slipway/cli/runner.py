@@ -13,13 +13,11 @@ import typer
 
 from slipway import __version__, logs
 from slipway.aws.operator.operator_session import OperatorSession, open_operator_session
-from slipway.aws.sdk.regions import NotConfigured
 from slipway.cli.output import CommandError, Exit, paragraph
-from slipway.client import DaemonUnreachable
 from slipway.core.call_errors import CallFailed, Denied, Refused, ResourceMissing, Throttled
 from slipway.core.requests.targets import DEFAULT
-from slipway.core.schema.rejection import quote
-from slipway.settings.load import NO_QUEUE, Settings, WrongSetting, load
+from slipway.core.schema.rejection import ErrorWithRemedy, quote
+from slipway.settings.load import NO_QUEUE, Settings, load
 
 BEDROCK_ONLY = NO_QUEUE
 """For `run_command`: the settings that a command does without which calls Bedrock alone."""
@@ -28,15 +26,15 @@ BEDROCK_ONLY = NO_QUEUE
 def run_command(
     config: Path | None,
     command: Callable[[OperatorSession, Settings], Awaitable[Exit]],
-    on_error: Callable[[str], Exit] | None = None,
+    on_error: Callable[[str, str], Exit] | None = None,
     *,
     target: str | None = None,
     optional: Collection[str] = (),
 ) -> typer.Exit:
     """Run a command and return how to exit. A failure is printed on standard error, and the exit code is `USAGE`.
 
-    `on_error` gets the sentence about a failure instead. `target` is the one that the command is about, if that was named;
-    `optional` are settings that it does not need.
+    `on_error` gets the problem and the remedy of a failure instead. `target` is the one that the command is about, if that was
+    named; `optional` are settings that it does not need.
     """
     try:
         settings = load(os.environ, str(config) if config else None, optional=optional)
@@ -45,12 +43,12 @@ def run_command(
     except KeyboardInterrupt:
         return typer.Exit(Exit.STOPPED_WATCHING)
     except CallFailed as failed:
-        sentence = "; ".join(error_text(failed))
-    except (WrongSetting, NotConfigured, DaemonUnreachable, CommandError) as wrong:
-        sentence = str(wrong)
+        wrong = ErrorWithRemedy(*error_text(failed))
+    except ErrorWithRemedy as failed:
+        wrong = failed
     if on_error is not None:
-        return typer.Exit(on_error(sentence))
-    say(sentence)
+        return typer.Exit(on_error(wrong.problem, wrong.remedy))
+    say(str(wrong))
     return typer.Exit(Exit.USAGE)
 
 
@@ -64,7 +62,7 @@ def _known_target(target: str | None, settings: Settings) -> str:
 def unknown_target(target: str, names: Collection[str]) -> CommandError:
     """Return the error about a target that the settings do not have."""
     remedy = "use one of them, or name the daemon's settings file with --config"
-    return CommandError(f"--target: the settings have no target {quote(target)}, only {', '.join(names)}; {remedy}")
+    return CommandError(f"--target: the settings have no target {quote(target)}, only {', '.join(names)}", remedy)
 
 
 def say(sentence: str) -> None:

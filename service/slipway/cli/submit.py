@@ -65,15 +65,15 @@ def read_body(file: str | None, action: str) -> dict[str, object]:
         body = json.loads(text)
     except OSError as error:
         raise CommandError(
-            f"--file: {quote(file)} cannot be read ({error.strerror}); name a JSON file, or - for standard input"
+            f"--file: {quote(file)} cannot be read ({error.strerror})", "name a JSON file, or - for standard input"
         ) from error
     except (ValueError, RecursionError) as error:
         raise CommandError(
-            f"--file: {quote(file)} is not JSON in UTF-8; give one object, as slipway deploy --dry-run prints it"
+            f"--file: {quote(file)} is not JSON in UTF-8", "give one object, as slipway deploy --dry-run prints it"
         ) from error
     if not isinstance(body, dict):
         raise CommandError(
-            f"--file: {quote(file)} does not hold one JSON object; give one, as slipway deploy --dry-run prints it"
+            f"--file: {quote(file)} does not hold one JSON object", "give one, as slipway deploy --dry-run prints it"
         )
     given = body.get("action", "deploy")
     if given != action:
@@ -82,7 +82,7 @@ def read_body(file: str | None, action: str) -> dict[str, object]:
             if given in {"deploy", "update", "delete", "cancel"}
             else "use deploy, update, delete or cancel"
         )
-        raise CommandError(f"--file: the action in {quote(file)} is {json.dumps(given)}, not {action}; {remedy}")
+        raise CommandError(f"--file: the action in {quote(file)} is {json.dumps(given)}, not {action}", remedy)
     return body
 
 
@@ -103,10 +103,10 @@ async def send_request(
             return _print_unsent(settings.queue_of(client.check(given).action), given, output)
         ticket = await client.submit(given)
     except RequestRejected as wrong:
-        raise CommandError(f"{_rejection_text(wrong)}; nothing was sent") from wrong
+        raise CommandError(_rejection_text(wrong), "nothing was sent") from wrong
     except UnknownResult as lost:
         remedy = f"see slipway explain {request_id}, or repeat the command with --request-id {request_id}: both are one request"
-        raise CommandError(f"{'; '.join(error_text(lost))}; the request may have been sent: {remedy}") from lost
+        raise CommandError(f"{'; '.join(error_text(lost))}", f"the request may have been sent: {remedy}") from lost
     except asyncio.CancelledError:
         say(f"stopped while the request was sent, so it may be on the queue; see: slipway explain {request_id}")
         return Exit.STOPPED_WATCHING
@@ -158,7 +158,7 @@ async def _listener(session: OperatorSession, url: str) -> EventListener:
     except CallFailed as failed:
         remedy = "name a queue that is subscribed to the topic and that you may read"
         raise CommandError(
-            f"--events-queue: {url} cannot be read ({error_text(failed)[0]}); {remedy}; nothing was sent"
+            f"--events-queue: {url} cannot be read ({error_text(failed)[0]})", f"{remedy}; nothing was sent"
         ) from failed
     return listener
 

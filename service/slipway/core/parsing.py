@@ -43,7 +43,7 @@ from slipway.core.requests.ownership import owner_of
 from slipway.core.requests.targets import DEFAULT, Target, Targets
 from slipway.core.rules.permissions import PermissionRule, check_permission
 from slipway.core.rules.triggers import NoMatchingTrigger, Trigger, first_match
-from slipway.core.schema.fields import Field, Problem, compiled, duration_seconds, problems, value_problem
+from slipway.core.schema.fields import Field, FieldProblem, compiled, duration_seconds, problems, value_problem
 from slipway.core.schema.rejection import RejectionCode, RequestRejected, quote
 from slipway.core.sqs.continuations import Delivery
 from slipway.core.sqs.messages import Message
@@ -118,18 +118,18 @@ def client_token(request: Deploy, generation: int = 0, spent_tokens: int = 0) ->
     return f"slipway-{hashlib.sha256(identity.encode()).hexdigest()}"
 
 
-def _request_problems(body: Mapping[str, object], targets: Targets) -> Iterator[Problem]:
+def _request_problems(body: Mapping[str, object], targets: Targets) -> Iterator[FieldProblem]:
     action = body.get(ACTION.name, "deploy")
     if fault := value_problem(ACTION, action):
-        yield Problem(RejectionCode.INVALID_FIELD, ACTION.name, f"{ACTION.name} {fault}; {ACTION.remedy}")
+        yield FieldProblem(RejectionCode.INVALID_FIELD, ACTION.name, f"{ACTION.name} {fault}", ACTION.remedy)
         return
     yield from problems(FIELDS_OF[str(action)], body)
     target_name = body.get(TARGET.name, DEFAULT)
     if value_problem(TARGET, target_name) is not None:
         return
     if target_name not in targets:
-        text = f"{TARGET.name} {quote(str(target_name))} is not a target; use one of {', '.join(targets)}"
-        yield Problem(RejectionCode.INVALID_FIELD, TARGET.name, text)
+        problem = f"{TARGET.name} {quote(str(target_name))} is not a target"
+        yield FieldProblem(RejectionCode.INVALID_FIELD, TARGET.name, problem, f"use one of {', '.join(targets)}")
         return
     target = targets[str(target_name)]
     for field, pattern in ((MODEL, MODEL_ARN), (JOB, JOB_ARN), (IDENTIFIER, DEPLOYMENT_ARN)):
@@ -137,7 +137,7 @@ def _request_problems(body: Mapping[str, object], targets: Targets) -> Iterator[
     yield from _rule_violations(body, target)
 
 
-def _foreign_arns(field: Field, pattern: str, arn: object, target: Target, targets: Targets) -> Iterator[Problem]:
+def _foreign_arns(field: Field, pattern: str, arn: object, target: Target, targets: Targets) -> Iterator[FieldProblem]:
     """Yield the problems of a valid ARN that is not in the target's account and Region."""
     match = compiled(pattern).fullmatch(arn) if isinstance(arn, str) else None
     home = target.home
@@ -157,11 +157,11 @@ def _foreign_arns(field: Field, pattern: str, arn: object, target: Target, targe
             noun = {MODEL.name: "model", JOB.name: "job"}.get(field.name, "deployment")
             alternative = f"use the target {other_target}" if other_target else f"send the request to the Slipway of {given}"
             remedy = f"use a {noun} in {expected}, or {alternative}"
-            text = f"{field.name} is in {part} {given}, but {owner} deploys in {part} {expected}; {remedy}"
-            yield Problem(code, field.name, text)
+            text = f"{field.name} is in {part} {given}, but {owner} deploys in {part} {expected}"
+            yield FieldProblem(code, field.name, text, remedy)
 
 
-def _rule_violations(body: Mapping[str, object], target: Target) -> Iterator[Problem]:
+def _rule_violations(body: Mapping[str, object], target: Target) -> Iterator[FieldProblem]:
     """Yield the problems of a model or name that the target's rules forbid. The model of a job is checked once it is known."""
     for field, find_fault in ((MODEL, target.model_fault), (NAME, target.name_fault), (IDENTIFIER, target.name_fault)):
         text = body.get(field.name)
@@ -175,10 +175,10 @@ def _rule_violations(body: Mapping[str, object], target: Target) -> Iterator[Pro
             if is_by_arn
             else "use an allowed one, or another target"
         )
-        yield Problem(RejectionCode.NOT_ALLOWED, field.name, f"{field.name} {quote(text)} {fault}; {remedy}")
+        yield FieldProblem(RejectionCode.NOT_ALLOWED, field.name, f"{field.name} {quote(text)} {fault}", remedy)
 
 
-def _rejected(faults: list[Problem], body: Mapping[str, object], prefix: str) -> RequestRejected:
+def _rejected(faults: list[FieldProblem], body: Mapping[str, object], prefix: str) -> RequestRejected:
     first, others = faults[0], len(faults) - 1
     noun = "problem" if others == 1 else "problems"
     tail = f" (and {'at least ' if len(faults) == _MOST_PROBLEMS else ''}{others} more {noun})" if others else ""

@@ -19,7 +19,7 @@ from slipway.core.requests.targets import TargetRules, TargetSettings
 from slipway.core.rules.permissions import PermissionRule, WrongPermissions, read_permissions
 from slipway.core.rules.triggers import Trigger, WrongTriggers, read_triggers
 from slipway.core.schema.fields import Field, FieldKind, closest_match, value_problem
-from slipway.core.schema.rejection import quote
+from slipway.core.schema.rejection import ErrorWithRemedy, quote
 from slipway.settings.fields import PREFIX, SETTINGS, remedy, variable
 from slipway.settings.targets import TABLE, WrongTarget, read_targets
 
@@ -48,7 +48,7 @@ _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 _BY_VARIABLE: Final = {variable(setting.name): setting for setting in SETTINGS}
 
 
-class WrongSetting(Exception):
+class WrongSetting(ErrorWithRemedy):
     """A setting is invalid. The message has its name as given, its value, the problem and the remedy."""
 
 
@@ -140,7 +140,7 @@ def _missing(settings: Sequence[Field]) -> WrongSetting:
     remedies = " and ".join(remedy(setting) for setting in settings)
     keys = " and ".join(setting.name for setting in settings)
     return WrongSetting(
-        f"{names} {'are' if settings[1:] else 'is'} not set; {remedies}, in the environment or as {keys} in a file"
+        f"{names} {'are' if settings[1:] else 'is'} not set", f"{remedies}, in the environment or as {keys} in a file"
     )
 
 
@@ -149,7 +149,7 @@ def _targets(values: Mapping[str, Any], provenance: Mapping[str, str]) -> tuple[
     try:
         return read_targets(values.get(TABLE, {}), default_rules)
     except WrongTarget as wrong:
-        raise WrongSetting(f"{provenance[TABLE]}: {wrong}") from wrong
+        raise WrongSetting(f"{provenance[TABLE]}: {wrong.problem}", wrong.remedy) from wrong
 
 
 def _weights(text: str) -> list[tuple[str, int]]:
@@ -163,9 +163,9 @@ def _check_weights(values: Mapping[str, Any], provenance: Mapping[str, str]) -> 
     for tenant, _ in _weights(values["tenant_weights"]):
         subject = f"tenant_weights ({provenance['tenant_weights']}) has a tenant that"
         if fault := value_problem(TENANT, tenant):
-            raise WrongSetting(f"{subject} {fault}; {TENANT.remedy}")
+            raise WrongSetting(f"{subject} {fault}", TENANT.remedy)
         if tenant in seen:
-            raise WrongSetting(f"{subject} occurs twice, {quote(tenant)}; give it once")
+            raise WrongSetting(f"{subject} occurs twice, {quote(tenant)}", "give it once")
         seen.add(tenant)
 
 
@@ -176,9 +176,9 @@ def _check_control_queue(values: Mapping[str, Any], provenance: Mapping[str, str
         return
     subject = f"control_queue_url ({provenance['control_queue_url']}) is {quote(control)}, and queue_url {quote(queue)}"
     if control == queue:
-        raise WrongSetting(f"{subject}: the same queue; use another one, or leave it empty")
+        raise WrongSetting(f"{subject}: the same queue", "use another one, or leave it empty")
     if control.rpartition("/")[0] != queue.rpartition("/")[0]:
-        raise WrongSetting(f"{subject}: not in the same account and Region; use a queue in those of queue_url")
+        raise WrongSetting(f"{subject}: not in the same account and Region", "use a queue in those of queue_url")
 
 
 def find_triggers(environ: Mapping[str, str], config: str | None = None) -> str:
@@ -232,7 +232,7 @@ def load_triggers(path: str, named_by: str | None = None) -> tuple[Trigger, ...]
     try:
         return read_triggers(document)
     except WrongTriggers as wrong:
-        raise WrongSetting(f"{path}: {wrong}") from wrong
+        raise WrongSetting(f"{path}: {wrong.problem}", wrong.remedy) from wrong
 
 
 def load_permissions(path: str, named_by: str | None = None) -> tuple[PermissionRule, ...]:
@@ -243,7 +243,7 @@ def load_permissions(path: str, named_by: str | None = None) -> tuple[Permission
     try:
         return read_permissions(document)
     except WrongPermissions as wrong:
-        raise WrongSetting(f"{path}: {wrong}") from wrong
+        raise WrongSetting(f"{path}: {wrong.problem}", wrong.remedy) from wrong
 
 
 def _in_force(environ: Mapping[str, str], config: str | None) -> tuple[dict[str, Any], dict[str, str]]:
@@ -282,11 +282,11 @@ def _toml(path: str, named_by: str) -> dict[str, Any]:
     try:
         return tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
-        text = f"{named_by} names {quote(path)}, which cannot be read ({error.strerror}); use the path of a readable TOML file"
-        raise WrongSetting(text) from error
+        problem = f"{named_by} names {quote(path)}, which cannot be read ({error.strerror})"
+        raise WrongSetting(problem, "use the path of a readable TOML file") from error
     except (ValueError, RecursionError) as error:
-        text = f"{named_by} names {quote(path)}, which is not TOML in UTF-8 ({error}); fix the file"
-        raise WrongSetting(text) from error
+        problem = f"{named_by} names {quote(path)}, which is not TOML in UTF-8 ({error})"
+        raise WrongSetting(problem, "fix the file") from error
 
 
 def _checked(document: Mapping[str, object], place: str) -> dict[str, Any]:
@@ -323,13 +323,12 @@ def _is_service_link(name: str, text: str) -> bool:
 
 
 def _unknown(subject: str, suggestion: str | None, hint: str) -> WrongSetting:
-    return WrongSetting(f"{subject} is not a setting; {f'did you mean {suggestion}?' if suggestion else hint}")
+    return WrongSetting(f"{subject} is not a setting", f"did you mean {suggestion}?" if suggestion else hint)
 
 
 def _value(setting: Field, value: object, subject: str) -> object:
     if fault := value_problem(setting, value):
-        text = f"{subject} {fault}; {remedy(setting)}"
-        raise WrongSetting(text)
+        raise WrongSetting(f"{subject} {fault}", remedy(setting))
     return float(value) if setting.kind is FieldKind.NUMBER and isinstance(value, int) else value
 
 

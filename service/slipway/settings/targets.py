@@ -8,7 +8,7 @@ from typing import Final
 from slipway.core.requests.fields import TARGET
 from slipway.core.requests.targets import DEFAULT, Role, TargetRules, TargetSettings
 from slipway.core.schema.fields import Field, FieldKind, problems, value_problem
-from slipway.core.schema.rejection import quote
+from slipway.core.schema.rejection import ErrorWithRemedy, quote
 from slipway.settings.fields import wrapped, written
 
 TABLE: Final = "targets"
@@ -117,7 +117,7 @@ FIELDS: Final = (
 )
 
 
-class WrongTarget(Exception):
+class WrongTarget(ErrorWithRemedy):
     """A target is invalid. The message has its name, the key, the problem and the remedy."""
 
 
@@ -127,12 +127,12 @@ def read_targets(given: object, default_rules: TargetRules) -> tuple[TargetSetti
     Raises `WrongTarget`.
     """
     if not isinstance(given, Mapping):
-        raise WrongTarget(f"{TABLE} is not a table of tables; write [{TABLE}.NAME], and the target's keys below it")
+        raise WrongTarget(f"{TABLE} is not a table of tables", f"write [{TABLE}.NAME], and the target's keys below it")
     targets = {DEFAULT: TargetSettings(DEFAULT, rules=default_rules)}
     for name, table in given.items():
         if fault := value_problem(TARGET, name):
             raise WrongTarget(
-                f"[{TABLE}.{quote(name)}]: the name {fault}; use 1 to 32 letters, digits, and - _ after the first"
+                f"[{TABLE}.{quote(name)}]: the name {fault}", "use 1 to 32 letters, digits, and - _ after the first"
             )
         targets[name] = _target(name, table, default_rules if name == DEFAULT else TargetRules())
     return tuple(targets.values())
@@ -140,14 +140,14 @@ def read_targets(given: object, default_rules: TargetRules) -> tuple[TargetSetti
 
 def _target(name: str, table: object, default_rules: TargetRules) -> TargetSettings:
     if not isinstance(table, Mapping):
-        raise WrongTarget(f"{TABLE}.{name} is not a table; write [{TABLE}.{name}], and the target's keys below it")
+        raise WrongTarget(f"{TABLE}.{name} is not a table", f"write [{TABLE}.{name}], and the target's keys below it")
     for problem in problems(FIELDS, table, f"{TABLE}.{name}."):
-        raise WrongTarget(problem.text)
+        raise WrongTarget(problem.problem, problem.remedy)
     role = None
     if "role_arn" in table:
         role = Role(table["role_arn"], table.get("session_name", _DEFAULT_SESSION), table.get("external_id", ""))
     elif unused_key := next((key for key in ("external_id", "session_name") if key in table), None):
-        raise WrongTarget(f"{TABLE}.{name}.{unused_key} has no effect without role_arn; add that, or leave this out")
+        raise WrongTarget(f"{TABLE}.{name}.{unused_key} has no effect without role_arn", "add that, or leave this out")
     rules = TargetRules(
         models=tuple(table.get("models", ())),
         names=tuple(table.get("names", ())),

@@ -192,7 +192,7 @@ def _said_in_a_sentence() -> Iterator[None]:
         yield
     except (BotoCoreError, ValueError) as exc:
         problem = f"AWS's own settings are not right: {str(exc).rstrip('.')}"
-        raise NotConfigured(f"{problem}; look at AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL") from exc
+        raise NotConfigured(problem, "look at AWS_PROFILE, AWS_REGION and AWS_ENDPOINT_URL") from exc
 
 
 UPDATE: Final = "UpdateCustomModelDeployment"

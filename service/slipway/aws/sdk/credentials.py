@@ -159,7 +159,7 @@ async def find_credentials(session: AioSession) -> CredentialRefresher | None:
     else:
         keys, keeper = {name: getattr(credentials, name) for name in _KEYS}, None
     if wrong := _fault_of_keys(keys, credentials.method):
-        raise NotConfigured(f"{wrong}; store it again without that")
+        raise NotConfigured(wrong, "store it again without that")
     return keeper
 
 
@@ -168,7 +168,7 @@ def check_variables(environ: Mapping[str, str]) -> None:
     for name, value in sorted(environ.items()):
         is_strict = _IN_HEADERS.fullmatch(name) is not None
         if (is_strict or _NAMES.fullmatch(name)) and (wrong := _fault(value, is_strict=is_strict)):
-            raise NotConfigured(f"{name} {wrong}; set it without that")
+            raise NotConfigured(f"{name} {wrong}", "set it without that")
 
 
 def check_authorities(path: str | None) -> None:
@@ -180,7 +180,7 @@ def check_authorities(path: str | None) -> None:
     except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
         why = getattr(exc, "strerror", None) or str(exc)
         problem = f"AWS_CA_BUNDLE (ca_bundle in a profile) names {path!r}, which cannot be used: {why}"
-        raise NotConfigured(f"{problem}; name a file of certificates in PEM form") from exc
+        raise NotConfigured(problem, "name a file of certificates in PEM form") from exc
 
 
 def _checking(refresh: Callable[[], Awaitable[dict[str, Any]]], method: str) -> Callable[[], Awaitable[dict[str, Any]]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from slipway.core.requests.targets import Home, Target, Targets, TargetSettings
+from slipway.core.schema.rejection import ErrorWithRemedy
 
 _TOPIC: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):sns:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):[\w.-]+")
 _ROLE: Final = re.compile(r"arn:(?P<partition>aws[a-z-]*):iam::(?P<account>\d{12}):role/.+")
@@ -17,7 +18,7 @@ _QUEUE: Final = re.compile(
 _QUEUE_OLDEST: Final = "https://queue.amazonaws.com/"
 
 
-class NotConfigured(Exception):
+class NotConfigured(ErrorWithRemedy):
     """A setting of the SDK is missing or invalid. The message has the problem and the remedy."""
 
 
@@ -62,7 +63,7 @@ def check_distinct(target: Target, targets: Targets) -> None:
         if other is not target and (other.home, other.is_account_known) == (target.home, target.is_account_known):
             account = f"account {target.home.account}" if target.is_account_known else "the daemon's own account"
             text = f"target {target.name} is {account} in Region {target.home.region}, as target {other.name} is"
-            raise NotConfigured(f"{text}; give it another region or role_arn, or omit one of the two")
+            raise NotConfigured(text, "give it another region or role_arn, or omit one of the two")
 
 
 def learn_account(account: str, targets: Targets) -> None:
@@ -93,7 +94,7 @@ def find_regions(environ: Mapping[str, str], profile_region: str | None, queue_u
     named = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or profile_region
     bedrock = named or queue or topic
     if bedrock is None:
-        raise NotConfigured("no AWS Region is set; set AWS_REGION, a Region in the profile, or use --region")
+        raise NotConfigured("no AWS Region is set", "set AWS_REGION, a Region in the profile, or use --region")
     return Regions(bedrock=bedrock, queue=queue or bedrock, topic=topic or bedrock)
 
 
@@ -114,7 +115,7 @@ def _topic(arn: str) -> re.Match[str]:
     found = _TOPIC.fullmatch(arn)
     if found is None:
         raise NotConfigured(
-            f"SLIPWAY_TOPIC_ARN {arn!r} is no topic ARN with a Region and an account;"
-            " it should look like arn:aws:sns:us-east-1:123456789012:name"
+            f"SLIPWAY_TOPIC_ARN {arn!r} is no topic ARN with a Region and an account",
+            "it should look like arn:aws:sns:us-east-1:123456789012:name",
         )
     return found

@@ -85,10 +85,10 @@ def doctor(
     """
     from slipway.cli.checks import report, run_doctor
     from slipway.cli.runner import run_command
-    from slipway.core.diagnostics.doctor import Check, of_sentence
+    from slipway.core.diagnostics.doctor import Check, DoctorFinding
 
-    def on_error(sentence: str) -> Exit:
-        return report([of_sentence("settings", sentence)], [Check("settings")], output)
+    def on_error(problem: str, remedy: str) -> Exit:
+        return report([DoctorFinding("settings", problem, remedy)], [Check("settings")], output)
 
     raise run_command(config, lambda session, settings: run_doctor(session, settings, daemon or [], model, output), on_error)
 

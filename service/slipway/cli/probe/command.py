@@ -115,7 +115,7 @@ def _json(finding: ProbeFinding) -> Mapping[str, object]:
 def _is_confirmed(text: str) -> bool:
     if not sys.stdin.isatty():
         raise CommandError(
-            "--model: creates deployments, and there is no terminal to ask for confirmation; add --yes, or omit --model"
+            "--model: creates deployments, and there is no terminal to ask for confirmation", "add --yes, or omit --model"
         )
     typer.echo(paragraph(text), err=True)
     with _default_ctrl_c():

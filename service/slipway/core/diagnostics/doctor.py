@@ -51,12 +51,6 @@ class Check:
     seen: str = ""
 
 
-def of_sentence(about: str, sentence: str) -> DoctorFinding:
-    """Cut a sentence that says at its end what to do."""
-    text, _, remedy = sentence.rpartition("; ")
-    return DoctorFinding(about, text or sentence, remedy if text else "")
-
-
 def of_queue(attributes: Attributes, timeout: float) -> Iterator[DoctorFinding]:
     """Check the request queue. `timeout` is the setting, in seconds."""
     retention = int(attributes["MessageRetentionPeriod"])

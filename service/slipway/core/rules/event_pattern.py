@@ -53,7 +53,7 @@ class Pattern:
 def _add_pattern(rules: list[_Rule], pattern: object, path: _Path, place: _Path, *, is_in_or: bool) -> list[_Rule]:
     """Return the rules with a part of a pattern added to each; `place` is the path with every `$or`."""
     if not isinstance(pattern, Mapping) or not pattern:
-        raise WrongPattern(place, 'is not an object with at least one key; use one like {"source": ["aws.bedrock"]}')
+        raise WrongPattern(place, "is not an object with at least one key", 'use one like {"source": ["aws.bedrock"]}')
     if len(place) >= DEEPEST_PATTERN:
         raise WrongPattern(place[:3], f"the pattern is nested deeper than {DEEPEST_PATTERN}")
     for key, value in pattern.items():
@@ -61,14 +61,14 @@ def _add_pattern(rules: list[_Rule], pattern: object, path: _Path, place: _Path,
         if key == _OR:
             rules = _add_alternatives(rules, value, path, key_place)
         elif is_in_or and key in _RESERVED:
-            raise WrongPattern(key_place, f"{quote(key)} is reserved in {_OR}; use it outside of {_OR}")
+            raise WrongPattern(key_place, f"{quote(key)} is reserved in {_OR}", f"use it outside of {_OR}")
         elif isinstance(value, Mapping):
             rules = _add_pattern(rules, value, (*path, key), key_place, is_in_or=is_in_or)
         else:
             leaf = _Leaf(value, key_place)
             if any((*path, key) in rule for rule in rules):
                 raise WrongPattern(
-                    key_place, f"{quote('.'.join((*path, key)))} is given twice; use each path once in each alternative"
+                    key_place, f"{quote('.'.join((*path, key)))} is given twice", "use each path once in each alternative"
                 )
             rules = [rule | {(*path, key): leaf} for rule in rules]
     return rules
@@ -166,7 +166,7 @@ class _Leaf:
 
     def __init__(self, given: object, place: tuple[str, ...]) -> None:
         if not isinstance(given, list) or not given:
-            raise WrongPattern(place, f'is {describe_value(given)}, not a list of allowed values; use one like ["Completed"]')
+            raise WrongPattern(place, f"is {describe_value(given)}, not a list of allowed values", 'use one like ["Completed"]')
         presence: set[bool] = set()
         self._tests: list[Test] = []
         for entry in given:
@@ -205,5 +205,5 @@ def _flatten(value: object) -> Iterator[object]:
 def _read_exists(entry: Mapping[str, object], place: tuple[str, ...]) -> bool:
     wanted = entry["exists"]
     if len(entry) != 1 or not isinstance(wanted, bool):
-        raise WrongPattern(place, 'exists is not true or false, or not alone; use {"exists": true}')
+        raise WrongPattern(place, "exists is not true or false, or not alone", 'use {"exists": true}')
     return wanted

@@ -15,7 +15,7 @@ from slipway.core.requests.models import AnyRequest, Cancel, Delete, Deploy, IfE
 from slipway.core.requests.ownership import is_same_sender
 from slipway.core.schema.fields import Field, FieldKind, problems, read_rules
 from slipway.core.schema.pattern_operators import wildcard
-from slipway.core.schema.rejection import RejectionCode, RequestRejected, quote
+from slipway.core.schema.rejection import ErrorWithRemedy, RejectionCode, RequestRejected, quote
 from slipway.core.sqs.messages import is_sent_by
 
 R = TypeVar("R", bound=AnyRequest)
@@ -252,7 +252,7 @@ FIELDS: Final = (
 )
 
 
-class WrongPermissions(ValueError):
+class WrongPermissions(ErrorWithRemedy):
     """A permission file is invalid. The message has the rule, the key, the problem and the remedy."""
 
 
@@ -265,7 +265,7 @@ def _rule(table: Mapping[str, object], number: int) -> PermissionRule:
     name = table.get("name")
     label = quote(name) if isinstance(name, str) else str(number)
     for problem in problems(FIELDS, table):
-        raise WrongPermissions(f"rule {label}: {problem.text}")
+        raise WrongPermissions(f"rule {label}: {problem.problem}", problem.remedy)
     attributes: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
     force_tags = tuple((tag["key"], tag["value"]) for tag in attributes.pop("force_tags", ()))
     return PermissionRule(**attributes, force_tags=force_tags)

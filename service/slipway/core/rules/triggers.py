@@ -18,13 +18,13 @@ from slipway.core.requests.models import FIELDS_OF
 from slipway.core.rules.event_pattern import Pattern
 from slipway.core.schema.fields import Field, closest_match, read_rules, value_problem
 from slipway.core.schema.pattern_operators import WrongPattern
-from slipway.core.schema.rejection import RejectionCode, RequestRejected, quote
+from slipway.core.schema.rejection import ErrorWithRemedy, RejectionCode, RequestRejected, quote
 
 _PARTS = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[^{}]+|.", re.DOTALL)
 _ABSENT = object()
 
 
-class WrongTemplate(ValueError):
+class WrongTemplate(ErrorWithRemedy):
     """A text is not a template. The message has the problem."""
 
 
@@ -88,7 +88,7 @@ def _parts(text: str) -> Iterator[str | Placeholder]:
             case "{{" | "}}":
                 yield match_[0][0]
             case "{" | "}":
-                raise WrongTemplate(f"{quote(text)} has an unmatched brace; write {{{{ or }}}} for a brace itself")
+                raise WrongTemplate(f"{quote(text)} has an unmatched brace", "write {{ or }} for a brace itself")
             case _ if match_[1] is not None:
                 yield _placeholder(match_[1], text)
             case literal:
@@ -99,7 +99,7 @@ def _placeholder(path: str, text: str) -> Placeholder:
     steps = tuple(path.removeprefix("$.").split("."))
     if not all(step.strip() == step != "" for step in steps):
         raise WrongTemplate(
-            f"{quote(text)} has a placeholder of {quote(path)}, which is not a path; use one like detail.jobName"
+            f"{quote(text)} has a placeholder of {quote(path)}, which is not a path", "use one like detail.jobName"
         )
     return Placeholder(path, steps)
 
@@ -152,7 +152,7 @@ _LONGEST_NAME: Final = 63
 _HASH_LENGTH: Final = 8
 
 
-class WrongTriggers(ValueError):
+class WrongTriggers(ErrorWithRemedy):
     """A trigger file is invalid. The message has the rule, the key, the problem and the remedy."""
 
 
@@ -232,17 +232,17 @@ def _trigger(table: Mapping[str, object], place: int) -> Trigger:
     name = table.get("name")
     if not isinstance(name, str) or not _RULE_NAME.fullmatch(name):
         fault = "is missing" if name is None else f"is {quote(str(name))}"
-        raise WrongTriggers(f"rule {place}: name {fault}; use 1 to 64 letters, digits, and . _ - after the first")
+        raise WrongTriggers(f"rule {place}: name {fault}", "use 1 to 64 letters, digits, and . _ - after the first")
     rule = f"rule {quote(name)}"
     for key in table:
         if key not in _KEYS:
             suggestion = closest_match(key, _KEYS)
             hint = f"did you mean {suggestion}?" if suggestion else f"the keys are {', '.join(_KEYS)}"
-            raise WrongTriggers(f"{rule}: the key {quote(key)} is unknown; {hint}")
+            raise WrongTriggers(f"{rule}: the key {quote(key)} is unknown", hint)
     try:
         pattern = Pattern(_pattern(table.get("pattern")))
     except WrongPattern as wrong:
-        raise WrongTriggers(f"{rule}: pattern: {wrong}") from wrong
+        raise WrongTriggers(f"{rule}: pattern: {wrong.problem}", wrong.remedy) from wrong
     return Trigger(name, pattern, _request(rule, table.get("request")))
 
 
@@ -255,25 +255,25 @@ def _pattern(pattern: object) -> object:
     except RequestRejected as rejection:
         raise WrongPattern((), rejection.reason) from rejection
     except (ValueError, RecursionError) as error:
-        raise WrongPattern((), f"is not JSON ({error}); write it as for an EventBridge rule") from error
+        raise WrongPattern((), f"is not JSON ({error})", "write it as for an EventBridge rule") from error
 
 
 def _request(rule: str, request: object) -> Template | Mapping[str, Template]:
     if isinstance(request, str):
         return _template(rule, "request", request)
     if not isinstance(request, Mapping) or not request:
-        text = 'is missing, or not a table; give the keys of a request, or one placeholder for all of it, like "{detail}"'
-        raise WrongTriggers(f"{rule}: request {text}")
+        remedy = 'give the keys of a request, or one placeholder for all of it, like "{detail}"'
+        raise WrongTriggers(f"{rule}: request is missing, or not a table", remedy)
     fields = {field.name: field for field in _fields(request)}
     templates: dict[str, Template] = {}
     for key, value in request.items():
         if key not in fields:
             suggestion = closest_match(key, fields)
             hint = f"did you mean {suggestion}?" if suggestion else f"the keys are {', '.join(fields)}"
-            raise WrongTriggers(f"{rule}: request.{key} is not a key of a request; {hint}")
+            raise WrongTriggers(f"{rule}: request.{key} is not a key of a request", hint)
         templates[key] = _template(rule, f"request.{key}", value)
         if key != NAME.name and not templates[key].has_placeholders and (fault := value_problem(fields[key], value)):
-            raise WrongTriggers(f"{rule}: request.{key} {fault}; {fields[key].remedy}")
+            raise WrongTriggers(f"{rule}: request.{key} {fault}", fields[key].remedy)
     return templates
 
 
@@ -281,7 +281,7 @@ def _template(rule: str, key: str, value: object) -> Template:
     try:
         return Template(value)
     except WrongTemplate as wrong:
-        raise WrongTriggers(f"{rule}: {key}: {wrong}") from wrong
+        raise WrongTriggers(f"{rule}: {key}: {wrong.problem}", wrong.remedy) from wrong
 
 
 def _fields(request: Mapping[str, object]) -> Iterator[Field]:

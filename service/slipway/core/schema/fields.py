@@ -19,7 +19,7 @@ from functools import cache
 from itertools import takewhile
 from typing import Final, Protocol, TypeVar
 
-from slipway.core.schema.rejection import RejectionCode, quote
+from slipway.core.schema.rejection import ErrorWithRemedy, RejectionCode, quote
 
 _ISO_DURATION: Final = (
     r"P(?=[0-9T])(?:([0-9]{1,9})W)?(?:([0-9]{1,9})D)?"
@@ -89,46 +89,54 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One problem. `text` has the field, the problem and the remedy."""
+class FieldProblem:
+    """One problem of a mapping, whose text names the field."""
 
     code: RejectionCode
     field: str
-    text: str
+    problem: str
+    remedy: str
+
+    @property
+    def text(self) -> str:
+        """The problem and the remedy."""
+        return f"{self.problem}; {self.remedy}"
 
 
-def problems(fields: Sequence[Field], given: Mapping[str, object], prefix: str = "") -> Iterator[Problem]:
+def problems(fields: Sequence[Field], given: Mapping[str, object], prefix: str = "") -> Iterator[FieldProblem]:
     """Yield all problems of a mapping: unknown keys in their order, then fields in the table's order."""
     by_name = {field.name: field for field in fields}
     for key in given:
         if key not in by_name:
-            text = f"{_place(prefix)}the key {quote(key)} is unknown; {_hint(key, by_name)}"
-            yield Problem(RejectionCode.UNKNOWN_KEY, prefix + quote(key)[1:-1], text)
+            problem = f"{_place(prefix)}the key {quote(key)} is unknown"
+            yield FieldProblem(RejectionCode.UNKNOWN_KEY, prefix + quote(key)[1:-1], problem, _hint(key, by_name))
     for field in fields:
         path = prefix + field.name
         other = field.instead if field.instead in by_name and field.instead in given else None
         if field.name not in given:
             if field.required and other is None:
-                yield Problem(RejectionCode.MISSING_FIELD, path, f"{path} is missing; {field.remedy}")
+                yield FieldProblem(RejectionCode.MISSING_FIELD, path, f"{path} is missing", field.remedy)
             continue
         if other is not None:
-            yield Problem(RejectionCode.INVALID_FIELD, path, f"{path} and {other} are both given; give one of the two")
+            yield FieldProblem(RejectionCode.INVALID_FIELD, path, f"{path} and {other} are both given", "give one of the two")
         value = given[field.name]
         if fault := value_problem(field, value):
-            yield Problem(RejectionCode.INVALID_FIELD, path, f"{path} {fault}; {field.remedy}")
+            yield FieldProblem(RejectionCode.INVALID_FIELD, path, f"{path} {fault}", field.remedy)
         elif isinstance(value, list):
             yield from (_entry_problems if field.each is None else _text_problems)(field, value, path)
         elif isinstance(value, dict):
             yield from problems(field.entry, value, path + ".")
 
 
-def _entry_problems(field: Field, entries: Iterable[object], path: str) -> Iterator[Problem]:
+def _entry_problems(field: Field, entries: Iterable[object], path: str) -> Iterator[FieldProblem]:
     first_name = field.entry[0].name
     seen: dict[object, int] = {}
     for index, entry in enumerate(entries):
         place = f"{path}[{index}]"
         if not isinstance(entry, dict):
-            yield Problem(RejectionCode.INVALID_FIELD, place, f"{place} is {_describe(entry)}, not an object; {field.remedy}")
+            yield FieldProblem(
+                RejectionCode.INVALID_FIELD, place, f"{place} is {_describe(entry)}, not an object", field.remedy
+            )
             continue
         is_valid = True
         for problem in problems(field.entry, entry, place + "."):
@@ -136,15 +144,15 @@ def _entry_problems(field: Field, entries: Iterable[object], path: str) -> Itera
             yield problem
         if is_valid and (earlier := seen.setdefault(entry[first_name], index)) != index:
             place += f".{first_name}"
-            text = f"{place} is {quote(entry[first_name])}, as in {path}[{earlier}]; give each {first_name} once"
-            yield Problem(RejectionCode.INVALID_FIELD, place, text)
+            text = f"{place} is {quote(entry[first_name])}, as in {path}[{earlier}]"
+            yield FieldProblem(RejectionCode.INVALID_FIELD, place, text, f"give each {first_name} once")
 
 
-def _text_problems(field: Field, texts: Iterable[object], path: str) -> Iterator[Problem]:
+def _text_problems(field: Field, texts: Iterable[object], path: str) -> Iterator[FieldProblem]:
     for index, text in enumerate(texts):
         if field.each is not None and (fault := value_problem(field.each, text)):
             place = f"{path}[{index}]"
-            yield Problem(RejectionCode.INVALID_FIELD, place, f"{place} {fault}; {field.remedy}")
+            yield FieldProblem(RejectionCode.INVALID_FIELD, place, f"{place} {fault}", field.remedy)
 
 
 def value_problem(field: Field, value: object) -> str | None:
@@ -294,21 +302,21 @@ def read_rules(
     document: Mapping[str, object],
     table: str,
     read: Callable[[Mapping[str, object], int], Rule],
-    wrong: type[ValueError],
+    wrong: type[ErrorWithRemedy],
 ) -> tuple[Rule, ...]:
     """Read each table under the key `table` with its number, from 1. Raises what `read` raises, and `wrong`."""
     if unknown := next((key for key in document if key != table), None):
-        raise wrong(f"the key {quote(unknown)} is unknown; begin each rule with [[{table}]]")
+        raise wrong(f"the key {quote(unknown)} is unknown", f"begin each rule with [[{table}]]")
     tables = document.get(table)
     if not isinstance(tables, list) or not tables:
-        raise wrong(f"there is no rule; begin one with [[{table}]], or remove the file")
+        raise wrong("there is no rule", f"begin one with [[{table}]], or remove the file")
     rules: dict[str, Rule] = {}
     for number, entry in enumerate(tables, start=1):
         if not isinstance(entry, Mapping):
-            raise wrong(f"rule {number} is not a table; begin it with [[{table}]]")
+            raise wrong(f"rule {number} is not a table", f"begin it with [[{table}]]")
         rule = read(entry, number)
         if rule.name in rules:
-            raise wrong(f"rule {number}: name {quote(rule.name)} is used by an earlier rule; give each rule its own")
+            raise wrong(f"rule {number}: name {quote(rule.name)} is used by an earlier rule", "give each rule its own")
         rules[rule.name] = rule
     return tuple(rules.values())
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, TypeGuard
 
-from slipway.core.schema.rejection import quote
+from slipway.core.schema.rejection import ErrorWithRemedy, quote
 
 Test = Callable[[object], bool]
 """Returns whether one value, never an array or object, matches an entry."""
@@ -30,13 +30,13 @@ _ADDRESS = re.compile(r"[0-9]+(\.[0-9]+){3}|[0-9a-fA-F:]*:[0-9a-fA-F:]*")
 _BITS = re.compile(r"[0-9]{1,3}")
 
 
-class WrongPattern(ValueError):
+class WrongPattern(ErrorWithRemedy):
     """EventBridge would refuse the pattern. `place` is the path of the key; the message has the problem there."""
 
-    def __init__(self, place: Sequence[str], text: str) -> None:
+    def __init__(self, place: Sequence[str], problem: str, remedy: str = "") -> None:
         self.place = ".".join(place)
         shown_place = self.place if self.place.isprintable() else quote(self.place)[1:-1]
-        super().__init__(f"{shown_place}: {text}" if place else text)
+        super().__init__(f"{shown_place}: {problem}" if place else problem, remedy)
 
 
 def entry_test(entry: object, place: tuple[str, ...]) -> Test:
@@ -56,12 +56,12 @@ def entry_test(entry: object, place: tuple[str, ...]) -> Test:
         case "cidr":
             return _cidr(operand, place)
     operators = "prefix, suffix, equals-ignore-case, wildcard, anything-but, numeric, cidr and exists"
-    raise WrongPattern(place, f"{quote(str(operator))} is not an operator; use one of {operators}")
+    raise WrongPattern(place, f"{quote(str(operator))} is not an operator", f"use one of {operators}")
 
 
 def _equals(wanted: object, place: tuple[str, ...]) -> Test:
     if isinstance(wanted, list):
-        raise WrongPattern(place, "has a list within the list; give the values themselves")
+        raise WrongPattern(place, "has a list within the list", "give the values themselves")
     if _is_number(wanted):
         if not math.isfinite(wanted):
             raise WrongPattern(place, f"{describe_value(wanted)} is not a number of JSON")
@@ -118,7 +118,7 @@ def _wildcard_pieces(text: str, place: tuple[str, ...]) -> list[str]:
     for character in characters:
         if character == "*":
             if is_after_star:
-                raise WrongPattern(place, f"wildcard is {quote(text)}: two stars in a row mean the same as one; use one")
+                raise WrongPattern(place, f"wildcard is {quote(text)}: two stars in a row mean the same as one", "use one")
             pieces.append("")
         elif character == "\\":
             escaped = next(characters, "")
@@ -162,18 +162,18 @@ def _anything_but(operand: object, place: tuple[str, ...]) -> Test:
             if not isinstance(text, str):
                 raise WrongPattern(place, f"{operator} in anything-but is {describe_value(text)}, not a text")
             if not text and operator in {"prefix", "suffix"}:
-                raise WrongPattern(place, f"{operator} in anything-but is an empty text; nothing would match")
+                raise WrongPattern(place, f"{operator} in anything-but is an empty text", "nothing would match")
         tests = [_text_test(str(operator), text, place) for text in texts]
     else:
         values = operand if isinstance(operand, list) else [operand]
         if not (all(isinstance(item, str) for item in values) or all(_is_number(item) for item in values)):
-            raise WrongPattern(place, "anything-but mixes kinds of values; use only texts or only numbers")
+            raise WrongPattern(place, "anything-but mixes kinds of values", "use only texts or only numbers")
         for item in values:
             if _is_number(item) and not _is_comparable(item):
                 raise WrongPattern(place, f"anything-but is {describe_value(item)}, which is not {_COMPARABLE}")
         tests = [_equals(item, place) for item in values]
     if not tests:
-        raise WrongPattern(place, "anything-but is an empty list; give at least one value")
+        raise WrongPattern(place, "anything-but is an empty list", "give at least one value")
     return lambda value: not any(test(value) for test in tests)
 
 
@@ -194,7 +194,7 @@ def _numeric(operand: object, place: tuple[str, ...]) -> Test:
     high = next((bound for sign, bound in pairs if sign in _UPPER), LARGEST_NUMBER)
     if "=" not in signs and low >= high:
         raise WrongPattern(
-            place, f"numeric from {low:g} to {high:g} is not a range; the first number must be less than the second"
+            place, f"numeric from {low:g} to {high:g} is not a range", "the first number must be less than the second"
         )
     compared = [(_COMPARISONS[sign], bound) for sign, bound in pairs]
     return lambda value: (
@@ -208,7 +208,7 @@ def _cidr(operand: object, place: tuple[str, ...]) -> Test:
     if address is None or not _BITS.fullmatch(bits) or int(bits) >= address.max_prefixlen:
         is_single = address is not None and bits in {"", f"{address.max_prefixlen}"}
         remedy = "a single address needs no cidr" if is_single else "use ADDRESS/BITS"
-        raise WrongPattern(place, f"cidr is {describe_value(operand)}, not a range of addresses like 10.0.0.0/24; {remedy}")
+        raise WrongPattern(place, f"cidr is {describe_value(operand)}, not a range of addresses like 10.0.0.0/24", f"{remedy}")
     network = ipaddress.ip_network(f"{text}/{bits}", strict=False)
     return lambda value: isinstance(value, str) and (value_address := _address(value)) is not None and value_address in network
 

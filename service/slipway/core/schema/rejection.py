@@ -1,4 +1,4 @@
-"""Rejections of a request: the exception with its code and reason, and where to send it."""
+"""Rejections of a request: the exception with its code and reason, and where to send it; and errors with a remedy."""
 
 from __future__ import annotations
 
@@ -68,6 +68,15 @@ class RequestRejected(Exception):
         self.reply_target = reply_target
         self.request_id = request_id
         super().__init__(self.reason)
+
+
+class ErrorWithRemedy(Exception):
+    """An error that a person can correct. `problem` names the place and the problem; `remedy` may be empty."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{problem}; {remedy}" if remedy else problem)
 
 
 def quote(value: str) -> str:
