@@ -7,6 +7,7 @@ import gc
 import os
 import random
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -261,7 +262,7 @@ async def _run(
         slipway, pulse, aws.tally, logs.LOST, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws)
     )
     queue = settings.queue_url.rpartition("/")[2]
-    place = DaemonIdentity(queue, terms.home.shown_account, terms.home.home.region)
+    place = DaemonIdentity(queue, terms.home.shown_account, terms.home.home.region, socket.gethostname())
     history = CallHistory(aws.tally, asyncio.get_running_loop().time)
     diagnosis = Diagnosis(slipway, history, _readiness(aws), _backlogs(aws))
     page = StatusPage(diagnosis, aws.tally, place)

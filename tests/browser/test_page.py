@@ -60,26 +60,28 @@ async def test_the_page_lives_and_the_focus_stays_where_it_is() -> None:
     async with scene() as at:
         await at.tab.look()
         await at.tab.open(at.address)
-        await at.tab.until("document.querySelectorAll('#flights li').length === 2 && document.body.className === 'is-live'")
-        await at.tab.until("document.querySelectorAll('#waiting li').length === 4")
+        await at.tab.until(
+            "document.querySelectorAll('#flights tbody tr').length === 2 && document.body.className === 'is-live'"
+        )
+        await at.tab.until("document.querySelectorAll('#waiting tbody tr').length === 4")
         assert "onerror" in await at.tab.evaluate("document.querySelector('#finished').innerText")
         assert await at.tab.evaluate("document.querySelectorAll('main img, main script').length") == 0
-        await at.tab.evaluate("document.querySelector('#waiting li:nth-child(3) a').focus()")
+        await at.tab.evaluate("document.querySelector('#waiting tbody tr:nth-child(3) a').focus()")
         name = await at.tab.evaluate("document.activeElement.textContent")
         await at.tab.evaluate("document.querySelector('#operations').open = true")
         at.end_all()
-        await at.tab.until("document.querySelectorAll('#finished li').length === 3")
-        await at.tab.until("document.querySelectorAll('#waiting li').length === 2")
+        await at.tab.until("document.querySelectorAll('#finished tbody tr').length === 3")
+        await at.tab.until("document.querySelectorAll('#waiting tbody tr').length === 2")
         assert await at.tab.evaluate("document.activeElement.textContent") == name, "it is the first in line now"
         assert await at.tab.evaluate("document.querySelector('#operations').open")
-        assert await at.tab.evaluate("document.querySelector('#waiting li').contains(document.activeElement)")
+        assert await at.tab.evaluate("document.querySelector('#waiting tbody tr').contains(document.activeElement)")
 
 
 async def test_by_keyboard_from_the_page_to_a_request_and_back() -> None:
     async with scene() as at:
         await at.tab.look()
         await at.tab.open(at.address)
-        await at.tab.until("document.querySelectorAll('#flights li').length === 2")
+        await at.tab.until("document.querySelectorAll('#flights tbody tr').length === 2")
         await at.tab.press("Tab")
         assert await at.tab.evaluate("document.activeElement.className") == "skip"
         assert await at.tab.evaluate("document.activeElement.getBoundingClientRect().left >= 0"), (
@@ -111,6 +113,17 @@ async def test_it_fits_is_readable_in_the_dark_and_whole_without_scripts() -> No
             assert await at.tab.evaluate(LEAST_CONTRAST) >= 4.5
 
 
+async def test_slots_are_told_apart_by_contrast_and_without_colours() -> None:
+    async with scene() as at:
+        for dark in (False, True):
+            await at.tab.look(dark=dark)
+            await at.tab.open(at.address)
+            looks = await at.tab.evaluate(LOOKS)
+            assert set(looks) == {"own", "others", "rest", "free"}
+            assert all(contrast >= 3 for contrast, _ in looks.values()), looks
+            assert len({shape for _, shape in looks.values()}) == len(looks), "each has a shape of its own"
+
+
 async def test_the_demo_has_a_page_to_look_at_while_it_runs() -> None:
     async with chromium() as tab:  # before the demo, whose creations take seconds
         await tab.look()
@@ -121,8 +134,8 @@ async def test_the_demo_has_a_page_to_look_at_while_it_runs() -> None:
             found = ADDRESS.search(demo.screen)
             assert found
             await tab.open(found[0])
-            await tab.until("document.querySelectorAll('#flights li').length > 0", 60.0)
-            await tab.until("document.querySelectorAll('#finished li').length > 1", 60.0)
+            await tab.until("document.querySelectorAll('#flights tbody tr').length > 0", 60.0)
+            await tab.until("document.querySelectorAll('#finished tbody tr').length > 1", 60.0)
             assert not tab.complaints
         finally:
             await demo.end(signal.SIGTERM)
@@ -148,3 +161,27 @@ LEAST_CONTRAST = """(() => {
     return least;
 })()"""
 """The least contrast of any text with the paper that it stands on, as WCAG reckons it."""
+
+LOOKS = """(() => {
+    const light = (colour) => {
+        const part = (at) => { const v = colour[at] / 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
+        return 0.2126 * part(0) + 0.7152 * part(1) + 0.0722 * part(2);
+    };
+    const read = (text) => text.match(/[0-9.]+/g).map(Number);
+    const paper = light(read(getComputedStyle(document.body).backgroundColor));
+    const section = document.querySelector("#slots");
+    const looks = {};
+    for (const look of ["own", "others", "rest", "free"]) {
+        const cell = document.createElement("span");
+        cell.className = `cell ${look}`;
+        section.append(cell);
+        const style = getComputedStyle(cell);
+        const has = style.borderTopStyle !== "none" && style.borderTopWidth !== "0px";
+        const ink = light(read(has ? style.borderTopColor : style.backgroundColor));
+        const shape = `${style.borderTopStyle} ${style.backgroundImage.replace(/rgb[a]?\\([^)]*\\)/g, "ink")} ${has}`;
+        looks[look] = [(Math.max(ink, paper) + 0.05) / (Math.min(ink, paper) + 0.05), shape];
+        cell.remove();
+    }
+    return looks;
+})()"""
+"""The contrast of each kind of slot with the paper, and what it looks like without its colours."""

@@ -82,7 +82,7 @@ async def test_what_happens_is_seen_as_it_happens() -> None:
             assert answer.headers["Content-Type"] == "text/event-stream"
             heard = news(answer)
             first = await anext(heard)
-            assert {"moment", "headline", "slots", "flights", "waiting", "finished", "calls", "active"} == set(first)
+            assert {"moment", "headline", "tiles", "slots", "flights", "waiting", "finished", "calls", "active"} == set(first)
             await box.send(a_request("bot"))
             async for told in heard:
                 assert "finished" not in told, "only what has changed"

@@ -151,9 +151,10 @@ def _of_denials(target: TargetFacts, place: str, name: str | None) -> Iterator[P
     if not target.denied:
         return
     is_all = target.denied >= target.waiting and not target.in_creation
-    text = f"AWS denies calls{place}: {_requests(target.denied)} {_wait(target.denied)} for permission. {target.denial}"
+    text = f"AWS denies calls{place}: {_requests(target.denied)} {_wait(target.denied)} for permission"
+    text += f": {target.denial.rstrip('.')}." if target.denial else "."
     remedy = "Grant the daemon's role the permission (slipway doctor names it); the requests then continue by themselves."
-    yield Problem(ProblemKind.DENIED, Severity.BLOCKED if is_all else Severity.DEGRADED, text.rstrip(), remedy, name)
+    yield Problem(ProblemKind.DENIED, Severity.BLOCKED if is_all else Severity.DEGRADED, text, remedy, name)
 
 
 def _of_daemon(facts: DaemonFacts) -> Iterator[Problem]:

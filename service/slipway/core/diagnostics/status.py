@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from slipway.core.lifecycle.outcomes import Reason
+from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.scheduling.eta import NOTHING_KNOWN, Eta
 from slipway.core.time_format import format_time, parse_time
 
@@ -145,6 +145,11 @@ class FinishedRequest:
     arn: str | None = None
     reason: str | None = None
     text: str | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """Return whether its request was not fulfilled, and nobody asked for that."""
+        return self.outcome in {OutcomeKind.FAILED.value, OutcomeKind.TIMED_OUT.value, OutcomeKind.REJECTED.value}
 
     def is_about(self, word: str) -> bool:
         """Return whether a word is its id, message id, deployment name or ARN."""

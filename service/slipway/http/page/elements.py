@@ -87,11 +87,16 @@ def cells(kinds: Sequence[tuple[str, int]], said: str) -> Html:
     return el("div", *drawn, class_="cells", role="img", aria_label=said)
 
 
+_SHARE_HEIGHTS: Final = {"others": 0.7, "rest": 0.45}
+"""Heights tell the parts of one bar apart without colours."""
+
+
 def _shares(kinds: Sequence[tuple[str, int]], total: int, said: str) -> Html:
     x, parts = 0.0, []
     for look, number in kinds:
         width = number / total * WIDTH
-        parts.append(el("rect", x=round(x, 2), y=0, width=round(width, 2), height=HEIGHT, class_=f"share {look}"))
+        height = round(HEIGHT * _SHARE_HEIGHTS.get(look, 1.0))
+        parts.append(el("rect", x=round(x, 2), y=HEIGHT - height, width=round(width, 2), height=height, class_=f"share {look}"))
         x += width
     view = f"0 0 {WIDTH} {HEIGHT}"
     return el("svg", *parts, viewBox=view, preserveAspectRatio="none", role="img", aria_label=said, class_="shares")
@@ -135,9 +140,18 @@ def address(about: str) -> str:
     return f"/request?{urlencode({'about': about})}"
 
 
-def format_clock(at: float) -> Html:
-    """Return a time of day in UTC, with the full time in its attributes."""
-    return el("time", f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}", datetime=format_time(at), title=format_time(at))
+def format_clock(at: float, now: float | None = None) -> Html:
+    """Return a time of day in UTC, with the date if it is not that of `now`. The script shows the viewer's time on hover."""
+    time = datetime.fromtimestamp(at, UTC)
+    is_today = now is None or time.date() == datetime.fromtimestamp(now, UTC).date()
+    return el(
+        "time", f"{time:%H:%M:%S}" if is_today else f"{time:%d %b %H:%M}", datetime=format_time(at), title=format_time(at)
+    )
+
+
+def model(arn: str) -> Html | None:
+    """Return the short name of a model: the end of its ARN, which is the title."""
+    return el("span", arn.rpartition("/")[2], title=arn) if arn else None
 
 
 def count(number: int, noun: str, plural: str = "") -> str:

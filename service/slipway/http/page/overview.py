@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from statistics import median
+from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 from typing import Final
 
 from slipway.core.diagnostics.severity import Problem, Severity, severity_of
 from slipway.core.diagnostics.status import RequestStatus
 from slipway.core.lifecycle.outcomes import Reason
-from slipway.core.scheduling.quota import Counts
 from slipway.core.time_format import columns, format_duration, format_duration_roughly
 from slipway.http.health import ANSWERED, FAILED, KINDS, MINUTES, THROTTLED, LastHour
-from slipway.http.page.elements import Child, Html, bars, cells, count, el, format_clock, join, link, waits_for
-from slipway.http.page.snapshot import WAITING_ROWS, Account, Flight, View
+from slipway.http.page.elements import Child, Html, bars, cells, count, el, format_clock, join, link, model, waits_for
+from slipway.http.page.snapshot import FINISHED_ROWS, WAITING_ROWS, Account, Flight, View
 from slipway.worker.publishing.publisher import HistoryEntry
 
 Section = Callable[[View, LastHour], Html]
 
 LEAST_COLUMNS: Final = 8
 """Least number of columns of the histogram."""
+LEAST_SAMPLES: Final = 20
+"""Fewer make no histogram: two percentiles say more."""
 
 
 def headline(view: View, _: LastHour) -> Html:
@@ -38,7 +39,7 @@ def headline(view: View, _: LastHour) -> Html:
         "Requests in progress go back to the queue; another replica continues them.",
         class_="worry",
     )
-    lead = f"{count(view.held, 'request')} in progress in this replica" if view.held else "Waiting for messages from the queue"
+    lead = f"{count(view.held, 'request')} in progress in this replica" if view.held else "Receiving from the queue"
     ended = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(view.endings.items()))
     since = f"Finished since the start: {ended}." if ended else "None finished since the start."
     return el(
@@ -67,38 +68,79 @@ def _common(view: View) -> str:
     return f" {waits_for(next(iter(view.reasons)))}" if len(view.reasons) == 1 else ""
 
 
+def tiles(view: View, _: LastHour) -> Html:
+    """Return the figures that an operator looks at first. What is not known is shown as such."""
+    oldest = "none" if view.oldest_seconds is None else format_duration(view.oldest_seconds)
+    used, of = _quota_used(view)
+    dead = "—" if view.dead_letters is None else f"{view.dead_letters:,}"
+    figures = (
+        ("Creating", f"{view.in_flight:,}", "deployments", ""),
+        ("Waiting", f"{view.waiting:,}", "requests", ""),
+        ("Oldest", oldest, "since first received" if view.oldest_seconds is not None else "in progress", ""),
+        ("Failed", f"{view.failed_today:,}", "in 24 h, this replica", "bad" if view.failed_today else ""),
+        ("Quota used", used, of, ""),
+        (
+            "Dead letters",
+            dead,
+            "in the queue" if view.dead_letters is not None else "not known yet",
+            "bad" if view.dead_letters else "",
+        ),
+    )
+    drawn = [
+        el("div", el("dt", title), el("dd", el("b", value, class_=look or None), el("span", note)), class_="tile")
+        for title, value, note, look in figures
+    ]
+    return el(
+        "section",
+        el("h2", "Figures", id="tiles-title", class_="quiet"),
+        el("dl", *drawn),
+        id="tiles",
+        aria_labelledby="tiles-title",
+    )
+
+
+def _quota_used(view: View) -> tuple[str, str]:
+    """Return how much of the fullest account's total quota is used, and of what."""
+    counted = [account for account in view.accounts if account.is_counted]
+    if not counted:
+        return "—", "not counted yet"
+
+    def fullness(account: Account) -> float:
+        return account.counts.total / (account.quota.limit_in_total or account.counts.total + 1)
+
+    fullest = max(counted, key=fullness)
+    place = f" in {fullest.name}" if len(view.accounts) > 1 else ""
+    limit = fullest.quota.limit_in_total
+    return f"{fullest.counts.total:,}", f"of {limit:,} deployments{place}" if limit else f"limit not known{place}"
+
+
 def slots(view: View, _: LastHour) -> Html:
     """Return the slots of each target as a picture, as far as they are known."""
     pictures = [_account(account, is_one_of_many=len(view.accounts) > 1) for account in view.accounts]
     words = (("own", "in creation by Slipway"), ("others", "in creation by others"), ("rest", "existing"), ("free", "free"))
-    is_counted = any(account.quota.is_limiting() for account in view.accounts)
+    is_counted = any(account.is_counted for account in view.accounts)
     legend = el("p", *_legend(*words), class_="legend") if is_counted else None
-    note = "updated while a request waits for a slot" if is_counted else None
-    return _section("slots", "Slots", note, *pictures, legend)
+    return _section("slots", "Slots", None, *pictures, legend)
 
 
 def _account(account: Account, *, is_one_of_many: bool) -> Html:
     quota, counts = account.quota, account.counts
     title = el("h3", account.name, el("span", account.where, class_="note")) if is_one_of_many else None
-    mark = quota.mark or Counts(0, 0)
     kinds = [("own", account.own), ("others", max(0, counts.creating - account.own))]
-    creating = _line("In creation", kinds, quota.max_creating, mark.creating)
-    if not quota.is_limiting():
-        note = el("p", "No quota has been reached yet; deployments of others are not counted.", class_="note")
+    creating = _line("In creation", kinds, quota.max_creating, quota.limit_in_creation)
+    if not account.is_counted:
+        note = el("p", "Deployments of others have not been counted yet.", class_="note")
         return join(title, creating, note)
     rest = ("rest", max(0, counts.total - counts.creating))
-    # A refusal while some were in creation was probably for a creation slot: the total may allow more.
-    is_all = mark.creating == 0 or mark.creating < quota.max_creating
-    return join(title, creating, _line("In total", [*kinds, rest], quota.max_total, mark.total, is_all=is_all))
+    return join(title, creating, _line("In total", [*kinds, rest], quota.max_total, quota.limit_in_total))
 
 
-def _line(title: str, kinds: list[tuple[str, int]], given: int, learned: int, *, is_all: bool = True) -> Html:
-    used, limit = sum(number for _, number in kinds), given or learned
-    is_open = not given and not (learned and is_all)
-    said = f"{used:,} of {'at least ' if is_open else ''}{limit:,}" if limit else f"{used:,}"
-    source = "set" if given else "learned" if limit else "limit unknown"
-    free = [("free", max(0, limit - used)), ("open", int(is_open))]
-    picture = cells([*kinds, *free], f"{title}: {said}")
+def _line(title: str, kinds: list[tuple[str, int]], configured: int, limit: int) -> Html:
+    used = sum(number for _, number in kinds)
+    said = f"{used:,} of {limit:,}" if limit else f"{used:,}"
+    source = "limit not known" if not limit else "limit set" if limit == configured else "limit learned"
+    free = [("free", max(0, limit - used)), ("open", int(not limit))]
+    picture = cells([*kinds, *free], f"{title}: {said}, {source}")
     return el(
         "div",
         el("span", title, class_="label"),
@@ -112,30 +154,48 @@ def _legend(*kinds: tuple[str, str]) -> list[Html]:
     return [el("span", el("span", class_=f"cell {look}"), f" {word}", class_="key") for look, word in kinds]
 
 
+def _table(heads: Sequence[tuple[str, str]], rows: Sequence[Html], label: str) -> Html:
+    """Return a table. Each head has a class, which its cells have too; `opt` is hidden on a small screen."""
+    row = el("tr", *(el("th", word, scope="col", class_=look or None) for word, look in heads))
+    return el("div", el("table", el("thead", row), el("tbody", *rows), aria_label=label), class_="scroll")
+
+
 def flights(view: View, _: LastHour) -> Html:
-    """Return the deployments in creation, with their progress against the usual time."""
+    """Return the deployments in creation, with their progress by the estimate of their end."""
     usual = view.accounts[0].usual_seconds if len(view.accounts) == 1 else None
     note = f"usually {format_duration(usual)}" if usual else None
     if not view.flights:
         return _section("flights", "In creation", None, _empty("No deployment is in creation."))
     rows = [_flight_row(flight) for flight in view.flights]
-    return _section("flights", "In creation", note, el("ol", *rows, class_="rows"), _more(len(rows), view.in_flight))
+    heads = (("Name", ""), ("Tenant", "opt"), ("Model", "opt"), ("Age", "number"), ("Progress", ""))
+    return _section(
+        "flights", "In creation", note, _table(heads, rows, "Deployments in creation"), _more(len(rows), view.in_flight)
+    )
 
 
 def _flight_row(flight: Flight) -> Html:
-    held, usual = flight.held, flight.usual
+    held, usual, left = flight.held, flight.usual, flight.held.prospect.to_end
     late = usual is not None and flight.seconds > usual
-    bar: Child = None
-    if usual:
-        share = min(100, round(flight.seconds / usual * 100))
-        said = f"{share} % of the usual time"
-        bar = el("progress", f"{share} %", max=100, value=share, aria_label=said, class_="late" if late else None)
-    left = held.prospect.to_end
-    rest = ", longer than usual" if late else f", {format_duration_roughly(left)} left" if left is not None else ""
-    time = format_duration(flight.seconds) + rest
-    trouble = el("p", held.why, class_="why") if held.waits_for != Reason.IN_CREATION.value else None
-    head = el("div", link(held), el("span", time, class_="aside"), class_="head")
-    return el("li", head, bar, trouble, id=f"f-{held.message_id}")
+    progress: Child = el("span", "first creation: no estimate yet", class_="why")
+    if left is not None:
+        # One figure from one estimate: the bar and the text cannot contradict each other, and it is full only at the end.
+        share = min(99, round(flight.seconds / max(1.0, flight.seconds + left) * 100))
+        said = "longer than usual" if late else f"{format_duration_roughly(left)} left"
+        bar = el(
+            "progress", f"{share} %", max=100, value=share, aria_label=f"{share} %, {said}", class_="late" if late else None
+        )
+        progress = join(bar, el("span", said, class_="why"))
+    if held.waits_for != Reason.IN_CREATION.value:
+        progress = join(progress, el("p", held.why, class_="why"))
+    return el(
+        "tr",
+        el("td", link(held)),
+        el("td", held.tenant, class_="opt"),
+        el("td", model(held.model_arn), class_="opt"),
+        el("td", format_duration(flight.seconds), class_="number"),
+        el("td", progress, class_="progress"),
+        id=f"f-{held.message_id}",
+    )
 
 
 def waiting(view: View, _: LastHour) -> Html:
@@ -145,56 +205,78 @@ def waiting(view: View, _: LastHour) -> Html:
     reasons = sorted(view.reasons.items(), key=lambda pair: -pair[1])
     note = ", ".join(f"{number:,} {waits_for(reason)}" for reason, number in reasons)
     rows = [_waiting_row(held) for held in view.waiting_rows]
-    shown = el("ol", *rows, class_="rows line") if rows else _empty("No more requests wait here.")
+    heads = (
+        ("#", "place"),
+        ("Name", ""),
+        ("Action", "opt"),
+        ("Tenant", "opt"),
+        ("Priority", "opt number"),
+        ("Model", "opt"),
+        ("Age", "number"),
+        ("Waits", "reason"),
+    )
+    shown = _table(heads, rows, "Waiting requests") if rows else _empty("No more requests wait here.")
+    pages = _pages("waiting", view.waiting_from, len(view.waiting_rows), view.waiting, WAITING_ROWS)
     # A later page stays as it is while the rest of the page is live.
-    return _section("waiting", "Waiting", note, shown, _pages(view), is_still=view.waiting_from > 0)
+    return _section("waiting", "Waiting", note, shown, pages, is_still=view.waiting_from > 0)
 
 
 def _waiting_row(held: RequestStatus) -> Html:
     is_in_line = held.waits_for == Reason.NO_SLOT.value
-    place = el("span", f"{held.place:,}" if held.place and is_in_line else "·", class_="place")
-    why = None if is_in_line else el("p", _why(held), class_="why")
-    since, to_slot = format_duration(held.now - held.received_at), held.prospect.to_slot
-    time = since if to_slot is None else f"slot in {format_duration_roughly(to_slot)}"
-    age = el("span", time, class_="aside", title=f"first received {since} ago")
-    return el("li", place, el("div", link(held), age, class_="head"), why, id=f"w-{held.message_id}")
-
-
-def _why(held: RequestStatus) -> Html:
-    """Return what a request waits for. It may have stopped waiting since the rows were selected."""
-    return (
-        join(el("b", waits_for(held.waits_for)), ": " if held.why else "", held.why)
-        if held.waits_for
-        else join("being processed")
+    to_slot = held.prospect.to_slot
+    reason = waits_for(held.waits_for) if held.waits_for else "being processed"
+    detail = f", {format_duration_roughly(to_slot)}" if to_slot is not None else ""
+    why = None if is_in_line or not held.why else el("p", held.why, class_="why")
+    return el(
+        "tr",
+        el("td", f"{held.place:,}" if held.place and is_in_line else "", class_="place"),
+        el("td", link(held)),
+        el("td", held.action, class_="opt"),
+        el("td", held.tenant, class_="opt"),
+        el("td", str(held.priority), class_="opt number"),
+        el("td", model(held.model_arn), class_="opt"),
+        el("td", format_duration(held.now - held.received_at), class_="number"),
+        el("td", reason, detail, why, class_="reason"),
+        id=f"w-{held.message_id}",
     )
 
 
-def _pages(view: View) -> Html | None:
-    if view.waiting <= WAITING_ROWS and not view.waiting_from:
+def _pages(name: str, start: int, shown: int, total: int, most: int) -> Html | None:
+    """Return links to the previous and next page of a section."""
+    if total <= most and not start:
         return None
-    first, last = view.waiting_from + 1, view.waiting_from + len(view.waiting_rows)
-    links: list[Child] = [el("span", f"{first:,} to {last:,} of {view.waiting:,}")]
-    if view.waiting_from:
-        links.append(el("a", "Previous", href=f"/?waiting={max(0, view.waiting_from - WAITING_ROWS)}#waiting", rel="prev"))
-    if last < view.waiting:
-        links.append(el("a", "Next", href=f"/?waiting={last}#waiting", rel="next"))
-    return el("nav", *links, class_="pages", aria_label="Pages of waiting requests")
+    links: list[Child] = [el("span", f"{start + 1:,} to {start + shown:,} of {total:,}")]
+    if start:
+        links.append(el("a", "Previous", href=f"/?{name}={max(0, start - most)}#{name}", rel="prev"))
+    if start + shown < total:
+        links.append(el("a", "Next", href=f"/?{name}={start + shown}#{name}", rel="next"))
+    return el("nav", *links, class_="pages", aria_label=f"Pages: {name}")
 
 
 def finished(view: View, _: LastHour) -> Html:
     """Return the latest outcomes, the newest first."""
     if not view.finished:
-        return _section("finished", "Finished", None, _empty("No request has finished in this replica yet."))
-    rows = [_finished_row(entry) for entry in view.finished]
-    return _section("finished", "Finished", "newest first, times in UTC", el("ol", *rows, class_="rows ended"))
+        text = "No more requests are remembered." if view.finished_from else "No request has finished in this replica yet."
+        return _section("finished", "Finished", None, _empty(text))
+    rows = [_finished_row(entry, view.now) for entry in view.finished]
+    heads = (("Outcome", ""), ("Name", ""), ("Took", "number opt"), ("Ended (UTC)", "number"))
+    pages = _pages("finished", view.finished_from, len(view.finished), view.finished_total, FINISHED_ROWS)
+    table = _table(heads, rows, "Finished requests")
+    return _section("finished", "Finished", "newest first", table, pages, is_still=view.finished_from > 0)
 
 
-def _finished_row(entry: HistoryEntry) -> Html:
+def _finished_row(entry: HistoryEntry, now: float) -> Html:
     one = entry.finished
     chip = el("span", one.outcome, class_=f"chip {LOOKS.get(one.outcome, 'bad')}")
-    took = el("span", f"after {format_duration(one.at - entry.received_at)}, ", format_clock(one.at), class_="aside")
     text = el("p", el("b", one.reason), ": " if one.text else None, one.text, class_="why") if one.reason else None
-    return el("li", chip, el("div", link(one), took, class_="head"), text, id=f"e-{one.event_id}")
+    return el(
+        "tr",
+        el("td", chip),
+        el("td", link(one), text),
+        el("td", format_duration(one.at - entry.received_at), class_="number opt"),
+        el("td", format_clock(one.at, now), class_="number"),
+        id=f"e-{one.event_id}",
+    )
 
 
 LOOKS: Final = {
@@ -236,26 +318,36 @@ def _figure(number: int, look: str) -> Html:
 
 
 def active(view: View, _: LastHour) -> Html:
-    """Return how long the latest deployments took to become Active."""
+    """Return how long the latest deployments took to become Active: a histogram only if there are enough for one."""
     seconds = view.active_seconds
     if not seconds:
         return _section("active", "Time to Active", None, _empty("No request has become Active in this replica yet."))
-    middle, sorted_in = median(seconds), columns(seconds)
+    middle, high = percentile(seconds, 0.5), percentile(seconds, 0.95)
+    figures = el(
+        "p",
+        "p50 ",
+        el("b", format_duration(middle)),
+        " · p95 ",
+        el("b", format_duration(high)),
+        f" · longest {format_duration(max(seconds))}",
+        class_="figures",
+    )
+    note = f"the last {count(len(seconds), 'request')}, from first receipt"
+    if len(seconds) < LEAST_SAMPLES:
+        return _section("active", "Time to Active", note, figures)
     said = f"{count(len(seconds), 'request')} became Active, half of them within {format_duration(middle)}"
+    sorted_in = columns(seconds)
     free = max(0, LEAST_COLUMNS - len(sorted_in))
     first, last = sorted_in[0], sorted_in[-1]
     picture = bars([*([(ANSWERED, column.count)] for column in sorted_in), *[()] * free], said)
     end = last.most + free * (last.most - last.least)
     axis = el("p", el("span", format_duration(first.least)), el("span", format_duration(end)), class_="scale")
-    figures = el(
-        "p",
-        "half within ",
-        el("b", format_duration(middle)),
-        ", all within ",
-        el("b", format_duration(max(seconds))),
-        class_="figures",
-    )
-    return _section("active", "Time to Active", f"the last {len(seconds):,}", figures, picture, axis)
+    return _section("active", "Time to Active", note, figures, picture, axis)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return the smallest value that this share of the values does not exceed."""
+    return sorted(values)[max(0, ceil(share * len(values)) - 1)]
 
 
 def _section(name: str, title: str, note: Child, *content: Child, is_still: bool = False) -> Html:
@@ -273,11 +365,12 @@ def _more(shown: int, total: int) -> Html | None:
 
 SECTIONS: Final[Mapping[str, Section]] = {
     "headline": headline,
+    "tiles": tiles,
     "slots": slots,
     "flights": flights,
+    "finished": finished,
     "waiting": waiting,
     "active": active,
     "calls": calls,
-    "finished": finished,
 }
 """Sections by their id, in the order in which they appear."""

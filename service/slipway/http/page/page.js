@@ -82,6 +82,11 @@
     show("still");
   }
 
+  // A time's title is in UTC; on hover it is the viewer's own.
+  document.addEventListener("mouseover", (event) => {
+    const time = event.target.closest?.("time");
+    if (time) time.title = `${new Date(time.dateTime).toLocaleString()} here, ${time.dateTime}`;
+  });
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   window.addEventListener("pagehide", close);
   window.addEventListener("pageshow", open);

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from slipway.core.diagnostics.status import FinishedRequest, RequestStatus, Wait
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.time_format import format_duration, format_duration_roughly
-from slipway.http.page.elements import Child, Html, count, el, format_clock, join, named, waits_for
+from slipway.http.page.elements import Child, Html, count, el, format_clock, join, link, named, waits_for
 from slipway.http.page.overview import LOOKS
 from slipway.http.requests_api import is_about, request_status
 from slipway.worker.publishing.publisher import HistoryEntry
 from slipway.worker.runtime.worker import Worker
 
+MOST_FOUND: Final = 50
+"""Most requests of a kind (in progress, finished) in the list of a search."""
 CODES: Final = frozenset({"Request", "Message", "Deployment", "Model", "Event"})
 """Facts in a fixed-width font, to be copied."""
 
@@ -40,8 +43,33 @@ def find_requests(slipway: Worker, about: str) -> FoundRequests:
     return FoundRequests(held, tuple(entry for entry in reversed(tuple(slipway.history)) if entry.finished.is_about(about)))
 
 
+def search_requests(slipway: Worker, prefix: str) -> FoundRequests:
+    """Return the first requests whose name, id, message id or ARN begins with this, ignoring case."""
+    start = prefix.lower()
+
+    def matches(*words: str | None) -> bool:
+        return any(word is not None and word.lower().startswith(start) for word in words)
+
+    held = (
+        lease
+        for lease in slipway.held_leases
+        if matches(lease.what, lease.request.request_id if lease.request else None, lease.message.message_id, lease.arn)
+    )
+    ended = (
+        entry
+        for entry in reversed(slipway.history)
+        if matches(entry.finished.name, entry.finished.request_id, entry.finished.message_id, entry.finished.arn)
+    )
+    return FoundRequests(
+        tuple(request_status(lease, slipway, None) for lease in islice(held, MOST_FOUND)), tuple(islice(ended, MOST_FOUND))
+    )
+
+
 def request(found: FoundRequests, about: str) -> Html:
-    """Return all found requests, one after the other."""
+    """Return all found requests: one after the other if they are about one deployment, else as a list of links."""
+    names = {*map(named, found.held), *(named(entry.finished) for entry in found.ended)}
+    if len(names) > 1:
+        return _list(found, about)
     if found.is_empty:
         text = (
             "It may still be in the queue, in progress in another replica, or no longer remembered by this one. "
@@ -55,6 +83,25 @@ def request(found: FoundRequests, about: str) -> Html:
             id="request",
         )
     return el("section", *map(_held, found.held), *map(_ended, found.ended), id="request")
+
+
+def _list(found: FoundRequests, about: str) -> Html:
+    rows = [_found_row(one, one.state, f"{format_duration(one.now - one.received_at)} old") for one in found.held]
+    ends = (entry.finished for entry in found.ended)
+    rows += [_found_row(end, end.outcome, format_clock(end.at, 0.0)) for end in ends]
+    heads = el("tr", *(el("th", word, scope="col") for word in ("Name", "Action", "Status", "Request", "When (UTC)")))
+    is_cut = MOST_FOUND in {len(found.held), len(found.ended)}
+    note = f"Only the first {MOST_FOUND} in progress and finished are shown: search for more of the name."
+    table = el("table", el("thead", heads), el("tbody", *rows))
+    title = el("h1", f"{count(len(rows), 'request')} for ", el("q", about))
+    lead = el("p", note, class_="lead") if is_cut else None
+    return el("section", title, lead, el("div", table, class_="scroll"), id="request")
+
+
+def _found_row(one: RequestStatus | FinishedRequest, state: str, when: Child) -> Html:
+    chip = el("span", state, class_=f"chip {LOOKS.get(state, 'bad')}") if isinstance(one, FinishedRequest) else state
+    cells = (link(one), one.action, chip, el("code", one.request_id or one.message_id), when)
+    return el("tr", *(el("td", cell) for cell in cells))
 
 
 def _held(held: RequestStatus) -> Html:

@@ -15,13 +15,15 @@ from urllib.parse import urlencode
 
 from aiohttp import web
 
+from slipway import __version__
 from slipway.aws.adapters.retry import APPLIED
 from slipway.core.diagnostics.severity import Problem
+from slipway.core.time_format import format_duration
 from slipway.http.health import Diagnosis
 from slipway.http.page.elements import Html, el, format_clock, join
 from slipway.http.page.live_stream import LiveView
-from slipway.http.page.overview import SECTIONS, waiting
-from slipway.http.page.request_page import find_requests, request
+from slipway.http.page.overview import SECTIONS, finished, waiting
+from slipway.http.page.request_page import FoundRequests, find_requests, request, search_requests
 from slipway.http.page.snapshot import Rows, rows_of, view_of
 
 _KINDS: Final = {"page.css": "text/css", "page.js": "text/javascript", "mark.svg": "image/svg+xml"}
@@ -50,11 +52,14 @@ def assets() -> dict[str, Asset]:
 
 @dataclass(frozen=True, slots=True)
 class DaemonIdentity:
-    """The queue, account and Region of this daemon, shown at the top of every page."""
+    """The queue, account and Region of this daemon, shown at the top of every page, and what process it is."""
 
     queue: str
     account: str
     region: str
+    replica: str = ""
+    """The host name: in a container its id, in Kubernetes the name of the pod."""
+    version: str = __version__
 
 
 class DocumentBuilder:
@@ -86,8 +91,16 @@ class DocumentBuilder:
         place = self._place
         mark = join(el("img", src=self._addresses["mark.svg"], alt="", width=22, height=22), el("span", "Slipway"))
         where = (el("span", place.queue, class_="queue"), el("span", f"{place.region} · {place.account}"))
-        find = el("input", type="search", name="about", placeholder="Request id, deployment, ARN", aria_label="Find a request",
-                  required=True, autocomplete="off", spellcheck="false")  # fmt: skip
+        find = el(
+            "input",
+            type="search",
+            name="about",
+            placeholder="Name, request id, ARN",
+            aria_label="Find requests whose name, id or ARN begins with this",
+            required=True,
+            autocomplete="off",
+            spellcheck="false",
+        )
         search = el("form", find, el("button", "Find"), action="/request", method="get", role="search")
         return el("header", el("a", mark, href="/", class_="mark"), el("p", *where, class_="where"), search, class_="top")
 
@@ -130,12 +143,15 @@ class StatusPage:
         self._slipway = diagnosis.slipway
         self._calls = calls
         self._minutes = diagnosis.history
+        self._place = place
+        self._started_at = asyncio.get_running_loop().time()
         self._assets = assets()
         self._shell = DocumentBuilder(place, self._assets)
         self._screens: dict[str | None, LiveView] = {}
         """Pages with viewers, by the request that they are about; None is the overview."""
         self._rows: Rows | None = None
         """The rows of the overview."""
+        self._refreshing: asyncio.Task[None] | None = None
         self._problems: tuple[Problem, ...] = ()
         self._looked_at = 0.0
 
@@ -149,16 +165,22 @@ class StatusPage:
 
     async def _whole(self, asked: web.Request) -> web.Response:
         start = _number(asked.query.get("waiting", ""))
+        finished_from = _number(asked.query.get("finished", ""))
         sections = {name: Html(markup) for name, markup in self._screen(None).picture().items()}
-        if start:
-            # A later page of waiting requests stays as it is while the rest of the page is live.
-            sections["waiting"] = waiting(view_of(self._slipway, rows_of(self._slipway, start)), self._minutes.hour())
+        if start or finished_from:
+            # A later page of requests stays as it is while the rest of the page is live.
+            rows = rows_of(self._slipway, start)
+            view = view_of(self._slipway, rows, now=time.time(), finished_from=finished_from)
+            sections["waiting"], sections["finished"] = (
+                waiting(view, self._minutes.hour()),
+                finished(view, self._minutes.hour()),
+            )
         return _page(self._shell.document("Slipway", sections, "/live", "whole"))
 
     async def _request(self, asked: web.Request) -> web.Response:
         about = asked.query.get("about", "").strip()[:LONGEST_WORD]
-        found = find_requests(self._slipway, about)
-        sections = {"moment": _moment(), "request": request(found, about)}
+        found = self._find(about)
+        sections = {"moment": self._moment(), "request": request(found, about)}
         document = self._shell.document(f"{about} · Slipway", sections, f"/live?{urlencode({'about': about})}", "one")
         return _page(document, 404 if found.is_empty else 200)
 
@@ -167,6 +189,7 @@ class StatusPage:
             text = f"too many live viewers, the limit is {MOST_VIEWERS}. Reload the page instead\n"
             return web.Response(status=503, text=text, headers={"Retry-After": "30"})
         about = asked.query.get("about")
+        self._refreshing = asyncio.create_task(self._diagnosis.backlogs.refresh())
         response = web.StreamResponse(headers=_STREAM)
         await response.prepare(asked)
         screen = self._screen(about and about[:LONGEST_WORD])
@@ -199,16 +222,36 @@ class StatusPage:
             len(slipway.request_order),
             sites,
             calls,
+            self._diagnosis.dead_letters(),
         )
 
     def _draw(self, about: str | None, *, has_happened: bool) -> Mapping[str, str]:
         if about is not None:
-            return {"moment": _moment(), "request": request(find_requests(self._slipway, about), about)}
+            return {"moment": self._moment(), "request": request(self._find(about), about)}
         now = asyncio.get_running_loop().time()
         if has_happened or self._rows is None or now - self._looked_at > OLDEST_ROWS_SECONDS:
             self._rows, self._problems, self._looked_at = rows_of(self._slipway), self._diagnosis.problems(), now
-        view, hour = view_of(self._slipway, self._rows, self._problems), self._minutes.hour()
-        return {"moment": _moment()} | {name: section(view, hour) for name, section in SECTIONS.items()}
+        view, hour = (
+            view_of(self._slipway, self._rows, self._problems, now=time.time(), dead_letters=self._diagnosis.dead_letters()),
+            self._minutes.hour(),
+        )
+        return {"moment": self._moment()} | {name: section(view, hour) for name, section in SECTIONS.items()}
+
+    def _find(self, about: str) -> FoundRequests:
+        """Return the requests that a text is about, else those that it is a prefix for."""
+        found = find_requests(self._slipway, about)
+        return search_requests(self._slipway, about) if found.is_empty and about else found
+
+    def _moment(self) -> Html:
+        """Return the time of the rendering, and which process renders."""
+        place, uptime = self._place, asyncio.get_running_loop().time() - self._started_at
+        facts = (
+            f"replica {place.replica}" if place.replica else "",
+            f"version {place.version}",
+            f"up {format_duration(uptime)}",
+        )
+        text = "".join(f" · {fact}" for fact in facts if fact)
+        return el("p", "as of ", format_clock(time.time()), f" UTC{text}", id="moment")
 
     async def _noting(self, _: web.Application) -> AsyncIterator[None]:
         async def note() -> None:
@@ -225,6 +268,8 @@ class StatusPage:
     async def _close(self, _: web.Application) -> None:
         for screen in self._screens.values():
             screen.close()
+        if self._refreshing is not None:
+            self._refreshing.cancel()
 
 
 async def _file(content: bytes, kind: str, _: web.Request) -> web.Response:
@@ -233,11 +278,6 @@ async def _file(content: bytes, kind: str, _: web.Request) -> web.Response:
 
 def _page(text: str, status: int = 200) -> web.Response:
     return web.Response(text=text, content_type="text/html", charset="utf-8", status=status)
-
-
-def _moment() -> Html:
-    """Return the time of the rendering."""
-    return el("p", "as of ", format_clock(time.time()), " UTC", id="moment")
 
 
 def _number(text: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
+from itertools import islice
 from operator import itemgetter
 from statistics import median
 from typing import Final
@@ -22,9 +23,9 @@ from slipway.worker.publishing.publisher import HistoryEntry
 from slipway.worker.runtime.target_runtime import TargetRuntime
 from slipway.worker.runtime.worker import Worker
 
-FLIGHT_ROWS: Final = 25
+FLIGHT_ROWS: Final = 10
 WAITING_ROWS: Final = 25
-FINISHED_ROWS: Final = 25
+FINISHED_ROWS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Account:
     """Deployments in creation by this daemon."""
     counts: Counts
     quota: Quota
+    is_counted: bool = True
+    """The deployments of others were counted lately."""
     usual_seconds: float | None = None
     """Median duration of the latest creations."""
 
@@ -70,8 +73,19 @@ class View:
     """Number of waiting requests before this page."""
     finished: tuple[HistoryEntry, ...]
     """The newest first."""
+    finished_from: int = 0
+    """Number of finished requests before this page."""
+    finished_total: int = 0
     problems: tuple[Problem, ...] = ()
     """The most severe first."""
+    oldest_seconds: float | None = None
+    """Age of the oldest request in progress; None if there is none."""
+    failed_today: int = 0
+    """Requests that failed in the last 24 hours."""
+    dead_letters: int | None = None
+    """None if not known."""
+    now: float = 0.0
+    """Seconds since the epoch."""
     endings: Mapping[str, int]
     """Number of outcomes by kind since the daemon started."""
     active_seconds: tuple[float, ...]
@@ -87,6 +101,8 @@ class Rows:
     flights: tuple[Lease, ...]
     waiting_rows: tuple[Lease, ...]
     waiting_from: int
+    oldest: Lease | None
+    """The request that was received first."""
     places: Mapping[str, int]
 
 
@@ -108,12 +124,22 @@ def rows_of(slipway: Worker, waiting_from: int = 0) -> Rows:
         flights=_flights(slipway, flying),
         waiting_rows=tuple(_page(waiting, in_line, waiting_from)),
         waiting_from=waiting_from,
+        oldest=min(slipway.held_leases, key=_age, default=None),
         places=behind | {lease.message.message_id: place for place, lease in in_line},
     )
 
 
-def view_of(slipway: Worker, rows: Rows, problems: tuple[Problem, ...] = ()) -> View:
-    """Return the current state of these rows."""
+def view_of(
+    slipway: Worker,
+    rows: Rows,
+    problems: tuple[Problem, ...] = (),
+    *,
+    now: float = 0.0,
+    dead_letters: int | None = None,
+    finished_from: int = 0,
+) -> View:
+    """Return the current state of these rows. `now` is in seconds since the epoch."""
+    latest = islice(reversed(slipway.history), finished_from, finished_from + FINISHED_ROWS)
     accounts = tuple(_account(site) for site in slipway.runtimes.values())
     usual = {account.name: account.usual_seconds for account in accounts}
     return View(
@@ -135,7 +161,13 @@ def view_of(slipway: Worker, rows: Rows, problems: tuple[Problem, ...] = ()) -> 
             request_status(lease, slipway, rows.places.get(lease.message.message_id)) for lease in rows.waiting_rows
         ),
         waiting_from=rows.waiting_from,
-        finished=tuple(reversed(tuple(slipway.history)[-FINISHED_ROWS:])),
+        finished=tuple(latest),
+        finished_from=finished_from,
+        finished_total=len(slipway.history),
+        oldest_seconds=None if rows.oldest is None else rows.oldest.now() - _age(rows.oldest),
+        failed_today=slipway.history.failures_of_a_day(now),
+        dead_letters=dead_letters,
+        now=now,
         endings=dict(slipway.counters.endings),
         active_seconds=slipway.history.active_seconds,
         problems=problems,
@@ -168,7 +200,8 @@ def _account(site: TargetRuntime) -> Account:
         name=site.target.name,
         where=f"{home.region} · {site.target.shown_account}",
         own=site.watcher.in_flight,
-        counts=site.slots.counts,
+        counts=site.slots.known_counts() or site.slots.counts,
+        is_counted=site.slots.known_counts() is not None,
         quota=site.slots.quota,
         usual_seconds=median(latest) if latest else None,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -108,6 +108,8 @@ class Publisher:
 
 ENTRIES: Final = 1000
 """Of this process since its start; other replicas keep their own."""
+_HOUR_SECONDS: Final = 3600
+_HOURS: Final = 24
 TIMES: Final = 500
 """The number of durations from which the typical one is computed."""
 
@@ -129,9 +131,14 @@ class History:
     def __init__(self) -> None:
         self._entries: deque[HistoryEntry] = deque(maxlen=ENTRIES)
         self._active_seconds: deque[float] = deque(maxlen=TIMES)
+        self._failures: Counter[int] = Counter()
+        """Failed requests of the last day, by the hour since the epoch in which they ended."""
 
     def __iter__(self) -> Iterator[HistoryEntry]:
         return iter(self._entries)
+
+    def __reversed__(self) -> Iterator[HistoryEntry]:
+        return reversed(self._entries)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -140,6 +147,11 @@ class History:
     def active_seconds(self) -> tuple[float, ...]:
         """The seconds that the latest `Active` requests took, from first receipt to published outcome."""
         return tuple(self._active_seconds)
+
+    def failures_of_a_day(self, now: float) -> int:
+        """Return how many requests have failed in the last 24 hours, to the hour."""
+        oldest = int(now // _HOUR_SECONDS) - _HOURS
+        return sum(number for hour, number in self._failures.items() if hour > oldest)
 
     def name_of(self, arn: str) -> str:
         """Return the name of a deployment whose outcome was published here; its ARN if it is not known."""
@@ -151,5 +163,10 @@ class History:
         received_at = lease.delivery.first_received_at
         waited = tuple(Wait(wait.reason.value, wait.text, wait.since, wait.times) for wait in lease.waited)
         self._entries.append(HistoryEntry(finished, received_at, lease.message.receive_count, waited))
+        if finished.is_failure:
+            hour = int(finished.at // _HOUR_SECONDS)
+            self._failures[hour] += 1
+            for old in [each for each in self._failures if each <= hour - _HOURS]:
+                del self._failures[old]
         if finished.outcome == OutcomeKind.ACTIVE.value:
             self._active_seconds.append(max(0.0, finished.at - received_at))
