@@ -44,12 +44,11 @@ from slipway.worker.kernel.telemetry import Counters, Tracer
 from slipway.worker.publishing.callbacks import CallbackSender, CallbackTargets
 from slipway.worker.publishing.publisher import History, Publisher, PublishInterrupted, PublishRefused, Topic
 from slipway.worker.queue import intake
-from slipway.worker.queue.copies import Copies
 from slipway.worker.queue.dead_letter import DeadLetterQueue, DeadLetterSender
 from slipway.worker.queue.leases import LeaseCalls, Leases
 from slipway.worker.runtime.processor import MessageProcessor, seconds_until_decisions, times_of
 from slipway.worker.runtime.target_runtime import TargetBedrock, TargetRuntime
-from slipway.worker.scheduling.ordering import RequestOrder
+from slipway.worker.scheduling.ordering import Copies, RequestOrder
 from slipway.worker.scheduling.slots import Slots
 from slipway.worker.scheduling.watcher import Watcher
 
