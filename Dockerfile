@@ -12,7 +12,7 @@ RUN python -m venv /opt/slipway && python -m venv /opt/builder \
  && /opt/slipway/bin/pip install --only-binary :all: --require-hashes -r ${REQUIREMENTS} \
  && /opt/builder/bin/pip install --only-binary :all: --require-hashes -r requirements-build.txt
 
-COPY pyproject.toml hatch_build.py README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY config config
 COPY service service
 RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 import typer
 
-from hatch_build import absolute
+from config.hatch_build import absolute
 from slipway.cli.output import EXIT_MEANINGS, Exit
 from slipway.core.events.schema import event_schema
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason

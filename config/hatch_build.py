@@ -1,4 +1,4 @@
-"""Build hook: make the README's links absolute, so that they work on a package index."""
+"""Build hook: make the README's links absolute, so that they work on a package index."""  # noqa: INP001  loaded by its path
 
 from __future__ import annotations
 
