@@ -277,7 +277,7 @@ SEEDED_BUGS = (
     SeededBug(
         "a reply that failed is taken for heard",
         "slipway.worker.publishing.callbacks",
-        "            await self._targets.reply(reply)\n",
+        "            lease.check_lease()\n            await self._targets.reply(reply)\n",
         "            with __import__('contextlib').suppress(CallFailed):\n                await self._targets.reply(reply)\n",
     ),
     SeededBug(
@@ -457,7 +457,7 @@ SEEDED_BUGS = (
     SeededBug(
         "whoever died with the end of a pipeline has answered it",
         "slipway.worker.actions.cancel",
-        "        if not is_first:\n",
+        "        if not is_sent:\n",
         "        if False:\n",
     ),
     SeededBug(

@@ -10,9 +10,21 @@ from tests.simulator.virtual_loop import PROCESS
 
 LONGEST_SWEEP_INTERVAL_OF_OTHERS = 40.0
 """Replicas of another version sweep more often than some worlds say."""
-MOST_CALLS_A_MINUTE = {"ReceiveMessage": 60}
-MOST_OTHER_CALLS_A_MINUTE = 100
-"""By one process. For each call that meets a fault there may be one more, up to as many again."""
+MOST_CALLS_A_MINUTE = {
+    "ReceiveMessage": 60,
+    "PublishBatch": 100,
+    "GetCustomModelDeployment": 100,
+    "ListTagsForResource": 100,
+    "SendMessage": 100,
+    "SendMessageBatch": 100,
+    "DeleteMessageBatch": 100,
+    "ChangeMessageVisibilityBatch": 100,
+}
+"""A world has 40 requests at most, and what its conditions send. Each is received, published, sent on and deleted by itself if
+it comes alone; an observation is two calls, repeated after a second or more; two replicas or a halt bring each twice."""
+MOST_OTHER_CALLS_A_MINUTE = 50
+"""By one process: one for each request, and a few again. For each call that meets a fault there may be one more, up to as many
+again."""
 MOST_RECEIVES_OF_CANCEL_A_MINUTE = 14
 """One that is about nothing that is held goes from hand to hand."""
 _OF_CANCELS = ("ReceiveMessage", "ChangeMessageVisibilityBatch", "SendMessageBatch", "DeleteMessageBatch")
@@ -62,10 +74,10 @@ class RateBounds:
         if operation in _OF_CANCELS:
             cancels = sum(one.action == "cancel" for one in asked)
             returns = MOST_RETURNS_A_MINUTE * _OF_RETURNS.get(operation, 0) * len(self._books.asked)
-            usual = MOST_CALLS_A_MINUTE.get(operation, MOST_OTHER_CALLS_A_MINUTE) * (1 + self._books.world.has_control)
+            usual = MOST_CALLS_A_MINUTE[operation] * (1 + self._books.world.has_control)
             return usual + returns + MOST_RECEIVES_OF_CANCEL_A_MINUTE * cancels
         if operation != _LIST:
-            return MOST_OTHER_CALLS_A_MINUTE
+            return MOST_CALLS_A_MINUTE.get(operation, MOST_OTHER_CALLS_A_MINUTE)
         # Sweeps keep a fifth of the interval between each other, and cost as many calls as there are pages.
         world = self._books.world
         sweeps = 300 // world.terms["sweep_interval"] + 2

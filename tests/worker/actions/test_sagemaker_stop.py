@@ -14,6 +14,7 @@ from tests.simulator.bedrock import USUAL, Rules
 from tests.simulator.callbacks import Waiting
 from tests.simulator.simulation import MODEL, World
 from tests.simulator.virtual_loop import run
+from tests.simulator.wire_faults import Fault, no_faults
 from tests.worker.kills import Story
 
 STEP, OTHER_STEP = "Qk3vX9aZ1b", "Zz3vX9aZ1c"
@@ -76,6 +77,26 @@ def test_what_the_step_of_a_stopped_pipeline_has_begun_is_deleted() -> None:
         assert world.outcome_of("r-1")["outcome"] == "Cancelled"
         assert not world.account.existing()
         assert heard(world).startswith("Stopping"), "a second word is not heard"
+        await world.stop()
+
+    run(main())
+
+
+def test_a_callback_that_sagemaker_denies_does_not_delay_the_cancel() -> None:
+    """For 15 minutes the callback was tried first, and the request went on all the while."""
+
+    async def main() -> None:
+        world = a_world(FULL)
+        world.wire.plan = lambda operation, _: Fault.DENIED if "PipelineExecutionStep" in operation else None
+        world.start()
+        world.send(ASKED)
+        await asyncio.sleep(60)
+        world.send(STOPPING)
+        await world.until(lambda: bool(world.topic.terminal()), 600)
+        world.wire.plan = no_faults
+        await world.until(lambda: world.askers.steps[STEP].heard is not None, 900)
+        await world.all_answered(3600)
+        assert world.outcome_of("r-1")["outcome"] == "Cancelled"
         await world.stop()
 
     run(main())

@@ -166,20 +166,19 @@ class PipelineStops:
         self._cancel_action = cancel_action
 
     async def stop(self, stopping: PipelineStopping, lease: Lease) -> Done | Release:
-        """Send the callback that the pipeline waits for, and cancel the step's request.
+        """Send the callback that the pipeline waits for, and cancel the step's request, even if the callback is not accepted.
 
         That request has a message and an event of its own. If it is not leased here, this message is released, like a cancel.
         Raises `Interrupted`.
         """
         callback = callbacks_for_stop(stopping.callback_token)
         is_first = not lease.delivery.is_in_doubt
-        if is_first:
-            await self._callbacks.say(callback, lease)
+        is_sent = is_first and await self._callbacks.try_once(callback, lease)
         ended = await self._cancel(stopping, lease)
         if isinstance(ended, Release | Done):
             return ended
-        if not is_first:
-            await self._callbacks.say(callback, lease)  # an earlier consumer may have died before it sent it
+        if not is_sent:
+            await self._callbacks.say(callback, lease)  # it was refused, or an earlier consumer may have died before it sent it
         log.info("pipeline.stopped", outcome=ended.kind.value, reason=ended.reason and ended.reason.value, error=ended.message)
         return Done()
 

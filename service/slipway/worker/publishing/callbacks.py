@@ -115,6 +115,17 @@ class CallbackSender:
         else:
             self._counters.replies[how] += 1
 
+    async def try_once(self, reply: Callback, lease: Lease) -> bool:
+        """Send a callback, without a further attempt; return whether it was accepted."""
+        lease.check_lease()
+        try:
+            await self._targets.reply(reply)
+        except CallFailed as failed:
+            log.warning("reply.failed", reply=type(reply).__name__, code=failed.code, error=str(failed))
+            return False
+        self._counters.replies[type(reply).__name__] += 1
+        return True
+
     def heartbeats(self, reply_target: ReplyTo) -> AbstractContextManager[None]:
         """Within, heartbeats are sent to the Step Functions task that waits for the request, if there is one."""
         return nullcontext() if reply_target.task_token is None else self._heartbeats(reply_target.task_token)
