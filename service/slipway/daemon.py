@@ -258,13 +258,13 @@ async def _run(
     if aws.control is not None and control is not None:
         serving(control, source=aws.control, queue=aws.control, primary=slipway)
     pulse = LoopLagMonitor()
+    history = CallHistory(aws.tally, asyncio.get_running_loop().time)
+    diagnosis = Diagnosis(slipway, history, _readiness(aws), _backlogs(aws))
     measures = Measures(
-        slipway, pulse, aws.tally, logs.LOST, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws)
+        diagnosis, pulse, aws.tally, logs.LOST, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws)
     )
     queue = settings.queue_url.rpartition("/")[2]
     place = DaemonIdentity(queue, terms.home.shown_account, terms.home.home.region, socket.gethostname())
-    history = CallHistory(aws.tally, asyncio.get_running_loop().time)
-    diagnosis = Diagnosis(slipway, history, _readiness(aws), _backlogs(aws))
     page = StatusPage(diagnosis, aws.tally, place)
     lines, registry = partial(_call_rates, aws), registry_of(measures)
     async with tracing(slipway, os.environ, queue=queue, version=__version__):

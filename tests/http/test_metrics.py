@@ -12,10 +12,19 @@ from prometheus_client import Metric
 
 from slipway.core.call_errors import CallFailed
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
+from slipway.http.health import LoopLagMonitor
+from slipway.http.metrics import Measures
+from slipway.logs import Losses
+from slipway.settings.load import default_values
+from slipway.worker.runtime.worker import WAITS
+from tests.simulator.simulation import World
+from tests.simulator.virtual_loop import run
+from tests.support.diagnosis import diagnosis_of
 from tests.support.grafana import COLUMNS, DASHBOARD, FOLDER, dashboard
 from tests.support.measured import measured
 
 ANSWERS = {"Applied", *(kind.__name__ for kind in CallFailed.__subclasses__())}
+SCOPES = {"creating", "total"}
 MOST_VALUES = 40
 """Of one label: outcomes, reasons, operations, answers. Never what comes from a request."""
 OF_TARGETS = {"job", "instance"}
@@ -76,7 +85,9 @@ def test_more_requests_make_no_more_series(own: list[Metric]) -> None:
 def test_labels_have_the_words_that_are_used_everywhere(own: list[Metric]) -> None:
     found = series(own)
     assert found["slipway_requests_finished_total"]["outcome"] <= set(OutcomeKind)
-    assert found["slipway_requests_waiting"]["reason"] == {Reason.NO_SLOT.value, Reason.IN_CREATION.value}
+    waits = next(metric for metric in own if metric.name == "slipway_requests_waiting")
+    assert {sample.labels["reason"] for sample in waits.samples if sample.value} == {Reason.NO_SLOT, Reason.IN_CREATION}
+    assert found["slipway_requests_waiting"]["reason"] == set(WAITS), "also those that are 0"
     assert found["slipway_calls_total"]["answer"] <= ANSWERS
 
 
@@ -109,7 +120,7 @@ def test_every_query_names_what_there_is(query: str, known: dict[str, dict[str, 
     query = listed[1] if listed else query
     bare = re.sub(r'"[^"]*"', '""', query)
     assert bare.count("(") == bare.count(")")
-    metrics = set(re.findall(r"\b[a-z_]+\b(?!\s*\()", re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|without) \([^)]*\)", "", bare)))
+    metrics = set(re.findall(r"\b[a-z_]+\b(?!\s*\()", re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(?:by|without|on) \([^)]*\)", "", bare)))
     metrics = {word for word in metrics if not WORDS.fullmatch(word)} - OF_TARGETS
     assert metrics
     for metric in metrics:
@@ -122,8 +133,8 @@ def test_every_query_names_what_there_is(query: str, known: dict[str, dict[str, 
         for label, value in re.findall(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"', selected):
             assert label in labels, label
             if label in values and value != f"${label}":
-                assert value in values[label] | ANSWERS | set(OutcomeKind) | set(Reason), value
-    for grouped in re.findall(r"\b(?:by|without) \(([^)]*)\)", query):
+                assert value in values[label] | SCOPES | ANSWERS | set(OutcomeKind) | set(Reason), value
+    for grouped in re.findall(r"\b(?:by|without|on) \(([^)]*)\)", query):
         assert {label.strip() for label in grouped.split(",")} <= labels, grouped
 
 
@@ -174,10 +185,47 @@ def test_every_alert_says_what_is_so_and_what_to_do() -> None:
     for rule in rules():
         said = rule["annotations"]
         assert isinstance(said, dict)
-        assert set(said) == {"summary", "description"}
-        assert all(text.endswith(".") for text in said.values())
+        assert set(said) == {"summary", "description", "runbook"}
+        assert all(said[key].endswith(".") for key in ("summary", "description"))
+        assert said["runbook"] == f"docs/how-to/runbook.md#{str(rule['alert']).lower()}"
         assert rule["labels"] in ({"severity": "critical"}, {"severity": "warning"})
         used = re.findall(r"\{\{ \$labels\.(\w+) \}\}", " ".join(said.values()))
         kept = re.findall(r"\bby \(([^)]*)\)", str(rule["expr"]))
         for label in used:
             assert not kept or all(label in group.split(", ") for group in kept), f"{label} is summed away"
+
+
+def test_an_alert_on_an_age_can_fire_before_the_default_timeout_ends_the_request() -> None:
+    timeout = default_values()["timeout"]
+    limits = [re.fullmatch(r".*slipway_oldest_request_seconds\) > (\d+)", str(rule["expr"])) for rule in rules()]
+    seconds = [int(found[1]) for found in limits if found]
+    assert seconds
+    assert all(0 < limit < timeout for limit in seconds)
+
+
+def test_what_is_not_known_is_absent_and_never_zero() -> None:
+    async def main() -> None:
+        world = World()
+        world.start()
+        slipway = world.replicas["a"].slipway
+        diagnosis = diagnosis_of(slipway, queues={"requests": None})
+        measures = Measures(diagnosis, LoopLagMonitor(), {}, Losses(), skew=lambda: None, credentials_left=lambda: None)
+        await diagnosis.backlogs.refresh()
+        found = series(list(measures.collect()))
+        unknown = {"quota_used", "quota_limit", "backlog_messages", "oldest_request_seconds", "clock_skew_seconds"}
+        assert not {f"slipway_{name}" for name in unknown} & set(found)
+        await world.stop()
+
+    run(main())
+
+
+def test_quotas_and_requests_are_of_a_target() -> None:
+    (used,) = (metric for metric in measured()[0] if metric.name == "slipway_quota_used")
+    assert {(sample.labels["target"], sample.labels["scope"]) for sample in used.samples} == {
+        ("default", "creating"),
+        ("default", "total"),
+    }
+    found = series(measured()[0])
+    for name in ("requests_finished_total", "requests_waiting", "requests_held", "request_seconds_bucket", "quota_limit"):
+        assert found[f"slipway_{name}"]["target"] == {"default"}, name
+    assert found["slipway_dead_letters_total"]["result"] == {"Sent", "GivenUp"}, "also those that are 0"

@@ -21,7 +21,7 @@ _OF_TARGETS = f'{_CHOSEN}, target=~"$target"'
 class Panel:
     """One picture. In a query `$only`, or within braces `$chosen`, stands for what is chosen on top of the page.
 
-    `$there` stands for it where a series is of a target: then only the chosen ones are shown.
+    `$there` (within braces `$chosen_there`) stands for it where a series is of a target: then only the chosen ones are shown.
     """
 
     title: str
@@ -35,12 +35,7 @@ class Panel:
     stacked: bool = False
 
 
-_SHARES = ((0.5, "half"), (0.9, "nine in ten"))
-
-
-def _quantiles(histogram: str) -> tuple[tuple[str, str], ...]:
-    query = "histogram_quantile({}, sum by (le) (rate({}_bucket$only[6h])))"
-    return tuple((query.format(share, histogram), said) for share, said in _SHARES)
+_SHARES = ((0.5, "p50"), (0.9, "p90"))
 
 
 def _quantiles_there(histogram: str, window: str = "6h") -> tuple[tuple[str, str], ...]:
@@ -53,36 +48,52 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         "Now",
         (
             Panel(
-                "Held",
-                (("sum(slipway_requests_held$only)", ""),),
-                "Messages that replicas hold.",
+                "Requests in progress",
+                (("sum(slipway_requests_held$there)", ""),),
+                "In all replicas, whatever they wait for.",
                 kind="stat",
-                width=6,
+                width=4,
                 height=4,
             ),
             Panel(
-                "In creation",
+                "Deployments in creation",
                 (("sum(slipway_deployments_in_flight$there)", ""),),
-                "Deployments that Slipway has in creation.",
+                "Those that Slipway watches.",
                 kind="stat",
-                width=6,
+                width=4,
                 height=4,
             ),
             Panel(
-                "Waiting for a slot",
+                "Requests waiting for a slot",
                 (("sum(slipway_requests_waiting_for_slot$there)", ""),),
-                "Requests in line, in all replicas.",
+                "In the fair queues of all replicas.",
                 kind="stat",
-                width=6,
+                width=4,
                 height=4,
             ),
             Panel(
                 "Oldest request",
                 (("max(slipway_oldest_request_seconds$only)", ""),),
-                "Since it was first received.",
+                "Since its first receipt. No value: no request is in progress.",
                 unit="s",
                 kind="stat",
-                width=6,
+                width=4,
+                height=4,
+            ),
+            Panel(
+                "Blocked replicas",
+                (("sum(slipway_blocked$only)", ""),),
+                "Requests wait there, and only a person can let them continue: see the status page.",
+                kind="stat",
+                width=4,
+                height=4,
+            ),
+            Panel(
+                "Dead letters",
+                (('max(slipway_backlog_messages{queue="dead_letters", state="visible", $chosen})', ""),),
+                "Messages in the dead-letter queue. No value: not known.",
+                kind="stat",
+                width=4,
                 height=4,
             ),
         ),
@@ -91,58 +102,84 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         "Requests",
         (
             Panel(
-                "What requests wait for",
-                (("sum by (reason) (slipway_requests_waiting$only)", "{{reason}}"),),
-                "NoSlot is a full quota; AccessDenied and Throttled are troubles; InCreation is Bedrock at work.",
+                "Requests by what they wait for",
+                (("sum by (target, reason) (slipway_requests_waiting$there) > 0", "{{reason}}, {{target}}"),),
+                "NoSlot: the quota is full. InCreation: Bedrock creates the deployment. AccessDenied: a permission is missing.",
                 stacked=True,
             ),
             Panel(
-                "Ended, in an hour",
-                (("sum by (outcome) (increase(slipway_requests_finished_total$only[1h]))", "{{outcome}}"),),
-                "By outcome. Each has its event.",
+                "Finished requests per hour",
+                (
+                    (
+                        "sum by (target, outcome) (increase(slipway_requests_finished_total$there[1h])) > 0",
+                        "{{outcome}}, {{target}}",
+                    ),
+                ),
+                "By outcome. Each has an event.",
                 stacked=True,
             ),
             Panel(
-                "From the first receipt to the outcome",
-                _quantiles("slipway_request_seconds"),
-                "Waits for a slot are part of it.",
+                "Time from receipt to outcome",
+                _quantiles_there("slipway_request_seconds"),
+                "Includes the wait for a slot.",
                 unit="s",
             ),
             Panel(
-                "Creation",
+                "Creation time",
                 _quantiles_there("slipway_creation_seconds"),
-                "How long Bedrock took to create, by its own clock.",
+                "From the creation of a deployment until it is Active or Failed, by Bedrock's clock.",
                 unit="s",
+            ),
+            Panel(
+                "Messages in the queues",
+                (("max by (queue, state) (slipway_backlog_messages$only)", "{{queue}}, {{state}}"),),
+                "As SQS counts them. In flight: received by a replica.",
+            ),
+            Panel(
+                "Problems by reason",
+                (("max by (reason) (slipway_problems$only) > 0", "{{reason}}"),),
+                "What the replicas report on their status pages.",
+                stacked=True,
             ),
         ),
     ),
     (
-        "The targets",
+        "Quotas and targets",
         (
             Panel(
-                "In line for a slot",
-                (("sum by (target) (slipway_requests_waiting_for_slot$there)", "{{target}}"),),
-                "Each target has a line of its own; in all replicas.",
-                stacked=True,
-            ),
-            Panel(
-                "In creation",
-                (("sum by (target) (slipway_deployments_in_flight$there)", "{{target}}"),),
-                "Deployments that Slipway has in creation, of all replicas.",
-                stacked=True,
-            ),
-            Panel(
-                "Deployments in the account",
+                "Quota of deployments in total",
                 (
-                    ("max by (target) (slipway_account_deployments$there)", "in all, {{target}}"),
-                    ("max by (target) (slipway_account_deployments_creating$there)", "in creation, {{target}}"),
+                    ('max by (target) (slipway_quota_used{scope="total", $chosen_there})', "used, {{target}}"),
+                    ('max by (target) (slipway_quota_limit{scope="total", $chosen_there})', "limit, {{target}}"),
                 ),
-                "Everybody's, as far as Slipway has had to count them.",
+                "Everybody's deployments. If used is at the limit, only a delete frees a slot. No limit: it is not known.",
             ),
             Panel(
-                "Creates refused for want of a slot, in an hour",
+                "Quota of deployments in creation",
+                (
+                    ('max by (target) (slipway_quota_used{scope="creating", $chosen_there})', "used, {{target}}"),
+                    ('max by (target) (slipway_quota_limit{scope="creating", $chosen_there})', "limit, {{target}}"),
+                ),
+                "Slots become free when creations end.",
+            ),
+            Panel(
+                "Requests by target",
+                (
+                    ("sum by (target) (slipway_requests_held$there)", "in progress, {{target}}"),
+                    ("sum by (target) (slipway_requests_waiting_for_slot$there)", "waiting for a slot, {{target}}"),
+                ),
+                "Each target has a fair queue of its own.",
+            ),
+            Panel(
+                "Deployments in creation",
+                (("sum by (target) (slipway_deployments_in_flight$there)", "{{target}}"),),
+                "Those that Slipway watches, in all replicas.",
+                stacked=True,
+            ),
+            Panel(
+                "Creates refused because of a quota, per hour",
                 (("sum by (target) (increase(slipway_quota_refusals_total$there[1h]))", "{{target}}"),),
-                "How the quota is learned; each refused request keeps its place in line.",
+                "How limits are learned. A refused request keeps its queue position.",
             ),
         ),
     ),
@@ -150,35 +187,35 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         "Calls to AWS",
         (
             Panel(
-                "Calls a second",
+                "Calls per second",
                 (("sum by (operation) (rate(slipway_calls_total$only[5m]))", "{{operation}}"),),
-                "Polling costs a few calls a tick, however much is in flight.",
+                "A sweep costs a few calls, however many deployments are in flight.",
                 stacked=True,
             ),
             Panel(
-                "Calls that were not applied, a second",
+                "Calls not applied, per second",
                 (
                     (
                         'sum by (operation, answer) (rate(slipway_calls_total{answer!="Applied", $chosen}[5m]))',
                         "{{operation}} {{answer}}",
                     ),
                 ),
-                "Throttled calls slow their own operation down, and no other.",
+                "Throttled, denied, refused or unanswered. A throttled operation is called more slowly; others are not.",
                 stacked=True,
             ),
             Panel(
                 "Duration of a sweep",
                 _quantiles_there("slipway_sweep_seconds", "30m"),
-                "One look at everything in flight.",
+                "One List pass over all deployments in flight.",
                 unit="s",
             ),
             Panel(
-                "Sweeps, in an hour",
+                "Sweeps per hour",
                 (
-                    ("sum by (target) (increase(slipway_sweeps_total$there[1h]))", "done, {{target}}"),
+                    ("sum by (target) (increase(slipway_sweeps_total$there[1h]))", "completed, {{target}}"),
                     ("sum by (target) (increase(slipway_sweeps_failed_total$there[1h]))", "failed, {{target}}"),
                 ),
-                "While sweeps fail, ends are heard of late, and nothing else happens.",
+                "While sweeps fail, outcomes are noticed late.",
             ),
         ),
     ),
@@ -186,26 +223,26 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         "The daemon",
         (
             Panel(
-                "Lease margin",
+                "Shortest remaining lease",
                 (("slipway_lease_margin_seconds$only", "{{instance}}"),),
-                "The shortest time for which a lease still holds: far from 0, always.",
+                "Of all messages in progress. Near 0 another replica may receive a message.",
                 unit="s",
                 width=8,
             ),
             Panel(
-                "Lateness of the event loop",
+                "Delay of the event loop",
                 (
                     ("slipway_loop_lag_seconds$only", "{{instance}}"),
-                    ("slipway_loop_longest_stall_seconds$only", "{{instance}}, longest ever"),
+                    ("slipway_loop_longest_stall_seconds$only", "{{instance}}, longest since the start"),
                 ),
-                "Beyond 5 s /livez says that the process should be restarted.",
+                "Beyond 5 s /livez fails, and the process is restarted.",
                 unit="s",
                 width=8,
             ),
             Panel(
-                "What should not happen, in an hour",
+                "Faults per hour",
                 (
-                    ("sum(increase(slipway_faults_total$only[1h]))", "bugs"),
+                    ("sum(increase(slipway_faults_total$only[1h]))", "exceptions (bugs)"),
                     ("sum(increase(slipway_leases_lost_total$only[1h]))", "leases lost"),
                     (
                         "sum by (target) (increase(slipway_unknown_answers_total$there[1h]))",
@@ -213,13 +250,13 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     ),
                     ("sum(increase(slipway_duplicate_deliveries_total$only[1h]))", "duplicate deliveries"),
                 ),
-                "Only the first is a mistake; the others are weather, and are dealt with.",
+                "Only exceptions are bugs. The others are handled.",
                 width=8,
             ),
             Panel(
                 "CPU",
                 (("rate(process_cpu_seconds_total$only[5m])", "{{instance}}"),),
-                "Of one core.",
+                "Share of one core.",
                 unit="percentunit",
                 width=8,
             ),
@@ -230,7 +267,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                     ("slipway_clock_skew_seconds$only", "{{instance}}, clock ahead of AWS's"),
                     ("slipway_credentials_left_seconds$only", "{{instance}}, credentials valid for"),
                 ),
-                "Beyond 5 minutes of skew AWS refuses signatures. Keys that do not run out are not shown.",
+                "Beyond 5 minutes of skew AWS refuses signatures. Credentials that do not expire are not shown.",
                 unit="s",
                 width=8,
             ),
@@ -294,7 +331,10 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
         {
             "refId": chr(ord("A") + at),
             "datasource": _SOURCE,
-            "expr": query.replace("$there", f"{{{_OF_TARGETS}}}").replace("$only", "{$chosen}").replace("$chosen", _CHOSEN),
+            "expr": query.replace("$there", f"{{{_OF_TARGETS}}}")
+            .replace("$chosen_there", _OF_TARGETS)
+            .replace("$only", "{$chosen}")
+            .replace("$chosen", _CHOSEN),
             "legendFormat": legend,
         }
         for at, (query, legend) in enumerate(panel.queries)
@@ -307,6 +347,12 @@ def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
         del defaults["min"]
     return {"id": number, "type": panel.kind, "title": panel.title, "description": panel.why, "datasource": _SOURCE,
             "gridPos": place, "targets": targets, "fieldConfig": {"defaults": defaults, "overrides": []}}  # fmt: skip
+
+
+def _query(text: str) -> str:
+    """Return a query with what is chosen on top of the page."""
+    there = text.replace("$there", "{$chosen_there}").replace("$chosen_there", _OF_TARGETS)
+    return there.replace("$only", "{$chosen}").replace("$chosen", _CHOSEN)
 
 
 def main() -> None:

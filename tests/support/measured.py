@@ -8,12 +8,14 @@ from contextlib import redirect_stdout
 
 from prometheus_client import Metric
 
+from slipway.core.diagnostics.status import Backlog
 from slipway.http.health import LoopLagMonitor
 from slipway.http.metrics import Measures, registry_of
 from slipway.logs import Losses
 from tests.simulator.bedrock import Rules
 from tests.simulator.simulation import World
 from tests.simulator.virtual_loop import run
+from tests.support.diagnosis import diagnosis_of
 
 
 def measured(requests: int = 3) -> tuple[list[Metric], list[Metric]]:
@@ -31,7 +33,10 @@ def measured(requests: int = 3) -> tuple[list[Metric], list[Metric]]:
         world.sqs.put("{}", group="x")
         await world.until(lambda: slipway.counters.endings["Active"] > 0 and slipway.slots.waiting > 0)
         slipway.counters.replies["Told"] += 1
-        measures = Measures(slipway, LoopLagMonitor(), calls, Losses(), skew=lambda: 0.5, credentials_left=lambda: 900.0)
+        queues = {"requests": Backlog(1, 2, 0), "dead_letters": Backlog(1, 0, 0)}
+        diagnosis = diagnosis_of(slipway, calls, queues)
+        await diagnosis.backlogs.refresh()
+        measures = Measures(diagnosis, LoopLagMonitor(), calls, Losses(), skew=lambda: 0.5, credentials_left=lambda: 900.0)
         taken.extend(measures.collect())
         standard.extend(registry_of(measures).collect())
         await world.stop()

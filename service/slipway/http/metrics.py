@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, TypeVar, get_args
 
@@ -17,14 +18,15 @@ from prometheus_client.registry import Collector
 
 from slipway import __version__
 from slipway.aws.connect import ANSWERS, OPERATIONS
+from slipway.core.diagnostics.severity import ProblemKind, Severity, severity_of
 from slipway.core.events.callbacks import Callback
 from slipway.core.lifecycle.outcomes import OutcomeKind, Settlement
-from slipway.http.health import LoopLagMonitor
+from slipway.http.health import Diagnosis, LoopLagMonitor
 from slipway.logs import Losses
 from slipway.worker.kernel.telemetry import Histogram
 from slipway.worker.publishing.callbacks import UNDELIVERED
+from slipway.worker.queue.dead_letter import GIVEN_UP, SENT
 from slipway.worker.runtime.target_runtime import TargetRuntime
-from slipway.worker.runtime.worker import Worker
 
 T = TypeVar("T")
 
@@ -42,7 +44,7 @@ class Measures(Collector):
 
     def __init__(
         self,
-        slipway: Worker,
+        diagnosis: Diagnosis,
         pulse: LoopLagMonitor,
         calls: Mapping[tuple[str, str], int],
         lost: Losses,
@@ -50,7 +52,8 @@ class Measures(Collector):
         skew: Callable[[], float | None],
         credentials_left: Callable[[], float | None],
     ) -> None:
-        self._slipway = slipway
+        self._diagnosis = diagnosis
+        self._slipway = diagnosis.slipway
         self._pulse = pulse
         self._calls = calls
         self._lost = lost
@@ -62,12 +65,7 @@ class Measures(Collector):
         yield InfoMetricFamily("slipway_build", "Version of Slipway.", {"version": __version__})
         yield from self._counters()
         yield from self._gauges()
-        tally = self._slipway.counters
-        yield _histogram(
-            "slipway_request_seconds",
-            "Time from the first receipt of a request to its published outcome.",
-            tally.request_seconds,
-        )
+        yield from self._state()
         yield from self._of_targets()
 
     def _counters(self) -> Iterator[Metric]:
@@ -90,18 +88,21 @@ class Measures(Collector):
         yield _counter(
             "slipway_requests_put_off", "Requests continued later because their outcome could not be published.", tally.put_off
         )
-        yield _labelled(
-            "slipway_dead_letters", "Messages sent to the dead-letter queue, by result.", "result", tally.dead_letters
-        )
+        dead_letters = _all((SENT, GIVEN_UP), tally.dead_letters)
+        yield _labelled("slipway_dead_letters", "Messages sent to the dead-letter queue, by result.", "result", dead_letters)
         yield _counter("slipway_adoptions", "Requests that adopted an existing deployment.", tally.adoptions)
         yield _counter(
             "slipway_requests_postponed", "Waiting requests returned to the queue to make room for others.", tally.postponed
         )
         yield _counter("slipway_faults", "Unexpected exceptions, which are bugs.", tally.faults)
         yield _lines_lost(self._lost)
-        yield _labelled(
-            "slipway_requests_finished", "Finished requests, by outcome.", "outcome", _all(OutcomeKind, tally.endings)
+        endings = CounterMetricFamily(
+            "slipway_requests_finished", "Finished requests, by outcome.", labels=["target", "outcome"]
         )
+        for name, site in self._slipway.runtimes.items():
+            for outcome, count in sorted(_all(OutcomeKind, site.counters.endings).items()):
+                endings.add_metric([name, outcome], count)
+        yield endings
         yield _labelled(
             "slipway_settlements", "Settled messages, by settlement.", "settlement", _all(_SETTLEMENTS, tally.settlements)
         )
@@ -118,23 +119,24 @@ class Measures(Collector):
 
     def _gauges(self) -> Iterator[Metric]:
         slipway = self._slipway
-        yield GaugeMetricFamily("slipway_requests_held", "Requests in progress in this replica.", len(slipway.held_leases))
-        waits = GaugeMetricFamily(
-            "slipway_requests_waiting", "Requests in progress, by the reason why they wait.", labels=["reason"]
+        held = Counter(slipway.runtime_of(lease).target.name for lease in slipway.held_leases)
+        yield _by_target(
+            "slipway_requests_held", "Requests in progress in this replica.", {name: held[name] for name in slipway.runtimes}
         )
-        for reason, count in sorted(slipway.waits().items()):
-            waits.add_metric([reason], count)
+        waits = GaugeMetricFamily(
+            "slipway_requests_waiting", "Requests in progress, by the reason why they wait.", labels=["target", "reason"]
+        )
+        for (name, reason), count in sorted(slipway.waits_by_target().items()):
+            waits.add_metric([name, reason], count)
         yield waits
         yield GaugeMetricFamily(
             "slipway_requests_waiting_for_turn",
             "Requests that wait for an earlier request for the same deployment.",
             len(slipway.request_order),
         )
-        yield GaugeMetricFamily(
-            "slipway_oldest_request_seconds",
-            "Age of the oldest request in progress, since its first receipt.",
-            slipway.oldest_seconds(),
-        )
+        if slipway.held_leases:
+            text = "Age of the oldest request in progress, since its first receipt. Absent if none is."
+            yield GaugeMetricFamily("slipway_oldest_request_seconds", text, slipway.oldest_seconds())
         yield GaugeMetricFamily(
             "slipway_lease_margin_seconds", "Shortest remaining lease of all messages in progress.", slipway.lease_margin()
         )
@@ -146,6 +148,59 @@ class Measures(Collector):
             yield GaugeMetricFamily("slipway_clock_skew_seconds", "How far the host's clock is ahead of AWS's clock.", skew)
         if (left := self._credentials_left()) is not None:
             yield GaugeMetricFamily("slipway_credentials_left_seconds", "Remaining validity of the AWS credentials.", left)
+
+    def _state(self) -> Iterator[Metric]:
+        """Yield the severity, and the message counts of the queues as far as they are known."""
+        problems = self._diagnosis.problems()
+        count = _all(ProblemKind, Counter(problem.kind.value for problem in problems))
+        reasons = GaugeMetricFamily("slipway_problems", "Problems that the daemon reports, by reason.", labels=["reason"])
+        for reason, number in sorted(count.items()):
+            reasons.add_metric([reason], number)
+        yield reasons
+        is_blocked = severity_of(problems) is Severity.BLOCKED
+        yield GaugeMetricFamily(
+            "slipway_blocked", "Whether requests wait and only a person can let them continue: 1 or 0.", int(is_blocked)
+        )
+        backlogs = GaugeMetricFamily(
+            "slipway_backlog_messages",
+            "Messages in a queue, by whether a replica has received them, as SQS counts them. Absent if not known.",
+            labels=["queue", "state"],
+        )
+        for queue, backlog in self._diagnosis.backlogs.known().items():
+            for state, number in (
+                ("visible", backlog.visible),
+                ("in_flight", backlog.in_flight),
+                ("delayed", backlog.delayed),
+            ):
+                backlogs.add_metric([queue, state], number)
+        yield backlogs
+
+    def _quotas(self) -> Iterator[Metric]:
+        """Yield what is known of the quotas of each account: what is not known is absent."""
+        used = GaugeMetricFamily(
+            "slipway_quota_used",
+            "Deployments in creation and in total in the account, whoever created them. Absent if not counted lately.",
+            labels=["target", "scope"],
+        )
+        limit = GaugeMetricFamily(
+            "slipway_quota_limit",
+            "Limit of deployments in creation and in total, from the settings or learned. Absent if not known.",
+            labels=["target", "scope", "source"],
+        )
+        for name, site in self._slipway.runtimes.items():
+            quota = site.slots.quota
+            if (counts := site.slots.known_counts()) is not None:
+                used.add_metric([name, "creating"], counts.creating)
+                used.add_metric([name, "total"], counts.total)
+            limits = (
+                ("creating", quota.limit_in_creation, quota.max_creating),
+                ("total", quota.limit_in_total, quota.max_total),
+            )
+            for scope, value, configured in limits:
+                if value:
+                    limit.add_metric([name, scope, "settings" if value == configured else "learned"], value)
+        yield used
+        yield limit
 
     def _of_targets(self) -> Iterator[Metric]:
         """Yield the metrics of each target."""
@@ -168,11 +223,11 @@ class Measures(Collector):
         in_flight, waiting = of(lambda site: site.watcher.in_flight), of(lambda site: site.slots.waiting)
         yield _by_target("slipway_deployments_in_flight", "Deployments in creation that this replica watches.", in_flight)
         yield _by_target("slipway_requests_waiting_for_slot", "Requests that wait for a creation slot.", waiting)
-        creating, total = of(lambda site: site.slots.counts.creating), of(lambda site: site.slots.counts.total)
-        yield _by_target(
-            "slipway_account_deployments_creating", "Deployments in creation in the account, whoever created them.", creating
+        yield from self._quotas()
+        requests = of(lambda site: site.counters.request_seconds)
+        yield _histograms(
+            "slipway_request_seconds", "Time from the first receipt of a request to its published outcome.", requests
         )
-        yield _by_target("slipway_account_deployments", "Deployments in the account at the last full sweep.", total)
         creations, sweeps = of(lambda site: site.counters.creation_seconds), of(lambda site: site.counters.sweep_seconds)
         yield _histograms(
             "slipway_creation_seconds", "Time from the creation of a deployment until it is Active or Failed.", creations
@@ -235,10 +290,6 @@ def _by_target(name: str, text: str, values: Mapping[str, float]) -> Metric:
     for target, value in values.items():
         family.add_metric([target], value)
     return family
-
-
-def _histogram(name: str, text: str, histogram: Histogram) -> Metric:
-    return HistogramMetricFamily(name, text, buckets=_buckets(histogram), sum_value=histogram.total)
 
 
 def _histograms(name: str, text: str, histograms: Mapping[str, Histogram]) -> Metric:

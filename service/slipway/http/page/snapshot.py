@@ -5,6 +5,7 @@ The cost of a snapshot is linear in the number of requests in progress.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nsmallest
@@ -168,7 +169,7 @@ def view_of(
         failed_today=slipway.history.failures_of_a_day(now),
         dead_letters=dead_letters,
         now=now,
-        endings=dict(slipway.counters.endings),
+        endings=dict(sum((site.counters.endings for site in slipway.runtimes.values()), Counter[str]())),
         active_seconds=slipway.history.active_seconds,
         problems=problems,
     )

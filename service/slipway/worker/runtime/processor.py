@@ -201,7 +201,7 @@ class MessageProcessor:
                 lease.end()
                 source = self._runtimes[request.target].target.source
                 publication = announce_outcome(_as_announced(request, outcome), outcome, times_of(lease, request), source)
-                self._counters.endings[outcome.kind.value] += 1
+                self._runtimes[request.target].counters.endings[outcome.kind.value] += 1
             await self._announce(publication, lease)
             lease.is_announced = True
             if reply_target is not None and may_reply:
@@ -353,9 +353,10 @@ class MessageProcessor:
         """Record a finished request: history, counters, trace and one log line."""
         times = times_of(lease, request)
         seconds = max(0.0, times.now - times.received)
-        self._counters.endings[outcome.kind.value] += 1
+        counters = self._runtimes[request.target].counters
+        counters.endings[outcome.kind.value] += 1
         self._counters.adoptions += outcome.adopted
-        self._counters.request_seconds.add(seconds)
+        counters.request_seconds.add(seconds)
         finished = FinishedRequest(
             request_id=request.request_id,
             message_id=lease.delivery.origin,

@@ -54,6 +54,8 @@ from slipway.worker.scheduling.watcher import Watcher
 
 log = structlog.get_logger()
 
+WAITS: Final = tuple(Reason)[tuple(Reason).index(Reason.PREDECESSOR) :]
+"""The reasons that are waits; the others are those of outcomes."""
 FAULT_PAUSE_SECONDS: Final = 1.0
 """Before the second attempt; five times as long before each further one."""
 LONGEST_FAULT_PAUSE_SECONDS: Final = 60.0
@@ -258,14 +260,22 @@ class Worker:
 
     def waits(self) -> Counter[Reason]:
         """Return the number of leased requests by what they wait for now."""
-        counts = Counter(lease.why for lease in self.held_leases if lease.why is not None)
-        other = {name: why for name, runtime in self.runtimes.items() if (why := runtime.slots.why()[0]) is not Reason.NO_SLOT}
-        if other and counts[Reason.NO_SLOT]:
-            in_line = (self.runtime_of(lease).target.name for lease in self.held_leases if lease.why is Reason.NO_SLOT)
-            for name, number in Counter(in_line).items():
-                counts[Reason.NO_SLOT] -= number
-                counts[other.get(name, Reason.NO_SLOT)] += number
+        counts: Counter[Reason] = Counter()
+        for (_, reason), number in self.waits_by_target().items():
+            counts[reason] += number
         return +counts
+
+    def waits_by_target(self) -> Counter[tuple[str, Reason]]:
+        """Return the number of leased requests by target and by what they wait for now; 0 for waits that nothing is in."""
+        counts = Counter({(name, reason): 0 for name in self.runtimes for reason in WAITS})
+        for lease in self.held_leases:
+            if lease.why is not None:
+                counts[self.runtime_of(lease).target.name, lease.why] += 1
+        for name, runtime in self.runtimes.items():
+            if (why := runtime.slots.why()[0]) is not Reason.NO_SLOT:
+                counts[name, why] += counts[name, Reason.NO_SLOT]
+                counts[name, Reason.NO_SLOT] = 0
+        return counts
 
     def lease_margin(self) -> float:
         """Return the seconds until the first lease ends; a whole lease if there is none."""
