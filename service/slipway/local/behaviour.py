@@ -42,7 +42,7 @@ class Behaviour:
     failure_message: str = "The model artifacts could not be loaded: incompatible adapter rank."
     """What Get says of a Failed deployment."""
     endless_names: str = "^endless-"
-    """Deployments whose name this pattern finds stay in creation for ever."""
+    """Deployments whose name matches this pattern never leave creation."""
     invalid_names: str = ""
     """Deployments whose name this pattern finds, if there is one, are refused: for reasons that AWS alone knows."""
     status_text: str = ""
@@ -74,7 +74,7 @@ class Behaviour:
     foreign_models: bool = False
     """Whether models of another account or Region can be deployed."""
     model_shown: str = ""
-    """What GetCustomModel says of every model, if anything, instead of the truth: a status that nobody knows."""
+    """Status that GetCustomModel returns for every model; empty for the real one. An unknown status can be tried with it."""
     jobs: Mapping[str, str] = field(default_factory=dict)
     """Status of customization jobs by ARN or name: InProgress, Completed, Failed, Stopped or Missing; any other job is
     Completed. Its model has the ARN of the job, with `custom-model` in it."""

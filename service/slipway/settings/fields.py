@@ -13,9 +13,9 @@ _WEIGHT: Final = r"[^,]{1,64}=[1-9][0-9]{0,2}"
 wrapped = TextWrapper(110, initial_indent="# ", subsequent_indent="#   ").fill
 """Returns a line of a settings file as wrapped comments."""
 _HEAD: Final = """\
-# Slipway's settings with their defaults, as the program reads them. A file of your own has only what differs, and is
-# named by SLIPWAY_CONFIG or --config; environment variables override both.
-# Region, credentials and endpoints are the AWS SDK's: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and the like.
+# Slipway's settings with their defaults. Your own file needs only the settings that differ; name it with SLIPWAY_CONFIG
+# or --config. Environment variables override both files.
+# Region, credentials and endpoints are the AWS SDK's: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL and others.
 """
 
 
@@ -82,7 +82,7 @@ SETTINGS: Final = (
         unit="seconds",
         least=1,
         most=604_800,
-        doc="Longest time for a request without a timeout of its own, from its first receipt.",
+        doc="Longest time from the first receipt of a request that sets no timeout.",
         reason="2 hours are more than twice the slowest reported creation.",
     ),
     Field(
