@@ -60,5 +60,5 @@ def test_an_event_is_read_in_full(form: dict[str, Any]) -> None:
     assert read is not None
     assert (read.event_id, read.request_id, read.outcome, read.action) == (event["id"], "r-1", "Failed", "deploy")
     assert (read.name, read.reason, read.text, read.target) == ("bot", "DeploymentFailed", "no capacity", "west")
-    assert (read.model_arn, read.arn) == (event["data"]["modelArn"], event["subject"])
+    assert (read.model_arn, read.arn) == (event["data"]["modelArn"], event["data"]["customModelDeploymentArn"])
     assert read.is_terminal

@@ -101,7 +101,7 @@ async def test_update_and_back(reply_target: ReplyTo) -> None:
     data = await reply_target.ask(sample("update.json"))
     new = json.loads(sample("update.json"))["modelArn"]
     assert (data["action"], data["outcome"]) == ("update", "Updated")
-    assert (data["modelArn"], data["formerModelArn"], data["status"]) == (new, MODEL, "Active")
+    assert (data["modelArn"], data["formerModelArn"], data["deploymentStatus"]) == (new, MODEL, "Active")
     made = reply_target.box.bedrock.account().made[0]
     assert made.model_arn(reply_target.box.bedrock.now()) == new
     body = {"action": "update", "customModelDeploymentIdentifier": made.arn, "modelArn": MODEL, "requestId": "back"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import replace
+from typing import Any
 
 from slipway.local.behaviour import Behaviour
 from slipway.local.stack import LocalAws
@@ -14,6 +15,11 @@ from tests.e2e.daemons import MODEL, a_request, daemon, listening
 QUICK = Behaviour(max_creating=50, max_total=500, creation_seconds=(0.5, 1.0))
 WAIT = ("--wait", "--at-most", "300")
 NOBODY = {"SLIPWAY_HTTP_PORT": "0"}
+
+
+def about(event: dict[str, Any]) -> tuple[str, str | None]:
+    """Return what an event says, and of which deployment."""
+    return event["data"]["outcome"], event["data"].get("customModelDeploymentArn")
 
 
 async def test_a_request_is_cancelled_and_whoever_follows_either_is_told() -> None:
@@ -46,8 +52,9 @@ async def test_a_request_is_cancelled_and_whoever_follows_either_is_told() -> No
         words = ("--smoke-test", "Say ready.", "--smoke-expect", "never", "--smoke-no-gate", "--expires-after", "P7D")
         ran = await typed(box, "deploy", "bot", MODEL, *words, "--reply-to", box.results_url, *WAIT, **near)
         assert ran.code == 0, ran.out
-        await results.until(lambda: [event["subject"] for event in results.events].count(ran.lines[-1][2]) == 2)
-        (told, copy) = [event["data"] for event in results.events if event["subject"] == ran.lines[-1][2]]
+        arn = ran.lines[-1][2]
+        await results.until(lambda: [about(event) for event in results.events].count(("Active", arn)) == 2)
+        told, copy = (event["data"] for event in results.events if about(event) == ("Active", arn))
         assert told == copy, "on the topic, and where it was to be answered"
         assert told["smokeTest"]["passed"] is False
         assert "slipway:expires" in {tag["key"] for tag in box.bedrock.account().made[-1].tags}

@@ -219,7 +219,7 @@ async def _until_polled(sqs: Any, url: str, polling: asyncio.Task[Any]) -> None:
 async def test_a_topic_delivers_raw_and_wrapped_and_by_filter(sqs: Any, sns: Any) -> None:
     topic = (await sns.create_topic(Name=fresh("topic")))["TopicArn"]
     raw, wrapped = await make_queue(sqs), await make_queue(sqs)
-    only_active = json.dumps({"status": ["Active"]})
+    only_active = json.dumps({"outcome": ["Active"]})
     await sns.subscribe(
         TopicArn=topic, Protocol="sqs", Endpoint=await arn_of(sqs, raw), Attributes={"RawMessageDelivery": "true"}
     )
@@ -227,16 +227,16 @@ async def test_a_topic_delivers_raw_and_wrapped_and_by_filter(sqs: Any, sns: Any
         TopicArn=topic, Protocol="sqs", Endpoint=await arn_of(sqs, wrapped), Attributes={"FilterPolicy": only_active}
     )
     entries = [
-        {"Id": status, "Message": status, "MessageAttributes": {"status": {"DataType": "String", "StringValue": status}}}
-        for status in ("Active", "Failed")
+        {"Id": outcome, "Message": outcome, "MessageAttributes": {"outcome": {"DataType": "String", "StringValue": outcome}}}
+        for outcome in ("Active", "Failed")
     ]
     published = await sns.publish_batch(TopicArn=topic, PublishBatchRequestEntries=entries)
     assert [one["Id"] for one in published["Successful"]] == ["Active", "Failed"]
     plain = await receive(sqs, raw)
-    assert [(one["Body"], one["MessageAttributes"]["status"]["StringValue"]) for one in plain] == [
+    assert [(one["Body"], one["MessageAttributes"]["outcome"]["StringValue"]) for one in plain] == [
         ("Active", "Active"),
         ("Failed", "Failed"),
     ]
     (envelope,) = [json.loads(one["Body"]) for one in await receive(sqs, wrapped)]
     assert (envelope["Type"], envelope["Message"], envelope["TopicArn"]) == ("Notification", "Active", topic)
-    assert envelope["MessageAttributes"] == {"status": {"Type": "String", "Value": "Active"}}
+    assert envelope["MessageAttributes"] == {"outcome": {"Type": "String", "Value": "Active"}}

@@ -49,9 +49,12 @@ def parsed(publication: Publication) -> dict[str, object]:
     return dict(event)
 
 
+def a_deployment(status: Status = Status.ACTIVE, created: float = 1_764_000_010.0, failure: str | None = None) -> Deployment:
+    return Deployment(ARN, "bot", MODEL, status, status.value, created, 1_764_000_090.5, failure)
+
+
 def an_outcome(kind: OutcomeKind = OutcomeKind.ACTIVE, failure: str | None = None) -> Outcome:
-    deployment = Deployment(ARN, "bot", MODEL, Status.ACTIVE, "Active", 1_764_000_010.0, 1_764_000_090.5, failure)
-    return Outcome(kind, None, None, deployment)
+    return Outcome(kind, None, None, a_deployment(failure=failure))
 
 
 def test_an_outcome_in_full() -> None:
@@ -61,9 +64,10 @@ def test_an_outcome_in_full() -> None:
         "id": event["id"],
         "source": SOURCE,
         "type": "slipway.deployment.active.v1",
-        "subject": ARN,
+        "subject": "r-1",
         "time": "2025-11-24T16:01:40.000Z",
         "datacontenttype": "application/json",
+        "dataschema": "urn:slipway:schema:event:v1#/properties/data",
         "data": {
             "requestId": "r-1",
             "action": "deploy",
@@ -75,11 +79,14 @@ def test_an_outcome_in_full() -> None:
                 "receivedAt": "2025-11-24T16:00:00.000Z",
                 "secondsSinceReceived": 100.0,
                 "deadline": "2025-11-24T18:00:00.000Z",
+                "secondsWaited": 10.0,
+                "secondsInCreation": 80.5,
             },
             "tenant": "support",
             "tags": [{"key": "team", "value": "support"}],
             "customModelDeploymentArn": ARN,
-            "status": "Active",
+            "console": "https://us-east-1.console.aws.amazon.com/bedrock/home?region=us-east-1#/custom-models",
+            "deploymentStatus": "Active",
             "createdAt": "2025-11-24T16:00:10.000Z",
             "lastUpdatedAt": "2025-11-24T16:01:30.500Z",
         },
@@ -92,6 +99,44 @@ def test_the_id_depends_on_what_was_asked_and_how_it_ended_and_on_nothing_else()
     other = announce_outcome(REQUEST, an_outcome(OutcomeKind.TIMED_OUT), TIMES, SOURCE)
     assert once.event_id == again.event_id != other.event_id
     assert once.event_id == "65ed8928-3819-5662-85a0-09ef95baa58b", "pinned: it must not change between versions"
+
+
+def test_the_attributes_for_filter_policies_leave_room_for_a_trace() -> None:
+    failed = Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED, "it failed", an_outcome().deployment)
+    attributes = announce_outcome(REQUEST, failed, TIMES, SOURCE).attributes
+    assert attributes == {
+        "outcome": "Failed",
+        "action": "deploy",
+        "deploymentName": "bot",
+        "requestId": "r-1",
+        "tenant": "support",
+        "target": "default",
+        "account": "123456789012",
+        "region": "us-east-1",
+        "reason": "DeploymentFailed",
+    }
+    assert len(attributes) + len({"traceparent"}) <= 10, "SNS delivers raw messages with ten attributes at most"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "phases"),
+    [
+        (an_outcome(), {"secondsWaited": 10.0, "secondsInCreation": 80.5}),
+        (Outcome(OutcomeKind.TIMED_OUT, deployment=a_deployment(Status.CREATING)), {"secondsWaited": 10.0}),
+        (Outcome(OutcomeKind.ACTIVE, deployment=a_deployment(created=1_763_000_000.0), adopted=True), {}),
+        (Outcome(OutcomeKind.TIMED_OUT), {}),
+    ],
+    ids=["ended", "in creation", "older than the request", "nothing created"],
+)
+def test_the_phases_of_a_deploy_are_told_as_far_as_they_are_known(outcome: Outcome, phases: dict[str, float]) -> None:
+    times = dict(parsed(announce_outcome(REQUEST, outcome, TIMES, SOURCE))["data"]["times"])  # type: ignore[index]
+    assert {key: value for key, value in times.items() if key in {"secondsWaited", "secondsInCreation"}} == phases
+
+
+def test_a_creation_is_announced_with_its_arn() -> None:
+    event = parsed(announce_progress(REQUEST, Progress.CREATING, TIMES, SOURCE, arn=ARN))
+    assert event["data"]["customModelDeploymentArn"] == ARN  # type: ignore[index]
+    assert event["data"]["console"].startswith("https://us-east-1.console.aws.amazon.com/")  # type: ignore[index]
 
 
 @pytest.mark.parametrize("progress", list(Progress))

@@ -159,7 +159,7 @@ def test_each_event_is_a_message_of_its_own(document: dict[str, Any], word: str)
     attributes = jsonschema.Draft7Validator(document["components"]["schemas"]["attributes"])
     attributes.validate(dict(said[word].attributes))
     message = document["components"]["messages"][name]
-    assert (message["name"], message["title"]) == (said[word].attributes["eventType"], word)
+    assert (message["name"], message["title"]) == (said[word].event["type"], word)
 
 
 def test_its_examples_are_understood(document: dict[str, Any]) -> None:

@@ -100,7 +100,7 @@ def test_a_deadline_while_it_is_busy_is_a_time_out_that_says_so() -> None:
         world.send(DELETE | {"timeout": "PT10M"})
         await world.all_answered(700)
         data = world.outcome_of("d-1")
-        assert (data["outcome"], data["reason"], data["status"]) == ("TimedOut", "Busy", "Creating")
+        assert (data["outcome"], data["reason"], data["deploymentStatus"]) == ("TimedOut", "Busy", "Creating")
         assert len(world.account.existing()) == 1
         await world.stop()
 

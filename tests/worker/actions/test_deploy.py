@@ -205,7 +205,7 @@ def test_a_deadline_in_creation_keeps_the_deployment_and_says_what_is_known() ->
         world.ask("bot")
         await world.all_answered()
         data = world.event("bot")
-        assert (data["outcome"], data["reason"], data["status"]) == ("TimedOut", "InCreation", "Creating")
+        assert (data["outcome"], data["reason"], data["deploymentStatus"]) == ("TimedOut", "InCreation", "Creating")
         assert data["customModelDeploymentArn"] == world.account.existing()[0].arn
         await world.stop()
 

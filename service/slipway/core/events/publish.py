@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Final
 
-from slipway.core.bedrock import Deployment
+from slipway.core.bedrock import Deployment, Status
 from slipway.core.lifecycle.outcomes import Outcome, OutcomeKind, Reason
 from slipway.core.requests.models import Cancel, Delete, Deploy, Request, Update
 from slipway.core.scheduling.eta import NOTHING_KNOWN, Eta
@@ -23,6 +23,15 @@ from slipway.core.time_format import format_time
 
 LONGEST_TEXT: Final = 2048
 LONGEST_ATTRIBUTE: Final = 256
+SCHEMA_ID: Final = "urn:slipway:schema:event:v1"
+"""The `$id` of the JSON Schema of events."""
+DATA_SCHEMA: Final = f"{SCHEMA_ID}#/properties/data"
+_CONSOLES: Final = {
+    "aws": "console.aws.amazon.com",
+    "aws-us-gov": "console.amazonaws-us-gov.com",
+    "aws-cn": "console.amazonaws.cn",
+}
+"""Domains of the AWS console, by partition."""
 _ESSENTIAL: Final = frozenset(
     {
         "requestId",
@@ -85,7 +94,7 @@ def announce_outcome(request: Request, outcome: Outcome, times: Times, source: s
     return _publication(request, outcome.kind.value, outcome, times, source)
 
 
-def announce_progress(
+def announce_progress(  # noqa: PLR0913  one for each fact of the event
     request: Request,
     progress: Progress,
     times: Times,
@@ -94,9 +103,13 @@ def announce_progress(
     message: str | None = None,
     attempt: int = 1,
     prospect: Eta = NOTHING_KNOWN,
+    arn: str | None = None,
 ) -> Publication:
-    """Return the event of a progress. Each progress of an attempt, and each reason to wait, has one event id."""
-    return _publication(request, progress.value, _Wait(reason, message, attempt, prospect), times, source)
+    """Return the event of a progress. Each progress of an attempt, and each reason to wait, has one event id.
+
+    `arn` is that of the deployment, if it is known.
+    """
+    return _publication(request, progress.value, _Wait(reason, message, attempt, prospect, arn), times, source)
 
 
 def announce_rejection(message_id: str, request_id: str | None, code: str, text: str, times: Times, source: str) -> Publication:
@@ -111,8 +124,8 @@ def announce_rejection(message_id: str, request_id: str | None, code: str, text:
         "message": cut(text, LONGEST_TEXT),
         "times": _times_data(times),
     }
-    attributes = {"status": OutcomeKind.REJECTED.value, "reason": Reason.NOT_UNDERSTOOD.value, "requestId": shown_id}
-    return _envelope(OutcomeKind.REJECTED.value, [message_id], shown_id, message_id, data, attributes, times, source)
+    attributes = {"outcome": OutcomeKind.REJECTED.value, "reason": Reason.NOT_UNDERSTOOD.value, "requestId": shown_id}
+    return _envelope(OutcomeKind.REJECTED.value, [message_id], message_id, data, attributes, times, source)
 
 
 def announce_failure(message_id: str, text: str, times: Times, source: str) -> Publication:
@@ -129,8 +142,8 @@ def announce_failure(message_id: str, text: str, times: Times, source: str) -> P
         "message": cut(text, LONGEST_TEXT),
         "times": _times_data(times),
     }
-    attributes = {"status": word, "reason": reason, "requestId": message_id}
-    return _envelope(word, [message_id], message_id, message_id, data, attributes, times, source)
+    attributes = {"outcome": word, "reason": reason, "requestId": message_id}
+    return _envelope(word, [message_id], message_id, data, attributes, times, source)
 
 
 def minimal(publication: Publication) -> Publication:
@@ -139,7 +152,7 @@ def minimal(publication: Publication) -> Publication:
     data["requestId"] = cut(str(data["requestId"]), LONGEST_ATTRIBUTE)
     event = {key: value for key, value in publication.event.items() if key != "traceparent"} | {"data": data}
     event["subject"] = cut(str(event["subject"]), LONGEST_ATTRIBUTE)
-    attributes = {key: value for key, value in publication.attributes.items() if key in {"eventType", "status"}}
+    attributes = {key: value for key, value in publication.attributes.items() if key in {"outcome", "account", "region"}}
     return Publication(publication.event_id, event, attributes, publication.event_id)
 
 
@@ -149,6 +162,7 @@ class _Wait:
     message: str | None
     attempt: int
     prospect: Eta
+    arn: str | None
     deployment: Deployment | None = None
 
 
@@ -161,7 +175,7 @@ def _publication(request: Request, word: str, state: Outcome | _Wait, times: Tim
     data |= _outcome_data(request, state) if isinstance(state, Outcome) else _wait_data(state)
     if isinstance(request, Deploy) and request.retries:
         data["attempt"] = state.attempt
-    data["times"] = _times_data(times)
+    data["times"] = _times_data(times) | (_phases(request, deployment, times) if deployment else {})
     options = (("trigger", request.trigger), ("tenant", request.tenant), ("target", request.target_label))
     data |= {key: value for key, value in options if value is not None}
     if isinstance(request, Deploy) and request.tags:
@@ -172,16 +186,18 @@ def _publication(request: Request, word: str, state: Outcome | _Wait, times: Tim
         data["message"] = cut(state.message, LONGEST_TEXT)
     if deployment is not None:
         data |= _deployment_data(deployment, exists=word != OutcomeKind.DELETED.value)
+    elif isinstance(state, _Wait) and state.arn is not None:
+        data |= _links(state.arn)
     attributes = {
-        "status": word,
+        "outcome": word,
         "action": request.action,
         "deploymentName": name,
         "requestId": request.request_id,
         "tenant": request.tenant or "",
+        "target": request.target,
         "reason": state.reason.value if state.reason else "",
     }
-    subject = deployment.arn if deployment else request.name
-    return _envelope(word, _identity(request, state, word), subject, request.name, data, attributes, times, source)
+    return _envelope(word, _identity(request, state, word), request.name, data, attributes, times, source)
 
 
 def _identity(request: Request, state: Outcome | _Wait, word: str) -> list[str]:
@@ -244,7 +260,8 @@ def _action_data(request: Request, outcome: Outcome) -> dict[str, object]:
 def _deployment_data(deployment: Deployment, *, exists: bool) -> dict[str, object]:
     data: dict[str, object] = {"customModelDeploymentArn": deployment.arn}
     if exists:
-        data["status"] = deployment.status_text
+        data |= _links(deployment.arn)
+        data["deploymentStatus"] = deployment.status_text
     data["createdAt"] = format_time(deployment.created_at)
     if deployment.updated_at is not None:
         data["lastUpdatedAt"] = format_time(deployment.updated_at)
@@ -253,10 +270,33 @@ def _deployment_data(deployment: Deployment, *, exists: bool) -> dict[str, objec
     return data
 
 
+def _links(arn: str) -> dict[str, object]:
+    """Return the ARN of a deployment, and the address of its Region's custom models in the console."""
+    data: dict[str, object] = {"customModelDeploymentArn": arn}
+    _, partition, _, region, *_ = [*arn.split(":"), "", "", "", ""]
+    if region and (console := _CONSOLES.get(partition)):
+        data["console"] = f"https://{region}.{console}/bedrock/home?region={region}#/custom-models"
+    return data
+
+
+def _phases(request: Request, deployment: Deployment, times: Times) -> dict[str, object]:
+    """Return how long a deploy waited until its deployment was created, and how long Bedrock took.
+
+    Empty if the deployment is older than the request. Bedrock rounds its times to whole seconds at most.
+    """
+    waited = deployment.created_at - times.received
+    if not isinstance(request, Deploy) or waited < -1.0:
+        return {}
+    data: dict[str, object] = {"secondsWaited": round(max(0.0, waited), 3)}
+    has_ended = deployment.status in {Status.ACTIVE, Status.FAILED}
+    if has_ended and deployment.updated_at is not None and deployment.update is None:
+        data["secondsInCreation"] = round(max(0.0, deployment.updated_at - deployment.created_at), 3)
+    return data
+
+
 def _envelope(
     word: str,
     identity: list[str],
-    subject: str,
     group: str,
     data: Mapping[str, object],
     attributes: Mapping[str, str],
@@ -270,14 +310,15 @@ def _envelope(
         "id": event_id,
         "source": source,
         "type": event_type_name,
-        "subject": subject,
+        "subject": str(data["requestId"]),
         "time": format_time(times.now),
         "datacontenttype": "application/json",
+        "dataschema": DATA_SCHEMA,
         "data": data,
     }
-    kept_attributes = {"eventType": event_type_name} | {
-        key: cut(value, LONGEST_ATTRIBUTE) for key, value in attributes.items() if value
-    }
+    _, _, account, region, *_ = [*source.split(":"), "", "", "", ""]
+    filterable = {**attributes, "account": account, "region": region}
+    kept_attributes = {key: cut(value, LONGEST_ATTRIBUTE) for key, value in filterable.items() if value}
     return Publication(event_id, event, kept_attributes, group_of(group))
 
 

@@ -1,7 +1,8 @@
 """The JSON Schema of events, and the AsyncAPI 3.0 document of the whole contract.
 
 The document describes Slipway's side: it receives requests from a queue and sends events to a topic and to reply addresses.
-Schemas lose their `$schema` in it: they use nothing that AsyncAPI's own dialect, a superset of draft 07, does not have.
+Schemas lose their `$schema` and `$id` in it: they use nothing that AsyncAPI's own dialect, a superset of draft 07, does
+not have.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from slipway.core.events.publish import LONGEST_ATTRIBUTE, LONGEST_TEXT, Progress, event_type
+from slipway.core.events.publish import DATA_SCHEMA, LONGEST_ATTRIBUTE, LONGEST_TEXT, SCHEMA_ID, Progress, event_type
 from slipway.core.events.trace_context import TRACEPARENT
 from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
 from slipway.core.requests.fields import ACTIONS, REPLY_TO
@@ -26,19 +27,21 @@ def event_schema() -> dict[str, object]:
     """Return the JSON Schema (draft 2020-12) of every published event."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
         "title": "Slipway event",
         "description": "CloudEvents 1.0, structured JSON. An event that arrives twice has the same id both times.",
         "type": "object",
-        "required": ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "data"],
+        "required": ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data"],
         "additionalProperties": False,
         "properties": {
             "specversion": {"const": "1.0"},
             "id": {"type": "string", "format": "uuid", "description": "UUIDv5 of the request and its outcome."},
             "source": {"type": "string", "pattern": "^urn:slipway:[0-9]{12}:[a-z0-9-]+$"},
             "type": {"enum": [event_type(word) for word in WORDS]},
-            "subject": {"type": "string", "description": "The deployment's ARN, else its name, else the request's id."},
+            "subject": {"type": "string", "description": "The request's id, as in data.requestId."},
             "time": _TIME,
             "datacontenttype": {"const": "application/json"},
+            "dataschema": {"const": DATA_SCHEMA, "description": "The schema of data: a part of `slipway schema event`."},
             "traceparent": {
                 "type": "string",
                 "pattern": "^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
@@ -75,7 +78,12 @@ def _data() -> dict[str, object]:
             "trigger": {"type": "string", "description": "The trigger that made the request from an upstream event."},
             "formerModelArn": {"type": "string", "description": "The model that was served before an update."},
             "customModelDeploymentArn": {"type": "string"},
-            "status": {"type": "string", "description": "The deployment's status as Bedrock returned it."},
+            "console": {
+                "type": "string",
+                "format": "uri",
+                "description": "The custom models of the deployment's Region in the AWS console.",
+            },
+            "deploymentStatus": {"type": "string", "description": "The deployment's status as Bedrock returned it."},
             "createdAt": _TIME,
             "lastUpdatedAt": _TIME,
             "failureMessage": _TEXT | {"description": "Bedrock's failure message. Cut with a mark if it is too long."},
@@ -121,6 +129,16 @@ def _data() -> dict[str, object]:
                     "receivedAt": _TIME | {"description": "When the request was first received."},
                     "secondsSinceReceived": {"type": "number", "minimum": 0},
                     "deadline": _TIME,
+                    "secondsWaited": {
+                        "type": "number",
+                        "minimum": 0,
+                        "description": "Of a deploy: from its receipt until Bedrock created the deployment.",
+                    },
+                    "secondsInCreation": {
+                        "type": "number",
+                        "minimum": 0,
+                        "description": "Of a deploy: from then until Bedrock reported Active or Failed.",
+                    },
                 },
             },
         },
@@ -275,15 +293,17 @@ def _attributes() -> dict[str, object]:
     text = {"type": "string", "maxLength": LONGEST_ATTRIBUTE}
     return {
         "type": "object",
-        "required": ["eventType", "status", "requestId"],
+        "required": ["outcome", "account", "region"],
         "additionalProperties": False,
         "properties": {
-            "eventType": {"enum": [event_type(word) for word in WORDS]},
-            "status": {"enum": list(WORDS)},
+            "outcome": {"enum": list(WORDS)},
             "action": {"enum": list(ACTIONS)},
             "deploymentName": text,
             "requestId": text,
             "tenant": text,
+            "target": text,
+            "account": text,
+            "region": text,
             "reason": {"enum": [reason.value for reason in Reason]},
             TRACEPARENT: text,
         },
@@ -294,7 +314,7 @@ _BY_WORD: Final = {kind.value: kind for kind in SUMMARIES}
 
 
 def _without_draft(schema: dict[str, object]) -> dict[str, object]:
-    return {key: value for key, value in schema.items() if key != "$schema"}
+    return {key: value for key, value in schema.items() if key not in {"$schema", "$id"}}
 
 
 def _key(word: str) -> str:

@@ -312,7 +312,8 @@ class MessageProcessor:
                 prospect = runtime.outlook.view(lease).of(reason, place() if place else None)
                 times = times_of(lease, request)
                 source = runtime.target.source
-                publication = announce_progress(request, progress, times, source, reason, message, attempt, prospect)
+                arn = lease.arn if progress is Progress.CREATING else None
+                publication = announce_progress(request, progress, times, source, reason, message, attempt, prospect, arn)
                 self._publisher.publish_best_effort(with_trace(publication, lease.trace.traceparent))
 
         return report_progress
