@@ -28,6 +28,12 @@ class Terms:
     rate: float = 0.0
     burst: float = 1.0
     is_shared: bool = False
+    most_creating: int = 0
+    """The account's quota of deployments in creation; 0 for none."""
+
+
+class QuotaExceeded(Exception):
+    """As many are in creation as may be."""
 
 
 @dataclass
@@ -72,6 +78,16 @@ class Cloud:
         self.calls: Counter[tuple[str, str]] = Counter()
         self.is_open = False
         self._waiting: deque[int] = deque(range(terms.number))
+        self._delayed: list[tuple[float, int]] = []
+        """Continuations that cannot be received yet: from when, and of which request."""
+        self._attributes: dict[int, dict[str, Any]] = {}
+        """Of the message that carries a request on."""
+        self._ends: list[float] = []
+        """When what is in creation ends, the first to end first."""
+        self.by_client: dict[str, Counter[str]] = {}
+        """Calls of each client, by its access key."""
+        self.released_at = 0.0
+        """When the latest message was given back."""
         self._held: dict[str, int] = {}
         self._leases: list[tuple[float, str]] = []
         self._until: dict[str, float] = {}
@@ -80,6 +96,8 @@ class Cloud:
         self._made: list[Made] = []
         self._created: list[float] = []
         self._by_name: dict[str, Made] = {}
+        self.tags: dict[str, list[dict[str, str]]] = {}
+        """By ARN."""
         self._by_arn: dict[str, Made] = {}
         self._buckets: dict[str, Bucket] = {}
         self.first_poll_at = 0.0
@@ -94,6 +112,7 @@ class Cloud:
         self.deleted: set[int] = set()
         self.redelivered = 0
         self.extended = 0
+        self.continued = 0
 
     def is_too_fast(self, operation: str) -> bool:
         """Take a token for a call; answer whether there was none."""
@@ -111,6 +130,10 @@ class Cloud:
         self._let_in += is_let_in
         return not is_let_in
 
+    def note(self, client: str, what: str) -> None:
+        """Count a call of a client."""
+        self.by_client.setdefault(client, Counter())[what] += 1
+
     def poll(self, most: int, seconds: int, visibility: float, answer: Callable[[bytes], None]) -> float | None:
         """Receive: answer at once where there is something, else within so many seconds, which are returned."""
         self.first_poll_at = self.first_poll_at or time.monotonic()
@@ -124,7 +147,19 @@ class Cloud:
     def open(self) -> None:
         """Let the requests be received from now on."""
         self.is_open = True
-        while self._polls and self._waiting:
+        self._answer_polls()
+
+    def send(self, body: str, attributes: dict[str, Any], delay: float) -> None:
+        """Take a message that carries a request on."""
+        number = int(json.loads(body)["requestId"].removeprefix("bench-"))
+        self._attributes[number] = attributes
+        self.continued += 1
+        heappush(self._delayed, (time.monotonic() + delay, number))
+        self._answer_polls()
+
+    def _answer_polls(self) -> None:
+        self._expire()
+        while self.is_open and self._polls and self._waiting:
             most, visibility, answer = self._polls.popleft()
             answer(self._take(most, visibility))
 
@@ -152,6 +187,7 @@ class Cloud:
                 {
                     "MessageId": f"5fea7756-0ea4-451a-a703-{number:012}",
                     "ReceiptHandle": receipt,
+                    "MessageAttributes": self._attributes.get(number, {}),
                     "Body": f'{{"modelDeploymentName":"{name}","modelArn":"{MODEL}","requestId":"{name}"}}',
                     "Attributes": {
                         "ApproximateReceiveCount": "1",
@@ -163,8 +199,13 @@ class Cloud:
 
     def extend(self, receipt: str, seconds: float) -> None:
         """Hide a message that is held for so long from now."""
+        if receipt not in self._held:
+            return
         self.extended += 1
         self._hide(receipt, seconds)
+        if not seconds:
+            self.released_at = time.monotonic()
+            self._answer_polls()
 
     def _hide(self, receipt: str, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -175,8 +216,8 @@ class Cloud:
         """Delete a message."""
         self._until.pop(receipt, None)
         number = self._held.pop(receipt, None)
-        if number is not None:
-            self.deleted.add(number)
+        if number is not None and number in self._published:
+            self.deleted.add(number)  # else its continuation carries it on
 
     def _expire(self) -> None:
         now = time.monotonic()
@@ -187,15 +228,22 @@ class Cloud:
                 number = self._held.pop(receipt)
                 if number not in self.deleted:
                     self._waiting.append(number)
+        while self._delayed and self._delayed[0][0] <= now:
+            self._waiting.append(heappop(self._delayed)[1])
 
-    def create(self, name: str) -> str | None:
-        """Make a deployment, and answer its ARN; None when the name is taken."""
+    def create(self, name: str, tags: list[dict[str, str]]) -> str | None:
+        """Make a deployment, and answer its ARN; None when the name is taken. Raises QuotaExceeded."""
         if name in self._by_name:
             return None
         now = time.time()
+        while self._ends and self._ends[0] <= now:
+            heappop(self._ends)
+        if self.terms.most_creating and len(self._ends) >= self.terms.most_creating:
+            raise QuotaExceeded
         number = int(name.removeprefix("bench-"))
         arn = f"{DEPLOYMENTS}{number:012}"
         ends_at = now + self.rng.uniform(*self.terms.creation_seconds)
+        heappush(self._ends, ends_at)
         end = "Failed" if number % FAILING_ONE_IN == 0 else "Active"
         trouble = ',"failureMessage":"The model artifacts could not be loaded"' if end == "Failed" else ""
         start = (
@@ -211,6 +259,7 @@ class Cloud:
             f'{start}"status":"{end}","lastUpdatedAt":"{iso(ends_at)}"{trouble}}}',
             end,
         )
+        self.tags[arn] = tags
         self._made.append(made)
         self._created.append(now)
         self._by_name[name] = self._by_arn[arn] = made
@@ -247,6 +296,7 @@ class Cloud:
         """Answer how far it is, cheaply: this is asked several times a second."""
         return {
             "polled": bool(self.first_poll_at),
+            "clients": sum(bool(counts["ReceiveMessage"]) for counts in self.by_client.values()),
             "received": len(self._received),
             "created": len(self._made),
             "published": len(self._published),
@@ -268,6 +318,9 @@ class Cloud:
             "accepted_while_creating": self.accepted,
             "first_poll_at": self.first_poll_at,
             "redelivered": self.redelivered,
+            "continued": self.continued,
+            "by_client": {name: dict(counts) for name, counts in self.by_client.items()},
+            "released_at": self.released_at,
             "wrong": sum(said != {ends.get(number)} for number, said in self._said.items()),
         }
 

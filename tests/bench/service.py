@@ -18,9 +18,10 @@ from urllib.parse import parse_qs, unquote
 
 import uvloop
 
-from tests.bench.cloud import Cloud, Terms
+from tests.bench.cloud import Cloud, QuotaExceeded, Terms
 
 CREATE, GET, LIST = "CreateCustomModelDeployment", "GetCustomModelDeployment", "ListCustomModelDeployments"
+TAGS = "ListTagsForResource"
 TRAITS = {
     "QueueArn": "arn:aws:sqs:us-east-1:123456789012:bench",
     "RedrivePolicy": '{"maxReceiveCount":5,"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:dead"}',
@@ -29,6 +30,7 @@ VISIBILITY_SECONDS = 900.0
 """The queue's own, for who names none."""
 XML = '<{0}Response xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><{0}Result>{1}</{0}Result><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></{0}Response>'
 
+_QUOTA = b'{"message":"Too many deployments are in creation"}'
 Answer = Callable[[bytes], None]
 
 
@@ -39,6 +41,7 @@ class Connection(asyncio.Protocol):
         self._cloud = cloud
         self._loop = asyncio.get_running_loop()
         self._data = b""
+        self._client = ""
         self._transport: asyncio.WriteTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -65,6 +68,7 @@ class Connection(asyncio.Protocol):
     def _serve(self, head: str, lowered: str, body: bytes) -> None:
         method, target, _ = head.partition("\r\n")[0].split(" ")
         path, _, query = target.partition("?")
+        self._client = head.partition("Credential=")[2].partition("/")[0]
         place = lowered.find("\r\nx-amz-target:")
         if place >= 0:
             operation = head[place + 15 :].partition("\r\n")[0].strip().partition(".")[2]
@@ -76,9 +80,10 @@ class Connection(asyncio.Protocol):
         else:
             self._bedrock(method, unquote(path), parse_qs(query), body)
 
-    def _sqs(self, operation: str, asked: dict[str, Any]) -> None:
+    def _sqs(self, operation: str, asked: dict[str, Any]) -> None:  # noqa: C901  one arm for each operation
         cloud = self._cloud
         cloud.calls[operation, "applied"] += 1
+        cloud.note(self._client, operation)
         match operation:
             case "ReceiveMessage":
                 visibility = asked.get("VisibilityTimeout", VISIBILITY_SECONDS)
@@ -96,16 +101,23 @@ class Connection(asyncio.Protocol):
             case "ChangeMessageVisibilityBatch":
                 for entry in asked["Entries"]:
                     cloud.extend(entry["ReceiptHandle"], entry["VisibilityTimeout"])
+            case "SendMessageBatch":
+                for entry in asked["Entries"]:
+                    cloud.send(entry["MessageBody"], entry.get("MessageAttributes", {}), entry.get("DelaySeconds", 0))
             case "GetQueueAttributes":
                 return self._ok(json.dumps({"Attributes": TRAITS}).encode())
             case _:
                 return self._send(400, b'{"__type":"com.amazonaws.sqs#UnsupportedOperation","message":"not here"}')
-        done = [{"Id": entry["Id"]} for entry in asked["Entries"]]
+        done = [{"Id": entry["Id"], "MessageId": "m", "MD5OfMessageBody": "m"} for entry in asked["Entries"]]
         return self._ok(json.dumps({"Successful": done, "Failed": []}).encode())
 
     def _sns(self, asked: dict[str, list[str]]) -> None:
         operation = asked["Action"][0]
         self._cloud.calls[operation, "applied"] += 1
+        self._cloud.note(self._client, operation)
+        if operation == "GetCallerIdentity":
+            who = "<Arn>arn:aws:sts::123456789012:assumed-role/bench/one</Arn><UserId>AROABENCH:one</UserId>"
+            return self._ok(XML.format(operation, f"{who}<Account>123456789012</Account>").encode())
         if operation == "Publish":
             self._cloud.published(asked["Message"][0])
             return self._ok(XML.format(operation, "<MessageId>m</MessageId>").encode())
@@ -121,9 +133,11 @@ class Connection(asyncio.Protocol):
 
     def _bedrock(self, method: str, path: str, query: dict[str, list[str]], body: bytes) -> None:
         rest = path.removeprefix("/model-customization/custom-model-deployments")
-        operation = CREATE if method == "POST" else GET if len(rest) > 1 else LIST
+        is_of_tags = path == "/listTagsForResource"
+        operation = TAGS if is_of_tags else CREATE if method == "POST" else GET if len(rest) > 1 else LIST
         delay = self._cloud.rng.uniform(*self._cloud.terms.latency_seconds)
         # It arrives after half of the way: that is when a bucket has a token, or has none.
+        self._cloud.note(self._client, operation)
         self._loop.call_later(delay / 2, self._arrive, operation, rest[1:], query, body, delay / 2)
 
     def _arrive(self, operation: str, identifier: str, query: dict[str, list[str]], body: bytes, delay: float) -> None:
@@ -134,16 +148,27 @@ class Connection(asyncio.Protocol):
         else:
             cloud.calls[operation, "applied"] += 1
             status, said = self._applied(operation, identifier, query, body)
-        error = {429: "ThrottlingException", 404: "ResourceNotFoundException", 400: "ValidationException"}.get(status, "")
+            cloud.note(self._client, f"{operation} {status}")
+        error = (
+            "ServiceQuotaExceededException"
+            if said == _QUOTA
+            else {429: "ThrottlingException", 404: "ResourceNotFoundException", 400: "ValidationException"}.get(status, "")
+        )
         self._loop.call_later(delay, self._send, status, said, f"x-amzn-ErrorType: {error}\r\n" if error else "")
 
     def _applied(self, operation: str, identifier: str, query: dict[str, list[str]], body: bytes) -> tuple[int, bytes]:
         cloud = self._cloud
         if operation == CREATE:
-            arn = cloud.create(json.loads(body)["modelDeploymentName"])
+            try:
+                asked = json.loads(body)
+                arn = cloud.create(asked["modelDeploymentName"], asked.get("tags", []))
+            except QuotaExceeded:
+                return 400, _QUOTA
             if arn is None:
                 return 400, b'{"message":"The name already exists"}'
             return 202, f'{{"customModelDeploymentArn":"{arn}"}}'.encode()
+        if operation == TAGS:
+            return 200, json.dumps({"tags": cloud.tags.get(json.loads(body)["resourceARN"], [])}).encode()
         if operation == GET:
             document = cloud.get(identifier)
             return (404, b'{"message":"none"}') if document is None else (200, document.encode())
