@@ -1,7 +1,7 @@
-"""The demonstration: AWS in a box, the real daemon as a process of its own, a handful of requests, and what becomes of them.
+"""The demo: a local AWS stand-in, the real daemon in its own process, and nine requests from the queue to their outcomes.
 
-Nothing here knows more than a user would: requests go in through SQS, what happens comes out of the topic, and the slots
-are read from the stand-in for Bedrock.
+It uses what a user has: requests are sent to SQS, and their progress comes from the topic. Only the used slots are read
+from the Bedrock stand-in.
 """
 
 from __future__ import annotations
@@ -31,7 +31,15 @@ from rich.text import Text
 from slipway.local.stack import LocalAws
 
 LONGEST_SECONDS: Final = 40.0
-MORE_THAN_SLOTS: Final = 5
+"""From the first request to the last outcome."""
+BATCH: Final = ("french", "german", "spanish", "italian", "dutch")
+"""Languages of the models that a nightly pipeline has trained: more than there are slots."""
+_NEXT: Final = """
+What to try next:
+  slipway demo --keep   the same, and the status page stays open
+  slipway local         the stand-in alone, for requests of your own
+  docs/tutorial.md      a deployment on your own account in 15 minutes
+"""
 CREATION_SECONDS: Final = (3.0, 5.0)
 _ENDS: Final = frozenset({"Active", "Failed", "TimedOut", "Rejected"})
 _LOOKS: Final = {
@@ -48,9 +56,10 @@ _LOOKS: Final = {
 
 @dataclass(slots=True)
 class Row:
-    """One request, as the table shows it. `expected` is the outcome that the demonstration needs to see."""
+    """One request, as the table shows it. `expected` is the outcome without which the demo fails."""
 
     request_id: str
+    name: str
     what: str
     expected: str
     body: str
@@ -58,13 +67,16 @@ class Row:
     note: str = ""
     sent_at: float = 0.0
     waited: bool = False
-    ended_at: float | None = None
+    elapsed: float | None = None
+    """Seconds from the receipt to the outcome, as the event and the status page have them."""
     event_ids: set[str] = field(default_factory=set)
+    event: Mapping[str, Any] = field(default_factory=dict)
+    """The event of the outcome."""
 
 
 @dataclass(slots=True)
 class DemoDisplay:
-    """All that is on the screen."""
+    """Everything that the screen shows."""
 
     rows: dict[str, Row]
     began: float
@@ -84,31 +96,31 @@ class DemoDisplay:
         row.waited |= outcome == "Waiting"
         if outcome in _ENDS:
             row.event_ids.add(event["id"])
-            row.ended_at = row.ended_at or time.monotonic()
-        elif row.ended_at is not None:
+            row.event, row.elapsed = event, data["times"]["secondsSinceReceived"]
+        elif row.elapsed is not None:
             return
         row.state = outcome
         arn = data.get("customModelDeploymentArn", "").rpartition(":")[2]
-        row.note = data.get("failureMessage") or data.get("message") or arn
-        self.news.append(f"{time.monotonic() - self.began:5.1f} s  {event['type']}  {data['requestId']}")
+        row.note = data.get("failureMessage") or data.get("message") or _phases(data["times"]) or arn
+        self.news.append(f"{time.monotonic() - self.began:5.1f} s  {event['type']}  {row.name}")
 
     @property
     def is_over(self) -> bool:
         """Whether every request has its outcome."""
-        return all(row.ended_at is not None for row in self.rows.values())
+        return all(row.elapsed is not None for row in self.rows.values())
 
     def draw(self) -> Group:
         """Draw the table of requests, the slots, and the latest events."""
         table = Table(expand=True, box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-        table.add_column("request", no_wrap=True, min_width=13)
-        table.add_column("what it is", no_wrap=True, min_width=17)
+        table.add_column("deployment", no_wrap=True, min_width=16)
+        table.add_column("request", no_wrap=True, min_width=18)
         table.add_column("state", no_wrap=True, min_width=8)
-        table.add_column("s", no_wrap=True, min_width=4, justify="right")
-        table.add_column("reason, or ARN", no_wrap=True, overflow="ellipsis", ratio=1)
+        table.add_column("elapsed", no_wrap=True, min_width=7, justify="right")
+        table.add_column("why", no_wrap=True, overflow="ellipsis", ratio=1)
         now = time.monotonic()
         for row in self.rows.values():
-            seconds = (row.ended_at or now) - row.sent_at
-            table.add_row(row.request_id, row.what, Text(row.state, _LOOKS[row.state]), f"{seconds:.1f}", row.note)
+            seconds = now - row.sent_at if row.elapsed is None else row.elapsed
+            table.add_row(row.name, row.what, Text(row.state, _LOOKS[row.state]), f"{seconds:.1f} s", row.note)
         slots = Text.assemble(
             " slots in creation  ", _boxes(self.creating, self.max_creating, "blue"),
             "    deployments in total  ", _boxes(self.total, self.max_total, "green"),
@@ -117,31 +129,37 @@ class DemoDisplay:
         return Group(table, slots, Panel(news, title="events on the topic", title_align="left", height=8, border_style="dim"))
 
 
+def _phases(times: Mapping[str, Any]) -> str:
+    """Return where the time of a request went; empty if nothing was created for it."""
+    if "secondsInCreation" not in times:
+        return ""
+    return f"waited {times['secondsWaited']:.1f} s for a slot, {times['secondsInCreation']:.1f} s in creation"
+
+
 def _boxes(used: int, of: int, colour: str) -> Text:
     return Text.assemble(("■" * used, colour), ("□" * max(0, of - used), "dim"), f"  {used} of {of}")
 
 
 async def run_demo(*, keep: bool = False) -> int:
-    """Run the demonstration; answer 0 only if every result arrived, once, as expected.
+    """Run the demo; return 0 only if every outcome arrived once and as expected.
 
-    With `keep` the daemon serves on until Ctrl-C, so that its page can be looked at. SIGTERM is as good: the daemon ends, too.
+    With `keep` the daemon serves its status page until Ctrl-C or SIGTERM.
     """
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     console = Console()
     console.print("[bold]Slipway[/]: starting a local AWS stand-in (SQS, SNS, Bedrock) and the daemon.")
-    began = time.monotonic()
     async with LocalAws(creation_seconds=CREATION_SECONDS) as aws:
         port = _free_port()
         with tempfile.NamedTemporaryFile("w", prefix="slipway-demo-", suffix=".log", delete=False) as log:
             daemon = await _start_daemon(aws, port, log.fileno())
         try:
             await _until_it_serves(port, daemon)
-            console.print(f"The daemon's page, while it runs: [link]http://127.0.0.1:{port}/[/]", soft_wrap=True)
-            show = DemoDisplay(_requests(), began, max_creating=aws.quotas()[0], max_total=aws.quotas()[1])
+            console.print(f"Its status page, while it runs: [link]http://127.0.0.1:{port}/[/]", soft_wrap=True)
+            show = DemoDisplay(_requests(), time.monotonic(), max_creating=aws.quotas()[0], max_total=aws.quotas()[1])
             await _send(aws, show)
             await _watch(aws, show, console)
             if keep:
-                console.print("\nAll have ended; the page stays until Ctrl-C.")
+                console.print("\nAll requests have ended; the status page stays until Ctrl-C.")
                 await _ctrl_c()
         finally:
             if daemon.returncode is None:
@@ -192,18 +210,25 @@ async def _ctrl_c() -> None:
 
 
 def _requests() -> dict[str, Row]:
-    rows = [
-        Row("train-plain", "a plain request", "Active", _sample("plain.json", requestId="train-plain")),
-        Row("train-wrapped", "wrapped by SNS", "Active", sample("sns-wrapped.json")),
-        Row("train-fails", "fails in Bedrock", "Failed", _sample("failing.json", requestId="train-fails")),
-        Row("train-invalid", "not understood", "Rejected", _sample("invalid.json", requestId="train-invalid")),
+    """Return a request of each kind, and more than there are slots."""
+    bodies = [
+        ("sent as JSON", "Active", _sample("plain.json", requestId="train-support-42")),
+        ("sent through SNS", "Active", sample("sns-wrapped.json")),
+        ("fails in Bedrock", "Failed", _sample("failing.json", requestId="train-fails-on-purpose")),
+        ("has a misspelt key", "Rejected", _sample("invalid.json", requestId="train-misspelt-key")),
     ]
-    wrapped = json.loads(json.loads(rows[1].body)["Message"])
-    rows[1].request_id = wrapped["requestId"]
-    for number in range(1, MORE_THAN_SLOTS + 1):
-        body = _sample("plain.json", modelDeploymentName=f"support-bot-b{number}", requestId=f"train-more-{number}")
-        rows.append(Row(f"train-more-{number}", "more than slots", "Active", body))
+    for language in BATCH:
+        names = {"modelDeploymentName": f"reviews-{language}", "requestId": f"nightly-{language}"}
+        bodies.append(("of a nightly batch", "Active", _sample("plain.json", **names)))
+    rows = [_row(*each) for each in bodies]
     return {row.request_id: row for row in rows}
+
+
+def _row(what: str, expected: str, body: str) -> Row:
+    fields = json.loads(body)
+    fields = json.loads(fields["Message"]) if "Message" in fields else fields
+    name = next(value for key, value in fields.items() if key.lower() == "modeldeploymentname")
+    return Row(fields["requestId"], name, what, expected, body)
 
 
 def _sample(name: str, **changes: str) -> str:
@@ -242,17 +267,21 @@ def _sum_up(show: DemoDisplay, console: Console, code: int, log: str) -> int:
     waited = sum(row.waited for row in show.rows.values())
     console.print(
         f"{len(states)} requests: {states.count('Active')} Active, {states.count('Failed')} Failed, "
-        f"{states.count('Rejected')} Rejected; {waited} waited for a slot; {time.monotonic() - show.began:.0f} s in all. "
-        f"The daemon was sent SIGTERM and ended with {code}."
+        f"{states.count('Rejected')} Rejected, in {time.monotonic() - show.began:.0f} s; {waited} waited for a slot, since the "
+        f"account's quota is {show.max_creating} in creation. The daemon got SIGTERM and ended with {code}."
     )
+    last = list(show.rows.values())[-1]
+    console.print(f"\nThe event of {last.name}, as the topic's subscribers receive it:\n")
+    console.print(json.dumps(last.event, indent=2), soft_wrap=True, highlight=False, markup=False)
     for row in wrong:
         console.print(f"[red]{row.request_id}: expected {row.expected}, is {row.state}[/] ({len(row.event_ids)} results)")
+    console.print(_NEXT, highlight=False)
     console.print(f"[dim]The daemon's log: {Path(log).as_posix()}[/]", soft_wrap=True)
     return 1 if wrong or code else 0
 
 
 def sample(name: str) -> str:
-    """Answer the text of a file of `config/samples`."""
+    """Return the text of a file of `config/samples`."""
     installed = resources.files("slipway") / "_config" / "samples" / name
     source = installed if installed.is_file() else Path(__file__).parents[3] / "config" / "samples" / name
     return source.read_text("utf-8")
