@@ -272,7 +272,8 @@ async def _run(
         for each in (traits, control):
             if each is not None:
                 _warn(each)
-        log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn)
+        page_url = "".join(f"{url}/" for url in settings.own_daemon) or None
+        log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn, page=page_url)
         pulse.beside["pulse"] = beating = asyncio.create_task(pulse.run())
         asking = asyncio.create_task(_keep_asking(terms, aws, start.rng))
         try:

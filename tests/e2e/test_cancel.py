@@ -60,6 +60,21 @@ async def test_a_request_is_cancelled_and_whoever_follows_either_is_told() -> No
         assert "slipway:expires" in {tag["key"] for tag in box.bedrock.account().made[-1].tags}
 
 
+async def test_a_cancel_of_an_id_that_no_daemon_knows_says_so_at_once() -> None:
+    async with LocalAws(terms=QUICK) as box, daemon(box) as process:
+        await process.until(lambda: bool(process.lines("daemon.started")))
+        started = process.lines("daemon.started")[0]
+        assert started["page"] == f"http://127.0.0.1:{process.port}/"
+        near = {"SLIPWAY_HTTP_PORT": str(process.port)}
+        ran = await typed(box, "cancel", "nope", **near)
+        assert ran.code == 0
+        assert 'know no request "nope"' in ran.err
+        await box.send(a_request("endless-bot", requestId="r-1"))
+        await process.until(lambda: bool(process.lines("deployment.created")))
+        ran = await typed(box, "cancel", "r-1", **near)
+        assert "know no request" not in ran.err
+
+
 async def test_on_a_fifo_queue_a_cancel_overtakes_the_request_that_it_is_about() -> None:
     terms = replace(QUICK, max_creating=0)
     async with LocalAws(terms=terms, fifo=True) as box, daemon(box) as process:

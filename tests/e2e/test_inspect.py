@@ -155,7 +155,7 @@ async def test_explain_knows_predecessors_models_names_and_slots() -> None:
         await process.until(lambda: bool(process.lines("slots.refused")))
         ran = await explained(box, process, "r-late")
         assert ran.json["reason"] == "NoSlot"
-        assert any("in the daemon's line for a slot" in line for line in ran.json["lines"])
+        assert any("queue position: " in line for line in ran.json["lines"])
         assert any("1 in creation" in line or "1 of 1 in creation" in line for line in ran.json["lines"])
 
 
@@ -180,7 +180,7 @@ async def test_explain_without_a_daemon_says_what_that_hides() -> None:
         assert ran.code == 1
         assert "messages in the queue that were not received yet: 1" in ran.out
         ran = await typed(box, "explain", "r-made", **NOBODY)
-        assert (ran.code, ran.out.splitlines()[0]) == (0, "Active")
+        assert (ran.code, ran.out.splitlines()[0]) == (0, "Active: deployment made")
         ran = await typed(box, "explain", "bot", "--daemon", "http://127.0.0.1:9", **NOBODY)
         assert (ran.code, ran.out) == (2, "")
 

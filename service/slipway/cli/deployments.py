@@ -227,6 +227,7 @@ async def explain_word(
             {
                 "state": explanation.state,
                 "reason": explanation.reason,
+                "subject": explanation.subject,
                 "requests": [one.to_json() for one in facts.held],
                 "finished": [one.to_json() for one in facts.finished],
                 "deployment": facts.existing and deployment_json(facts.existing),
@@ -239,7 +240,7 @@ async def explain_word(
 
 
 def _print(explanation: Explanation) -> None:
-    print_line(f"{explanation.state}{f', {explanation.reason}' if explanation.reason else ''}")
+    print_line(explanation.headline)
     for line in explanation.lines:
         print_sentence(line)
 

@@ -18,9 +18,19 @@ from slipway.aws.operator.queues import EventListener
 from slipway.cli.options import option_of
 from slipway.cli.output import CommandError, Exit, Form, Output, is_terminal, print_cells, print_line
 from slipway.cli.runner import error_text, say, unknown_target
-from slipway.client import Client, DaemonUnreachable, RequestRejected, StatusChange, Ticket, query_failures, query_targets
+from slipway.client import (
+    Client,
+    DaemonUnreachable,
+    RequestRejected,
+    StatusChange,
+    Ticket,
+    query_each,
+    query_failures,
+    query_targets,
+)
 from slipway.core.bedrock import Status
 from slipway.core.call_errors import CallFailed, UnknownResult
+from slipway.core.requests.models import Cancel
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import quote
 from slipway.settings.load import Settings
@@ -110,6 +120,8 @@ async def send_request(
     except asyncio.CancelledError:
         say(f"stopped while the request was sent, so it may be on the queue; see: slipway explain {request_id}")
         return Exit.STOPPED_WATCHING
+    if isinstance(ticket.request, Cancel):
+        await _warn_of_unknown(ticket.request.name, settings, daemons)
     if not follow.wait:
         _print_sent(ticket, output)
         return Exit.OK
@@ -134,6 +146,19 @@ async def _daemons(settings: Settings, follow: FollowOptions) -> Sequence[str]:
         except DaemonUnreachable as unreachable:
             say(f"{unreachable}, with --daemon; without a daemon the outcome is known later, and not why the request waits")
     return list(settings.own_daemon)
+
+
+async def _warn_of_unknown(cancels: str, settings: Settings, daemons: Sequence[str]) -> None:
+    """Say so at once if no daemon knows the request to cancel: the outcome takes minutes, as it may yet be received."""
+    try:
+        answers = await query_each(daemons, cancels, token=settings.http_token)
+    except DaemonUnreachable:
+        return
+    actions = {one.action for answer in answers for one in answer.held}
+    actions |= {one.action for answer in answers for one in answer.finished}
+    if answers and actions <= {Cancel.action}:  # this cancel itself is about the same id
+        text = "it may be a typing error, still be in the queue, or be in progress in another replica (--daemon)"
+        say(f"the daemons that were asked know no request {quote(cancels)}: {text}; the cancel was sent and waits for it")
 
 
 async def _check_target(target: object, settings: Settings, daemons: Sequence[str]) -> None:

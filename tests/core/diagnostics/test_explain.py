@@ -49,16 +49,18 @@ def test_every_wait_says_why_and_what_is_next(reason: Reason) -> None:
     held = replace(HELD, waits_for=reason.value, why="the reason why", prospect=Eta(3, 60.0, 660.0))
     explanation = explain(ExplainFacts(word="r-1", held=(held,)))
     assert (explanation.reason, explanation.is_known) == (reason.value, True)
+    assert explanation.headline == f"{explanation.state} ({reason.value}): deploy {held.name}, request r-1"
+    assert explanation.headline not in explanation.lines, "it is said once"
     said = "\n".join(explanation.lines)
     for part in (
         "the reason why",
         NEXT[reason],
-        "place 3",
-        "in 60 s",
-        "in 660 s",
-        "in 7140 s",
-        "received 2 times, first at",
-        "leased for 80 s",
+        "queue position: 3",
+        "expected in about 1 min",
+        "expected end: in about 11 min",
+        "in 1 h 59 min; then it ends as TimedOut",
+        "received: 2 times, first at",
+        "leased for 1 min 20 s",
     ):
         assert part in said
 
@@ -81,7 +83,7 @@ def test_a_call_that_waits_for_its_turn_is_throttled() -> None:
     line = {"CreateCustomModelDeployment": {"perSecond": 0.5, "waiting": 7}, "List": {"perSecond": None, "waiting": 0}}
     explanation = explain(ExplainFacts(word="r-1", held=(HELD,), lines=line))
     assert explanation.reason == "Throttled"
-    assert "calls of CreateCustomModelDeployment in line: 7 at 0.5 calls a second" in "\n".join(explanation.lines)
+    assert "calls of CreateCustomModelDeployment waiting: 7 at 0.5 calls a second" in "\n".join(explanation.lines)
 
 
 @pytest.mark.parametrize(("target", "reason"), [(None, None), ("eu", "Throttled"), ("us", None)])
@@ -95,7 +97,7 @@ def test_of_several_for_one_name_the_one_that_is_worked_on_comes_first() -> None
     working = replace(HELD, waits_for=Reason.IN_CREATION.value)
     explanation = explain(ExplainFacts(word="bot", held=(waiting, working)))
     assert explanation.reason == "InCreation"
-    assert "held, too, for the same deployment: request r-2" in "\n".join(explanation.lines)
+    assert "also in progress for the same deployment: request r-2" in "\n".join(explanation.lines)
 
 
 def test_how_it_ended_goes_with_what_is_there_now() -> None:
@@ -109,14 +111,14 @@ def test_how_it_ended_goes_with_what_is_there_now() -> None:
     said = "\n".join(explanation.lines)
     assert "of another" in said
     assert "event e-1" in said
-    assert "made for request r-0" in said
+    assert "created for request r-0" in said
     assert "rank 512" in said
 
 
 def test_what_only_bedrock_knows_is_said_as_that() -> None:
     explanation = explain(ExplainFacts(word="bot", existing=replace(THERE, slipway_tags=DeploymentTags())))
     assert explanation.state == "Failed"
-    assert "not made by Slipway" in "\n".join(explanation.lines)
+    assert "not created by Slipway" in "\n".join(explanation.lines)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from slipway.core.lifecycle.steps import ABSENCES_TO_BELIEVE, Finish, Found
 from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.requests.models import Deploy
 from slipway.core.scheduling.eta import Eta
-from slipway.core.time_format import format_time
+from slipway.core.time_format import format_duration, format_duration_roughly, format_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +92,14 @@ class Explanation:
     state: str
     reason: str | None
     lines: tuple[str, ...]
+    subject: str = ""
+    """The request or deployment that it is about, for the headline."""
+
+    @property
+    def headline(self) -> str:
+        """Return the state, its reason and the subject in one line."""
+        reason = f" ({self.reason})" if self.reason else ""
+        return f"{self.state}{reason}{': ' if self.subject else ''}{self.subject}"
 
     @property
     def is_known(self) -> bool:
@@ -104,19 +112,23 @@ def explain(facts: ExplainFacts) -> Explanation:
     tail = [f"not asked: {sentence}" for sentence in facts.unanswered]
     if facts.held:
         first = min(facts.held, key=lambda held: held.waits_for == Reason.PREDECESSOR.value)
-        others = [
-            f"held, too, for the same deployment: request {other.request_id}" for other in facts.held if other is not first
-        ]
+        rest = (other.request_id for other in facts.held if other is not first)
+        others = [f"also in progress for the same deployment: request {request_id}" for request_id in rest]
         lines = _paces_of_target(first.target, facts.lines or {})
         reason = _reason(first, lines)
-        return Explanation(first.state, reason, (*_status_lines(first, reason, lines), *others, *tail))
+        return Explanation(first.state, reason, (*_status_lines(first, reason, lines), *others, *tail), _subject_of(first))
     if facts.finished:
         latest = max(facts.finished, key=lambda finished: finished.at)
-        return Explanation(latest.outcome, latest.reason, (*_finished_lines(latest), *_existing_lines(facts.existing), *tail))
+        known_lines = (*_finished_lines(latest), *_existing_lines(facts.existing), *tail)
+        subject = f"{latest.action} {latest.name}".strip()
+        return Explanation(
+            latest.outcome, latest.reason, known_lines, f"{subject}, request {latest.request_id}".removeprefix(", ")
+        )
     if facts.existing is not None:
         known_lines = (*_existing_lines(facts.existing), "no daemon that was asked holds a request for it")
-        return Explanation(facts.existing.deployment.status_text, None, (*known_lines, *tail))
-    return Explanation("Unknown", None, (*_unknown_lines(facts), *tail))
+        deployment = facts.existing.deployment
+        return Explanation(deployment.status_text, None, (*known_lines, *tail), f"deployment {deployment.name}")
+    return Explanation("Unknown", None, (*_unknown_lines(facts), *tail), repr(facts.word))
 
 
 def _paces_of_target(target: str | None, paces: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -134,11 +146,7 @@ def _reason(held: RequestStatus, lines: Mapping[str, Any]) -> str | None:
 
 
 def _status_lines(held: RequestStatus, reason: str | None, lines: Mapping[str, Any]) -> Iterator[str]:
-    in_target = f" in target {held.target}" if held.target else ""
-    subject = (
-        f"{held.action} {held.name}{in_target}, request {held.request_id}" if held.request_id else f"message {held.message_id}"
-    )
-    yield f"{subject}: {held.waits_for}: {held.why}" if held.waits_for else f"{subject}: a call is under way"
+    yield f"reason: {held.why or held.waits_for}" if held.waits_for else "reason: a call to AWS is in progress"
     if held.waits_for is None:
         yield from _rate_lines(lines)
     yield from _eta_lines(held.prospect, "turn" if held.waits_for == Reason.PREDECESSOR else "slot")
@@ -146,18 +154,28 @@ def _status_lines(held: RequestStatus, reason: str | None, lines: Mapping[str, A
         yield f"next: {NEXT[reason]}"
     if held.deadline is not None:
         seconds_left = held.deadline - held.now
-        yield f"deadline: {format_time(held.deadline)}, in {seconds_left:.0f} s; then it ends as TimedOut, what exists is kept"
+        when = f"in {format_duration(seconds_left)}" if seconds_left > 0 else "passed"
+        yield f"deadline: {format_time(held.deadline)}, {when}; then it ends as TimedOut, and what exists is kept"
     times = f"{held.receive_count} times, first" if held.receive_count > 1 else "once,"
-    yield f"received {times} at {format_time(held.received_at)}; leased for {held.lease_seconds:.0f} s more"
+    age = format_duration(held.now - held.received_at)
+    yield f"received: {times} at {format_time(held.received_at)}, {age} ago"
+    yield f"leased for {format_duration(held.lease_seconds)} more"
     yield from (_wait_line(wait) for wait in held.waited)
+
+
+def _subject_of(held: RequestStatus) -> str:
+    if not held.request_id:
+        return f"message {held.message_id}"
+    in_target = f" in target {held.target}" if held.target else ""
+    return f"{held.action} {held.name}{in_target}, request {held.request_id}"
 
 
 def _eta_lines(eta: Eta, subject: str) -> Iterator[str]:
     if eta.place is not None:
-        forecast = "" if eta.to_slot is None else f", which it may have in {eta.to_slot:.0f} s"
-        yield f"place {eta.place} in the daemon's line for a {subject}{forecast}"
+        forecast = "" if eta.to_slot is None else f"; expected in {format_duration_roughly(eta.to_slot)}"
+        yield f"queue position: {eta.place}, for a {subject}{forecast}"
     if eta.to_end is not None:
-        yield f"as creations went lately, it has ended in {eta.to_end:.0f} s"
+        yield f"expected end: in {format_duration_roughly(eta.to_end)}, as recent creations took"
 
 
 def _wait_line(wait: Wait) -> str:
@@ -169,28 +187,27 @@ def _rate_lines(paces: Mapping[str, Any]) -> Iterator[str]:
     for operation, pace in paces.items():
         if pace.get("waiting"):
             rate = f" at {pace['perSecond']:.2g} calls a second" if pace.get("perSecond") else ""
-            yield f"calls of {operation} in line: {pace['waiting']}{rate}: AWS throttles, or many are made"
+            yield f"calls of {operation} waiting: {pace['waiting']}{rate}: AWS throttles, or many are made"
 
 
 def _finished_lines(finished: FinishedRequest) -> Iterator[str]:
-    reason = f", {finished.reason}" if finished.reason else ""
-    text = f": {finished.text}" if finished.text else ""
-    yield f"request {finished.request_id} ended {finished.outcome}{reason}, at {format_time(finished.at)}{text}"
-    yield f"announced as event {finished.event_id}"
+    if finished.text:
+        yield f"reason: {finished.text}"
+    yield f"finished: {format_time(finished.at)}; published as event {finished.event_id}"
 
 
 def _existing_lines(existing: ExistingDeployment | None) -> Iterator[str]:
     if existing is None:
         return
     deployment = existing.deployment
-    origin = f"made for request {existing.request_tag}" if existing.request_tag is not None else "not made by Slipway"
+    origin = f"created for request {existing.request_tag}" if existing.request_tag is not None else "not created by Slipway"
     failure = f": {deployment.failure_message}" if deployment.failure_message else ""
     yield f"{deployment.name} is {deployment.status_text}, {origin}, at {format_time(deployment.created_at)}{failure}"
     yield f"{deployment.arn}, of {deployment.model_arn}"
 
 
 def _unknown_lines(facts: ExplainFacts) -> Iterator[str]:
-    yield f"nothing is known of {facts.word!r}: no daemon that was asked holds it, and Bedrock has no such deployment"
+    yield "no daemon that was asked has such a request, and Bedrock has no such deployment"
     if (backlog := facts.backlog) is not None and backlog.visible + backlog.delayed:
         yield f"messages in the queue that were not received yet: {backlog.visible + backlog.delayed}; it may be among them"
     elif backlog is not None and backlog.in_flight:

@@ -60,6 +60,7 @@ FAULT_PAUSE_SECONDS: Final = 1.0
 """Before the second attempt; five times as long before each further one."""
 LONGEST_FAULT_PAUSE_SECONDS: Final = 60.0
 _CONTINUE_REMEDY: Final = "raise the queue's MaximumMessageSize, or let Slipway send to it: slipway doctor"
+_STOPPING_REMEDY: Final = "the open receive ends within 20 s; a second signal (Ctrl-C) ends the daemon within 2 s"
 CONTROL_PLACES: Final = 20
 """How many messages of the control queue are leased at once, in addition to `max_held`; a quarter is reserved, too."""
 LONGEST_SHUTDOWN_SECONDS: Final = 24.5
@@ -242,7 +243,7 @@ class Worker:
         for lease in held:
             lease.interrupt(Stopping)
         if is_first:
-            log.info("daemon.stopping", held=len(held))
+            log.info("daemon.stopping", held=len(held), remedy=_STOPPING_REMEDY)
 
     def shorten_shutdown(self) -> None:
         """Shut down within two seconds, without waiting for the long polls in flight."""
