@@ -1,4 +1,4 @@
-"""The composition root: makes everything, connects it, and decides nothing."""
+"""The composition root: creates everything, connects it, and decides nothing."""
 
 from __future__ import annotations
 
@@ -48,17 +48,17 @@ T = TypeVar("T")
 EXIT_WRONG_SETTING: Final = 2
 EXIT_FAULT: Final = 1
 DROPPED_SECONDS: Final = 1.0
-"""How long a call that was dropped before anything was received has to end."""
+"""Time that a call has to end if it is cancelled before anything was received."""
 CLOSING_SECONDS: Final = 3.0
-"""How long connections and traces may take to close after the longest shutdown."""
+"""Time for connections and traces to close after the longest shutdown."""
 LONGEST_STS_PAUSE_SECONDS: Final = 300.0
-"""Between two questions to STS about who the daemon is, as long as it does not answer."""
+"""Longest pause between two GetCallerIdentity calls while STS does not answer."""
 AGAIN_SECONDS: Final = 4.0
-"""After a second signal: two for what is under way, the rest for closing."""
+"""Time to the forced exit after a second signal: two seconds for calls in flight, the rest for closing."""
 
 
 def main(config: Path | None) -> int:
-    """Serve until a signal ends it; answer the exit code: 0 for a clean end, 2 for a wrong setting."""
+    """Serve until a signal; return the exit code: 0 after a clean shutdown, 1 after a fault, 2 for a wrong setting."""
     logs.detach_streams()
     try:
         settings = load(os.environ, str(config) if config else None)
@@ -73,10 +73,10 @@ def main(config: Path | None) -> int:
 
 
 async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissions: tuple[PermissionRule, ...] = ()) -> int:
-    """Open what is needed, run, and close it again.
+    """Open all connections, run the worker, and close the connections; return the exit code.
 
-    Only what nothing but another setting can end is answered with the exit code of a wrong one. Everything else, like
-    credentials that come late or a port in use, is waited for.
+    The exit code of a wrong setting is only for what another setting must correct. Everything else, like missing credentials or
+    a port in use, is waited for.
     """
     rng = random.Random()  # noqa: S311  jitter, no secret
     start = _Start(ShutdownSignals(), rng)
@@ -86,9 +86,9 @@ async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissi
         async with endpoint.listening(rng), AsyncExitStack() as stack:
             await _serve(settings, triggers, permissions, endpoint, start, stack)
     except CannotListen as wrong:
-        said = f"{wrong} (http_host from {settings.provenance['http_host']}, http_port from {settings.provenance['http_port']})"
+        text = f"{wrong} (http_host from {settings.provenance['http_host']}, http_port from {settings.provenance['http_port']})"
         remedy = "choose another SLIPWAY_HTTP_HOST or SLIPWAY_HTTP_PORT, or port 0 for none"
-        log.error("daemon.refused", error=said, remedy=remedy)  # noqa: TRY400  the sentence is all there is to know
+        log.error("daemon.refused", error=text, remedy=remedy)  # noqa: TRY400  a traceback would add nothing
         return EXIT_WRONG_SETTING
     except NotConfigured as wrong:
         log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  as above
@@ -108,7 +108,7 @@ async def _serve(
     start: _Start,
     stack: AsyncExitStack,
 ) -> None:
-    """Reach AWS, then receive until a signal comes."""
+    """Connect to AWS, then receive until a signal."""
 
     def connection() -> Awaitable[Aws]:
         opening = connect(
@@ -124,98 +124,99 @@ async def _serve(
         )
         return stack.enter_async_context(opening)
 
-    aws = await start.insist(connection, "credentials", "the AWS SDK's own settings")
+    aws = await start.until_answered(connection, "credentials", "the AWS SDK's own settings")
     if aws is None:
         return
-    gc.freeze()  # what there is by now stays: no collection has to look through it
+    gc.freeze()  # objects of the start live until the end: no collection needs to visit them
     named = f"SLIPWAY_QUEUE_URL (from {settings.provenance['queue_url']}) is {settings.queue_url}"
-    traits = await start.insist(aws.queue.traits, "queue", named)
+    traits = await start.until_answered(aws.queue.traits, "queue", named)
     if traits is None:
         return
     control = None
     if aws.control is not None:
         named = f"SLIPWAY_CONTROL_QUEUE_URL (from {settings.provenance['control_queue_url']}) is {settings.control_queue_url}"
-        control = await start.insist(aws.control.traits, "control queue", named)
+        control = await start.until_answered(aws.control.traits, "control queue", named)
         if control is None:
             return
-    terms = replace(_terms(settings, aws, triggers), permissions=permissions)
-    if await _identify(terms, aws, start):
-        await _run(settings, terms, aws, traits, control, endpoint, start)
+    policy = replace(_policy_of(settings, aws, triggers), permissions=permissions)
+    if await _identify(policy, aws, start):
+        await _run(settings, policy, aws, traits, control, endpoint, start)
 
 
 class _Start:
-    """What the daemon waits for before it can receive."""
+    """The start of the daemon: calls that must succeed before it can receive."""
 
-    def __init__(self, goodbye: ShutdownSignals, rng: random.Random) -> None:
-        self.goodbye = goodbye
+    def __init__(self, signals: ShutdownSignals, rng: random.Random) -> None:
+        self.signals = signals
         self.rng = rng
         self.waits: dict[str, str] = {}
-        """Why it waits, by what for."""
+        """The cause of each wait, by what is waited for."""
 
-    async def insist(self, ask: Callable[[], Awaitable[T]], what: str, named_by: str) -> T | None:
-        """Ask until there is an answer; None as soon as a signal came. Raises `NotConfigured` for what does not pass.
+    async def until_answered(self, ask: Callable[[], Awaitable[T]], what: str, named_by: str) -> T | None:
+        """Repeat a call until it succeeds and return its result; None after a signal. Raises `NotConfigured` if it never can.
 
-        Nothing is held yet: a call that is under way may be dropped.
+        Nothing is leased yet, so a call in flight may be cancelled.
         """
         failures = 0
-        while not self.goodbye.is_said.is_set():
+        while not self.signals.received.is_set():
             self.waits[what] = self.waits.get(what) or "no answer yet"
             try:
-                answer = await _unless(self.goodbye.is_said, ask())
+                answer = await _unless(self.signals.received, ask())
             except (ResourceMissing, Refused) as wrong:
                 raise NotConfigured(str(wrong), named_by) from wrong
             except CallFailed as failed:
                 failures += 1
                 self.waits[what] = str(failed)
                 log.warning("daemon.waiting", code=failed.code, error=str(failed), remedy=f"waiting for {what}")
-                await rest(pause_seconds(failures, self.rng, longest=15.0), unless=self.goodbye.is_said)
+                await rest(pause_seconds(failures, self.rng, longest=15.0), unless=self.signals.received)
             else:
                 del self.waits[what]
                 return answer
         return None
 
 
-async def _unless(said: asyncio.Event, asked: Awaitable[T]) -> T | None:
-    """Answer what is asked for; None when the event came first."""
-    asking = asyncio.ensure_future(asked)
-    hearing = asyncio.ensure_future(said.wait())
+async def _unless(event: asyncio.Event, awaitable: Awaitable[T]) -> T | None:
+    """Return the result; None if the event is set first."""
+    call = asyncio.ensure_future(awaitable)
+    waiting = asyncio.ensure_future(event.wait())
     try:
-        await asyncio.wait((asking, hearing), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((call, waiting), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        hearing.cancel()
-    if asking.done():
-        return asking.result()
-    asking.cancel()
-    await asyncio.wait((asking,), timeout=DROPPED_SECONDS)
+        waiting.cancel()
+    if call.done():
+        return call.result()
+    call.cancel()
+    await asyncio.wait((call,), timeout=DROPPED_SECONDS)
     return None
 
 
-async def _identify(terms: WorkerPolicy, aws: Aws, start: _Start) -> bool:
-    """Ask STS who the daemon itself is before anything is received; False when a signal came first.
+async def _identify(policy: WorkerPolicy, aws: Aws, start: _Start) -> bool:
+    """Get the daemon's own identity from STS before anything is received; return False after a signal.
 
-    Permission rules need the answer, and wait for it. Without rules the daemon starts without it, and `_keep_asking` goes on:
-    until then no request is judged by its account, and what is continued in a new message owns nothing that it has created.
+    Permission rules need the identity, so the daemon waits for it. Without rules it starts without the identity, and
+    `_keep_identifying` repeats the call: until then no request is checked against the account, and a continuation does not own
+    what it created.
     """
-    if terms.permissions:
-        own = await start.insist(aws.identity.get, "STS", "the rules in SLIPWAY_PERMISSIONS need its answer")
+    if policy.permissions:
+        own = await start.until_answered(aws.identity.get, "STS", "the rules in SLIPWAY_PERMISSIONS need its answer")
     else:
         try:
-            own = await _unless(start.goodbye.is_said, aws.identity.get())
+            own = await _unless(start.signals.received, aws.identity.get())
         except CallFailed as failed:
             _warn_unknown(failed)
             return True
     if own is None:
         return False
-    _learn(own, terms)
-    if terms.permissions:
-        log.info("permissions.loaded", rules=[rule.name for rule in terms.permissions], own_sender=own.sender)
+    _learn(own, policy)
+    if policy.permissions:
+        log.info("permissions.loaded", rules=[rule.name for rule in policy.permissions], own_sender=own.sender)
     return True
 
 
-def _learn(own: CallerIdentity, terms: WorkerPolicy) -> None:
-    """Let the worker know who the daemon is. Raises `NotConfigured` if two targets turn out to be in one place."""
-    learn_account(own.account, terms.targets)
-    terms.own.sender = own.sender
+def _learn(own: CallerIdentity, policy: WorkerPolicy) -> None:
+    """Set the daemon's own account and `SenderId`. Raises `NotConfigured` if two targets are in one account and Region."""
+    learn_account(own.account, policy.targets)
+    policy.own.sender = own.sender
 
 
 def _warn_unknown(failed: CallFailed) -> None:
@@ -226,65 +227,65 @@ def _warn_unknown(failed: CallFailed) -> None:
     log.warning("sender.unknown", code=failed.code, error=str(failed), remedy=remedy)
 
 
-async def _keep_asking(terms: WorkerPolicy, aws: Aws, rng: random.Random) -> None:
-    """Ask STS who the daemon is until it answers."""
+async def _keep_identifying(policy: WorkerPolicy, aws: Aws, rng: random.Random) -> None:
+    """Repeat GetCallerIdentity until STS answers."""
     failures = 0
-    while not terms.own_sender:
+    while not policy.own_sender:
         failures += 1
         await asyncio.sleep(pause_seconds(failures, rng, longest=LONGEST_STS_PAUSE_SECONDS))
         try:
-            _learn(await aws.identity.get(), terms)
+            _learn(await aws.identity.get(), policy)
         except CallFailed as failed:
             _warn_unknown(failed)
         except NotConfigured as wrong:
-            log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  the sentence is all there is to know
+            log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  a traceback would add nothing
             signal.raise_signal(signal.SIGTERM)
             return
         else:
-            log.info("sender.known", own_sender=terms.own_sender)
+            log.info("sender.known", own_sender=policy.own_sender)
 
 
 async def _run(
     settings: Settings,
-    terms: WorkerPolicy,
+    policy: WorkerPolicy,
     aws: Aws,
     traits: QueueTraits,
     control: QueueTraits | None,
     endpoint: Endpoint,
     start: _Start,
 ) -> None:
-    serving = partial(Worker, terms, topic=aws.topic, bedrocks=aws.bedrocks, callback_targets=aws.replies, rng=start.rng)
-    slipway = serving(traits, source=aws.queue, queue=aws.queue)
+    new_worker = partial(Worker, policy, topic=aws.topic, bedrocks=aws.bedrocks, callback_targets=aws.replies, rng=start.rng)
+    worker = new_worker(traits, source=aws.queue, queue=aws.queue)
     if aws.control is not None and control is not None:
-        serving(control, source=aws.control, queue=aws.control, primary=slipway)
-    pulse = LoopLagMonitor()
+        new_worker(control, source=aws.control, queue=aws.control, primary=worker)
+    lag_monitor = LoopLagMonitor()
     history = CallHistory(aws.tally, asyncio.get_running_loop().time)
-    diagnosis = Diagnosis(slipway, history, _readiness(aws), _backlogs(aws))
+    diagnosis = Diagnosis(worker, history, _readiness(aws), _backlogs(aws))
     measures = Measures(
-        diagnosis, pulse, aws.tally, logs.LOST, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws)
+        diagnosis, lag_monitor, aws.tally, logs.LOST, skew=aws.queue.clock.skew, credentials_left=_credentials_left(aws)
     )
     queue = settings.queue_url.rpartition("/")[2]
-    place = DaemonIdentity(queue, terms.home.shown_account, terms.home.home.region, socket.gethostname())
+    place = DaemonIdentity(queue, policy.home.shown_account, policy.home.home.region, socket.gethostname())
     page = StatusPage(diagnosis, aws.tally, place)
     lines, registry = partial(_call_rates, aws), registry_of(measures)
-    async with tracing(slipway, os.environ, queue=queue, version=__version__):
-        await endpoint.show(application(endpoint, diagnosis, pulse, registry, lines, page))
-        for each in (traits, control):
-            if each is not None:
-                _warn(each)
+    async with tracing(worker, os.environ, queue=queue, version=__version__):
+        await endpoint.show(application(endpoint, diagnosis, lag_monitor, registry, lines, page))
+        for queue_traits in (traits, control):
+            if queue_traits is not None:
+                _warn(queue_traits)
         page_url = "".join(f"{url}/" for url in settings.own_daemon) or None
         log.info("daemon.started", version=__version__, queue=settings.queue_url, topic=settings.topic_arn, page=page_url)
-        pulse.beside["pulse"] = beating = asyncio.create_task(pulse.run())
-        asking = asyncio.create_task(_keep_asking(terms, aws, start.rng))
+        lag_monitor.beside["pulse"] = monitoring = asyncio.create_task(lag_monitor.run())
+        identifying = asyncio.create_task(_keep_identifying(policy, aws, start.rng))
         try:
-            start.goodbye.report_progress(slipway)
-            await slipway.run()
+            start.signals.stop_on_signal(worker)
+            await worker.run()
         finally:
-            beating.cancel()
-            asking.cancel()
+            monitoring.cancel()
+            identifying.cancel()
 
 
-def _terms(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> WorkerPolicy:
+def _policy_of(settings: Settings, aws: Aws, triggers: tuple[Trigger, ...]) -> WorkerPolicy:
     return WorkerPolicy(
         targets=aws.targets,
         max_held=settings.max_held,
@@ -306,10 +307,12 @@ def _credentials_left(aws: Aws) -> Callable[[], float | None]:
 
 
 def _readiness(aws: Aws) -> Readiness:
-    def looks(bedrock: Bedrock) -> Check:
+    def list_one(bedrock: Bedrock) -> Check:
         return lambda: bedrock.page(created_after=None, status=None, token=None, size=1)
 
-    targets = {"bedrock" if name == DEFAULT else f"bedrock in {name}": looks(each) for name, each in aws.bedrocks.items()}
+    targets = {
+        "bedrock" if name == DEFAULT else f"bedrock in {name}": list_one(bedrock) for name, bedrock in aws.bedrocks.items()
+    }
     control = {} if aws.control is None else {"control queue": aws.control.traits}
     return Readiness({"queue": aws.queue.traits, **control, "topic": aws.topic.check}, targets)
 
@@ -322,7 +325,7 @@ def _backlogs(aws: Aws) -> Backlogs:
 
 
 def _call_rates(aws: Aws) -> CallRates:
-    """Return how fast each operation is called in each target, and how many calls wait: what throttling looks like here."""
+    """Return the rate of each operation in each target, and how many of its calls wait."""
     places: list[tuple[str | None, Mapping[str, Limiter]]] = [(None, limiters) for limiters in aws.limiters]
     places += aws.elsewhere.items()
     return {
@@ -341,39 +344,39 @@ def _warn(traits: QueueTraits) -> None:
 
 
 class ShutdownSignals:
-    """The first signal ends it as soon as everything is given back, the second at once."""
+    """SIGTERM and SIGINT: the first one ends the daemon once every message is released, the second one at once."""
 
     def __init__(self) -> None:
-        self.is_said = asyncio.Event()
-        self._slipway: Worker | None = None
+        self.received = asyncio.Event()
+        self._worker: Worker | None = None
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._heard, number.name)
+            loop.add_signal_handler(number, self._on_signal, number.name)
 
-    def report_progress(self, slipway: Worker) -> None:
-        """From now on this is what is to be stopped."""
-        self._slipway = slipway
-        if self.is_said.is_set():
-            slipway.stop()
+    def stop_on_signal(self, worker: Worker) -> None:
+        """Stop this worker at the first signal, at once if there was one."""
+        self._worker = worker
+        if self.received.is_set():
+            worker.stop()
 
-    def _heard(self, name: str) -> None:
-        is_again = self.is_said.is_set()
-        self.is_said.set()
+    def _on_signal(self, name: str) -> None:
+        is_again = self.received.is_set()
+        self.received.set()
         _cut_off_after(AGAIN_SECONDS if is_again else LONGEST_SHUTDOWN_SECONDS + CLOSING_SECONDS)
-        if self._slipway is not None:
-            (self._slipway.shorten_shutdown if is_again else self._slipway.stop)()
+        if self._worker is not None:
+            (self._worker.shorten_shutdown if is_again else self._worker.stop)()
         log.info("signal.received", signal=name)
 
 
 def _cut_off_after(seconds: float) -> None:
-    """End the process then, whatever hangs: a thread in a DNS query that gets no answer cannot be cancelled."""
+    """End the process after this time, whatever hangs: a thread in an unanswered DNS query cannot be cancelled."""
     timer = threading.Timer(seconds, _cut_off)
     timer.daemon = True
     timer.start()
 
 
 def _cut_off() -> None:
-    log.warning("daemon.cut_off", remedy="what is held comes back by itself")
+    log.warning("daemon.cut_off", remedy="leased messages are received again after their visibility timeout")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, logs.BackgroundWriter):
             stream.drain()
@@ -382,7 +385,7 @@ def _cut_off() -> None:
 
 def _fast_loop() -> type[asyncio.AbstractEventLoop] | None:
     try:
-        import uvloop  # noqa: PLC0415  not made for every platform
+        import uvloop  # noqa: PLC0415  not available for every platform
     except ImportError:
         return None
     return uvloop.new_event_loop  # type: ignore[return-value]

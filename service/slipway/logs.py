@@ -1,6 +1,6 @@
-"""Logs are events with facts as keys: JSON lines for programs, colours for a person at a terminal.
+"""Logging: events with facts as keys, as JSON lines for programs, or in colours for a person at a terminal.
 
-Writing a log line never raises into the code that logs, and never blocks the event loop: a line that cannot be written is
+Writing a log line never raises into the calling code, and never blocks the event loop: a line that cannot be written is
 dropped and counted.
 """
 
@@ -21,9 +21,9 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 LARGEST_BACKLOG_BYTES: Final = 4 * 1024 * 1024
-"""Lines that wait for a reader that does not read; those that come when it is full are dropped."""
+"""Most bytes of lines that wait for a slow reader; further lines are dropped."""
 DRAIN_SECONDS: Final = 1.0
-"""The longest that the end of the process waits for lines to be written."""
+"""Longest time that the end of the process waits for lines to be written."""
 
 
 class Losses:
@@ -41,10 +41,10 @@ LOST: Final = Losses()
 
 
 class BackgroundWriter(io.TextIOBase):
-    """A text stream that a thread of its own writes to a file descriptor, in order, so that `write` never blocks nor raises.
+    """A text stream that a separate thread writes to a file descriptor, in order: `write` never blocks and never raises.
 
-    Bytes beyond `largest_backlog` are dropped; so is what the file descriptor refuses (EPIPE, ENOSPC, EIO). Both count as
-    lost. A signal or a collected object may log in the middle of `write`, hence the reentrant lock and queue.
+    Bytes beyond `largest_backlog` are dropped, and so are bytes that cannot be written (EPIPE, ENOSPC, EIO). Both count as
+    lost. A signal handler or a finalizer may log during `write`, hence the reentrant lock and queue.
     """
 
     def __init__(self, stream: TextIO | None, *, losses: Losses = LOST, largest_backlog: int = LARGEST_BACKLOG_BYTES) -> None:
@@ -54,7 +54,7 @@ class BackgroundWriter(io.TextIOBase):
         self._largest_backlog = largest_backlog
         self._backlog = 0
         self._lock = RLock()
-        self._line: SimpleQueue[bytes | Event] = SimpleQueue()
+        self._queue: SimpleQueue[bytes | Event] = SimpleQueue()
         self._is_torn = False
         if stream is not None:
             Thread(target=self._run, args=(stream.fileno(),), name="log", daemon=True).start()
@@ -68,28 +68,28 @@ class BackgroundWriter(io.TextIOBase):
                 self._losses.add()
             else:
                 self._backlog += len(data)
-                self._line.put(data)
+                self._queue.put(data)
         return len(text)
 
     def drain(self, seconds: float = DRAIN_SECONDS) -> bool:
-        """Wait until what was queued before has been written or dropped, for at most so long; return whether it has."""
+        """Wait at most so long until all queued text is written or dropped; return whether it is."""
         if self._stream is None:
             return True
         done = Event()
-        self._line.put(done)
+        self._queue.put(done)
         return done.wait(seconds)
 
     def isatty(self) -> bool:
-        """Return whether a person reads it."""
+        """Return whether the stream is a terminal."""
         return self._stream is not None and self._stream.isatty()
 
     def fileno(self) -> int:
-        """Return the file descriptor. Raises OSError where there is none."""
+        """Return the file descriptor. Raises OSError if there is none."""
         return super().fileno() if self._stream is None else self._stream.fileno()
 
     def _run(self, descriptor: int) -> None:
         while True:
-            data = self._line.get()
+            data = self._queue.get()
             if isinstance(data, Event):
                 data.set()
                 continue
@@ -113,13 +113,13 @@ class BackgroundWriter(io.TextIOBase):
 
 
 def detach_streams() -> None:
-    """Replace standard output and standard error by background writers, for logs, warnings and tracebacks alike."""
+    """Replace standard output and standard error with background writers, for logs, warnings and tracebacks."""
     sys.stdout = cast("TextIO", BackgroundWriter(sys.stdout))
     sys.stderr = cast("TextIO", BackgroundWriter(sys.stderr))
 
 
 def never_raising(level: int) -> type[Any]:
-    """Return a class of bound loggers from this level on, whose failures to process or write an entry are counted only."""
+    """Return a class of bound loggers for this level and above; a failure to process or write an entry is only counted."""
 
     class NeverRaising(structlog.make_filtering_bound_logger(level)):  # type: ignore[misc]  # a class made at run time
         def _proxy_to_logger(self, method_name: str, event: str | None = None, *args: Any, **facts: Any) -> Any:  # noqa: ANN401  as structlog has it
@@ -134,7 +134,7 @@ def never_raising(level: int) -> type[Any]:
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     """Set up logging for the process. `form` is `json`, `console`, or `auto`: console only on a terminal.
 
-    Message bodies, receipts and credentials are never logged: the values that carry them do not show them in their repr,
+    Message bodies, receipt handles and credentials are never logged: they are not in the repr of the values that hold them,
     and tracebacks do not show local variables.
     """
     stream = sys.stdout if stream is None else stream
@@ -165,7 +165,7 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
 
 
 _ENCODER: Final = json.JSONEncoder(default=repr)
-"""Made once: `json.dumps` with an argument makes one for each line, a third of what rendering it takes."""
+"""Created once: `json.dumps` with an argument creates an encoder for each line."""
 
 
 def _written(entry: EventDict, **_: object) -> str:
@@ -173,30 +173,30 @@ def _written(entry: EventDict, **_: object) -> str:
 
 
 def _printable(_: object, __: str, entry: EventDict) -> EventDict:
-    """Leave out what would act on a terminal: texts come from AWS, and from senders."""
+    """Replace control characters: texts come from AWS and from senders, and must not act on a terminal."""
     return {key: _harmless(value) if isinstance(value, str) else value for key, value in entry.items()}
 
 
 def _harmless(text: str) -> str:
-    return text if text.isprintable() else "".join(each if each.isprintable() else " " for each in text)
+    return text if text.isprintable() else "".join(character if character.isprintable() else " " for character in text)
 
 
 def _event_first(_: object, __: str, entry: EventDict) -> EventDict:
-    """When, how bad and what stand at the beginning of a line, for people who read JSON."""
+    """Move time, level and event to the beginning of a line, for people who read JSON."""
     first: EventDict = {key: entry.pop(key, None) for key in ("timestamp", "level", "event")}
     return {**first, **entry}
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Counts a line that cannot be written; logging itself would print a traceback."""
+    """A handler that counts a line that it cannot write; `logging` would print a traceback."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  as logging has it
-        """Count it."""
+        """Count the line as lost."""
         LOST.add()
 
 
 def _route_libraries(shared: list[Processor], renderer: list[Processor], stream: TextIO) -> None:
-    """Warnings of the libraries below come out in the same form."""
+    """Write warnings of libraries in the same form."""
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
