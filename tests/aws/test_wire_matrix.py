@@ -384,7 +384,7 @@ def each(meaning: Meaning) -> dict[str, Meaning]:
 
 
 async def seen_of(clients_at: Open, fault: Fault, *, call_seconds: float = CALL_SECONDS) -> dict[str, Meaning]:
-    """Answer what each operation is said to mean under a fault; each was sent once, and each is applied when it is over."""
+    """Return what each operation is said to mean under a fault; each was sent once, and each is applied when it is over."""
     wire = Wire(fault)
     async with serving(wire) as server, clients_at(server.url) as clients:
         said = await meanings(clients, call_seconds=call_seconds)

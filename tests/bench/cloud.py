@@ -267,12 +267,12 @@ class Cloud:
         return arn
 
     def get(self, identifier: str) -> str | None:
-        """Answer a deployment's document."""
+        """Return a deployment's document."""
         made = self._by_name.get(identifier) or self._by_arn.get(identifier)
         return None if made is None else made.ended if made.ends_at <= time.time() else made.creating
 
     def page(self, since: float | None, status: str | None, size: int, begin: int | None) -> bytes:
-        """Answer one page of a List, oldest first."""
+        """Return one page of a List, oldest first."""
         now = time.time()
         place = begin if begin is not None else 0 if since is None else bisect_left(self._created, since)
         found: list[str] = []
@@ -293,7 +293,7 @@ class Cloud:
         self._said.setdefault(number, set()).add(event["data"]["outcome"])
 
     def progress(self) -> dict[str, Any]:
-        """Answer how far it is, cheaply: this is asked several times a second."""
+        """Return how far it is, cheaply: this is asked several times a second."""
         return {
             "polled": bool(self.first_poll_at),
             "clients": sum(bool(counts["ReceiveMessage"]) for counts in self.by_client.values()),
@@ -305,7 +305,7 @@ class Cloud:
         }
 
     def report(self) -> dict[str, Any]:
-        """Answer everything that was noted."""
+        """Return everything that was noted."""
         lags = [at - made.ends_at for made in self._made if (at := self._published.get(made.number)) is not None]
         created = [made.created_at - self._received[made.number] for made in self._made]
         ends = {made.number: made.end for made in self._made}
@@ -326,7 +326,7 @@ class Cloud:
 
 
 def spread(values: list[float]) -> dict[str, float]:
-    """Answer median, 99th percentile and greatest of some values."""
+    """Return median, 99th percentile and greatest of some values."""
     ordered = sorted(values) or [0.0]
     return {"p50": ordered[len(ordered) // 2], "p99": ordered[len(ordered) * 99 // 100], "most": ordered[-1]}
 

@@ -125,7 +125,7 @@ async def idle(seconds: float) -> Idle:
 
 
 async def resident(number: int) -> int:
-    """Answer the memory of a daemon that holds so many requests, all in creation."""
+    """Return the memory of a daemon that holds so many requests, all in creation."""
     terms = Terms(number, creation_seconds=(3600.0, 3600.0))
     settings = {"SLIPWAY_MAX_HELD": str(MOST_HELD), "SLIPWAY_SWEEP_INTERVAL": "60"}
     async with service(terms) as served, client(SLIPWAY, served.url, **settings) as process:

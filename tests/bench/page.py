@@ -65,7 +65,7 @@ async def round_of_leases(served: Service) -> None:
 
 
 async def share(served: Service, process: Client, number: int) -> float:
-    """Answer the share of a core that the daemon takes with so many viewers."""
+    """Return the share of a core that the daemon takes with so many viewers."""
     async with viewers(process.http_port, number):
         await asyncio.sleep(STILL_SECONDS)
         before, began = process.cpu_seconds(), time.monotonic()
@@ -74,7 +74,7 @@ async def share(served: Service, process: Client, number: int) -> float:
 
 
 async def pair(served: Service, process: Client, *, is_alone_first: bool) -> tuple[float, float]:
-    """Answer its share of a core without viewers, and with them."""
+    """Return its share of a core without viewers, and with them."""
     if is_alone_first:
         return await share(served, process, 0), await share(served, process, VIEWERS)
     looked = await share(served, process, VIEWERS)
@@ -82,7 +82,7 @@ async def pair(served: Service, process: Client, *, is_alone_first: bool) -> tup
 
 
 async def first_paints(port: int) -> list[float]:
-    """Answer how many milliseconds it took to the first paint, of a fresh browser and then again and again."""
+    """Return how many milliseconds it took to the first paint, of a fresh browser and then again and again."""
     async with chromium() as tab:
         await tab.look()
         taken = []

@@ -22,7 +22,7 @@ LINE = 16
 
 
 def plot(results: dict[str, Any]) -> str:
-    """Answer the picture. Both axes are logarithmic; less is better."""
+    """Return the picture. Both axes are logarithmic; less is better."""
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12">',

@@ -32,7 +32,7 @@ class Service:
         self._port = port
 
     async def ask(self, what: str) -> dict[str, Any]:
-        """Answer `progress` or `report`; `open` lets the requests be received."""
+        """Return `progress` or `report`; `open` lets the requests be received."""
         return dict(json.loads(await get(self._port, f"/_bench/{what}")))
 
     async def until(self, fact: Callable[[dict[str, Any]], bool], seconds: float) -> dict[str, Any]:
@@ -97,17 +97,17 @@ class Client:
         self.used: Used | None = None
 
     def cpu_seconds(self) -> float:
-        """Answer what it has used so far, of all its threads, to the nanosecond."""
+        """Return what it has used so far, of all its threads, to the nanosecond."""
         tasks = Path(f"/proc/{self.pid}/task").iterdir()
         return sum(int((task / "schedstat").read_text("ascii").split()[0]) for task in tasks) / 1e9
 
     def resident_bytes(self) -> int:
-        """Answer how much memory it has now."""
+        """Return how much memory it has now."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text("ascii").split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
     async def metric(self, name: str) -> float:
-        """Answer one of Slipway's own metrics."""
+        """Return one of Slipway's own metrics."""
         lines = (await get(self.http_port, "/metrics")).splitlines()
         return next(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{name} "))
 
@@ -132,7 +132,7 @@ async def client(module: tuple[str, ...], url: str, **settings: str) -> AsyncIte
 
 
 async def get(port: int, path: str) -> str:
-    """Answer the body of a GET on this machine."""
+    """Return the body of a GET on this machine."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
     writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
     head = await reader.readuntil(b"\r\n\r\n")
@@ -143,6 +143,6 @@ async def get(port: int, path: str) -> str:
 
 
 def free_port() -> int:
-    """Answer a port that nobody uses now."""
+    """Return a port that nobody uses now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -201,7 +201,7 @@ _date: tuple[int, str] = (0, "")
 
 
 def date() -> str:
-    """Answer the present as an HTTP `Date`."""
+    """Return the present as an HTTP `Date`."""
     global _date  # noqa: PLW0603
     now = int(time.time())
     if _date[0] != now:

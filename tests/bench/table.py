@@ -10,14 +10,14 @@ BYTES_IN_KIB = 1024
 
 
 def medians(results: dict[str, Any]) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
-    """Answer the rounds of each client at each size, by size."""
+    """Return the rounds of each client at each size, by size."""
     keys = dict.fromkeys((run["number"], run["who"]) for run in results["runs"])
     for number, who in sorted(keys, key=lambda key: key[0]):
         yield who, number, [run for run in results["runs"] if run["who"] == who and run["number"] == number]
 
 
 def of(rounds: Iterable[dict[str, Any]], *names: str) -> float:
-    """Answer the median of a figure over its rounds."""
+    """Return the median of a figure over its rounds."""
     return median(_within(run, names) for run in rounds)
 
 
@@ -29,7 +29,7 @@ def _within(run: dict[str, Any], names: tuple[str, ...]) -> float:
 
 
 def tables(results: dict[str, Any]) -> str:
-    """Answer all figures."""
+    """Return all figures."""
     return "\n".join([*_loads(results), "", *_calls(results), "", *_throttled(results), "", *_rest(results)]) + "\n"
 
 

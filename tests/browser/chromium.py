@@ -70,7 +70,7 @@ class Tab:
         await self.do("Emulation.setScriptExecutionDisabled", value=not scripts)
 
     async def evaluate(self, expression: str) -> Any:
-        """Answer what an expression comes to in the page."""
+        """Return what an expression comes to in the page."""
         told = await self.do("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in told, told
         return told["result"].get("value")
@@ -101,7 +101,7 @@ class Tab:
         await self._loaded.wait()
 
     async def picture(self) -> bytes:
-        """Answer a picture of the whole page, as PNG."""
+        """Return a picture of the whole page, as PNG."""
         return base64.b64decode((await self.do("Page.captureScreenshot", captureBeyondViewport=True))["data"])
 
 
@@ -133,7 +133,7 @@ async def chromium() -> AsyncIterator[Tab]:
 
 
 async def _port(process: asyncio.subprocess.Process) -> str:
-    """Answer where the browser's protocol is spoken, which it says when it is ready."""
+    """Return where the browser's protocol is spoken, which it says when it is ready."""
     assert process.stderr is not None
     async with asyncio.timeout(60):
         async for line in process.stderr:

@@ -26,7 +26,7 @@ def full() -> IO[str]:
 
 
 def closed_pipe() -> IO[str]:
-    """Answer a pipe whose reader has gone."""
+    """Return a pipe whose reader has gone."""
     reader, writer = os.pipe()
     os.close(reader)
     return os.fdopen(writer, "w")

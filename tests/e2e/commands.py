@@ -57,7 +57,7 @@ class Ran:
 
 
 def environment(box: LocalAws | None, **more: str) -> dict[str, str]:
-    """Answer what a command finds in its environment: the box, and nothing of this machine's AWS, nor of its terminal."""
+    """Return what a command finds in its environment: the box, and nothing of this machine's AWS, nor of its terminal."""
     ours = ("AWS_", "SLIPWAY_", "COLUMNS", "LINES")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     nothing = {

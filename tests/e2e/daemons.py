@@ -25,10 +25,10 @@ class Place(Protocol):
     """What a daemon is pointed at."""
 
     def environment(self) -> dict[str, str]:
-        """Answer the variables with which Slipway finds it."""
+        """Return the variables with which Slipway finds it."""
 
     async def receive_results(self) -> list[str]:
-        """Answer events that were announced."""
+        """Return events that were announced."""
 
 
 class Daemon:
@@ -65,7 +65,7 @@ class Daemon:
         return self._process
 
     def lines(self, event: str) -> list[dict[str, Any]]:
-        """Answer the log's entries about an event."""
+        """Return the log's entries about an event."""
         return [entry for entry in self.entries if entry.get("event") == event]
 
     async def until(self, fact: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -75,8 +75,8 @@ class Daemon:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def told(self, path: str, fact: Callable[[str], bool], seconds: float = 60.0) -> str:
-        """Ask for a path until a fact about the answer holds; answer it. What was announced it counts a moment later."""
+    async def wait_for_page(self, path: str, fact: Callable[[str], bool], seconds: float = 60.0) -> str:
+        """Get a path until the fact holds for its body; return the body. Counters lag behind published events."""
         async with asyncio.timeout(seconds):
             while not fact(text := (await self.ask(path))[1]):
                 self._changed.clear()
@@ -128,7 +128,7 @@ class Results:
             self._changed.set()
 
     def outcomes(self) -> dict[str, set[tuple[str, str]]]:
-        """Answer outcome and event id of each request that has ended."""
+        """Return outcome and event id of each request that has ended."""
         said: dict[str, set[tuple[str, str]]] = {}
         for event in self.events:
             data = event["data"]
@@ -169,7 +169,7 @@ async def daemon(box: Place, **settings: str) -> AsyncIterator[Daemon]:
 
 
 def a_request(name: str, **more: object) -> str:
-    """Answer the body of a request; its id is its name."""
+    """Return the body of a request; its id is its name."""
     return json.dumps({"modelDeploymentName": name, "modelArn": MODEL, "requestId": name} | more)
 
 
@@ -181,6 +181,6 @@ def _entry(line: str) -> dict[str, Any]:
 
 
 def free_port() -> int:
-    """Answer a port that nobody listens on now."""
+    """Return a port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])

@@ -63,7 +63,7 @@ class Ministack:
         await self._stack.aclose()
 
     def environment(self) -> dict[str, str]:
-        """Answer the variables with which Slipway finds all this."""
+        """Return the variables with which Slipway finds all this."""
         return {
             "AWS_ENDPOINT_URL": self._url,
             "AWS_ENDPOINT_URL_BEDROCK": self.bedrock_url,
@@ -75,7 +75,7 @@ class Ministack:
         }
 
     async def receive_results(self) -> list[str]:
-        """Answer events that were announced, waiting for a first one."""
+        """Return events that were announced, waiting for a first one."""
         got = await self.sqs.receive_message(QueueUrl=self.results_url, MaxNumberOfMessages=10, WaitTimeSeconds=5)
         messages = got.get("Messages", [])
         for message in messages:

@@ -50,12 +50,12 @@ class ReplyTo:
         return await self.answer(json.loads(body)["requestId"])
 
     async def answer(self, request_id: str) -> dict[str, Any]:
-        """Answer the data of the event that ends a request, when it has come."""
+        """Return the data of the event that ends a request, when it has come."""
         await self.results.until(lambda: request_id in self.results.outcomes())
         return self.event(request_id)
 
     def event(self, request_id: str) -> dict[str, Any]:
-        """Answer the data of the event that ended a request."""
+        """Return the data of the event that ended a request."""
         (_, event_id), *others = self.results.outcomes()[request_id]
         assert not others, "one result"
         return next(dict(event["data"]) for event in self.results.events if event["id"] == event_id)

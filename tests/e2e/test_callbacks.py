@@ -37,7 +37,7 @@ async def test_a_state_machine_waits_for_a_deployment_and_goes_on_with_its_arn(t
         assert ended["status"] == "SUCCEEDED", ended
         assert json.loads(ended["output"]) == {"modelId": made.arn}
         await results.until(lambda: {outcome for outcome, _ in results.outcomes().get("from-states", ())} == {"Active"})
-        await process.told("/metrics", lambda text: 'slipway_replies_total{reply="TaskSucceeded"} 1.0' in text)
+        await process.wait_for_page("/metrics", lambda text: 'slipway_replies_total{reply="TaskSucceeded"} 1.0' in text)
 
 
 async def test_a_state_machine_fails_with_bedrocks_own_words(tmp_path: Path) -> None:
@@ -73,4 +73,4 @@ async def test_an_event_that_a_rule_of_eventbridge_puts_into_the_queue_ends_as_a
         assert {outcome for outcome, _ in results.outcomes()[first]} == {"Active"}
         (made,) = aws.bedrock.account().made
         assert (made.name, made.first_model_arn) == ("run-7", MODEL)
-        await process.told("/metrics", lambda text: "slipway_events_unmatched_total 1.0" in text)
+        await process.wait_for_page("/metrics", lambda text: "slipway_events_unmatched_total 1.0" in text)

@@ -115,7 +115,7 @@ async def test_two_in_creation_ten_in_total_and_one_deleted_by_hand() -> None:
         await results.until(lambda: len(results.outcomes()) == 11)
         assert {outcome for said in results.outcomes().values() for outcome, _ in said} == {"Active"}
         assert (account.most_creating, account.most_total) == (2, 10)
-        await process.told("/metrics", lambda text: 'slipway_requests_waiting_for_slot{target="default"} 1.0' in text)
+        await process.wait_for_page("/metrics", lambda text: 'slipway_requests_waiting_for_slot{target="default"} 1.0' in text)
 
 
 async def test_killed_in_the_middle_of_two_hundred_and_started_again() -> None:
@@ -189,9 +189,11 @@ async def test_health_says_what_is_so() -> None:
         await box.send(a_request("bot"))
         await results.until(lambda: bool(results.outcomes()))
         assert (await process.ask("/livez"))[0] == 200
-        await process.told("/readyz", lambda text: json.loads(text) == {"ready": True, "troubles": {}})
+        await process.wait_for_page("/readyz", lambda text: json.loads(text) == {"ready": True, "troubles": {}})
         assert (await process.ask("/metrics"))[0] == 200
-        text = await process.told("/metrics", lambda text: 'slipway_requests_finished_total{outcome="Active"} 1.0' in text)
+        text = await process.wait_for_page(
+            "/metrics", lambda text: 'slipway_requests_finished_total{outcome="Active"} 1.0' in text
+        )
         assert 'slipway_calls_total{answer="Applied",operation="CreateCustomModelDeployment"} 1.0' in text
         for name in (
             "oldest_request_seconds", 'unknown_answers_total{target="default"}', "adoptions_total",
@@ -210,7 +212,7 @@ async def test_not_ready_says_why() -> None:
         status, text = await process.ask("/readyz")
         assert status == 503
         assert set(json.loads(text)["troubles"]) == {"bedrock"}
-        await process.told("/readyz", lambda text: "AccessDenied" in json.loads(text)["troubles"]["bedrock"])
+        await process.wait_for_page("/readyz", lambda text: "AccessDenied" in json.loads(text)["troubles"]["bedrock"])
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ MOST_SKEW_SECONDS = 0.5
 
 
 async def skew_of(process: Daemon) -> float:
-    text = await process.told("/metrics", lambda text: "\nslipway_clock_skew_seconds " in text)
+    text = await process.wait_for_page("/metrics", lambda text: "\nslipway_clock_skew_seconds " in text)
     found = re.search(r"^slipway_clock_skew_seconds (\S+)$", text, re.MULTILINE)
     assert found
     return float(found[1])

@@ -110,7 +110,7 @@ async def test_requests_in_progress_are_a_table_or_a_document() -> None:
         await box.send(a_request("endless-bot", requestId="r-1"))
         await process.until(lambda: bool(process.lines("deployment.created")))
         await box.send(a_request("late", requestId="r-2", tenant="search"))
-        await process.told("/requests", lambda text: "NoSlot" in text)
+        await process.wait_for_page("/requests", lambda text: "NoSlot" in text)
         ran = await typed(box, "requests", **near)
         assert [row[:4] + row[5:] for row in ran.rows] == [
             ["endless-bot", "deploy", "Creating", "InCreation", "r-1"],

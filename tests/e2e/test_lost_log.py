@@ -78,7 +78,7 @@ async def test_requests_go_on_it_is_counted_and_sigterm_ends_it(kind: str) -> No
             if kind != "not read":  # there the lines wait, and are not lost yet
                 assert await _lost(process) >= 7, "one of the start, and two of each request"
             process.process.send_signal(signal.SIGTERM)
-            await process.told("/readyz", lambda text: "stopping" in text)
+            await process.wait_for_page("/readyz", lambda text: "stopping" in text)
             code, took = await process.end(signal.SIGTERM)
             assert code == 0
             assert took < 12, "the second signal ends it almost at once"

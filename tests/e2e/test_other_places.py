@@ -43,7 +43,7 @@ def central(box: LocalAws, service: str) -> Any:
 
 
 def received(sqs: Any, url: str) -> list[dict[str, Any]]:
-    """Answer what arrives within the longest poll: bodies as JSON."""
+    """Return what arrives within the longest poll: bodies as JSON."""
     found = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)
     return [json.loads(message["Body"]) for message in found.get("Messages", [])]
 

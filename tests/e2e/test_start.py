@@ -74,7 +74,7 @@ async def test_credentials_that_come_late_are_waited_for() -> None:
         assert "credentials" in json.loads(text)["troubles"]
         container.keys = KEYS
         await results.until(lambda: bool(results.outcomes()))
-        await process.told("/readyz", lambda text: json.loads(text)["ready"])
+        await process.wait_for_page("/readyz", lambda text: json.loads(text)["ready"])
 
 
 async def test_sigterm_while_credentials_are_waited_for_ends_it_at_once() -> None:
@@ -107,7 +107,7 @@ async def test_a_port_in_use_is_waited_for_and_requests_are_served_meanwhile() -
             old.close()
             await process.until(lambda: bool(process.lines("endpoint.listening")))
             process.port = port
-            await process.told("/readyz", lambda text: json.loads(text)["ready"])
+            await process.wait_for_page("/readyz", lambda text: json.loads(text)["ready"])
 
 
 async def test_sigterm_during_a_first_call_that_gets_no_answer_ends_it_at_once() -> None:
@@ -116,7 +116,7 @@ async def test_sigterm_during_a_first_call_that_gets_no_answer_ends_it_at_once()
         async with LocalAws(terms=QUICK) as box, daemon(box, AWS_ENDPOINT_URL=url) as process:
             connection, _ = await asyncio.to_thread(silent.accept)  # the first call is under way
             with connection:
-                await process.told("/readyz", lambda text: "queue" in json.loads(text)["troubles"])
+                await process.wait_for_page("/readyz", lambda text: "queue" in json.loads(text)["troubles"])
                 code, took = await process.end(signal.SIGTERM)
                 assert (code, took < 3) == (0, True)
 

@@ -41,7 +41,7 @@ def ask(target: str, place: tuple[str, str], name: str, **more: object) -> str:
 
 
 def waits(text: str) -> set[str | None]:
-    """Answer what those wait for that are for the broken target; None is for one that tries again at this moment."""
+    """Return what those wait for that are for the broken target; None is for one that tries again at this moment."""
     return {one.get("waitsFor") for one in json.loads(text)["requests"] if one["target"] == "broken"}
 
 
@@ -59,10 +59,10 @@ async def test_of_three_targets_one_broken_and_one_throttled_to_a_call_a_second_
             await results.until(lambda: wanted <= set(results.outcomes()))
             assert not {request for request in results.outcomes() if request.endswith("broken")}, "they wait still"
             denied = "AssumeRole of arn:aws:iam::200000000001:role/denied-slipway"
-            said = json.loads(await process.told("/readyz", lambda text: denied in text))
+            said = json.loads(await process.wait_for_page("/readyz", lambda text: denied in text))
             assert said["ready"] is True
             assert denied in said["troubles"]["bedrock in broken"]
-            held = json.loads(await process.told("/requests", lambda text: waits(text) == {"AccessDenied"}))
+            held = json.loads(await process.wait_for_page("/requests", lambda text: waits(text) == {"AccessDenied"}))
             assert set(held["targets"]) == {"broken", "slow", "research"}
             await results.until(lambda: len(results.outcomes()) == 3 * MANY, 180.0)
             metrics = (await process.ask("/metrics"))[1]  # taken for the sweeps, which have been

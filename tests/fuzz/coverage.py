@@ -47,7 +47,7 @@ class Reached:
 
 
 def steps_of(act: Callable[[], object], within: str) -> int:
-    """Answer how many lines of the files whose path holds `within` an act goes through. The act must not raise."""
+    """Return how many lines of the files whose path holds `within` an act goes through. The act must not raise."""
     steps = 0
 
     def stepped(frame: FrameType, event: str, argument: object) -> Trace:

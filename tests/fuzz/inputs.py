@@ -261,7 +261,7 @@ class _Act:
 
 
 def _encodable(text: str) -> str:
-    """Answer a text that SQS could have sent."""
+    """Return a text that SQS could have sent."""
     return text.encode(errors="replace").decode() or "?"
 
 

@@ -38,7 +38,7 @@ def own() -> list[Metric]:
 
 
 def series(metrics: list[Metric]) -> dict[str, dict[str, set[str]]]:
-    """Answer the values of each label, by the name of the series as queries name it."""
+    """Return the values of each label, by the name of the series as queries name it."""
     found: dict[str, dict[str, set[str]]] = {}
     for metric in metrics:
         for sample in metric.samples:

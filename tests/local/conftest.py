@@ -107,5 +107,5 @@ async def box() -> AsyncIterator[LocalAws]:
 
 
 def fresh(name: str) -> str:
-    """Answer a name that no other test has."""
+    """Return a name that no other test has."""
     return f"{name}-{uuid.uuid4().hex[:12]}"

@@ -43,7 +43,7 @@ BASE = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0"
 
 
 async def _names(bedrock: Any, **filters: object) -> list[str]:
-    """Answer the names on all pages, in order."""
+    """Return the names on all pages, in order."""
     pages = bedrock.get_paginator("list_custom_models").paginate(**filters)
     return [model["modelName"] async for page in pages for model in page["modelSummaries"]]
 

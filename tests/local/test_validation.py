@@ -63,23 +63,23 @@ def model_of(operation: str) -> Any:
 
 def wrong_values(shape: Any) -> Iterator[Any]:
     """Yield values that break one constraint of the shape each."""
-    told = shape.metadata
+    limits = shape.metadata
     if shape.type_name == "string":
-        if told.get("min", 0) > 0:
-            yield "a" * (told["min"] - 1)
-        if "max" in told:
-            yield "a" * (told["max"] + 1)
-        if told.get("pattern", ".*") != ".*":
+        if limits.get("min", 0) > 0:
+            yield "a" * (limits["min"] - 1)
+        if "max" in limits:
+            yield "a" * (limits["max"] + 1)
+        if limits.get("pattern", ".*") != ".*":
             yield " \u00e9"
-        if "enum" in told:
+        if "enum" in limits:
             yield "NoSuchWord"
     elif shape.type_name in {"integer", "long", "float"}:
-        yield from ([told["min"] - 1] if "min" in told else [])
-        yield from ([told["max"] + 1] if "max" in told else [])
+        yield from ([limits["min"] - 1] if "min" in limits else [])
+        yield from ([limits["max"] + 1] if "max" in limits else [])
     elif shape.type_name == "list":
-        yield from ([[]] if told.get("min", 0) > 0 else [])
-        if "max" in told:
-            yield [None] * (told["max"] + 1)
+        yield from ([[]] if limits.get("min", 0) > 0 else [])
+        if "max" in limits:
+            yield [None] * (limits["max"] + 1)
     elif shape.type_name in {"boolean", "timestamp"} and shape.serialization.get("location") == "querystring":
         yield "neither"
 
@@ -120,12 +120,12 @@ async def send(http: aiohttp.ClientSession, operation: str, given: dict[str, Any
     model = model_of(operation)
     path, query, body = model.http["requestUri"], {}, {}
     for name, value in given.items():
-        told = shape_of(operation).members[name].serialization
-        match told.get("location"):
+        limits = shape_of(operation).members[name].serialization
+        match limits.get("location"):
             case "uri":
                 path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
             case "querystring":
-                query[told["name"]] = str(value)
+                query[limits["name"]] = str(value)
             case _:
                 body[name] = value
     data = json.dumps(body) if body or model.http["method"] == "POST" else None
@@ -136,11 +136,11 @@ async def send(http: aiohttp.ClientSession, operation: str, given: dict[str, Any
 CASES = [(operation, at, wrong) for operation, given in GOOD.items() for at, wrong in mutants(shape_of(operation), given)]
 
 
-def told(case: object) -> str:
+def limits(case: object) -> str:
     return "-".join(map(str, case)) if isinstance(case, tuple) else str(case)[:16].replace("Ellipsis", "absent")
 
 
-@pytest.mark.parametrize(("operation", "at", "wrong"), CASES, ids=told)
+@pytest.mark.parametrize(("operation", "at", "wrong"), CASES, ids=limits)
 async def test_what_breaks_a_constraint_is_refused(http: Any, operation: str, at: tuple[Any, ...], wrong: Any) -> None:
     status, error, message = await send(http, operation, mutated(GOOD[operation], at, wrong))
     assert (status, error) == (400, "ValidationException"), (status, error, message)

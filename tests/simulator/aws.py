@@ -40,17 +40,17 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
     def head(self, length: int | None = None) -> bytes:
-        """Answer the status line and headers."""
+        """Return the status line and headers."""
         fields = {"Content-Length": str(len(self.body) if length is None else length)} | self.headers
         return "\r\n".join([f"HTTP/1.1 {self.status} X", *(f"{k}: {v}" for k, v in fields.items()), "", ""]).encode()
 
     def whole(self) -> bytes:
-        """Answer all of it, as it goes over the wire."""
+        """Return all of it, as it goes over the wire."""
         return self.head() + self.body
 
 
 def operation_of(call: Call | Asked) -> str:
-    """Answer which operation a request is for."""
+    """Return which operation a request is for."""
     headers = {name.lower(): value for name, value in call.headers.items()}
     if target := headers.get("x-amz-target"):
         return target.rsplit(".", 1)[-1]
@@ -84,11 +84,11 @@ class Aws:
         self._loop = asyncio.get_running_loop()
 
     def now(self) -> float:
-        """Answer AWS's clock."""
+        """Return AWS's clock."""
         return self.sqs.now()
 
     def seconds_of_poll(self, asked: Asked) -> float:
-        """Answer how long a receive may wait for a message."""
+        """Return how long a receive may wait for a message."""
         return float(json.loads(asked.body).get("WaitTimeSeconds", 0)) if operation_of(asked) == "ReceiveMessage" else 0.0
 
     def apply(self, asked: Asked) -> Answer:
@@ -199,7 +199,7 @@ class Aws:
         return f"<Successful>{''.join(good)}</Successful><Failed>{''.join(bad)}</Failed>"
 
     def error(self, status: int, code: str, text: str = "no", operation: str = "") -> Answer:
-        """Answer an error document, in the words of the service that the operation is of."""
+        """Return an error document, in the words of the service that the operation is of."""
         if operation in _BEDROCK:
             return self._dated(status, json.dumps({"message": text}).encode(), **{"x-amzn-ErrorType": code})
         if operation in {"PublishBatch", "GetTopicAttributes"}:

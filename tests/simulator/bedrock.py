@@ -46,12 +46,12 @@ _TIMES = ("createdAt", "lastUpdatedAt")
 
 
 def request_of(made: StandInDeployment) -> str | None:
-    """Answer what a deployment's tag says of whose it is; None where Slipway did not make it."""
+    """Return what a deployment's tag says of whose it is; None where Slipway did not make it."""
     return tag_of(made, REQUEST_TAG)
 
 
 def tag_of(made: StandInDeployment, key: str) -> str | None:
-    """Answer a deployment's tag; None where it has none of this key."""
+    """Return a deployment's tag; None where it has none of this key."""
     return next((tag["value"] for tag in made.tags if tag["key"] == key), None)
 
 
@@ -79,16 +79,16 @@ class Account:
         return self.model.made
 
     def now(self) -> float:
-        """Answer the account's own clock."""
+        """Return the account's own clock."""
         return EPOCH + self._loop.time()
 
     def existing(self) -> list[StandInDeployment]:
-        """Answer what there is now."""
+        """Return what there is now."""
         now = self.now()
         return [one for one in self.made if one.exists(now)]
 
     def status(self, one: StandInDeployment) -> str:
-        """Answer a deployment's status, whatever is shown of it."""
+        """Return a deployment's status, whatever is shown of it."""
         return one.status(self.now())
 
     def add(self, name: str, model_arn: str, tags: Mapping[str, str]) -> StandInDeployment:
@@ -312,7 +312,7 @@ class WatchedBedrock(Bedrock):
 
 
 def of_reaper(bedrock: Bedrock) -> Bedrock:
-    """Answer the same Bedrock, as it is seen by a reaper: who looks on can tell its rounds from sweeps."""
+    """Return the same Bedrock, as it is seen by a reaper: who looks on can tell its rounds from sweeps."""
     return _Reapers(bedrock)  # type: ignore[return-value]
 
 
@@ -330,7 +330,7 @@ class _Reapers:
 
 
 def _read(document: Document) -> Document:
-    """Answer what botocore's parser makes of a document."""
+    """Return what botocore's parser makes of a document."""
     return document | {key: read_timestamp(document[key]).astimezone(UTC) for key in _TIMES if key in document}
 
 

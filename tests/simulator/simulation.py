@@ -108,7 +108,7 @@ class World:
             account.watching = self.wires[name].watching = elsewhere.get(name, watching)
 
     def model_in(self, target: str, model: str = MODEL) -> str:
-        """Answer the ARN of a model, as it would be in a target's place."""
+        """Return the ARN of a model, as it would be in a target's place."""
         home = self.accounts[target].home
         return model.replace(f"{PLACE.region}:{PLACE.account}", f"{home.region}:{home.account}")
 
@@ -210,7 +210,7 @@ class World:
         )
 
     def outcomes(self) -> dict[str, str]:
-        """Answer how each request ended, by the name of its deployment; check that each event is said under one id."""
+        """Return how each request ended, by the name of its deployment; check that each event is said under one id."""
         ids: dict[str, set[str]] = {}
         said: dict[str, str] = {}
         for notice in self.topic.terminal():
@@ -222,20 +222,20 @@ class World:
         return said
 
     def event(self, name: str) -> dict[str, Any]:
-        """Answer the data of the terminal event about a deployment."""
+        """Return the data of the terminal event about a deployment."""
         found = [each for each in self.topic.terminal() if each.event["data"].get("modelDeploymentName") == name]
         assert found, f"no event about {name}"
         return dict(found[-1].event["data"])
 
     def outcome_of(self, request_id: str) -> dict[str, Any]:
-        """Answer the data of the terminal event of a request; check that it is said under one id, and in one way."""
+        """Return the data of the terminal event of a request; check that it is said under one id, and in one way."""
         found = [each for each in self.topic.terminal() if each.event["data"]["requestId"] == request_id]
         assert found, f"no event of {request_id}"
         assert len({each.event_id for each in found}) == 1, "one result, one id"
         return dict(found[-1].event["data"])
 
     def progress(self, name: str) -> list[Notice]:
-        """Answer the progress events about a deployment."""
+        """Return the progress events about a deployment."""
         ends = {id(notice) for notice in self.topic.terminal()}
         return [
             each

@@ -60,7 +60,7 @@ class Topic:
         return await self._wire.call("PublishBatch", lambda: self._all(batch))
 
     def terminal(self) -> list[Notice]:
-        """Answer the events that end a request."""
+        """Return the events that end a request."""
         return [notice for notice in self.notices if notice.event["data"]["outcome"] in ENDS]
 
     def _all(self, batch: Sequence[Publication]) -> list[CallFailed | None]:

@@ -83,7 +83,7 @@ class SqsQueue:
         self._loop = asyncio.get_running_loop()
 
     def now(self) -> float:
-        """Answer the queue's own clock, in seconds since the epoch."""
+        """Return the queue's own clock, in seconds since the epoch."""
         return EPOCH + self._loop.time()
 
     def put(
@@ -183,7 +183,7 @@ class SqsQueue:
         return any(letter.visible_at <= now and letter.group not in hidden for letter in self.letters.values())
 
     def next_visible(self) -> float:
-        """Answer when the next message becomes visible by itself, in seconds from now."""
+        """Return when the next message becomes visible by itself, in seconds from now."""
         now = self.now()
         return min((one.visible_at - now for one in self.letters.values() if one.visible_at > now), default=math.inf)
 

@@ -46,7 +46,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """How often the loop may go round yet: a bug may keep it busy for ever."""
 
     def time(self) -> float:
-        """Answer virtual seconds."""
+        """Return virtual seconds."""
         return self._now
 
     def select(self, timeout: float | None) -> list[object]:
@@ -165,7 +165,7 @@ def _process_of(context: contextvars.Context | None) -> str | None:
 
 
 def in_process(name: str) -> contextvars.Context:
-    """Answer a context for a simulated process."""
+    """Return a context for a simulated process."""
     context = contextvars.copy_context()
     context.run(PROCESS.set, name)
     return context

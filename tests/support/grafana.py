@@ -277,7 +277,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
 
 
 def dashboard() -> dict[str, Any]:
-    """Answer the dashboard as Grafana imports it: any Prometheus, any job, any instances, any targets."""
+    """Return the dashboard as Grafana imports it: any Prometheus, any job, any instances, any targets."""
     return {
         "title": "Slipway",
         "uid": "slipway",

@@ -48,7 +48,7 @@ class Edge:
 
 @cache
 def walk(life: Life) -> tuple[Edge, ...]:
-    """Answer every edge of a life, in the order in which they are met."""
+    """Return every edge of a life, in the order in which they are met."""
     edges: dict[Edge, None] = {}
     line: deque[tuple[Any, Any]] = deque()
     met: set[tuple[Any, Any]] = set()
@@ -78,7 +78,7 @@ def name_of(step: object) -> str:
 
 
 def drawing(edges: Sequence[Edge], direction: str) -> str:
-    """Answer a state diagram of Mermaid's, in which every outcome leads to the end. An arrow has reasons, or else answers."""
+    """Return a state diagram of Mermaid's, in which every outcome leads to the end. An arrow has reasons, or else answers."""
     lines = []
     for (before, after), by_reason in together(edges).items():
         words = [word for reason, answers in by_reason.items() for word in ([reason] if reason else answers)]
@@ -89,14 +89,14 @@ def drawing(edges: Sequence[Edge], direction: str) -> str:
 
 
 def rows(edges: Sequence[Edge]) -> Iterator[tuple[str, str, str]]:
-    """Answer the same in words: a step, the answers to it by what comes of them, and the step that comes."""
+    """Return the same in words: a step, the answers to it by what comes of them, and the step that comes."""
     for (before, after), by_reason in together(edges).items():
         for reason, answers in by_reason.items():
             yield before, ", ".join(answers), f"{after}, `{reason}`" if reason else after
 
 
 def together(edges: Sequence[Edge]) -> dict[tuple[str, str], dict[str, list[str]]]:
-    """Answer each pair of steps once, with the answers that lead from one to the other, by the reasons that are given."""
+    """Return each pair of steps once, with the answers that lead from one to the other, by the reasons that are given."""
     pairs: dict[tuple[str, str], dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for edge in edges:
         pairs[edge.before, edge.after][edge.reason].append(edge.answer)
@@ -105,7 +105,7 @@ def together(edges: Sequence[Edge]) -> dict[tuple[str, str], dict[str, list[str]
 
 @cache
 def pictures() -> dict[str, str]:
-    """Answer what a page shows, by the names of its marks: each life, drawn and in words; and what options add to one."""
+    """Return what a page shows, by the names of its marks: each life, drawn and in words; and what options add to one."""
     lives = {"deploy": DEPLOY, "update": UPDATE, "delete": REMOVE}
     shown: dict[str, str] = {}
     for name, life in lives.items():
@@ -125,7 +125,7 @@ def _table(parts: Sequence[tuple[str, Sequence[Edge]]]) -> str:
 
 
 def with_option(name: str) -> list[Edge]:
-    """Answer the edges that an option adds to the life of a plain deploy request."""
+    """Return the edges that an option adds to the life of a plain deploy request."""
     plain = set(walk(DEPLOY))
     return [edge for edge in walk(optional(name)) if edge not in plain]
 

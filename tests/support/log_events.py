@@ -106,7 +106,7 @@ class Entry:
 
 
 def entries() -> Iterator[Entry]:
-    """Answer every entry that the code may write."""
+    """Return every entry that the code may write."""
     for path in sorted(SERVICE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             match node:
@@ -117,7 +117,7 @@ def entries() -> Iterator[Entry]:
 
 
 def log_table() -> str:
-    """Answer all events, each once, with all facts that it may have. Raises KeyError for one without a meaning."""
+    """Return all events, each once, with all facts that it may have. Raises KeyError for one without a meaning."""
     facts: dict[tuple[str, str], dict[str, None]] = {}
     for entry in entries():
         facts.setdefault((entry.event, entry.level), {}).update(dict.fromkeys(entry.facts))

@@ -19,7 +19,7 @@ from tests.support.diagnosis import diagnosis_of
 
 
 def measured(requests: int = 3) -> tuple[list[Metric], list[Metric]]:
-    """Answer the daemon's own metrics after some requests, and then those of its process."""
+    """Return the daemon's own metrics after some requests, and then those of its process."""
     taken: list[Metric] = []
     standard: list[Metric] = []
 
@@ -46,7 +46,7 @@ def measured(requests: int = 3) -> tuple[list[Metric], list[Metric]]:
 
 
 def metrics_table() -> str:
-    """Answer the daemon's own metrics, as Prometheus names them."""
+    """Return the daemon's own metrics, as Prometheus names them."""
     with redirect_stdout(io.StringIO()):  # what it logs meanwhile is nobody's concern
         own, _ = measured()
     lines = ["| metric | is a | by | what it is |", "|---|---|---|---|"]

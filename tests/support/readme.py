@@ -40,7 +40,7 @@ RECEIVED = 1_795_464_000.0
 
 
 def made(text: str) -> str:
-    """Answer a page with all its made parts as they should be."""
+    """Return a page with all its made parts as they should be."""
     text = re.sub(
         r"(<!-- (sample|file):(\S+) -->\n)(```\w+\n.*?```\n)?",
         lambda found: found[1] + _shown(SAMPLES / found[3] if found[2] == "sample" else ROOT / found[3]),
@@ -102,7 +102,7 @@ def _commands() -> str:
 
 
 def commands(command: object = None, name: str = "") -> Iterator[tuple[str, typer.core.TyperCommand]]:
-    """Answer every command with its whole name, in the order of the help."""
+    """Return every command with its whole name, in the order of the help."""
     command = command or typer.main.get_command(app)
     if isinstance(command, typer.core.TyperGroup):
         for word, inner in command.commands.items():

@@ -170,7 +170,7 @@ OPTIONS: Final = {
 
 
 def optional(name: str) -> Life:
-    """Answer the life of a deploy request with an option."""
+    """Return the life of a deploy request with an option."""
     request, starts = OPTIONS[name]
     return Life(deploying.decide, (request,), _deploy_answers, starts)
 

@@ -1,1 +1,1 @@
-"""AWS in a box: a Bedrock that knows custom model deployments, and SQS and SNS beside it, on one machine."""
+"""The local AWS stand-in: a Bedrock with custom model deployments, SQS, SNS and STS on one machine; and the demo."""

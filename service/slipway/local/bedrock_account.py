@@ -1,8 +1,7 @@
 """Custom model deployments of one account and Region: a pure model of what Bedrock does with them.
 
-No I/O, no clock: every method takes `now`, in seconds since the epoch, and answers a value or raises `Refusal`. No public
-emulator has these operations, so this one is a product of its own. What AWS documents is checked as AWS checks it; what it
-does not document is in `Behaviour`.
+No I/O and no clock: every method takes `now`, in seconds since the epoch, and returns a value or raises `Refusal`. No public
+emulator has these operations. What AWS documents is checked as AWS checks it; what it does not document is set in `Behaviour`.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Account:
     models: dict[str, Model] = field(default_factory=dict)
     """The custom models that were created here, by ARN."""
     calls: Counter[str] = field(default_factory=Counter)
-    """Calls by operation and answer, as `Operation Answer`."""
+    """Number of calls by operation and result, as `Operation Result`."""
 
     def __post_init__(self) -> None:
         self._by_name: dict[str, StandInDeployment] = {}
@@ -60,7 +59,7 @@ class Account:
         self._existing: dict[str, StandInDeployment] = {}
         self._open: set[str] = set()
         self._first_token: str | None = None
-        """What the last first page of List answered as the token of the second."""
+        """The `nextToken` of the latest first page of List."""
         self._ids = itertools.count(self.rng.randrange(36**11))
 
     @property
@@ -68,7 +67,7 @@ class Account:
         return f"arn:{self.partition}:bedrock:{self.region}:{self.account_id}:"
 
     def counts(self, now: float) -> tuple[int, int]:
-        """Answer how many are in creation, and how many take a slot of the total."""
+        """Return how many deployments are in creation, and how many count towards the total."""
         for arn in [arn for arn in self._open if now >= self._by_arn[arn].ends]:
             self._open.discard(arn)
         total = len(self._existing)
@@ -108,9 +107,9 @@ class Account:
         tags: Sequence[Mapping[str, str]] = (),
         token: str | None = None,
     ) -> StandInDeployment:
-        """Make a deployment whatever the quotas say: what others made before."""
+        """Create a deployment without checking quotas, as one that others created before."""
         if self.made:
-            now = max(now, self.made[-1].created)  # `made` stays in order, though a machine's clock is set back
+            now = max(now, self.made[-1].created)  # `made` stays in order even if the machine's clock is set back
         fails = self.rng.random() < self.terms.failing or bool(re.search(self.terms.fail_names or "(?!)", name))
         fails = fails or sum(each.name == name for each in self.made) < self.terms.failing_attempts
         is_endless = re.search(self.terms.endless_names or "(?!)", name)
@@ -149,11 +148,11 @@ class Account:
         next_token: str | None = None,
         ascending: bool = False,
     ) -> tuple[list[StandInDeployment], str | None]:
-        """ListCustomModelDeployments: a page, and the token of the next. A token names the last item, so pages hold still."""
+        """ListCustomModelDeployments: a page, and the token of the next. It names the last item, so pages do not shift."""
         at = now - self.terms.list_lag_seconds
         if not 1 <= max_results <= LARGEST_PAGE:
             raise invalid(f"maxResults must be between 1 and {LARGEST_PAGE}")
-        # `made` is in order of creation: what the bounds or the pages before leave out need not be looked at.
+        # `made` is in order of creation: items outside the bounds or on earlier pages need not be read.
         begin = bisect_right(self.made, created_after, key=_created) if created_after is not None else 0
         end = bisect_left(self.made, created_before, key=_created) if created_before is not None else len(self.made)
         if next_token is not None:
@@ -176,7 +175,7 @@ class Account:
         return page, following if self.terms.list_tokens == "cycle" and following else self._first_token
 
     def delete(self, now: float, identifier: str) -> None:
-        """DeleteCustomModelDeployment. There is no state of being deleted: it is gone."""
+        """DeleteCustomModelDeployment. The deployment is gone at once; there is no status Deleting."""
         one = self._find(now, identifier)
         is_busy = one.status(now) == "Creating" or (one.update is not None and one.update.status(now) == "Updating")
         if is_busy and self.terms.delete_conflicts:
@@ -203,12 +202,12 @@ class Account:
         return one
 
     def shown_update(self, now: float, one: StandInDeployment) -> Update | None:
-        """Answer the update of which Get tells: for a while still the one before."""
+        """Return the update that Get shows: for a while still the previous one."""
         update = one.update
         return update.before if update and now - update.began < self.terms.details_lag_seconds else update
 
     def tag(self, now: float, arn: str, tags: Sequence[Mapping[str, str]]) -> None:
-        """TagResource: over those of the same keys."""
+        """TagResource: replaces tags of the same keys."""
         check_tags(tags)
         one = self._tagged(now, arn)
         wanted = {tag["key"]: tag["value"] for tag in [*one.tags, *tags]}
@@ -217,12 +216,12 @@ class Account:
         self._retag(now, one, [{"key": key, "value": value} for key, value in wanted.items()])
 
     def untag(self, now: float, arn: str, keys: Sequence[str]) -> None:
-        """UntagResource. A key that the resource does not have is no error."""
+        """UntagResource. A key that the resource does not have is ignored."""
         one = self._tagged(now, arn)
         self._retag(now, one, [tag for tag in one.tags if tag["key"] not in keys])
 
     def tags(self, now: float, arn: str) -> list[dict[str, str]]:
-        """ListTagsForResource, of a deployment or of a model that was created here: as they were a while ago."""
+        """ListTagsForResource, of a deployment or of a model that was created here; they may lag behind."""
         return self._tagged(now, arn).shown_tags(now - self.terms.tag_lag_seconds)
 
     def _retag(self, now: float, one: StandInDeployment | Model, tags: list[dict[str, str]]) -> None:
@@ -231,7 +230,7 @@ class Account:
         one.tags[:] = tags
 
     def create_model(self, now: float, name: str, tags: Sequence[Mapping[str, str]]) -> Model:
-        """CreateCustomModel: the model is Active at once, unless the terms say otherwise."""
+        """CreateCustomModel: the model is Active at once, unless `Behaviour` says otherwise."""
         check_model_name(name)
         check_tags(tags)
         if any(model.name == name for model in self.models.values()):
@@ -277,7 +276,7 @@ class Account:
         return one
 
     def converse(self, now: float, arn: str) -> str:
-        """Converse, with a deployment: answer its words."""
+        """Converse with a deployment; return its answer."""
         one = self._by_arn.get(arn)
         if one is None or not one.exists(now):
             raise missing("Could not find the model.")
@@ -286,7 +285,7 @@ class Account:
         return "…" if re.search(self.terms.dull_models or "(?!)", one.model_arn(now)) else self.terms.answer
 
     def model_status(self, model_arn: str) -> str:
-        """GetCustomModel, as far as its status goes."""
+        """Return the status of a model, for GetCustomModel."""
         status = self.terms.models.get(model_arn, "Active")
         if status == "Missing" and not self.terms.model_shown:
             raise missing("Could not find the custom model.")
@@ -333,7 +332,7 @@ class Account:
         return now - one.deleted < self.terms.name_reserved_seconds
 
     def _beyond(self, token: str, begin: int, end: int, *, ascending: bool) -> tuple[int, int]:
-        """Answer the bounds of what comes after the token's deployment, which may have been deleted since."""
+        """Return the bounds of the items after the token's deployment, which may have been deleted since."""
         last = self._by_arn.get(token)
         if last is None:
             raise invalid("nextToken is not valid")
@@ -359,10 +358,10 @@ class Update:
     ends: float
     fails: bool
     before: Update | None = None
-    """The one before it, which had ended."""
+    """The previous update, which had ended."""
 
     def status(self, now: float) -> str:
-        """Answer Bedrock's word for how far it is."""
+        """Return Bedrock's status of the update."""
         if now < self.ends:
             return "Updating"
         return "UpdateFailed" if self.fails else "UpdateCompleted"
@@ -370,10 +369,10 @@ class Update:
 
 @dataclass(slots=True)
 class StandInDeployment:
-    """A deployment that exists, or existed: the account forgets nothing, so that books can be balanced."""
+    """A deployment that exists or was deleted: the account keeps all, so that a test can count them."""
 
     number: int
-    """Its place among all that were ever made: orders those of one instant too."""
+    """Sequence number of its creation: orders deployments that were created at the same time."""
     arn: str
     name: str
     first_model_arn: str
@@ -386,30 +385,30 @@ class StandInDeployment:
     failure_message: str = ""
     deleted: float = NEVER
     tagged: list[tuple[float, list[dict[str, str]]]] = field(default_factory=list)
-    """The tags it had before each TagResource, and when that came: they are shown for a while still."""
+    """The former tags at each TagResource, and its time: they are shown for a while still."""
     update: Update | None = None
 
     def exists(self, now: float) -> bool:
-        """Whether it has not been deleted by then."""
+        """Return whether the deployment exists at this time."""
         return now < self.deleted
 
     def status(self, now: float) -> str:
-        """Answer Creating, Active or Failed."""
+        """Return Creating, Active or Failed."""
         if now < self.ends:
             return "Creating"
         return "Failed" if self.fails else "Active"
 
     def shown_tags(self, at: float) -> list[dict[str, str]]:
-        """Answer the tags that it had at a time; none before it was made."""
+        """Return the tags at this time; none before the creation."""
         return _shown_tags(self, at)
 
     def model_arn(self, now: float) -> str:
-        """Answer the model that it serves."""
+        """Return the model that the deployment serves."""
         update = self.update
         return update.model_arn if update and update.status(now) == "UpdateCompleted" else self.first_model_arn
 
     def updated(self, now: float) -> float:
-        """Answer when it last changed."""
+        """Return the time of the last change."""
         times = [self.ends]
         update = self.update
         while update is not None:
@@ -427,10 +426,10 @@ class Model:
     created: float
     tags: list[dict[str, str]]
     tagged: list[tuple[float, list[dict[str, str]]]] = field(default_factory=list)
-    """As of a deployment."""
+    """As those of a deployment."""
 
     def shown_tags(self, at: float) -> list[dict[str, str]]:
-        """Return the tags that it had at a time; none before it was made."""
+        """Return the tags at this time; none before the creation."""
         return _shown_tags(self, at)
 
 

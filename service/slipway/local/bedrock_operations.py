@@ -1,4 +1,4 @@
-"""Bedrock's operations from request to document, in the words of its REST-JSON. No I/O: the HTTP face is in `bedrock`."""
+"""Bedrock's operations from request to response document, in REST-JSON. No I/O: the HTTP server is in `bedrock_server`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request says: the identifier in its path, its query, its body."""
+    """The content of a request: the identifier in its path, its query, its body."""
 
     identifier: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
@@ -40,7 +40,7 @@ def create_deployment(account: Account, now: float, asked: Asked) -> Document:
 
 
 def get_deployment(account: Account, now: float, asked: Asked) -> Document:
-    """GetCustomModelDeployment, which tells more than List does, and has another name for the name."""
+    """GetCustomModelDeployment, which has more keys than List, and another key for the name."""
     one = account.get(now, asked.identifier)
     shown = summarise(one, now, account.terms.status_text)
     shown["modelDeploymentName"] = shown.pop("customModelDeploymentName")
@@ -112,7 +112,7 @@ def untag_resource(account: Account, now: float, asked: Asked) -> Document:
 
 
 def create_model(account: Account, now: float, asked: Asked) -> Document:
-    """CreateCustomModel. What the model is made of is not read."""
+    """CreateCustomModel. The source of the model is not read."""
     if not any(isinstance(asked.body.get(key), dict) for key in ("modelSourceConfig", "customModelDataSource")):
         raise invalid("Value null at 'modelSourceConfig' failed to satisfy constraint: Member must not be null")
     name, tags = asked.body.get("modelName", ""), read_tags(asked.body.get("modelTags"))
@@ -155,7 +155,7 @@ def list_models(account: Account, _: float, asked: Asked) -> Document:
 
 
 def get_job(account: Account, now: float, asked: Asked) -> Document:
-    """GetModelCustomizationJob, as far as deploying goes."""
+    """GetModelCustomizationJob, with the keys that a deployment needs."""
     status = account.terms.jobs.get(asked.identifier, "Completed")
     if status == "Missing":
         raise missing("Could not find the model customization job.")
@@ -171,7 +171,7 @@ def get_job(account: Account, now: float, asked: Asked) -> Document:
 
 
 def summarise(one: StandInDeployment, at: float, status_text: str = "") -> Document:
-    """Answer a deployment as List shows it; `status_text`, if any, stands for Creating."""
+    """Return a deployment as List shows it; `status_text`, if any, replaces Creating."""
     status = one.status(at)
     shown = {
         "customModelDeploymentArn": one.arn,
@@ -197,7 +197,7 @@ def _seconds(text: str | None) -> float | None:
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError as error:
-        raise invalid(f"{text!r} is no timestamp") from error
+        raise invalid(f"{text!r} is not a timestamp") from error
 
 
 ACCOUNT_ID: Final = "123456789012"
@@ -223,18 +223,18 @@ class Place(NamedTuple):
     region: str = REGION
 
     def __str__(self) -> str:
-        """Name it in records: by its Region, where it is in the account that everybody has who assumed no role."""
+        """Return its name in records: only the Region for the default account."""
         return self.region if self.account_id == ACCOUNT_ID else f"{self.account_id}/{self.region}"
 
 
 def signed_for(authorization: str) -> Place:
-    """Answer the place that a call is signed for. Long-lived keys, whatever they are, are of one account."""
+    """Return the account and Region of a call's signature. All long-lived keys belong to the default account."""
     found = _SCOPE.search(authorization)
     return Place(account_of(found["key"]), found["region"]) if found else Place()
 
 
 def account_of(key: str) -> str:
-    """Answer the account of a role's temporary key. Its number is in the key, as it is on AWS, and in those of moto."""
+    """Return the account of a role's temporary key, which contains the account number at AWS and in moto."""
     found = _TEMPORARY.fullmatch(key)
     half = int.from_bytes(b32decode(found["half"]), "big") - _OFFSET if found else -1
     if found is None or half < 0:
@@ -243,7 +243,7 @@ def account_of(key: str) -> str:
 
 
 def named_in(query: Mapping[str, str]) -> Place | None:
-    """Answer the place that `?account=…&region=…` names; None where neither is given, which means all."""
+    """Return the place that `?account=…&region=…` names; None, which means all, if neither is given."""
     if not {"account", "region"} & set(query):
         return None
     return Place(query.get("account", ACCOUNT_ID), query.get("region", REGION))

@@ -1,6 +1,6 @@
-"""The HTTP face of the stand-in: Bedrock's REST-JSON, close enough that boto3 and the AWS CLI do not notice.
+"""The HTTP server of the local Bedrock: REST-JSON for any AWS SDK and the AWS CLI.
 
-Beside it, under `/_slipway/`, what no AWS has: `terms` and `faults` (GET, PATCH), `records` (GET), `reset` (POST).
+Under `/_slipway/` it has controls that AWS does not have: `terms` and `faults` (GET, PATCH), `records` (GET), `reset` (POST).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Act = Callable[[Account, float, Asked], Document]
 class BedrockStandIn:
     """Bedrock's custom model deployments over HTTP, on loopback.
 
-    A caller is in the account and Region that its call is signed for: a role's key tells its account, any other is of one.
+    The signature of a call gives its Region and, with a role's key, its account; any other key belongs to the default account.
     """
 
     def __init__(self, terms: Behaviour | None = None, *, seed: int = 1, clock: Callable[[], float] = time.time) -> None:
@@ -58,7 +58,7 @@ class BedrockStandIn:
 
     @property
     def terms(self) -> Behaviour:
-        """How all accounts behave. May be set at any time, as those of one account may; then that one has its own."""
+        """The behaviour settings of all accounts. May be set at any time; an account that gets its own keeps those."""
         return self._terms
 
     @terms.setter
@@ -68,7 +68,7 @@ class BedrockStandIn:
             account.terms = terms
 
     def account(self, region: str = REGION, account_id: str = ACCOUNT_ID) -> Account:
-        """Answer an account in a Region."""
+        """Return an account in a Region."""
         place = Place(account_id, region)
         made = self._accounts.get(place)
         if made is None:
@@ -77,15 +77,15 @@ class BedrockStandIn:
         return made
 
     def faults_of(self, region: str = REGION, account_id: str = ACCOUNT_ID) -> Faults:
-        """Answer the faults of one account in a Region, which from now on has its own and no others."""
+        """Return the faults of one account in a Region; from then on it has only its own."""
         return self._own_faults.setdefault(Place(account_id, region), Faults(self._seed))
 
     def now(self) -> float:
-        """Answer the stand-in's clock, in seconds since the epoch."""
+        """Return the stand-in's time, in seconds since the epoch."""
         return self._clock()
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Begin to answer; return the endpoint's URL. Raises OSError when the port is taken."""
+        """Start to serve; return the endpoint's URL. Raises OSError if the port is in use."""
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
@@ -94,7 +94,7 @@ class BedrockStandIn:
         return f"http://{host}:{bound}"
 
     async def close(self) -> None:
-        """Answer no more."""
+        """Stop to serve."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -220,7 +220,7 @@ class BedrockStandIn:
 async def answer_as_aws(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer AWS's error document, with a request id, also for what no operation answers: an SDK parses every answer."""
+    """Respond to every error with AWS's error document and a request id, also without an operation: SDKs parse all of them."""
     try:
         return await handler(request)
     except web.HTTPException as wrong:
@@ -232,7 +232,7 @@ async def answer_as_aws(
         return _refused(Refusal(code, wrong.status, text))
     except Exception:
         log.exception("local.fault", method=request.method, path=request.path)
-        return _refused(Refusal("InternalServerException", 500, "The stand-in has met an error of its own; see its log."))
+        return _refused(Refusal("InternalServerException", 500, "The stand-in failed; see its log."))
 
 
 def _admit(account: Account, operation: str, *, is_throttled: bool) -> None:
@@ -254,7 +254,7 @@ def _parsed(body: bytes) -> Mapping[str, Any]:
     except ValueError as error:
         raise Refusal("SerializationException", 400, "The request body is not JSON") from error
     if not isinstance(given, dict):
-        raise Refusal("SerializationException", 400, "The request body is no object")
+        raise Refusal("SerializationException", 400, "The request body is not an object")
     return given
 
 
@@ -264,7 +264,7 @@ def _refused(refusal: Refusal) -> web.Response:
 
 
 def _broken(request: web.Request, fault: Kind | None, document: bytes, status: int) -> web.StreamResponse:
-    """Answer the document, or what the fault makes of it."""
+    """Return the response with the document, or what the fault makes of it."""
     match fault:
         case "error before" | "error after":
             return _refused(Refusal("InternalServerException", 500, "An internal server error occurred. Retry your request."))

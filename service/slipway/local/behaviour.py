@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, Self, get_args, get_type_hints
 
 
 class WrongBehaviour(ValueError):
-    """A term that does not exist, or cannot have this value; the message names it."""
+    """A setting that does not exist, or cannot have this value; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class Behaviour:
     max_total: int = 10
     """Deployments in all."""
     failed_counts: bool = True
-    """Whether a Failed deployment takes a slot of the total."""
+    """Whether a Failed deployment counts towards the total."""
     failed_holds_name: bool = True
     """Whether the name of a Failed deployment is taken."""
     quota_first: bool = False
-    """Whether a full account says so before it looks at the name."""
+    """Whether a full account is reported before the name is checked."""
     creation_seconds: tuple[float, float] = (480.0, 1200.0)
-    """From, to: eight minutes and more were seen."""
+    """From, to: eight minutes and more were observed."""
     failing: float = 0.0
     """The share of deployments that fail, 0 to 1."""
     fail_names: str = "^fails-"
@@ -40,30 +40,30 @@ class Behaviour:
     failing_attempts: int = 0
     """How many deployments of one name fail before one succeeds."""
     failure_message: str = "The model artifacts could not be loaded: incompatible adapter rank."
-    """What Get says of a Failed deployment."""
+    """The failure message of a Failed deployment in Get."""
     endless_names: str = "^endless-"
     """Deployments whose name matches this pattern never leave creation."""
     invalid_names: str = ""
-    """Deployments whose name this pattern finds, if there is one, are refused: for reasons that AWS alone knows."""
+    """Deployments whose name this pattern finds, if there is one, are refused, as if for a reason that only AWS knows."""
     status_text: str = ""
-    """What is shown instead of Creating, if anything: a status that AWS may add one day."""
+    """Shown instead of Creating, if set: a status that AWS may add later."""
     name_reserved_seconds: float = 0.0
-    """How long a deleted deployment's name stays taken."""
+    """How long the name of a deleted deployment is reserved."""
     list_lag_seconds: float = 0.0
-    """How far List is behind the truth."""
+    """How far List lags behind."""
     page_size: int = 1000
-    """How many a page of List holds at most, however many are asked for."""
+    """Most deployments on a page of List, whatever `maxResults` is."""
     list_tokens: Literal["end", "same", "cycle"] = "end"
-    """What List answers as `nextToken`: `end` none on the last page, `same` always the first page's, `cycle` the first page's
+    """The `nextToken` of List: `end` none on the last page, `same` always the first page's, `cycle` the first page's
     again after the last page."""
     get_lag_seconds: float = 0.0
-    """How long Get does not find what was just created."""
+    """How long Get does not find a new deployment."""
     tag_lag_seconds: float = 0.0
-    """How far ListTagsForResource is behind the truth: no tags of what was just created, the former ones after TagResource."""
+    """How far ListTagsForResource lags behind: no tags of a new deployment, the former ones after TagResource."""
     token_seconds: float = 3600.0
-    """How long a client token is remembered."""
+    """How long a client token is valid."""
     token_answer: Literal["same", "any", "error"] = "same"  # noqa: S105  no secret
-    """What a remembered token with other parameters answers: `same` is a validation error only for them, `any` the earlier
+    """The response to a known token with other parameters: `same` is a validation error only for them, `any` the earlier
     ARN whatever the parameters are, `error` a conflict in every case."""
     taken_code: str = "ValidationException"
     """The error of a name that is taken: the API declares no ConflictException for Create."""
@@ -87,9 +87,9 @@ class Behaviour:
     model_text: str = "The custom model is not in the Active state."
     """The message of that error."""
     denied: tuple[str, ...] = ()
-    """Operations that answer AccessDeniedException."""
+    """Operations that return AccessDeniedException."""
     delete_conflicts: bool = True
-    """Whether Delete while Creating or Updating answers ConflictException."""
+    """Whether Delete while Creating or Updating returns ConflictException."""
     update_seconds: tuple[float, float] = (60.0, 120.0)
     """From, to: how long an update takes."""
     update_failing: float = 0.0
@@ -97,21 +97,21 @@ class Behaviour:
     bad_models: str = "/badbadbadbad$"
     """Updates to a model whose ARN this pattern finds fail."""
     answer: str = "ready"
-    """What deployments answer when they are asked anything."""
+    """The answer of deployments to every prompt."""
     dull_models: str = "/dulldulldull$"
-    """Models whose ARN this pattern finds answer an ellipsis."""
+    """Models whose ARN this pattern finds answer with an ellipsis."""
     unready_seconds: float = 0.0
     """How long a deployment that has become Active, or serves another model, does not answer yet."""
     details_lag_seconds: float = 0.0
     """How long after an update began Get still shows the details of the one before."""
 
     def changed(self, changes: Mapping[str, Any]) -> Self:
-        """Answer these terms with some of them changed. Raises `WrongBehaviour`."""
+        """Return these settings with some of them changed. Raises `WrongBehaviour`."""
         usual = type(self)()
         known = {each.name: getattr(usual, each.name) for each in fields(self)}
         for name, value in changes.items():
             if name not in known:
-                raise WrongBehaviour(f"there is no term {name!r}; there are {', '.join(sorted(known))}")
+                raise WrongBehaviour(f"there is no setting {name!r}; there are {', '.join(sorted(known))}")
             if not fits(known[name], value):
                 raise WrongBehaviour(f"{name} cannot be {value!r}; it is like {known[name]!r}")
             words = get_args(get_type_hints(type(self))[name])
@@ -122,7 +122,7 @@ class Behaviour:
 
 
 def fits(example: object, value: object) -> bool:
-    """Answer whether a value from JSON can stand where the example stands: numbers from 0, pairs in order, strings."""
+    """Return whether a value from JSON has the form of the example: numbers from 0, pairs in order, strings."""
     if isinstance(example, bool) or isinstance(value, bool):
         return isinstance(example, bool) and isinstance(value, bool)
     if isinstance(example, int | float):
@@ -146,30 +146,30 @@ Kind = Literal[
 ]
 KINDS: Final = frozenset(get_args(Kind))
 BEFORE: Final = frozenset({"error before", "request lost", "redirect"})
-"""Faults of which nothing comes: the others befall a call that has been applied."""
+"""Faults after which the call is not applied; after the others it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultRule:
-    """How calls of an operation fare. A rate of 0 is no limit."""
+    """The faults of an operation's calls. A rate of 0 sets no limit."""
 
     rate: float = 0.0
-    """Calls a second that are let through; more are answered with ThrottlingException."""
+    """Accepted calls per second; further ones get a ThrottlingException."""
     burst: float = 1.0
-    """How many calls are let through at once."""
+    """Accepted calls at once."""
     latency_seconds: tuple[float, float] = (0.0, 0.0)
-    """From, to: how much later calls are answered."""
+    """From, to: the delay of responses."""
     every: int = 0
-    """Every so manieth call meets `kind`; 0 for none."""
+    """Each call with a multiple of this number has the fault `kind`; 0 for none."""
     share: float = 0.0
-    """The share of calls that meets `kind`, 0 to 1, beside `every`."""
+    """The share of calls with the fault `kind`, 0 to 1, in addition to `every`."""
     kind: Kind = "error before"
     """One of `error before`, `error after`, `request lost`, `response lost`, `empty`, `html`, `truncated`, `not an object`,
-    `redirect`: what the call meets, before it is applied or after."""
+    `redirect`."""
 
     @classmethod
     def of(cls, given: object) -> FaultRule:
-        """Read a trouble from JSON. Raises `WrongBehaviour`."""
+        """Read a rule from JSON. Raises `WrongBehaviour`."""
         known = {each.name: each.default for each in fields(cls)}
         if not isinstance(given, Mapping):
             raise WrongBehaviour(f"a fault cannot be {given!r}; it is an object with some of {', '.join(sorted(known))}")
@@ -186,7 +186,7 @@ class FaultRule:
 
 @dataclass(slots=True)
 class Faults:
-    """The troubles by operation; `*` is for all that have none of their own. A function of seed and call number."""
+    """The rules by operation; `*` is for operations without a rule. Faults are a function of seed and call number."""
 
     seed: int = 1
     failures: dict[str, FaultRule] = field(default_factory=dict)
@@ -195,25 +195,25 @@ class Faults:
     _buckets: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def meet(self, operation: str, now: float) -> tuple[Kind | None, float, bool]:
-        """Answer what befalls this call: a fault, a delay in seconds, and whether it is throttled."""
-        trouble = self.failures.get(operation) or self.failures.get("*")
+        """Return the fault of this call, its delay in seconds, and whether it is throttled."""
+        rule = self.failures.get(operation) or self.failures.get("*")
         self.calls[operation] += 1
-        if trouble is None:
+        if rule is None:
             return None, 0.0, False
         number = self.calls[operation]
-        rng = random.Random(f"{self.seed} {operation} {number}")  # noqa: S311  chaos, no secret
-        delay = rng.uniform(*trouble.latency_seconds)
-        if trouble.rate and not self._is_let_through(operation, trouble, now):
+        rng = random.Random(f"{self.seed} {operation} {number}")  # noqa: S311  faults, no secret
+        delay = rng.uniform(*rule.latency_seconds)
+        if rule.rate and not self._is_accepted(operation, rule, now):
             self.fired["throttled"] += 1
             return None, delay, True
-        is_struck = bool(trouble.every and number % trouble.every == 0) or rng.random() < trouble.share
-        if is_struck:
-            self.fired[trouble.kind] += 1
-        return trouble.kind if is_struck else None, delay, False
+        is_faulty = bool(rule.every and number % rule.every == 0) or rng.random() < rule.share
+        if is_faulty:
+            self.fired[rule.kind] += 1
+        return rule.kind if is_faulty else None, delay, False
 
-    def _is_let_through(self, operation: str, trouble: FaultRule, now: float) -> bool:
-        tokens, at = self._buckets.get(operation, (trouble.burst, now))
-        tokens = min(trouble.burst, tokens + (now - at) * trouble.rate)
-        is_let = tokens >= 1.0
-        self._buckets[operation] = (tokens - is_let, now)
-        return is_let
+    def _is_accepted(self, operation: str, rule: FaultRule, now: float) -> bool:
+        tokens, at = self._buckets.get(operation, (rule.burst, now))
+        tokens = min(rule.burst, tokens + (now - at) * rule.rate)
+        is_accepted = tokens >= 1.0
+        self._buckets[operation] = (tokens - is_accepted, now)
+        return is_accepted

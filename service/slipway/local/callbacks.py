@@ -1,7 +1,7 @@
-"""Those who wait for answers: Step Functions and SageMaker over HTTP, as far as Slipway answers them.
+"""Receivers of callbacks: the operations of Step Functions and SageMaker that Slipway calls, over HTTP.
 
-Any token is taken to be somebody's who waits, until an answer has come; a second answer is refused, as AWS does.
-`GET /_slipway/replies` shows what was heard.
+Every token is valid until its callback was received; a second callback is refused, as AWS does. `GET /_slipway/replies` shows
+all received callbacks.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ONCE: Final = range(32, 129)
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCallback:
-    """One answer, or heartbeat."""
+    """One callback or heartbeat."""
 
     operation: str
     said: dict[str, Any]
@@ -46,11 +46,11 @@ class CallbackStandIn:
     def __init__(self) -> None:
         self.heard: list[ReceivedCallback] = []
         self.gone: set[str] = set()
-        """Tokens at which nobody waits any more; whoever was answered is one of them."""
+        """Tokens that are no longer valid, for example because their callback was received."""
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
-        """Begin to answer; return the endpoint's URL."""
+        """Start to serve; return the endpoint's URL."""
         app = web.Application(middlewares=[_answer_as_aws])
         app.add_routes([web.post("/", self._answer), web.get("/_slipway/replies", self._show)])
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
@@ -59,7 +59,7 @@ class CallbackStandIn:
         return f"http://{host}:{self._runner.addresses[0][1]}"
 
     async def close(self) -> None:
-        """Answer no more."""
+        """Stop to serve."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -115,7 +115,7 @@ class CallbackStandIn:
 async def _answer_as_aws(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Answer whatever is refused, or goes wrong, with AWS's error document."""
+    """Respond to every refusal and internal error with AWS's error document."""
     try:
         return await handler(request)
     except Refusal as refused:
@@ -126,7 +126,7 @@ async def _answer_as_aws(
         refusal.status = wrong.status
     except Exception:
         log.exception("local.fault", method=request.method, path=request.path)
-        refusal = Refusal("InternalFailure", 500, "The stand-in has met an error of its own; see its log.")
+        refusal = Refusal("InternalFailure", 500, "The stand-in failed; see its log.")
     return _document({"__type": refusal.code, "message": refusal.text}, refusal.status, {"x-amzn-ErrorType": refusal.code})
 
 
@@ -142,7 +142,7 @@ def _unknown(what: str) -> Refusal:
 
 
 def _read(operation: str, body: bytes) -> dict[str, Any]:
-    """Return what the operation is asked: an object of the types that its service model states. Raises `Refusal`."""
+    """Return the input of the operation: an object of the types that its service model states. Raises `Refusal`."""
     service = next((name for name, known in _OPERATIONS.items() if operation in known), None)
     if service is None:
         raise _unknown(operation)
@@ -151,7 +151,7 @@ def _read(operation: str, body: bytes) -> dict[str, Any]:
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise Refusal("SerializationException", 400, "The request body is no JSON object")
+        raise Refusal("SerializationException", 400, "The request body is not a JSON object")
     check_input(service, operation, "", {}, said)
     return said
 

@@ -86,8 +86,8 @@ class DemoDisplay:
     max_creating: int = 0
     max_total: int = 0
 
-    def hear(self, event: Mapping[str, Any]) -> None:
-        """Take in one event from the topic."""
+    def apply(self, event: Mapping[str, Any]) -> None:
+        """Apply one event from the topic."""
         data = event["data"]
         row = self.rows.get(data["requestId"])
         if row is None:
@@ -187,7 +187,7 @@ def _free_port() -> int:
 
 
 async def _until_it_serves(port: int, daemon: asyncio.subprocess.Process) -> None:
-    """Wait until the daemon serves its page, which it does once it receives, or until it has ended."""
+    """Wait until the daemon serves its page, as soon as it receives messages, or until it has ended."""
     while daemon.returncode is None:
         with suppress(OSError):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -245,7 +245,7 @@ async def _watch(aws: LocalAws, show: DemoDisplay, console: Console) -> None:
     async def listen() -> None:
         while True:
             for body in await aws.receive_results():
-                show.hear(json.loads(body))
+                show.apply(json.loads(body))
 
     listening = asyncio.create_task(listen())
     try:

@@ -38,12 +38,12 @@ Application = Callable[[dict[str, Any], Start], Iterable[bytes]]
 
 _SCOPE: Final = re.compile(r"Credential=[^/,\s]+/[^/]*/[^/]*/([a-z0-9-]+)/")
 _SERVICES: Final = {"AmazonSQS": "sqs", "2012-11-05": "sqs", "2010-03-31": "sns", "2011-06-15": "sts", "2010-05-08": "iam"}
-"""By the prefix of `X-Amz-Target`, or by `Version`: what an unsigned call is for."""
+"""The service of an unsigned call, by the prefix of `X-Amz-Target` or by `Version`."""
 _OF_SQS: Final = frozenset({"MissingParameter", "InvalidParameterValue"})
 
 
 class Wrong(Exception):
-    """What is answered in place of moto's answer."""
+    """The error that is sent in place of moto's response."""
 
     def __init__(self, code: str, text: str, status: int = 400) -> None:
         super().__init__(text)
@@ -54,7 +54,7 @@ class Wrong(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call as it came: its service, as far as it can be told, and how it is written."""
+    """A received call: its service, if that is known, and its protocol."""
 
     service: str
     is_json: bool
@@ -72,7 +72,7 @@ class AwsAnswers:
         self._application = application
 
     def __call__(self, environ: dict[str, Any], start_response: Start) -> Iterable[bytes]:
-        """Answer a call."""
+        """Respond to a call."""
         body = _read(environ)
         environ["wsgi.input"] = BytesIO(body)
         environ["CONTENT_LENGTH"] = str(len(body))
@@ -85,7 +85,7 @@ class AwsAnswers:
             return _answer(call, wrong, start_response)
         except NotImplementedError:
             return _answer(call, _unknown(call), start_response)
-        except Exception:  # noqa: BLE001  whatever it is, an SDK waits for a document
+        except Exception:  # noqa: BLE001  an SDK expects a document in any case
             environ["wsgi.errors"].write(traceback.format_exc())
             return _answer(call, _fault(), start_response)
         if int(status.split()[0]) >= HTTPStatus.BAD_REQUEST and not _is_document(headers, answer):
@@ -131,7 +131,7 @@ def _call_of(environ: Mapping[str, Any], body: bytes) -> Call:
 
 
 def _check(call: Call) -> None:
-    """Refuse what the service model does not take: an operation, a body, parameters without a value or of another type."""
+    """Refuse what the service model does not have: an operation, a body, parameters without a value or of another type."""
     model = _model(call.service)
     if model is None:
         raise _unknown(call)
@@ -200,7 +200,7 @@ def _unreadable() -> Wrong:
 
 
 def _fault() -> Wrong:
-    return Wrong("InternalFailure", "The stand-in has met an error of its own; what it was is above.", 500)
+    return Wrong("InternalFailure", "The stand-in failed; its log has the traceback.", 500)
 
 
 def _is_document(headers: Iterable[tuple[str, str]], body: bytes) -> bool:
@@ -238,12 +238,12 @@ _UNKNOWN_TO_MOTO: Final = "AKIAIOSFODNN7EXAMPLE"
 
 
 class CallersBackend(models.STSBackend):
-    """STS, to which keys that nobody has made are users with ids of their own."""
+    """STS in which every unknown access key is a user with its own id."""
 
     __module__ = models.__name__  # moto finds a backend's addresses beside its module
 
     def get_caller_identity(self, access_key_id: str, region: str) -> tuple[str, str, str]:
-        """Answer id, ARN and account of whoever has signed the request."""
+        """Return id, ARN and account of the caller that signed the request."""
         found = _credential()
         key = found[1] if found else access_key_id
         user_id, arn, account = super().get_caller_identity(key, region)
@@ -253,12 +253,12 @@ class CallersBackend(models.STSBackend):
 
 
 def identify_callers() -> None:
-    """Make moto's STS use what stands here. To be called before its first request."""
+    """Make moto's STS use `CallersBackend`. Call it before the first request."""
     models.sts_backends.backend = CallersBackend
 
 
 def sender_id() -> str | None:
-    """Answer the `SenderId` of whoever sends a message by the request that is being answered; None if that is SNS."""
+    """Return the `SenderId` for a message that the current request sends; None if SNS sends it."""
     found = _credential()
     if found is None or found[3] != "sqs":
         return None
@@ -275,10 +275,10 @@ _REFUSED: Final = re.compile(r"arn:[^:]+:iam::\d{12}:role/(?:.*/)?denied-[^/]*")
 
 
 def patch_roles() -> None:
-    """Refuse such roles as STS does, whether one does not exist or does not trust its caller."""
+    """Refuse roles named denied-… as STS refuses a role that does not exist or does not trust its caller."""
     assume = STSBackend.assume_role
 
-    def assume_role(self: STSBackend, *, role_arn: str, **others: Any) -> AssumedRole:  # noqa: ANN401  moto's, handed through
+    def assume_role(self: STSBackend, *, role_arn: str, **others: Any) -> AssumedRole:  # noqa: ANN401  moto's parameters, passed through
         if _REFUSED.fullmatch(role_arn):
             text = f"User: arn:aws:iam::123456789012:user/local is not authorized to perform: sts:AssumeRole on {role_arn}"
             raise STSClientError("AccessDenied", text)

@@ -1,32 +1,26 @@
-"""moto's queues, mended: nothing lost or handed out twice between threads, and as quick when deep as when empty.
+"""moto's queues, made safe for threads and fast: no message is lost or received twice, whatever the length of the queue.
 
-moto 5.2.5 works out every attribute of a queue, three scans of all its messages among them, whenever it asks for one, and
-changes its list of messages without a lock: of 400 messages that 20 callers received, one came twice and one never. The
-classes here keep moto's answers and replace its bookkeeping: messages by id and by receipt handle, under one lock a queue.
-
-Calls a second over HTTP, 20 at once, one aioboto3 client and the server on two cores:
-
-                                   send  receive 10  extend 10  delete 10  send 10  publish 10
-    moto, 400 messages deep          94           4         95        241       17           7
-    mended, 2,000 messages deep     442         220        409        381      294          92
+moto 5.2.5 computes all attributes of a queue, with three scans of all its messages, for each access to one of them, and changes
+its list of messages without a lock. The classes here keep moto's responses and replace its bookkeeping: messages by id and by
+receipt handle, under one lock for each queue.
 
 Six things are as in SQS, and not as in moto:
 
 * a message is received by one caller at a time;
-* a long poll wakes at once, costs nothing while it waits, and takes no message along when its client has gone away;
-* a FIFO queue knows a deduplication id for five minutes, also when the message has been deleted;
-* the twelve hours that a message can be hidden begin with its receive, not with its sending;
-* a group's or a deduplication's id has 1 to 128 letters, digits and punctuation; a batch refuses the entry, not all of it;
-* a message says who sent it (`moto_callers`).
+* a long poll returns at once when a message arrives, and receives none after its client has disconnected;
+* a FIFO queue keeps a deduplication id for five minutes, also after the message was deleted;
+* the twelve hours for which a message can be hidden begin with its receive, not when it was sent;
+* a group id and a deduplication id have 1 to 128 letters, digits and punctuation; a batch refuses the entry, not all entries;
+* a message has the `SenderId` of its sender (`moto_protocol`).
 
-What is still kinder than AWS, so that nothing may rely on it:
+What is still less strict than AWS, so that nothing may rely on it:
 
-* a message that is no longer in flight can be hidden, and an older receipt handle deletes it or hides it;
-* there is no limit of messages in flight, and a visibility beyond twelve hours in a batch fails all of the batch;
-* empty bodies, control characters, more than ten attributes and repeated ids in a batch are taken;
-* PublishBatch takes more than 256 KiB in all, and one bad entry fails all of it; raw delivery keeps more than ten attributes;
-* a FIFO topic deduplicates by way of the FIFO queues that subscribe;
-* a message in a dead-letter queue doesn't say where it came from; policies and encryption mean nothing.
+* a message that is not in flight can be hidden, and an older receipt handle deletes or hides it;
+* the number of messages in flight is not limited, and a visibility timeout beyond twelve hours fails its whole batch;
+* empty bodies, control characters, more than ten attributes and repeated ids in a batch are accepted;
+* PublishBatch accepts more than 256 KiB in all, and one invalid entry fails all; raw delivery keeps more than ten attributes;
+* a FIFO topic deduplicates only by its subscribed FIFO queues;
+* a message in a dead-letter queue does not name its source queue; policies and encryption have no effect.
 """
 
 from __future__ import annotations
@@ -52,12 +46,12 @@ from moto.sqs.exceptions import InvalidParameterValue, ReceiptHandleIsInvalid
 from slipway.local.moto_protocol import identify_callers, sender_id
 
 IsGone = Callable[[], bool]
-"""Answers whether the client that waits for the answer has gone away."""
+"""Returns whether the client of a call has disconnected."""
 
 LONGEST_VISIBILITY_MS: Final = 43_200_000
 DEDUPLICATION_MS: Final = models.DEDUPLICATION_TIME_IN_SECONDS * 1000
 CHECK_SECONDS: Final = 2.0
-"""How often a long poll looks whether anybody still waits for it."""
+"""Time between two checks of a long poll whether its client is still connected."""
 
 
 def _now_ms() -> float:
@@ -68,7 +62,7 @@ _GROUP: Final = re.compile(r"[!-~]{1,128}")
 
 
 def _refused_id(group: str | None, deduplication: str | None) -> str | None:
-    """Return AWS's words for an id that a message cannot have; None if it can have both."""
+    """Return AWS's error text for an invalid id of a message; None if both are valid."""
     for name, value in (("MessageGroupId", group), ("MessageDeduplicationId", deduplication)):
         if value is not None and not _GROUP.fullmatch(value):
             words = f"{name} can only include alphanumeric and punctuation characters. 1 to 128 in length."
@@ -80,12 +74,12 @@ _field_of = cache(camelcase_to_underscores)
 
 
 class _Attributes(Mapping[str, Any]):
-    """A queue's attributes, each worked out when it is asked for."""
+    """A queue's attributes, each computed when it is read."""
 
     def __init__(self, queue: models.Queue) -> None:
         self._queue = queue
 
-    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  as moto has it
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401  moto's signature
         queue = self._queue
         if name not in self._names():
             raise KeyError(name)
@@ -110,20 +104,20 @@ class _Attributes(Mapping[str, Any]):
 
 
 class PatchedMessage(models.Message):
-    """A message whose receipt handles are found in its queue's index, and which is let go when its queue lets it go."""
+    """A message whose receipt handles are in the index of its queue, which alone refers to it."""
 
     def __new__(cls, *_: object, **__: object) -> PatchedMessage:  # noqa: PYI034  no subclass
-        """Answer a message that moto does not keep a list of."""
+        """Return a message that moto does not add to a list of its own."""
         return object.__new__(cls)
 
     received_at = 0.0
 
-    def __init__(self, *given: Any, **more: Any) -> None:  # noqa: ANN401  as moto has it
+    def __init__(self, *given: Any, **more: Any) -> None:  # noqa: ANN401  moto's signature
         super().__init__(*given, **more)
         self.sender_id = sender_id() or models.DEFAULT_SENDER_ID
 
     def mark_received(self, visibility_timeout: int | None = None) -> None:
-        """Count the receive, hide the message and give out a new receipt handle."""
+        """Count the receive, hide the message and set a new receipt handle."""
         now = self.received_at = _now_ms()
         self.approximate_first_receive_timestamp = self.approximate_first_receive_timestamp or int(now)
         self.approximate_receive_count += 1
@@ -133,9 +127,9 @@ class PatchedMessage(models.Message):
 
 
 class PatchedQueue(models.Queue):
-    """A queue whose messages are only touched under its lock, `_messages_lock`."""
+    """A queue whose messages are read and changed only under its lock, `_messages_lock`."""
 
-    def __init__(self, name: str, region: str, account_id: str, **kwargs: Any) -> None:  # noqa: ANN401  as moto has it
+    def __init__(self, name: str, region: str, account_id: str, **kwargs: Any) -> None:  # noqa: ANN401  moto's signature
         self._by_id: dict[str, PatchedMessage] = {}
         self._by_receipt: dict[str, PatchedMessage] = {}
         self._deduplicated: dict[str, float] = {}
@@ -152,29 +146,29 @@ class PatchedQueue(models.Queue):
 
     @property
     def attributes(self) -> Mapping[str, Any]:  # type: ignore[override]
-        """Answer the attributes, none of which has been worked out yet."""
+        """Return the attributes; each is computed when it is read."""
         return _Attributes(self)
 
     @property
     def messages(self) -> list[models.Message]:
-        """Answer those that could be received now."""
+        """Return the messages that can be received now."""
         now = _now_ms()
         return [message for message in self._messages if message.visible_at <= now and message.delayed_until <= now]
 
     @property
     def approximate_number_of_messages_delayed(self) -> int:
-        """Answer how many are not to be seen yet."""
+        """Return the number of delayed messages."""
         now = _now_ms()
         return sum(message.delayed_until > now for message in self._messages)
 
     @property
     def approximate_number_of_messages_not_visible(self) -> int:
-        """Answer how many are in flight."""
+        """Return the number of messages in flight."""
         now = _now_ms()
         return sum(message.visible_at > now for message in self._messages)
 
     def add_message(self, message: models.Message) -> None:
-        """Put a message in, unless this FIFO queue has had its deduplication id in the last five minutes."""
+        """Add a message, unless this FIFO queue received its deduplication id in the last five minutes."""
         with self._messages_lock:
             if self.fifo_queue and (key := message.deduplication_id) is not None:
                 now = _now_ms()
@@ -186,12 +180,12 @@ class PatchedQueue(models.Queue):
             self._messages_lock.notify()
 
     def take(self, count: int, visibility_seconds: int) -> list[PatchedMessage]:
-        """Receive up to `count` messages; one that was received too often goes to the dead-letter queue instead."""
+        """Receive up to `count` messages; one that was received too often is moved to the dead-letter queue."""
         now = _now_ms()
         oldest = now - int(self.message_retention_period) * 1000  # type: ignore[attr-defined]
         most = int(self.redrive_policy["maxReceiveCount"]) if self.dead_letter_queue and self.redrive_policy else None
         taken: list[PatchedMessage] = []
-        buried: list[PatchedMessage] = []
+        dead_letters: list[PatchedMessage] = []
         with self._messages_lock:
             busy = self._busy_groups(now) if self.fifo_queue else frozenset()
             for message in self._by_id.values():
@@ -200,16 +194,16 @@ class PatchedQueue(models.Queue):
                 if message.sent_timestamp <= oldest:
                     continue
                 if most is not None and message.approximate_receive_count >= most:
-                    buried.append(message)
+                    dead_letters.append(message)
                     continue
                 message.mark_received(visibility_seconds)
                 self._by_receipt[message.receipt_handle] = message  # type: ignore[index]
                 taken.append(copy.copy(message))
                 if len(taken) == count:
                     break
-            for message in buried:
+            for message in dead_letters:
                 self._forget(message)
-        for message in buried:
+        for message in dead_letters:
             self.dead_letter_queue.add_message(message)  # type: ignore[union-attr]
         return taken
 
@@ -219,7 +213,7 @@ class PatchedQueue(models.Queue):
         while True:
             with self._messages_lock:
                 if is_gone():
-                    self._messages_lock.notify()  # what woke this one is for another
+                    self._messages_lock.notify()  # another poll may receive the message
                     return []
                 if taken := self.take(count, visibility_seconds):
                     return taken
@@ -229,7 +223,7 @@ class PatchedQueue(models.Queue):
                 self._messages_lock.wait(min(left, CHECK_SECONDS, self._seconds_to_next()))
 
     def delete_message(self, receipt_handle: str) -> None:
-        """Delete by any receipt handle that the message ever had; again is no error."""
+        """Delete by any receipt handle that the message ever had. Safe to repeat."""
         with self._messages_lock:
             message = self._by_receipt.get(receipt_handle)
             if message is not None:
@@ -240,7 +234,7 @@ class PatchedQueue(models.Queue):
                 raise ReceiptHandleIsInvalid
 
     def change_visibility(self, receipt_handle: str, visibility_seconds: int) -> None:
-        """Hide a message from now on for so long."""
+        """Hide a message for this time from now on."""
         with self._messages_lock:
             message = self._by_receipt.get(receipt_handle)
             if message is None:
@@ -270,7 +264,7 @@ class PatchedQueue(models.Queue):
 
 
 class PatchedTopics(sns_models.SNSBackend):
-    """SNS in one Region, which refuses the ids that AWS refuses."""
+    """SNS in one Region, which refuses ids that AWS refuses."""
 
     __module__ = sns_models.__name__  # moto finds a backend's addresses beside its module
 
@@ -294,7 +288,7 @@ class PatchedTopics(sns_models.SNSBackend):
 
 
 class PatchedBackend(models.SQSBackend):
-    """SQS in one Region, over mended queues."""
+    """SQS in one Region, with patched queues."""
 
     __module__ = models.__name__  # moto finds a backend's addresses beside its module
 
@@ -321,8 +315,8 @@ class PatchedBackend(models.SQSBackend):
         delay_seconds: int | None = None,
         deduplication_id: str | None = None,
         group_id: str | None = None,
-        *given: Any,  # noqa: ANN401  as moto has it
-        **more: Any,  # noqa: ANN401  as moto has it
+        *given: Any,  # noqa: ANN401  moto's signature
+        **more: Any,  # noqa: ANN401  moto's signature
     ) -> models.Message:
         """Send a message, unless SQS refuses an id that it has."""
         if (refused := _refused_id(group_id, deduplication_id)) is not None:
@@ -347,18 +341,18 @@ class PatchedBackend(models.SQSBackend):
         return sent, failed + others
 
     def change_message_visibility(self, queue_name: str, receipt_handle: str, visibility_timeout: int) -> None:
-        """Hide a message from now on for so long."""
+        """Hide a message for this time from now on."""
         cast("PatchedQueue", self.get_queue(queue_name)).change_visibility(receipt_handle, int(visibility_timeout))
 
 
 def patch_moto() -> None:
-    """Make moto's SQS use what stands here. To be called before its first request."""
+    """Make moto use the classes of this module. Call it before the first request."""
     models.Message = PatchedMessage  # type: ignore[misc]
     models.Queue = PatchedQueue  # type: ignore[misc]
     models.sqs_backends.backend = PatchedBackend
     sns_models.sns_backends.backend = PatchedTopics
     identify_callers()
-    # It walks through all members of a class at every request, to learn whether one is there.
+    # Without the cache moto searches all members of a class at every request.
     responses.method_names_from_class = cache(method_names_from_class)  # type: ignore[attr-defined]
 
 

@@ -24,21 +24,21 @@ OLD_SECONDS: Final = 3600.0
 
 
 class _Brief(MotoRequestHandler):
-    """Answers each call in one piece, on a connection of its own: werkzeug cannot keep one for the next call."""
+    """Sends each response in one piece and closes the connection, which werkzeug cannot reuse."""
 
     disable_nagle_algorithm = True
     wbufsize = -1
     dates = "answer"
-    """When the `Date` was: see `stack.Dates`."""
+    """The mode of the `Date` header: see `stack.Dates`."""
     _arrived = 0.0
 
     def parse_request(self) -> bool:
-        """Read the head of a request, which arrives now."""
+        """Read the head of a request, and note its time of arrival."""
         self._arrived = time.time()
         return super().parse_request()
 
     def send_response(self, code: int, message: str | None = None) -> None:
-        """Begin an answer, and log nothing. moto names the server itself: twice is refused by aiohttp in its strict mode."""
+        """Start a response, without logging. moto sets the `Server` header itself: aiohttp's strict mode refuses it twice."""
         self.send_response_only(code, message)
         if self.dates == "none":
             return
@@ -53,7 +53,7 @@ def main() -> None:
     patch_moto()
     patch_roles()
     application = DomainDispatcherApplication(create_backend_app)
-    # At every request it would list the folder that moto lies in and look at each entry: 40 % of the work of a send.
+    # Without the cache moto lists its own folder at every request.
     application.get_backend_for_host = cache(application.get_backend_for_host)  # type: ignore[method-assign]
     handler = type("_Dated", (_Brief,), {"dates": sys.argv[2]})
     answers = AwsAnswers(application)
@@ -62,7 +62,7 @@ def main() -> None:
     sys.stdout.write("serving\n")
     sys.stdout.flush()
     sys.stdin.buffer.read()
-    os._exit(0)  # at once: threads in long polls are not waited for
+    os._exit(0)  # at once: without waiting for threads in long polls
 
 
 if __name__ == "__main__":

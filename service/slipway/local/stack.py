@@ -35,14 +35,14 @@ from slipway.local.callbacks import CallbackStandIn
 LONGEST_START_SECONDS: Final = 60.0
 
 Dates = Literal["answer", "arrival", "none", "old"]
-"""The `Date` of an answer: when it leaves, when its call arrived (LocalStack does so, also with a long poll), none, or an hour
-before it leaves (as through a proxy). What SQS does is not documented."""
+"""The `Date` of a response: when it is sent, when its call arrived (as LocalStack does, also for a long poll), none, or an hour
+before it is sent (as through a proxy). What SQS does is not documented."""
 
 
 class Queues:
-    """`async with Queues() as queues`: SQS and SNS answer at `queues.url` until it is left, or this process ends.
+    """`async with Queues() as queues`: SQS and SNS serve at `queues.url` until it is closed, or this process ends.
 
-    The socket is opened here, so that a port that is taken is an OSError here, and before anything is started.
+    The socket is opened here, so that a port in use is an OSError before anything is started.
     """
 
     def __init__(self, port: int = 0, *, dates: Dates = "answer") -> None:
@@ -65,7 +65,7 @@ class Queues:
                 stdout=asyncio.subprocess.PIPE,
                 pass_fds=[descriptor],
                 env={name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))},
-                start_new_session=True,  # Ctrl-C is for the parent, which ends this one when it is done with it
+                start_new_session=True,  # Ctrl-C is for the parent, which ends this process itself
             )
         try:
             async with asyncio.timeout(LONGEST_START_SECONDS):
@@ -100,10 +100,10 @@ _READ_TIMEOUT_SECONDS: Final = LONGEST_POLL_SECONDS + 5
 
 
 class LocalAws:
-    """All of AWS that Slipway talks to: `async with LocalAws() as box`, then any AWS SDK with `box.environment()`.
+    """All AWS services that Slipway calls: `async with LocalAws() as aws`, then any AWS SDK with `aws.environment()`.
 
-    Starts with a request queue, which has a dead-letter queue, and a topic, to which a results queue is subscribed. Ports
-    are free ones unless they are given; one that is taken is an OSError. Everything is gone when the box is left, or dies.
+    It starts with a request queue, which has a dead-letter queue, and a topic, to which a results queue is subscribed. Ports
+    are free ones unless they are given; a port in use is an OSError. Nothing is kept after the end.
     """
 
     def __init__(
@@ -155,7 +155,7 @@ class LocalAws:
         await self._stack.aclose()
 
     def environment(self) -> dict[str, str]:
-        """Answer the variables with which Slipway, any AWS SDK and the AWS CLI find this box, and no real account."""
+        """Return the variables with which Slipway, any AWS SDK and the AWS CLI call the stand-in, and never a real account."""
         return {
             "AWS_ENDPOINT_URL": self.queues.url,
             "AWS_ENDPOINT_URL_BEDROCK": self.bedrock_url,
@@ -172,21 +172,21 @@ class LocalAws:
         }
 
     def quotas(self) -> tuple[int, int]:
-        """Answer how many deployments there may be in creation, and in total."""
+        """Return the quotas of deployments in creation and in total."""
         return self.bedrock.terms.max_creating, self.bedrock.terms.max_total
 
     def counts(self) -> tuple[int, int]:
-        """Answer how many deployments there are in creation, and in total."""
+        """Return the numbers of deployments in creation and in total."""
         return self.bedrock.account(self.region).counts(self.bedrock.now())
 
     async def send(self, body: str, *, group: str | None = None) -> str:
-        """Send a request and answer its message id. On a FIFO queue each one without a `group` is a group of its own."""
+        """Send a request; return its message id. On a FIFO queue, each request without a `group` gets a separate group."""
         fifo = {"MessageGroupId": group or uuid.uuid4().hex, "MessageDeduplicationId": uuid.uuid4().hex} if self._fifo else {}
         sent = await self._sqs.send_message(QueueUrl=self.queue_url, MessageBody=body, **fifo)
         return str(sent["MessageId"])
 
     async def receive_results(self, *, wait_seconds: int = LONGEST_POLL_SECONDS) -> list[str]:
-        """Answer up to ten events that were announced, waiting for a first one, and take them from the results queue."""
+        """Wait for an event; return up to ten published events, and delete them from the results queue."""
         got = await self._sqs.receive_message(QueueUrl=self.results_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_seconds)
         messages = got.get("Messages", [])
         if messages:
@@ -200,7 +200,7 @@ class LocalAws:
             endpoint_url=self.queues.url,
             region_name=self.region,
             aws_access_key_id="local",
-            aws_secret_access_key="local",  # noqa: S106  a box has no secrets
+            aws_secret_access_key="local",  # noqa: S106  the stand-in has no secrets
             config=AioConfig(max_pool_connections=50, read_timeout=_READ_TIMEOUT_SECONDS),
         )
 
@@ -236,9 +236,9 @@ class LocalAws:
 PORT: Final = 4566
 BEDROCK_PORT: Final = 4567
 START_SECONDS: Final = 60.0
-"""How long a stand-in in the background may take to start."""
+"""Longest time for the start of a stand-in in the background."""
 _END: Final = "# To change how Bedrock behaves:"
-"""The last heading of the directions."""
+"""The last heading of the printed instructions."""
 _ARN: Final = "arn:aws:bedrock:{region}:123456789012:custom-model/amazon.nova-lite-v1:0:300k/abcdefghijkl"
 
 

@@ -38,22 +38,22 @@ class Refusal(Exception):
 
 
 def invalid(text: str) -> Refusal:
-    """Answer a ValidationException."""
+    """Return a ValidationException."""
     return Refusal("ValidationException", 400, text)
 
 
 def missing(text: str) -> Refusal:
-    """Answer a ResourceNotFoundException."""
+    """Return a ResourceNotFoundException."""
     return Refusal("ResourceNotFoundException", 404, text)
 
 
 def conflict(text: str) -> Refusal:
-    """Answer a ConflictException, which Bedrock sends with 400."""
+    """Return a ConflictException, which Bedrock sends with status 400."""
     return Refusal("ConflictException", 400, text)
 
 
 def read_tags(given: object) -> list[dict[str, str]]:
-    """Answer the tags of a request. Raises `Refusal` for what is no list of keys and values."""
+    """Return the tags of a request. Raises `Refusal` unless it is a list of keys and values."""
     tags = [] if given is None else given
     if not isinstance(tags, list) or not all(isinstance(tag, dict) and _is_tag(tag) for tag in tags):
         raise Refusal("SerializationException", 400, "tags must be a list of objects with a key and a value")
@@ -65,19 +65,19 @@ def _is_tag(tag: Mapping[str, object]) -> bool:
 
 
 def check_model_arn(value: object) -> None:
-    """Refuse what is no custom model's ARN."""
+    """Refuse a value that is not a custom model's ARN."""
     if not isinstance(value, str) or not 20 <= len(value) <= 1011 or not _MODEL.fullmatch(value):
         raise invalid("Value at 'modelArn' failed to satisfy constraint: Member must satisfy regular expression pattern")
 
 
 def check_identifier(value: str) -> None:
-    """Refuse what is neither a name nor an ARN of a deployment."""
+    """Refuse a value that is neither a name nor an ARN of a deployment."""
     if not (_NAME.fullmatch(value) or _DEPLOYMENT.fullmatch(value)):
         raise invalid("Value at 'customModelDeploymentIdentifier' failed to satisfy constraint")
 
 
 def check_model_name(value: object) -> None:
-    """Refuse what is not a custom model's name."""
+    """Refuse a value that is not a custom model's name."""
     if not isinstance(value, str) or len(value) > 63 or not _MODEL_NAME.fullmatch(value):
         raise invalid("Value at 'modelName' failed to satisfy constraint: ([0-9a-zA-Z][_-]?){1,63}")
 
@@ -85,7 +85,7 @@ def check_model_name(value: object) -> None:
 def check_create(
     name: object, model_arn: object, description: object, tags: Sequence[Mapping[str, str]], token: object
 ) -> None:
-    """Refuse parameters that CreateCustomModelDeployment does not take."""
+    """Refuse invalid parameters of CreateCustomModelDeployment."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise invalid("Value at 'modelDeploymentName' failed to satisfy constraint: ([0-9a-zA-Z][_-]?){1,63}")
     check_model_arn(model_arn)
@@ -97,7 +97,7 @@ def check_create(
 
 
 def check_tags(tags: Sequence[Mapping[str, str]]) -> None:
-    """Refuse tags that no resource takes."""
+    """Refuse invalid tags."""
     if len(tags) > MOST_TAGS:
         raise Refusal("TooManyTagsException", 400, "A resource can have at most 50 tags.")
     keys = [tag.get("key", "") for tag in tags]
@@ -112,7 +112,7 @@ def check_tags(tags: Sequence[Mapping[str, str]]) -> None:
 
 
 _PARTITIONS: Final = re.compile(r"aws\(\|(-[a-z-]+\|?)+\)|aws\(-\[\^:\]\+\)\?")
-"""The partitions in a pattern: each botocore lists those of its day, and all are taken here."""
+"""The partitions in a pattern: each version of botocore lists those that it knows; here all are valid."""
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "structure": (dict,),
     "map": (dict,),
@@ -128,7 +128,7 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
 
 @cache
 def operation_of(service: str, operation: str) -> OperationModel | None:
-    """Return the model of an operation; None for one that this botocore does not know."""
+    """Return the model of an operation; None if this botocore does not have it."""
     try:
         return _service(service).operation_model(operation)
     except OperationNotFoundError:
@@ -136,7 +136,7 @@ def operation_of(service: str, operation: str) -> OperationModel | None:
 
 
 def check_input(service: str, operation: str, identifier: str, query: Mapping[str, str], body: Mapping[str, Any]) -> None:
-    """Refuse a request that the model of the operation does not take. Raises `Refusal`."""
+    """Check a request against the model of the operation. Raises `Refusal`."""
     model = operation_of(service, operation)
     if model is None or model.input_shape is None:
         return
@@ -210,18 +210,18 @@ def _faults_of_members(value: Mapping[str, Any], shape: StructureShape, at: str)
 
 def _broken(value: Any, shape: Shape) -> Iterator[str]:  # noqa: ANN401  JSON
     """Return the constraints of a shape that its value breaks, in AWS's words."""
-    told = shape.metadata
+    limits = shape.metadata
     is_number = isinstance(value, int | float)
     size = value if is_number else len(value)
     what = "value" if is_number else "length"
-    if "min" in told and size < told["min"]:
-        yield f"Member must have {what} greater than or equal to {told['min']}"
-    if "max" in told and size > told["max"]:
-        yield f"Member must have {what} less than or equal to {told['max']}"
-    if "pattern" in told and not _compiled(told["pattern"]).fullmatch(value):
-        yield f"Member must satisfy regular expression pattern: {told['pattern']}"
-    if "enum" in told and value not in told["enum"]:
-        yield f"Member must satisfy enum value set: [{', '.join(told['enum'])}]"
+    if "min" in limits and size < limits["min"]:
+        yield f"Member must have {what} greater than or equal to {limits['min']}"
+    if "max" in limits and size > limits["max"]:
+        yield f"Member must have {what} less than or equal to {limits['max']}"
+    if "pattern" in limits and not _compiled(limits["pattern"]).fullmatch(value):
+        yield f"Member must satisfy regular expression pattern: {limits['pattern']}"
+    if "enum" in limits and value not in limits["enum"]:
+        yield f"Member must satisfy enum value set: [{', '.join(limits['enum'])}]"
 
 
 @cache

@@ -24,7 +24,7 @@ def existing(name: str, status: Status = Status.ACTIVE, tag: str | None = "r-1",
     return ExistingDeployment(Deployment(arn, name, model, status, status.value, MADE, None, failure), DeploymentTags(tag))
 
 
-def told(request_id: str, outcome: str = "Active", at: float = AFTER, **more: Any) -> ParsedEvent:
+def published(request_id: str, outcome: str = "Active", at: float = AFTER, **more: Any) -> ParsedEvent:
     return ParsedEvent(event_id="e", at=at, request_id=request_id, outcome=outcome, **more)
 
 
@@ -60,7 +60,7 @@ def test_bedrock_alone_shows_leftovers_and_twins_and_says_that_orphans_are_not_k
 
 def test_what_others_made_is_nobodys_business() -> None:
     others = existing("a", Status.FAILED, tag=None), existing("b", Status.CREATING, tag=None)
-    assert found(*others, held=[], events=[told("x", at=BEFORE)]) == []
+    assert found(*others, held=[], events=[published("x", at=BEFORE)]) == []
 
 
 def test_daemons_show_who_holds_what_is_in_creation() -> None:
@@ -81,28 +81,28 @@ def test_what_a_daemon_has_just_finished_is_no_orphan() -> None:
 
 
 def test_events_show_what_was_never_announced() -> None:
-    events = [told("r-0", at=BEFORE), told("r-1")]
+    events = [published("r-0", at=BEFORE), published("r-1")]
     assert found(existing("a"), existing("b", tag="r-2"), events=events) == [(FindingKind.ORPHAN, "b")]
     assert unknown(existing("a"), existing("b", tag="r-2"), events=events) == ""
 
 
 def test_progress_is_no_announcement_of_an_end() -> None:
-    assert found(existing("bot"), events=[told("r-1", "Creating", at=BEFORE)]) == [(FindingKind.ORPHAN, "bot")]
+    assert found(existing("bot"), events=[published("r-1", "Creating", at=BEFORE)]) == [(FindingKind.ORPHAN, "bot")]
 
 
 def test_adopted_under_another_request_is_announced_by_its_arn() -> None:
     one = existing("bot")
-    assert found(one, events=[told("r-0", at=BEFORE), told("r-2", arn=one.deployment.arn)]) == []
+    assert found(one, events=[published("r-0", at=BEFORE), published("r-2", arn=one.deployment.arn)]) == []
 
 
 def test_what_is_older_than_the_archive_is_not_judged() -> None:
-    events = [told("r-2", at=AFTER)]
+    events = [published("r-2", at=AFTER)]
     assert found(existing("bot"), events=events) == []
     assert "made before the first archived event" in unknown(existing("bot"), events=events)
 
 
 def test_what_may_still_be_in_the_queue_is_no_orphan_yet() -> None:
-    events = [told("r-0", at=BEFORE)]
+    events = [published("r-0", at=BEFORE)]
     for backlog in (Backlog(1, 0, 0), Backlog(0, 1, 0), Backlog(0, 0, 1)):
         assert found(existing("bot"), backlog=backlog, events=events) == []
         assert "1 more in the queue" in unknown(existing("bot"), backlog=backlog, events=events)
@@ -112,10 +112,10 @@ def test_what_may_still_be_in_the_queue_is_no_orphan_yet() -> None:
 
 
 def test_timed_out_and_active_since_is_late() -> None:
-    events = [told("r-1", "TimedOut")]
+    events = [published("r-1", "TimedOut")]
     assert found(existing("bot"), events=events) == [(FindingKind.LATE, "bot")]
     assert found(existing("bot", Status.CREATING), events=events) == []
-    assert found(existing("bot"), events=[*events, told("r-1", "Active", at=AFTER + 1)]) == []
+    assert found(existing("bot"), events=[*events, published("r-1", "Active", at=AFTER + 1)]) == []
 
 
 def test_a_held_request_whose_name_is_taken_is_a_conflict_as_the_daemon_will_decide_it() -> None:
@@ -136,7 +136,7 @@ def test_what_a_request_will_replace_does_not_block_it() -> None:
 
 def test_a_conflict_that_ended_a_request_is_found_while_what_holds_the_name_is_there() -> None:
     there = existing("bot", tag=None)
-    events = [told("r-2", "Failed", reason="NameConflict", arn=there.deployment.arn)]
+    events = [published("r-2", "Failed", reason="NameConflict", arn=there.deployment.arn)]
     assert found(there, events=events) == [(FindingKind.CONFLICT, "bot")]
     assert found(there, events=events, held=[held("r-2")]) == [(FindingKind.CONFLICT, "bot")], "once"
     assert found(events=events) == []
@@ -149,7 +149,7 @@ def test_every_finding_says_what_is_so_and_what_to_do() -> None:
             existing=[existing("a", Status.FAILED), existing("b"), existing("c", tag="r-3"), existing("d", tag="r-4"), taken],
             backlog=QUIET,
             held=[held("r-9", "taken")],
-            events=[told("r-0", at=BEFORE), told("r-1"), told("r-4", "TimedOut")],
+            events=[published("r-0", at=BEFORE), published("r-1"), published("r-4", "TimedOut")],
         )
     )
     assert {finding.kind for finding in report.findings} == set(FindingKind)
@@ -163,10 +163,10 @@ def test_every_finding_says_what_is_so_and_what_to_do() -> None:
 def test_an_outcome_under_the_same_request_id_hides_no_orphan_of_another_sender() -> None:
     made = existing("bot")
     theirs = existing("theirs").deployment.arn
-    for copy in (told("r-1", "Rejected", reason="RequestIdReused"), told("r-1", arn=theirs)):
-        assert found(made, events=[told("r-0", at=BEFORE), copy]) == [(FindingKind.ORPHAN, "bot")]
-    for own in (told("r-1", arn=made.deployment.arn), told("r-1", "TimedOut")):
-        assert found(made, events=[told("r-0", at=BEFORE), own])[:1] != [(FindingKind.ORPHAN, "bot")]
+    for copy in (published("r-1", "Rejected", reason="RequestIdReused"), published("r-1", arn=theirs)):
+        assert found(made, events=[published("r-0", at=BEFORE), copy]) == [(FindingKind.ORPHAN, "bot")]
+    for own in (published("r-1", arn=made.deployment.arn), published("r-1", "TimedOut")):
+        assert found(made, events=[published("r-0", at=BEFORE), own])[:1] != [(FindingKind.ORPHAN, "bot")]
 
 
 def test_deployments_of_two_senders_under_one_request_id_are_no_twins() -> None:

@@ -34,11 +34,11 @@ def active() -> str:
 
 
 def test_what_was_announced_is_what_is_read() -> None:
-    told = read_event(active())
-    assert told is not None
-    assert (told.at, told.request_id, told.outcome, told.action) == (300.5, "r-1", "Active", "deploy")
-    assert (told.name, told.model_arn, told.arn, told.is_terminal) == ("bot", MODEL, ARN, True)
-    assert told.event_id == json.loads(active())["id"]
+    parsed = read_event(active())
+    assert parsed is not None
+    assert (parsed.at, parsed.request_id, parsed.outcome, parsed.action) == (300.5, "r-1", "Active", "deploy")
+    assert (parsed.name, parsed.model_arn, parsed.arn, parsed.is_terminal) == ("bot", MODEL, ARN, True)
+    assert parsed.event_id == json.loads(active())["id"]
 
 
 def test_in_the_envelope_of_sns_it_is_the_same() -> None:
@@ -48,26 +48,32 @@ def test_in_the_envelope_of_sns_it_is_the_same() -> None:
 def test_bedrocks_own_words_come_first() -> None:
     deployment = Deployment(ARN, "bot", MODEL, Status.FAILED, "Failed", 100.0, 200.0, "rank 512")
     outcome = Outcome(OutcomeKind.FAILED, Reason.DEPLOYMENT_FAILED, "said by Slipway", deployment)
-    told = read_event(announce_outcome(request(), outcome, Times(300.0, 90.0), SOURCE).body)
-    assert told is not None
-    assert (told.reason, told.text) == ("DeploymentFailed", "rank 512")
+    parsed = read_event(announce_outcome(request(), outcome, Times(300.0, 90.0), SOURCE).body)
+    assert parsed is not None
+    assert (parsed.reason, parsed.text) == ("DeploymentFailed", "rank 512")
 
 
 def test_progress_is_no_end() -> None:
-    told = read_event(announce_progress(request(), Progress.WAITING, Times(1.0, 1.0), SOURCE, Reason.NO_SLOT, "full").body)
-    assert told is not None
-    assert (told.outcome, told.reason, told.is_terminal) == ("Waiting", "NoSlot", False)
+    parsed = read_event(announce_progress(request(), Progress.WAITING, Times(1.0, 1.0), SOURCE, Reason.NO_SLOT, "full").body)
+    assert parsed is not None
+    assert (parsed.outcome, parsed.reason, parsed.is_terminal) == ("Waiting", "NoSlot", False)
 
 
 def test_a_rejection_has_neither_name_nor_deployment() -> None:
-    told = read_event(announce_rejection("m-1", None, "NotJson", "no JSON", Times(1.0, 1.0), SOURCE).body)
-    assert told is not None
-    assert (told.request_id, told.outcome, told.name, told.arn, told.is_terminal) == ("m-1", "Rejected", "", None, True)
+    parsed = read_event(announce_rejection("m-1", None, "NotJson", "no JSON", Times(1.0, 1.0), SOURCE).body)
+    assert parsed is not None
+    assert (parsed.request_id, parsed.outcome, parsed.name, parsed.arn, parsed.is_terminal) == (
+        "m-1",
+        "Rejected",
+        "",
+        None,
+        True,
+    )
 
 
 def test_an_archive_has_empty_lines_and_events_of_others() -> None:
     other = json.dumps({"specversion": "1.0", "type": "com.example.thing", "id": "1", "source": "x"})
-    assert [told.request_id for told in read_archive([active(), "", other, "\n", active()])] == ["r-1", "r-1"]
+    assert [parsed.request_id for parsed in read_archive([active(), "", other, "\n", active()])] == ["r-1", "r-1"]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Permissions: what a rule lets through and with which tags, what it says of the rest, and what a wrong file is told."""
+"""Permissions: what a rule permits and with which tags, the reasons of its rejections, and the errors of a wrong file."""
 
 from __future__ import annotations
 
@@ -53,20 +53,20 @@ def test_the_first_rule_that_is_for_the_sender_decides() -> None:
     assert check_permission(asked(), "AROAOTHER:x", rules).rule == "elsewhere"
     assert check_permission(asked(), "AIDANOBODY", rules).rule == "team"
     assert check_permission(asked(), None, rules).rule == "everybody"
-    told = refusal(asked(modelDeploymentName="search-1"), *rules)
-    assert told.reason == (
+    refused = refusal(asked(modelDeploymentName="search-1"), *rules)
+    assert refused.reason == (
         'rule "team" does not permit modelDeploymentName "search-1", only support-*; '
         "change the request, or have the rule changed"
     )
-    assert told.field == "modelDeploymentName"
+    assert refused.field == "modelDeploymentName"
 
 
 @pytest.mark.parametrize(
     ("sender", "said"), [("AROAX:y", 'the sender "AROAX:y"'), (None, "a message without SenderId"), ("", 'the sender ""')]
 )
 def test_what_no_rule_is_for_is_refused(sender: str | None, said: str) -> None:
-    told = refusal(asked(), PermissionRule(name="a", senders=("AROATEAM:*",)), sender=sender)
-    assert told.reason == f"no permission rule is for {said}; have it added to the senders of one"
+    refused = refusal(asked(), PermissionRule(name="a", senders=("AROATEAM:*",)), sender=sender)
+    assert refused.reason == f"no permission rule is for {said}; have it added to the senders of one"
 
 
 UPDATE = {"action": "update", "customModelDeploymentIdentifier": "bot", "modelArn": ARN}
@@ -105,10 +105,10 @@ BY_JOB = {"modelDeploymentName": "bot", "customizationJob": JOB}
     ids=str,
 )
 def test_what_a_rule_does_not_permit_is_named(restriction: dict[str, Any], body: dict[str, Any], said: str) -> None:
-    told = refusal(asked(body), PermissionRule(name="team", **restriction)).reason
-    assert told.startswith('rule "team" does not permit ')
-    assert said in told
-    assert told.endswith("; change the request, or have the rule changed")
+    refused = refusal(asked(body), PermissionRule(name="team", **restriction)).reason
+    assert refused.startswith('rule "team" does not permit ')
+    assert said in refused
+    assert refused.endswith("; change the request, or have the rule changed")
 
 
 @pytest.mark.parametrize(
@@ -145,8 +145,8 @@ def test_forced_tags_are_added_and_go_before_what_was_given() -> None:
 def test_forced_tags_that_leave_no_room_are_said_before_bedrock_says_it() -> None:
     most = MOST_TAGS - OWN_TAGS
     rule = PermissionRule(name="team", force_tags=(("team", "support"),))
-    told = refusal(asked(tags=tags(*(f"t{number}" for number in range(most)))), rule)
-    assert f"so many tags: with those that it adds they are {most + 1}, more than {most};" in told.reason
+    refused = refusal(asked(tags=tags(*(f"t{number}" for number in range(most)))), rule)
+    assert f"so many tags: with those that it adds they are {most + 1}, more than {most};" in refused.reason
     assert (
         check_permission(asked(tags=tags("team", *(f"t{number}" for number in range(most - 1)))), TEAM, (rule,)).rule == "team"
     )
@@ -204,9 +204,9 @@ def test_what_is_permitted_is_the_same_request_with_its_tags_and_stays_so(
     request = asked(body)
     rule = next((each for each in given_rules if each.is_for(sender)), None)
     if rule is None or [*rule.objections(request)]:
-        told = refusal(request, *given_rules, sender=sender)
-        assert 0 < len(told.reason) <= LONGEST_REASON
-        assert told.reason.isprintable()
+        refused = refusal(request, *given_rules, sender=sender)
+        assert 0 < len(refused.reason) <= LONGEST_REASON
+        assert refused.reason.isprintable()
         return
     permitted = check_permission(request, sender, given_rules, OWN)
     assert permitted.rule == rule.name

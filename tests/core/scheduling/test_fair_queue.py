@@ -25,7 +25,7 @@ def drained(line: FairQueue[str]) -> list[str]:
 
 
 def filled(*asked: tuple[str, int, str | None], weights: dict[str, int] | None = None) -> FairQueue[str]:
-    """Answer a line of (who, priority, tenant), each older than the next."""
+    """Return a line of (who, priority, tenant), each older than the next."""
     line: FairQueue[str] = FairQueue(weights or {})
     for age, (who, priority, tenant) in enumerate(asked):
         line.join(who, priority=priority, tenant=tenant, first_received=float(age))

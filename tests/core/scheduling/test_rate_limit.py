@@ -138,7 +138,7 @@ class Knowing(Paced):
 
 
 def best_use(rate: float) -> float:
-    """Answer the most that can be had of a service without any burst.
+    """Return the most that can be had of a service without any burst.
 
     A call that comes a moment too early is throttled, and one that comes later is time lost; 10 ms of chance on the way
     are much beside a call each 50 ms.

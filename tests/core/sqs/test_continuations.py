@@ -31,7 +31,7 @@ def bearing(text: str) -> Message:
     return message(attributes={CONTINUATION: text})
 
 
-def told(**changes: Any) -> str:
+def continuation_json(**changes: Any) -> str:
     return json.dumps({"origin": "first", "firstReceivedAt": NOW - 3600, "hops": 1} | changes)
 
 
@@ -78,7 +78,9 @@ def test_body_and_group_are_kept_and_only_fifo_has_a_deduplication_id(*, is_fifo
 
 def test_nine_other_attributes_are_kept() -> None:
     others = {f"a{number}": str(number) for number in range(10)}
-    outgoing = continuations.write_continuation(Delivery.of(message(attributes=others | {CONTINUATION: told()})), is_fifo=False)
+    outgoing = continuations.write_continuation(
+        Delivery.of(message(attributes=others | {CONTINUATION: continuation_json()})), is_fifo=False
+    )
     assert len(outgoing.attributes) == MOST_ATTRIBUTES
     assert {CONTINUATION, *list(others)[:9]} == set(outgoing.attributes)
     assert json.loads(str(outgoing.attributes[CONTINUATION]))["hops"] == 2
@@ -100,23 +102,23 @@ def test_attributes_that_would_make_it_too_large_stay_behind() -> None:
         "[]",
         "null",
         "[" * 900,
-        told(origin=""),
-        told(origin=7),
-        told(origin="a b"),
-        told(origin="a\n"),
-        told(origin="x" * 129),
-        told(hops=0),
-        told(hops=1.0),
-        told(hops="1"),
-        told(hops=100_001),
-        told(firstReceivedAt=None),
-        told(firstReceivedAt="0"),
-        told(firstReceivedAt=float("nan")),
-        told(firstReceivedAt=float("-inf")),
-        told(firstReceivedAt=10**900),
-        told(firstReceivedAt=NOW - OLDEST_SECONDS - 1),
-        told(firstReceivedAt=NOW + CLOCK_SLACK_SECONDS + 1),
-        told() + " " * 16_000,
+        continuation_json(origin=""),
+        continuation_json(origin=7),
+        continuation_json(origin="a b"),
+        continuation_json(origin="a\n"),
+        continuation_json(origin="x" * 129),
+        continuation_json(hops=0),
+        continuation_json(hops=1.0),
+        continuation_json(hops="1"),
+        continuation_json(hops=100_001),
+        continuation_json(firstReceivedAt=None),
+        continuation_json(firstReceivedAt="0"),
+        continuation_json(firstReceivedAt=float("nan")),
+        continuation_json(firstReceivedAt=float("-inf")),
+        continuation_json(firstReceivedAt=10**900),
+        continuation_json(firstReceivedAt=NOW - OLDEST_SECONDS - 1),
+        continuation_json(firstReceivedAt=NOW + CLOCK_SLACK_SECONDS + 1),
+        continuation_json() + " " * 16_000,
         '{"origin": "first", "hops": 1}',
     ],
 )
@@ -129,7 +131,7 @@ def test_garbage_is_no_continuation(text: str) -> None:
     ("claimed", "read"), [(NOW, NOW), (int(NOW), NOW), (NOW + 1, NOW), (NOW - OLDEST_SECONDS, NOW - OLDEST_SECONDS)]
 )
 def test_a_first_receipt_a_little_ahead_of_the_clock_is_now(claimed: float, read: float) -> None:
-    assert Delivery.of(bearing(told(firstReceivedAt=claimed))).first_received_at == read
+    assert Delivery.of(bearing(continuation_json(firstReceivedAt=claimed))).first_received_at == read
 
 
 @given(st.one_of(st.text(st.characters()), json_values().map(json.dumps)))
@@ -141,7 +143,7 @@ def test_no_attribute_makes_reading_or_writing_fail(text: str) -> None:
 
 @given(st.sampled_from(["origin", "firstReceivedAt", "hops"]), json_values())
 def test_a_continuation_is_within_its_bounds_or_none(key: str, value: Any) -> None:
-    found = continuations.read_continuation(bearing(told(**{key: value})))
+    found = continuations.read_continuation(bearing(continuation_json(**{key: value})))
     if found is not None:
         assert 1 <= found.hops <= continuations.MOST_HOPS
         assert NOW - OLDEST_SECONDS <= found.first_received_at <= NOW
@@ -208,7 +210,9 @@ def test_the_first_sender_is_carried_over_any_number_of_hops_and_sessions(sender
     ],
 )
 def test_a_continuation_counts_only_if_slipway_has_sent_it(sender: str | None, own: str | None, is_believed: bool) -> None:  # noqa: FBT001  of a table
-    arrived = continuations.without_forged_continuation(from_(sender, told(sender="AIDATEAM", attempt=2)), own, has_rules=True)
+    arrived = continuations.without_forged_continuation(
+        from_(sender, continuation_json(sender="AIDATEAM", attempt=2)), own, has_rules=True
+    )
     assert (continuations.read_continuation(arrived) is not None) == is_believed
     assert Delivery.of(arrived).origin == ("first" if is_believed else MESSAGE_ID)
     assert Delivery.of(arrived).first_sender == ("AIDATEAM" if is_believed else sender)
@@ -219,11 +223,17 @@ def test_a_continuation_counts_only_if_slipway_has_sent_it(sender: str | None, o
 def test_what_is_only_claimed_does_not_go_on_under_slipways_name() -> None:
     """Neither of a stranger, nor where SQS does not say who sent what."""
     for arrived in (
-        continuations.without_forged_continuation(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN, has_rules=True),
-        continuations.without_forged_continuation(from_("AROAEVE:x", told(sender="AIDATEAM")), OWN, has_rules=False),
-        continuations.without_forged_continuation(from_("AROAEVE:x", told(sender="AIDATEAM")), None, has_rules=False),
-        continuations.without_forged_continuation(from_(None, told(sender="AIDATEAM")), OWN, has_rules=False),
-        from_(None, told(sender="AIDATEAM")),
+        continuations.without_forged_continuation(
+            from_("AROAEVE:x", continuation_json(sender="AIDATEAM")), OWN, has_rules=True
+        ),
+        continuations.without_forged_continuation(
+            from_("AROAEVE:x", continuation_json(sender="AIDATEAM")), OWN, has_rules=False
+        ),
+        continuations.without_forged_continuation(
+            from_("AROAEVE:x", continuation_json(sender="AIDATEAM")), None, has_rules=False
+        ),
+        continuations.without_forged_continuation(from_(None, continuation_json(sender="AIDATEAM")), OWN, has_rules=False),
+        from_(None, continuation_json(sender="AIDATEAM")),
     ):
         handed_on = json.loads(
             str(continuations.write_continuation(Delivery.of(arrived), is_fifo=False).attributes[CONTINUATION])
@@ -235,14 +245,14 @@ def test_what_is_only_claimed_does_not_go_on_under_slipways_name() -> None:
 def test_without_rules_a_continuation_counts_but_makes_nobody_the_owner(own: str | None) -> None:
     """Whoever may send may also hand on then: but under its own name."""
     arrived = continuations.without_forged_continuation(
-        from_("AROAEVE:x", told(sender="AIDATEAM", attempt=2)), own, has_rules=False
+        from_("AROAEVE:x", continuation_json(sender="AIDATEAM", attempt=2)), own, has_rules=False
     )
     assert (Delivery.of(arrived).first_sender, Delivery.of(arrived).decisions.attempt) == ("AROAEVE:x", 2)
 
 
 @given(json_values())
 def test_a_first_sender_is_as_sqs_writes_them_or_whoever_sent_it(claimed: Any) -> None:
-    found = Delivery.of(from_("AROASLIPWAY:two", told(sender=claimed))).first_sender
+    found = Delivery.of(from_("AROASLIPWAY:two", continuation_json(sender=claimed))).first_sender
     assert found is not None
     assert found == "AROASLIPWAY:two" or (found == claimed and 1 <= len(found) <= 128 and found.isprintable())
 
@@ -256,7 +266,7 @@ def test_the_sender_makes_no_other_hand_over_of_it() -> None:
 
 @given(json_values(), json_values())
 def test_a_decision_that_nobody_wrote_is_none(attempt: Any, failure: Any) -> None:
-    decisions = Delivery.of(bearing(told(attempt=attempt, failure=failure))).decisions
+    decisions = Delivery.of(bearing(continuation_json(attempt=attempt, failure=failure))).decisions
     assert 1 <= decisions.attempt <= MOST_ATTEMPTS
     assert decisions.failure is None or decisions.failure == failure
 

@@ -35,7 +35,7 @@ def a_world(rules: Rules = USUAL, **more: Any) -> World:
 
 
 def heard(world: World) -> str:
-    """Answer what the step was told that failed."""
+    """Return what the step was told that failed."""
     reply = world.askers.steps[STEP].heard
     assert isinstance(reply, StepFailed)
     return reply.reason

@@ -44,7 +44,7 @@ def forged(**more: object) -> dict[str, str]:
 
 
 def rejection(world: World) -> dict[str, Any]:
-    """Answer the data of the one event there is, which is a rejection; check that nothing was touched."""
+    """Return the data of the one event there is, which is a rejection; check that nothing was touched."""
     (data,) = {each.event_id: each.event["data"] for each in world.topic.notices}.values()
     assert (data["outcome"], data["code"]) == ("Rejected", "NotPermitted")
     assert not any("CustomModel" in operation for operation in world.wire.calls if operation != "ListCustomModelDeployments")
