@@ -226,7 +226,7 @@ class Client:
     async def _poll(self, ticket: Ticket, following: _Following) -> StatusChange | None:
         """Ask the daemons, then AWS; return None if neither answers this time."""
         if following.event is not None:
-            return status_change(ticket, StatusSnapshot(told=following.event))
+            return status_change(ticket, StatusSnapshot(event=following.event))
         failed: Exception | None = None
         reported: DaemonAnswer | None = None
         try:

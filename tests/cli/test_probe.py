@@ -187,7 +187,7 @@ def test_looking_costs_nothing_and_shows_what_is_to_be_seen() -> None:
         assert found[Question.WORDS].terms == {"status_text": "Warming"}
         assert found[Question.CREATION].terms == {"creation_seconds": [300.0, 300.0]}
         assert found[Question.BOUND].answer is not None
-        assert found[Question.NOBODY].answer == "ResourceNotFoundException, as documented"
+        assert found[Question.UNKNOWN_NAME].answer == "ResourceNotFoundException, as documented"
         assert found[Question.LEFTOVER].answer == f"1: {PREFIX}old-1"
         assert {question for question, finding in found.items() if finding.is_odd} == {Question.LEFTOVER, Question.WORDS}
         assert set(at.wire.calls) == {"ListCustomModelDeployments", "GetCustomModelDeployment"}

@@ -1,1 +1,1 @@
-"""What Slipway does: asyncio, structlog and narrow Protocols of its own; never botocore."""
+"""The asyncio runtime that takes a message through its life. Its protocols are its own; it never imports the AWS SDK."""

@@ -42,8 +42,8 @@ def held(waits_for: str | None, why: str = "") -> RequestStatus:
 
 
 def test_the_event_goes_before_everything() -> None:
-    told = ParsedEvent(event_id="e", at=1.0, request_id="r-1", outcome="TimedOut", reason="NoSlot", text="full")
-    seen = status_change(TICKET, StatusSnapshot(told=told, held=held("NoSlot"), existing=existing(Status.ACTIVE)))
+    event = ParsedEvent(event_id="e", at=1.0, request_id="r-1", outcome="TimedOut", reason="NoSlot", text="full")
+    seen = status_change(TICKET, StatusSnapshot(event=event, held=held("NoSlot"), existing=existing(Status.ACTIVE)))
     assert seen == StatusChange("TimedOut", "NoSlot", "full", None, is_terminal=True, source="event")
 
 

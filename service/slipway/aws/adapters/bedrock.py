@@ -75,7 +75,7 @@ class Bedrock:
             answer = await self._clock.learn(self._client.create_custom_model_deployment(**parameters), self)
             arn = text_of(answer, "customModelDeploymentArn", operation)
             if not _ARN.fullmatch(arn):
-                raise unreadable(operation, f"{arn[:100]!r} is no ARN of a deployment")
+                raise unreadable(operation, f"{arn[:100]!r} is not the ARN of a deployment")
             return Created(arn, self._clock.now() - (asyncio.get_running_loop().time() - began))
 
         return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait)
@@ -101,7 +101,7 @@ class Bedrock:
             answer = await self._client.list_tags_for_resource(resourceARN=arn)
             pairs: list[tuple[Any, Any]] = [(tag.get("key"), tag.get("value")) for tag in objects_of(answer, "tags", operation)]
             if not all(isinstance(text, str) for pair in pairs for text in pair):
-                raise unreadable(operation, "a tag that is no text")
+                raise unreadable(operation, "a tag that is not a text")
             return dict(pairs)
 
         try:
@@ -165,7 +165,7 @@ class Bedrock:
                 raise unreadable(operation, "an answer without a message")
             texts = [part.get("text", "") for part in objects_of(message, "content", operation)]
             if not all(isinstance(text, str) for text in texts):
-                raise unreadable(operation, "a message that is no text")
+                raise unreadable(operation, "a message that is not a text")
             return "".join(texts)
 
         return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait, call_timeout=CONVERSE_SECONDS)

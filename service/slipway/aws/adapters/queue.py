@@ -213,7 +213,7 @@ class Queue:
             policy = _policy(texts_of(answer, "Attributes", operation).get("RedrivePolicy") or "{}", operation)
             most, arn = policy.get("maxReceiveCount"), policy.get("deadLetterTargetArn")
             if arn is not None and not (isinstance(arn, str) and _QUEUE_ARN.fullmatch(arn)):
-                raise unreadable(operation, "a redrive policy to what is no queue")
+                raise unreadable(operation, "a redrive policy whose target is not a queue")
             return None if most is None else number_of(most, operation), arn
 
         return await self._custody.call(operation, send)
@@ -249,7 +249,7 @@ def _policy(text: str, operation: str) -> Parsed:
     try:
         policy = json.loads(text)
     except ValueError as exc:
-        raise unreadable(operation, "a redrive policy that is no JSON") from exc
+        raise unreadable(operation, "a redrive policy that is not JSON") from exc
     if not isinstance(policy, Mapping):
         raise unreadable(operation, "a redrive policy that is none")
     return policy

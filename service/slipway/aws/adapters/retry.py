@@ -228,10 +228,10 @@ class Caller:
         repeat: Repeat,
         wait: Wait,
     ) -> T | CallFailed:
-        """Repeat what has failed once; return what came of it last.
+        """Repeat a call that failed once; return its last result.
 
-        tenacity is told of the first attempt only when it has failed, as setting it up costs more than most calls. Failures
-        are results to it: exceptions that go through it are left in cycles, with all frames of the call.
+        tenacity gets the first attempt only after it failed, as setting it up costs more than most calls. It gets failures as
+        results: exceptions that pass through it stay in reference cycles with all frames of the call.
         """
         first: list[CallFailed] = [failed]
 
@@ -249,7 +249,7 @@ class Caller:
         try:
             answer: T | CallFailed = await retrying(make)
         finally:
-            attempt.failed = None  # tenacity's object is in a cycle of its own, and refers to the attempt
+            attempt.failed = None  # tenacity's object is in a reference cycle, and refers to the attempt
         return answer
 
     def _full_jitter(self, state: RetryCallState) -> float:

@@ -49,9 +49,9 @@ def objects_of(answer: Parsed, key: str, operation: str, *, may_lack: bool = Fal
 def number_of(value: object, operation: str) -> int:
     """Return an integer that AWS writes as text."""
     try:
-        return int(value)  # type: ignore[call-overload, no-any-return]  # what is none is told by trying
+        return int(value)  # type: ignore[call-overload, no-any-return]  # conversion is the check
     except (TypeError, ValueError, OverflowError) as exc:
-        raise unreadable(operation, f"{value!r:.100} is no number") from exc
+        raise unreadable(operation, f"{value!r:.100} is not a number") from exc
 
 
 def batch_of(answer: Parsed, size: int, operation: str) -> list[CallFailed | None]:

@@ -115,7 +115,7 @@ def _topic(arn: str) -> re.Match[str]:
     found = _TOPIC.fullmatch(arn)
     if found is None:
         raise NotConfigured(
-            f"SLIPWAY_TOPIC_ARN {arn!r} is no topic ARN with a Region and an account",
+            f"SLIPWAY_TOPIC_ARN {arn!r} is not a topic ARN with a Region and an account",
             "it should look like arn:aws:sns:us-east-1:123456789012:name",
         )
     return found

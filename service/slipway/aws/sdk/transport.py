@@ -65,7 +65,7 @@ class _Parser:
         except Exception as exc:
             raise UnreadableAnswer(repr(exc)) from exc
         if not isinstance(parsed.get("Error", {}).get("Code", ""), str | int):  # the client looks an exception up by it
-            raise UnreadableAnswer("an error whose code is no text")
+            raise UnreadableAnswer("an error whose code is not a text")
         return parsed
 
 

@@ -88,8 +88,8 @@ def _orphans(owned: Sequence[ExistingDeployment], evidence: Evidence) -> tuple[l
         return [], ["orphans: name every daemon (--daemon), or give the events (--events)"]
     ended = [event for event in evidence.events or () if event.is_terminal]
     first_event_at = min((event.at for event in evidence.events or ()), default=None)
-    # A request id proves nothing: a copy by another sender is Rejected, or has another deployment. What failed is told by the
-    # outcome of its request, which may be that of a later attempt.
+    # A request id proves nothing: a copy by another sender is Rejected, or has another deployment. Which deployment failed is
+    # shown by the outcome of its request, which may be that of a later attempt.
     every: list[ParsedEvent | FinishedRequest] = [*ended, *evidence.finished]
     outcomes = [one for one in every if one.outcome != OutcomeKind.REJECTED.value]
     arns, requests = {one.arn for one in outcomes}, {one.request_id for one in outcomes}
@@ -145,7 +145,7 @@ def _late(owned: Sequence[ExistingDeployment], evidence: Evidence) -> Iterator[A
         deployment = existing.deployment
         outcome = last.get(deployment.arn) or last.get(existing.request_tag or "")
         if outcome is not None and outcome.outcome == OutcomeKind.TIMED_OUT.value and deployment.status.is_terminal:
-            text = f"announced as TimedOut at {format_time(outcome.at)}, and {deployment.status_text} now: nobody was told"
+            text = f"announced as TimedOut at {format_time(outcome.at)}, and {deployment.status_text} now, which no event says"
             remedy = "send the same request again, and it is adopted and announced; or delete it"
             yield AuditFinding(FindingKind.LATE, deployment.name, deployment.arn, existing.request_tag, text, remedy)
 

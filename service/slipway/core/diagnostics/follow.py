@@ -54,7 +54,7 @@ class Ticket:
 class StatusSnapshot:
     """What all sources show of one request at one time. None if a source could not be asked or knows nothing."""
 
-    told: ParsedEvent | None = None
+    event: ParsedEvent | None = None
     """The event of its outcome."""
     finished: FinishedRequest | None = None
     held: RequestStatus | None = None
@@ -108,7 +108,7 @@ def _has_moved(now: float | None, previous: float | None, passed: float) -> bool
 
 def status_change(ticket: Ticket, snapshot: StatusSnapshot) -> StatusChange:
     """Return the status of a request from a snapshot."""
-    if (event := snapshot.told) is not None:
+    if (event := snapshot.event) is not None:
         return StatusChange(event.outcome, event.reason, event.text, event.arn, is_terminal=True, source="event")
     if (finished := snapshot.finished) is not None:
         return StatusChange(finished.outcome, finished.reason, finished.text, finished.arn, is_terminal=True, source="daemon")

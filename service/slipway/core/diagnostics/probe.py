@@ -22,7 +22,7 @@ class Question(Enum):
     """A question, and the part of Slipway that depends on its answer."""
 
     LEFTOVER = "Has an earlier probe left deployments?", "unused slots"
-    NOBODY = "What does Get return for a name that does not exist?", "a deployment is gone when Get does not find it"
+    UNKNOWN_NAME = "What does Get return for a name that does not exist?", "a deployment is gone when Get does not find it"
     PAGE = "How many does a page of List hold at most?", "sweep_interval: a sweep is a call for each page"
     WORDS = "Is there a status that Slipway does not know?", "an unknown status is a wait"
     BOUND = "Is a deployment listed that was created just at createdAfter?", "a sweep asks for a little earlier than needed"
@@ -141,8 +141,8 @@ def of_leftovers(names: Sequence[str]) -> ProbeFinding:
 def of_nobody(call: ProbeCall, *, is_found: bool) -> ProbeFinding:
     """Return what Get returns for a name that does not exist. The adapter turns `ResourceMissing` into no deployment."""
     if is_found or call.failed is not None:
-        return ProbeFinding(Question.NOBODY, call.text, (call,), is_odd=not isinstance(call.failed, Denied))
-    return ProbeFinding(Question.NOBODY, "ResourceNotFoundException, as documented", (call,))
+        return ProbeFinding(Question.UNKNOWN_NAME, call.text, (call,), is_odd=not isinstance(call.failed, Denied))
+    return ProbeFinding(Question.UNKNOWN_NAME, "ResourceNotFoundException, as documented", (call,))
 
 
 def of_pages(asked: int, sizes: Sequence[int], evidence: Sequence[ProbeCall]) -> ProbeFinding:

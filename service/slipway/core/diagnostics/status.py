@@ -148,7 +148,7 @@ class FinishedRequest:
 
     @property
     def is_failure(self) -> bool:
-        """Return whether its request was not fulfilled, and nobody asked for that."""
+        """Return whether its request was not fulfilled, and no one asked for that."""
         return self.outcome in {OutcomeKind.FAILED.value, OutcomeKind.TIMED_OUT.value, OutcomeKind.REJECTED.value}
 
     def is_about(self, word: str) -> bool:

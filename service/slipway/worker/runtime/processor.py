@@ -300,15 +300,15 @@ class MessageProcessor:
         """Return a function that publishes each kind and reason of progress once, or nothing if progress events are off."""
         if not self._policy.progress_events:
             return no_progress
-        told: set[tuple[Progress, Reason | None]] = set()
+        reported: set[tuple[Progress, Reason | None]] = set()
         runtime = self._runtimes[request.target]
         attempt = lease.delivery.decisions.attempt
 
         def report_progress(
             progress: Progress, reason: Reason | None, message: str | None, place: Callable[[], int] | None = None, /
         ) -> None:
-            if (progress, reason) not in told:
-                told.add((progress, reason))
+            if (progress, reason) not in reported:
+                reported.add((progress, reason))
                 prospect = runtime.outlook.view(lease).of(reason, place() if place else None)
                 times = times_of(lease, request)
                 source = runtime.target.source
