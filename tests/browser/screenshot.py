@@ -50,7 +50,8 @@ async def main() -> None:
         await process.until(lambda: len(process.lines("deployment.created")) >= len(ENDED) + 3)
         await tab.look(width=1280)
         await tab.open(f"http://127.0.0.1:{process.port}/")
-        await tab.until("document.querySelectorAll('#flights tbody tr').length > 2")
+        await tab.until("document.querySelectorAll('#waiting tbody tr').length > 2")
+        await tab.until("!document.querySelector('#tiles').innerText.includes('not known yet')")
         picture = await tab.picture()
     PICTURE.write_bytes(picture)
 

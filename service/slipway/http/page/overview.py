@@ -176,7 +176,7 @@ def flights(view: View, _: LastHour) -> Html:
 def _flight_row(flight: Flight) -> Html:
     held, usual, left = flight.held, flight.usual, flight.held.prospect.to_end
     late = usual is not None and flight.seconds > usual
-    progress: Child = el("span", "first creation: no estimate yet", class_="why")
+    progress: Child = el("span", "no estimate yet", class_="why")
     if left is not None:
         # One figure from one estimate: the bar and the text cannot contradict each other, and it is full only at the end.
         share = min(99, round(flight.seconds / max(1.0, flight.seconds + left) * 100))
