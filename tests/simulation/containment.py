@@ -111,6 +111,22 @@ async def _healthy_beside_a_killer() -> None:
     await world.stop(f"p{killer.kills}")
 
 
+async def _denied_replies_hold_no_place() -> None:
+    """Requests whose reply is denied, for which it is tried for 15 minutes, let go sooner of their places if all are taken."""
+    copies = "https://sqs.us-east-1.amazonaws.com/123456789012/copies"
+    rules = Rules(max_creating=20, max_total=50, creation_seconds=(5.0, 5.0))
+    world = World(rules=rules, terms={"max_held": 6, "reply_to": (copies,), "sweep_interval": 5.0})
+    world.askers.is_denied = True
+    for number in range(12):
+        world.ask(f"bot-{number}", replyTo=copies)
+    world.start()
+    await asyncio.sleep(60.0)
+    for number in range(6):
+        world.ask(f"cat-{number}")
+    await world.until(lambda: sum(name.startswith("cat") for name in world.outcomes()) == 6, 1600)
+    await world.stop()
+
+
 async def _event_is_refused() -> None:
     world = World()
     world.topic.refuses = lambda _: True
@@ -136,6 +152,7 @@ SCENARIOS = {
     "a message that kills its reader before it is understood": Scenario(lambda: _kills_its_reader(0.05)),
     "a message that kills its reader": Scenario(lambda: _kills_its_reader(0.1)),
     "healthy requests beside a message that kills its reader": Scenario(_healthy_beside_a_killer),
+    "replies that are denied": Scenario(_denied_replies_hold_no_place),
     "an event that is refused": Scenario(_event_is_refused),
     "a dead letter that is refused": Scenario(_dead_letter_is_refused),
 }

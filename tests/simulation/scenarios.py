@@ -54,6 +54,7 @@ MODULES = frozenset(
         "slipway.core.lifecycle.delete",
         "slipway.core.lifecycle.update",
         "slipway.core.bedrock",
+        "slipway.worker.publishing.callbacks",
         "slipway.worker.publishing.publisher",
         "slipway.worker.runtime.processor",
         "slipway.worker.queue.dead_letter",
