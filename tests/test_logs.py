@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import socket
 
 import pytest
 import structlog
@@ -43,11 +44,32 @@ def written() -> io.StringIO:
 
 
 def test_a_line_is_json_with_when_how_bad_and_what_first(written: io.StringIO) -> None:
-    structlog.get_logger().info("request.finished", outcome="Active")
+    structlog.get_logger().info("request.finished", outcome="Active", reason=None, message="", adopted=False)
     structlog.get_logger().debug("request.whispered")
     (line,) = written.getvalue().splitlines()
     entry = json.loads(line)
-    assert list(entry) == ["timestamp", "level", "event", "outcome"]
+    assert list(entry) == ["timestamp", "level", "event", "outcome", "adopted", "service", "replica"], "no empty field"
+    assert (entry["service"], entry["replica"]) == ("slipway", socket.gethostname())
+
+
+def test_a_sentence_has_one_name_and_a_code_another() -> None:
+    assert not {fact for entry in entries() for fact in entry.facts} & {"error", "code", "text"}
+
+
+@pytest.mark.parametrize("length", [10, 100])
+def test_a_line_on_a_terminal_fits_its_columns(length: int) -> None:
+    stream = io.StringIO()
+    logs.configure("info", "console", stream)
+    facts = {"deployment": "support-bot-v42", "request_id": "train-2026-11-23-42", "message_id": "7" * 36, "reason": "NoAnswer"}
+    structlog.get_logger().warning(
+        "request.failed_for_now", **facts, message="the model said " + "x" * length, arn="a" * length
+    )
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
+    words = [word for line in lines for word in line.split()]
+    assert all(len(line) <= 120 or len(line.split()) == 1 for line in lines)
+    assert all(line.startswith(" " * 9) for line in lines[1:])
+    assert {"deployment=support-bot-v42", "request_id=train-2026-11-23-42", "reason=NoAnswer"} <= set(words)
+    assert not any(word.startswith("message_id=") for word in words), "the request's id is enough"
 
 
 def test_a_traceback_shows_no_local_variables(written: io.StringIO) -> None:

@@ -88,10 +88,10 @@ async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissi
     except CannotListen as wrong:
         text = f"{wrong} (http_host from {settings.provenance['http_host']}, http_port from {settings.provenance['http_port']})"
         remedy = "choose another SLIPWAY_HTTP_HOST or SLIPWAY_HTTP_PORT, or port 0 for none"
-        log.error("daemon.refused", error=text, remedy=remedy)  # noqa: TRY400  a traceback would add nothing
+        log.error("daemon.refused", message=text, remedy=remedy)  # noqa: TRY400  a traceback would add nothing
         return EXIT_WRONG_SETTING
     except NotConfigured as wrong:
-        log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  as above
+        log.error("daemon.refused", message=str(wrong))  # noqa: TRY400  as above
         return EXIT_WRONG_SETTING
     except Exception:
         log.exception("daemon.faulted")
@@ -167,7 +167,7 @@ class _Start:
             except CallFailed as failed:
                 failures += 1
                 self.waits[what] = str(failed)
-                log.warning("daemon.waiting", code=failed.code, error=str(failed), remedy=f"waiting for {what}")
+                log.warning("daemon.waiting", reason=failed.code, message=str(failed), remedy=f"waiting for {what}")
                 await rest(pause_seconds(failures, self.rng, longest=15.0), unless=self.signals.received)
             else:
                 del self.waits[what]
@@ -224,7 +224,7 @@ def _warn_unknown(failed: CallFailed) -> None:
         "let the daemon reach STS, which is asked again; until then no request is rejected for its account, and what is"
         " continued in a new message is only awaited and announced"
     )
-    log.warning("sender.unknown", code=failed.code, error=str(failed), remedy=remedy)
+    log.warning("sender.unknown", reason=failed.code, message=str(failed), remedy=remedy)
 
 
 async def _keep_identifying(policy: WorkerPolicy, aws: Aws, rng: random.Random) -> None:
@@ -238,7 +238,7 @@ async def _keep_identifying(policy: WorkerPolicy, aws: Aws, rng: random.Random) 
         except CallFailed as failed:
             _warn_unknown(failed)
         except NotConfigured as wrong:
-            log.error("daemon.refused", error=str(wrong))  # noqa: TRY400  a traceback would add nothing
+            log.error("daemon.refused", message=str(wrong))  # noqa: TRY400  a traceback would add nothing
             signal.raise_signal(signal.SIGTERM)
             return
         else:

@@ -11,7 +11,9 @@ import io
 import json
 import logging
 import os
+import re
 import select
+import socket
 import sys
 from queue import SimpleQueue
 from threading import Event, RLock, Thread
@@ -22,6 +24,13 @@ from structlog.typing import EventDict, Processor
 
 LARGEST_BACKLOG_BYTES: Final = 4 * 1024 * 1024
 """Most bytes of lines that wait for a slow reader; further lines are dropped."""
+SERVICE_NAME: Final = "slipway"
+COLUMNS: Final = 120
+"""Of a line on a terminal."""
+INDENT: Final = 9
+"""Of the lines that continue it: as long as the time."""
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+_IMPLIED: Final = frozenset({"message_id", "event_id", "receive_count", "service", "replica"})
 DRAIN_SECONDS: Final = 1.0
 """Longest time that the end of the process waits for lines to be written."""
 
@@ -143,15 +152,22 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.TimeStamper(fmt="%H:%M:%S")
+        if is_console
+        else structlog.processors.TimeStamper(utc=True, fmt="iso"),
+        _without_empty,
     ]
     renderer: list[Processor]
     if is_console:
-        renderer = [_printable, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        plain_console = structlog.dev.ConsoleRenderer(
+            exception_formatter=structlog.dev.plain_traceback, pad_event_to=0, pad_level=False, sort_keys=False
+        )
+        renderer = [_printable, _without_implied, _wrapped(plain_console)]
     else:
         plain = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         renderer = [
             _event_first,
+            _add_place(socket.gethostname()),
             structlog.processors.ExceptionRenderer(plain),
             structlog.processors.JSONRenderer(serializer=_written),
         ]
@@ -179,6 +195,46 @@ def _printable(_: object, __: str, entry: EventDict) -> EventDict:
 
 def _harmless(text: str) -> str:
     return text if text.isprintable() else "".join(character if character.isprintable() else " " for character in text)
+
+
+def _without_empty(_: object, __: str, entry: EventDict) -> EventDict:
+    """Omit fields that hold nothing."""
+    return {key: value for key, value in entry.items() if value is not None and value != ""}
+
+
+def _add_place(replica: str) -> Processor:
+    """Return a processor that adds the service and the replica, which an aggregator of logs needs."""
+
+    def add(_: object, __: str, entry: EventDict) -> EventDict:
+        return {**entry, "service": SERVICE_NAME, "replica": replica}
+
+    return add
+
+
+def _without_implied(_: object, __: str, entry: EventDict) -> EventDict:
+    """Omit from a line for a terminal the ids that the request's id implies."""
+    return {key: value for key, value in entry.items() if key not in _IMPLIED} if "request_id" in entry else entry
+
+
+def _wrapped(renderer: Processor) -> Processor:
+    """Return a renderer whose first line is wrapped between words and indented, so that it fits the columns of a terminal.
+
+    What follows it, a traceback, stays as it is.
+    """
+
+    def render(logger: object, name: str, entry: EventDict) -> str:
+        first, newline, rest = str(renderer(logger, name, entry)).partition("\n")
+        lines, width = [""], 0
+        for word in first.split(" "):
+            length = len(_COLOUR.sub("", word))
+            if width + length > COLUMNS and width > INDENT:
+                lines.append(" " * INDENT)
+                width = INDENT
+            lines[-1] += f"{word} "
+            width += length + 1
+        return "\n".join(line.rstrip() for line in lines) + newline + rest
+
+    return render
 
 
 def _event_first(_: object, __: str, entry: EventDict) -> EventDict:

@@ -46,7 +46,7 @@ def test_a_safe_call_is_repeated_until_it_is_applied() -> None:
     service = Service(UNKNOWN, THROTTLED, ConnectionResetError(), 7)
     with capture_logs() as logs:
         assert run(caller.call("Op", service, repeat=SAFE_TO_REPEAT)) == 7
-    assert [(line["event"], line["operation"], line["code"], line["attempt"]) for line in logs] == [
+    assert [(line["event"], line["operation"], line["reason"], line["attempt"]) for line in logs] == [
         ("retry.scheduled", "Op", "Timeout", 1),
         ("retry.scheduled", "Op", "ThrottlingException", 2),
         ("retry.scheduled", "Op", "ConnectionResetError", 3),

@@ -55,4 +55,4 @@ async def test_a_daemon_says_which_queue_is_not_there() -> None:
         url = f"{box.queue_url.rpartition('/')[0]}/no-such-queue"
         async with daemon(box, SLIPWAY_CONTROL_QUEUE_URL=url) as process:
             await process.until(lambda: bool(process.lines("daemon.refused")))
-            assert "SLIPWAY_CONTROL_QUEUE_URL" in process.lines("daemon.refused")[0]["error"]
+            assert "SLIPWAY_CONTROL_QUEUE_URL" in process.lines("daemon.refused")[0]["message"]

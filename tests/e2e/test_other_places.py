@@ -59,7 +59,7 @@ async def test_a_topic_in_a_central_account_rejects_no_request_of_the_daemons_ow
             await process.until(lambda: bool(process.lines("request.finished") and process.lines("request.rejected")))
             (bot,), (theirs,) = process.lines("request.finished"), process.lines("request.rejected")
             assert (bot["request_id"], bot["outcome"]) == ("bot", "Active")
-            assert (theirs["code"], theirs["field"]) == ("WrongAccount", "modelArn")
+            assert (theirs["reason"], theirs["field"]) == ("WrongAccount", "modelArn")
 
 
 class Sts:
@@ -111,7 +111,7 @@ async def test_without_an_answer_of_sts_no_account_is_judged_and_sts_is_asked_ag
             answered = sts.asked
             await box.send(a_request("theirs", modelArn=theirs))
             await process.until(lambda: bool(process.lines("request.rejected")))
-            assert process.lines("request.rejected")[0]["code"] == "WrongAccount"
+            assert process.lines("request.rejected")[0]["reason"] == "WrongAccount"
             assert sts.asked == answered, "what is known is asked no more"
 
 
@@ -126,7 +126,7 @@ async def test_the_daemons_own_account_and_a_target_there_are_one_place(tmp_path
         assert await process.process.wait() == 2
         await process.end()
         (line,) = process.lines("daemon.refused")
-        assert "target default is account 123456789012 in Region us-east-1, as target same is" in line["error"]
+        assert "target default is account 123456789012 in Region us-east-1, as target same is" in line["message"]
 
 
 async def test_a_reply_reaches_queues_and_topics_in_other_regions() -> None:

@@ -92,7 +92,7 @@ async def test_no_credentials_anywhere_are_waited_for_with_what_to_do() -> None:
     """Instance metadata that does not answer yet looks the same."""
     async with LocalAws(terms=QUICK) as box, daemon(box, **NONE) as process:
         await process.until(lambda: bool(process.lines("daemon.waiting")))
-        assert "set AWS_PROFILE" in process.lines("daemon.waiting")[0]["error"]
+        assert "set AWS_PROFILE" in process.lines("daemon.waiting")[0]["message"]
         assert (await process.end(signal.SIGTERM))[0] == 0
 
 
@@ -103,7 +103,7 @@ async def test_a_port_in_use_is_waited_for_and_requests_are_served_meanwhile() -
         async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_PORT=str(port)) as process, listening(box) as results:
             await box.send(a_request("bot"))
             await results.until(lambda: bool(results.outcomes()))
-            assert str(port) in process.lines("endpoint.waiting")[0]["error"]
+            assert str(port) in process.lines("endpoint.waiting")[0]["message"]
             old.close()
             await process.until(lambda: bool(process.lines("endpoint.listening")))
             process.port = port
@@ -203,7 +203,7 @@ async def test_an_address_that_only_another_setting_makes_usable_exits_with_2() 
     async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_HOST="fe80::1") as process:
         assert (await process.end(signal.SIGCONT))[0] == 2
         (line,) = process.lines("daemon.refused")
-        assert "fe80::1" in line["error"]
+        assert "fe80::1" in line["message"]
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "2001:db8::1"])
@@ -212,7 +212,7 @@ async def test_an_address_that_this_machine_does_not_have_is_waited_for_and_requ
     async with LocalAws(terms=QUICK) as box, daemon(box, SLIPWAY_HTTP_HOST=host) as process:
         await process.until(lambda: bool(process.lines("endpoint.waiting")))
         line = process.lines("endpoint.waiting")[0]
-        assert host in line["error"]
+        assert host in line["message"]
         assert "SLIPWAY_HTTP_HOST" in line["remedy"]
         await box.send(a_request("bot"))
         await process.until(lambda: [one["outcome"] for one in process.lines("request.finished")] == ["Active"])

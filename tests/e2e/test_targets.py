@@ -108,4 +108,6 @@ async def test_two_targets_in_one_place_stop_the_start_with_a_sentence(tmp_path:
         assert await process.process.wait() == 2
         await process.until(lambda: bool(process.lines("daemon.refused")))
         (refused,) = process.lines("daemon.refused")
-        assert refused["error"].startswith("target twin is the daemon's own account in Region us-east-1, as target default is")
+        assert refused["message"].startswith(
+            "target twin is the daemon's own account in Region us-east-1, as target default is"
+        )

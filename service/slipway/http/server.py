@@ -102,7 +102,7 @@ class Endpoint:
         while self._server is None:
             failures += 1
             why = f"{self.host} port {self._port}: {failed.strerror or failed}"
-            log.warning("endpoint.waiting", error=why, remedy=_REMEDIES.get(failed.errno or 0, _FREE_PORT))
+            log.warning("endpoint.waiting", message=why, remedy=_REMEDIES.get(failed.errno or 0, _FREE_PORT))
             await asyncio.sleep(pause_seconds(failures, rng, longest=LONGEST_PAUSE_SECONDS))
             try:
                 await self._listen()

@@ -43,13 +43,13 @@ async def tracing(slipway: Worker, environ: Mapping[str, str], *, queue: str, ve
         yield
         return
     if why := obstacle(environ):
-        log.warning("tracing.off", error=why)
+        log.warning("tracing.off", message=why)
         yield
         return
     try:
         from slipway.telemetry import opentelemetry as spans  # noqa: PLC0415  a large, optional dependency
     except ImportError as missing:
-        log.warning("tracing.off", error=str(missing), remedy="pip install 'slipway-bedrock[otel]', or unset OTEL_…_ENDPOINT")
+        log.warning("tracing.off", message=str(missing), remedy="pip install 'slipway-bedrock[otel]', or unset OTEL_…_ENDPOINT")
         yield
         return
     exporting = spans.SpanExporter(version)

@@ -275,7 +275,7 @@ def _message_or_none(message: Parsed, received_at: float, error: float, operatio
     try:
         return _message(message, received_at, error, operation)
     except UnknownResult as failed:
-        log.warning("message.unreadable", error=str(failed), remedy="it is received again, up to maxReceiveCount")
+        log.warning("message.unreadable", message=str(failed), remedy="it is received again, up to maxReceiveCount")
         return None
 
 

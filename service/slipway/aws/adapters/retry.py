@@ -305,7 +305,7 @@ class _Attempt:
         log.info(
             "retry.scheduled",
             operation=self._operation,
-            code=getattr(failed, "code", None),
+            reason=getattr(failed, "code", None),
             attempt=state.attempt_number,
             sleep_seconds=round(state.upcoming_sleep, 3),
         )

@@ -126,7 +126,7 @@ class CredentialRefresher:
             self._retry_at = loop.time() + pause_seconds(self._troubles, self._rng, longest=PAUSE_SECONDS)
             self._troubles += 1
             left = round(self.seconds_left(), 3)
-            log.warning("credentials.refresh_failed", error=repr(exc), seconds_left=left, method=self._credentials.method)
+            log.warning("credentials.refresh_failed", message=repr(exc), seconds_left=left, method=self._credentials.method)
             raise CredentialRetrievalError(provider=self._credentials.method, error_msg=repr(exc)) from exc
         self._troubles = 0
         # Some last for no longer than it takes until they are to be refreshed: not all the time, then.

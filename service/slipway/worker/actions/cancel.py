@@ -179,7 +179,9 @@ class PipelineStops:
             return ended
         if not is_sent:
             await self._callbacks.say(callback, lease)  # it was refused, or an earlier consumer may have died before it sent it
-        log.info("pipeline.stopped", outcome=ended.kind.value, reason=ended.reason and ended.reason.value, error=ended.message)
+        log.info(
+            "pipeline.stopped", outcome=ended.kind.value, reason=ended.reason and ended.reason.value, message=ended.message
+        )
         return Done()
 
     async def _cancel(self, stopping: PipelineStopping, lease: Lease) -> Outcome | Release | Done:

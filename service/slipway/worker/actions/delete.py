@@ -38,7 +38,7 @@ async def delete_deployment(bedrock: DeleteBedrock, arn: str, lease: Lease) -> D
         with lease.trace.span(DELETE):
             await bedrock.delete(arn, wait=lease.wait_to_call)
     except CallFailed as failed:
-        log.info("delete.refused", arn=arn, code=failed.code, error=str(failed))
+        log.info("delete.refused", arn=arn, reason=failed.code, message=str(failed))
         return failed
     log.info("deployment.deleted", arn=arn)
     return DeleteSent()

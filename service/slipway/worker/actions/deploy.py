@@ -174,7 +174,7 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
             report_progress(Progress.CREATING, None, None)
         elif answer.may_have_applied:
             self._counters.unknown_answers += 1
-            log.warning("create.unknown", code=answer.code, error=str(answer))
+            log.warning("create.unknown", reason=answer.code, message=str(answer))
         return facts.after_create(answer)
 
     async def _update(self, run: Run[Deploy]) -> Outcome | SendContinuation | None:

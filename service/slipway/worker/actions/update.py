@@ -89,7 +89,7 @@ class UpdateAction(ActionDriver[Update, UpdateFacts, _Step]):
             with lease.trace.span(UPDATE):
                 await self._bedrock.update(arn, model_arn, wait=lease.wait_to_call)
         except CallFailed as failed:
-            log.info("update.refused", arn=arn, code=failed.code, error=str(failed))
+            log.info("update.refused", arn=arn, reason=failed.code, message=str(failed))
             return failed
         log.info("update.begun", arn=arn, model_arn=model_arn)
         return DeleteSent()

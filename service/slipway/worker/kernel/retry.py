@@ -178,7 +178,7 @@ async def _pause_after(failed: CallFailed, failures: int, lease: Lease, rng: ran
 
 
 def _log_failure(failed: CallFailed) -> None:
-    log.info("look.failed", code=failed.code, error=str(failed))
+    log.info("look.failed", reason=failed.code, message=str(failed))
 
 
 def timed_out(timeout: float, reason: Reason | None, text: str, deployment: Deployment | None) -> Outcome:

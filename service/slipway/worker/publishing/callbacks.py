@@ -100,18 +100,18 @@ class CallbackSender:
             await self._targets.reply(reply)
 
         def log_failure(failed: CallFailed) -> None:
-            log.warning("reply.failed", reply=how, code=failed.code, error=str(failed))
+            log.warning("reply.failed", reply=how, reason=failed.code, message=str(failed))
 
         try:
             await retries.until_done(attempt, log_failure, final=_NOBODY_THERE)
         except _NOBODY_THERE as failed:
             self._counters.replies["NobodyThere"] += 1
             remedy = _ADDRESS_REMEDY if isinstance(reply, EventCopy) else _TASK_REMEDY
-            log.warning("reply.unheard", reply=how, code=failed.code, error=str(failed), remedy=remedy)
+            log.warning("reply.unheard", reply=how, reason=failed.code, message=str(failed), remedy=remedy)
         except CallFailed as failed:
             self._counters.replies["GivenUp"] += 1
             remedy = "its event was published"
-            log.error("reply.given_up", reply=how, code=failed.code, error=str(failed), remedy=remedy)  # noqa: TRY400  it says all
+            log.error("reply.given_up", reply=how, reason=failed.code, message=str(failed), remedy=remedy)  # noqa: TRY400  it says all
         else:
             self._counters.replies[how] += 1
 
@@ -121,7 +121,7 @@ class CallbackSender:
         try:
             await self._targets.reply(reply)
         except CallFailed as failed:
-            log.warning("reply.failed", reply=type(reply).__name__, code=failed.code, error=str(failed))
+            log.warning("reply.failed", reply=type(reply).__name__, reason=failed.code, message=str(failed))
             return False
         self._counters.replies[type(reply).__name__] += 1
         return True
@@ -179,10 +179,10 @@ class CallbackSender:
         try:
             await self._targets.heartbeat(beat.token)
         except _NOBODY_THERE as failed:
-            log.info("heartbeat.unheard", code=failed.code, error=str(failed))
+            log.info("heartbeat.unheard", reason=failed.code, message=str(failed))
             return
         except CallFailed as failed:
-            log.info("heartbeat.failed", code=failed.code, error=str(failed))
+            log.info("heartbeat.failed", reason=failed.code, message=str(failed))
         except Exception:
             self._counters.faults += 1
             log.exception("heartbeat.faulted")

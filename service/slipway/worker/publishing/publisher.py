@@ -76,7 +76,7 @@ class Publisher:
             if failed is None:
                 self._counters.events_published += 1
                 return
-            log.warning("publish.failed", code=failed.code, error=str(failed), event_id=publication.event_id)
+            log.warning("publish.failed", reason=failed.code, message=str(failed), event_id=publication.event_id)
             if isinstance(failed, Refused) and not is_minimal:
                 publication, is_minimal = minimal(publication), True
             elif retries.is_over(failed):
@@ -103,7 +103,7 @@ class Publisher:
         elif tries:
             self.publish_best_effort(publication, tries)
         else:
-            log.info("progress.dropped", code=failed.code, event_id=publication.event_id)
+            log.info("progress.dropped", reason=failed.code, event_id=publication.event_id)
 
 
 ENTRIES: Final = 1000

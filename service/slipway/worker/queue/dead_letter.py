@@ -42,14 +42,14 @@ class DeadLetterSender:
             await self._queue.send_dead_letter(copy)
 
         def log_failure(failed: CallFailed) -> None:
-            log.warning("bury.failed", code=failed.code, error=str(failed))
+            log.warning("bury.failed", reason=failed.code, message=str(failed))
 
         try:
             await Retries(lease, self._rng).until_done(attempt, log_failure)
         except CallFailed as failed:
             self._counters.dead_letters[GIVEN_UP] += 1
             remedy = "let Slipway send to the dead-letter queue: slipway doctor"
-            log.error("bury.given_up", code=failed.code, error=str(failed), remedy=remedy)  # noqa: TRY400  it says all
+            log.error("bury.given_up", reason=failed.code, message=str(failed), remedy=remedy)  # noqa: TRY400  it says all
             return False
         self._counters.dead_letters[SENT] += 1
         return True

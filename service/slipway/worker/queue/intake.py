@@ -199,7 +199,7 @@ class Intake:
             try:
                 messages = await self._queue.receive(limit, wait_seconds=POLL_SECONDS, attempt=attempt, wait=wait)
             except CallFailed as failed:
-                log.warning("receive.failed", code=failed.code, error=str(failed), failures=self._failures + 1)
+                log.warning("receive.failed", reason=failed.code, message=str(failed), failures=self._failures + 1)
             except Interrupted:
                 raise
             except Exception:

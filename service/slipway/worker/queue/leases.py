@@ -177,7 +177,7 @@ class Leases:
         except CallFailed as whole:
             failed = whole.with_traceback(None)
         if failed is not None:
-            log.info("release.failed", code=failed.code, remedy="its lease runs out by itself")
+            log.info("release.failed", reason=failed.code, remedy="its lease runs out by itself")
         return None
 
     def finish(self, receipt: str) -> asyncio.Future[CallFailed | None]:
@@ -209,7 +209,7 @@ class Leases:
                 failed = await self._sends.put(continuation)
             if failed is None:
                 return None
-            log.warning("continue.failed", code=failed.code, error=str(failed))
+            log.warning("continue.failed", reason=failed.code, message=str(failed))
             if isinstance(failed, ReceiptExpired) and lease.receipt != receipt:
                 continue  # received again here meanwhile: only the older receipt has expired
             is_over = isinstance(failed, Refused | ReceiptExpired) or retries.is_over(failed)
@@ -274,19 +274,19 @@ class Leases:
         elif isinstance(failed, ReceiptExpired) and self._by_message_id.get(lease.message.message_id) is lease:
             self._lost(lease, str(failed))
         elif not isinstance(failed, ReceiptExpired):
-            log.warning("extend.failed", code=failed.code, error=str(failed), what=lease.what)
+            log.warning("extend.failed", reason=failed.code, message=str(failed), what=lease.what)
 
     def _lost(self, lease: Lease, error: str) -> None:
         if not lease.is_lost:
             self._counters.leases_lost += 1
-            log.warning("lease.lost", message_id=lease.message.message_id, what=lease.what, error=error)
+            log.warning("lease.lost", message_id=lease.message.message_id, what=lease.what, message=error)
             lease.interrupt(LeaseLost)
 
     async def _settle(self, batches: Batches[Lease], lease: Lease, doing: str) -> None:
         failures = count(1)
         while (failed := await batches.put(lease)) is not None:
             if isinstance(failed, ReceiptExpired) or not await self._may_try_again(lease, next(failures)):
-                log.info("settlement.given_up", doing=doing, code=failed.code, message_id=lease.message.message_id)
+                log.info("settlement.given_up", doing=doing, reason=failed.code, message_id=lease.message.message_id)
                 return
 
     async def _may_try_again(self, lease: Lease, failures: int) -> bool:

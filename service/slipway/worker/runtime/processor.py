@@ -40,7 +40,7 @@ from slipway.core.lifecycle.steps import SendContinuation
 from slipway.core.parsing import Admission, NoMatchingTrigger, PipelineStopping
 from slipway.core.requests.envelopes import permitted_reply_target
 from slipway.core.requests.fields import REQUEST_ID
-from slipway.core.requests.models import AnyRequest, Cancel
+from slipway.core.requests.models import AnyRequest, Cancel, Deploy, Update
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.schema.rejection import RejectionCode, RequestRejected
 from slipway.core.sqs.continuations import LONGEST_DELAY_SECONDS, MOST_DELAYS
@@ -209,7 +209,7 @@ class MessageProcessor:
                     await self._callbacks.reply(reply_target, publication, lease)
         if self._traits.has_dead_letter_queue:
             is_there = await self._send_dead_letter(lease, Reason.INTERNAL_ERROR.value, text)
-        log.error("request.given_up", error=text, is_dead_letter=is_there)
+        log.error("request.given_up", message=text, is_dead_letter=is_there)
         return Done()
 
     async def _outcome_shown(self, request: AnyRequest, lease: Lease) -> Outcome | None:
@@ -235,7 +235,7 @@ class MessageProcessor:
         """
         self._counters.events_given_up += 1
         is_there = self._traits.has_dead_letter_queue and await self._send_dead_letter(lease, "Unpublishable", text)
-        log.error("event.given_up", error=text, is_dead_letter=is_there)
+        log.error("event.given_up", message=text, is_dead_letter=is_there)
         is_over = lease.delivery.lineage.delays >= MOST_DELAYS
         return Done() if is_there or is_over else Postpone()
 
@@ -258,7 +258,7 @@ class MessageProcessor:
             return Continue(step.decisions)
         if step.decisions.failure is None:
             report_progress(Progress.RETRYING, otherwise.reason, otherwise.message)
-        log.info("request.failed_for_now", attempt=otherwise.attempt, error=otherwise.log_message)
+        log.info("request.failed_for_now", attempt=otherwise.attempt, message=otherwise.log_message)
         return Continue(step.decisions)
 
     def _give_back(self, request: AnyRequest, lease: Lease, runtime: TargetRuntime) -> Settlement | None:
@@ -347,7 +347,7 @@ class MessageProcessor:
             text=rejected.reason,
         )
         self.history.add(finished, lease)
-        log.warning("request.rejected", code=rejected.code.value, field=rejected.field, reason=rejected.reason)
+        log.warning("request.rejected", reason=rejected.code.value, field=rejected.field, message=rejected.reason)
         return Done()
 
     def _record_end(self, request: AnyRequest, outcome: Outcome, lease: Lease, event_id: str) -> None:
@@ -381,13 +381,17 @@ class MessageProcessor:
         log.info(
             "request.finished",
             outcome=outcome.kind.value,
+            action=request.action,
+            target=request.target,
+            tenant=request.tenant,
+            model=request.model_arn if isinstance(request, Deploy | Update) else None,
             reason=outcome.reason and outcome.reason.value,
             arn=outcome.deployment and outcome.deployment.arn,
             adopted=outcome.adopted,
             receive_count=lease.message.receive_count,
             seconds=round(seconds, 3),
             event_id=event_id,
-            error=outcome.log_message,
+            message=outcome.log_message,
         )
 
 

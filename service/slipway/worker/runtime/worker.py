@@ -338,7 +338,7 @@ class Worker:
         except BaseException as ended:
             if not self.is_stopping:
                 self.counters.faults += 1
-                log.error("request.cut_off", what=lease.what, error=repr(ended))  # noqa: TRY400  it ended from outside
+                log.error("request.cut_off", what=lease.what, message=repr(ended))  # noqa: TRY400  it ended from outside
             raise
         finally:
             self.leases.discard(lease)
@@ -548,7 +548,7 @@ class Worker:
             await self.leases.delete(lease)
             return True
         is_second = lease.refused is not None
-        log.error("continue.given_up", what=lease.what, code=failed.code, error=str(failed), remedy=_CONTINUE_REMEDY)
+        log.error("continue.given_up", what=lease.what, reason=failed.code, message=str(failed), remedy=_CONTINUE_REMEDY)
         if (
             isinstance(failed, Refused | Denied | ResourceMissing)
             and not is_second

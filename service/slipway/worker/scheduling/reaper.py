@@ -155,7 +155,7 @@ class Reaper:
             try:
                 await self._round()
             except CallFailed as failed:
-                log.info("reaper.failed", code=failed.code, error=str(failed))
+                log.info("reaper.failed", reason=failed.code, message=str(failed))
             except Stopping:
                 return
             except Exception:
@@ -214,12 +214,12 @@ class Reaper:
                 if slipway_tags.expires <= self._bedrock.earliest():
                     await self._expire(deployment)
         except (Refused, Denied, Conflicting) as refused:
-            log.info("reaper.refused", arn=arn, code=refused.code, error=str(refused))
+            log.info("reaper.refused", arn=arn, reason=refused.code, message=str(refused))
         except CallFailed as failed:
             self._failures += 1
             if self._failures >= FAILURES_IN_A_ROW:
                 raise
-            log.info("reaper.failed", arn=arn, code=failed.code, error=str(failed))
+            log.info("reaper.failed", arn=arn, reason=failed.code, message=str(failed))
             return False
         self._failures = 0
         return True

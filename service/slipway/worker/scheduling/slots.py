@@ -183,7 +183,7 @@ class Slots:
             case QuotaFull():
                 self._counters.quota_refusals += 1
                 self.quota = self.quota.after_refusal(self.counts, self._loop.time())
-                log.info("slots.refused", creating=self.counts.creating, total=self.counts.total, code=answer.code)
+                log.info("slots.refused", creating=self.counts.creating, total=self.counts.total, reason=answer.code)
                 self._fair_queue.give_back(place)
                 self._request_sweep()
             case None:

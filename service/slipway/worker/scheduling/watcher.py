@@ -191,7 +191,7 @@ class Watcher:
         except CallFailed as failed:
             self._counters.sweeps_failed += 1
             if self.trouble is None or self.trouble.code != failed.code:
-                log.warning("sweep.failed", way=way.value, code=failed.code, error=str(failed))
+                log.warning("sweep.failed", way=way.value, reason=failed.code, message=str(failed))
             self.trouble = failed
         except Exception:
             self._counters.faults += 1
