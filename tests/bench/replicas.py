@@ -1,4 +1,4 @@
-"""Replicas on one queue: `python -m tests.bench.replicas [requests]`. Prints the table of docs/how-to/scale.md.
+"""Replicas on one queue: `python -m tests.bench.replicas [requests]`. Prints the table of docs/benchmarks.md.
 
 The account's quota of deployments in creation is the bottleneck, as on AWS. In the last run one replica is stopped halfway with
 SIGTERM and another is killed: what they held is finished by the others.
