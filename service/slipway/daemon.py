@@ -58,7 +58,10 @@ AGAIN_SECONDS: Final = 4.0
 
 
 def main(config: Path | None) -> int:
-    """Serve until a signal; return the exit code: 0 after a clean shutdown, 1 after a fault, 2 for a wrong setting."""
+    """Serve until SIGTERM or SIGINT. Return the exit code.
+
+    0 after a shutdown, 1 after an unexpected exception, 2 for a wrong setting.
+    """
     logs.detach_streams()
     try:
         settings = load(os.environ, str(config) if config else None)
@@ -73,10 +76,10 @@ def main(config: Path | None) -> int:
 
 
 async def serve(settings: Settings, triggers: tuple[Trigger, ...] = (), permissions: tuple[PermissionRule, ...] = ()) -> int:
-    """Open all connections, run the worker, and close the connections; return the exit code.
+    """Open all connections, run the worker, close the connections, and return the exit code.
 
-    The exit code of a wrong setting is only for what another setting must correct. Everything else, like missing credentials or
-    a port in use, is waited for.
+    Return 2 if only a changed setting can fix the problem, 1 after an unexpected exception, 0 after a shutdown. Wait for
+    everything else, such as missing credentials or a port in use.
     """
     rng = random.Random()  # noqa: S311  jitter, no secret
     start = _Start(ShutdownSignals(), rng)
@@ -176,7 +179,7 @@ class _Start:
 
 
 async def _unless(event: asyncio.Event, awaitable: Awaitable[T]) -> T | None:
-    """Return the result; None if the event is set first."""
+    """Return the result of the awaitable, or None if the event is set first."""
     call = asyncio.ensure_future(awaitable)
     waiting = asyncio.ensure_future(event.wait())
     try:
@@ -354,7 +357,7 @@ class ShutdownSignals:
             loop.add_signal_handler(number, self._on_signal, number.name)
 
     def stop_on_signal(self, worker: Worker) -> None:
-        """Stop this worker at the first signal, at once if there was one."""
+        """Set the worker to stop; stop it at once if a signal was received before."""
         self._worker = worker
         if self.received.is_set():
             worker.stop()

@@ -108,8 +108,9 @@ def _read(text: str, triggers: Sequence[Trigger]) -> tuple[dict[str, object], Tr
 def client_token(request: Deploy, generation: int = 0, spent_tokens: int = 0) -> str:
     """Return the `clientRequestToken` of a create call, always the same for the same request and in the form Bedrock accepts.
 
-    `generation` counts deployments of earlier attempts; `spent_tokens` counts tokens that Bedrock answered with a deployment
-    that no longer exists. Neither needs to be stored: a consumer that starts again with the first token gets the same answers.
+    `generation` counts deployments of earlier attempts; the continuation stores it (`Decisions.attempt`). `spent_tokens` counts
+    tokens for which Bedrock returned a deployment that no longer exists. It is not stored: a consumer that starts again with
+    the first token gets the same responses and counts them again.
     """
     void_part = [f"void {spent_tokens}"] if spent_tokens else []
     identity = json.dumps(

@@ -1,11 +1,11 @@
-"""Translation of SDK errors: everything that a call to AWS raises becomes a `CallFailed`, sorted by remedy.
+"""Translation of SDK errors into `CallFailed`, whose class says what the caller must do.
+
+Every error of the network, of aiohttp and of the SDK is translated. Other exceptions, such as a TypeError of a library that
+wraps the SDK, are programming errors: they are not translated, and never reported as a network failure.
 
 Only a *parsed* error document with HTTP 4xx proves that a call was not applied. After anything else it may have been: a
 connection error ("could not connect" is also raised if the connection broke after the request was sent), a timeout, 5xx,
 3xx, an unreadable response, a response without its required fields.
-
-This is for what the network, aiohttp and the SDK raise. Any other exception, such as a TypeError of a library that wraps the
-SDK, is a programming error: it is not translated, and never reported as a network failure.
 """
 
 from __future__ import annotations

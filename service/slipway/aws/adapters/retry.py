@@ -228,10 +228,10 @@ class Caller:
         repeat: Repeat,
         wait: Wait,
     ) -> T | CallFailed:
-        """Repeat a call that failed once; return its last result.
+        """Retry a failed call; return the last result.
 
-        tenacity gets the first attempt only after it failed, as setting it up costs more than most calls. It gets failures as
-        results: exceptions that pass through it stay in reference cycles with all frames of the call.
+        tenacity is set up only after a failure, because setting it up costs more than most calls. It gets failures as results:
+        exceptions that pass through it stay in reference cycles with all frames of the call.
         """
         first: list[CallFailed] = [failed]
 
@@ -258,7 +258,7 @@ class Caller:
 
 
 class _Attempt:
-    """What the attempts of one call share."""
+    """The state that the attempts of one call share."""
 
     __slots__ = ("_limiter", "_operation", "_tally", "_timeout", "_wait", "failed")
 
@@ -269,7 +269,7 @@ class _Attempt:
         self._timeout = call_timeout
         self._tally = tally
         self.failed: CallFailed | None = None
-        """What the last attempt met."""
+        """The failure of the last attempt."""
 
     async def make(self, send: Callable[[], Awaitable[T]]) -> T | CallFailed:
         """Attempt the call once, and return its answer or its failure. Between the turn and sending nothing is awaited."""
@@ -300,7 +300,7 @@ class _Attempt:
         return answer
 
     def log_retry(self, state: RetryCallState) -> None:
-        """Say that the call will be repeated, and why."""
+        """Log the retry and its cause."""
         failed = state.outcome.result() if state.outcome else None
         log.info(
             "retry.scheduled",

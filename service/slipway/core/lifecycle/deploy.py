@@ -12,7 +12,7 @@
                     found                                                 Finish: Failed, with the service's error
                       ├─ no tags, in several observations ─▶ Finish: Failed, NameConflict
                       ├─ same requestId, other payload ────▶ Finish: Rejected, RequestIdReused
-                      ├─ a copy by another sender ─────────▶ like our own, but never changed; a continuation has its test result
+                      ├─ same request, another sender ─────▶ adopted, never changed; its test result is in a continuation
                       ├─ another request's ──┬─ fail ────▶ Finish: Failed, AlreadyExists
                       │                      ├─ replace ─▶ DeleteDeployment ──▶ Observe, until it is not found
                       │                      ├─ update ──▶ UpdateExisting, if the model differs
@@ -22,13 +22,18 @@
                       ├─ Active ────▶ Finish: Active; before it RunSmokeTest, if requested, which may end in Failed
                       └─ Failed ────▶ Finish: Failed; or SendContinuation, to retry or to delete it
 
+The diagram omits: requests that create nothing more, because they were cancelled or their last attempt failed, and only
+delete; a deployment that a create returned and no later call shows (UseNextToken); `Superseded`, if `replace` or `update` finds
+the deployment of a later request; and the continuation that stores the test result of an adopted deployment.
+
 Rules:
 1. `Active` and `Failed` are reported only after Bedrock reported them. An absent deployment, a throttled or denied call and an
    unreadable response are never an outcome.
 2. After a call that may have been applied, observe before acting again. While in doubt, do not believe a single refusal.
 3. A deployment that Slipway did not create is never changed. One that another request created is changed only as `ifExists`
-   says, and never if that request is later. Only the owner cleans up and retries: the same `requestId` proves nothing.
-4. What a successor would learn from a deployment is sent in a continuation before that deployment is deleted.
+   says, and never if that request is later. Only the owner deletes or retries a failed deployment. An equal `requestId` is not
+   proof of ownership.
+4. Before a deployment is deleted, a continuation stores what a later consumer would have read from it.
 5. No other module compares a deployment's status.
 """
 
@@ -212,7 +217,7 @@ def _on_existing(request: Deploy, facts: DeployFacts, found: Found) -> Step:
 def _on_earlier_deployment(
     request: Deploy, facts: DeployFacts, found: Found, relation: _Relation, *, is_own: bool
 ) -> Step | None:
-    """Return the next step if the deployment is older than this delivery; None if its end is awaited and published."""
+    """Return the next step if this delivery did not create it; None if the request waits for it and reports its status."""
     deployment, tags = found.deployment, found.slipway_tags
     if tags.request is None:
         return _name_conflict(deployment, f"{deployment.name!r} exists and was not created by Slipway; use another name")
@@ -262,7 +267,7 @@ def _with_smoke_result(test: SmokeTest, active: Outcome, smoke_result: SmokeTest
 
 
 def _on_other_request(request: Deploy, facts: DeployFacts, found: Found, *, is_copy: bool) -> Step | None:
-    """Return the next step if another request created the deployment; None if it serves as this request's own."""
+    """Return the next step if another request created the deployment; None if the request adopts it."""
     deployment = found.deployment
     is_same = request.model_arn in {"", deployment.model_arn} if is_copy else deployment.model_arn == request.model_arn
     if is_copy:
@@ -309,7 +314,7 @@ def _clean_up(facts: DeployFacts, deployment: Deployment, *, is_what_failed: boo
 
 
 def _finish_given_up(facts: DeployFacts) -> Finish:
-    """Return the end of a request of whose last attempt nothing exists any more."""
+    """Return the outcome of a request that creates nothing more and whose last deployment is gone."""
     decisions = facts.decisions
     if decisions.cancelled is not None:
         return Finish(Outcome(OutcomeKind.CANCELLED, message="no deployment of this request exists"))
@@ -431,8 +436,8 @@ class DeployFacts:
     """The result of deleting the deployment that must make room for the new one."""
     smoke_result: SmokeTestResult | None = None
     times_found: int = 0
-    """Observations in a row that found a deployment, counted up to `ABSENCES_TO_BELIEVE`: only then is a tag that they do not
-    show believed to be absent, like a deployment."""
+    """Consecutive observations that found a deployment, at most `ABSENCES_TO_BELIEVE`. A missing tag counts as absent only
+    after that many."""
     lost_arn: str | None = None
     """The ARN that a create returned and that neither List nor Get has shown since."""
     misses: int = 0

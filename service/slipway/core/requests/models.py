@@ -198,8 +198,8 @@ class Cancel(Request):
     delete: bool = False
     """Also delete the deployment that the other request created."""
     step: str | None = field(default=None, repr=False)
-    """The callback token of a pipeline step that is being stopped: the request with this token is cancelled, whatever its
-    id."""
+    """Callback token of the pipeline step that is being stopped. The request with this token is cancelled; `name` is ignored.
+    """
 
     def is_about(self, request: Request) -> bool:
         """Return whether this cancels the request. Whether the sender may do that: see `permissions.may_cancel`."""

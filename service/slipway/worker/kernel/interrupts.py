@@ -36,7 +36,7 @@ class Superseded(Interrupted):
 
 
 class TooLongHeld(Interrupted):
-    """SQS allows no longer lease (twelve hours) or no further receive: continue in a new message."""
+    """Continue in a new message: the twelve-hour limit or the last receive is near, or the failure counts must be reset."""
 
 
 class Cancelled(Interrupted):
@@ -136,7 +136,7 @@ class Deadlines:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._heap: list[Until] = []
-        """A heap by deadline. Entries that have ended are dropped when they reach the top, or are half of it."""
+        """A heap by deadline. Ended entries are removed when they reach the top or become the majority."""
         self._over = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
@@ -215,7 +215,7 @@ class Until:
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
         if self._waits is not None:
             self._waits.clear(DeadlinePassed)
-            self._waits = None  # it may stay in the heap for long, the lease must not
+            self._waits = None  # the entry may stay in the heap for long; it must not keep the lease alive
         if self._is_in_heap:
             self._deadlines.end(self)
 

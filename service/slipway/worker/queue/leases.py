@@ -48,10 +48,10 @@ LARGEST_BATCH_BYTES: Final = 1000 * 1024
 
 
 def bytes_of_place(max_held: int) -> int:
-    """Return how large a message may be that takes one place; a larger one takes several.
+    """Return the size in bytes of the largest message that takes one place; a larger one takes several.
 
-    So `max_held` bounds the bytes that are held, too: to 32 MiB, or 16 KiB for each place if that is more. The largest
-    message of SQS, 1 MiB, takes a thirty-second of the places at most: it always fits.
+    So `max_held` also bounds the memory for messages: 32 MiB, or 16 KiB per place if that is more. A message of 1 MiB, the
+    largest that SQS accepts, always fits.
     """
     return max(SMALLEST_PLACE_BYTES, SMALLEST_BUDGET_BYTES // max_held)
 
@@ -117,7 +117,7 @@ class Leases:
     def take(self, message: Message) -> Lease | None:
         """Return a lease on a message; None if it is leased already and this is another delivery of it.
 
-        The lease then continues with the newer receipt handle, and is as long as a new one.
+        The existing lease takes the newer receipt handle and a full visibility timeout.
         """
         delivery = Delivery.of(message.packed())
         message = delivery.message
@@ -194,14 +194,14 @@ class Leases:
     async def send_continuation(self, lease: Lease, continuation: Outgoing) -> CallFailed | None:
         """Send the continuation of a message; return the failure if it cannot be sent. The caller then deletes the message.
 
-        A crash in between leaves both messages: the same request twice, which is harmless. Before, this message is hidden
-        until the consumers of the new one have deleted it or used up their receives: it is not continued again meanwhile,
-        and a request never has more than three messages.
+        A crash before that delete leaves both messages: the same request twice, which is harmless. First extend this message's
+        visibility timeout until the new message is deleted or out of receives, so that this one is not continued twice. A
+        request thus has at most three messages.
         """
         retries, failures, is_hidden = Retries(lease, self._rng), count(1), self._traits.is_fifo
         while True:
             receipt = lease.receipt
-            # Received again while this process works on it, it runs out of receives although no consumer dies: be quick.
+            # A message that is received again while it is leased uses up its receives: do not spend the time to extend it.
             is_hidden = is_hidden or lease.is_received_again
             failed = None if is_hidden else await self._hide(lease, continuation.delay_seconds)
             if failed is None:

@@ -1,4 +1,4 @@
-"""From a leased message to its settlement: parse, wait for its turn, act, publish, send callbacks."""
+"""Process a leased message until its settlement: parse, wait for earlier requests, act, publish, send callbacks."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ class MessageProcessor:
         self._counters = counters
 
     async def answer(self, lease: Lease) -> Settlement:
-        """Return the settlement of one message: parse, wait for its turn, act, publish, send callbacks."""
+        """Process one message and return its settlement. Raises `Interrupted`, `PublishRefused` and `PublishInterrupted`."""
         try:
             request = self._admission.admit(lease.delivery, lease.delivery.first_sender)
         except RequestRejected as rejected:
@@ -147,7 +147,7 @@ class MessageProcessor:
             with self._order_position(request, lease) as position:
                 report_progress = self._progress_reporter(request, lease)
                 report_progress(Progress.ACCEPTED, None, None)
-                # A deadline that passes here is found again, at once, by the lifecycle, which knows what to say of it.
+                # If the deadline passes here, `run` below notices that at once and returns the outcome.
                 with suppress(DeadlinePassed), lease.until(deadline):
                     await position.wait_until_first(report_progress)
                 outcome = await runtime.actions.run(request, lease, deadline, report_progress)
@@ -179,13 +179,13 @@ class MessageProcessor:
     async def fail(self, lease: Lease, text: str, *, may_read: bool = True, may_reply: bool = True) -> Settlement:
         """End a request that cannot be processed, with an event, a callback and a dead letter.
 
-        If Bedrock shows how it ended, that is its outcome: an earlier reader may have published it and died before it
-        deleted the message. A message that may be what kills its readers is not read, if it is not understood by now
-        (`lease.request`); a reply that may be is not sent.
+        Publish the outcome that Bedrock shows, if any: an earlier consumer may have published it and died before the delete.
+        `may_read=False`: do not parse the message, because parsing may crash the consumer. `may_reply=False`: do not send the
+        reply, for the same reason.
         """
         reply_target, is_there = None, False
         if lease.request is None and may_read:
-            with suppress(Exception):  # reading it may be what has failed
+            with suppress(Exception):  # parsing may be what failed
                 try:
                     lease.request = self._admission.admit(lease.delivery, lease.delivery.first_sender)
                 except RequestRejected as rejected:
@@ -205,7 +205,7 @@ class MessageProcessor:
             await self._announce(publication, lease)
             lease.is_announced = True
             if reply_target is not None and may_reply:
-                with suppress(Exception):  # replying may be what has failed
+                with suppress(Exception):  # the reply may be what failed
                     await self._callbacks.reply(reply_target, publication, lease)
         if self._traits.has_dead_letter_queue:
             is_there = await self._send_dead_letter(lease, Reason.INTERNAL_ERROR.value, text)
@@ -229,9 +229,10 @@ class MessageProcessor:
         return outcome if isinstance(outcome, Outcome) and is_known else None
 
     async def give_up_event(self, lease: Lease, text: str) -> Settlement:
-        """End a request whose outcome SNS refuses in every form, or for two weeks: only the dead letter reports it.
+        """End a request whose event SNS refuses, or has not accepted for two weeks.
 
-        Where that is refused, too, it is put off, and ends after two weeks.
+        Only a copy in the dead-letter queue reports it. If that copy is refused too, retry for up to two weeks, then delete the
+        message.
         """
         self._counters.events_given_up += 1
         is_there = self._traits.has_dead_letter_queue and await self._send_dead_letter(lease, "Unpublishable", text)
@@ -262,7 +263,7 @@ class MessageProcessor:
         return Continue(step.decisions)
 
     def _give_back(self, request: AnyRequest, lease: Lease, runtime: TargetRuntime) -> Settlement | None:
-        """Return the settlement of a request that must not take a place now; None if it stays."""
+        """Return the settlement of a request that must not take a place now; None if it is processed now."""
         if (seconds := seconds_until_decisions(request, lease, self._not_before(lease))) > 0:
             if lease.delivery.decisions.cancelled is None:
                 runtime.actions.cancel_action.apply_pending_cancel(lease)
@@ -396,7 +397,7 @@ class MessageProcessor:
 
 
 def _as_announced(request: AnyRequest, outcome: Outcome) -> AnyRequest:
-    """Return the request as it is announced: what a former version made has the event id of that version."""
+    """Return the request for its event: for a deployment that a former version created, with the event id of that version."""
     return replace(request, owner="") if outcome.is_of_former_version else request
 
 
@@ -413,9 +414,9 @@ def times_of(lease: Lease, request: AnyRequest | None = None) -> Times:
 
 
 def seconds_until_decisions(request: AnyRequest, lease: Lease, not_before: float) -> int:
-    """Return for how long a message is hidden before its decisions are acted on: until then it takes no place.
+    """Return the seconds for which a message is hidden, and takes no place, until its decisions may be executed.
 
-    Not where a Step Functions task expects heartbeats: they are sent only for what is leased.
+    Return 0 if a Step Functions task expects heartbeats, which are sent only for leased messages.
     """
     if request.reply_target.task_token is not None:
         return 0

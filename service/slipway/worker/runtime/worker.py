@@ -60,7 +60,8 @@ FAULT_PAUSE_SECONDS: Final = 1.0
 """Before the second attempt; five times as long before each further one."""
 LONGEST_FAULT_PAUSE_SECONDS: Final = 60.0
 _CONTINUE_REMEDY: Final = "raise the queue's MaximumMessageSize, or let Slipway send to it: slipway doctor"
-_STOPPING_REMEDY: Final = "the open receive ends within 20 s; a second signal (Ctrl-C) ends the daemon within 2 s"
+_LEFT_REMEDY: Final = "leased messages are received again after the visibility timeout"
+_STOPPING_REMEDY: Final = "the open receive ends within 20 s; a second signal (Ctrl-C) ends the daemon within 4 s"
 CONTROL_PLACES: Final = 20
 """How many messages of the control queue are leased at once, in addition to `max_held`; a quarter is reserved, too."""
 LONGEST_SHUTDOWN_SECONDS: Final = 24.5
@@ -220,14 +221,15 @@ class Worker:
     async def run(self) -> None:
         """Serve the queue until `stop`; return when every message is settled or released, or 24.5 s after `stop`.
 
-        What cannot be given back by then, since AWS takes no call, is left: its lease runs out, and it is received again.
+        A message that cannot be released by then, because no call to AWS succeeds, stays leased: it is received again after its
+        visibility timeout.
         """
         try:
             async with asyncio.timeout_at(self._shutdown_ends_at) as self._shutdown_timeout:
                 await self._serve_queue()
         except TimeoutError:
             self.has_left_early = True
-            log.warning("daemon.left_early", held=len(self.held_leases), remedy="what is held comes back by itself")
+            log.warning("daemon.left_early", held=len(self.held_leases), remedy=_LEFT_REMEDY)
 
     def stop(self) -> None:
         """Receive no more and release every message; publishing and deleting in progress is finished. Safe to repeat."""
@@ -316,7 +318,7 @@ class Worker:
     async def _serve(self, lease: Lease) -> None:
         """Process one message and settle it. Every exception ends here.
 
-        Whatever ends it without a settlement lets go of the lease, so that the message is received again, and is a fault.
+        If it ends without a settlement, the lease is dropped, the message is received again, and a fault is counted.
         """
         settlement: Settlement | None = None
         is_continued = False
@@ -360,7 +362,7 @@ class Worker:
             except Cancelled:
                 return Continue(replace(lease.delivery.decisions, cancelled=lease.cancelled))
             except TooLongHeld:
-                # Order within a FIFO group would be lost by a new message: there it is received anew instead.
+                # A new message would lose the order within a FIFO group, so the message is released instead.
                 return Release() if self._traits.is_fifo else Continue()
             except Postponed:
                 return Release() if lease.request is None else self._processor.capacity.postpone(lease.request, lease)
@@ -390,7 +392,7 @@ class Worker:
 
     async def _attempt(self, lease: Lease) -> Settlement:
         """Process the request, unless too many of its consumers have died or raised."""
-        # Before anything else: a message is continued only when the one before it is gone.
+        # First of all: a message is continued only after the previous one is deleted.
         previous_receipt = lease.delivery.previous_receipt
         is_last = previous_receipt is None or await self.leases.finish(previous_receipt) is None
         if await self._copies.is_superseded(lease):
@@ -409,7 +411,8 @@ class Worker:
             return await self._processor.fail(lease, text, may_read=left > 0, may_reply=left > 1)
         near_max_receives = lease.refused is None and self._traits.should_continue(lease.message.receive_count)
         most = self._traits.max_receive_count or 0
-        # At once only where it is the first death, or nearly too late: a reader that dies just after sending leaves a copy.
+        # Continue at once only after the first death or just before the last receive: a consumer that dies right after sending
+        # leaves a copy.
         if is_last and near_max_receives and (deaths <= 1 or self._traits.is_fifo or lease.message.receive_count >= most - 1):
             return Continue(after=self._seconds_apart(deaths))
         if is_last and deaths >= SUSPICIOUS_DEATHS and not self._traits.is_fifo and lease.message.receive_count > 1:
@@ -440,7 +443,7 @@ class Worker:
         return Done()
 
     def _continue_survivor(self, lease: Lease) -> None:
-        """Continue a request whose consumer survived it with a death count of zero. Not after its deadline, which ends it."""
+        """Continue a request that did not kill its consumer, with a death count of 0; not after its deadline, which ends it."""
         is_late = lease.request is not None and lease.now() >= (times_of(lease, lease.request).deadline or 0.0)
         if not is_late and not lease.is_ending and not self._traits.is_fifo and lease.refused is None:
             lease.interrupt(TooLongHeld)
@@ -455,7 +458,7 @@ class Worker:
     def _seconds_apart(self, deaths: int) -> int:
         """Return a random delay for a continuation, so that it is not received again together with those of its batch.
 
-        FIFO queues delay no single message.
+        FIFO queues cannot delay a single message.
         """
         return 0 if self._traits.is_fifo else self._rng.randint(0, min(MOST_SECONDS_APART, SECONDS_APART * max(0, deaths - 1)))
 
@@ -493,17 +496,18 @@ class Worker:
     def _has_counts(self, lease: Lease, after: int) -> bool:
         """Return whether the failure counts would be lost or wrong if the message were released for `after` seconds.
 
-        Hidden for so long, it looks as if its reader had died: a continuation says that it did not. On a FIFO queue only
-        that of a cancel, which is in no order. Not where even ending it raises: SQS ends that.
+        A message that stays hidden this long looks like one whose consumer died, so a continuation records the counts. On a
+        FIFO queue this applies only to cancels, which have no order. Not if ending the request raises too: SQS then moves the
+        message to the dead-letter queue.
         """
         is_counted = lease.faults > 0 or self._deaths(lease) >= SUSPICIOUS_DEATHS
         has_no_order = not self._traits.is_fifo or (after > 0 and isinstance(lease.request, Cancel))
         return is_counted and lease.faults < 2 * MOST_FAULTS and has_no_order
 
     async def _postpone(self, lease: Lease) -> None:
-        """Continue later in a new message, so that no place is taken and no receive is spent meanwhile.
+        """Continue later in a new message, which takes no place and uses no receive until then.
 
-        FIFO queues delay no single message: there the new one says until when its first reader is to hide it.
+        FIFO queues cannot delay a single message: there the new message says until when its first consumer must hide it.
         """
         lineage = lease.delivery.lineage
         log.warning("request.put_off", what=lease.what, seconds=lineage.delay_seconds)
@@ -522,7 +526,7 @@ class Worker:
             await self.leases.delete(lease)
             return False
         not_before = self._not_before(lease, decided)
-        if lease.request is not None and not self._traits.is_fifo:  # FIFO queues delay no single message: its reader hides it
+        if lease.request is not None and not self._traits.is_fifo:  # FIFO queues cannot delay a single message
             delay_seconds = max(delay_seconds, seconds_until_decisions(lease.request, lease, not_before))
         before, now = lease.delivery.lineage, asyncio.get_running_loop().time()
         has_survived = has_survived or (lease.begun_at is not None and now - lease.begun_at >= SURVIVAL_SECONDS)

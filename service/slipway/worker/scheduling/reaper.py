@@ -1,7 +1,8 @@
-"""Expiry: find expired deployments every few minutes, and request their deletion.
+"""Expiry: find expired deployments every few minutes and delete them.
 
-The request to delete is sent to the request queue like any other. The tag `slipway:expires` on the deployment decides: the
-delete checks it again. Sent twice, by two replicas or after a restart, it is one request, with one outcome and one event id.
+The tag `slipway:expires` on the deployment decides. A delete request is sent to the request queue first: from it the event is
+published, after a crash too. Then the deployment is deleted directly. Safe to repeat: two replicas send the same request,
+with one outcome and one event id.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ class ReaperBedrock(Protocol):
         """Delete a deployment. Harmless where there is none, or when repeated."""
 
     def earliest(self) -> float:
-        """Return the earliest that the current time can be, in seconds since the epoch; -inf while nothing confirms it."""
+        """Return a lower bound of the current time, in seconds since the epoch; -inf until AWS's clock is known."""
 
 
 class ReaperQueue(Protocol):
@@ -92,14 +93,12 @@ class ReaperQueue(Protocol):
 
 
 class Reaper:
-    """Reads the tags of every deployment regularly, and deletes expired ones. Several replicas do no harm.
+    """Reads the tags of every deployment regularly, and deletes expired ones. Several replicas may do so at once.
 
     A round costs as many calls as List has pages, and one for each deployment that is new, that is due, or whose tags are
     read again. Only deployments that have an expiry time are remembered; pages are dropped once they are read.
 
-    An expiry is two steps. First a delete request is put on the queue: the record from which the event is published, by any
-    replica and after any crash. Then the deployment is deleted here, at once, so that nothing waits for that message.
-    A deployment has expired when its time has passed by the earliest time that AWS's clock can show.
+    A deployment has expired if its expiry time is before the lower bound of AWS's current time.
     """
 
     def __init__(  # noqa: PLR0913  everything outside of it
@@ -144,11 +143,11 @@ class Reaper:
         self._waits.interrupt(Stopping)
 
     async def run(self) -> None:
-        """Search at every interval until stopped; never if the interval is 0."""
+        """Search after half to one interval, with jitter, until stopped; never if the interval is 0."""
         if not self._interval:
             return
         while not self._stopped.is_set():
-            # Jittered, so that replicas do not march in step.
+            # Jitter, so that replicas do not run at the same time.
             await rest(self._interval * (0.5 + self._rng.random() / 2), unless=self._stopped)
             if self._stopped.is_set():
                 return
@@ -201,7 +200,8 @@ class Reaper:
     async def _read(self, deployment: Deployment) -> bool:
         """Read a deployment's tags, and delete it if it has expired; return whether the tags are known now.
 
-        A refusal or denial may be about this one alone: the round goes on. Raises `CallFailed` after many others in a row.
+        A refusal or denial may concern this deployment only, so the round continues. Raises `CallFailed` after
+        `FAILURES_IN_A_ROW` other failures.
         """
         arn = deployment.arn
         try:
@@ -225,7 +225,7 @@ class Reaper:
         return True
 
     async def _expire(self, deployment: Deployment) -> None:
-        """Put the delete request on the queue, unless it was lately, then delete. Both are safe to repeat, by any replica."""
+        """Send the delete request, unless it was sent within the last hour; then delete. Any replica may repeat both."""
         arn = deployment.arn
         if self._loop.time() - self._recorded.get(arn, -math.inf) >= AGAIN_SECONDS:
             (failed,) = await self._queue.send([delete_of(deployment, self._target, is_fifo=self._is_fifo)])

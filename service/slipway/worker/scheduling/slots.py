@@ -34,7 +34,7 @@ KNOWN_SECONDS: Final = 900.0
 
 
 class Waiter(NamedTuple):
-    """Who stands in line, and what is completed when it is their turn."""
+    """A request in the fair queue and the future that grants its create."""
 
     lease: Lease
     grant: asyncio.Future[bool]
@@ -134,7 +134,7 @@ class Slots:
                 with self._behind(place, report_progress):
                     await lease.wait(grant)
         except BaseException:
-            # One that was interrupted before it could wait is still in line, or has the right to create already.
+            # A request that was interrupted before it could wait is still in the fair queue, or has its grant already.
             if grant.done() and not grant.cancelled() and grant.exception() is None and grant.result():
                 self._finished(place, None)
             else:
@@ -154,7 +154,7 @@ class Slots:
         return place.waiter.lease.waiting_for(why, text)
 
     def swept(self, others: Counts, names: AbstractSet[str] = frozenset()) -> None:
-        """Take over what a sweep has counted: other deployments than this process's own in creation, and their names."""
+        """Use the counts of a sweep: the deployments that are not in flight in this process, and their names."""
         for place in self._fair_queue.in_order():
             if place.waiter.lease.what in names and not place.waiter.grant.done():
                 place.waiter.grant.set_result(False)

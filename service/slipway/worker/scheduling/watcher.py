@@ -69,8 +69,9 @@ class _Sight:
 class Watcher:
     """Observes all deployments in flight once per tick, and resumes the requests whose deployment has ended.
 
-    Absence is never an outcome: a deployment that two sweeps in a row do not show is got by ARN, and if Get does not find it
-    either, its request waits on. `trouble` is the failure of the last sweep; None when it succeeded.
+    Absence is never an outcome. A deployment that two sweeps in a row do not list is fetched by ARN. If Get does not find it
+    either, a deployment that was observed before stays watched; for one that was never observed, `ended` returns None.
+    `trouble` is the failure of the last sweep; None when it succeeded.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Watcher:
         return [watched.created_at for watched in self._watched.values()]
 
     def oldest(self, most: int) -> set[str]:
-        """Return the ARNs of the oldest in flight: of so many, and of those that are as old as the last of them."""
+        """Return the ARNs of the `most` oldest deployments in flight, and of those that are as old as the last of them."""
         latest = max(sorted(self.began())[:most], default=-math.inf)  # they are nearly in order, so sorting is cheap
         return {arn for arn, watched in self._watched.items() if watched.created_at <= latest}
 
@@ -126,7 +127,7 @@ class Watcher:
     def ended(self, arn: str, created_at: float, *, is_seen: bool) -> asyncio.Future[Deployment | None]:
         """Return a future for the deployment in its terminal status. One request at a time waits for a deployment.
 
-        Its result is None if the deployment was never shown, nor by Get: the answer to a create may name a deleted one.
+        Its result is None if neither List nor Get ever showed the deployment: a create may return the ARN of a deleted one.
         """
         self.expect(arn, created_at)
         future: asyncio.Future[Deployment | None] = asyncio.get_running_loop().create_future()
@@ -140,7 +141,7 @@ class Watcher:
         self._watched.pop(arn, None)
 
     def is_missing(self, arn: str) -> bool:
-        """Return whether neither List nor Get showed it when last asked."""
+        """Return whether the last List and Get calls did not show it."""
         watched = self._watched.get(arn)
         return watched is not None and watched.is_missing
 
@@ -150,7 +151,7 @@ class Watcher:
         return None if watched is None else watched.created_at
 
     def request_sweep(self) -> None:
-        """Do the next sweep early, as fresh counts are needed. Sweeps keep a minimum distance."""
+        """Start the next sweep early, because fresh counts are needed. A minimum interval between sweeps is kept."""
         self._due_at = min(self._due_at, max(self._loop.time(), self._began + self._interval / 5))
         self._nudge.set()
 
@@ -223,7 +224,7 @@ class Watcher:
             return
         if (
             way is ListStrategy.EVERYTHING
-        ):  # of an endless listing the pages that were read: a create above the quota is refused
+        ):  # of an endless listing, count the pages that were read: Bedrock refuses a create above the quota
             self._counted(Counts(observation.others_creating, observation.others), observation.names)
         if endless is not None:
             await self._get_each(self._missed(observation.found, number))
@@ -232,7 +233,7 @@ class Watcher:
         self._estimate = SweepEstimate(
             len(self._watched), since_oldest[Status.CREATING], since_oldest[Status.ACTIVE], since_oldest[Status.FAILED]
         )
-        # That way does not show what is in creation: only of what was never seen it is not known whether it is there.
+        # ENDED_SINCE_OLDEST does not list what is in creation: only a deployment that was never observed counts as missed.
         seen = () if way is not ListStrategy.ENDED_SINCE_OLDEST else (arn for arn, one in self._watched.items() if one.is_seen)
         await self._get_each(self._missed(observation.found.union(seen), number))
 
