@@ -183,15 +183,15 @@ def test_most_of_the_poison_can_be_sent_over_sqs() -> None:
         (
             GOOD | {"modelArn": ARN.replace("123456789012", "210987654321")},
             (
-                "modelArn is in account 210987654321, but this Slipway deploys in account 123456789012; "
-                "use a model in 123456789012, or send the request to the Slipway of 210987654321"
+                "modelArn is in account 210987654321, but this daemon deploys in account 123456789012; "
+                "use a model in 123456789012, or send the request to a daemon in 210987654321"
             ),
         ),
         (
             GOOD | {"modelArn": ARN.replace("us-east-1", "eu-west-1").replace("aws:", "aws-cn:", 1)},
             (
-                "modelArn is in partition aws-cn, but this Slipway deploys in partition aws; "
-                "use a model in aws, or send the request to the Slipway of aws-cn (and 1 more problem)"
+                "modelArn is in partition aws-cn, but this daemon deploys in partition aws; "
+                "use a model in aws, or send the request to a daemon in aws-cn (and 1 more problem)"
             ),
         ),
         (
@@ -204,8 +204,8 @@ def test_most_of_the_poison_can_be_sent_over_sqs() -> None:
         (
             {"action": "delete", "customModelDeploymentIdentifier": DEPLOYMENT.replace("us-east-1", "eu-west-1")},
             (
-                "customModelDeploymentIdentifier is in Region eu-west-1, but this Slipway deploys in Region us-east-1; "
-                "use a deployment in us-east-1, or send the request to the Slipway of eu-west-1"
+                "customModelDeploymentIdentifier is in Region eu-west-1, but this daemon deploys in Region us-east-1; "
+                "use a deployment in us-east-1, or send the request to a daemon in eu-west-1"
             ),
         ),
         (

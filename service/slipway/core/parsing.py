@@ -151,12 +151,12 @@ def _foreign_arns(field: Field, pattern: str, arn: object, target: Target, targe
         (RejectionCode.WRONG_ACCOUNT, "account", account, home.account if target.is_account_known else account),
         (RejectionCode.WRONG_REGION, "Region", region, home.region),
     )
-    owner = "this Slipway" if target.name == DEFAULT else f"target {target.name}"
+    owner = "this daemon" if target.name == DEFAULT else f"target {target.name}"
     other_target = next((candidate.name for candidate in targets.values() if candidate.is_home_of(str(arn))), None)
     for code, part, given, expected in rows:
         if given != expected:
             noun = {MODEL.name: "model", JOB.name: "job"}.get(field.name, "deployment")
-            alternative = f"use the target {other_target}" if other_target else f"send the request to the Slipway of {given}"
+            alternative = f"use the target {other_target}" if other_target else f"send the request to a daemon in {given}"
             remedy = f"use a {noun} in {expected}, or {alternative}"
             text = f"{field.name} is in {part} {given}, but {owner} deploys in {part} {expected}"
             yield FieldProblem(code, field.name, text, remedy)
@@ -172,9 +172,9 @@ def _rule_violations(body: Mapping[str, object], target: Target) -> Iterator[Fie
         if is_by_arn and body.get("ifExpired") is True:
             continue  # Slipway's own request, which deletes only what Slipway created
         remedy = (
-            "use the deployment's name, which its ARN does not contain"
+            "use the deployment's name instead of its ARN: the target's rules are about names"
             if is_by_arn
-            else "use an allowed one, or another target"
+            else "use a model or name that the target's rules allow, or another target"
         )
         yield FieldProblem(RejectionCode.NOT_ALLOWED, field.name, f"{field.name} {quote(text)} {fault}", remedy)
 

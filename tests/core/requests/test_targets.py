@@ -65,7 +65,7 @@ def test_what_makes_a_request_is_as_ever_in_the_default_target_and_another_elsew
         (
             GOOD | {"modelArn": THEIRS},
             (
-                "WrongAccount: modelArn is in account 210987654321, but this Slipway deploys in account 123456789012; "
+                "WrongAccount: modelArn is in account 210987654321, but this daemon deploys in account 123456789012; "
                 "use a model in 123456789012, or use the target research"
             ),
         ),
@@ -80,14 +80,15 @@ def test_what_makes_a_request_is_as_ever_in_the_default_target_and_another_elsew
             GOOD | {"target": "research", "modelArn": THEIRS},
             (
                 'NotAllowed: modelDeploymentName "support-bot-v42" is not allowed by the rule names of target research '
-                "(research-*, bot); use an allowed one, or another target"
+                "(research-*, bot); use a model or name that the target's rules allow, or another target"
             ),
         ),
         (
             {"modelDeploymentName": "bot", "modelArn": THEIRS.replace("lite", "pro"), "target": "research"},
             (
                 'NotAllowed: modelArn "arn:aws:bedrock:us-west-2:210987654321:custom-model/amazo…" is not allowed by the rule '
-                "models of target research (*:custom-model/amazon.nova-lite-v1:*); use an allowed one, or another target"
+                "models of target research (*:custom-model/amazon.nova-lite-v1:*); "
+                "use a model or name that the target's rules allow, or another target"
             ),
         ),
         (
@@ -98,7 +99,7 @@ def test_what_makes_a_request_is_as_ever_in_the_default_target_and_another_elsew
             {"action": "delete", "customModelDeploymentIdentifier": DEPLOYMENT, "target": "research"},
             (
                 'NotAllowed: customModelDeploymentIdentifier "arn:aws:bedrock:us-west-2:210987654321:custom-model-deplo…" is '
-                "not allowed by the rule names of target research (research-*, bot); use the deployment's name, which"
+                "not allowed by the rule names of target research (research-*, bot); use the deployment's name instead"
             ),
         ),
     ],

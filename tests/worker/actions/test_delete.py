@@ -101,6 +101,8 @@ def test_a_deadline_while_it_is_busy_is_a_time_out_that_says_so() -> None:
         await world.all_answered(700)
         data = world.outcome_of("d-1")
         assert (data["outcome"], data["reason"], data["deploymentStatus"]) == ("TimedOut", "Busy", "Creating")
+        assert data["message"].startswith("Timed out after 600 s (")
+        assert data["message"].endswith("). A delete that Bedrock has accepted may still finish."), data["message"]
         assert len(world.account.existing()) == 1
         await world.stop()
 

@@ -198,6 +198,21 @@ def test_denied_until_the_deadline_is_a_time_out_that_says_so() -> None:
     run(main())
 
 
+def test_a_last_observation_that_fails_is_named_in_words() -> None:
+    async def main() -> None:
+        world = World(
+            rules=Rules(creation_seconds=(9000.0, 9000.0)), plan=lambda op, _: Fault.DENIED if op.startswith("Get") else None
+        )
+        world.start()
+        world.ask("bot")
+        await world.all_answered()
+        message = world.event("bot")["message"]
+        assert "; the last observation failed: GetCustomModelDeployment: AccessDenied" in message, message
+        await world.stop()
+
+    run(main())
+
+
 def test_a_deadline_in_creation_keeps_the_deployment_and_says_what_is_known() -> None:
     async def main() -> None:
         world = World(rules=Rules(creation_seconds=(9000.0, 9000.0)))
@@ -206,6 +221,8 @@ def test_a_deadline_in_creation_keeps_the_deployment_and_says_what_is_known() ->
         await world.all_answered()
         data = world.event("bot")
         assert (data["outcome"], data["reason"], data["deploymentStatus"]) == ("TimedOut", "InCreation", "Creating")
+        assert data["message"].startswith("Timed out after 7200 s (")
+        assert data["message"].endswith("). Any existing deployment was kept."), data["message"]
         assert data["customModelDeploymentArn"] == world.account.existing()[0].arn
         await world.stop()
 

@@ -46,8 +46,8 @@ def test_a_call_that_is_throttled_up_to_the_deadline_is_named(operation: str, ti
         await world.all_answered()
         said: Mapping[str, str] = world.outcome_of("r-1")
         assert (said["outcome"], said.get("reason")) == ("TimedOut", "Throttled"), said
-        assert operation in said["message"] or "held back" in said["message"], said
-        assert "ThrottlingException" in said["message"] or "held back" in said["message"], said
+        assert operation in said["message"] or "rate limit" in said["message"], said
+        assert "ThrottlingException" in said["message"] or "rate limit" in said["message"], said
         assert "not begun" not in said["message"], said
         await world.stop()
 

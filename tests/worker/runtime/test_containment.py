@@ -358,7 +358,7 @@ def test_an_attempt_whose_continuation_the_queue_does_not_take_ends_as_what_it_i
         took = await world.until(lambda: bool(world.topic.terminal()))
         data = world.outcome_of("r-1")
         assert (data["outcome"], data["reason"]) == ("Failed", "DeploymentFailed")
-        assert "not tried again" in data["message"], data
+        assert "no further attempt" in data["message"], data
         assert "shorter than" in data["message"]
         assert took < 2000
         await world.all_answered()

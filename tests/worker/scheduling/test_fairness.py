@@ -230,7 +230,9 @@ def test_a_create_that_is_held_back_waits_for_the_rate_and_so_does_who_is_behind
         assert set(world.outcomes().values()) == {"Active", "TimedOut"}
         told = [notice.event["data"] for number in range(60) for notice in world.progress(f"bot-{number}")]
         said = {each["requestId"]: each["message"] for each in told if each.get("reason") == "Throttled"}
-        assert any(text.startswith("its call is held back") for text in said.values()), "before AWS has refused for good"
+        assert any(text.startswith("the call waits for the rate limit") for text in said.values()), (
+            "before AWS has refused for good"
+        )
         assert "r-0" not in said, "it was let in at once"
         await world.stop()
 

@@ -31,7 +31,7 @@ TIMER_SECONDS: Final = 0.001
 """Seconds by which timers of an event loop may be early."""
 
 
-HELD_BACK: Final = Throttled("its call is held back", "no more are made at once than AWS takes")
+HELD_BACK: Final = Throttled("the call waits for the rate limit", "AWS throttles the operation, or many of its calls are open")
 """The reason of a wait for the rate limit."""
 
 

@@ -155,7 +155,7 @@ def _status_lines(held: RequestStatus, reason: str | None, lines: Mapping[str, A
     if held.deadline is not None:
         seconds_left = held.deadline - held.now
         when = f"in {format_duration(seconds_left)}" if seconds_left > 0 else "passed"
-        yield f"deadline: {format_time(held.deadline)}, {when}; then it ends as TimedOut, and what exists is kept"
+        yield f"deadline: {format_time(held.deadline)}, {when}; then it ends as TimedOut, and any existing deployment is kept"
     times = f"{held.receive_count} times, first" if held.receive_count > 1 else "once,"
     age = format_duration(held.now - held.received_at)
     yield f"received: {times} at {format_time(held.received_at)}, {age} ago"

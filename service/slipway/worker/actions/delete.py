@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Protocol, assert_never
+from typing import Final, Protocol, assert_never
 
 import structlog
 
@@ -22,6 +22,9 @@ from slipway.worker.kernel.retry import ObserverBedrock, timed_out
 from slipway.worker.kernel.telemetry import DELETE
 
 log = structlog.get_logger()
+
+_NOTE: Final = "A delete that Bedrock has accepted may still finish"
+"""The note of a timeout: the deployment may be gone soon."""
 
 
 class DeleteBedrock(ObserverBedrock, Protocol):
@@ -87,13 +90,13 @@ class DeleteAction(ActionDriver[Delete, DeleteFacts, Observe | DeleteDeployment]
         while True:
             observation = await self.observer.last_observation(_identifier(request, facts), run.lease)
             if isinstance(observation, str):
-                return timed_out(request.timeout, reason, text + observation, facts.target)
+                return timed_out(request.timeout, reason, text + observation, facts.target, note=_NOTE)
             facts = self._after_observation(facts, observation, run)
             last = decide(request, facts)
             if isinstance(last, Finish):
                 return last.outcome
             if isinstance(observation, Found):
-                return timed_out(request.timeout, reason, text, facts.target)
+                return timed_out(request.timeout, reason, text, facts.target, note=_NOTE)
             await run.lease.pause(pause_seconds(facts.absences, self.rng))  # one absence is not believed
 
 

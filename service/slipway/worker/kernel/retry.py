@@ -145,7 +145,7 @@ class Observer:
             with lease.until(lease.loop_time(lease.now()) + LAST_OBSERVATION_SECONDS):
                 return await self.look(identifier, lease)
         except (CallFailed, DeadlinePassed) as failed:
-            return f"; the last look failed: {failed!r}"
+            return f"; the last observation failed: {str(failed) or 'no response in time'}"
 
     async def until_answered(self, question: Callable[[], Awaitable[T]], lease: Lease) -> T:
         """Return the result of a call that is repeated until it succeeds. Raises `Interrupted`."""
@@ -178,10 +178,17 @@ async def _pause_after(failed: CallFailed, failures: int, lease: Lease, rng: ran
 
 
 def _log_failure(failed: CallFailed) -> None:
-    log.info("look.failed", reason=failed.code, message=str(failed))
+    log.info("call.failed", reason=failed.code, message=str(failed))
 
 
-def timed_out(timeout: float, reason: Reason | None, text: str, deployment: Deployment | None) -> Outcome:
+def timed_out(
+    timeout: float,
+    reason: Reason | None,
+    text: str,
+    deployment: Deployment | None,
+    *,
+    note: str = "Any existing deployment was kept",
+) -> Outcome:
     """Return the outcome of a request whose deadline has passed, with what it waited for."""
-    said = f"not done {timeout:g} s after it was first received: {text.rstrip('.')}; what exists is kept"
-    return Outcome(OutcomeKind.TIMED_OUT, reason, said, deployment)
+    message = f"Timed out after {timeout:g} s ({text.rstrip('.')}). {note}."
+    return Outcome(OutcomeKind.TIMED_OUT, reason, message, deployment)

@@ -278,7 +278,7 @@ class MessageProcessor:
         seconds = self._not_before(lease) - lease.now()
         if seconds > 0:
             decided = lease.delivery.decisions.description
-            with lease.waiting_for(Reason.RETRYING, f"{decided}, as soon as its earlier message can no longer come again"):
+            with lease.waiting_for(Reason.RETRYING, f"{decided} once the previous message can no longer be received"):
                 await lease.pause(seconds)
 
     def _not_before(self, lease: Lease) -> float:
@@ -403,7 +403,7 @@ def _as_announced(request: AnyRequest, outcome: Outcome) -> AnyRequest:
 
 def _not_continued(outcome: Outcome, refused: CallFailed) -> Outcome:
     """Return the outcome of a last attempt, if the queue refuses the continuation for another one."""
-    text = f"{outcome.message or outcome.kind.value}; not tried again: it cannot be continued in a new message ({refused})"
+    text = f"{outcome.message or outcome.kind.value}; no further attempt: the queue refused the continuation ({refused})"
     return replace(outcome, message=text)
 
 

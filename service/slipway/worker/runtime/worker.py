@@ -400,13 +400,17 @@ class Worker:
         if (seconds := self._seconds_to_wait(lease)) > 0:
             return Release(seconds)
         if lease.faults:
-            with lease.waiting_for(Reason.INTERNAL_ERROR, "an exception that nobody expected; it is tried again"):
+            with lease.waiting_for(Reason.INTERNAL_ERROR, "unexpected exception; retrying"):
                 await lease.pause(min(LONGEST_FAULT_PAUSE_SECONDS, FAULT_PAUSE_SECONDS * 5 ** (lease.faults - 1)))
         lineage = lease.delivery.lineage
         if (faults := lineage.faults + lease.faults) >= MOST_FAULTS or (lease.is_announced and lease.faults):
-            return await self._processor.fail(lease, f"processing it failed {faults} times with an exception that is a bug")
+            text = f"processing failed {faults} times with an unexpected exception. Report it with the daemon's log"
+            return await self._processor.fail(lease, f"internal error: {text}")
         if (deaths := self._deaths(lease)) >= MOST_DEATHS:
-            text = f"{deaths} processes in a row have ended as soon as they had received it"
+            text = (
+                f"{deaths} consumers in a row ended while they received or started this request. "
+                "Check the daemon's log for crashes and out-of-memory kills"
+            )
             left = MOST_DEATHS + READ_AT_THE_END - deaths
             return await self._processor.fail(lease, text, may_read=left > 0, may_reply=left > 1)
         near_max_receives = lease.refused is None and self._traits.should_continue(lease.message.receive_count)

@@ -84,7 +84,10 @@ class Slots:
         for place, since in islice(self._granted.items(), 1):
             is_held_back = place.waiter.lease.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
             if is_held_back and not self.quota.is_full(self.counts, self.under_way):
-                return Reason.THROTTLED, f"{self.under_way} creates go before it, and AWS takes no more at once"
+                return (
+                    Reason.THROTTLED,
+                    f"creates wait for the rate limit, because AWS throttles them or many are open; {self.under_way} are ahead",
+                )
         return Reason.NO_SLOT, f"no free slot: {self.quota.describe(self.counts)}"
 
     @property
