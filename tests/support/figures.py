@@ -80,21 +80,36 @@ def _tiles(figures: Sequence[tuple[str, str]]) -> str:
     return "\n".join([opening, *parts, "</svg>"]) + "\n"
 
 
+def status() -> str:
+    """Return the README's line about version, licence and installation."""
+    project, status = _project()
+    return (
+        f"Version {__version__} ({status}), {project['license']}. Run it from a checkout, or from a container image "
+        "that you build. Slipway is not an AWS product.\n"
+    )
+
+
+def _project() -> tuple[Mapping[str, Any], str]:
+    project: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    status = next(text.rpartition(" - ")[2] for text in project["classifiers"] if text.startswith("Development Status"))
+    return project, status.lower()
+
+
 def facts() -> str:
     """Return the README's table of facts."""
-    project: Mapping[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    project, status = _project()
     defaults = default_values()
-    status = next(text.rpartition(" - ")[2] for text in project["classifiers"] if text.startswith("Development Status"))
     pythons = [text.rpartition(" ")[2] for text in project["classifiers"] if "Python :: 3." in text]
     rows = {
-        "Version": f"{__version__} ({status.lower()}); events and requests have a versioned schema",
+        "Version": f"{__version__} ({status}); events and requests have a versioned schema",
         "Licence": project["license"],
         "Python": f"{', '.join(pythons)}, on Linux and macOS",
         "Regions and models": "Every Region and custom model that `CreateCustomModelDeployment` accepts; at the time of "
         "writing Amazon Nova in us-east-1 and Llama 3.3 70B in us-west-2",
         "Default quotas of AWS": "About 2 deployments in creation and 10 in total for each account and Region; adjustable",
-        "Limits": f"{defaults['max_held']} requests in progress for each replica (`max_held`, at most 20,000); a deadline of "
-        f"{defaults['timeout'] / 3600:g} hours (`timeout`, at most 7 days); request bodies of 1 MiB",
+        "Limits": f"At most 20,000 requests in progress for each replica (`max_held`, by default {defaults['max_held']}); a "
+        f"deadline of at most 7 days (`timeout`, by default {defaults['timeout'] / 3600:g} hours); request bodies of at most "
+        "1 MiB",
         "AWS services": "SQS, SNS, Bedrock, STS; optionally EventBridge, Step Functions, SageMaker, KMS, CloudWatch",
         "Cost of running it": "Two Fargate tasks of 0.25 vCPU and 0.5 GB, and SQS and SNS calls that cost "
         "little ([cost](docs/how-to/runbook.md#cost))",

@@ -152,6 +152,7 @@ PARTS: Mapping[str, Callable[[], str]] = {
     "proved": figures.proved,
     "measured": figures.measured,
     "facts": figures.facts,
+    "status": figures.status,
     "bench": _bench,
     "commands": _commands,
     "terms": lambda: _table_of(Behaviour),

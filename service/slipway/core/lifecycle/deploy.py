@@ -27,8 +27,9 @@ delete; a deployment that a create returned and no later call shows (UseNextToke
 the deployment of a later request; and the continuation that stores the test result of an adopted deployment.
 
 Rules:
-1. `Active` and `Failed` are reported only after Bedrock reported them. An absent deployment, a throttled or denied call and an
-   unreadable response are never an outcome.
+1. `Active` is an outcome only after Bedrock reported it. `Failed` is one only after Bedrock reported a failure or refused
+   the request repeatedly, or for a conflict, an unusable model or a failed smoke test. An absent deployment, a throttled or
+   denied call and an unreadable response are never an outcome.
 2. After a call that may have been applied, observe before acting again. While in doubt, do not believe a single refusal.
 3. A deployment that Slipway did not create is never changed. One that another request created is changed only as `ifExists`
    says, and never if that request is later. Only the owner deletes or retries a failed deployment. An equal `requestId` is not
