@@ -36,7 +36,7 @@ from slipway.http.requests_api import CallRates
 from slipway.http.server import CannotListen, Endpoint, application, starting_application
 from slipway.settings.load import Settings, WrongSetting, load, load_permissions, load_triggers
 from slipway.telemetry.setup import tracing
-from slipway.worker.kernel.interrupts import rest
+from slipway.worker.kernel.interrupts import sleep_unless_set
 from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.queue.intake import MOST_POLLS
 from slipway.worker.runtime.worker import LONGEST_SHUTDOWN_SECONDS, Worker
@@ -171,7 +171,7 @@ class _Start:
                 failures += 1
                 self.waits[what] = str(failed)
                 log.warning("daemon.waiting", reason=failed.code, message=str(failed), remedy=f"waiting for {what}")
-                await rest(pause_seconds(failures, self.rng, longest=15.0), unless=self.signals.received)
+                await sleep_unless_set(pause_seconds(failures, self.rng, longest=15.0), unless=self.signals.received)
             else:
                 del self.waits[what]
                 return answer
@@ -281,7 +281,7 @@ async def _run(
         lag_monitor.beside["pulse"] = monitoring = asyncio.create_task(lag_monitor.run())
         identifying = asyncio.create_task(_keep_identifying(policy, aws, start.rng))
         try:
-            start.signals.stop_on_signal(worker)
+            start.signals.attach(worker)
             await worker.run()
         finally:
             monitoring.cancel()
@@ -356,7 +356,7 @@ class ShutdownSignals:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number.name)
 
-    def stop_on_signal(self, worker: Worker) -> None:
+    def attach(self, worker: Worker) -> None:
         """Set the worker to stop; stop it at once if a signal was received before."""
         self._worker = worker
         if self.received.is_set():

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import pytest
 
-from slipway.aws.adapters.retry import HELD_BACK, Answer, Limiter
+from slipway.aws.adapters.retry import HELD_BACK, Limiter, RateFeedback
 from slipway.core.call_errors import CallFailed
 from tests.simulator.virtual_loop import run
 
@@ -41,20 +41,20 @@ class TooLate:
 
 
 async def throttle(limiter: Limiter) -> None:
-    limiter.done(await limiter.turn(), Answer.TOO_FAST)
+    limiter.done(await limiter.acquire(), RateFeedback.THROTTLED)
 
 
 def test_it_begins_without_a_limit_but_with_few_open_calls() -> None:
     async def main() -> None:
         limiter = Limiter(most_open=64)
-        turns = [asyncio.ensure_future(limiter.turn()) for _ in range(10)]
+        waiters = [asyncio.ensure_future(limiter.acquire()) for _ in range(10)]
         await asyncio.sleep(1)
-        assert sum(turn.done() for turn in turns) == 4
+        assert sum(turn.done() for turn in waiters) == 4
         assert limiter.rate is None
         for _ in range(10):
-            limiter.done(0.0, Answer.LET_IN)
+            limiter.done(0.0, RateFeedback.ACCEPTED)
             await asyncio.sleep(0)
-        assert all(turn.done() for turn in turns)
+        assert all(turn.done() for turn in waiters)
         assert limiter.waiting == 0
 
     run(main())
@@ -67,12 +67,12 @@ def test_never_more_are_open_than_may_be() -> None:
 
         async def call() -> None:
             nonlocal is_open, most
-            began = await limiter.turn()
+            began = await limiter.acquire()
             is_open += 1
             most = max(most, is_open)
             await asyncio.sleep(0.1)
             is_open -= 1
-            limiter.done(began, Answer.LET_IN)
+            limiter.done(began, RateFeedback.ACCEPTED)
 
         await asyncio.gather(*(call() for _ in range(200)))
         assert most == 2
@@ -87,9 +87,9 @@ def test_once_throttled_calls_are_begun_evenly_and_in_order() -> None:
         begun: list[tuple[int, float]] = []
 
         async def call(number: int) -> None:
-            began = await limiter.turn()
+            began = await limiter.acquire()
             begun.append((number, began))
-            limiter.done(began, Answer.LET_IN)
+            limiter.done(began, RateFeedback.ACCEPTED)
 
         await asyncio.gather(*(call(number) for number in range(6)))
         assert [number for number, _ in begun] == list(range(6))
@@ -106,7 +106,7 @@ def test_a_repeat_stands_at_the_front() -> None:
         order: list[str] = []
 
         async def call(name: str, *, again: bool) -> None:
-            limiter.done(await limiter.turn(after=HELD_BACK if again else None), Answer.LET_IN)
+            limiter.done(await limiter.acquire(after=HELD_BACK if again else None), RateFeedback.ACCEPTED)
             order.append(name)
 
         await asyncio.gather(
@@ -123,19 +123,19 @@ def test_who_is_interrupted_leaves_the_line_and_no_turn_is_lost(ended: int) -> N
         limiter = Limiter(most_open=64)
         await throttle(limiter)
         waits = [Waiting() for _ in range(3)]
-        turns = [asyncio.ensure_future(limiter.turn(wait)) for wait in waits]
+        waiters = [asyncio.ensure_future(limiter.acquire(wait)) for wait in waits]
         await asyncio.sleep(0)
         waits[ended].end()
         with pytest.raises(Gone):
-            await turns[ended]
+            await waiters[ended]
         assert limiter.waiting == 2
-        await asyncio.gather(*(turn for place, turn in enumerate(turns) if place != ended))
+        await asyncio.gather(*(turn for place, turn in enumerate(waiters) if place != ended))
         return asyncio.get_running_loop().time()
 
     async def undisturbed() -> float:
         limiter = Limiter(most_open=64)
         await throttle(limiter)
-        await asyncio.gather(limiter.turn(), limiter.turn())
+        await asyncio.gather(limiter.acquire(), limiter.acquire())
         return asyncio.get_running_loop().time()
 
     assert run(main()) == pytest.approx(run(undisturbed()))
@@ -145,9 +145,9 @@ def test_a_turn_that_comes_too_late_goes_to_the_next() -> None:
     async def main() -> float:
         limiter = Limiter(most_open=1)
         await throttle(limiter)
-        gone = asyncio.ensure_future(limiter.turn(TooLate()))
+        gone = asyncio.ensure_future(limiter.acquire(TooLate()))
         await asyncio.sleep(0)
-        next_one = asyncio.ensure_future(limiter.turn())
+        next_one = asyncio.ensure_future(limiter.acquire())
         with pytest.raises(Gone):
             await gone
         at = asyncio.get_running_loop().time()
@@ -162,14 +162,14 @@ def test_thousands_may_leave_at_once() -> None:
         limiter = Limiter(most_open=64)
         await throttle(limiter)
         waits = [Waiting() for _ in range(20_000)]
-        turns = [asyncio.ensure_future(limiter.turn(wait)) for wait in waits]
+        waiters = [asyncio.ensure_future(limiter.acquire(wait)) for wait in waits]
         await asyncio.sleep(0)
         for wait in waits:
             wait.end()
-        answers = await asyncio.gather(*turns, return_exceptions=True)
+        answers = await asyncio.gather(*waiters, return_exceptions=True)
         assert {type(answer) for answer in answers} == {Gone}
         assert limiter.waiting == 0
-        await limiter.turn()
+        await limiter.acquire()
 
     run(main())
 
@@ -180,7 +180,7 @@ def test_long_after_the_last_throttle_there_is_no_limit_again() -> None:
         await throttle(limiter)
         assert limiter.rate is not None
         await asyncio.sleep(600)
-        limiter.done(await limiter.turn(), Answer.LET_IN)
+        limiter.done(await limiter.acquire(), RateFeedback.ACCEPTED)
         assert limiter.rate is None
 
     run(main())

@@ -208,4 +208,4 @@ async def test_who_is_cancelled_is_cancelled(clients_at: Open) -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await caller.limiters["GetCustomModelDeployment"].turn()
+        await caller.limiters["GetCustomModelDeployment"].acquire()

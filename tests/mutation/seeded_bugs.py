@@ -172,13 +172,13 @@ SEEDED_BUGS = (
     SeededBug(
         "a release of the last life",
         "slipway.worker.runtime.worker",
-        "if self._is_last_receive(lease) or self._has_counts(lease, after):",
-        "if self._has_counts(lease, after):",
+        "if self._is_last_receive(lease) or self._must_keep_failure_counts(lease, after):",
+        "if self._must_keep_failure_counts(lease, after):",
     ),
     SeededBug(
         "a duplicate of the last life is held on to",
         "slipway.worker.queue.leases",
-        "                    held.interrupt(TooLongHeld)  # if this",
+        "                    held.interrupt(ContinuationDue)  # if this",
         "                    pass  # if this",
     ),
     SeededBug(
@@ -362,7 +362,10 @@ SEEDED_BUGS = (
         "        if False:\n",
     ),
     SeededBug(
-        "sweeps keep no distance", "slipway.worker.scheduling.watcher", "self._began + self._interval / 5", "self._began"
+        "sweeps keep no distance",
+        "slipway.worker.scheduling.watcher",
+        "self._sweep_started_at + self._interval / 5",
+        "self._sweep_started_at",
     ),
     SeededBug(
         "a rollback forgets the former model",
@@ -671,7 +674,7 @@ class _Finder:
 
 
 def bugged(bug: SeededBug, source: str) -> str:
-    """Answer a module's source with the bug in it."""
+    """Return a module's source with the bug in it."""
     if source.count(bug.old) != 1:
         raise Rotten(f"{bug.name}: {source.count(bug.old)} times in {bug.module}: {bug.old!r}")
     return source.replace(bug.old, bug.new)
@@ -723,7 +726,7 @@ def catch_apart(name: str, known: str | None = None) -> str | None:
 
 
 def catch_all(*, is_anew: bool = False, at_once: int = 2) -> dict[str, str | None]:
-    """Answer what catches each bug: where it is known to be caught if it still is, else by looking anew."""
+    """Return what catches each bug: where it is known to be caught if it still is, else by looking anew."""
     known: dict[str, str | None] = json.loads(RECORD.read_text()) if RECORD.exists() else {}
 
     def one(name: str) -> str | None:

@@ -33,7 +33,7 @@ from slipway.local.bedrock_account import StandInDeployment
 from slipway.local.behaviour import Behaviour
 from slipway.local.stack import LocalAws
 from slipway.settings.fields import variable
-from slipway.worker.kernel.interrupts import rest
+from slipway.worker.kernel.interrupts import sleep_unless_set
 from tests.e2e.daemons import MODEL, Daemon, Results, a_request, listening
 
 T = TypeVar("T")
@@ -312,7 +312,7 @@ class Run:
         ends = time.monotonic() + self.plan.minutes * 60
         turn = 0
         while (left := ends - time.monotonic()) > 0:
-            await rest(min(left, self.plan.rolling_seconds), unless=self._is_quiet)
+            await sleep_unless_set(min(left, self.plan.rolling_seconds), unless=self._is_quiet)
             replicas[turn % len(replicas)].restart.set()
             turn += 1
 
@@ -325,7 +325,7 @@ class Run:
                 empty = 0
                 while empty < LOOKS:  # what the dead have sent may yet arrive
                     empty = 0 if any([sum(await _counts(sqs, url)) for url in queues]) else empty + 1
-                    await rest(1.0, unless=asyncio.Event())
+                    await sleep_unless_set(1.0, unless=asyncio.Event())
         except TimeoutError:
             held = [await replica.daemon.ask("/requests") for replica in replicas if replica.daemon is not None]
             self.violated(f"liveness: quiet for {self.plan.quiet_seconds:.0f} s, and still not done: {held}")
@@ -416,7 +416,7 @@ class _Replica:
                 self._send(daemon, kind, point)
                 return None
             self._send(daemon, kind, point)
-            await rest(self._rng.uniform(*self._plan.stopped_seconds), unless=self.over)
+            await sleep_unless_set(self._rng.uniform(*self._plan.stopped_seconds), unless=self.over)
             daemon.process.send_signal(signal.SIGCONT)
         await _first_of(self.over.wait(), self.again.wait(), daemon.process.wait())
         if self._has_ended(daemon):
@@ -429,14 +429,14 @@ class _Replica:
     async def _reach(self, point: str, daemon: Daemon) -> str:
         """Wait for a point of this daemon's life; answer it, or that the time was up before."""
         if point == STARTING:
-            await rest(self._rng.uniform(0.0, self._plan.longest_life), unless=self.over)
+            await sleep_unless_set(self._rng.uniform(0.0, self._plan.longest_life), unless=self.over)
             return point
         await _first_of(daemon.until(lambda: bool(daemon.lines("daemon.started"))), daemon.process.wait())
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * self._plan.longest_life):
                 match point:
                     case "some time":
-                        await rest(self._rng.uniform(0.0, self._plan.longest_life), unless=self.over)
+                        await sleep_unless_set(self._rng.uniform(0.0, self._plan.longest_life), unless=self.over)
                     case "middle of a batch":
                         count = self._rng.randrange(2, 30)
                         await daemon.until(lambda: len(daemon.entries) >= count)

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from slipway.aws.adapters.bedrock import Bedrock
 from slipway.aws.adapters.clock import AwsClock
 from slipway.aws.adapters.error_translation import translate_document
-from slipway.aws.adapters.retry import Caller, Wait, simply
+from slipway.aws.adapters.retry import Caller, Wait, wait_uninterrupted
 from slipway.aws.sdk.transport import read_timestamp
 from slipway.core.bedrock import Created, Page, Status
 from slipway.core.call_errors import CallFailed
@@ -304,7 +304,7 @@ class WatchedBedrock(Bedrock):
         description: str | None,
         tags: Sequence[tuple[str, str]],
         token: str,
-        wait: Wait = simply,
+        wait: Wait = wait_uninterrupted,
     ) -> Created:
         """Begin a deployment."""
         self._fake.holds[token] = getattr(wait, "__self__", None)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Final
 
-from slipway.aws.adapters.retry import Wait, simply
+from slipway.aws.adapters.retry import Wait, wait_uninterrupted
 from slipway.core.bedrock import Created
 from slipway.core.lifecycle.tags import UPDATE_TAG
 from slipway.core.sqs.messages import CONTINUATION, AnyAttribute, Message, Outgoing
@@ -118,12 +118,12 @@ def _former(tags: Mapping[str, str]) -> dict[str, str]:
 class FormerBedrock(WatchedBedrock):
     """Bedrock as a replica of the former version uses it."""
 
-    async def tags(self, arn: str, *, wait: Wait = simply) -> dict[str, str] | None:
+    async def tags(self, arn: str, *, wait: Wait = wait_uninterrupted) -> dict[str, str] | None:
         """Return a deployment's tags."""
         tags = await super().tags(arn, wait=wait)
         return None if tags is None else _former(tags)
 
-    async def tag(self, arn: str, tags: Mapping[str, str], *, wait: Wait = simply) -> None:
+    async def tag(self, arn: str, tags: Mapping[str, str], *, wait: Wait = wait_uninterrupted) -> None:
         """Write tags on a deployment."""
         await super().tag(arn, _former(tags), wait=wait)
 
@@ -131,7 +131,7 @@ class FormerBedrock(WatchedBedrock):
 class NextBedrock(WatchedBedrock):
     """Bedrock as a replica of the next version uses it."""
 
-    async def tag(self, arn: str, tags: Mapping[str, str], *, wait: Wait = simply) -> None:
+    async def tag(self, arn: str, tags: Mapping[str, str], *, wait: Wait = wait_uninterrupted) -> None:
         """Write tags on a deployment."""
         await super().tag(arn, _update_tag(tags, lambda words: [*words, UNKNOWN_WORD]), wait=wait)
 
@@ -143,7 +143,7 @@ class NextBedrock(WatchedBedrock):
         description: str | None,
         tags: Sequence[tuple[str, str]],
         token: str,
-        wait: Wait = simply,
+        wait: Wait = wait_uninterrupted,
     ) -> Created:
         """Begin a deployment."""
         more = [*tags, UNKNOWN_TAG]

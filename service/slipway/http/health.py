@@ -210,7 +210,7 @@ def _target_facts(slipway: Worker) -> list[TargetFacts]:
 
 
 def _facts_of(runtime: TargetRuntime, waits: Counter[Reason], deletes: int, denial: str) -> TargetFacts:
-    slots, failure, target = runtime.slots, runtime.watcher.trouble, runtime.target
+    slots, failure, target = runtime.slots, runtime.watcher.last_failure, runtime.target
     held_back = slots.waiting if slots.why()[0] is Reason.THROTTLED else 0
     return TargetFacts(
         name=target.name,

@@ -70,7 +70,7 @@ def _call_rate(operation: str, target: str | None, rate: float | None, waiting: 
 
 
 def _of_site(site: TargetRuntime) -> dict[str, object]:
-    slots, trouble, quota = site.slots, site.watcher.trouble, site.slots.quota
+    slots, trouble, quota = site.slots, site.watcher.last_failure, site.slots.quota
     counts = slots.known_counts()
     return {
         "slots": {
@@ -105,7 +105,7 @@ def request_status(lease: Lease, slipway: Worker, place: int | None) -> RequestS
     site = slipway.runtime_of(lease)
     created_at = site.watcher.created_at(lease.arn) if lease.arn else None
     passed = None if created_at is None else lease.now() - created_at
-    if why in _SWEPT and (trouble := site.watcher.trouble) is not None:
+    if why in _SWEPT and (trouble := site.watcher.last_failure) is not None:
         why, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
     elif why is Reason.NO_SLOT:
         why, text = site.slots.why()  # as it is now, not as it was when the wait began

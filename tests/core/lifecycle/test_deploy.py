@@ -72,8 +72,8 @@ def a_failure(kind: type[CallFailed], text: str = "") -> CallFailed:
     return kind("CreateCustomModelDeployment", "SomeException", text)
 
 
-def step_after(attempt: Created | CallFailed, **more: object) -> object:
-    return decide(REQUEST, DeployFacts().after_create(attempt))
+def step_after(create_result: Created | CallFailed, **more: object) -> object:
+    return decide(REQUEST, DeployFacts().after_create(create_result))
 
 
 def test_a_first_delivery_creates_at_once() -> None:
@@ -490,7 +490,7 @@ def check_end(facts: DeployFacts, step: object) -> None:
             assert decisions.failure in str(outcome.message)
         else:
             named = {Reason.NAME_CONFLICT, Reason.ALREADY_EXISTS, Reason.SUPERSEDED}
-            assert outcome.reason in named or isinstance(facts.attempt, Refused | ResourceMissing | Conflicting)
+            assert outcome.reason in named or isinstance(facts.create_result, Refused | ResourceMissing | Conflicting)
         if (
             isinstance(observation, Found)
             and observation.slipway_tags.request is None
@@ -516,7 +516,7 @@ def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> N
     for (
         request,
         observation,
-        attempt,
+        create_result,
         model,
         in_doubt,
         refusals,
@@ -526,7 +526,7 @@ def test_every_combination_of_facts_has_an_answer_that_keeps_the_promises() -> N
     ) in combinations:
         facts = DeployFacts(
             observation,
-            attempt,
+            create_result,
             model,
             in_doubt,
             refusals,

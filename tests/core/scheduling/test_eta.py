@@ -9,22 +9,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipway.core.scheduling.eta import SHARE_OVERDUE, forecast, rest
+from slipway.core.scheduling.eta import SHARE_OVERDUE, forecast, remaining_seconds
 
 SECONDS = st.floats(0.0, 10_000.0)
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:
-    assert rest([], 10.0) is None
+    assert remaining_seconds([], 10.0) is None
     assert forecast([], [10.0], 0, 2) is None, "no creation has ended yet"
     assert forecast([600.0], [10.0], 0, 0) is None, "it is not the creations that fill the account"
 
 
 def test_a_creation_is_expected_to_take_as_long_as_those_before() -> None:
-    assert rest([500.0, 600.0, 700.0], 0.0) == 600.0
-    assert rest([500.0, 600.0, 700.0], 550.0) == 100.0
-    assert rest([500.0, 600.0, 700.0], 690.0) == 10.0
-    assert rest([500.0, 600.0, 700.0], 1000.0) == 1000.0 * SHARE_OVERDUE
+    assert remaining_seconds([500.0, 600.0, 700.0], 0.0) == 600.0
+    assert remaining_seconds([500.0, 600.0, 700.0], 550.0) == 100.0
+    assert remaining_seconds([500.0, 600.0, 700.0], 690.0) == 10.0
+    assert remaining_seconds([500.0, 600.0, 700.0], 1000.0) == 1000.0 * SHARE_OVERDUE
 
 
 def test_slots_fall_free_as_creations_end_and_are_taken_again() -> None:
@@ -76,7 +76,7 @@ def test_where_every_creation_takes_as_long_the_estimate_is_what_comes_true(
 
 @given(st.lists(SECONDS, min_size=1, max_size=8), SECONDS, st.floats(0.0, 100.0))
 def test_as_time_passes_the_end_is_never_expected_earlier(times: list[float], passed: float, later: float) -> None:
-    first, second = rest(times, passed), rest(times, passed + later)
+    first, second = remaining_seconds(times, passed), remaining_seconds(times, passed + later)
     assert first is not None
     assert second is not None
     assert first >= 0

@@ -11,7 +11,7 @@ import pytest
 
 from slipway.core.sqs import continuations
 from slipway.core.sqs.messages import Message, QueueTraits
-from slipway.worker.kernel.interrupts import LeaseLost, TooLongHeld
+from slipway.worker.kernel.interrupts import ContinuationDue, LeaseLost
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.telemetry import Counters
 from slipway.worker.queue.intake import BUSY_POLL_SECONDS, Intake
@@ -186,7 +186,7 @@ def test_before_the_twelve_hours_of_sqs_a_hold_is_told() -> None:
         bench = Bench()
         bench.sqs.put("{}")
         await asyncio.sleep(1)
-        with pytest.raises(TooLongHeld):
+        with pytest.raises(ContinuationDue):
             await bench.holds[0].pause(12 * 3600)
         assert bench.holds[0].now() - bench.holds[0].message.received_at == pytest.approx(LONGEST_HOLD_SECONDS, abs=15)
         await bench.end()
@@ -258,7 +258,7 @@ def test_a_long_lease_is_kept_up_to_the_limit_of_sqs_and_never_lost(hours: int) 
         bench.sqs.put("{}")
         await asyncio.sleep(LONGEST_HOLD_SECONDS + 3000)
         (lease,) = bench.holds
-        with pytest.raises(TooLongHeld):
+        with pytest.raises(ContinuationDue):
             lease.check()
         assert not lease.is_lost
         assert bench.tally.leases_lost == 0

@@ -81,7 +81,7 @@ def test_a_list_that_does_not_end_costs_few_calls_and_hides_nothing(tokens: str,
         lists = world.wire.calls["ListCustomModelDeployments"] - before
         assert lists < 15 * took / 15.0 * 2, "no more than there are pages, with each sweep"
         watcher = world.replicas["a"].slipway.runtimes[DEFAULT].watcher
-        assert watcher.trouble is None or watcher.trouble.code == "EndlessListing"
+        assert watcher.last_failure is None or watcher.last_failure.code == "EndlessListing"
         await world.stop()
 
     run(main())

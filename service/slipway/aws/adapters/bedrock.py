@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from slipway.aws.adapters.clock import AwsClock
-from slipway.aws.adapters.retry import ONLY_IF_NOT_APPLIED, Caller, Wait, simply
+from slipway.aws.adapters.retry import ONLY_IF_NOT_APPLIED, Caller, Wait, wait_uninterrupted
 from slipway.aws.adapters.serialization import Parsed, objects_of, text_of, unreadable
 from slipway.core.bedrock import (
     Created,
@@ -57,7 +57,7 @@ class Bedrock:
         description: str | None,
         tags: Sequence[tuple[str, str]],
         token: str,
-        wait: Wait = simply,
+        wait: Wait = wait_uninterrupted,
     ) -> Created:
         """Create a deployment. Retried only if it was certainly not applied, with the same token.
 
@@ -80,7 +80,7 @@ class Bedrock:
 
         return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait)
 
-    async def get(self, identifier: str, *, wait: Wait = simply) -> Deployment | None:
+    async def get(self, identifier: str, *, wait: Wait = wait_uninterrupted) -> Deployment | None:
         """Return a deployment by name or ARN; None if it does not exist."""
         operation = "GetCustomModelDeployment"
 
@@ -93,7 +93,7 @@ class Bedrock:
         except ResourceMissing:
             return None
 
-    async def tags(self, arn: str, *, wait: Wait = simply) -> dict[str, str] | None:
+    async def tags(self, arn: str, *, wait: Wait = wait_uninterrupted) -> dict[str, str] | None:
         """Return a deployment's tags; None if it does not exist."""
         operation = "ListTagsForResource"
 
@@ -109,7 +109,7 @@ class Bedrock:
         except ResourceMissing:
             return None
 
-    async def delete(self, arn: str, *, wait: Wait = simply) -> None:
+    async def delete(self, arn: str, *, wait: Wait = wait_uninterrupted) -> None:
         """Delete a deployment. It is gone only when Get no longer finds it. Safe to repeat.
 
         Raises `ResourceMissing` if it does not exist, and `Conflicting` while it is being created or updated.
@@ -121,7 +121,7 @@ class Bedrock:
         operation = "DeleteCustomModelDeployment"
         await self._call(operation, send, wait=wait)
 
-    async def update(self, arn: str, model_arn: str, *, wait: Wait = simply) -> None:
+    async def update(self, arn: str, model_arn: str, *, wait: Wait = wait_uninterrupted) -> None:
         """Start the update of a deployment to another model. Safe to repeat.
 
         Raises `ResourceMissing` if the deployment or the model does not exist, and `Refused` also while it is being updated.
@@ -133,7 +133,7 @@ class Bedrock:
         operation = "UpdateCustomModelDeployment"
         await self._call(operation, send, wait=wait)
 
-    async def tag(self, arn: str, tags: Mapping[str, str], *, wait: Wait = simply) -> None:
+    async def tag(self, arn: str, tags: Mapping[str, str], *, wait: Wait = wait_uninterrupted) -> None:
         """Write tags, replacing those with the same keys. Safe to repeat."""
         said = [{"key": key, "value": value} for key, value in tags.items()]
 
@@ -143,7 +143,7 @@ class Bedrock:
         operation = "TagResource"
         await self._call(operation, send, wait=wait)
 
-    async def converse(self, arn: str, prompt: str, max_tokens: int, *, wait: Wait = simply) -> str:
+    async def converse(self, arn: str, prompt: str, max_tokens: int, *, wait: Wait = wait_uninterrupted) -> str:
         """Send a prompt to a deployment and return its answer. The first call opens a client of its own.
 
         Raises `Conflicting` while the deployment is not ready.
@@ -170,7 +170,7 @@ class Bedrock:
 
         return await self._call(operation, send, repeat=ONLY_IF_NOT_APPLIED, wait=wait, call_timeout=CONVERSE_SECONDS)
 
-    async def model_state(self, model_arn: str, *, wait: Wait = simply) -> ModelState:
+    async def model_state(self, model_arn: str, *, wait: Wait = wait_uninterrupted) -> ModelState:
         """Return the state of a custom model. A model without a status, as older ones, is Active."""
         operation = "GetCustomModel"
 
@@ -185,7 +185,7 @@ class Bedrock:
         except ResourceMissing:
             return ModelState.MISSING
 
-    async def job(self, identifier: str, *, wait: Wait = simply) -> CustomizationJob | None:
+    async def job(self, identifier: str, *, wait: Wait = wait_uninterrupted) -> CustomizationJob | None:
         """Return a customization job by ARN or name; None if it does not exist."""
         operation = "GetModelCustomizationJob"
 

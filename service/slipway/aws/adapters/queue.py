@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from slipway.aws.adapters.clock import AwsClock
-from slipway.aws.adapters.retry import NEVER, Caller, Wait, simply
+from slipway.aws.adapters.retry import NEVER, Caller, Wait, wait_uninterrupted
 from slipway.aws.adapters.serialization import (
     Parsed,
     batch_of,
@@ -72,7 +72,9 @@ class Queue:
         self.clock = clock or AwsClock(time.time)
         self._dead_letter_url: str | None = None
 
-    async def receive(self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait = simply) -> list[Message]:
+    async def receive(
+        self, limit: int, *, wait_seconds: int, attempt: str | None, wait: Wait = wait_uninterrupted
+    ) -> list[Message]:
         """Return at most `limit` (1 to 10) messages, after a long poll of `wait_seconds` for the first.
 
         Each is held for the visibility timeout. Not repeated here, and its turn is waited for through `wait`, so that who

@@ -42,29 +42,29 @@ class Wait(Protocol):
         """Return the future's result."""
 
 
-async def simply(future: asyncio.Future[T], _: CallFailed, /) -> T:
+async def wait_uninterrupted(future: asyncio.Future[T], _: CallFailed, /) -> T:
     """Await a future: a `Wait` that is never interrupted."""
     return await future
 
 
-class Answer(Enum):
+class RateFeedback(Enum):
     """Result of a call for the rate limit."""
 
-    LET_IN = "let in"
-    TOO_FAST = "too fast"
-    SILENCE = "silence"
+    ACCEPTED = "accepted"
+    THROTTLED = "throttled"
+    NO_RESPONSE = "no response"
     """No response: no information."""
 
 
 class Limiter:
-    """The rate limiter of one operation. After `turn`, the caller must call `done` when the call has ended."""
+    """The rate limiter of one operation. After `acquire`, the caller must call `done` when the call has ended."""
 
     def __init__(self, most_open: int) -> None:
         self._most_open = most_open
         self._open = 0
         self._pace: RateState = Unlimited()
         self._repeats: OrderedDict[asyncio.Future[None], None] = OrderedDict()
-        self._line: OrderedDict[asyncio.Future[None], None] = OrderedDict()
+        self._waiting: OrderedDict[asyncio.Future[None], None] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -75,38 +75,38 @@ class Limiter:
     @property
     def waiting(self) -> int:
         """Return the number of waiting calls."""
-        return len(self._line) + len(self._repeats)
+        return len(self._waiting) + len(self._repeats)
 
-    async def turn(self, wait: Wait = simply, *, after: CallFailed | None = None) -> float:
+    async def acquire(self, wait: Wait = wait_uninterrupted, *, after: CallFailed | None = None) -> float:
         """Wait until a call may start, and return the time by the loop's clock. With `after`, a retry goes first.
 
-        Errors of `wait` are passed on; the call then leaves the queue, and the next one takes its turn.
+        Exceptions of `wait` are raised; the call then leaves the queue, and the next one may start.
         """
         loop = asyncio.get_running_loop()
         if not self.waiting and self._has_room() and self._pace.ready_at(now := loop.time()) <= now:
             return self._begin(now, waited=False)
-        line = self._line if after is None else self._repeats
-        place: asyncio.Future[None] = loop.create_future()
-        line[place] = None
+        queue = self._waiting if after is None else self._repeats
+        waiter: asyncio.Future[None] = loop.create_future()
+        queue[waiter] = None
         self._admit()
         try:
-            await wait(place, after or HELD_BACK)
+            await wait(waiter, after or HELD_BACK)
         except BaseException:
-            if place.done() and not place.cancelled() and place.exception() is None:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._open -= 1
                 self._pace = self._pace.after_unused()
-            line.pop(place, None)
-            place.cancel()
+            queue.pop(waiter, None)
+            waiter.cancel()
             self._admit()
             raise
         return loop.time()
 
-    def done(self, began: float, answer: Answer) -> None:
+    def done(self, began: float, answer: RateFeedback) -> None:
         """Record the result of a call that started at `began`."""
         self._open -= 1
-        if answer is Answer.LET_IN:
+        if answer is RateFeedback.ACCEPTED:
             self._pace = self._pace.after_accepted(asyncio.get_running_loop().time())
-        elif answer is Answer.TOO_FAST:
+        elif answer is RateFeedback.THROTTLED:
             self._pace = self._pace.after_throttled(asyncio.get_running_loop().time(), began)
         if self.waiting:
             self._admit()
@@ -121,24 +121,24 @@ class Limiter:
 
     def _admit(self) -> None:
         loop = asyncio.get_running_loop()
-        while (place := self._first()) is not None and self._has_room():
+        while (waiter := self._first()) is not None and self._has_room():
             now = loop.time()
             ready_at = self._pace.ready_at(now)
             if ready_at > now + TIMER_SECONDS:
                 self._admit_at(ready_at)
                 return
-            (self._repeats if place in self._repeats else self._line).pop(place)
+            (self._repeats if waiter in self._repeats else self._waiting).pop(waiter)
             self._begin(now, waited=True)
-            place.set_result(None)
+            waiter.set_result(None)
 
     def _first(self) -> asyncio.Future[None] | None:
         """Return the next waiting call that was not interrupted."""
-        for line in (self._repeats, self._line):
-            while line:
-                place = next(iter(line))
-                if not place.done():
-                    return place
-                del line[place]
+        for queue in (self._repeats, self._waiting):
+            while queue:
+                waiter = next(iter(queue))
+                if not waiter.done():
+                    return waiter
+                del queue[waiter]
         return None
 
     def _admit_at(self, time: float) -> None:
@@ -172,7 +172,7 @@ log = structlog.get_logger()
 class Caller:
     """Makes the calls of one client. `most_open` bounds the open calls of one operation.
 
-    `call_timeout` is in seconds and bounds an attempt from its turn to its last byte: aiobotocore itself has no
+    `call_timeout` is in seconds and bounds an attempt from its start to its last byte: aiobotocore itself has no
     time-out for a body that trickles, nor for a connection from the pool.
     """
 
@@ -198,7 +198,7 @@ class Caller:
         send: Callable[[], Awaitable[T]],
         *,
         repeat: Repeat = SAFE_TO_REPEAT,
-        wait: Wait = simply,
+        wait: Wait = wait_uninterrupted,
         call_timeout: float | None = None,
     ) -> T:
         """Return the result of `send`, which makes one attempt and reads the response. Can be interrupted through `wait`.
@@ -272,13 +272,13 @@ class _Attempt:
         """The failure of the last attempt."""
 
     async def make(self, send: Callable[[], Awaitable[T]]) -> T | CallFailed:
-        """Attempt the call once, and return its answer or its failure. Between the turn and sending nothing is awaited."""
-        began = await self._limiter.turn(self._wait, after=self.failed)
-        outcome = Answer.SILENCE
+        """Attempt the call once, and return its result or its failure. Nothing is awaited between `acquire` and sending."""
+        began = await self._limiter.acquire(self._wait, after=self.failed)
+        outcome = RateFeedback.NO_RESPONSE
         try:
             async with asyncio.timeout(self._timeout):
                 answer = await send()
-            outcome = Answer.LET_IN
+            outcome = RateFeedback.ACCEPTED
         except Exception as exc:
             failed = translate(self._operation, exc)
             if failed is None:
@@ -286,9 +286,9 @@ class _Attempt:
                 raise
             self.failed = failed
             if is_too_fast(failed):
-                outcome = Answer.TOO_FAST
+                outcome = RateFeedback.THROTTLED
             elif not failed.may_have_applied:
-                outcome = Answer.LET_IN
+                outcome = RateFeedback.ACCEPTED
             self._tally[self._operation, type(failed).__name__] += 1
             if failed is not exc:
                 failed.__cause__ = exc

@@ -133,7 +133,7 @@ def decide(request: Deploy, facts: DeployFacts) -> Step:
             return _on_delete_result(facts.delete_result)
     if facts.lost_arn is not None:
         return _on_lost(facts, facts.lost_arn)
-    match facts.attempt:
+    match facts.create_result:
         case Created(arn=arn, at=at):
             return Watch(arn, at)
         case None | QuotaFull():
@@ -142,7 +142,7 @@ def decide(request: Deploy, facts: DeployFacts) -> Step:
             return _on_refusal(request, facts, failed)
         case CallFailed() as failed:
             return Pause(reason_for(failed), str(failed))
-    assert_never(facts.attempt)
+    assert_never(facts.create_result)
 
 
 def _is_of_former_version(request: Deploy, facts: DeployFacts, tags: DeploymentTags) -> bool:
@@ -419,7 +419,7 @@ class DeployFacts:
 
     observation: Observation = None
     """The last observation; None if there was none, or it is stale."""
-    attempt: Created | CallFailed | None = None
+    create_result: Created | CallFailed | None = None
     model: ModelState | None = None
     in_doubt: bool = False
     """A deployment may exist that was not observed: this is a redelivery, or a create may have been applied."""
@@ -448,21 +448,21 @@ class DeployFacts:
     is_receipt_proven: bool = False
     """`received` comes from SQS or from Slipway: no other sender can have chosen it."""
 
-    def after_create(self, attempt: Created | CallFailed) -> DeployFacts:
+    def after_create(self, create_result: Created | CallFailed) -> DeployFacts:
         """Return the facts after a create call. It makes every observation stale."""
-        is_unknown = isinstance(attempt, CallFailed) and attempt.may_have_applied
-        is_refused = isinstance(attempt, Refused | ResourceMissing | Conflicting)
-        is_failure = isinstance(attempt, CallFailed) and not isinstance(attempt, QuotaFull)
+        is_unknown = isinstance(create_result, CallFailed) and create_result.may_have_applied
+        is_refused = isinstance(create_result, Refused | ResourceMissing | Conflicting)
+        is_failure = isinstance(create_result, CallFailed) and not isinstance(create_result, QuotaFull)
         return replace(
             self,
             observation=None,
-            attempt=attempt,
+            create_result=create_result,
             delete_result=None,
             model=None,
             in_doubt=self.in_doubt or is_unknown,
             refusals=self.refusals + is_refused,
             failures=self.failures + 1 if is_failure else 0,
-            created_by_this_delivery=isinstance(attempt, Created),
+            created_by_this_delivery=isinstance(create_result, Created),
         )
 
     def after_observation(self, observation: Found | NotFound) -> DeployFacts:
@@ -479,19 +479,19 @@ class DeployFacts:
     def after_missing(self, arn: str) -> DeployFacts:
         """Return the facts if Get does not find the ARN that a create returned."""
         return replace(
-            self, observation=None, attempt=None, created_by_this_delivery=False, in_doubt=True, lost_arn=arn, misses=0
+            self, observation=None, create_result=None, created_by_this_delivery=False, in_doubt=True, lost_arn=arn, misses=0
         )
 
     def after_spent_token(self) -> DeployFacts:
         """Return the facts after a client token was given up: the next create uses the next one."""
         return replace(
-            self, attempt=None, model=None, in_doubt=True, lost_arn=None, refusals=0, spent_tokens=self.spent_tokens + 1
+            self, create_result=None, model=None, in_doubt=True, lost_arn=None, refusals=0, spent_tokens=self.spent_tokens + 1
         )
 
     def after_delete_call(self, delete_result: DeleteSent | CallFailed) -> DeployFacts:
         """Return the facts after a delete call. It makes every observation stale."""
         return replace(
-            self, observation=None, attempt=None, delete_result=delete_result, in_doubt=True, failures=self.failures + 1
+            self, observation=None, create_result=None, delete_result=delete_result, in_doubt=True, failures=self.failures + 1
         )
 
     def after_test(self, smoke_result: SmokeTestResult) -> DeployFacts:
@@ -511,11 +511,11 @@ class DeployFacts:
         """Return the facts after a pause: observe and act again. The counts stay."""
         is_model_proven = self.is_model_proven or self.model is ModelState.ACTIVE
         # The failure of a create or delete was counted when it failed.
-        failures = self.failures + (self.attempt is None and self.delete_result is None)
+        failures = self.failures + (self.create_result is None and self.delete_result is None)
         return replace(
             self,
             observation=None,
-            attempt=None,
+            create_result=None,
             delete_result=None,
             model=None,
             is_model_proven=is_model_proven,

@@ -116,7 +116,7 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
-class Postpone:
+class DelayPublication:
     """The outcome cannot be published now: continue later in a new message, which is delayed."""
 
 
@@ -135,4 +135,4 @@ class Abandon:
     """The lease is lost, another consumer may have the message: do nothing."""
 
 
-Settlement = Done | Release | Postpone | Continue | Abandon
+Settlement = Done | Release | DelayPublication | Continue | Abandon

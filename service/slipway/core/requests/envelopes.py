@@ -233,7 +233,7 @@ class PipelineStopping(Exception):
             name=name,
             timeout=DEFAULT_CANCEL_SECONDS,
             delete=True,
-            step=self.callback_token,
+            pipeline_step_token=self.callback_token,
             owner=owner,
         )
 

@@ -197,7 +197,7 @@ class Cancel(Request):
 
     delete: bool = False
     """Also delete the deployment that the other request created."""
-    step: str | None = field(default=None, repr=False)
+    pipeline_step_token: str | None = field(default=None, repr=False)
     """Callback token of the pipeline step that is being stopped. The request with this token is cancelled; `name` is ignored.
     """
 
@@ -205,7 +205,11 @@ class Cancel(Request):
         """Return whether this cancels the request. Whether the sender may do that: see `permissions.may_cancel`."""
         if isinstance(request, Cancel):
             return False
-        return request.request_id == self.name if self.step is None else request.reply_target.callback_token == self.step
+        return (
+            request.request_id == self.name
+            if self.pipeline_step_token is None
+            else request.reply_target.callback_token == self.pipeline_step_token
+        )
 
 
 AnyRequest = Deploy | Update | Delete | Cancel

@@ -48,7 +48,7 @@ class SlotForecast:
         return self.free_in[index] + rounds * self.typical
 
 
-def rest(times: Sequence[float], passed: float) -> float | None:
+def remaining_seconds(times: Sequence[float], passed: float) -> float | None:
     """Return the expected remaining seconds of a creation; None before the first creation has ended."""
     if not times:
         return None
@@ -65,7 +65,7 @@ def forecast(times: Sequence[float], passed: Iterable[float], others: int, limit
     if not times or limit < 1:
         return None
     typical = median(times)
-    ends = [rest(times, seconds) or 0.0 for seconds in passed] + [typical / 2] * others
+    ends = [remaining_seconds(times, seconds) or 0.0 for seconds in passed] + [typical / 2] * others
     ends = sorted([*ends, *[0.0] * (limit - len(ends))])
     last = ends[-limit:]  # with more creations than the limit, the surplus must end before the first slot is free
     return SlotForecast(typical, tuple(min(end, last[0] + typical) for end in last))

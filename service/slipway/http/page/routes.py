@@ -212,7 +212,7 @@ class StatusPage:
         slipway = self._slipway
         calls = sum(count for (name, answer), count in self._calls.items() if name not in ROUTINE or answer != APPLIED)
         sites = tuple(
-            (site.slots.waiting, site.slots.counts, site.watcher.in_flight, site.watcher.trouble)
+            (site.slots.waiting, site.slots.counts, site.watcher.in_flight, site.watcher.last_failure)
             for site in slipway.runtimes.values()
         )
         return (

@@ -83,7 +83,7 @@ class CancelAction:
             text = f"no request {request.name!r} that its sender may cancel is held here, nor by whoever had this cancel before"
             return Outcome(OutcomeKind.FAILED, Reason.NOTHING_TO_CANCEL, f"{text}; it may have ended, or not been received")
         age = lease.now() - lease.delivery.first_received_at
-        self._pending[request.step or request.name] = (request, deadline)
+        self._pending[request.pipeline_step_token or request.name] = (request, deadline)
         if len(self._pending) > MOST_REMEMBERED:
             del self._pending[next(iter(self._pending))]
         longest = min(LONGEST_BACK_SECONDS, max(BACK_SECONDS, age / 2), math.ceil(left))
@@ -138,7 +138,7 @@ class CancelAction:
 
         A rejected message is ignored: a valid request may have the same id.
         """
-        if request.step is not None:
+        if request.pipeline_step_token is not None:
             return None
         ends = (story.finished for story in self._history if story.finished.request_id == request.name)
         return next((each.outcome for each in ends if each.outcome != OutcomeKind.REJECTED), None)

@@ -235,7 +235,7 @@ class DeployAction(ActionDriver[Deploy, DeployFacts, _Step]):
         last = decide(request, facts)
         if isinstance(last, Finish | SendContinuation):
             return last.outcome if isinstance(last, Finish) else last.outcome_at_deadline
-        if reason in _SWEPT and (trouble := self._watcher.trouble) is not None:
+        if reason in _SWEPT and (trouble := self._watcher.last_failure) is not None:
             reason, text = reason_for(trouble), f"{text}; the last sweep failed: {trouble}"
         elif reason is Reason.IN_CREATION and lease.arn is not None and isinstance(facts.observation, NotFound):
             reason, text = Reason.DEPLOYMENT_MISSING, f"{lease.arn} was created, and is no longer found"

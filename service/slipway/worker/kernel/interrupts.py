@@ -1,8 +1,8 @@
 """Interruptible waits: the only points at which the coroutine of a request may be interrupted.
 
 No task is cancelled. A coroutine waits through `Waits`, and an interruption ends a wait, never a call: the lease was lost, the
-daemon stops, the twelve hours of SQS are nearly over, or the request's deadline has passed. `rest` is the pause of a loop that
-belongs to no request.
+daemon stops, the twelve hours of SQS are nearly over, or the request's deadline has passed. A loop that belongs
+to no request pauses with `sleep_unless_set`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class Stopping(Interrupted):
     """The daemon shuts down: release the message."""
 
 
-class Superseded(Interrupted):
+class DuplicateMessage(Interrupted):
     """Another message continues the same request: delete this one."""
 
 
-class TooLongHeld(Interrupted):
+class ContinuationDue(Interrupted):
     """Continue in a new message: the twelve-hour limit or the last receive is near, or the failure counts must be reset."""
 
 
@@ -43,7 +43,7 @@ class Cancelled(Interrupted):
     """A cancel request applies: continue in a new message as cancelled."""
 
 
-class Postponed(Interrupted):
+class Displaced(Interrupted):
     """Return the request to the queue for a while, so that others get its place."""
 
 
@@ -54,11 +54,11 @@ class DeadlinePassed(Interrupted):
 _URGENCY: Final[tuple[type[Interrupted], ...]] = (
     LeaseLost,
     Stopping,
-    Superseded,
-    TooLongHeld,
+    DuplicateMessage,
+    ContinuationDue,
     Cancelled,
     DeadlinePassed,
-    Postponed,
+    Displaced,
 )
 
 
@@ -232,7 +232,7 @@ def complete(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-async def rest(seconds: float, unless: asyncio.Event) -> None:
+async def sleep_unless_set(seconds: float, unless: asyncio.Event) -> None:
     """Sleep, or return as soon as the event is set."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):

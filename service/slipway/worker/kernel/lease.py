@@ -14,7 +14,7 @@ from slipway.core.lifecycle.steps import reason_for
 from slipway.core.requests.models import AnyRequest, Cancel
 from slipway.core.sqs.continuations import DELETE, KEEP, Delivery
 from slipway.core.sqs.messages import Message
-from slipway.worker.kernel.interrupts import Cancelled, Deadlines, LeaseLost, Postponed, Superseded, Waits
+from slipway.worker.kernel.interrupts import Cancelled, Deadlines, Displaced, DuplicateMessage, LeaseLost, Waits
 from slipway.worker.kernel.telemetry import UNTRACED, WAIT, Trace, Tracer
 
 LONGEST_MEMORY: Final = 8
@@ -150,8 +150,8 @@ class Lease(Waits):
         """Note that the outcome is decided."""
         self.is_ending = True
         self.clear(Cancelled)
-        self.clear(Postponed)
-        self.clear(Superseded)
+        self.clear(Displaced)
+        self.clear(DuplicateMessage)
 
     def settled(self, *, as_cancelled: bool) -> None:
         """Complete the futures of `cancel`."""

@@ -21,7 +21,7 @@ from slipway.core.call_errors import CallFailed, Conflicting, Refused, ResourceM
 from slipway.core.events.callbacks import Callback, EventCopy, callbacks_for
 from slipway.core.events.publish import Publication
 from slipway.core.schema.rejection import ReplyTo
-from slipway.worker.kernel.interrupts import rest
+from slipway.worker.kernel.interrupts import sleep_unless_set
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.retry import Retries
 from slipway.worker.kernel.telemetry import REPLY, Counters
@@ -145,7 +145,7 @@ class CallbackSender:
             self._changed.clear()
             self._send_due()
             if self._beats:
-                await rest(TICK_SECONDS, unless=self._changed)
+                await sleep_unless_set(TICK_SECONDS, unless=self._changed)
             else:
                 await self._changed.wait()
         if self._under_way:

@@ -13,7 +13,7 @@ import structlog
 
 from slipway.core.call_errors import CallFailed, pause_seconds
 from slipway.core.sqs.messages import Message
-from slipway.worker.kernel.interrupts import Interrupted, Stopping, Wait, Waits, rest
+from slipway.worker.kernel.interrupts import Interrupted, Stopping, Wait, Waits, sleep_unless_set
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.telemetry import Counters
 from slipway.worker.queue.leases import Leases
@@ -211,7 +211,7 @@ class Intake:
                 return messages
             self._ended()
             self._failures += 1
-            await rest(pause_seconds(self._failures, self._rng), unless=self._stopped)
+            await sleep_unless_set(pause_seconds(self._failures, self._rng), unless=self._stopped)
         return ()
 
     def _ended(self) -> None:

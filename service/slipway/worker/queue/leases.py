@@ -19,7 +19,7 @@ from slipway.core.call_errors import CallFailed, ReceiptExpired, Refused, pause_
 from slipway.core.sqs.continuations import Delivery, hidden_seconds
 from slipway.core.sqs.messages import Message, Outgoing, QueueTraits, attribute_bytes
 from slipway.worker.kernel.batches import Batches
-from slipway.worker.kernel.interrupts import Deadlines, LeaseLost, TooLongHeld, rest
+from slipway.worker.kernel.interrupts import ContinuationDue, Deadlines, LeaseLost, sleep_unless_set
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.retry import Retries
 from slipway.worker.kernel.telemetry import Counters
@@ -105,7 +105,7 @@ class Leases:
         self._releases = Batches[Lease](self._release, linger=LINGER_SECONDS, parallel=PARALLEL_CALLS)
         self._hides = Batches(self._hide_each, linger=0.0, parallel=PARALLEL_CALLS)
         # Without linger: until it is sent, a kill costs one of the message's last receives.
-        self._finishes = Batches(queue.delete, linger=0.0, parallel=PARALLEL_CALLS)
+        self._deletes_of_previous = Batches(queue.delete, linger=0.0, parallel=PARALLEL_CALLS)
         self._sends = Batches(queue.send, linger=0.0, parallel=PARALLEL_CALLS, size=_size_of, largest=LARGEST_BATCH_BYTES)
 
     def __len__(self) -> int:
@@ -127,7 +127,7 @@ class Leases:
             if held.renew(delivery, self._lease_seconds):
                 log.info("message.duplicated", message_id=message.message_id, receive_count=message.receive_count)
                 if self._traits.should_continue(message.receive_count):
-                    held.interrupt(TooLongHeld)  # if this process died now, SQS would move it to the dead-letter queue
+                    held.interrupt(ContinuationDue)  # if this process died now, SQS would move it to the dead-letter queue
                 return None
             self.places -= held.places
         lease = self._by_message_id[message.message_id] = self.make_lease(delivery, self._lease_seconds, self._deadlines)
@@ -150,9 +150,9 @@ class Leases:
                     self._extend_if_due(lease)
                 if number % LOOKED_AFTER_AT_ONCE == 0:
                     await asyncio.sleep(0)
-            await rest(min(self._lease_seconds / 12, LONGEST_ROUND_SECONDS), unless=self._stopped)
+            await sleep_unless_set(min(self._lease_seconds / 12, LONGEST_ROUND_SECONDS), unless=self._stopped)
 
-    def shorten_shutdown(self) -> None:
+    def begin_shutdown(self) -> None:
         """Retry failing settlements only briefly: the daemon shuts down."""
         self._patience_ends = self._loop.time() + STOPPING_PATIENCE_SECONDS
 
@@ -180,12 +180,12 @@ class Leases:
             log.info("release.failed", reason=failed.code, remedy="its lease runs out by itself")
         return None
 
-    def finish(self, receipt: str) -> asyncio.Future[CallFailed | None]:
+    def delete_previous(self, receipt: str) -> asyncio.Future[CallFailed | None]:
         """Delete the previous message, in case its consumer died before it did so. Safe to repeat.
 
         The result of the future is the failure; None if SQS accepted the call.
         """
-        return self._finishes.put(receipt)
+        return self._deletes_of_previous.put(receipt)
 
     def is_leased(self, lease: Lease) -> bool:
         """Return whether the message is still leased here, under this very lease."""
@@ -248,7 +248,7 @@ class Leases:
         if now >= lease.lease_until:
             self._lost(lease, "the lease ran out before it could be extended")
         elif now - lease.taken_at >= LONGEST_HOLD_SECONDS:
-            lease.interrupt(TooLongHeld)
+            lease.interrupt(ContinuationDue)
         is_worth_it = self._extendable_until(lease, now) >= lease.lease_until + self._lease_seconds / 12
         if lease.lease_until - now <= self._lease_seconds / 2 and is_worth_it and not lease.is_extending and not lease.is_lost:
             lease.is_extending = True

@@ -13,7 +13,7 @@ import structlog
 from slipway.core.lifecycle.outcomes import Continue, Reason, Release
 from slipway.core.requests.models import AnyRequest, Deploy
 from slipway.core.sqs.continuations import MOST_DEATHS
-from slipway.worker.kernel.interrupts import Postponed
+from slipway.worker.kernel.interrupts import Displaced
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.telemetry import Counters
 from slipway.worker.queue.intake import reserved_places
@@ -152,7 +152,7 @@ class Capacity:
         """Interrupt a request that gives up its place; later requests for the same deployment are behind it from now on."""
         if lease.request is not None:
             self._remember_away(lease.request, lease, 0)
-        lease.interrupt(Postponed)
+        lease.interrupt(Displaced)
 
     def _remember_away(self, request: AnyRequest, lease: Lease, after: int) -> None:
         """Remember that a request returns after so many seconds."""

@@ -28,10 +28,10 @@ from slipway.core.events.trace_context import with_trace
 from slipway.core.lifecycle.outcomes import (
     UNSUCCESSFUL,
     Continue,
+    DelayPublication,
     Done,
     Outcome,
     OutcomeKind,
-    Postpone,
     Reason,
     Release,
     Settlement,
@@ -63,7 +63,7 @@ log = structlog.get_logger()
 
 
 class MessageProcessor:
-    """Takes each message to its settlement. `answer` is the main path."""
+    """Takes each message to its settlement. `process` is the main path."""
 
     def __init__(  # noqa: PLR0913  all that a message may need
         self,
@@ -109,7 +109,7 @@ class MessageProcessor:
         self.history = history
         self._counters = counters
 
-    async def answer(self, lease: Lease) -> Settlement:
+    async def process(self, lease: Lease) -> Settlement:
         """Process one message and return its settlement. Raises `Interrupted`, `PublishRefused` and `PublishInterrupted`."""
         try:
             request = self._admission.admit(lease.delivery, lease.delivery.first_sender)
@@ -238,7 +238,7 @@ class MessageProcessor:
         is_there = self._traits.has_dead_letter_queue and await self._send_dead_letter(lease, "Unpublishable", text)
         log.error("event.given_up", message=text, is_dead_letter=is_there)
         is_over = lease.delivery.lineage.delays >= MOST_DELAYS
-        return Done() if is_there or is_over else Postpone()
+        return Done() if is_there or is_over else DelayPublication()
 
     async def _send_dead_letter(self, lease: Lease, code: str, text: str) -> bool:
         return await self._dead_letter_sender.send_dead_letter(
@@ -264,7 +264,7 @@ class MessageProcessor:
 
     def _give_back(self, request: AnyRequest, lease: Lease, runtime: TargetRuntime) -> Settlement | None:
         """Return the settlement of a request that must not take a place now; None if it is processed now."""
-        if (seconds := seconds_until_decisions(request, lease, self._not_before(lease))) > 0:
+        if (seconds := seconds_until_executable(request, lease, self._not_before(lease))) > 0:
             if lease.delivery.decisions.cancelled is None:
                 runtime.actions.cancel_action.apply_pending_cancel(lease)
             return Release(seconds)
@@ -413,7 +413,7 @@ def times_of(lease: Lease, request: AnyRequest | None = None) -> Times:
     return Times(lease.now(), received, received + request.timeout if request else None)
 
 
-def seconds_until_decisions(request: AnyRequest, lease: Lease, not_before: float) -> int:
+def seconds_until_executable(request: AnyRequest, lease: Lease, not_before: float) -> int:
     """Return the seconds for which a message is hidden, and takes no place, until its decisions may be executed.
 
     Return 0 if a Step Functions task expects heartbeats, which are sent only for leased messages.

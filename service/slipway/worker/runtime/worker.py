@@ -17,7 +17,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from slipway.core.call_errors import CallFailed, Denied, Refused, ResourceMissing, pause_seconds
-from slipway.core.lifecycle.outcomes import Abandon, Continue, Done, Postpone, Reason, Release, Settlement
+from slipway.core.lifecycle.outcomes import Abandon, Continue, DelayPublication, Done, Reason, Release, Settlement
 from slipway.core.requests.models import Cancel
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs import continuations
@@ -37,7 +37,7 @@ from slipway.core.sqs.continuations import (
 )
 from slipway.core.sqs.messages import QueueTraits
 from slipway.worker.actions.cancel import CancelAction
-from slipway.worker.kernel.interrupts import Cancelled, LeaseLost, Postponed, Stopping, Superseded, TooLongHeld
+from slipway.worker.kernel.interrupts import Cancelled, ContinuationDue, Displaced, DuplicateMessage, LeaseLost, Stopping
 from slipway.worker.kernel.lease import Lease, TracedLease
 from slipway.worker.kernel.policy import WorkerPolicy
 from slipway.worker.kernel.telemetry import Counters, Tracer
@@ -46,7 +46,7 @@ from slipway.worker.publishing.publisher import History, Publisher, PublishInter
 from slipway.worker.queue import intake
 from slipway.worker.queue.dead_letter import DeadLetterQueue, DeadLetterSender
 from slipway.worker.queue.leases import LeaseCalls, Leases
-from slipway.worker.runtime.processor import MessageProcessor, seconds_until_decisions, times_of
+from slipway.worker.runtime.processor import MessageProcessor, seconds_until_executable, times_of
 from slipway.worker.runtime.target_runtime import TargetBedrock, TargetRuntime
 from slipway.worker.scheduling.ordering import Copies, RequestOrder
 from slipway.worker.scheduling.slots import Slots
@@ -241,7 +241,7 @@ class Worker:
         self._stop_watching()
         for each in self.queues:
             each.intake.stop()
-            each.leases.shorten_shutdown()
+            each.leases.begin_shutdown()
         for lease in held:
             lease.interrupt(Stopping)
         if is_first:
@@ -329,7 +329,7 @@ class Worker:
             if lease.refused is not None and not is_continued:
                 lease.cancelled = None
                 lease.clear(Cancelled)
-                lease.clear(TooLongHeld)
+                lease.clear(ContinuationDue)
                 settlement = await self._settlement(lease)
                 is_continued = await self._settle(lease, settlement)
         except Exception as fault:
@@ -361,13 +361,13 @@ class Worker:
                 return Release()
             except Cancelled:
                 return Continue(replace(lease.delivery.decisions, cancelled=lease.cancelled))
-            except TooLongHeld:
+            except ContinuationDue:
                 # A new message would lose the order within a FIFO group, so the message is released instead.
                 return Release() if self._traits.is_fifo else Continue()
-            except Postponed:
+            except Displaced:
                 return Release() if lease.request is None else self._processor.capacity.postpone(lease.request, lease)
             except PublishInterrupted:
-                return Postpone()
+                return DelayPublication()
             except Exception as fault:
                 if _is_of_close(fault):
                     raise
@@ -381,7 +381,7 @@ class Worker:
         """Process the request once. Raises `Interrupted`, or any exception."""
         try:
             return await self._attempt(lease)
-        except Superseded:
+        except DuplicateMessage:
             return self._superseded(lease)
         except PublishRefused as refused:
             return await self._processor.give_up_event(lease, str(refused))
@@ -394,7 +394,7 @@ class Worker:
         """Process the request, unless too many of its consumers have died or raised."""
         # First of all: a message is continued only after the previous one is deleted.
         previous_receipt = lease.delivery.previous_receipt
-        is_last = previous_receipt is None or await self.leases.finish(previous_receipt) is None
+        is_last = previous_receipt is None or await self.leases.delete_previous(previous_receipt) is None
         if await self._copies.is_superseded(lease):
             return self._superseded(lease)
         if (seconds := self._seconds_to_wait(lease)) > 0:
@@ -424,10 +424,10 @@ class Worker:
         loop = asyncio.get_running_loop()
         lease.begun_at = loop.time()
         if near_max_receives or deaths >= SUSPICIOUS_DEATHS:
-            loop.call_later(SURVIVAL_SECONDS, self._continue_survivor if is_last else self._finish_earlier, lease)
-        return await self._processor.answer(lease)
+            loop.call_later(SURVIVAL_SECONDS, self._continue_survivor if is_last else self._retry_delete_previous, lease)
+        return await self._processor.process(lease)
 
-    def _finish_earlier(self, lease: Lease, failures: int = 1) -> None:
+    def _retry_delete_previous(self, lease: Lease, failures: int = 1) -> None:
         """Retry the delete of the previous message as long as this one is leased; then continue this one."""
         previous_receipt = lease.delivery.previous_receipt
         if previous_receipt is None or self.is_stopping or not self.leases.is_leased(lease):
@@ -438,9 +438,9 @@ class Worker:
                 self._continue_survivor(lease)
             else:
                 pause = pause_seconds(failures, self._rng)
-                asyncio.get_running_loop().call_later(pause, self._finish_earlier, lease, failures + 1)
+                asyncio.get_running_loop().call_later(pause, self._retry_delete_previous, lease, failures + 1)
 
-        self.leases.finish(previous_receipt).add_done_callback(take)
+        self.leases.delete_previous(previous_receipt).add_done_callback(take)
 
     def _superseded(self, lease: Lease) -> Settlement:
         log.info("message.superseded", message_id=lease.message.message_id, what=lease.what)
@@ -450,7 +450,7 @@ class Worker:
         """Continue a request that did not kill its consumer, with a death count of 0; not after its deadline, which ends it."""
         is_late = lease.request is not None and lease.now() >= (times_of(lease, lease.request).deadline or 0.0)
         if not is_late and not lease.is_ending and not self._traits.is_fifo and lease.refused is None:
-            lease.interrupt(TooLongHeld)
+            lease.interrupt(ContinuationDue)
 
     def _deaths(self, lease: Lease) -> int:
         message = lease.message
@@ -481,10 +481,10 @@ class Worker:
                 await self.leases.delete(lease)
             case Abandon():
                 pass
-            case Postpone():
+            case DelayPublication():
                 self.counters.put_off += 1
                 await self._postpone(lease)
-            case Release(after=after) if self._is_last_receive(lease) or self._has_counts(lease, after):
+            case Release(after=after) if self._is_last_receive(lease) or self._must_keep_failure_counts(lease, after):
                 await self._continue_in_new_message(lease, delay_seconds=after, is_postponed=False, has_survived=after > 0)
             case Release(after=after):
                 await self.leases.release(lease, after)
@@ -497,7 +497,7 @@ class Worker:
         most = self._traits.max_receive_count
         return most is not None and lease.message.receive_count >= most and lease.faults < 2 * MOST_FAULTS
 
-    def _has_counts(self, lease: Lease, after: int) -> bool:
+    def _must_keep_failure_counts(self, lease: Lease, after: int) -> bool:
         """Return whether the failure counts would be lost or wrong if the message were released for `after` seconds.
 
         A message that stays hidden this long looks like one whose consumer died, so a continuation records the counts. On a
@@ -531,7 +531,7 @@ class Worker:
             return False
         not_before = self._not_before(lease, decided)
         if lease.request is not None and not self._traits.is_fifo:  # FIFO queues cannot delay a single message
-            delay_seconds = max(delay_seconds, seconds_until_decisions(lease.request, lease, not_before))
+            delay_seconds = max(delay_seconds, seconds_until_executable(lease.request, lease, not_before))
         before, now = lease.delivery.lineage, asyncio.get_running_loop().time()
         has_survived = has_survived or (lease.begun_at is not None and now - lease.begun_at >= SURVIVAL_SECONDS)
         lineage = Lineage(

@@ -15,7 +15,7 @@ from typing import Final, Self
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.sqs.continuations import NO_DECISIONS, Decisions
-from slipway.worker.kernel.interrupts import Superseded
+from slipway.worker.kernel.interrupts import DuplicateMessage
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.kernel.retry import ReportProgress
 
@@ -165,7 +165,7 @@ class Copies:
             if self.is_behind(lease) or _is_before(lease, other):
                 return True
             if _is_before(other, lease) and not other.is_ending:
-                other.interrupt(Superseded)
+                other.interrupt(DuplicateMessage)
             with lease.waiting_for(Reason.PREDECESSOR, "another message of the same request is processed"):
                 ends: asyncio.Future[None] = asyncio.get_running_loop().create_future()
                 self._ends.setdefault(origin, []).append(ends)

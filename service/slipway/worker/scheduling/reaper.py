@@ -24,7 +24,7 @@ from slipway.core.lifecycle.tags import DeploymentTags
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.scheduling.quota import Counts
 from slipway.core.sqs.messages import Outgoing
-from slipway.worker.kernel.interrupts import Stopping, Wait, Waits, rest
+from slipway.worker.kernel.interrupts import Stopping, Wait, Waits, sleep_unless_set
 from slipway.worker.kernel.telemetry import Counters
 
 AGAIN_SECONDS: Final = 3600.0
@@ -148,7 +148,7 @@ class Reaper:
             return
         while not self._stopped.is_set():
             # Jitter, so that replicas do not run at the same time.
-            await rest(self._interval * (0.5 + self._rng.random() / 2), unless=self._stopped)
+            await sleep_unless_set(self._interval * (0.5 + self._rng.random() / 2), unless=self._stopped)
             if self._stopped.is_set():
                 return
             try:

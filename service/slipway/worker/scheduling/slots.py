@@ -19,7 +19,7 @@ from slipway.core.call_errors import CallFailed, QuotaFull
 from slipway.core.events.publish import Progress
 from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.requests.models import Request
-from slipway.core.scheduling.eta import Eta, SlotForecast, forecast, rest
+from slipway.core.scheduling.eta import Eta, SlotForecast, forecast, remaining_seconds
 from slipway.core.scheduling.fair_queue import FairQueue, QueueEntry
 from slipway.core.scheduling.quota import Counts, Quota
 from slipway.worker.kernel.lease import LONG_SECONDS, Lease
@@ -250,7 +250,7 @@ class View:
             to_slot = self.slots.to_slot(place)
             return Eta(place, to_slot, to_slot + self.slots.typical)
         if reason is Reason.IN_CREATION and in_creation_for is not None:
-            return Eta(to_end=rest(self.times, in_creation_for))
+            return Eta(to_end=remaining_seconds(self.times, in_creation_for))
         return Eta(place)
 
 
@@ -274,7 +274,7 @@ class EtaEstimator:
     def _look(self, now: float) -> View:
         slots = self._slots
         times = tuple(self._counters.creation_seconds.latest)
-        passed = [max(0.0, now - created_at) for created_at in self._watcher.began()]
+        passed = [max(0.0, now - created_at) for created_at in self._watcher.creation_times()]
         others = slots.counts.creating - len(passed)
         limit = slots.quota.creating_limit(slots.counts)
         most = slots.quota.limit_in_total

@@ -15,7 +15,7 @@ import structlog
 from slipway.core.bedrock import Deployment, ListStrategy, Page, Status, SweepEstimate, cheapest, deployment_pages
 from slipway.core.call_errors import CallFailed, EndlessListing
 from slipway.core.scheduling.quota import Counts
-from slipway.worker.kernel.interrupts import Wait, rest
+from slipway.worker.kernel.interrupts import Wait, sleep_unless_set
 from slipway.worker.kernel.telemetry import Counters
 
 log = structlog.get_logger()
@@ -52,7 +52,7 @@ class _Watched:
 
 
 @dataclass(slots=True)
-class _Sight:
+class _SweepCounts:
     """The counts of one sweep so far."""
 
     oldest: float
@@ -71,7 +71,7 @@ class Watcher:
 
     Absence is never an outcome. A deployment that two sweeps in a row do not list is fetched by ARN. If Get does not find it
     either, a deployment that was observed before stays watched; for one that was never observed, `ended` returns None.
-    `trouble` is the failure of the last sweep; None when it succeeded.
+    `last_failure` is the failure of the last sweep; None when it succeeded.
     """
 
     def __init__(
@@ -95,25 +95,25 @@ class Watcher:
         self._sweep = 0
         self._woken = 0
         self._loop = asyncio.get_running_loop()
-        self._nudge = asyncio.Event()
-        self._began = self._loop.time()
-        self._due_at = self._began
+        self._wake = asyncio.Event()
+        self._sweep_started_at = self._loop.time()
+        self._due_at = self._sweep_started_at
         self._is_stopping = False
-        self._puzzles: set[str] = set()
-        self.trouble: CallFailed | None = None
+        self._unknown_statuses: set[str] = set()
+        self.last_failure: CallFailed | None = None
 
     @property
     def in_flight(self) -> int:
         """The number of deployments in creation, as far as this process knows."""
         return len(self._watched)
 
-    def began(self) -> list[float]:
+    def creation_times(self) -> list[float]:
         """Return when each deployment in flight was created, by AWS's clock."""
         return [watched.created_at for watched in self._watched.values()]
 
     def oldest(self, most: int) -> set[str]:
         """Return the ARNs of the `most` oldest deployments in flight, and of those that are as old as the last of them."""
-        latest = max(sorted(self.began())[:most], default=-math.inf)  # they are nearly in order, so sorting is cheap
+        latest = max(sorted(self.creation_times())[:most], default=-math.inf)  # they are nearly in order, so sorting is cheap
         return {arn for arn, watched in self._watched.items() if watched.created_at <= latest}
 
     def expect(self, arn: str, created_at: float) -> None:
@@ -122,7 +122,7 @@ class Watcher:
             if self._due_at < self._loop.time():
                 self._due_at = self._next_tick()
             self._watched[arn] = _Watched(created_at, self._sweep)
-            self._nudge.set()
+            self._wake.set()
 
     def ended(self, arn: str, created_at: float, *, is_seen: bool) -> asyncio.Future[Deployment | None]:
         """Return a future for the deployment in its terminal status. One request at a time waits for a deployment.
@@ -152,29 +152,29 @@ class Watcher:
 
     def request_sweep(self) -> None:
         """Start the next sweep early, because fresh counts are needed. A minimum interval between sweeps is kept."""
-        self._due_at = min(self._due_at, max(self._loop.time(), self._began + self._interval / 5))
-        self._nudge.set()
+        self._due_at = min(self._due_at, max(self._loop.time(), self._sweep_started_at + self._interval / 5))
+        self._wake.set()
 
     def stop(self) -> None:
         """End `run` after the call in flight."""
         self._is_stopping = True
-        self._nudge.set()
+        self._wake.set()
 
     async def run(self) -> None:
         """Sweep at every tick while a deployment is in flight or counts are needed, until stopped."""
         while not self._is_stopping:
-            self._nudge.clear()
+            self._wake.clear()
             has_work = bool(self._watched) or self._needs_counts()
             if not has_work:
-                await self._nudge.wait()
+                await self._wake.wait()
                 continue
             if (early := self._due_at - self._loop.time()) > 0:
-                await rest(early, unless=self._nudge)
+                await sleep_unless_set(early, unless=self._wake)
                 continue
-            self._began = self._loop.time()
+            self._sweep_started_at = self._loop.time()
             self._due_at = self._next_tick()
             await self._sweep_once()
-            self._counters.sweep_seconds.add(self._loop.time() - self._began)
+            self._counters.sweep_seconds.add(self._loop.time() - self._sweep_started_at)
 
     def _next_tick(self) -> float:
         """Return the time of the next tick, with jitter so that replicas do not sweep together; at most one interval away."""
@@ -183,37 +183,37 @@ class Watcher:
     async def _sweep_once(self) -> None:
         self._sweep += 1
         needs_counts = self._needs_counts()
-        way = cheapest(self._estimate_now(), needs_counts=needs_counts)
+        strategy = cheapest(self._estimate_now(), needs_counts=needs_counts)
         try:
-            if way is ListStrategy.ONE_BY_ONE:
+            if strategy is ListStrategy.ONE_BY_ONE:
                 await self._get_each(list(self._watched))
             else:
-                await self._list(way)
+                await self._list(strategy)
         except CallFailed as failed:
             self._counters.sweeps_failed += 1
-            if self.trouble is None or self.trouble.code != failed.code:
-                log.warning("sweep.failed", way=way.value, reason=failed.code, message=str(failed))
-            self.trouble = failed
+            if self.last_failure is None or self.last_failure.code != failed.code:
+                log.warning("sweep.failed", way=strategy.value, reason=failed.code, message=str(failed))
+            self.last_failure = failed
         except Exception:
             self._counters.faults += 1
             self._counters.sweeps_failed += 1
-            log.exception("sweep.faulted", way=way.value)
+            log.exception("sweep.faulted", way=strategy.value)
         else:
-            if self.trouble is not None:
+            if self.last_failure is not None:
                 log.info("sweep.recovered")
-            self.trouble = None
+            self.last_failure = None
             self._counters.sweeps += 1
 
     def _estimate_now(self) -> SweepEstimate:
         last = self._estimate
         return SweepEstimate(len(self._watched), len(self._watched), last.active_since, last.failed_since)
 
-    async def _list(self, way: ListStrategy) -> None:
+    async def _list(self, strategy: ListStrategy) -> None:
         oldest = self._oldest()
-        since = None if way is ListStrategy.EVERYTHING else oldest
+        since = None if strategy is ListStrategy.EVERYTHING else oldest
         number = self._sweep
-        observation = _Sight(oldest)
-        statuses = (Status.ACTIVE, Status.FAILED) if way is ListStrategy.ENDED_SINCE_OLDEST else (None,)
+        observation = _SweepCounts(oldest)
+        statuses = (Status.ACTIVE, Status.FAILED) if strategy is ListStrategy.ENDED_SINCE_OLDEST else (None,)
         endless: EndlessListing | None = None
         for status in statuses:
             try:
@@ -223,7 +223,7 @@ class Watcher:
         if self._is_stopping:
             return
         if (
-            way is ListStrategy.EVERYTHING
+            strategy is ListStrategy.EVERYTHING
         ):  # of an endless listing, count the pages that were read: Bedrock refuses a create above the quota
             self._counted(Counts(observation.others_creating, observation.others), observation.names)
         if endless is not None:
@@ -234,16 +234,20 @@ class Watcher:
             len(self._watched), since_oldest[Status.CREATING], since_oldest[Status.ACTIVE], since_oldest[Status.FAILED]
         )
         # ENDED_SINCE_OLDEST does not list what is in creation: only a deployment that was never observed counts as missed.
-        seen = () if way is not ListStrategy.ENDED_SINCE_OLDEST else (arn for arn, one in self._watched.items() if one.is_seen)
+        seen = (
+            ()
+            if strategy is not ListStrategy.ENDED_SINCE_OLDEST
+            else (arn for arn, one in self._watched.items() if one.is_seen)
+        )
         await self._get_each(self._missed(observation.found.union(seen), number))
 
-    async def _read_list(self, since: float | None, status: Status | None, observation: _Sight) -> None:
+    async def _read_list(self, since: float | None, status: Status | None, observation: _SweepCounts) -> None:
         async for page in deployment_pages(lambda token: self._bedrock.page(created_after=since, status=status, token=token)):
             await self._note_page(page, observation)
             if self._is_stopping:
                 return
 
-    async def _note_page(self, page: Page, observation: _Sight) -> None:
+    async def _note_page(self, page: Page, observation: _SweepCounts) -> None:
         for deployment in page.deployments:
             if deployment.arn in observation.found:
                 continue
@@ -297,8 +301,8 @@ class Watcher:
             return True
         watched.created_at, watched.is_seen = deployment.created_at, True
         watched.misses, watched.ask_at_miss, watched.is_missing = 0, MISSES_BEFORE_ASKING, False
-        if deployment.status is Status.UNKNOWN and deployment.status_text not in self._puzzles:
-            self._puzzles.add(deployment.status_text)
+        if deployment.status is Status.UNKNOWN and deployment.status_text not in self._unknown_statuses:
+            self._unknown_statuses.add(deployment.status_text)
             log.warning("status.unknown", status=deployment.status_text, arn=deployment.arn)
         if not deployment.status.is_terminal:
             return False
