@@ -1,7 +1,8 @@
 """The commands of the AWS CLI that the documentation shows, for tests: any API call, and CloudFormation as far as needed.
 
 The local AWS stand-in has no CloudFormation: `describe-stacks` prints the stand-in's settings, as the stack's output `Settings`
-does, and the other commands only check their template. The template is tested with an emulator elsewhere.
+does, or the URL of its dead-letter queue. The other commands only check their template, which is tested with an emulator
+elsewhere.
 """
 
 from __future__ import annotations
@@ -21,10 +22,13 @@ from botocore.model import Shape
 
 def main(words: Sequence[str]) -> None:
     service, operation, *rest = words
+    if (service, operation) == ("cloudformation", "wait"):
+        assert rest[0] == "stack-delete-complete"
+        return
     options = _options(rest)
     query, output = options.pop("query", None), options.pop("output", ["json"])
     if service == "cloudformation":
-        _cloudformation(operation, options)
+        _cloudformation(operation, options, query)
         return
     client = boto3.client(service)
     name = client.meta.method_to_api_mapping[operation.replace("-", "_")]
@@ -65,8 +69,13 @@ def _value(shape: Shape, words: list[str]) -> Any:
             return words[0]
 
 
-def _cloudformation(operation: str, options: dict[str, list[str]]) -> None:
-    if operation == "describe-stacks":
+def _cloudformation(operation: str, options: dict[str, list[str]], query: list[str] | None) -> None:
+    if operation == "describe-stacks" and query is not None and "'DeadLettersUrl'" in query[0]:
+        sqs, queue = boto3.client("sqs"), os.environ["STAND_IN_SLIPWAY_QUEUE_URL"]
+        attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["RedrivePolicy"])["Attributes"]
+        name = json.loads(attributes["RedrivePolicy"])["deadLetterTargetArn"].rpartition(":")[2]
+        sys.stdout.write(f"{sqs.get_queue_url(QueueName=name)['QueueUrl']}\n")
+    elif operation == "describe-stacks":
         names = ("SLIPWAY_QUEUE_URL", "SLIPWAY_TOPIC_ARN")
         sys.stdout.write("".join(f"{name}={os.environ[f'STAND_IN_{name}']}\n" for name in names))
     elif operation == "deploy":

@@ -72,11 +72,15 @@ async def test_the_tutorial_works_as_written(tmp_path: Path) -> None:
     steps = blocks("docs/tutorial.md")
     assert steps[0] in INSTALLATION
     async with LocalAws(creation_seconds=(0.5, 1.0)) as aws:
-        output = await run("\n".join(steps[1:]), tmp_path, settings(aws, tmp_path))
+        env = settings(aws, tmp_path)
+        output = await run("\n".join(steps[1:]), tmp_path, env)
+        left = await run("aws sqs list-queues; aws sns list-topics", tmp_path, env)
     event = next(json.loads(line) for line in output.splitlines() if line.startswith('{"specversion"'))
     assert event["type"] == "slipway.deployment.active.v1"
     assert event["data"]["modelDeploymentName"] == "first-model"
     assert [made.deleted is not None for made in aws.bedrock.account().made] == [True], "the last step deletes it"
+    created = (env["STAND_IN_SLIPWAY_QUEUE_URL"], env["STAND_IN_SLIPWAY_TOPIC_ARN"], "slipway-outcomes", "dead-letters")
+    assert [name for name in created if name in left] == []
 
 
 def test_the_quick_start_has_six_commands_of_the_tutorial() -> None:

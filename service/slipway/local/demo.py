@@ -28,6 +28,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from slipway.core.lifecycle.outcomes import Reason
 from slipway.local.stack import LocalAws
 
 LONGEST_SECONDS: Final = 40.0
@@ -93,7 +94,7 @@ class DemoDisplay:
         if row is None:
             return
         outcome = data["outcome"]
-        row.waited |= outcome == "Waiting"
+        row.waited |= outcome == "Waiting" and data.get("reason") == Reason.NO_SLOT
         if outcome in _ENDS:
             row.event_ids.add(event["id"])
             row.event, row.elapsed = event, data["times"]["secondsSinceReceived"]
@@ -101,7 +102,10 @@ class DemoDisplay:
             return
         row.state = outcome
         arn = data.get("customModelDeploymentArn", "").rpartition(":")[2]
-        row.note = data.get("failureMessage") or data.get("message") or _phases(data["times"]) or arn
+        text = data.get("failureMessage") or data.get("message")
+        row.note = text or _phases(data["times"], waited=row.waited) or arn
+        if row.waited and text and outcome in _ENDS:
+            row.note = f"waited {data['times']['secondsWaited']:.1f} s for a slot; {text}"
         self.news.append(f"{time.monotonic() - self.began:5.1f} s  {event['type']}  {row.name}")
 
     @property
@@ -129,11 +133,12 @@ class DemoDisplay:
         return Group(table, slots, Panel(news, title="events on the topic", title_align="left", height=8, border_style="dim"))
 
 
-def _phases(times: Mapping[str, Any]) -> str:
+def _phases(times: Mapping[str, Any], *, waited: bool) -> str:
     """Return where the time of a request went; empty if nothing was created for it."""
     if "secondsInCreation" not in times:
         return ""
-    return f"waited {times['secondsWaited']:.1f} s for a slot, {times['secondsInCreation']:.1f} s in creation"
+    before = f"waited {times['secondsWaited']:.1f} s for a slot" if waited else f"{times['secondsWaited']:.1f} s until creation"
+    return f"{before}, {times['secondsInCreation']:.1f} s in creation"
 
 
 def _boxes(used: int, of: int, colour: str) -> Text:
