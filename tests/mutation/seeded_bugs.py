@@ -190,7 +190,7 @@ SEEDED_BUGS = (
     SeededBug(
         "an interrupted turn leaks its slot",
         "slipway.worker.scheduling.slots",
-        "                self._finished(place, None)\n",
+        "                self._finished(entry, None)\n",
         "                pass\n",
     ),
     SeededBug(
@@ -328,7 +328,7 @@ SEEDED_BUGS = (
     SeededBug(
         "a deploy waits for a slot though its name exists",
         "slipway.worker.scheduling.slots",
-        "            if place.waiter.lease.what in names and not place.waiter.grant.done():\n",
+        "            if entry.waiter.lease.what in names and not entry.waiter.grant.done():\n",
         "            if False:\n",
     ),
     SeededBug(

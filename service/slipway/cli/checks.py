@@ -78,7 +78,7 @@ async def run_doctor(
     here = session.here
     home = here.target.home
     identity = await run.ask(
-        "credentials", here.rights.identity(), lambda _: diagnosis.of_place(home), partial(_identity_seen, home)
+        "credentials", here.rights.identity(), lambda _: diagnosis.of_home(home), partial(_identity_seen, home)
     )
     _rules(run, session, settings)
     await _queues(run, session, settings)
@@ -122,7 +122,7 @@ async def _elsewhere(run: DoctorRun, place: OperatorSettings) -> None:
     where, home = f" in {place.target.name}", place.target.home
     identity = place.rights.identity()
     if (
-        await run.ask("credentials", identity, lambda _: diagnosis.of_place(home), partial(_identity_seen, home), where)
+        await run.ask("credentials", identity, lambda _: diagnosis.of_home(home), partial(_identity_seen, home), where)
         is not None
     ):
         await run.ask("permissions", place.rights.denials(), _of_denials, _denials_seen, where)

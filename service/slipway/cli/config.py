@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from slipway.aws.sdk.regions import NotConfigured, find_home, find_place, find_regions, find_targets
+from slipway.aws.sdk.regions import NotConfigured, find_home, find_regions, find_target_home, find_targets
 from slipway.cli.output import CommandError, Exit, Form, Output, print_line
 from slipway.cli.runner import say
 from slipway.core.parsing import NoMatchingTrigger, PipelineStopping, body_object, parse_request
@@ -186,7 +186,7 @@ def _targets(body: str, config: str | None) -> Targets:
     if topic_arn:
         return find_targets(wanted, find_home(topic_arn, find_regions(os.environ, None, "", topic_arn)))
     home = _origin(body)
-    return {each.name: Target(each.name, find_place(each, home), each.rules) for each in wanted}
+    return {each.name: Target(each.name, find_target_home(each, home), each.rules) for each in wanted}
 
 
 def _origin(body: str) -> Home:

@@ -32,7 +32,7 @@ def holdings(slipway: Worker, rates: CallRates, about: str | None = None, after:
 
     Finished requests are on the last page only, so that a request which ends between two pages is on one of them.
     """
-    places = slipway.request_order.places() | slipway.slot_places()
+    places = slipway.request_order.queue_positions() | slipway.slot_positions()
     holds = (lease for lease in slipway.held_leases if about is None or is_about(lease, about))
     page = nsmallest(PAGE + 1, (lease for lease in holds if after is None or _cursor(lease) > after), key=_cursor)
     is_last = len(page) <= PAGE

@@ -36,7 +36,7 @@ def test_what_is_right_has_nothing_wrong() -> None:
     assert abouts(diagnosis.of_queue(queue(SqsManagedSseEnabled="false", KmsMasterKeyId="alias/x"), 7200.0)) == []
     assert abouts(diagnosis.of_dead_letters(DEAD, queue())) == []
     assert abouts(diagnosis.of_subscribers(1)) == []
-    assert abouts(diagnosis.of_place(HOME)) == []
+    assert abouts(diagnosis.of_home(HOME)) == []
     assert abouts([*diagnosis.of_clock(59.0), *diagnosis.of_clock(-59.0)]) == []
     assert abouts(diagnosis.of_fullness([deployment(Status.CREATING)], 1, 2)) == []
     assert abouts(diagnosis.of_fullness([deployment(Status.FAILED)] * 50, 0, 0)) == [], "what is learned is not known here"
@@ -70,7 +70,7 @@ def test_dead_letters_that_expire_first_or_wait_for_somebody() -> None:
 
 def test_places_clocks_and_slots() -> None:
     assert abouts(diagnosis.of_subscribers(0)) == ["topic"]
-    assert abouts(diagnosis.of_place(Home("aws", "123456789012", "eu-west-1"))) == ["Region"]
+    assert abouts(diagnosis.of_home(Home("aws", "123456789012", "eu-west-1"))) == ["Region"]
     assert "ahead" in next(iter(diagnosis.of_clock(120.0))).text
     assert "behind" in next(iter(diagnosis.of_clock(-120.0))).text
     assert abouts(diagnosis.of_fullness([deployment(Status.FAILED)] * 2, 0, 2)) == ["slots"]

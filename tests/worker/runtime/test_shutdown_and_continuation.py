@@ -1,4 +1,4 @@
-"""Ends and beginnings: killed, stopped, restarted, halted; nothing is lost and nothing is done twice."""
+"""Shutdown, kill, restart and pause: no request is lost or processed twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.simulator.wire_faults import Fault
 from tests.support.poison import POISON
 
 
-def test_sigterm_gives_everything_back_and_a_second_process_finishes() -> None:
+def test_sigterm_releases_every_message_and_a_second_process_finishes() -> None:
     async def main() -> None:
         world = World(rules=Rules(max_creating=10, max_total=500))
         world.start("a")
@@ -26,8 +26,8 @@ def test_sigterm_gives_everything_back_and_a_second_process_finishes() -> None:
         await world.stop("a")
         assert loop.time() - began <= 25
         assert not world.topic.terminal()
-        away = [letter for letter in world.sqs.letters.values() if letter.visible_at > world.sqs.now()]
-        assert len(away) <= reserved_places(200), "those had no place, and come back by themselves"
+        leased = [message for message in world.sqs.letters.values() if message.visible_at > world.sqs.now()]
+        assert len(leased) <= reserved_places(200), "only messages without a free place stay invisible until their timeout"
         assert len(world.sqs.letters) == 200
         world.start("b")
         await world.all_answered()
@@ -39,7 +39,7 @@ def test_sigterm_gives_everything_back_and_a_second_process_finishes() -> None:
     run(main())
 
 
-def test_killed_in_the_middle_of_two_hundred_nothing_is_lost_and_nothing_twice() -> None:
+def test_a_kill_among_two_hundred_requests_loses_none_and_processes_none_twice() -> None:
     async def main() -> None:
         world = World(rules=Rules(max_creating=500, max_total=500))
         for number in range(200):
@@ -60,15 +60,15 @@ def test_killed_in_the_middle_of_two_hundred_nothing_is_lost_and_nothing_twice()
 
 
 @pytest.mark.parametrize("fifo", [False, True])
-def test_restarts_without_end_push_nothing_into_the_dead_letter_queue(*, fifo: bool) -> None:
+def test_repeated_restarts_send_nothing_to_the_dead_letter_queue(*, fifo: bool) -> None:
     async def main() -> None:
         world = World(rules=Rules(max_creating=100, max_total=100, creation_seconds=(180, 180)), fifo=fifo)
         for number in range(20):
             world.ask(f"bot-{number}", group=f"g-{number}")
-        for life in range(30):
-            world.start(f"life-{life}")
+        for run_number in range(30):
+            world.start(f"run-{run_number}")
             await asyncio.sleep(20)
-            await world.stop(f"life-{life}")
+            await world.stop(f"run-{run_number}")
         world.start("last")
         await world.all_answered()
         assert not world.dead.all
@@ -79,15 +79,15 @@ def test_restarts_without_end_push_nothing_into_the_dead_letter_queue(*, fifo: b
     run(main())
 
 
-def test_kills_without_end_push_nothing_into_the_dead_letter_queue() -> None:
+def test_repeated_kills_send_nothing_to_the_dead_letter_queue() -> None:
     async def main() -> None:
         world = World(rules=Rules(max_creating=100, max_total=100, creation_seconds=(2000, 2000)))
         for number in range(20):
             world.ask(f"bot-{number}")
-        for life in range(30):
-            world.start(f"life-{life}")
+        for run_number in range(30):
+            world.start(f"run-{run_number}")
             await asyncio.sleep(100)
-            world.kill(f"life-{life}")
+            world.kill(f"run-{run_number}")
         world.start("last")
         await world.all_answered()
         assert not world.dead.all
@@ -98,8 +98,8 @@ def test_kills_without_end_push_nothing_into_the_dead_letter_queue() -> None:
     run(main())
 
 
-def test_a_message_whose_predecessor_cannot_be_deleted_at_once_is_continued_before_its_last_receive_is_over() -> None:
-    """Of few receives each kill takes one: what was refused just after the receive is tried again meanwhile."""
+def test_a_message_whose_previous_message_cannot_be_deleted_at_once_is_continued_before_its_last_receive() -> None:
+    """Each kill uses one of few receives: a delete that was refused just after the receive is retried."""
 
     async def main() -> None:
         denied = set[str]()
@@ -127,22 +127,22 @@ def test_a_message_whose_predecessor_cannot_be_deleted_at_once_is_continued_befo
     run(main())
 
 
-def test_longer_than_twelve_hours_a_request_is_handed_on_with_its_deadline() -> None:
+def test_after_twelve_hours_a_request_is_continued_with_its_deadline() -> None:
     async def main() -> None:
         world = World(rules=Rules(max_total=0))
         world.start()
-        letter = world.ask("bot", timeout="PT30H")
+        message = world.ask("bot", timeout="PT30H")
         await world.all_answered(200_000)
         assert len(world.sqs.all) == 3
         assert world.event("bot")["outcome"] == "TimedOut"
-        assert letter.first_received is not None
-        assert world.topic.terminal()[0].at - letter.first_received == pytest.approx(30 * 3600, abs=30)
+        assert message.first_received is not None
+        assert world.topic.terminal()[0].at - message.first_received == pytest.approx(30 * 3600, abs=30)
         await world.stop()
 
     run(main())
 
 
-def test_a_process_that_was_halted_wakes_and_touches_nothing() -> None:
+def test_a_process_that_resumes_after_a_pause_changes_nothing() -> None:
     async def main() -> None:
         world = World()
         loop = asyncio.get_running_loop()
@@ -174,16 +174,16 @@ def test_order_within_a_fifo_group_is_kept() -> None:
             for group in "xyz":
                 world.ask(f"{group}-{number}", group=group)
         await world.all_answered()
-        said = [notice.event["data"]["modelDeploymentName"] for notice in world.topic.terminal()]
+        published = [event.event["data"]["modelDeploymentName"] for event in world.topic.terminal()]
         for group in "xyz":
-            assert [name for name in said if name.startswith(group)] == [f"{group}-{number}" for number in range(8)]
+            assert [name for name in published if name.startswith(group)] == [f"{group}-{number}" for number in range(8)]
         await world.stop("a")
         await world.stop("b")
 
     run(main())
 
 
-def test_poison_between_good_requests_is_rejected_with_a_reason_and_buried() -> None:
+def test_invalid_messages_are_rejected_with_a_reason_and_sent_to_the_dead_letter_queue() -> None:
     async def main() -> None:
         world = World(rules=Rules(max_creating=500, max_total=500))
         world.start()
@@ -194,7 +194,7 @@ def test_poison_between_good_requests_is_rejected_with_a_reason_and_buried() -> 
         rejected = [each.event["data"] for each in world.topic.terminal() if each.event["data"]["outcome"] == "Rejected"]
         assert len(rejected) == len(POISON) == len(world.dead.all)
         assert all(data["message"] and data["code"] for data in rejected)
-        assert all(letter.attributes["SlipwayReason"] for letter in world.dead.all)
+        assert all(message.attributes["SlipwayReason"] for message in world.dead.all)
         assert sum(outcome == "Active" for outcome in world.outcomes().values()) == len(POISON)
         assert world.replicas["a"].slipway.counters.faults == 0
         await world.stop()
@@ -202,7 +202,7 @@ def test_poison_between_good_requests_is_rejected_with_a_reason_and_buried() -> 
     run(main())
 
 
-def test_publishing_comes_before_deleting_and_a_topic_in_trouble_loses_nothing() -> None:
+def test_a_message_is_deleted_only_after_its_event_is_published() -> None:
     async def main() -> None:
         world = World(rules=Rules(creation_seconds=(60, 60)))
         world.plan = lambda op, _: Fault.DENIED if op == "PublishBatch" else None
@@ -219,7 +219,7 @@ def test_publishing_comes_before_deleting_and_a_topic_in_trouble_loses_nothing()
     run(main())
 
 
-def test_a_lost_acknowledgement_announces_again_under_the_same_id() -> None:
+def test_an_event_whose_response_was_lost_is_published_again_with_the_same_id() -> None:
     async def main() -> None:
         world = World(plan=lambda op, n: Fault.RESPONSE_LOST if op == "PublishBatch" and n == 1 else None)
         world.start()

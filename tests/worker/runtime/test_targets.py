@@ -110,7 +110,7 @@ def test_each_target_has_slots_of_its_own() -> None:
         sites = replica.slipway.runtimes
         assert (sites[DEFAULT].slots.waiting, sites["west"].slots.waiting) == (5, 0)
         assert (sites[DEFAULT].watcher.in_flight, sites["west"].watcher.in_flight) == (1, 6)
-        assert sorted(replica.slipway.slot_places().values()) == [1, 2, 3, 4, 5]
+        assert sorted(replica.slipway.slot_positions().values()) == [1, 2, 3, 4, 5]
         await world.all_answered()
         assert {each.event["data"]["outcome"] for each in world.topic.terminal()} == {"Active"}
         await world.stop()

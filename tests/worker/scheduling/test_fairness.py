@@ -103,7 +103,7 @@ def test_turns_go_by_first_receipt_whatever_comes_first_here() -> None:
         arrivals = [("head", 40.0), ("third", 30.0), ("first", 10.0), ("second", 20.0), ("second too", 20.0)]
         tasks = [asyncio.ensure_future(work(*each)) for each in arrivals]
         await asyncio.sleep(0.5)
-        assert turns.places() == {"first": 1, "second": 2, "second too": 3, "third": 4}
+        assert turns.queue_positions() == {"first": 1, "second": 2, "second too": 3, "third": 4}
         await asyncio.gather(*tasks)
         assert order == ["head", "first", "second", "second too", "third"]
 

@@ -51,7 +51,7 @@ def find_targets(wanted: Sequence[TargetSettings], home: Home) -> dict[str, Targ
     found: dict[str, Target] = {}
     for each in wanted:
         found[each.name] = target = Target(
-            each.name, find_place(each, home), each.rules, is_account_known=each.role is not None
+            each.name, find_target_home(each, home), each.rules, is_account_known=each.role is not None
         )
         check_distinct(target, found)
     return found
@@ -76,7 +76,7 @@ def learn_account(account: str, targets: Targets) -> None:
         check_distinct(target, targets)
 
 
-def find_place(wanted: TargetSettings, home: Home) -> Home:
+def find_target_home(wanted: TargetSettings, home: Home) -> Home:
     """Return a target's home: account and partition are those of its role; what it does not set is the default's."""
     role = _ROLE.fullmatch(wanted.role.arn) if wanted.role else None
     partition, account = (role["partition"], role["account"]) if role else (home.partition, home.account)

@@ -138,7 +138,7 @@ def of_subscribers(confirmed: int) -> Iterator[DoctorFinding]:
         yield DoctorFinding("topic", text, "subscribe a queue or a function, and confirm the subscription")
 
 
-def of_place(home: Home) -> Iterator[DoctorFinding]:
+def of_home(home: Home) -> Iterator[DoctorFinding]:
     """Check the Region of a target."""
     if home.region not in REGIONS:
         text = f"{home.region} is not among those that AWS documents for custom model deployments"

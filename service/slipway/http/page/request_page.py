@@ -38,7 +38,7 @@ class FoundRequests:
 def find_requests(slipway: Worker, about: str) -> FoundRequests:
     """Return the requests with this request id, message id, deployment name or ARN."""
     holds = [lease for lease in slipway.held_leases if is_about(lease, about)]
-    places = slipway.request_order.places() | slipway.slot_places() if holds else {}
+    places = slipway.request_order.queue_positions() | slipway.slot_positions() if holds else {}
     held = tuple(request_status(lease, slipway, places.get(lease.message.message_id)) for lease in holds)
     return FoundRequests(held, tuple(entry for entry in reversed(tuple(slipway.history)) if entry.finished.is_about(about)))
 

@@ -117,7 +117,7 @@ def rows_of(slipway: Worker, waiting_from: int = 0) -> Rows:
         elif lease.why is not None:
             waiting.append(lease)
     in_line = _first_in_line(slipway, waiting_from + WAITING_ROWS)
-    behind = slipway.request_order.places() if slipway.request_order else {}
+    behind = slipway.request_order.queue_positions() if slipway.request_order else {}
     return Rows(
         in_flight=len(flying),
         waiting=len(waiting),

@@ -102,9 +102,9 @@ class ReportProgress(Protocol):
     """Publishes progress events, if the settings ask for them."""
 
     def __call__(
-        self, progress: Progress, reason: Reason | None, message: str | None, place: Callable[[], int] | None = None, /
+        self, progress: Progress, reason: Reason | None, message: str | None, position: Callable[[], int] | None = None, /
     ) -> None:
-        """Publish a progress event with the reason of a wait. `place` returns the queue position, from 1."""
+        """Publish a progress event with the reason of a wait. `position` returns the queue position, from 1."""
 
 
 def no_progress(*_: object) -> None:

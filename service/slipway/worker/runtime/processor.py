@@ -306,11 +306,11 @@ class MessageProcessor:
         attempt = lease.delivery.decisions.attempt
 
         def report_progress(
-            progress: Progress, reason: Reason | None, message: str | None, place: Callable[[], int] | None = None, /
+            progress: Progress, reason: Reason | None, message: str | None, position: Callable[[], int] | None = None, /
         ) -> None:
             if (progress, reason) not in reported:
                 reported.add((progress, reason))
-                prospect = runtime.outlook.view(lease).of(reason, place() if place else None)
+                prospect = runtime.outlook.view(lease).of(reason, position() if position else None)
                 times = times_of(lease, request)
                 source = runtime.target.source
                 arn = lease.arn if progress is Progress.CREATING else None

@@ -209,9 +209,13 @@ class Worker:
         """Return the target runtime of a lease's request; the default one until the request is parsed."""
         return self.runtimes[lease.request.target if lease.request else DEFAULT]
 
-    def slot_places(self) -> dict[str, int]:
+    def slot_positions(self) -> dict[str, int]:
         """Return the queue position, from 1, of each message whose request waits for a slot of its target."""
-        return {message: place for runtime in self.runtimes.values() for message, place in runtime.slots.places().items()}
+        return {
+            message: position
+            for runtime in self.runtimes.values()
+            for message, position in runtime.slots.queue_positions().items()
+        }
 
     def trace(self, tracer: Tracer) -> None:
         """Trace every message that is received from now on."""

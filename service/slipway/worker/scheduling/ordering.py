@@ -41,7 +41,7 @@ class RequestOrder:
         """
         return OrderPosition(self._lines, keys, lease)
 
-    def places(self) -> dict[str, int]:
+    def queue_positions(self) -> dict[str, int]:
         """Return the number of requests before each message whose request waits behind others."""
         waiting = (enumerate(line[1:], 1) for line in self._lines.values() if len(line) > 1)
         return {position.message_id: before for each in waiting for before, position in each}

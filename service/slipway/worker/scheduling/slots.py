@@ -81,8 +81,8 @@ class Slots:
 
     def why(self) -> tuple[Reason, str]:
         """Return what the fair queue waits for now: a slot; or the create rate, if that has long delayed the first grant."""
-        for place, since in islice(self._granted.items(), 1):
-            is_held_back = place.waiter.lease.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
+        for entry, since in islice(self._granted.items(), 1):
+            is_held_back = entry.waiter.lease.why is Reason.THROTTLED and self._loop.time() - since >= LONG_SECONDS
             if is_held_back and not self.quota.is_full(self.counts, self.under_way):
                 return (
                     Reason.THROTTLED,
@@ -97,13 +97,15 @@ class Slots:
         mine = self._in_creation()
         return Counts(others.creating + mine, others.total + mine)
 
-    def places(self) -> dict[str, int]:
+    def queue_positions(self) -> dict[str, int]:
         """Return the queue position, from 1, of each message whose request waits for a slot."""
-        return {place.waiter.lease.message.message_id: number for number, place in enumerate(self._fair_queue.in_order(), 1)}
+        return {
+            entry.waiter.lease.message.message_id: position for position, entry in enumerate(self._fair_queue.in_order(), 1)
+        }
 
     def first(self, most: int) -> list[Lease]:
         """Return the leases of the first `most` requests in the fair queue."""
-        return [place.waiter.lease for place in self._fair_queue.in_order(most)]
+        return [entry.waiter.lease for entry in self._fair_queue.in_order(most)]
 
     def last(self, may_go: Callable[[Lease], bool], newcomer: tuple[int, str | None, float] | None) -> Lease | None:
         """Return the last lease in the fair queue that may go; None if there is none, or the newcomer would be behind it."""
@@ -126,7 +128,7 @@ class Slots:
         """
         grant: asyncio.Future[bool] = self._loop.create_future()
         first_received = lease.delivery.first_received_at
-        place = self._fair_queue.join(
+        entry = self._fair_queue.join(
             Waiter(lease, grant), priority=request.priority, tenant=request.tenant, first_received=first_received
         )
         self._pump()
@@ -134,33 +136,33 @@ class Slots:
             if grant.done():
                 await lease.wait(grant)
             else:
-                with self._behind(place, report_progress):
+                with self._behind(entry, report_progress):
                     await lease.wait(grant)
         except BaseException:
             # A request that was interrupted before it could wait is still in the fair queue, or has its grant already.
             if grant.done() and not grant.cancelled() and grant.exception() is None and grant.result():
-                self._finished(place, None)
+                self._finished(entry, None)
             else:
-                self._fair_queue.leave(place)
+                self._fair_queue.leave(entry)
             raise
         if not grant.result():
-            self._fair_queue.leave(place)
+            self._fair_queue.leave(entry)
             return None
-        return Grant(self._finished, place)
+        return Grant(self._finished, entry)
 
-    def _behind(self, place: QueueEntry[Waiter], report_progress: ReportProgress) -> AbstractContextManager[None]:
+    def _behind(self, entry: QueueEntry[Waiter], report_progress: ReportProgress) -> AbstractContextManager[None]:
         """Report that the request waits, and return the context of that wait."""
         if len(self._fair_queue) == 1:
             self._request_sweep()
         why, text = self.why()
-        report_progress(Progress.WAITING, why, text, partial(self._fair_queue.rank, place))
-        return place.waiter.lease.waiting_for(why, text)
+        report_progress(Progress.WAITING, why, text, partial(self._fair_queue.rank, entry))
+        return entry.waiter.lease.waiting_for(why, text)
 
     def swept(self, others: Counts, names: AbstractSet[str] = frozenset()) -> None:
         """Use the counts of a sweep: the deployments that are not in flight in this process, and their names."""
-        for place in self._fair_queue.in_order():
-            if place.waiter.lease.what in names and not place.waiter.grant.done():
-                place.waiter.grant.set_result(False)
+        for entry in self._fair_queue.in_order():
+            if entry.waiter.lease.what in names and not entry.waiter.grant.done():
+                entry.waiter.grant.set_result(False)
         self._others = others
         self.count_others(others)
         self.quota = self.quota.learn(self.counts)
@@ -177,9 +179,9 @@ class Slots:
         mine = self._in_creation()
         return Counts(self._counted.creating + mine, self._counted.total + mine)
 
-    def _finished(self, place: QueueEntry[Waiter], answer: Created | CallFailed | None) -> None:
+    def _finished(self, entry: QueueEntry[Waiter], answer: Created | CallFailed | None) -> None:
         """Close a grant whose create was accepted (and is watched already), failed, or was never sent (None)."""
-        del self._granted[place]
+        del self._granted[entry]
         match answer:
             case Created():
                 self.quota = self.quota.after_success(self.counts)
@@ -187,10 +189,10 @@ class Slots:
                 self._counters.quota_refusals += 1
                 self.quota = self.quota.after_refusal(self.counts, self._loop.time())
                 log.info("slots.refused", creating=self.counts.creating, total=self.counts.total, reason=answer.code)
-                self._fair_queue.give_back(place)
+                self._fair_queue.give_back(entry)
                 self._request_sweep()
             case None:
-                self._fair_queue.give_back(place)
+                self._fair_queue.give_back(entry)
         self._loop.call_soon(self._pump)
 
     def _room(self, *, probe: bool = False) -> int:
@@ -201,32 +203,32 @@ class Slots:
     def _pump(self, *, probe: bool = False) -> None:
         room = self._room(probe=probe)
         while self._fair_queue and room > 0:
-            place = self._fair_queue.next()
-            if place.waiter.grant.done():  # interrupted, and about to leave
-                self._fair_queue.give_back(place)
+            entry = self._fair_queue.next()
+            if entry.waiter.grant.done():  # interrupted, and about to leave
+                self._fair_queue.give_back(entry)
                 continue
-            self._granted[place] = self._loop.time()
+            self._granted[entry] = self._loop.time()
             room -= 1
-            place.waiter.grant.set_result(True)
+            entry.waiter.grant.set_result(True)
 
 
 class Grant:
     """The right to make one create. Leaving the context without an answer gives it back."""
 
-    __slots__ = ("_finished", "_place", "answer")
+    __slots__ = ("_entry", "_finished", "answer")
 
     def __init__(
-        self, finished: Callable[[QueueEntry[Waiter], Created | CallFailed | None], None], place: QueueEntry[Waiter]
+        self, finished: Callable[[QueueEntry[Waiter], Created | CallFailed | None], None], entry: QueueEntry[Waiter]
     ) -> None:
         self._finished = finished
-        self._place = place
+        self._entry = entry
         self.answer: Created | CallFailed | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
-        self._finished(self._place, self.answer)
+        self._finished(self._entry, self.answer)
 
 
 FRESH_SECONDS: Final = 1.0
@@ -243,15 +245,15 @@ class View:
     free_in_total: int | None = None
     """How many more deployments the account may have; None if not known. Only a delete gives a slot to the requests after."""
 
-    def of(self, reason: Reason | None, place: int | None, in_creation_for: float | None = None) -> Eta:
+    def of(self, reason: Reason | None, position: int | None, in_creation_for: float | None = None) -> Eta:
         """Return the estimate for a request that waits at this queue position, or whose deployment is in creation."""
-        is_within_total = place is not None and (self.free_in_total is None or place <= self.free_in_total)
-        if reason is Reason.NO_SLOT and place is not None and self.slots is not None and is_within_total:
-            to_slot = self.slots.to_slot(place)
-            return Eta(place, to_slot, to_slot + self.slots.typical)
+        is_within_total = position is not None and (self.free_in_total is None or position <= self.free_in_total)
+        if reason is Reason.NO_SLOT and position is not None and self.slots is not None and is_within_total:
+            to_slot = self.slots.to_slot(position)
+            return Eta(position, to_slot, to_slot + self.slots.typical)
         if reason is Reason.IN_CREATION and in_creation_for is not None:
             return Eta(to_end=remaining_seconds(self.times, in_creation_for))
-        return Eta(place)
+        return Eta(position)
 
 
 class EtaEstimator:
