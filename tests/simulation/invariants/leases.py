@@ -20,7 +20,12 @@ class Leases:
     def __init__(self, books: Recorder) -> None:
         self._books = books
         self._told_gone: dict[tuple[str | None, str], float] = {}
-        self._leased: dict[tuple[str | None, str], float] = {}
+        self._leased_until: dict[tuple[str | None, str], float] = {}
+        """When the latest lease of a process on a message ends: as many seconds after its last change as that asked SQS for.
+
+        This is not always one visibility timeout: a message is hidden for several before its continuation is sent, and for less
+        than one when the twelve hours of SQS are nearly over.
+        """
         self._released: dict[str, float] = {}
         self._lapsed: dict[str, float] = {}
         """When SQS forgot about a lease."""
@@ -33,7 +38,7 @@ class Leases:
         books.deliveries.setdefault(letter.message_id, []).append(
             Delivery(books.now, process, letter.receive_count, books.world.wire.fault in ANSWER_LOST)
         )
-        self._leased[process, letter.message_id] = books.now
+        self._leased_until[process, letter.message_id] = books.now + books.world.sqs.visibility
 
     def lapsed(self, letter: Letter) -> None:
         """SQS has forgotten about a lease."""
@@ -46,7 +51,7 @@ class Leases:
             lease.message.message_id == letter.message_id for lease in life.replica.slipway.held_leases
         )
         if seconds and is_held:
-            self._leased[process, letter.message_id] = self._books.now
+            self._leased_until[process, letter.message_id] = self._books.now + seconds
             return
         self._released[letter.message_id] = self._books.now
         self._books.note(f"release  {letter.message_id} by {process}")
@@ -65,19 +70,22 @@ class Leases:
         if was_awake and books.now - told > 3 * TOLD_SLACK + books.world.sqs.visibility / 10:
             books.breaks("I8", f"{process} goes on with {receipt}, {books.now - told:.1f} s after it was told that it is gone")
 
-    def since(self, process: str | None, message_id: str) -> float:
-        """Answer when a process last had a lease on a message."""
-        return self._leased.get((process, message_id), 0.0)
+    def leased_until(self, process: str | None, message_id: str) -> float:
+        """Return when the latest lease of a process on a message ends, unless SQS makes the message visible earlier."""
+        return self._leased_until.get((process, message_id), -1e9)
 
     def check(self, lease: Lease, process: str | None, slack: float, doing: str) -> None:
-        """Nothing is done whose lease is lost, or known to be."""
+        """Report a violation if a process acts on a lease that has ended, or that it knows to be lost.
+
+        Under I8 a message has one owner for as long as it is hidden, so what counts is the end that SQS accepted last.
+        """
         books, now = self._books, self._books.now
         told = self._told_gone.get((process, lease.receipt))
-        leased = self._leased.get((process, lease.message.message_id), -1e9)
+        until = self.leased_until(process, lease.message.message_id)
         if told is not None and now - told > TOLD_SLACK + slack:
             books.breaks("I8", f"{process} {doing} {now - told:.1f} s after it was told that its lease is gone")
-        elif now - leased > books.world.sqs.visibility + TOLD_SLACK + slack:
-            books.breaks("I8", f"{process} {doing} {now - leased:.1f} s after it last had a lease")
+        elif now - until > TOLD_SLACK + slack:
+            books.breaks("I8", f"{process} {doing} {now - until:.1f} s after its lease ended")
         elif not slack and (lease.is_lost or now >= lease.lease_until):
             books.breaks("I8", f"{process} {doing} and knows that its lease is lost")
 
@@ -98,7 +106,7 @@ class Leases:
     def _is_excused(self, letter: Letter, last: Delivery) -> bool:
         books = self._books
         life, end = books.life_of(last.process), books.now
-        leased = self._leased.get((last.process, letter.message_id), -1e9)
+        until = self.leased_until(last.process, letter.message_id)
         return (
             life is None
             or last.is_lost
@@ -110,7 +118,7 @@ class Leases:
                     life.is_hurried,
                     books.is_faulty_at(last.at, end),
                     # SQS handed it out again although it was held, and nobody had given it back.
-                    leased + books.world.sqs.visibility > end and self._released.get(letter.message_id, -1.0) < last.at,
+                    until > end and self._released.get(letter.message_id, -1.0) < last.at,
                     # It could not be held: extending failed again and again.
                     books.last_fault.get("ChangeMessageVisibilityBatch", -1e9) > end - 1.5 * books.world.sqs.visibility,
                     self._lapsed.get(letter.message_id, -1.0) >= last.at,

@@ -202,8 +202,8 @@ class Outcomes:
         if not holds:
             books.breaks("I8", f"{process} publishes {data['outcome']} of {data['requestId']}, and holds nothing of it")
         elif life.continued_at < books.now - 0.001:
-            worst = max(holds, key=lambda lease: self._leases.since(process, lease.message.message_id))
-            self._leases.check(worst, process, PUBLISH_SLACK, f"publishes {data['outcome']} of {data['requestId']}")
+            latest = max(holds, key=lambda lease: self._leases.leased_until(process, lease.message.message_id))
+            self._leases.check(latest, process, PUBLISH_SLACK, f"publishes {data['outcome']} of {data['requestId']}")
 
     def _is_about(self, lease: Lease, data: dict[str, Any]) -> bool:
         begun, _ = origin_of(lease.message.message_id, lease.message.text(CONTINUATION))
