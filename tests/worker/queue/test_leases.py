@@ -44,6 +44,16 @@ class Bench:
     def _begin(self, lease: Lease) -> None:
         self.begin(lease)
 
+    def assert_lasts_no_longer_than_hidden(self, lease: Lease) -> None:
+        """A message is hidden for as long as its lease is taken to last, but for the second that a call may take."""
+        hidden = self.sqs.letters[lease.message.message_id].visible_at - self.sqs.now()
+        left = lease.lease_until - asyncio.get_running_loop().time()
+        assert left <= max(0.0, hidden) + 1.0
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        while not happened():  # noqa: ASYNC110  the queue notifies nobody
+            await asyncio.sleep(0.01)
+
     async def end(self) -> None:
         self.intake.stop()
         self.leases.stop()
@@ -157,7 +167,8 @@ def test_the_same_message_twice_is_one_piece_of_work_with_the_newer_receipt() ->
     run(main())
 
 
-def test_a_message_received_again_while_it_is_handed_on_is_handed_on_under_its_newer_receipt() -> None:
+@pytest.mark.parametrize("after", [0.0, 1.0])
+def test_a_message_received_again_while_it_is_handed_on_is_handed_on_under_its_newer_receipt(after: float) -> None:
     async def main() -> None:
         bench = Bench()
         bench.sqs.put("{}")
@@ -169,13 +180,44 @@ def test_a_message_received_again_while_it_is_handed_on_is_handed_on_under_its_n
         handing_on = asyncio.ensure_future(
             bench.leases.send_continuation(lease, continuations.write_continuation(lease.delivery, is_fifo=False))
         )
+        await asyncio.sleep(after)
         bench.sqs.lapse(letter)
         assert await handing_on is None
         assert lease.receipt != older
+        bench.assert_lasts_no_longer_than_hidden(lease)
         await bench.leases.delete(lease)
         await asyncio.sleep(1)
         assert len(bench.sqs.letters) == 1
         assert letter.message_id not in bench.sqs.letters
+        await bench.end()
+
+    run(main())
+
+
+@pytest.mark.parametrize("answered", list(range(1, 7)))
+def test_a_lease_is_never_taken_to_last_longer_than_the_message_is_hidden(answered: int) -> None:
+    """An extension and the hiding before a continuation are under way at once; either may be applied last."""
+
+    async def main() -> None:
+        bench = Bench()
+        bench.sqs.put("{}")
+        await asyncio.sleep(1)
+        bench.intake.stop()
+        (lease,) = bench.holds
+        changes = "ChangeMessageVisibilityBatch"
+        bench.wire.plan = lambda operation, number: (
+            Fault.THROTTLED if operation == "SendMessageBatch" or (operation == changes and number != answered) else None
+        )
+        await bench.until(lambda: lease.is_extending)
+        continuation = continuations.write_continuation(lease.delivery, is_fifo=False)
+        continued = asyncio.ensure_future(bench.leases.send_continuation(lease, continuation))
+        await bench.until(lambda: bench.wire.calls[changes] >= answered)
+        bench.wire.plan = lambda operation, _: Fault.THROTTLED if operation == "SendMessageBatch" else None
+        for _ in range(300):
+            await asyncio.sleep(1)
+            bench.assert_lasts_no_longer_than_hidden(lease)
+        lease.interrupt(LeaseLost)
+        await continued
         await bench.end()
 
     run(main())

@@ -43,6 +43,7 @@ class Lease(Waits):
         "begun_at",
         "cancelled",
         "cancellers",
+        "changes",
         "delivery",
         "faults",
         "has_begun",
@@ -73,6 +74,8 @@ class Lease(Waits):
         self.taken_at = self._loop.time()
         self.lease_until = self.taken_at + lease_seconds
         self.is_extending = False
+        self.changes = 0
+        """How many extensions and further receives have begun: each may set another end of the lease."""
         self.is_received_again = False
         """Whether this process has received the message again since it leased it."""
         self.has_begun = False
@@ -130,6 +133,7 @@ class Lease(Waits):
             return False
         self.delivery = delivery
         self.is_received_again = True
+        self.changes += 1
         self.taken_at = self._loop.time()
         self.lease_until = self.taken_at + lease_seconds
         return True

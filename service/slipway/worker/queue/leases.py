@@ -219,15 +219,20 @@ class Leases:
                 return failed
 
     async def _hide(self, lease: Lease, delay_seconds: int) -> CallFailed | None:
-        """Make the message invisible until its continuation has been read, or has been received too often."""
+        """Make the message invisible until its continuation has been read, or has been received too often.
+
+        The lease is taken to last as long only if nothing else has changed its end meanwhile: calls under way at the same time
+        may be applied in any order.
+        """
         now = self._loop.time()
         longest = LONGEST_VISIBILITY_SECONDS - int(now - lease.taken_at)
         seconds = delay_seconds + hidden_seconds(self._traits.max_receive_count, self._lease_seconds)
         seconds = min(math.ceil(seconds / SAME_SECONDS) * SAME_SECONDS, longest)
         if seconds < self._lease_seconds:
             return None
+        is_alone, changes = not lease.is_extending, lease.changes
         failed = await self._hides.put((lease.receipt, seconds))
-        if failed is None:
+        if failed is None and is_alone and lease.changes == changes:
             lease.lease_until = max(lease.lease_until, now + seconds)
         return failed
 
@@ -252,6 +257,7 @@ class Leases:
         is_worth_it = self._extendable_until(lease, now) >= lease.lease_until + self._lease_seconds / 12
         if lease.lease_until - now <= self._lease_seconds / 2 and is_worth_it and not lease.is_extending and not lease.is_lost:
             lease.is_extending = True
+            lease.changes += 1
             receipt = lease.receipt
             self._extends.put(lease).add_done_callback(lambda answer: self._extended(lease, receipt, now, answer))
 
