@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from slipway.worker.kernel.interrupts import TooLongHeld
+from slipway.worker.kernel.interrupts import ContinuationDue
 from tests.simulation.monitor import Monitor
 from tests.simulation.recorder import Life
 from tests.simulator.simulation import World
@@ -33,7 +33,7 @@ def test_a_message_that_was_hidden_for_its_continuation_is_leased_for_as_long_as
         monitor.books.lives["a"] = Life(replica, loop.time())
         await world.until(lambda: world.wire.calls["CreateCustomModelDeployment"] > 0, 60)
         (lease,) = replica.slipway.leases
-        loop.call_soon(lease.interrupt, TooLongHeld, context=replica.context)
+        loop.call_soon(lease.interrupt, ContinuationDue, context=replica.context)
         await world.until(lambda: world.wire.calls["SendMessageBatch"] > 0, 60)
         assert letter.visible_at - world.sqs.now() > HIDDEN_SECONDS - 1
         loop.stop_process("a")
