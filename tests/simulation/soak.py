@@ -15,7 +15,7 @@ import sys
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -115,13 +115,18 @@ def soak(seed: int = 1, hours: int = HOURS) -> Report:
         report.expect(replica.slipway.counters.faults == 0, f"{replica.slipway.counters.faults} exceptions nobody expected")
         await world.stop()
 
+    _run_traced(main)
+    return report
+
+
+def _run_traced(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a scenario in virtual time, with its allocations traced."""
     tracemalloc.start()
     try:
         with quietly():
             run(main())
     finally:
         tracemalloc.stop()
-    return report
 
 
 def failures(requests: int = MANY, seed: int = 1) -> Report:
@@ -156,12 +161,7 @@ def failures(requests: int = MANY, seed: int = 1) -> Report:
         report.expect(replica.slipway.counters.faults == 0, f"{replica.slipway.counters.faults} exceptions nobody expected")
         await world.stop()
 
-    tracemalloc.start()
-    try:
-        with quietly():
-            run(main())
-    finally:
-        tracemalloc.stop()
+    _run_traced(main)
     return report
 
 
