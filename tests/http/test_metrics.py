@@ -11,12 +11,11 @@ import yaml  # type: ignore[import-untyped]  # read as plain values, which are c
 from prometheus_client import Metric
 
 from slipway.core.call_errors import CallFailed
-from slipway.core.lifecycle.outcomes import OutcomeKind, Reason
+from slipway.core.lifecycle.outcomes import WAITS, OutcomeKind, Reason
 from slipway.http.health import LoopLagMonitor
 from slipway.http.metrics import Measures
 from slipway.logs import Losses
 from slipway.settings.load import default_values
-from slipway.worker.runtime.worker import WAITS
 from tests.simulator.simulation import World
 from tests.simulator.virtual_loop import run
 from tests.support.diagnosis import diagnosis_of

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from slipway.core.call_errors import Refused
+from slipway.core.lifecycle.outcomes import Reason
 from slipway.core.lifecycle.tags import EXPIRES_TAG, RECEIVED_TAG, REQUEST_TAG
 from slipway.worker.queue.intake import reserved_places
 from tests.simulator.bedrock import USUAL, Rules
@@ -198,6 +199,26 @@ def test_a_delete_that_asks_several_times_is_not_sent_back_before_it_has(name: s
         await asyncio.sleep(120)
         world.send(about("delete", name, "d-1"))
         await world.until(lambda: world.outcomes().get(name) == outcome, 2 * SOON_SECONDS)
+        await world.stop()
+
+    run(main())
+
+
+def test_a_delete_gets_through_while_every_place_waits_for_a_smoke_test() -> None:
+    async def main() -> None:
+        world = full(deploys=0, terms={"max_held": 2})
+        world.account.add("old-2", MODEL, {REQUEST_TAG: "r-9", RECEIVED_TAG: LONG_AGO})
+        world.account.rule(update_seconds=(5.0, 5.0), unready_seconds=3000.0)
+        for number in range(2):
+            tested = about("update", f"old-{number}", f"u-{number}", modelArn=MODEL[:-1] + "m", smokeTest={"prompt": "Hello"})
+            world.send(tested)
+        replica = world.start()
+        await asyncio.sleep(120)
+        assert {lease.why for lease in replica.slipway.held_leases} == {Reason.SMOKE_TEST}
+        world.send(about("delete", "old-2", "d-1"))
+        await world.until(lambda: world.outcomes().get("old-2") == "Deleted", SOON_SECONDS)
+        await world.until(lambda: {"old-0", "old-1"} <= world.outcomes().keys(), 3600)
+        assert [world.outcome_of(f"u-{number}")["outcome"] for number in range(2)] == ["Updated", "Updated"]
         await world.stop()
 
     run(main())

@@ -66,6 +66,10 @@ class Reason(StrEnum):
     DEPLOYMENT_MISSING = "DeploymentMissing"
 
 
+WAITS: Final = tuple(Reason)[tuple(Reason).index(Reason.PREDECESSOR) :]
+"""The reasons that are waits; the others are those of outcomes."""
+
+
 @dataclass(frozen=True, slots=True)
 class SmokeTestResult:
     """Result of a smoke test. `text` is the model's answer, or why there is none."""

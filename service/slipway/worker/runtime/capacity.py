@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from slipway.core.lifecycle.outcomes import Continue, Reason, Release
+from slipway.core.lifecycle.outcomes import WAITS, Continue, Reason, Release
 from slipway.core.requests.models import AnyRequest, Deploy
 from slipway.core.sqs.continuations import MOST_DEATHS
 from slipway.worker.kernel.interrupts import Displaced
@@ -45,7 +45,8 @@ RETURN_SECONDS: Final = 60.0
 _TROUBLES: Final = frozenset({Reason.THROTTLED, Reason.ACCESS_DENIED, Reason.NO_ANSWER})
 _WAITS: Final = _TROUBLES | {Reason.PREDECESSOR, Reason.NO_SLOT, Reason.MODEL_NOT_ACTIVE, Reason.NAME_RESERVED}
 """What a deploy without a deployment in creation may wait for."""
-_CONTROL_WAITS: Final = _WAITS | {Reason.BUSY, Reason.DEPLOYMENT_MISSING, Reason.UPDATING, Reason.RETRYING}
+_CONTROL_WAITS: Final = frozenset(WAITS) - {Reason.IN_CREATION}
+"""What any request may wait for when it gives up its place: all but a creation, of which the slots limit the number."""
 
 
 class Capacity:

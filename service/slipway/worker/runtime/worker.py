@@ -17,7 +17,7 @@ import structlog
 from structlog.contextvars import bind_contextvars
 
 from slipway.core.call_errors import CallFailed, Denied, Refused, ResourceMissing, pause_seconds
-from slipway.core.lifecycle.outcomes import Abandon, Continue, DelayPublication, Done, Reason, Release, Settlement
+from slipway.core.lifecycle.outcomes import WAITS, Abandon, Continue, DelayPublication, Done, Reason, Release, Settlement
 from slipway.core.requests.models import Cancel
 from slipway.core.requests.targets import DEFAULT
 from slipway.core.sqs import continuations
@@ -54,8 +54,6 @@ from slipway.worker.scheduling.watcher import Watcher
 
 log = structlog.get_logger()
 
-WAITS: Final = tuple(Reason)[tuple(Reason).index(Reason.PREDECESSOR) :]
-"""The reasons that are waits; the others are those of outcomes."""
 FAULT_PAUSE_SECONDS: Final = 1.0
 """Before the second attempt; five times as long before each further one."""
 LONGEST_FAULT_PAUSE_SECONDS: Final = 60.0
