@@ -35,7 +35,7 @@ from tests.simulation.kinds import (
     TWO_VERSIONS,
     chance,
 )
-from tests.simulation.recorder import Life, origin
+from tests.simulation.recorder import Asked, Life, origin
 from tests.simulation.runner import Running
 from tests.simulator.bedrock import StandInDeployment
 from tests.simulator.simulation import Replica
@@ -213,7 +213,7 @@ class Conditions:
         self._ask("wait-1", {"action": "cancel", "cancels": "wait-1", "timeout": 60.0})
         await self._ended(self._ask("old-0", {"action": "delete"}), within)
         await self._ended(update, within)
-        expires = 150.0 + 2 * self._world.terms.get("reap_interval", 300.0) + ACTION_SECONDS
+        expires = 150.0 + 2 * self._world.terms["reap_interval"] + ACTION_SECONDS
         await self._until(lambda: all(not one.exists(self._world.account.now()) for one in expiring), expires, "expiry")
 
     async def _probe_control_queue(self, _: Replica) -> None:
@@ -306,8 +306,17 @@ class Conditions:
         return str(body["requestId"])
 
     async def _ended(self, request_id: str, within: float) -> None:
+        """Wait until the outcome of a request is published, or, while the topic accepts nothing, until a process tries to.
+
+        `within` holds in both cases: what is decided has freed what it is to free.
+        """
         asked = [one for one in self._books.asked.values() if one.request_id == request_id]
-        await self._until(lambda: any(one.key in self._books.said or one.is_excused for one in asked), within, request_id)
+
+        def has_ended(one: Asked) -> bool:
+            is_decided = one.is_decided and self._world.topic.is_denied
+            return is_decided or one.key in self._books.said or one.is_excused
+
+        await self._until(lambda: any(has_ended(one) for one in asked), within, request_id)
 
     async def _until(self, fact: Callable[[], bool], within: float, what: str) -> None:
         began = self._books.now

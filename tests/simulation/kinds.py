@@ -102,7 +102,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         share=_SELDOM,
         needs=(STANDARD, "actions", "delete", "cancel", "update"),
         rules={"max_creating": 2, "max_total": 3, "creation_seconds": (20.0, 40.0), "list_lag_seconds": 0.0},
-        terms={"max_held": 6, "max_creating": 0},
+        terms={"max_held": 6, "max_creating": 0, "reap_interval": 60.0},
     ),
     BROKEN_TARGET: Kind(share=_SELDOM, needs=(STANDARD, "targets"), terms={"max_held": 6}),
     CONTROL_QUEUE: Kind(

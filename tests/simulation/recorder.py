@@ -47,6 +47,8 @@ class Asked:
     target: str = DEFAULT
     is_stuck: bool = False
     """A person took its deployment away: it may be waited for until its deadline."""
+    is_decided: bool = False
+    """A process has tried to publish its outcome."""
 
     @property
     def whose(self) -> str:

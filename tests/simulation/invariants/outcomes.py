@@ -199,6 +199,10 @@ class Outcomes:
         if books.loop.is_dead(process) or data["outcome"] not in ENDS or life is None:
             return
         holds = [lease for lease in life.replica.slipway.held_leases if self._is_about(lease, data)]
+        for lease in holds:
+            begun, _ = origin_of(lease.message.message_id, lease.message.text(CONTINUATION))
+            if (asked := books.asked.get(begun)) is not None:
+                asked.is_decided = True
         if not holds:
             books.breaks("I8", f"{process} publishes {data['outcome']} of {data['requestId']}, and holds nothing of it")
         elif life.continued_at < books.now - 0.001:
