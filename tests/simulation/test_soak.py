@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import pytest
 
 from slipway.worker.kernel.lease import Lease
 from slipway.worker.queue.leases import Leases
 from tests.simulation import soak as bounded
+from tests.simulation.soak import Report
 
 QUICK = 1000
 """Requests; `make prove` makes 30,000."""
@@ -14,8 +19,14 @@ SEED = 0
 """Always the same: no commit is to fail for what another seed finds. `make prove` tries others."""
 
 
+def _in_a_process(scenario: Callable[[int], Report], argument: int) -> Report:
+    """Run a scenario in a new process, where memory holds nothing that other tests have left."""
+    with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(scenario, argument).result()
+
+
 def test_three_days_leave_memory_and_tasks_as_they_were() -> None:
-    report = bounded.soak(SEED)
+    report = _in_a_process(bounded.soak, SEED)
     assert not report.violations, (report.violations, report.facts)
     assert report.facts["requests"] > 200
     assert len(report.facts["faults"]) == len(bounded.FAULTS)
@@ -34,7 +45,7 @@ def test_a_leak_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_failed_calls_leave_no_garbage_behind() -> None:
-    report = bounded.failures(QUICK)
+    report = _in_a_process(bounded.failures, QUICK)
     assert not report.violations, (report.violations, report.facts)
     assert report.facts["faults"] > 0
 
