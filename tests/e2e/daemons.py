@@ -15,8 +15,8 @@ from typing import Any, Protocol
 
 from slipway.core.lifecycle.outcomes import OutcomeKind
 from slipway.local.demo import sample
+from tests.e2e.commands import LONGEST_SECONDS
 
-LONGEST_SECONDS = 90.0
 ENDS = frozenset(OutcomeKind)
 MODEL = json.loads(sample("plain.json"))["modelArn"]
 

@@ -43,58 +43,37 @@ def _quantiles_there(histogram: str, window: str = "6h") -> tuple[tuple[str, str
     return tuple((query.format(share, histogram, window), f"{said}, {{{{target}}}}") for share, said in _SHARES)
 
 
+def _number(title: str, query: str, why: str, unit: str = "short") -> Panel:
+    """A small panel with one number."""
+    return Panel(title, ((query, ""),), why, unit=unit, kind="stat", width=4, height=4)
+
+
 ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
     (
         "Now",
         (
-            Panel(
-                "Requests in progress",
-                (("sum(slipway_requests_held$there)", ""),),
-                "In all replicas, whatever they wait for.",
-                kind="stat",
-                width=4,
-                height=4,
-            ),
-            Panel(
-                "Deployments in creation",
-                (("sum(slipway_deployments_in_flight$there)", ""),),
-                "Those that Slipway watches.",
-                kind="stat",
-                width=4,
-                height=4,
-            ),
-            Panel(
+            _number("Requests in progress", "sum(slipway_requests_held$there)", "In all replicas, whatever they wait for."),
+            _number("Deployments in creation", "sum(slipway_deployments_in_flight$there)", "Those that Slipway watches."),
+            _number(
                 "Requests waiting for a slot",
-                (("sum(slipway_requests_waiting_for_slot$there)", ""),),
+                "sum(slipway_requests_waiting_for_slot$there)",
                 "In the fair queues of all replicas.",
-                kind="stat",
-                width=4,
-                height=4,
             ),
-            Panel(
+            _number(
                 "Oldest request",
-                (("max(slipway_oldest_request_seconds$only)", ""),),
+                "max(slipway_oldest_request_seconds$only)",
                 "Since its first receipt. No value: no request is in progress.",
                 unit="s",
-                kind="stat",
-                width=4,
-                height=4,
             ),
-            Panel(
+            _number(
                 "Blocked replicas",
-                (("sum(slipway_blocked$only)", ""),),
+                "sum(slipway_blocked$only)",
                 "Requests wait there, and only a person can let them continue: see the status page.",
-                kind="stat",
-                width=4,
-                height=4,
             ),
-            Panel(
+            _number(
                 "Dead letters",
-                (('max(slipway_backlog_messages{queue="dead_letters", state="visible", $chosen})', ""),),
+                'max(slipway_backlog_messages{queue="dead_letters", state="visible", $chosen})',
                 "Messages in the dead-letter queue. No value: not known.",
-                kind="stat",
-                width=4,
-                height=4,
             ),
         ),
     ),

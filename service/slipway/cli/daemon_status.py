@@ -6,8 +6,8 @@ import asyncio
 import http.client
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from slipway.cli.output import Exit
 from slipway.core.diagnostics.severity import Severity
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from slipway.client import DaemonAnswer
     from slipway.core.diagnostics.severity import Problem
     from slipway.core.diagnostics.status import RequestStatus
+
+T = TypeVar("T")
 
 COLUMNS = ("name", "action", "status", "reason", "age", "request")
 WIDE_COLUMNS = (*COLUMNS, "position", "priority", "tenant", "target", "attempts", "deadline", "message")
@@ -51,20 +53,10 @@ def check_health(config: str | None, port: int | None) -> int:
 
 def show_status(config: str | None, daemons: Sequence[str], output: Output) -> Exit:
     """Print the severity, problems and slots of each daemon, else of the one on this machine; return 1 if one is blocked."""
-    from slipway.cli.output import CommandError, print_line, print_sentence
-    from slipway.client import DaemonUnreachable, query_each
-    from slipway.settings.load import NO_QUEUE, load
+    from slipway.cli.output import print_line, print_sentence
+    from slipway.client import query_each
 
-    try:
-        settings = load(os.environ, config, optional=NO_QUEUE)
-        urls = daemons or settings.own_daemon
-        reported = asyncio.run(query_each(urls, token=settings.http_token))
-    except WrongSetting as wrong:
-        raise CommandError(wrong.problem, wrong.remedy) from wrong
-    except DaemonUnreachable as wrong:
-        raise CommandError(wrong.problem, wrong.remedy if daemons else f"{wrong.remedy}, with --daemon") from wrong
-    if not urls:
-        raise CommandError("http_port is 0, so the daemon has no HTTP endpoint", "name a daemon with --daemon")
+    urls, reported = _ask(config, daemons, query_each)
     if output.is_document:
         states = [_state_json(url, answer) for url, answer in zip(urls, reported, strict=True)]
         output.print_document({"daemons": states})
@@ -75,6 +67,25 @@ def show_status(config: str | None, daemons: Sequence[str], output: Output) -> E
             for line in status_lines(answer):
                 print_sentence(line)
     return Exit.FAILURE if any(answer.severity is Severity.BLOCKED for answer in reported) else Exit.OK
+
+
+def _ask(config: str | None, daemons: Sequence[str], query: Callable[..., Coroutine[Any, Any, T]]) -> tuple[Sequence[str], T]:
+    """Query some daemons, else the one on this machine; return their URLs and what they answered. Raises `CommandError`."""
+    from slipway.cli.output import CommandError
+    from slipway.client import DaemonUnreachable
+    from slipway.settings.load import NO_QUEUE, load
+
+    try:
+        settings = load(os.environ, config, optional=NO_QUEUE)
+        urls = daemons or settings.own_daemon
+        reported = asyncio.run(query(urls, token=settings.http_token))
+    except WrongSetting as wrong:
+        raise CommandError(wrong.problem, wrong.remedy) from wrong
+    except DaemonUnreachable as wrong:
+        raise CommandError(wrong.problem, wrong.remedy if daemons else f"{wrong.remedy}, with --daemon") from wrong
+    if not urls:
+        raise CommandError("http_port is 0, so the daemon has no HTTP endpoint", "name a daemon with --daemon")
+    return urls, reported
 
 
 def _state_json(url: str, answer: DaemonAnswer) -> dict[str, object]:
@@ -112,20 +123,9 @@ def problem_lines(problems: Sequence[Problem]) -> list[str]:
 
 def list_requests(config: str | None, daemons: Sequence[str], output: Output) -> Exit:
     """Print the requests in progress of some daemons, else of the one on this machine, the oldest first."""
-    from slipway.cli.output import CommandError
-    from slipway.client import DaemonUnreachable, query_all
-    from slipway.settings.load import NO_QUEUE, load
+    from slipway.client import query_all
 
-    try:
-        settings = load(os.environ, config, optional=NO_QUEUE)
-        urls = daemons or settings.own_daemon
-        reported = asyncio.run(query_all(urls, token=settings.http_token))
-    except WrongSetting as wrong:
-        raise CommandError(wrong.problem, wrong.remedy) from wrong
-    except DaemonUnreachable as wrong:
-        raise CommandError(wrong.problem, wrong.remedy if daemons else f"{wrong.remedy}, with --daemon") from wrong
-    if not urls:
-        raise CommandError("http_port is 0, so the daemon has no HTTP endpoint", "name a daemon with --daemon")
+    _, reported = _ask(config, daemons, query_all)
     requests = sorted(reported.held, key=lambda one: one.received_at)
     if output.is_document:
         output.print_document({"requests": [one.to_json() for one in requests], "slots": _slots(reported.extras)})

@@ -30,9 +30,7 @@ interface. A port in use may become free, and an address may appear later, as a 
 """
 
 _FREE_PORT: Final = "free the port, or set SLIPWAY_HTTP_PORT; 0 for no endpoint"
-_REMEDIES: Final = {
-    errno.EADDRNOTAVAIL: "set SLIPWAY_HTTP_HOST to an address of this machine; 0.0.0.0 for all of them",
-}
+_OTHER_ADDRESS: Final = "set SLIPWAY_HTTP_HOST to an address of this machine; 0.0.0.0 for all of them"
 
 log = structlog.get_logger()
 
@@ -102,7 +100,9 @@ class Endpoint:
         while self._server is None:
             failures += 1
             why = f"{self.host} port {self._port}: {failed.strerror or failed}"
-            log.warning("endpoint.waiting", message=why, remedy=_REMEDIES.get(failed.errno or 0, _FREE_PORT))
+            log.warning(
+                "endpoint.waiting", message=why, remedy=_OTHER_ADDRESS if failed.errno == errno.EADDRNOTAVAIL else _FREE_PORT
+            )
             await asyncio.sleep(pause_seconds(failures, rng, longest=LONGEST_PAUSE_SECONDS))
             try:
                 await self._listen()
