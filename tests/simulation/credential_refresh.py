@@ -88,7 +88,7 @@ class Issuer:
         self._loop = asyncio.get_running_loop()
 
     def issue(self) -> dict[str, Any]:
-        """Answer new keys, as container and role providers do."""
+        """Return new keys, as container and role providers do."""
         key = f"AKID{next(self._numbers):06d}"
         self.latest = self.valid_until[key] = self._now() + self._rng.uniform(*LIFE_SECONDS)
         for old in [old for old, until in self.valid_until.items() if until < self._now() - 7200]:
@@ -97,7 +97,7 @@ class Issuer:
         return {"access_key": key, "secret_key": "made-up", "token": "made-up", "expiry_time": expires}
 
     async def refresh(self) -> dict[str, Any]:
-        """Answer new keys, or do what an issuer does instead."""
+        """Return new keys, or do what an issuer does instead."""
         manner = "while away" if self._now() < self.away_until else self._rng.choice(MANNERS)
         self.asked[manner] += 1
         match manner:
@@ -131,7 +131,7 @@ class _Days:
         self.said: Counter[str] = Counter()
 
     def session(self) -> AioSession:
-        """Answer a session whose credentials are refreshable, by the clock of this world."""
+        """Return a session whose credentials are refreshable, by the clock of this world."""
         session = sdk()
         given = self.issuer.issue()
         expires = dt.datetime.fromtimestamp(self.issuer.latest, dt.UTC)
@@ -225,7 +225,7 @@ class _Days:
             bedrock_operations._iso.cache_clear()  # noqa: SLF001  as above
 
     def _measure(self, slipway: Worker) -> tuple[int, int]:
-        """Answer how much there is when nothing is held or remembered.
+        """Return how much there is when nothing is held or remembered.
 
         How many requests wait for keys to come is chance, and what has ended is kept on purpose, up to a thousand.
         """

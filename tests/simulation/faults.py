@@ -62,7 +62,7 @@ FATES = (*NEVER_CONNECTED, *ERRORS, *UNDONE, *SPOILT, *CLOCKS, *CLOCKS_UNDATED, 
 
 
 def fits(fate: str, operation: str) -> bool:
-    """Answer whether this can befall such a call."""
+    """Return whether this can befall such a call."""
     if fate in OF_BATCHES:
         return operation in BATCHES and (fate != "stale receipt" or operation in LEASES)
     if fate == "unknown status":
@@ -79,7 +79,7 @@ class Machine:
         self.is_wrong_by = 0.0
 
     def now(self) -> float:
-        """Answer the time, as the machine believes it to be."""
+        """Return the time, as the machine believes it to be."""
         return self._aws.now() + self.is_wrong_by
 
 
@@ -258,7 +258,7 @@ class Wire:
 
 
 def _without_fields(body: bytes, operation: str) -> bytes:
-    """Answer a success of the right form with nothing in it. For a receive or a List that is a true answer of its own."""
+    """Return a success of the right form with nothing in it. For a receive or a List that is a true answer of its own."""
     if not body.startswith(b"<"):
         return b"{}"
     return f"<{operation}Response><{operation}Result></{operation}Result></{operation}Response>".encode()

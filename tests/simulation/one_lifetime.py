@@ -164,7 +164,7 @@ class _Lifetime:
 
 
 def singles(kinds: tuple[str, ...] = AT_STEPS) -> Iterator[tuple[At, ...]]:
-    """Answer every misfortune of one lifetime, alone: each kind before every step, each fault of every call."""
+    """Return every misfortune of one lifetime, alone: each kind before every step, each fault of every call."""
     plain = live()
     assert not plain.broken, plain.said()
     for step in range(1, plain.steps + 1):
@@ -183,14 +183,14 @@ def _can_befall(fault: Fault, operation: str) -> bool:
 
 
 def threes() -> Iterator[tuple[At, ...]]:
-    """Answer lifetimes whose message comes again, here, to its last receive, and whose process is then killed."""
+    """Return lifetimes whose message comes again, here, to its last receive, and whose process is then killed."""
     for step in range(8, 80, 4):
         for gap in (6, 12, 24):
             yield At("duplicate", step), At("duplicate", step + gap), At("kill -9", step + 3 * gap)
 
 
 def pairs(part: int = 0, parts: int = 1, stride: int = 7) -> Iterator[tuple[At, ...]]:
-    """Answer pairs of misfortunes: a fault of a call and a kill before every so many steps, and faults of two calls."""
+    """Return pairs of misfortunes: a fault of a call and a kill before every so many steps, and faults of two calls."""
     every = [one for (one,) in singles()]
     calls = [one for one in every if one.operation]
     steps = [one for one in every if one.step and one.kind in {"kill -9", "SIGSTOP"}]
@@ -210,7 +210,7 @@ def _calls_with_room(calls: dict[str, int]) -> Iterator[tuple[str, int]]:
 def first_broken(
     all_of_them: Iterator[tuple[At, ...]], each: Callable[[ParsedEvent], None] | None = None
 ) -> ParsedEvent | None:
-    """Answer the first lifetime that broke a promise; None where none did."""
+    """Return the first lifetime that broke a promise; None where none did."""
     for misfortunes in all_of_them:
         told = live(*misfortunes)
         if each is not None:

@@ -124,7 +124,7 @@ class Report:
         return self.signals["SIGKILL"]
 
     def document(self) -> dict[str, Any]:
-        """Answer the report for machines."""
+        """Return the report for machines."""
         return {
             "seed": self.seed,
             "kills": self.kills,
@@ -137,7 +137,7 @@ class Report:
         }
 
     def lines(self) -> Iterable[str]:
-        """Answer the report as text."""
+        """Return the report as text."""
         told = ", ".join(f"{count} {name}" for name, count in sorted(self.signals.items()))
         rate = self.kills / max(1.0, self.seconds)
         yield f"seed {self.seed}: {told or 'no signals'} in {self.seconds:.0f} s, {rate:.2f} kills/s"
@@ -226,7 +226,7 @@ class Run:
         return self._report.kills >= self._kills_due or time.monotonic() >= self._storm_ends
 
     def next_blow(self) -> tuple[str, signal.Signals]:
-        """Answer where to strike, and how: each its share of times, in an order of the seed's."""
+        """Return where to strike, and how: each its share of times, in an order of the seed's."""
         return next(self._points), next(self._kinds)
 
     async def _storm_again(self, replicas: Sequence[_Replica]) -> None:
@@ -478,7 +478,7 @@ class _Replica:
 
 
 def _dealt(these: Sequence[T], rng: random.Random) -> Iterator[T]:
-    """Answer all of these in some order, then all again in another, for ever."""
+    """Return all of these in some order, then all again in another, for ever."""
     while True:
         yield from rng.sample(these, len(these))
 
@@ -494,7 +494,7 @@ async def _first_of(*these: Any) -> None:
 
 
 def after(name: str) -> str:
-    """Answer the id of what is asked for about a deployment once it is there."""
+    """Return the id of what is asked for about a deployment once it is there."""
     return f"after-{name}"
 
 
@@ -503,7 +503,7 @@ def _number(name: str) -> int:
 
 
 def _untruth(data: Mapping[str, Any], made: Mapping[str, list[StandInDeployment]], expected: Mapping[str, str]) -> str | None:
-    """Answer what is wrong about an event; None for the truth."""
+    """Return what is wrong about an event; None for the truth."""
     request, outcome = data["requestId"], data["outcome"]
     if outcome != expected.get(request):
         return f"{request} is said to be {outcome}, and not {expected.get(request)}: {data.get('message')}"
@@ -514,7 +514,7 @@ def _untruth(data: Mapping[str, Any], made: Mapping[str, list[StandInDeployment]
 
 
 def _unlike(request: str, made: Mapping[str, list[StandInDeployment]], now: float) -> str | None:
-    """Answer what is wrong about a deployment, after what was asked for about it; None where it is as it should be."""
+    """Return what is wrong about a deployment, after what was asked for about it; None where it is as it should be."""
     (first, *_) = made[request.removeprefix("after-")]
     outcome = AFTERWARDS[_number(request) % 10][0]
     last = made[request][0] if request in made else first
@@ -537,7 +537,7 @@ def _client(box: LocalAws) -> Any:
 
 
 async def _counts(sqs: Any, queue_url: str) -> tuple[int, int]:
-    """Answer how many messages can be received, and how many are in flight."""
+    """Return how many messages can be received, and how many are in flight."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     got = await sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)
     visible, hidden = (int(got["Attributes"][name]) for name in names)
@@ -545,7 +545,7 @@ async def _counts(sqs: Any, queue_url: str) -> tuple[int, int]:
 
 
 async def _letters(sqs: Any, queue_url: str) -> list[str]:
-    """Answer the requests of some dead letters, each with its receive count and what it continues, if anything."""
+    """Return the requests of some dead letters, each with its receive count and what it continues, if anything."""
     asked = {"MaxNumberOfMessages": 10, "MessageAttributeNames": ["All"], "AttributeNames": ["ApproximateReceiveCount"]}
     got = await sqs.receive_message(QueueUrl=queue_url, **asked)
     return [

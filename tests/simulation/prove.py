@@ -46,7 +46,7 @@ MOST_TOLD = 5
 
 
 def kept_seeds() -> list[int]:
-    """Answer the seeds of worlds that once showed a bug."""
+    """Return the seeds of worlds that once showed a bug."""
     lines = [line.split("#", maxsplit=1)[0].strip() for line in SEEDS.read_text().splitlines()]
     return [int(line) for line in lines if line]
 

@@ -126,7 +126,7 @@ class Report:
 
 
 def cases(scenes: Iterable[str] = tuple(SCENES)) -> Iterator[Case]:
-    """Answer every case: each fate at each call of each scene."""
+    """Return every case: each fate at each call of each scene."""
     for scene in scenes:
         yield Case(scene)
         for operation, most in SCENES[scene].items():
@@ -135,7 +135,7 @@ def cases(scenes: Iterable[str] = tuple(SCENES)) -> Iterator[Case]:
 
 
 def strange(seed: int) -> Case:
-    """Answer a case in which two to six calls have a fate, at random: a function of its seed."""
+    """Return a case in which two to six calls have a fate, at random: a function of its seed."""
     rng = random.Random(seed)
     scene = rng.choice(list(SCENES))
     operations_there = sorted(SCENES["plain"] | SCENES[scene])
@@ -165,7 +165,7 @@ _LOADER = AioSession().get_component("data_loader")
 
 
 def sdk() -> AioSession:
-    """Answer the SDK's session, with credentials of this place and none of the machine's."""
+    """Return the SDK's session, with credentials of this place and none of the machine's."""
     session = AioSession()
     session.register_component("data_loader", _LOADER)
     session.set_credentials("AKIDEXAMPLE", "made-up", "made-up-session-token")

@@ -73,7 +73,7 @@ class Asked:
         return any(body.get(key) == value for body in self.bodies)
 
     def most(self, key: str) -> int:
-        """Answer the largest number that it was asked with."""
+        """Return the largest number that it was asked with."""
         return max((body.get(key, 0) for body in self.bodies), default=0)
 
     def is_about(self, made: StandInDeployment) -> bool:
@@ -183,7 +183,7 @@ class Recorder:
 
     @property
     def digest(self) -> str:
-        """Answer what tells two runs apart."""
+        """Return what tells two runs apart."""
         return self._digest.hexdigest()[:16]
 
     def breaks(self, promise: str, text: str) -> None:
@@ -192,11 +192,11 @@ class Recorder:
         self.note(f"BROKEN {promise}: {text}")
 
     def live(self) -> list[Life]:
-        """Answer the processes that are there."""
+        """Return the processes that are there."""
         return [life for life in self.lives.values() if life.killed_at is None and not life.replica.task.done()]
 
     def life_of(self, process: str | None) -> Life | None:
-        """Answer the life of a process; None for the world's own."""
+        """Return the life of a process; None for the world's own."""
         return self.lives.get(process or "")
 
     def is_faulty_at(self, begin: float, end: float) -> bool:
@@ -213,27 +213,27 @@ class Recorder:
         return self.refused_events(request_id)
 
     def requests(self, target: str) -> list[Asked]:
-        """Answer what was asked of a target, each once."""
+        """Return what was asked of a target, each once."""
         return [one for one in {id(one): one for one in self.asked.values()}.values() if one.target == target]
 
     def first_of(self, asked: Asked) -> float:
-        """Answer when a request was first received; never, if it was not."""
+        """Return when a request was first received; never, if it was not."""
         return min((self.first[one] for one in asked.origins if one in self.first), default=math.inf)
 
     def unanswered(self) -> list[Asked]:
-        """Answer the requests that have not ended, and are owed an end."""
+        """Return the requests that have not ended, and are owed an end."""
         unique = {id(one): one for one in self.asked.values()}
         return [one for one in unique.values() if one.key not in self.said and not one.is_excused]
 
 
 def letter_text(letter: Letter, name: str) -> str:
-    """Answer an attribute that is a plain text; an empty text where there is none."""
+    """Return an attribute that is a plain text; an empty text where there is none."""
     value = letter.attributes.get(name, "")
     return value if isinstance(value, str) else ""
 
 
 def whose(sender: str, body: Mapping[str, Any], *, is_event: bool) -> str:
-    """Answer what owns what a request makes, by the words of the documentation: its sender, and all that it asks for."""
+    """Return what owns what a request makes, by the words of the documentation: its sender, and all that it asks for."""
     asked = "event" if is_event else json.dumps({key: body[key] for key in sorted(body) if key not in HANDLING})
     return f"{sender.partition(':')[0]} {asked}"
 
@@ -244,7 +244,7 @@ def is_slipways(letter: Letter) -> bool:
 
 
 def origin(letter: Letter) -> tuple[str, int]:
-    """Answer the message that brought a letter's request first, and how often that was handed on."""
+    """Return the message that brought a letter's request first, and how often that was handed on."""
     if not is_slipways(letter):
         return letter.message_id, 0
     return origin_of(letter.message_id, letter_text(letter, CONTINUATION))

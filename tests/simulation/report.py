@@ -65,7 +65,7 @@ class Sum:
         return f"{self.lifetimes:,} lifetimes, {len(self.broken)} broken"
 
     def as_json(self) -> dict[str, Any]:
-        """Answer what is written to PROOF.json."""
+        """Return what is written to PROOF.json."""
         return {
             "minutes": round(self.minutes, 1),
             "lifetimes": self.lifetimes,

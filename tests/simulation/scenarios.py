@@ -490,7 +490,7 @@ STORIES: dict[str, Story | Scenario] = {
 
 
 def first_broken() -> str | None:
-    """Answer the first story that does not end as it is to end; None where all do."""
+    """Return the first story that does not end as it is to end; None where all do."""
     return next((name for name in STORIES if breaks(name)), None)
 
 

@@ -301,7 +301,7 @@ def hung_call() -> Report:
     report = Report("hung-call")
 
     async def live(hung: str | None) -> tuple[dict[str, float], dict[str, float], bool]:
-        """Answer when each deployment was made, and each outcome said; and whether a call hung."""
+        """Return when each deployment was made, and each outcome said; and whether a call hung."""
         rules = replace(USUAL, max_creating=50, max_total=50, creation_seconds=(100.0, 100.0))
         world = World(rules=rules, terms={"sweep_interval": SWEEP_SECONDS})
         world.wire.plan = lambda operation, number: Fault.REQUEST_LOST if operation == hung and number == 2 else None
@@ -369,7 +369,7 @@ def _now() -> float:
 
 
 def _measure(replica: Replica) -> tuple[int, int]:
-    """Answer the bytes that the code of Slipway holds, and the tasks that it has."""
+    """Return the bytes that the code of Slipway holds, and the tasks that it has."""
     gc.collect()
     return _held_bytes(replica), len(replica.slipway._tasks)  # noqa: SLF001  what is left over is the point
 
@@ -386,7 +386,7 @@ def _held_bytes(replica: Replica) -> int:
 
 
 def _endings(said: dict[str, set[tuple[str, str]]]) -> dict[tuple[str, ...], int]:
-    """Answer how many requests ended how; one that was announced under two ids, or ended twice, has two words."""
+    """Return how many requests ended how; one that was announced under two ids, or ended twice, has two words."""
     return dict(Counter(tuple(outcome for outcome, _ in each) for each in said.values()))
 
 

@@ -145,7 +145,7 @@ class Answers:
 def _calls(
     bedrock: Bedrock, queue: Callable[[], Queue], topic: Topic
 ) -> dict[str, tuple[Callable[[], Awaitable[object]], Callable[[Any], bool]]]:
-    """Answer every call that Slipway makes, and what a good value of it is. A queue remembers where its dead letters go."""
+    """Return every call that Slipway makes, and what a good value of it is. A queue remembers where its dead letters go."""
     event = Publication("e", {}, {"outcome": "Active"}, "g")
     return {
         "create": (

@@ -107,7 +107,7 @@ class _Chaos:
         return self.report()
 
     def report(self) -> Report:
-        """Answer what has become of it."""
+        """Return what has become of it."""
         scene, books = self.scene, self.books
         return Report(
             self._seed,
@@ -247,7 +247,7 @@ class _Chaos:
         return bool(self.scene.world.letters) or any(at < now + SOON_SECONDS for at in expire)
 
     def _patience(self) -> float:
-        """Answer how long everybody together may wait, once nothing breaks any more."""
+        """Return how long everybody together may wait, once nothing breaks any more."""
         environment, terms = self.scene.environment, self.scene.world.terms
         at_once = min(self.scene.world.account.rules.max_creating, terms["max_held"], 3 if environment.is_fifo else 100)
         rounds = 1 + self.scene.lifetimes // at_once

@@ -236,7 +236,7 @@ class Measures(Collector):
 
 
 def registry_of(measures: Measures) -> CollectorRegistry:
-    """Answer a registry with the daemon's measures, and those of its process."""
+    """Return a registry with the daemon's measures, and those of its process."""
     registry = CollectorRegistry()
     registry.register(measures)
     _add_standard(registry)

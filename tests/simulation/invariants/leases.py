@@ -90,7 +90,7 @@ class Leases:
             books.breaks("I8", f"{process} {doing} and knows that its lease is lost")
 
     def holder(self, letter: Letter) -> str | None:
-        """Answer who was handed a message last, if it still is hidden from others."""
+        """Return who was handed a message last, if it still is hidden from others."""
         last = next(reversed(self._books.deliveries.get(letter.message_id, [])), None)
         return last.process if last is not None and letter.visible_at > self._books.world.sqs.now() else None
 

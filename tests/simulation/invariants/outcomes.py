@@ -280,7 +280,7 @@ class Outcomes:
         self._ended(asked, "Rejected", f"Rejected {data['messageId']}", event_id)  # an id for each message, not request
 
     def _asked_by(self, data: dict[str, Any], event_id: str, process: str | None) -> Asked | None:
-        """Answer the request that an event is about: of several with one id, one that ends in this process just now."""
+        """Return the request that an event is about: of several with one id, one that ends in this process just now."""
         life, kind = self._books.life_of(process), list[Asked]()
         for lease in (lease for lease in (life.replica.slipway.held_leases if life else ()) if lease.is_ending):
             begun, _ = origin_of(lease.message.message_id, lease.message.text(CONTINUATION))

@@ -117,7 +117,7 @@ def seconds(text: str | None) -> float:
 
 
 def received_of(made: StandInDeployment) -> float:
-    """Answer when that was first received for which a deployment was made, or updated last."""
+    """Return when that was first received for which a deployment was made, or updated last."""
     update = (tag_of(made, UPDATE_TAG) or "").split()
     return max(seconds(tag_of(made, RECEIVED_TAG)), seconds(update[1]) if len(update) > 1 else 0.0)
 
@@ -128,7 +128,7 @@ def is_dull(model_arn: str, rules: Rules) -> bool:
 
 
 def served(books: Recorder, made: StandInDeployment, since: float) -> set[str]:
-    """Answer the models that a deployment has served since then, by the account's clock."""
+    """Return the models that a deployment has served since then, by the account's clock."""
     changes, update = list[tuple[float, str]](), made.update
     while update is not None:
         if not update.fails and update.ends <= EPOCH + books.now:

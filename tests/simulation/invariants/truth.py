@@ -162,7 +162,7 @@ class Truth:
         return [one for one in self._books.world.accounts[asked.target].made if asked.is_about(one)]
 
     def _told(self, asked: Asked, data: Mapping[str, Any]) -> list[StandInDeployment]:
-        """Answer the deployment that an event tells of, if it exists, or did when the deliveries that may say so came."""
+        """Return the deployment that an event tells of, if it exists, or did when the deliveries that may say so came."""
         arn, since = data.get("customModelDeploymentArn"), self._since(asked)
         return [one for one in self._there(asked) if one.arn == arn and one.deleted - EPOCH >= since]
 
@@ -210,7 +210,7 @@ class Truth:
         return any(received_of(one) - EPOCH > self._books.first_of(asked) for one in there)
 
     def _since(self, asked: Asked) -> float:
-        """Answer from when on what was so may be told, by the loop's clock."""
+        """Return from when on what was so may be told, by the loop's clock."""
         books = self._books
         letters = {
             letter.message_id
